@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.converters.tensorflow.constant_operators import COMPUTED
 from mpscnn.converters.tensorflow.operators import HANDLERS
 
 sys.path.append(str(Path(__file__).parent.parent))
 from converters.tensorflow_writer import Graph, set_shape  # type: ignore[import-not-found]
 
-KINDS = sorted({*HANDLERS, *COMPUTED})
+KINDS = sorted(HANDLERS)
 _INTEGERS = (0, 1, 2, 3, -1, 1 << 13, 1 << 20, 1 << 24, (1 << 31) - 1)
 _IMAGES = (
     (1, 8, 8, 4),

@@ -36,6 +36,25 @@ def _divide(a: Array, b: Array) -> Array:
     return np.asarray(quotient + ((rest != 0) & ((a < 0) ^ (b < 0))).astype(quotient.dtype))
 
 
+def _exact(function: Callable[..., Array]) -> Callable[..., Array]:
+    """Return a function that refuses divisions of integers by 0, and results of more than 64 bits."""
+
+    def compute(*arrays: Array, **settings: Any) -> Array:
+        if any(one.dtype.kind not in "iu" for one in arrays):
+            return function(*arrays, **settings)
+        with np.errstate(divide="raise", invalid="raise"):
+            try:
+                about = function(*(one.astype(np.float64) for one in arrays), **settings)
+            except FloatingPointError:
+                raise WeightsError("damaged: divides by 0") from None
+        if arrays[0].dtype.kind == "i" and (np.abs(about) >= _BEYOND).any():
+            raise WeightsError("damaged: computes a whole number of more than 64 bits")
+        return function(*arrays, **settings)
+
+    return compute
+
+
+_BEYOND = float(1 << 63)
 _ARITHMETIC: dict[str, Callable[[Array, Array], Array]] = {
     "add": np.add,
     "subtract": np.subtract,
@@ -71,6 +90,7 @@ _REDUCTIONS: dict[str, Callable[..., Array]] = {
     "l1_norm": lambda x, **over: np.sum(np.abs(x), **over).astype(x.dtype),
     "l2_norm": lambda x, **over: np.sqrt(np.sum(np.square(x), **over)).astype(x.dtype),
 }
+_SUMS = frozenset({"product", "sum", "sum_of_squares"})  # the reductions whose results may be large integers
 _SCATTERS: dict[str, np.ufunc] = {"add": np.add, "mul": np.multiply, "max": np.maximum, "min": np.minimum}
 
 
@@ -139,7 +159,7 @@ class Constant(ConstantPair, Value):
         if operation in _COMPARISONS:
             return self.elementwise(_COMPARISONS[operation], other)
         weight = FUNCTION if operation in ("power", "modulo", "remainder") else CHEAP
-        return self.elementwise(_ARITHMETIC[operation], other, weight=weight)
+        return self.elementwise(_exact(_ARITHMETIC[operation]), other, weight=weight)
 
     def map(self, function: Activation, suffix: str = "") -> Constant:
         """Apply an activation to each element; see `Value.map`."""
@@ -372,7 +392,7 @@ class Constant(ConstantPair, Value):
             axes: the numbers of the axes.
             keeps_axes: whether the axes are kept with the extent 1.
         """
-        function = _REDUCTIONS[kind]
+        function = _exact(_REDUCTIONS[kind]) if kind in _SUMS else _REDUCTIONS[kind]
 
         def compute(x: Array, over: Any) -> Array:
             numbers = None if over is None else tuple(listed(over, "its axes"))

@@ -68,7 +68,20 @@ def of_filled(
 SQUARE = (("n", "n"), HALF)
 ROW, COLUMN = ((1, "n"), HALF), (("n", 1), np.float32(0.25))
 UNARY = [
-    *("Abs", "Ceil", "Celu", "Cos", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish", "IsInf"),
+    *(
+        "Abs",
+        "Ceil",
+        "Celu",
+        "Cos",
+        "Elu",
+        "Erf",
+        "Exp",
+        "Floor",
+        "Gelu",
+        "HardSigmoid",
+        "HardSwish",
+        "IsInf",
+    ),
     *("IsNaN", "LeakyRelu", "Log", "Mish", "Neg", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sign"),
     *("Sin", "Softplus", "Softsign", "Sqrt", "Swish", "Tanh"),
 ]
@@ -149,7 +162,19 @@ CASES["Expand"] = lambda n: (
     {"a": np.ones((2, 1), np.float32), "s": np.array([2, n * n])},
 )
 # Elementwise operators compute elements that are equal by broadcasting once, so a filled constant costs them nothing.
-ELEMENTWISE = [*UNARY, *BINARY, *TRUTHS, "BitShift", "Cast", "CastLike", "Clip", "Mod", "Not", "PRelu", "Where"]
+ELEMENTWISE = [
+    *UNARY,
+    *BINARY,
+    *TRUTHS,
+    "BitShift",
+    "Cast",
+    "CastLike",
+    "Clip",
+    "Mod",
+    "Not",
+    "PRelu",
+    "Where",
+]
 FILLED = {kind: CASES.pop(kind) for kind in ELEMENTWISE}
 # These operators take no memory, however large their operand is.
 VIEWS: dict[str, Make] = {

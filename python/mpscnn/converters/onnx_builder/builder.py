@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mpscnn.converters.blobs import Blob, Place
 from mpscnn.converters.broadcast_views import is_filled
 from mpscnn.converters.budget import Budget, Cost
+from mpscnn.converters.constant import Constant
 from mpscnn.converters.float32_intermediates import Origin
 from mpscnn.converters.layer_names import LayerNames, quote_name
 from mpscnn.converters.onnx_builder.values import BOOL, FLOAT, INT64, OPSET, Extents, Values
@@ -236,6 +237,10 @@ class Builder:
         """Return the elements of a constant that the graph holds itself; None for others, such as weights in a file."""
         values = self._constants.get(name)
         return None if isinstance(values, Blob) else values
+
+    def constant(self, tensor: str) -> Constant | None:
+        """Return a tensor that is a constant; None if the network computes it."""
+        return self._values.constant(tensor)
 
     def constant_integers(self, tensor: str, what: str) -> list[int]:
         """Return a constant tensor of whole numbers as a list.

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn.converters.constant import Constant
 from mpscnn.converters.float32_intermediates import Origin
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.context import Context
@@ -176,6 +177,10 @@ class Values:
         if c is not None and (constant := c.constants.find(name)) is not None:
             return list(constant.low.shape), list(constant.high.shape)
         raise UnsupportedError("the shape of its input is not known")
+
+    def constant(self, name: str) -> Constant | None:
+        """Return a constant of this name; None for tensors that the network computes."""
+        return None if self._context is None else self._context.constants.find(name)
 
     def integers(self, name: str, what: str) -> list[int]:
         """Return a constant of whole numbers as a list; see `Constants.integers`."""

@@ -17,7 +17,7 @@ from mpscnn.converters.onnx_reader.attention_masks import add_mask, is_mask
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.neurons import clipping
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Operands, Row
+from mpscnn.converters.onnx_reader.operands import Operands, Row, either
 from mpscnn.converters.onnx_reader.quantizations import note_integers
 from mpscnn.converters.special_values import have_reciprocals
 from mpscnn.converters.tensor import FileTensor
@@ -43,10 +43,6 @@ _SUMS = ("Add", "Sum")
 _OF_WHOLE_NUMBERS = ("Add", "Sub")  # operators that may compute positions, which are whole numbers
 
 
-def _arithmetic(o: Operands) -> Value:
-    return _combined(o) if o.are_constants else _arithmetic_of_tensors(o.c, o.node)
-
-
 def _combined(o: Operands) -> Value:
     """Return the result of constants, one after the other."""
     result, *others = o.values()
@@ -55,7 +51,7 @@ def _combined(o: Operands) -> Value:
     return result.linear(1.0 / (1 + len(others))) if o.node.kind == "Mean" else result
 
 
-def _arithmetic_of_tensors(c: Context, node: Node) -> FileTensor:
+def _arithmetic(c: Context, node: Node) -> FileTensor:
     constants = [name for name in node.inputs if c.is_constant(name)]
     computed = [name for name in node.inputs if name not in constants]
     if not computed and not any(map(c.learns, constants)):
@@ -204,4 +200,4 @@ def _with_number(kind: str, x: FileTensor, number: float, *, constant_first: boo
     return x.linear(factor, offset or 0.0) if factor != 1.0 or offset else x
 
 
-ARITHMETIC: dict[str, Row] = dict.fromkeys(_TWO_TENSORS, _arithmetic)
+ARITHMETIC: dict[str, Row] = dict.fromkeys(_TWO_TENSORS, either(_combined, _arithmetic))

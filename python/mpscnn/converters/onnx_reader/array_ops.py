@@ -13,7 +13,7 @@ from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.expansions import ALIGNED
 from mpscnn.converters.onnx_reader.known_results import Border, Expanded
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Operands, Row
+from mpscnn.converters.onnx_reader.operands import Operands, Row, either
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import MixedImagesError
 from mpscnn.converters.value import Value
@@ -35,15 +35,8 @@ def _dropout(c: Context, node: Node) -> FileTensor:
     return c.x(node, whole_numbers=True)
 
 
-def _expand(o: Operands) -> Value | None:
-    """Convert an Expand. A layer is added when a node reads the result, unless that node broadcasts the operand."""
-    if o.are_constants:
-        return o.given(0).broadcast_to(o.given(1))
-    _record_expand(o.c, o.node)
-    return None
-
-
-def _record_expand(c: Context, node: Node) -> None:
+def _expand(c: Context, node: Node) -> None:
+    """Record an Expand. A layer is added when a node reads the result, unless that node broadcasts the operand."""
     x = c.x(node, whole_numbers=True)
     shapes = c.constants.shapes(node.input(1), "the new shape")
     missing = len(shapes[1]) - x.rank
@@ -75,10 +68,6 @@ def _aligned(o: Operands) -> Value:
 
 
 # ---- Borders and blocks --------------------------------------------------------------------------------------------
-
-
-def _pad(o: Operands) -> Value | None:
-    return _pad_constant(o) if o.are_constants else _pad_tensor(o.c, o.node)
 
 
 def _pad_constant(o: Operands) -> Value:
@@ -200,7 +189,11 @@ def _channel_blocks(node: Node) -> ChannelBlocks:
     return orders[mode]
 
 
-ARRAY_OPS: dict[str, Row] = {ALIGNED: _aligned, "Expand": _expand, "Pad": _pad}
+ARRAY_OPS: dict[str, Row] = {
+    ALIGNED: _aligned,
+    "Expand": either(lambda o: o.given(0).broadcast_to(o.given(1)), _expand),
+    "Pad": either(_pad_constant, _pad_tensor),
+}
 """The functions of operators that serve constants and tensors of the network alike."""
 
 TENSOR_OPS: dict[str, Handler] = {

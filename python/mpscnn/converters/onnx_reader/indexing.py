@@ -13,7 +13,7 @@ from mpscnn.converters.budget import Cost
 from mpscnn.converters.flat_indices import numbers_in
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Operands, Row
+from mpscnn.converters.onnx_reader.operands import Operands, Row, either
 from mpscnn.converters.sampling import Sampling, sample
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import CHOOSE_SIZE
@@ -54,15 +54,13 @@ def _one_hot(c: Context, node: Node) -> FileTensor:
 # ---- Gathers -------------------------------------------------------------------------------------------------------
 
 
-def _gather_nd(o: Operands) -> Value:
-    if not o.are_constants:
-        return _gather_nd_of_tensor(o.c, o.node)
+def _gather_nd_of_constant(o: Operands) -> Value:
     if o.node.integer("batch_dims", 0):
         raise UnsupportedError("takes other places of each part of a constant, which is not supported")
     return o.given(0).take_at(o.given(1))
 
 
-def _gather_nd_of_tensor(c: Context, node: Node) -> FileTensor:
+def _gather_nd(c: Context, node: Node) -> FileTensor:
     """Convert GatherND by constant indices. PyTorch's exporter writes it for indexing the first axis by a list."""
     x, indices = c.x(node, whole_numbers=True), c.constants.fixed(node.input(1), "its indices")
     if node.integer("batch_dims", 0) or indices.ndim < 1:
@@ -73,10 +71,7 @@ def _gather_nd_of_tensor(c: Context, node: Node) -> FileTensor:
     return x.take_flat(numbers_in(c.constants.budget, x, indices), [*indices.shape[:-1], *rest])
 
 
-def _gather_elements(o: Operands) -> Value:
-    if o.are_constants:
-        return o.given(0).take_along_axis(o.node.integer("axis", 0), o.given(1))
-    c, node = o.c, o.node
+def _gather_elements(c: Context, node: Node) -> FileTensor:
     x = c.x(node, whole_numbers=True)
     axis = x.axis(node.integer("axis", 0))
     name = node.input(1)
@@ -120,30 +115,23 @@ def _along(x: FileTensor, own: NDArray[Any], axis: int, extents: Sequence[int]) 
 # ---- Scatters ------------------------------------------------------------------------------------------------------
 
 
-def _scatter_nd(o: Operands) -> Value:
+def _scatter_into_constant(o: Operands) -> Value:
+    x, indices, updates = (o.given(place) for place in range(3))
+    kind = o.node.text("reduction", "none")
+    if o.node.kind == "ScatterND":
+        return x.scatter_at(indices, updates, kind)
+    return x.scatter_along_axis(o.node.integer("axis", 0), indices, updates, kind)
+
+
+def _scatter_nd(c: Context, node: Node) -> FileTensor:
     """Convert ScatterND by constant indices."""
-    if o.are_constants:
-        x, indices, updates = (o.given(place) for place in range(3))
-        return x.scatter_at(indices, updates, o.node.text("reduction", "none"))
-    return _scatter_nd_into_tensor(o.c, o.node)
-
-
-def _scatter_nd_into_tensor(c: Context, node: Node) -> FileTensor:
     x, updates = _scattered_operands(c, node)
     numbers = numbers_in(c.constants.budget, x, c.constants.fixed(node.input(1), "its indices"))
     return _scattered(node, x, numbers, updates)
 
 
-def _scatter_elements(o: Operands) -> Value:
+def _scatter_elements(c: Context, node: Node) -> FileTensor:
     """Convert ScatterElements by constant indices."""
-    if o.are_constants:
-        x, indices, updates = (o.given(place) for place in range(3))
-        kind = o.node.text("reduction", "none")
-        return x.scatter_along_axis(o.node.integer("axis", 0), indices, updates, kind)
-    return _scatter_elements_into_tensor(o.c, o.node)
-
-
-def _scatter_elements_into_tensor(c: Context, node: Node) -> FileTensor:
     x, updates = _scattered_operands(c, node)
     given = c.constants.fixed(node.input(1), "its indices")
     x.fixed_size()
@@ -198,10 +186,12 @@ def _grid_sample(c: Context, node: Node) -> FileTensor:
 
 
 INDEXING: dict[str, Row] = {
-    "GatherElements": _gather_elements,
-    "GatherND": _gather_nd,
-    "ScatterElements": _scatter_elements,
-    "ScatterND": _scatter_nd,
+    "GatherElements": either(
+        lambda o: o.given(0).take_along_axis(o.node.integer("axis", 0), o.given(1)), _gather_elements
+    ),
+    "GatherND": either(_gather_nd_of_constant, _gather_nd),
+    "ScatterElements": either(_scatter_into_constant, _scatter_elements),
+    "ScatterND": either(_scatter_into_constant, _scatter_nd),
 }
 """The functions of operators that serve constants and tensors of the network alike."""
 

@@ -7,7 +7,7 @@ import math
 from mpscnn.converters.onnx_reader.attention_masks import mask_where
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Operands, Row
+from mpscnn.converters.onnx_reader.operands import Operands, Row, either
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.value import Value
 
@@ -50,13 +50,7 @@ def _not(o: Operands) -> Value:
     return o.x(whole_numbers=True).logical_not()
 
 
-def _where(o: Operands) -> Value:
-    if o.are_constants:
-        return o.given(0).where(o.given(1), o.given(2))
-    return _where_of_tensors(o.c, o.node)
-
-
-def _where_of_tensors(c: Context, node: Node) -> FileTensor:
+def _where(c: Context, node: Node) -> FileTensor:
     """Convert Where to a sum of two masked tensors: at each position one of the two is 0.
 
     A constant of minus infinity is not masked: it is added where the condition chooses it.
@@ -96,5 +90,5 @@ LOGIC: dict[str, Row] = {
     **dict.fromkeys(_OF_TWO, _truth),
     "IsNaN": _is_nan,
     "Not": _not,
-    "Where": _where,
+    "Where": either(lambda o: o.given(0).where(o.given(1), o.given(2)), _where),
 }

@@ -12,10 +12,9 @@ from mpscnn.converters.contractions import pointwise
 from mpscnn.converters.layout import in_memory_order, without_batch
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Operands
+from mpscnn.converters.onnx_reader.operands import Row, either
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import CHOOSE_SIZE, ONE_IMAGE
-from mpscnn.converters.value import Value
 from mpscnn.errors import UnsupportedError, WeightsError
 
 
@@ -89,12 +88,7 @@ def _one_matrix(c: Context, name: str) -> FileTensor:
     return x
 
 
-def matmul(o: Operands) -> Value:
-    """Convert MatMul."""
-    return o.given(0).matmul(o.given(1)) if o.are_constants else _matmul_of_tensors(o.c, o.node)
-
-
-def _matmul_of_tensors(c: Context, node: Node) -> FileTensor:
+def _matmul(c: Context, node: Node) -> FileTensor:
     """Convert MatMul. A vector operand counts as a row (first) or column (second), and the result lacks this axis."""
     first, second = node.inputs
     if not c.is_constant(second):
@@ -173,4 +167,5 @@ def _scaled(values: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
     return np.broadcast_to(stored(values) * np.float32(factor), values.shape)
 
 
-MATRICES: dict[str, Handler] = {"Gemm": _gemm}
+MATRICES: dict[str, Row] = {"MatMul": either(lambda o: o.given(0).matmul(o.given(1)), _matmul)}
+GEMM: dict[str, Handler] = {"Gemm": _gemm}

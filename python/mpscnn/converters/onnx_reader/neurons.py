@@ -11,7 +11,7 @@ from mpscnn.converters.constant import Constant
 from mpscnn.converters.layout import in_memory_order
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Operands, Row
+from mpscnn.converters.onnx_reader.operands import Operands, Row, either
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.value import Value
 from mpscnn.errors import UnsupportedError
@@ -59,10 +59,6 @@ def _activation(node: Node) -> Activation:
     if node.kind == "Swish":
         return {"kind": "swish", "b": node.number("alpha", 1.0)}
     return None
-
-
-def _clip(o: Operands) -> Value:
-    return _clip_constant(o) if o.are_constants else _clip_tensor(o.c, o.node)
 
 
 def _clip_constant(o: Operands) -> Value:
@@ -126,15 +122,13 @@ def clipping(low: float, high: float) -> Activation:
 # ---- Others --------------------------------------------------------------------------------------------------------
 
 
-def _prelu(o: Operands) -> Value:
-    if not o.are_constants:
-        return _prelu_of_tensor(o.c, o.node)
+def _prelu_of_constant(o: Operands) -> Value:
     return o.given(0).elementwise(
         lambda x, slope: np.where(x > 0, x, x * slope).astype(x.dtype, copy=False), o.given(1)
     )
 
 
-def _prelu_of_tensor(c: Context, node: Node) -> FileTensor:
+def _prelu(c: Context, node: Node) -> FileTensor:
     x = c.x(node)
     slope = c.constants.real(node.input(1), "its slopes")
     if slope.size == 1 and not c.learns(node.inputs[1]):
@@ -176,8 +170,8 @@ def _cast_of_floats(c: Context, node: Node) -> FileTensor:
 NEURONS: dict[str, Row] = {
     **dict.fromkeys(PLAIN, _plain),
     "Celu": _celu,
-    "Clip": _clip,
-    "PRelu": _prelu,
+    "Clip": either(_clip_constant, _clip_tensor),
+    "PRelu": either(_prelu_of_constant, _prelu),
     "Reciprocal": lambda o: o.x().reciprocal(),
     "Selu": _selu,
     "Sqrt": lambda o: o.x().sqrt(),

@@ -92,3 +92,8 @@ class Operands:
 Made = Value | Sequence[Value] | None
 Row = Callable[[Operands], Made]
 """Computes the result or the results of a node. None: it has set the results itself."""
+
+
+def either(of_constants: Row, of_tensors: Callable[[Context, Node], Made]) -> Row:
+    """Return the function of an operator that needs other methods for constants than for tensors of the network."""
+    return lambda o: of_constants(o) if o.are_constants else of_tensors(o.c, o.node)

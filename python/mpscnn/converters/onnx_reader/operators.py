@@ -13,18 +13,17 @@ from mpscnn.converters.onnx_reader.constant_operators import OF_CONSTANTS
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.dynamic_quantization import DYNAMIC
 from mpscnn.converters.onnx_reader.einsum import EINSUM
-from mpscnn.converters.onnx_reader.expansions import JOINT_SOFTMAX
 from mpscnn.converters.onnx_reader.indexing import INDEXING, SELECTIONS
 from mpscnn.converters.onnx_reader.local_response_norm import RESPONSES
 from mpscnn.converters.onnx_reader.logic import LOGIC
-from mpscnn.converters.onnx_reader.matrices import MATRICES, matmul
+from mpscnn.converters.onnx_reader.matrices import GEMM, MATRICES
 from mpscnn.converters.onnx_reader.neurons import NEURONS, ROUNDINGS
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.operands import Made, Row
 from mpscnn.converters.onnx_reader.parts import PARTS
 from mpscnn.converters.onnx_reader.quantizations import QUANTIZATIONS
 from mpscnn.converters.onnx_reader.recurrent import RECURRENT
-from mpscnn.converters.onnx_reader.reductions import REDUCTIONS, batch_normalization, softmax
+from mpscnn.converters.onnx_reader.reductions import REDUCTIONS, SOFTMAX_AND_NORM
 from mpscnn.converters.onnx_reader.resize import RESIZES
 from mpscnn.converters.onnx_reader.shapes import SHAPES
 from mpscnn.converters.onnx_reader.slicing import SEQUENCES, SLICING
@@ -50,9 +49,8 @@ ROWS: dict[str, Row] = {
     **ARRAY_OPS,
     **SLICING,
     **INDEXING,
-    "MatMul": matmul,
-    **dict.fromkeys(("Softmax", JOINT_SOFTMAX), softmax),
-    "BatchNormalization": batch_normalization,
+    **MATRICES,
+    **SOFTMAX_AND_NORM,
     **QUANTIZATIONS,
 }
 """The functions of operators that serve constants and tensors of the network alike."""
@@ -61,7 +59,7 @@ HANDLERS: dict[str, Handler] = {
     **WINDOWS,
     **ROUNDINGS,
     **TENSOR_FUNCTIONS,
-    **MATRICES,
+    **GEMM,
     **ATTENTION,
     **EINSUM,
     **TENSOR_OPS,

@@ -24,10 +24,9 @@ from mpscnn.converters.onnx_reader.casts import converter
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.known_results import Integers, Quantized
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Operands, Row
+from mpscnn.converters.onnx_reader.operands import Operands, Row, either
 from mpscnn.converters.onnx_reader.tensors import element_type, type_number
 from mpscnn.converters.tensor import FileTensor
-from mpscnn.converters.value import Value
 from mpscnn.errors import Error, UnsupportedError, WeightsError
 
 _INTEGERS = re.compile(r"(u?)int(\d+)")
@@ -82,10 +81,6 @@ def range_of_integers(name: str) -> tuple[int, int] | None:
     is_unsigned, bits = bool(found[1]), int(found[2])
     lowest = 0 if is_unsigned else -(1 << bits - 1)
     return lowest, lowest + (1 << bits) - 1
-
-
-def _quantize(o: Operands) -> Value | None:
-    return _quantize_constant(o) if o.are_constants else _quantize_tensor(o.c, o.node)
 
 
 def _quantize_constant(o: Operands) -> Constant:
@@ -147,10 +142,6 @@ def _integers(c: Context, node: Node) -> FileTensor:
     if zero is not None:
         y = y.combine("add", _parameters(c, node, 2, x), "/moved")
     return y.map({"kind": "clamp", "a": float(limits[0]), "b": float(limits[1])}).mark_as_integers()
-
-
-def _dequantize(o: Operands) -> Value:
-    return _dequantize_constant(o) if o.are_constants else _dequantize_tensor(o.c, o.node)
 
 
 def _dequantize_constant(o: Operands) -> Constant:
@@ -264,4 +255,7 @@ def _grid(c: Context, node: Node, otherwise: np.dtype[Any] | None = None) -> Gri
     return Grid(float(scale.reshape(-1)[0]), int(zero_point.reshape(-1)[0]), zero_point.dtype)
 
 
-QUANTIZATIONS: dict[str, Row] = {"QuantizeLinear": _quantize, "DequantizeLinear": _dequantize}
+QUANTIZATIONS: dict[str, Row] = {
+    "DequantizeLinear": either(_dequantize_constant, _dequantize_tensor),
+    "QuantizeLinear": either(_quantize_constant, _quantize_tensor),
+}

@@ -19,7 +19,7 @@ from mpscnn.converters.onnx_reader.attention_masks import masked_scores
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.expansions import JOINT_SOFTMAX, PER_CHANNEL
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Operands
+from mpscnn.converters.onnx_reader.operands import Operands, Row, either
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.value import Value
 from mpscnn.converters.zero_epsilon import batch_norm_epsilon, group_norm_epsilon, layer_norm_epsilon
@@ -36,10 +36,7 @@ def _lp_normalization(c: Context, node: Node) -> FileTensor:
     return x.apply_along([axis], c.network.unit_norm, order=order, epsilon=0.0)
 
 
-def softmax(o: Operands) -> Value:
-    """Convert Softmax and `JOINT_SOFTMAX`."""
-    if not o.are_constants:
-        return _softmax_of_tensor(o.c, o.node)
+def _softmax_of_constant(o: Operands) -> Value:
     is_joint = _is_joint(o.stored.opset, o.node)
     return o.given(0).softmax(o.node.integer("axis", 1 if is_joint else -1), with_later_axes=is_joint)
 
@@ -48,7 +45,7 @@ def _is_joint(opset: int, node: Node) -> bool:
     return opset < 13 or node.kind == JOINT_SOFTMAX
 
 
-def _softmax_of_tensor(c: Context, node: Node) -> FileTensor:
+def _softmax(c: Context, node: Node) -> FileTensor:
     """Convert Softmax, LogSoftmax and `JOINT_SOFTMAX`. Up to opset 12 all include the axes after the stated one."""
     x, is_log = c.x(node), node.kind == "LogSoftmax"
     is_joint = _is_joint(c.file.opset, node)
@@ -66,11 +63,6 @@ def _factors(c: Context, node: Node) -> tuple[NDArray[np.float32], NDArray[np.fl
     given = ((1, "its scale"), (2, "its offset"))
     scale, offset = (c.constants.real_view(node.input(place), what) for place, what in given)
     return scale, offset
-
-
-def batch_normalization(o: Operands) -> Value:
-    """Convert BatchNormalization."""
-    return _normalize_constant(o) if o.are_constants else _normalize_tensor(o.c, o.node)
 
 
 def _normalize_constant(o: Operands) -> Constant:
@@ -234,8 +226,14 @@ def _for_each(c: Context, values: NDArray[np.float32], extents: Sequence[int | N
         raise UnsupportedError(message) from None
 
 
+SOFTMAX_AND_NORM: dict[str, Row] = {
+    **dict.fromkeys(("Softmax", JOINT_SOFTMAX), either(_softmax_of_constant, _softmax)),
+    "BatchNormalization": either(_normalize_constant, _normalize_tensor),
+}
+"""The functions of operators that serve constants and tensors of the network alike."""
+
 REDUCTIONS: dict[str, Handler] = {
-    "LogSoftmax": _softmax_of_tensor,
+    "LogSoftmax": _softmax,
     "InstanceNormalization": _instance_normalization,
     "GroupNormalization": _group_normalization,
     "LayerNormalization": _layer_normalization,

@@ -10,7 +10,7 @@ import numpy as np
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Operands, Row
+from mpscnn.converters.onnx_reader.operands import Operands, Row, either
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.value import Value
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -110,11 +110,8 @@ def _parts_of(c: Context, node: Node) -> list[FileTensor | str]:
     return c.known.sequences[node.inputs[0]]
 
 
-def _gather(o: Operands) -> Value:
+def _gather(c: Context, node: Node) -> FileTensor:
     """Convert Gather. The axes of the indices replace the axis."""
-    if o.are_constants:
-        return o.given(0).take(o.node.integer("axis", 0), o.given(1))
-    c, node = o.c, o.node
     if c.is_constant(node.inputs[0]) and not c.learns(node.inputs[0]):
         return _look_up(c, node)
     x, name = c.x(node), node.input(1)
@@ -133,14 +130,12 @@ def _look_up(c: Context, node: Node) -> FileTensor:
     return x.wrap_negative_indices(len(table)).look_up(table)
 
 
-def _concat(o: Operands) -> Value:
-    if o.are_constants:
-        first, *others = o.values()
-        return first.concat(others, o.node.integer("axis", 1))
-    return _concat_tensors(o.c, o.node)
+def _concat_constants(o: Operands) -> Value:
+    first, *others = o.values()
+    return first.concat(others, o.node.integer("axis", 1))
 
 
-def _concat_tensors(c: Context, node: Node) -> FileTensor:
+def _concat(c: Context, node: Node) -> FileTensor:
     computed = c.first_computed(node.inputs)
     axis = computed.axis(node.integer("axis", 1))
     computed = _with_batch_outside(computed, axis)
@@ -160,7 +155,10 @@ def _with_batch_outside(x: FileTensor, axis: int) -> FileTensor:
     return x.with_batch_outside(axis) if is_movable else x
 
 
-SLICING: dict[str, Row] = {"Concat": _concat, "Gather": _gather}
+SLICING: dict[str, Row] = {
+    "Concat": either(_concat_constants, _concat),
+    "Gather": either(lambda o: o.given(0).take(o.node.integer("axis", 0), o.given(1)), _gather),
+}
 """The functions of operators that serve constants and tensors of the network alike."""
 
 SEQUENCES: dict[str, Handler] = {

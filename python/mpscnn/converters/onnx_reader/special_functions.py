@@ -9,16 +9,14 @@ import numpy as np
 from mpscnn.converters.constant import FUNCTION
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Operands, Row
+from mpscnn.converters.onnx_reader.operands import Operands, Row, either
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.trigonometry import arc_tangent, sine
 from mpscnn.converters.value import Value
 
 
-def _sine(o: Operands) -> Value:
-    if o.are_constants:
-        return o.given(0).elementwise(np.cos if o.node.kind == "Cos" else np.sin, weight=FUNCTION)
-    return sine(o.c.x(o.node), shifted=o.node.kind == "Cos")
+def _sine(c: Context, node: Node) -> FileTensor:
+    return sine(c.x(node), shifted=node.kind == "Cos")
 
 
 def _arc_tangent(c: Context, node: Node) -> FileTensor:
@@ -35,14 +33,12 @@ def _arc_sine(c: Context, node: Node) -> FileTensor:
     return angle.linear(-1.0, math.pi / 2) if is_cosine else angle
 
 
-def _modulo(o: Operands) -> Value:
+def _modulo_of_constants(o: Operands) -> Value:
+    return o.given(0).combine("remainder" if o.node.flag("fmod", default=False) else "modulo", o.given(1))
+
+
+def _modulo(c: Context, node: Node) -> FileTensor:
     """Convert Mod: the rest of a division has the sign of x, or without `fmod` that of y."""
-    if o.are_constants:
-        return o.given(0).combine("remainder" if o.node.flag("fmod", default=False) else "modulo", o.given(1))
-    return _modulo_of_tensors(o.c, o.node)
-
-
-def _modulo_of_tensors(c: Context, node: Node) -> FileTensor:
     x, y = c.tensors(node.inputs, whole_numbers=True)
     whole = x.combine("divide", y, "/quotient").truncate("/multiples")
     product = whole.combine("multiply", y, "/multiple")
@@ -56,9 +52,7 @@ def _modulo_of_tensors(c: Context, node: Node) -> FileTensor:
     return made.mark_as_integers() if x.whole_numbers and y.whole_numbers else made
 
 
-def _is_infinite(o: Operands) -> Value:
-    if not o.are_constants:
-        return _is_tensor_infinite(o.c, o.node)
+def _is_constant_infinite(o: Operands) -> Value:
     signs = [
         sign
         for sign, name in ((-1, "negative"), (1, "positive"))
@@ -67,7 +61,7 @@ def _is_infinite(o: Operands) -> Value:
     return o.given(0).elementwise(lambda x: np.isinf(x) & np.isin(np.sign(x), signs))
 
 
-def _is_tensor_infinite(c: Context, node: Node) -> FileTensor:
+def _is_infinite(c: Context, node: Node) -> FileTensor:
     """Convert IsInf: numbers that are equal to themselves, but whose difference from themselves is NaN."""
     x = c.x(node)
     difference = x.combine("subtract", x, "/difference")
@@ -93,7 +87,12 @@ def _hardmax(c: Context, node: Node) -> FileTensor:
     return found.reshape_to(*shapes) if is_old else found
 
 
-SPECIAL: dict[str, Row] = {"Cos": _sine, "IsInf": _is_infinite, "Mod": _modulo, "Sin": _sine}
+SPECIAL: dict[str, Row] = {
+    "Cos": either(lambda o: o.given(0).elementwise(np.cos, weight=FUNCTION), _sine),
+    "IsInf": either(_is_constant_infinite, _is_infinite),
+    "Mod": either(_modulo_of_constants, _modulo),
+    "Sin": either(lambda o: o.given(0).elementwise(np.sin, weight=FUNCTION), _sine),
+}
 """The functions of operators that serve constants and tensors of the network alike."""
 
 TENSOR_FUNCTIONS: dict[str, Handler] = {

@@ -23,22 +23,20 @@ from mpscnn.converters.tensorflow.slices import Slices
 from mpscnn.errors import UnsupportedError, WeightsError
 
 
+def _shape(b: Builder, op: Operation) -> list[str]:
+    return [b.op("Shape", x) for x in op.tensors()]
+
+
+def _rank(b: Builder, op: Operation) -> str:
+    return b.weight("rank", np.asarray(b.rank(op.tensor()), np.int64))
+
+
 def _reshape(b: Builder, op: Operation) -> str:
-    wanted = op.shape(1, "shape")
-    x = op.tensor()
-    extents = b.extents(x)
-    shape = list(wanted)
-    free = [place for place, extent in enumerate(wanted) if extent is None]
-    # Reshape infers one free extent, and keeps (0) the others. The inferred one need not be the batch: a dense layer of
-    # sequences merges the batch and the steps into one axis.
-    for place in free if len(free) + wanted.count(-1) > 1 else ():
-        kept = place < len(extents) and extents[place] is None and wanted[:place] == list(extents[:place])
-        if kept:
-            shape[place] = 0
-    unknown = [place for place, extent in enumerate(shape) if extent is None]
-    if len(unknown) + shape.count(-1) > 1:
-        raise UnsupportedError("its shape leaves several extents free")
-    return b.reshape(x, [-1 if extent is None else extent for extent in shape])
+    return b.op("Reshape", op.tensor(), op.tensor(1), allowzero=1)
+
+
+def _fill(b: Builder, op: Operation) -> str:
+    return b.op("Expand", op.tensor(1), op.tensor(0))
 
 
 def _squeeze(b: Builder, op: Operation) -> str:
@@ -121,8 +119,7 @@ def _tile(b: Builder, op: Operation) -> str:
 
 
 def _broadcast(b: Builder, op: Operation) -> str:
-    shape = [1 if extent is None else extent for extent in op.shape(1, "shape")]
-    return b.op("Expand", op.tensor(), b.integers(shape))
+    return b.op("Expand", op.tensor(), op.tensor(1))
 
 
 def _reverse(b: Builder, op: Operation) -> str:
@@ -204,6 +201,12 @@ def _space_to_depth(b: Builder, op: Operation) -> str:
 
 
 HANDLERS: dict[str, Handler] = {
+    "Shape": _shape,
+    "ShapeN": _shape,
+    "Size": lambda b, op: b.op("Size", op.tensor()),
+    "Rank": _rank,
+    "Fill": _fill,
+    "Range": lambda b, op: b.op("Range", *op.tensors()),
     "Reshape": _reshape,
     "Squeeze": _squeeze,
     "ExpandDims": _expand,

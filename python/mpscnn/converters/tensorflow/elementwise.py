@@ -81,9 +81,11 @@ def _is_finite(b: Builder, op: Operation) -> str:
 
 def _floor_quotient(b: Builder, op: Operation) -> str:
     x, y = op.tensor(0), op.tensor(1)
-    if b.is_integer(x) or b.is_integer(y):
+    if not (b.is_integer(x) or b.is_integer(y)):
+        return b.op("Floor", b.op("Div", x, y))
+    if b.constant(x) is None or b.constant(y) is None:
         raise UnsupportedError("divides integers that the network computes")
-    return b.op("Floor", b.op("Div", x, y))
+    return b.op("Div", b.op("Sub", x, b.op("Mod", x, y)), y)
 
 
 def _without_nan(b: Builder, op: Operation) -> str:
@@ -158,6 +160,7 @@ HANDLERS: dict[str, Handler] = {
             "Maximum": "Max",
             "Minimum": "Min",
             "Pow": "Pow",
+            "FloorMod": "Mod",
             "Equal": "Equal",
             "Greater": "Greater",
             "GreaterEqual": "GreaterOrEqual",

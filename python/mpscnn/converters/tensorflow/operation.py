@@ -13,14 +13,14 @@ import numpy as np
 
 from mpscnn.converters.constant import Constant
 from mpscnn.converters.onnx_builder.builder import Builder
-from mpscnn.converters.tensorflow.values import FLOATS, Array
+from mpscnn.converters.tensorflow.values import Array
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _MAX_INTEGERS = 4096
 _SHARED = 1 << 10  # operators share constants of at least this many bytes
 
 Operand = str | Constant
-"""The name of a blob (a computed tensor), or a constant."""
+"""The name of a blob (the result of an operator), or a constant of the file."""
 
 Weights = dict[tuple[int, tuple[int, ...], tuple[int, ...]], tuple[Array, str]]
 """Constants and their names in the ONNX graph, by the identity of the array, the order of axes and the shape."""
@@ -68,20 +68,12 @@ class Operation:
             raise WeightsError(f"damaged: it has {len(self._operands)} operands")
         return self._operands[place]
 
-    def is_constant(self, place: int) -> bool:
-        """Return True if an operand is a constant."""
-        return not isinstance(self._operand(place), str)
-
     def tensor(self, place: int = 0) -> str:
         """Return the name of an operand in the ONNX graph, constant or computed."""
         operand = self._operand(place)
         if isinstance(operand, str):
             return self._b.tensor(operand)
-        array = _fixed(operand, "depends")
-        if self.type("T") in FLOATS and array.dtype.kind in "iu":
-            # A Cast to floats made the operand. It kept the whole numbers, because they might have been a shape.
-            array = array.astype(np.float32)
-        return self._constant(f"operand{place}", array)
+        return self._constant(f"operand{place}", operand.low)
 
     def tensors(self, first: int = 0, last: int | None = None) -> list[str]:
         """Return the names of several operands in the ONNX graph."""
@@ -93,9 +85,10 @@ class Operation:
 
     def _given(self, place: int, what: str) -> Constant:
         operand = self._operand(place)
-        if isinstance(operand, str):
+        found = self._b.constant(self._b.tensor(operand)) if isinstance(operand, str) else operand
+        if found is None:
             raise UnsupportedError(f"the network computes its {what}, which is not supported")
-        return operand
+        return found
 
     def weight(
         self,

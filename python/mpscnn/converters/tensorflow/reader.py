@@ -6,15 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from mpscnn._private.names import did_you_mean
 from mpscnn.converters.constant import Constant
 from mpscnn.converters.layer_names import LayerNames, quote_name
 from mpscnn.converters.onnx_builder.builder import Builder, Extents
 from mpscnn.converters.onnx_builder.walk import Walk
 from mpscnn.converters.read_options import ReadOptions
-from mpscnn.converters.tensorflow.constant_operators import COMPUTED, compute
 from mpscnn.converters.tensorflow.file_errors import convert_errors
 from mpscnn.converters.tensorflow.node import Node
 from mpscnn.converters.tensorflow.operation import Blocks, Operand, Operation, Weights
@@ -26,7 +23,6 @@ from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 
 _UNKNOWN = "mpscnn does not know this operator"
-_SHAPES = frozenset({"Shape", "ShapeN", "Size", "Rank"})
 
 
 @dataclass(frozen=True)
@@ -97,12 +93,15 @@ class _Converter:
         names = []
         for name, ref in wanted.items():
             value = self._value(ref)
-            if not isinstance(value, str):
+            if not isinstance(value, str) or self._is_constant(value):
                 raise UnsupportedError(f"its output {quote_name(name)} is a constant")
             names.append(value)
         # The sizes were chosen above.
         chosen = replace(self._options, shapes={}, size=None, outputs=())
         return self._walk.network(list(dict.fromkeys(names)), chosen)
+
+    def _is_constant(self, blob: str) -> bool:
+        return self._builder.has(blob) and self._builder.constant(self._builder.tensor(blob)) is not None
 
     def _wanted(self) -> dict[str, Ref]:
         """Return the outputs by name: those of the file, or the results of operators that the caller chose."""
@@ -131,10 +130,6 @@ class _Converter:
             self._put(ref, [Constant.of(self._file.variable(ref), self._flow.budget)])
             return
         operands = [self._value(operand) for operand in self._flow.operands(ref)]
-        lacks = any(self._walk.lacks(operand) for operand in operands if isinstance(operand, str))
-        if not lacks and (found := self._of_shapes(node.op, node.attributes, operands, ref)) is not None:
-            self._put(ref, found)
-            return
         self._convert(ref, node.op, node.attributes, operands)
 
     def _put(self, ref: Ref, values: Sequence[Operand]) -> None:
@@ -150,37 +145,9 @@ class _Converter:
             raise WeightsError(f"damaged: {quote_name(ref.name)} has no result {ref.place}")
         return value
 
-    def _of_shapes(
-        self, kind: str, attributes: dict[str, Any], operands: Sequence[Operand], ref: Ref
-    ) -> Sequence[Operand] | None:
-        """Return the results of an operator that only computes with shapes; None for other operators."""
-        try:
-            if kind in _SHAPES:
-                return [self._shape_of(kind, operand) for operand in operands]
-            constants = [operand for operand in operands if not isinstance(operand, str)]
-            return None if len(constants) < len(operands) else compute(kind, constants, attributes)
-        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-            if isinstance(error, (UnsupportedError, WeightsError)):
-                raise type(error)(f"{kind} {quote_name(ref.name)}: {error}") from error
-            raise WeightsError(f"damaged: {kind} {quote_name(ref.name)} contradicts itself") from error
-
-    def _shape_of(self, kind: str, operand: Operand) -> Constant:
-        """Return the result of Shape, ShapeN, Size or Rank."""
-        budget = self._flow.budget
-        shapes = self._trial_shapes(operand) if isinstance(operand, str) else operand.trial_shapes()
-        if kind == "Rank":
-            return Constant.of(np.asarray(len(shapes[0])), budget)
-        shape = Constant.of_extents(shapes, budget)
-        return shape.reduce("product", None, keeps_axes=False) if kind == "Size" else shape
-
-    def _trial_shapes(self, blob: str) -> tuple[list[int], list[int]]:
-        """Return the shape of a result twice: with the first and with the second number of each free extent."""
-        return self._builder.trial_shapes(self._builder.tensor(blob))
-
     def _convert(self, ref: Ref, kind: str, attributes: dict[str, Any], operands: list[Operand]) -> None:
         handler = HANDLERS.get(kind)
-        is_refused = handler is None and not self._computes_missing_shapes(kind, operands)
-        refusal = REFUSED.get(kind, _UNKNOWN) if is_refused else None
+        refusal = REFUSED.get(kind, _UNKNOWN) if handler is None else None
         made = self._results(ref, kind, attributes)
         operation = Operation(self._builder, kind, attributes, operands, self._blocks, self._weights)
 
@@ -199,17 +166,10 @@ class _Converter:
         self._walk.layer(kind, made[0], reads, made, converted, refusal)
         self._put(ref, made)
 
-    def _computes_missing_shapes(self, kind: str, operands: Sequence[Operand]) -> bool:
-        """Return True for an operator of shapes whose operands depend on an operator that is not supported."""
-        is_of_shapes = kind in _SHAPES or kind in COMPUTED
-        return is_of_shapes and any(
-            self._walk.lacks(operand) for operand in operands if isinstance(operand, str)
-        )
-
     def _results(self, ref: Ref, kind: str, attributes: dict[str, Any]) -> list[str]:
         count = 2 if kind == "TopKV2" else 1
-        if kind in ("Split", "SplitV", "Unpack"):
-            count = max(int(attributes[key].i) for key in ("num_split", "num") if key in attributes)
+        if kind in ("ShapeN", "Split", "SplitV", "Unpack"):
+            count = max(int(attributes[key].i) for key in ("N", "num_split", "num") if key in attributes)
             if not 1 <= count <= 1024:
                 raise WeightsError(f"damaged: {kind} {quote_name(ref.name)} has {count} results")
             self._flow.count(count)
