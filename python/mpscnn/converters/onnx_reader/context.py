@@ -21,11 +21,11 @@ from mpscnn.converters.onnx_reader.file import OnnxFile
 from mpscnn.converters.onnx_reader.known_results import FileIntegers, KnownResults, MergedNodes
 from mpscnn.converters.onnx_reader.layouts import TO_NCHW, TO_NHWC, InputLayout
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Made, Operands
 from mpscnn.converters.onnx_reader.parameters import Parameters
 from mpscnn.converters.onnx_reader.tensors import element_type, type_number
 from mpscnn.converters.planned_names import PlannedNames
 from mpscnn.converters.tensor import FileTensor
+from mpscnn.converters.value import Value
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
@@ -40,6 +40,7 @@ _ALL_MOVES = _RESHAPES | {"Transpose"}
 # A weight whose elements are all one number is stored as 8-bit integers if it has more elements than this.
 _LARGE_FILLED = 1 << 16
 
+Made = Value | Sequence[Value] | None
 Handler = Callable[["Context", Node], Made]
 """Converts a node and returns its result or results. None: the handler has set the results itself."""
 
@@ -253,10 +254,6 @@ class Context:
     def learns(self, name: str) -> bool:
         """Return True if a constant is a trainable parameter, possibly with rearranged elements."""
         return self.parameters.made_of(name) is not None
-
-    def operands(self, node: Node) -> Operands:
-        """Return a node's operands, some of which the network computes."""
-        return Operands(node, self.constants, self)
 
     def put(self, node: Node, made: Made) -> None:
         """Set what the network computes for the node's results."""

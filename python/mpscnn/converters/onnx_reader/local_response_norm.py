@@ -9,6 +9,7 @@ from mpscnn.converters.layout import Arranged
 from mpscnn.converters.onnx_reader.array_ops import borders
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.onnx_reader.operands import Operands
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import Error, UnsupportedError, WeightsError
 
@@ -117,7 +118,7 @@ def _gives_axes(c: Context, node: Node, x: Arranged, wanted: Arranged) -> bool:
         made = x.view(*c.constants.shapes(node.input(1), "the new shape"))
     else:
         change = x.expand_dims if node.kind == "Unsqueeze" else x.squeeze
-        made = change(c.operands(node).integers("axes", 1, "its axes") or [])
+        made = change(Operands(node, c.constants, c).integers("axes", 1, "its axes") or [])
     return made.axes == wanted.axes
 
 

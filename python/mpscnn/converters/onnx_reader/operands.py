@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from mpscnn.converters.budget import Budget
 from mpscnn.converters.constant import Constant
 from mpscnn.converters.onnx_reader.constants import Constants
+from mpscnn.converters.onnx_reader.context import Context, Handler, Made
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.value import Value
 from mpscnn.errors import WeightsError
-
-if TYPE_CHECKING:
-    from mpscnn.converters.onnx_reader.context import Context
 
 
 class Operands:
@@ -89,11 +86,10 @@ class Operands:
         return None if stated is None else [*stated]
 
 
-Made = Value | Sequence[Value] | None
 Row = Callable[[Operands], Made]
 """Computes the result or the results of a node. None: it has set the results itself."""
 
 
-def either(of_constants: Row, of_tensors: Callable[[Context, Node], Made]) -> Row:
+def either(of_constants: Row, of_tensors: Handler) -> Row:
     """Return the function of an operator that needs other methods for constants than for tensors of the network."""
     return lambda o: of_constants(o) if o.are_constants else of_tensors(o.c, o.node)

@@ -10,7 +10,7 @@ from mpscnn.converters.onnx_reader.array_ops import ARRAY_OPS, TENSOR_OPS
 from mpscnn.converters.onnx_reader.attention import ATTENTION
 from mpscnn.converters.onnx_reader.casts import CASTS
 from mpscnn.converters.onnx_reader.constant_operators import OF_CONSTANTS
-from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.context import Context, Handler, Made
 from mpscnn.converters.onnx_reader.dynamic_quantization import DYNAMIC
 from mpscnn.converters.onnx_reader.einsum import EINSUM
 from mpscnn.converters.onnx_reader.indexing import INDEXING, SELECTIONS
@@ -19,7 +19,7 @@ from mpscnn.converters.onnx_reader.logic import LOGIC
 from mpscnn.converters.onnx_reader.matrices import GEMM, MATRICES
 from mpscnn.converters.onnx_reader.neurons import NEURONS, ROUNDINGS
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Made, Row
+from mpscnn.converters.onnx_reader.operands import Operands, Row
 from mpscnn.converters.onnx_reader.parts import PARTS
 from mpscnn.converters.onnx_reader.quantizations import QUANTIZATIONS
 from mpscnn.converters.onnx_reader.recurrent import RECURRENT
@@ -84,7 +84,9 @@ def is_known(kind: str) -> bool:
 
 def convert(c: Context, node: Node) -> Made:
     """Convert a node, some of whose operands the network computes, and return its results."""
-    return ROWS[node.kind](c.operands(node)) if node.kind in ROWS else HANDLERS[node.kind](c, node)
+    return (
+        ROWS[node.kind](Operands(node, c.constants, c)) if node.kind in ROWS else HANDLERS[node.kind](c, node)
+    )
 
 
 def reason_against(kind: str) -> str:
