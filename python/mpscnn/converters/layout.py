@@ -218,6 +218,15 @@ class Arranged:
         axes[place] = (batch, *axes[place])
         return replace(self, axes=tuple(axes))
 
+    def known_extent(self, axis: int, what: str) -> int:
+        """Return the extent of an axis. Raises UnsupportedError if it is free; `what` begins the message."""
+        extent = self.shape[axis]
+        if extent is None and any(atom.is_batch for atom in self.axes[axis]):
+            raise UnsupportedError(f"{what} {self.shown}, whose batch is free: {ONE_IMAGE}")
+        if extent is None:
+            raise UnsupportedError(f"{what} {self.shown}, whose size is free: {CHOOSE_SIZE}")
+        return extent
+
     def mark_as_integers(self) -> Self:
         """Return the value marked as integers or booleans of the file."""
         return replace(self, whole_numbers=True)

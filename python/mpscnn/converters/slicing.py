@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from mpscnn.converters.arrange import Arranger
 from mpscnn.converters.budget import Cost
 from mpscnn.converters.layout import Arranged, Atom, Axis
-from mpscnn.converters.unsupported import ONE_IMAGE
-from mpscnn.errors import UnsupportedError
+from mpscnn.converters.unsupported import CHOOSE_SIZE, ONE_IMAGE
+from mpscnn.errors import UnsupportedError, WeightsError
 
 _IMAGE_RANK = 4
 _MAX_PLACES = 1 << 20  # a layer's list of positions is part of the network's JSON, whose length is limited
@@ -24,6 +24,7 @@ _SLICES = (
 )
 _BORDERS = (("top", "bottom"), ("left", "right"), ("front", "back"))
 _TILES = ("rows", "columns", "channels")
+_NO_END = 2**31 - 1  # a larger end stands for the end of any axis
 
 
 def slice_axis(a: Arranger, x: Arranged, axis: int, positions: range) -> Arranged:
@@ -119,3 +120,42 @@ def tile(a: Arranger, x: Arranged, times: Sequence[int]) -> Arranged:
         if count != 1:
             x = repeat(a, x, axis, count)
     return x
+
+
+def take_part(a: Arranger, x: Arranged, axis: int, low: slice, high: slice) -> Arranged:
+    """Return x[..., part, ...] along an axis. The part is given with both numbers of each free extent."""
+    extents = [shape[axis] for shape in x.trial_shapes()]
+    is_free = extents[0] != extents[1]
+    if _is_whole(low, extents[0], is_free) and _is_whole(high, extents[1], is_free):
+        return x
+    if is_free and _is_reversal(low) and _is_reversal(high):
+        return reverse(a, x, axis)
+    extent = x.known_extent(axis, "takes a part of")
+    if 0 in (low.step, high.step):
+        raise WeightsError("damaged: its step is 0")
+    positions = range(extent)[low]
+    if positions != range(extent)[high]:
+        raise UnsupportedError(
+            f"takes a part of {x.shown} that depends on an extent that is free: {CHOOSE_SIZE}"
+        )
+    if not positions:
+        raise UnsupportedError(f"takes nothing of axis {axis} of {x.shown}")
+    return slice_axis(a, x, axis, positions)
+
+
+def as_slice(entry: int | slice) -> slice:
+    """Return an index of one axis as a slice."""
+    return entry if isinstance(entry, slice) else slice(entry, None if entry == -1 else entry + 1)
+
+
+def _is_whole(part: slice, extent: int, is_free: bool) -> bool:
+    """Return True for a part that is the whole axis. If its extent is free, that must hold for all extents."""
+    if is_free:
+        ends = part.stop is None or part.stop >= _NO_END or part.stop == extent
+        return part.start in (0, None) and part.step in (1, None) and ends
+    return part.step != 0 and range(extent)[part] == range(extent)
+
+
+def _is_reversal(part: slice) -> bool:
+    begins = part.start in (-1, None) or part.start >= _NO_END
+    return part.step == -1 and begins and (part.stop is None or part.stop <= -_NO_END)

@@ -17,19 +17,17 @@ from numpy.typing import NDArray
 from mpscnn.converters import contractions, special_values
 from mpscnn.converters.arrange import Arranger
 from mpscnn.converters.broadcast import align
-from mpscnn.converters.budget import Cost
 from mpscnn.converters.concat import concat
 from mpscnn.converters.constant_pair import ConstantPair
 from mpscnn.converters.layout import Arranged, Axis, product, without_batch
 from mpscnn.converters.lookup import look_up
-from mpscnn.converters.slicing import gather, pad, reverse, slice_axis, tile
+from mpscnn.converters.slicing import as_slice, gather, pad, reverse, slice_axis, take_part, tile
 from mpscnn.converters.strided_slice import expand_indices
 from mpscnn.converters.unsupported import CHOOSE_SIZE, ONE_IMAGE, MixedImagesError
 from mpscnn.converters.value import Value
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
-from mpscnn.graph.layers.subpixel import ChannelBlocks
 from mpscnn.graph.network import Network
 
 _OF_ONE: dict[str, Activation] = {
@@ -341,15 +339,6 @@ class FileTensor(Arranged, Value):
 
     # ---- Parts -----------------------------------------------------------------------------------------------------
 
-    def known_extent(self, axis: int, what: str) -> int:
-        """Return the extent of an axis. Raises UnsupportedError if it is free; `what` begins the message."""
-        extent = self.shape[axis]
-        if extent is None and any(atom.is_batch for atom in self.axes[axis]):
-            raise UnsupportedError(f"{what} {self.shown}, whose batch is free: {ONE_IMAGE}")
-        if extent is None:
-            raise UnsupportedError(f"{what} {self.shown}, whose size is free: {CHOOSE_SIZE}")
-        return extent
-
     def slice_axis(self, axis: int, positions: range) -> FileTensor:
         """Slice an axis: take the positions of a range, whose step may be negative."""
         return self.wrap(slice_axis(self.arranger, self, axis, positions))
@@ -370,7 +359,7 @@ class FileTensor(Arranged, Value):
         x = self.wrap(self.expand_dims([axis for axis, entry in enumerate(low) if entry is None]))
         for axis, (first, second) in enumerate(zip(low, high, strict=True)):
             if first is not None and second is not None:
-                x = _part(x, axis, _as_slice(first), _as_slice(second))
+                x = self.wrap(take_part(self.arranger, x, axis, as_slice(first), as_slice(second)))
         return x.squeeze([axis for axis, entry in enumerate(low) if isinstance(entry, int)])
 
     def take(self, axis: int, indices: ConstantPair | Sequence[int] | NDArray[Any]) -> FileTensor:
@@ -385,91 +374,16 @@ class FileTensor(Arranged, Value):
             raise WeightsError(
                 f"damaged: takes positions {given.reshape(-1)[:5].tolist()} of axis {axis} of {self.shown}"
             )
-        y = self._take(axis, given.reshape(-1).astype(np.int64, copy=False) % extent)
+        y = self.take_positions(axis, given.reshape(-1).astype(np.int64, copy=False) % extent)
         if given.ndim == 0:
             return y.squeeze([axis])
         if given.ndim == 1:
             return y
         return y.wrap(y.view(*([*one[:axis], *given.shape, *one[axis + 1 :]] for one in y.trial_shapes())))
 
-    def _take(self, axis: int, positions: NDArray[np.int64]) -> FileTensor:
+    def take_positions(self, axis: int, positions: NDArray[np.int64]) -> FileTensor:
+        """Gather positions of an axis, none of which is negative."""
         return self.wrap(gather(self.arranger, self, axis, positions))
-
-    def take_flat(self, numbers: NDArray[np.int64], shape: Sequence[int] | None = None) -> FileTensor:
-        """Return the elements with these flat indices, which count the elements of the whole tensor.
-
-        The file's batch must be 1. `shape` is the shape of the result; None: the shape of `numbers`.
-        """
-        count = self.fixed_size()
-        flat = self.reshape([1, count])._take(1, numbers.reshape(-1))
-        extents = list(numbers.shape if shape is None else shape)
-        return flat.reshape(extents)
-
-    def fixed_size(self) -> int:
-        """Return the number of elements. Raises UnsupportedError if it is free, or for a batch that is not 1."""
-        low, high = self.trial_shapes()
-        if low != high or any(atom.is_batch and atom.high != 1 for axis in self.axes for atom in axis):
-            raise UnsupportedError(
-                f"moves elements of {self.shown}, whose batch or size is free: {CHOOSE_SIZE}"
-            )
-        return math.prod(high)
-
-    def scatter_flat(self, numbers: NDArray[np.int64], updates: FileTensor) -> FileTensor:
-        """Replace the elements at the flat indices `numbers` by those of `updates`, in the same order.
-
-        If several updates belong to one element, the last one is used.
-        """
-        count, new = self.fixed_size(), updates.fixed_size()
-        if new != numbers.size:
-            raise WeightsError(f"damaged: {new} elements for {numbers.size} positions")
-        self.arranger.budget.spend(Cost(4 * (count + new), 4 * (count + new)))
-        table = np.arange(count)
-        table[numbers.reshape(-1)] = count + np.arange(new)
-        flat = updates.reshape([1, new]).with_own_atoms()
-        both = self.reshape([1, count]).concat([flat], 1)
-        low, high = self.trial_shapes()
-        return both._take(1, table).reshape_to(low, high)
-
-    def scatter_and_combine(
-        self, numbers: NDArray[np.int64], updates: FileTensor, operation: str
-    ) -> FileTensor:
-        """Combine the elements at the flat indices `numbers` with those of `updates`, in the same order.
-
-        `operation` is the name of a method of `Network`, such as "add". If several updates belong to one element, it
-        is combined with all of them, one after the other.
-        """
-        new, flat = updates.fixed_size(), numbers.reshape(-1)
-        if new != flat.size:
-            raise WeightsError(f"damaged: {new} elements for {flat.size} positions")
-        self.arranger.budget.spend(Cost(16 * new, 64 * new))
-        rounds = _rounds_of(flat)
-        if len(rounds) > _MAX_ROUNDS:
-            raise UnsupportedError(
-                f"combines one element with {len(rounds)} others; supported are {_MAX_ROUNDS}"
-            )
-        self.arranger.budget.spend(Cost.of_layers(_LAYERS_OF_ROUND * len(rounds)))
-        values, result = updates.reshape([1, new]).with_own_atoms(), self
-        for place, chosen in enumerate(rounds):
-            old = result.take_flat(flat[chosen], [1, chosen.size])
-            made = old.combine(operation, self.wrap(values)._take(1, chosen), f"/combined{place}")
-            result = result.scatter_flat(flat[chosen], made)
-        return result
-
-    def scatter_to_zeros(self, numbers: NDArray[np.int64], shape: Sequence[int]) -> FileTensor:
-        """Return a tensor of this shape with the elements at its flat indices `numbers`, and zeros elsewhere.
-
-        Each flat index may occur once.
-        """
-        new, count = self.fixed_size(), math.prod(shape)
-        if new != numbers.size:
-            raise WeightsError(f"damaged: {new} elements for {numbers.size} positions")
-        self.arranger.budget.spend(Cost(4 * (count + new), 4 * (count + new)))
-        table = np.full(count, new)
-        table[numbers.reshape(-1)] = np.arange(new)
-        flat = self.reshape([1, new])
-        zero = self.arranger.constant(self.arranger.name("/zero"), (1,), lambda: np.zeros(1, np.float32))
-        both = flat.concat([FileTensor.from_tensor(self.arranger, zero)], 1)
-        return both._take(1, table).reshape(shape)
 
     def wrap_negative_indices(self, extent: int) -> FileTensor:
         """Add the axis's extent to negative indices, which count from the end, so that all count from the start."""
@@ -528,41 +442,6 @@ class FileTensor(Arranged, Value):
         first, *rest = (one.expand_dims([axis]) for one in (self, *others))
         return self.wrap(first).concat(rest, first.axis(axis))
 
-    # ---- Blocks of images ------------------------------------------------------------------------------------------
-
-    def space_to_depth(self, block: int, order: ChannelBlocks = "position_major") -> FileTensor:
-        """Turn blocks of pixels of an image (n, height, width, channels) into channels. `depth_to_space` undoes this.
-
-        No element moves until a layer needs another order.
-        """
-        batches, (height, width, channels) = self._image_extents("makes channels of blocks of")
-        if block < 1 or height % block or width % block:
-            raise WeightsError(f"damaged: blocks of {block} in {self.shown}")
-        rows, columns = height // block, width // block
-        apart = self.view(*([batch, rows, block, columns, block, channels] for batch in batches))
-        y = apart.transpose((0, 1, 3, 2, 4, 5) if order == "position_major" else (0, 1, 3, 5, 2, 4))
-        return y.reshape_to(*([batch, rows, columns, channels * block**2] for batch in batches))
-
-    def depth_to_space(self, rows: int, columns: int) -> FileTensor:
-        """Turn the channels of an image (n, height, width, channels) into blocks of pixels, by moving elements.
-
-        Channel (y * columns + x) * c + k becomes channel k of pixel (y, x) of a block. c is the number of new channels.
-        """
-        batches, (height, width, channels) = self._image_extents("makes pixels of the channels of")
-        if rows < 1 or columns < 1 or channels % (rows * columns):
-            raise WeightsError(f"damaged: makes blocks of {rows} x {columns} pixels of {self.shown}")
-        left = channels // (rows * columns)
-        apart = self.view(*([batch, height, width, rows, columns, left] for batch in batches))
-        y = apart.transpose((0, 1, 3, 2, 4, 5))
-        return y.reshape_to(*([batch, height * rows, width * columns, left] for batch in batches))
-
-    def _image_extents(self, what: str) -> tuple[list[int], list[int]]:
-        """Return both trial numbers of an image's batch, and its other extents, which must be known."""
-        if self.rank != 4 or not self.has_batch_first or None in self.shape[1:]:
-            raise UnsupportedError(f"{what} {self.shown}; supported are images of a known size")
-        low, high = self.trial_shapes()
-        return [low[0], high[0]], low[1:]
-
     # ---- Layouts ---------------------------------------------------------------------------------------------------
 
     def reshape(self, shape: ConstantPair | Sequence[int]) -> FileTensor:
@@ -582,36 +461,6 @@ class FileTensor(Arranged, Value):
         """Convert a result (n, height, width, channels) computed from `image` to a tensor of the file, of this rank."""
         return FileTensor.from_image(self.arranger, image, self.rank)
 
-    def images_as_channels(self, channels: int) -> tuple[FileTensor, int]:
-        """Move images from the first axis to the channels, if a reshape has put them next to the batch.
-
-        Args:
-            channels: the number of the channel axis.
-
-        Returns the tensor, whose first axis is the batch alone, and the number of images that became channels, which
-        is 1 if nothing changes. The images come first in the order of channels.
-        """
-        images = without_batch(self.axes[0]) if self.rank else ()
-        count = product(images)
-        if self.rank not in (3, 4) or not images or count is None or len(images) == len(self.axes[0]):
-            return self, 1
-        axes = list(self.axes)
-        axes[0] = tuple(atom for atom in axes[0] if atom.is_batch)
-        axes[channels] = images + axes[channels]
-        return replace(self, axes=tuple(axes)), count
-
-    def channels_as_images(self, channels: int, count: int) -> FileTensor:
-        """Undo `images_as_channels` for a result that has other channels."""
-        if count == 1:
-            return self
-        low, high = (
-            [*one[:channels], count, one[channels] // count, *one[channels + 1 :]]
-            for one in self.trial_shapes()
-        )
-        apart = self.view(low, high)
-        order = [0, channels, *(axis for axis in range(1, apart.rank) if axis != channels)]
-        return apart.transpose(order).merge_axes(0, 2)
-
     def fixed_count(self, axes: Sequence[int]) -> int:
         """Return the product of the axes' extents. Raises UnsupportedError for the batch and for free axes."""
         atoms = self.atoms_of(axes)
@@ -619,60 +468,3 @@ class FileTensor(Arranged, Value):
         if any(atom.is_batch for atom in atoms) or count is None:
             raise UnsupportedError(f"normalises {self.shown} along its batch or a free axis")
         return count
-
-
-_LAYERS_OF_ROUND = 12  # the layers that combine some elements of a tensor with others
-_MAX_ROUNDS = 64  # the maximum number of updates of one element
-
-
-def _rounds_of(indices: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Return the places of indices in several lists, in each of which an index occurs once."""
-    order = np.argsort(indices, kind="stable")
-    begins = np.flatnonzero(np.diff(indices[order], prepend=indices.min(initial=0) - 1))
-    count = np.arange(indices.size) - np.repeat(begins, np.diff([*begins, indices.size]))
-    ranks = np.empty(indices.size, np.int64)
-    ranks[order] = count
-    return [
-        np.flatnonzero(ranks == rank) for rank in range(min(int(ranks.max(initial=-1)) + 1, _MAX_ROUNDS + 1))
-    ]
-
-
-_NO_END = 2**31 - 1  # a larger end stands for the end of any axis
-
-
-def _part(x: FileTensor, axis: int, low: slice, high: slice) -> FileTensor:
-    """Return x[..., part, ...] along an axis. The part is given with both numbers of each free extent."""
-    extents = [shape[axis] for shape in x.trial_shapes()]
-    is_free = extents[0] != extents[1]
-    if _is_whole(low, extents[0], is_free) and _is_whole(high, extents[1], is_free):
-        return x
-    if is_free and _is_reversal(low) and _is_reversal(high):
-        return x.reverse(axis)
-    extent = x.known_extent(axis, "takes a part of")
-    if 0 in (low.step, high.step):
-        raise WeightsError("damaged: its step is 0")
-    positions = range(extent)[low]
-    if positions != range(extent)[high]:
-        raise UnsupportedError(
-            f"takes a part of {x.shown} that depends on an extent that is free: {CHOOSE_SIZE}"
-        )
-    if not positions:
-        raise UnsupportedError(f"takes nothing of axis {axis} of {x.shown}")
-    return x.slice_axis(axis, positions)
-
-
-def _as_slice(entry: int | slice) -> slice:
-    return entry if isinstance(entry, slice) else slice(entry, None if entry == -1 else entry + 1)
-
-
-def _is_whole(part: slice, extent: int, is_free: bool) -> bool:
-    """Return True for a part that is the whole axis. If its extent is free, that must hold for all extents."""
-    if is_free:
-        ends = part.stop is None or part.stop >= _NO_END or part.stop == extent
-        return part.start in (0, None) and part.step in (1, None) and ends
-    return part.step != 0 and range(extent)[part] == range(extent)
-
-
-def _is_reversal(part: slice) -> bool:
-    begins = part.start in (-1, None) or part.start >= _NO_END
-    return part.step == -1 and begins and (part.stop is None or part.stop <= -_NO_END)

@@ -9,6 +9,7 @@ import numpy as np
 
 from mpscnn.converters.budget import Cost
 from mpscnn.converters.constant import Constant
+from mpscnn.converters.image_blocks import space_to_depth
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.expansions import ALIGNED
 from mpscnn.converters.onnx_reader.known_results import Border, Expanded
@@ -177,7 +178,7 @@ def _space_to_depth(c: Context, node: Node) -> FileTensor:
     x = c.x(node)
     if x.rank != _IMAGE_RANK:
         raise UnsupportedError(f"makes channels of blocks of {x.shown}, which is not an image")
-    made = x.transpose((0, 2, 3, 1)).space_to_depth(node.integer("blocksize"), _channel_blocks(node))
+    made = space_to_depth(x.transpose((0, 2, 3, 1)), node.integer("blocksize"), _channel_blocks(node))
     return made.transpose((0, 3, 1, 2))
 
 

@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.budget import Cost
-from mpscnn.converters.flat_indices import numbers_in
+from mpscnn.converters.flat_indices import (
+    fixed_size,
+    numbers_in,
+    scatter_and_combine,
+    scatter_flat,
+    take_flat,
+)
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.operands import Operands, Row, either
@@ -68,7 +74,7 @@ def _gather_nd(c: Context, node: Node) -> FileTensor:
     if indices.shape[-1] == 1:
         return x.take(0, indices[..., 0])
     rest = x.trial_shapes()[1][indices.shape[-1] :]
-    return x.take_flat(numbers_in(c.constants.budget, x, indices), [*indices.shape[:-1], *rest])
+    return take_flat(x, numbers_in(c.constants.budget, x, indices), [*indices.shape[:-1], *rest])
 
 
 def _gather_elements(c: Context, node: Node) -> FileTensor:
@@ -134,7 +140,7 @@ def _scatter_elements(c: Context, node: Node) -> FileTensor:
     """Convert ScatterElements by constant indices."""
     x, updates = _scattered_operands(c, node)
     given = c.constants.fixed(node.input(1), "its indices")
-    x.fixed_size()
+    fixed_size(x)
     if given.ndim != x.rank or not given.size:
         raise WeightsError(f"damaged: its indices {given.shape} do not fit {x.shown}")
     c.constants.budget.spend(Cost(8 * given.size, 8 * given.size))
@@ -148,8 +154,8 @@ _REDUCTIONS = {"add": "add", "mul": "multiply", "max": "maximum", "min": "minimu
 def _scattered(node: Node, x: FileTensor, numbers: NDArray[np.int64], updates: FileTensor) -> FileTensor:
     kind = node.text("reduction", "none")
     if kind == "none":
-        return x.scatter_flat(numbers, updates)
-    return x.scatter_and_combine(numbers, updates, _REDUCTIONS[kind])
+        return scatter_flat(x, numbers, updates)
+    return scatter_and_combine(x, numbers, updates, _REDUCTIONS[kind])
 
 
 def _scattered_operands(c: Context, node: Node) -> tuple[FileTensor, FileTensor]:
@@ -159,7 +165,7 @@ def _scattered_operands(c: Context, node: Node) -> tuple[FileTensor, FileTensor]
     x, name = c.tensor(node.inputs[0], whole_numbers=True), node.inputs[2]
     known, rank = c.constants.find(name), None
     if known is not None and c.arranger.batch is not None and known.low.shape[:1] != (1,):
-        x.fixed_size()
+        fixed_size(x)
         # The first axis of the constant counts positions, so the constant gets one more axis for the batch.
         rank = known.low.ndim + 1
     return x, c.tensor(name, rank, whole_numbers=True)

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import image_axes, image_rows
 from mpscnn.converters.budget import Cost
+from mpscnn.converters.images_as_channels import channels_as_images, images_as_channels
 from mpscnn.converters.layout import Axis, in_memory_order, product
 from mpscnn.converters.max_unpooling import Windows, find_maxima, flat_positions, same_padding, unpool
 from mpscnn.converters.onnx_reader.computed_weights import convolution_of_two
-from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.context import Context, Handler, Made
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Made
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.transposed_window import crop, left_out
 from mpscnn.converters.unsupported import CHOOSE_SIZE, ONE_IMAGE
@@ -108,7 +108,7 @@ def _weights(c: Context, node: Node, x: FileTensor) -> NDArray[np.float32]:
 def _convolution(c: Context, node: Node) -> FileTensor:
     if not c.is_constant(node.inputs[1]):
         return convolution_of_two(c, node)
-    x, images = c.tensor(node.inputs[0]).images_as_channels(1)
+    x, images = images_as_channels(c.tensor(node.inputs[0]), 1)
     weight = _weights(c, node, x)
     groups = node.integer("group", 1) * images
     if images > 1:
@@ -127,7 +127,7 @@ def _convolution(c: Context, node: Node) -> FileTensor:
         biases = c.constants.tile(biases, images) if images > 1 else biases
         c.set_weight(name, "bias", biases, node.input(2) if images == 1 else None)
     if lies is None:
-        return x.wrap_image(y).channels_as_images(1, images)
+        return channels_as_images(x.wrap_image(y), 1, images)
     (new,) = c.arranger.atoms([filters])
     return replace(x, tensor=y, axes=(x.axes[0], new, *x.axes[2:]), order=lies + new)
 
@@ -281,7 +281,7 @@ def _columns_to_image(c: Context, node: Node) -> FileTensor:
 
 def _pooling(c: Context, node: Node) -> Made:
     x, border = _padded(c, node)
-    x, images = x.images_as_channels(1)
+    x, images = images_as_channels(x, 1)
     if images > 1 and node.kind == "MaxPool":
         c.refuse_results(node, 1, "where the maxima are in several images")
     image_axes(x)  # raises an error for other ranks than 3 and 4
@@ -305,8 +305,8 @@ def _pooling(c: Context, node: Node) -> Made:
     elif order == 2:
         attributes["kind"] = "l2_norm"
     else:
-        return _norm_pooling(c, node, x, attributes, order).channels_as_images(1, images)
-    return _pool(c, node, x, attributes).channels_as_images(1, images)
+        return channels_as_images(_norm_pooling(c, node, x, attributes, order), 1, images)
+    return channels_as_images(_pool(c, node, x, attributes), 1, images)
 
 
 def _norm_pooling(
@@ -327,8 +327,8 @@ def _norm_pooling(
 
 def _global_pooling(c: Context, node: Node) -> FileTensor:
     kind = "max" if node.kind == "GlobalMaxPool" else "average"
-    x, images = c.x(node).images_as_channels(1)
-    return _pool(c, node, x, {"kind": kind, "global": True}).channels_as_images(1, images)
+    x, images = images_as_channels(c.x(node), 1)
+    return channels_as_images(_pool(c, node, x, {"kind": kind, "global": True}), 1, images)
 
 
 def _pool(c: Context, node: Node, x: FileTensor, attributes: dict[str, Any]) -> FileTensor:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mpscnn.converters.constant import Constant
+from mpscnn.converters.image_blocks import depth_to_space
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite import integer_forms
 from mpscnn.converters.tflite.operation import Handler, Made, Operation
@@ -119,7 +120,7 @@ def _transpose(o: Operation) -> Made:
 def _depth_to_space(o: Operation) -> Made:
     block = o.options.integer(0)
     if o.are_integers(0):
-        return o.x().depth_to_space(block, block)
+        return depth_to_space(o.x(), block, block)
     x, name = o.tensor(), o.name()
     return o.network.depth_to_space(x, block, name=name)
 

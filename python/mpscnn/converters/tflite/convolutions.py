@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn.converters.images_as_channels import channels_as_images, images_as_channels
 from mpscnn.converters.tflite import integer_forms
 from mpscnn.converters.tflite.flatbuffer import Table
 from mpscnn.converters.tflite.operation import Handler, Made, Operation
@@ -54,7 +55,7 @@ def _convolution(o: Operation) -> Made:
     o.network.graph.set_weight(name, "weight", np.tile(weight, (images, 1, 1, 1)))
     if o.has(2):
         o.network.graph.set_weight(name, "bias", np.tile(o.real(2, "its biases"), images))
-    return o.of_tensor(y).channels_as_images(3, images)
+    return channels_as_images(o.of_tensor(y), 3, images)
 
 
 def _transposed_convolution(o: Operation) -> Made:
@@ -115,7 +116,7 @@ def _spread(o: Operation, window: dict[str, Any]) -> tuple[Tensor, dict[str, Any
     """
     before, after = o.maker(0), o.only_user
     if before is None or before.kind != "SPACE_TO_BATCH_ND":
-        whole, images = o.x().images_as_channels(3)
+        whole, images = images_as_channels(o.x(), 3)
         if images > 1 and any(o.c.integers.of(index) for index in o.inputs[:2]):
             raise UnsupportedError(f"changes the batch of {o.x().shown}, which is supported in floats only")
         return o.c.tensor(whole), window, images
@@ -157,7 +158,7 @@ def _root_mean_square(o: Operation, x: Tensor, size: tuple[int, int], window: di
 
 def _pool(o: Operation) -> Made:
     options = o.options
-    whole, images = o.x().images_as_channels(3)
+    whole, images = images_as_channels(o.x(), 3)
     x = o.c.tensor(whole)
     size = (options.integer(4), options.integer(3))
     activation = o.fused_activation(o.activation(5))
@@ -177,7 +178,7 @@ def _pool(o: Operation) -> Made:
     if activation is not None:
         o.note_result(y)
         y = o.network.activation(y, activation, name=o.name("/activation"))
-    return o.of_tensor(y).channels_as_images(3, images)
+    return channels_as_images(o.of_tensor(y), 3, images)
 
 
 def _resize(o: Operation) -> Made:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mpscnn.converters.flat_indices import numbers_at, numbers_in
+from mpscnn.converters.flat_indices import numbers_at, numbers_in, scatter_to_zeros, take_flat
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite.operation import Handler, Made, Operation
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -27,7 +27,7 @@ def _gather_nd(o: Operation) -> Made:
         raise WeightsError(f"damaged: its indices are {indices.dtype}")
     numbers = numbers_in(o.budget, x, indices)
     rest = x.trial_shapes()[1][indices.shape[-1] :]
-    return x.take_flat(numbers, [*indices.shape[:-1], *rest] or [1])
+    return take_flat(x, numbers, [*indices.shape[:-1], *rest] or [1])
 
 
 def _scatter_nd(o: Operation) -> Made:
@@ -42,7 +42,7 @@ def _scatter_nd(o: Operation) -> Made:
     numbers = numbers_at(o.budget, shape, indices)
     if np.unique(numbers).size != numbers.size:
         raise UnsupportedError("adds several elements at one position, which is not supported")
-    return o.x(1).scatter_to_zeros(numbers, shape)
+    return scatter_to_zeros(o.x(1), numbers, shape)
 
 
 INDEXING: dict[str, Handler] = {"GATHER_ND": _gather_nd, "SCATTER_ND": _scatter_nd, "TOPK_V2": _top_k}

@@ -8,6 +8,7 @@ import numpy as np
 
 from mpscnn.converters.arrange import surroundings
 from mpscnn.converters.budget import Cost
+from mpscnn.converters.image_blocks import depth_to_space
 from mpscnn.converters.layout import Axis
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite.operation import Made, Operation
@@ -152,7 +153,7 @@ def transposed_convolution(
     if o.has(3):
         _set_bias(o, name, outputs, blocks)
     o.note_result(y)
-    moved = o.of_tensor(y).depth_to_space(*strides)
+    moved = depth_to_space(o.of_tensor(y), *strides)
     for axis, (before, extent) in enumerate(zip(pads, size, strict=True), start=1):
         if before + extent > (moved.shape[axis] or 0):
             raise WeightsError(f"damaged: makes {size} of {x.shape}")

@@ -8,6 +8,7 @@ from typing import Any
 
 from mpscnn.converters.constant import listed
 from mpscnn.converters.constant_pair import Array
+from mpscnn.converters.image_blocks import space_to_depth
 from mpscnn.converters.strided_slice import MASKS, from_begins_and_sizes, indices
 from mpscnn.converters.tflite.operation import Handler, Made, Operation
 from mpscnn.converters.value import Value
@@ -126,7 +127,7 @@ PARTS: dict[str, Handler] = {
     "PACK": _pack,
     "REVERSE_V2": _reverse,
     "SLICE": _slice,
-    "SPACE_TO_DEPTH": lambda o: o.x().space_to_depth(o.options.integer(0)),
+    "SPACE_TO_DEPTH": lambda o: space_to_depth(o.x(), o.options.integer(0)),
     "SPLIT": _split,
     "SPLIT_V": _split,
     "STRIDED_SLICE": _strided_slice,
