@@ -154,6 +154,8 @@ def product(source: str, result: str, weight: str = "w", bias: str | None = "b")
     ]
 
 
+# A convolution of integers, whose result is named "d".
+LAYER = [*pair("x", "i"), *product("i", "c"), *pair("c", "d")]
 CONSTANTS: dict[str, Any] = {
     **STEPS,
     "w": np.random.default_rng(0).integers(-127, 128, (3, 3, 1, 1)).astype(np.int8),
@@ -201,14 +203,7 @@ def test_integers_that_several_layers_read() -> None:
 
 
 def test_a_layer_that_is_read_as_floats_too() -> None:
-    nodes = [
-        *pair("x", "i"),
-        *product("i", "c"),
-        *pair("c", "d"),
-        *product("d", "e"),
-        *pair("e", "f"),
-        node("Sub", ["f", "c"]),
-    ]
+    nodes = [*LAYER, *product("d", "e"), *pair("e", "f"), node("Sub", ["f", "c"])]
     network = check(model(nodes, INPUT, CONSTANTS))
     assert kept(network) == ["convolution", "neuron", "subtract"]
 
@@ -244,13 +239,7 @@ def test_functions_of_a_layer_that_stays_floats() -> None:
     ],
 )
 def test_weights_and_biases(changed: dict[str, Any], is_kept: bool) -> None:
-    nodes = [
-        *pair("x", "i"),
-        *product("i", "c"),
-        *pair("c", "d"),
-        *product("d", "e", bias=None),
-        *pair("e", "y"),
-    ]
+    nodes = [*LAYER, *product("d", "e", bias=None), *pair("e", "y")]
     constants = CONSTANTS | changed
     network = check(model(nodes, INPUT, constants))
     assert kept(network) == (["convolution"] if is_kept else [])
@@ -285,25 +274,13 @@ def test_a_bias_of_floats() -> None:
 
 def test_a_pooling_with_other_integers() -> None:
     """Poolings support only the integers of their input. With others, they are computed in floats and rounded once."""
-    nodes = [
-        *pair("x", "i"),
-        *product("i", "c"),
-        *pair("c", "d"),
-        node("AveragePool", ["d"], "p", kernel_shape=[2, 2]),
-        *pair("p", "y", "t", "u"),
-    ]
+    nodes = [*LAYER, node("AveragePool", ["d"], "p", kernel_shape=[2, 2]), *pair("p", "y", "t", "u")]
     network = check(model(nodes, INPUT, CONSTANTS), scale=0.1)
     assert kept(network) == ["pooling"]
 
 
 def test_a_mean_of_the_whole_image_with_other_integers() -> None:
-    nodes = [
-        *pair("x", "i"),
-        *product("i", "c"),
-        *pair("c", "d"),
-        node("GlobalAveragePool", ["d"], "p"),
-        *pair("p", "y", "t", "u"),
-    ]
+    nodes = [*LAYER, node("GlobalAveragePool", ["d"], "p"), *pair("p", "y", "t", "u")]
     network = check(model(nodes, INPUT, CONSTANTS), scale=0.1)
     assert kept(network) == []
 
@@ -334,13 +311,7 @@ def test_a_zero_point_that_is_stated_once() -> None:
 
 @pytest.mark.parametrize(("value", "is_kept"), [(0.0, False), (5.0, False), (20.0, True), (0.01, True)])
 def test_a_border_is_one_of_the_integers(value: float, is_kept: bool) -> None:
-    nodes = [
-        *pair("x", "i"),
-        *product("i", "c"),
-        *pair("c", "d"),
-        node("Pad", ["d", "pads", "value"], "p"),
-        *pair("p", "y", "t", "u"),
-    ]
+    nodes = [*LAYER, node("Pad", ["d", "pads", "value"], "p"), *pair("p", "y", "t", "u")]
     constants = CONSTANTS | {
         "pads": np.array([0, 0, 1, 1, 0, 0, 1, 1]),
         "value": np.float32(value),
@@ -367,9 +338,7 @@ def test_several_equal_pairs_behind_a_tensor() -> None:
 @pytest.mark.parametrize("kind", ["Add", "Sub", "Mul"])
 def test_constants_of_integers(kind: str) -> None:
     nodes = [
-        *pair("x", "i"),
-        *product("i", "c"),
-        *pair("c", "d"),
+        *LAYER,
         node("DequantizeLinear", ["k", "t", "u"], "number"),
         node(kind, ["d", "number"], "sum"),
         *pair("sum", "y", "t", "u"),
@@ -382,9 +351,7 @@ def test_constants_of_integers(kind: str) -> None:
 
 def test_a_nearest_resize_as_torch_writes_it() -> None:
     nodes = [
-        *pair("x", "i"),
-        *product("i", "c"),
-        *pair("c", "d"),
+        *LAYER,
         node(
             "Resize",
             ["d", "", "factors"],
@@ -401,13 +368,7 @@ def test_a_nearest_resize_as_torch_writes_it() -> None:
 
 def test_sums_beyond_32_bits() -> None:
     """Quantisers make biases near 2^31 for channels that are almost zero."""
-    nodes = [
-        *pair("x", "i"),
-        *product("i", "c"),
-        *pair("c", "d"),
-        *product("d", "e", bias=None),
-        *pair("e", "y"),
-    ]
+    nodes = [*LAYER, *product("d", "e", bias=None), *pair("e", "y")]
     changed = {"b": np.array([100, 2**31 - 10_000, -5], np.int32)}
     assert kept(check(model(nodes, INPUT, CONSTANTS | changed))) == ["convolution"]
 
