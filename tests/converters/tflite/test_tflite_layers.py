@@ -239,6 +239,21 @@ def test_strided_slices(
 
 
 @pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ((5, "Bool", True), "its ends are relative to its begins"),
+        *(((field, "Int32", 0b100), "are of more indices than it has") for field in (2, 3, 4)),
+    ],
+)
+def test_options_of_strided_slices_that_are_refused(tmp_path: Path, option: Any, message: str) -> None:
+    content = one("STRIDED_SLICE", X, *(integers(*one) for one in ((0, 0), (1, 4), (1, 1))), options=[option])
+    path = tmp_path / "model.tflite"
+    path.write_bytes(content)
+    with pytest.raises(mpscnn.Error, match=message):
+        converters.read_network([path])
+
+
+@pytest.mark.parametrize(
     ("shape", "sides"),
     [
         ((1, 5, 4), [[0, 0], [1, 2], [0, 0]]),

@@ -20,9 +20,13 @@ from mpscnn.errors import UnsupportedError, WeightsError
 def _strided_slice(o: Operation) -> Made:
     """Convert STRIDED_SLICE. An axis that is removed begins at 0 if its begin is masked."""
     masks = [o.integer(field) for field in range(len(MASKS))]
+    if o.flag(len(MASKS)):
+        raise UnsupportedError("its ends are relative to its begins, which is not supported")
 
     def parts(_: tuple[int, ...], *ranges: Array) -> list[Any]:
         begins, *others = (listed(one, "its range") for one in ranges)
+        if any(mask >> len(begins) for mask in masks[2:]):
+            raise WeightsError(f"damaged: its masks {masks} are of more indices than it has")
         begins = [0 if masks[0] >> place & 1 else number for place, number in enumerate(begins)]
         return indices([begins, *others], masks)
 
