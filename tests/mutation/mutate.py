@@ -180,7 +180,7 @@ class Build:
             target = self.source / name
             target.parent.mkdir(parents=True, exist_ok=True)
             # copy2 keeps the file's time, so unchanged files are not compiled again.
-            shutil.copy2(PROJECT / name, target)
+            shutil.copy2(PROJECT / name, target, follow_symlinks=False)
         for file in (file for files in SUBJECTS for file in files):
             (self.source / KERNELS / file).touch()  # an earlier run may have left objects of mutants
         pybind11 = subprocess.run(
