@@ -7,14 +7,12 @@ import inspect
 import io
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from command_line import call, colour_network, run, save_colour_model
-from constant_detector import save_constant_detector
 from project_scripts import script
 
 import mpscnn
@@ -386,12 +384,6 @@ def test_command_usage(compare: str, model: str, capsys: pytest.CaptureFixture[s
     assert "--compare" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(sys.platform == "darwin", reason="a Mac may have Metal")
-def test_command_without_metal(model: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("benchmark", model, "--device", "metal", "--runs", "1") == 1
-    assert "Metal" in capsys.readouterr().err
-
-
 def test_architectures_of_the_package_can_be_measured() -> None:
     assert {"deep_mnist", "mobilenet_v2", "ssdlite_mobilenet_v2", "resnet50"} <= set(subject.ARCHITECTURES)
     assert not {"mobilenet_v1_features", "ssd_head"} & set(subject.ARCHITECTURES)
@@ -453,16 +445,6 @@ def test_the_command_measures_a_runner(model: str, capsys: pytest.CaptureFixture
     assert set(printed["latency_milliseconds"]) == {"p50", "p90", "p95", "p99", "max"}
     assert call(*options, "--compare", "onnxruntime") == 2
     assert "one thread only" in capsys.readouterr().err
-
-
-def test_the_command_measures_a_runner_of_a_detector(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    detector = str(save_constant_detector(tmp_path / "detector.safetensors"))
-    assert call("benchmark", detector, "--runner", "--runs", "5") == 0
-    text = capsys.readouterr().out
-    assert "runner, 3 in flight" in text
-    assert "latency in ms" in text
 
 
 @pytest.mark.parametrize("command", [("explain",), ("benchmark", "--runs", "1", "--random-weights")])

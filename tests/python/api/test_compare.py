@@ -161,13 +161,6 @@ def test_results_without_a_counterpart_differ(tmp_path: Path, capsys: pytest.Cap
     assert "nothing of the other side fits the result head of 5.safetensors" in capsys.readouterr().out
 
 
-def test_precisions(model: Path) -> None:
-    found = mpscnn.compare(f"{model}@float16", str(model))
-    assert found.equal
-    assert 1e-6 < found.worst.relative_error < 0.01
-    assert not mpscnn.compare(f"{model}@float16", str(model), tolerance=1e-6).equal
-
-
 def test_litert_runs_networks_that_are_written_for_it(model: Path, tmp_path: Path) -> None:
     pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed")
     found = mpscnn.compare(f"{model}@litert", str(model))

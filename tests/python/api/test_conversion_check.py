@@ -367,11 +367,3 @@ def test_detectors_are_compared_before_their_suppression(shared: Path) -> None:
     assert not differs(found), verdict
     assert found is not None
     assert sum(layer.output for layer in found.layers) == 2
-
-
-def test_help_says_what_happens(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setenv("COLUMNS", "120")
-    assert call("convert", "--help") == 0
-    said = capsys.readouterr().out
-    assert "--force" in said
-    assert "the exit code is 3" in " ".join(said.split())

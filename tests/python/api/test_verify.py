@@ -370,11 +370,6 @@ def interrupted(rows: Iterator[Row]) -> Iterator[Row]:
     raise KeyboardInterrupt
 
 
-def test_a_worker_that_cannot_start_is_an_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "WORKER", (sys.executable, "-c", "raise SystemExit('no numpy')"))
-    assert outcomes("run", "run") == ["the process ended with status 1: no numpy"] * 2
-
-
 def test_an_error_of_a_case_is_an_outcome() -> None:
     cases = [Case("g", "s", "wrong", {"operation": "nothing", "inputs": [[3]], "precision": "float32"}), CASE]
     first, second = run_cases(cases, "cpu", {}, 60.0)

@@ -50,26 +50,11 @@ def test_version() -> None:
     assert (result.returncode, result.stdout, result.stderr) == (0, f"mpscnn {mpscnn.__version__}\n", "")
 
 
-def test_help_names_every_command() -> None:
-    result = run("--help")
-    assert result.returncode == 0
-    for command in COMMANDS:
-        assert re.search(rf"^  {command} +\w", result.stdout, re.MULTILINE)
-
-
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_every_command_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(command, "--help") == 0
     output = capsys.readouterr().out
     assert re.search(rf"^  Example: mpscnn {command} ?.*$", output, re.MULTILINE)
-
-
-def test_no_command_and_unknown_ones() -> None:
-    nothing = run()
-    assert "classify" in nothing.stdout + nothing.stderr
-    result = run("clasify", "x.png")
-    assert result.returncode == 2
-    assert "clasify" in result.stderr
 
 
 DIRECTORIES = {
@@ -148,18 +133,6 @@ def test_explain(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert next(step["layers"] for step in steps) == ["pool"]
     assert call("explain", model, "--size", "20x30") == 1
     assert "has a fixed size" in capsys.readouterr().err
-
-
-def test_explain_an_architecture(capsys: pytest.CaptureFixture[str]) -> None:
-    command = "explain", "ssdlite_mobilenet_v2", "--random-weights", "--json", "--precision"
-    for precision in ("float32", "float16"):
-        assert call(*command, precision) == 0
-        explained = json.loads(capsys.readouterr().out)
-        assert explained["precision"] == precision
-        # The caches and the number of threads decide which layers are computed in chains.
-        kernels = {step["kernel"] for step in explained["steps"]}
-        assert len(kernels) > 1
-        assert "pointwise" in kernels
 
 
 def test_winograd_may_be_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -312,11 +285,6 @@ def test_info_size_is_checked(size: str, model: str, capsys: pytest.CaptureFixtu
     assert "HEIGHTxWIDTH" in capsys.readouterr().err
 
 
-def test_info_size_of_a_fixed_network(model: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("info", model, "--size", "8x8") == 1
-    assert "input 'image' (n, 8, 8, 3) has a fixed size" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize("option", [("--json",), ("--size", "8x8")])
 def test_changes_go_without_options_of_what_is_shown(
     option: tuple[str, ...], model: str, capsys: pytest.CaptureFixture[str]
@@ -454,14 +422,6 @@ def test_summary_is_the_same_from_python() -> None:
 )
 def test_bytes_text(count: int, text: str) -> None:
     assert bytes_text(int(count)) == text
-
-
-def test_help_shows_what_an_option_may_be(capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("classify", "--help") == 0
-    text = capsys.readouterr().out
-    assert "--accumulate-dtype [auto|float32|float16]" in text
-    assert "--weights [auto|int8]" in text
-    assert "--precision [auto|float32|float16|bfloat16|int8]" in text
 
 
 def test_options_are_lower_case() -> None:

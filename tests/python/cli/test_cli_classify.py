@@ -78,26 +78,6 @@ def test_pictures(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
         np.testing.assert_array_equal(np.asarray(picture), np.asarray(result.draw()))
 
 
-def test_precision_float16(tmp_path: Path, model: str) -> None:
-    photo = save_photo(tmp_path / "rose.png", "red")
-    result = run("classify", str(photo), "--model", model, "--precision", "float16")
-    assert result.returncode == 0
-    assert "float16)" in result.stdout
-
-
-def test_folder_is_its_photos_by_name(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("b.png", "a.JPG", "c.tiff", ".hidden.png", "deep/x.png"):
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        save_photo(path, "green")
-    (tmp_path / "folder.png").mkdir()
-    assert call("classify", str(tmp_path), "--model", model, "--json") == 0
-    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [answer["image"] for answer in answers] == [
-        str(tmp_path / name) for name in ("a.JPG", "b.png", "c.tiff", "deep/x.png")
-    ]
-
-
 def test_failures_do_not_stop_the_others(
     tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -133,15 +113,6 @@ def test_pixels_that_no_photo_has(tmp_path: Path, model: str, capsys: pytest.Cap
     assert huge.startswith(f"error: {tmp_path / 'huge.tif'}: network 'colours': the result is not")
 
 
-def test_folder_without_photos(tmp_path: Path, model: str, command: Command) -> None:
-    (tmp_path / "notes.txt").write_text("no photo")
-    result = command("classify", str(tmp_path), "--model", model)
-    assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr == (
-        f"error: {tmp_path}: the folder has no photos in it, nor have its subfolders; 1 file is left out: 1 .txt\n"
-    )
-
-
 def test_empty_name_is_not_the_current_folder(
     tmp_path: Path, model: str, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,32 +121,6 @@ def test_empty_name_is_not_the_current_folder(
     result = command("classify", "", "--model", model)
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr == "error: '': an empty name is not a photo\n"
-
-
-def test_odd_photos(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
-    red = Image.new("RGB", (5, 4), (255, 0, 0))
-    red.quantize(4).save(tmp_path / "palette.png")
-    red.convert("RGBA").save(tmp_path / "alpha.png")
-    red.convert("CMYK").save(tmp_path / "cmyk.jpg")
-    Image.new("RGB", (1, 1), (255, 0, 0)).save(tmp_path / "one.png")
-    Image.new("RGB", (3000, 1), (255, 0, 0)).save(tmp_path / "wide.png")
-    assert call("classify", str(tmp_path), "--model", model, "--json") == 0
-    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [answer["predictions"][0]["label"] for answer in answers] == ["red"] * 5
-    assert all(answer["predictions"][0]["probability"] > 0.99 for answer in answers)
-
-
-def test_gray_photos_are_of_all_colours(
-    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    Image.new("L", (9, 9), 99).save(tmp_path / "gray.png")
-    Image.new("I;16", (9, 9), 30_000).save(tmp_path / "gray16.png")
-    Image.new("1", (9, 9), 1).save(tmp_path / "white.png")
-    assert call("classify", str(tmp_path), "--model", model, "--json") == 0
-    for line in capsys.readouterr().out.splitlines():
-        assert [entry["probability"] for entry in json.loads(line)["predictions"]] == pytest.approx(
-            [1 / 3] * 3
-        )
 
 
 # ---- The bundled model -------------------------------------------------------------------------------------------

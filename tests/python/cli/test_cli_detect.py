@@ -10,13 +10,9 @@ from pathlib import Path
 import pytest
 from command_line import call, run, save_colour_model, save_photo
 from constant_detector import save_constant_detector
-from models.drawn_digits import draw_page
 from PIL import Image
 
 from mpscnn import registry
-from mpscnn.errors import DownloadError
-from mpscnn.registry.cache import instructions
-from mpscnn.registry.download import Client
 
 
 @pytest.fixture(scope="module")
@@ -70,17 +66,6 @@ def test_json_and_pictures(tmp_path: Path, model: str, capsys: pytest.CaptureFix
             assert len(picture.getcolors(1 << 16) or []) > 1
 
 
-def test_photos_that_fail_do_not_stop_the_others(
-    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    good, bad = save_photo(tmp_path / "good.png", "red"), tmp_path / "bad.png"
-    bad.write_bytes(b"no photo")
-    assert call("detect", str(bad), str(good), "--model", model) == 1
-    printed = capsys.readouterr()
-    assert "bad.png" in printed.err
-    assert "cat" in printed.out
-
-
 def test_refusals(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
     photo = str(save_photo(tmp_path / "lake.png", "blue"))
     assert call("detect", photo, "--model", model, "--score-threshold", "1.5") == 2
@@ -102,23 +87,6 @@ def test_refusals(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
 # ---- The bundled model -------------------------------------------------------------------------------------------
 
 
-def test_without_a_model_it_finds_digits_on_a_page(tmp_path: Path) -> None:
-    page, drawn = draw_page(("45", "67"))
-    path, output = tmp_path / "page.png", tmp_path / "out"
-    page.save(path)
-    result = run("detect", str(path), "--model", "page_digits", "--output", str(output))
-    assert result.returncode == 0, result.stderr
-    rows = [line.split() for line in result.stdout.splitlines()[3:7]]
-    assert sorted(row[0] for row in rows) == [str(digit) for digit, _ in drawn]
-    boxes = dict(drawn)
-    for row in rows:
-        middle = [(float(row[2]) + float(row[4])) / 2, (float(row[3]) + float(row[5])) / 2]
-        left, top, right, bottom = boxes[int(row[0])]
-        assert left < middle[0] < right
-        assert top < middle[1] < bottom
-    assert (output / "page_detections.png").is_file()
-
-
 def test_without_a_model_the_detectors_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """There is no default detector. The bundled one knows only digits, and would find an 8 in a dog."""
     photo = str(save_photo(tmp_path / "lake.png", "blue"))
@@ -130,22 +98,3 @@ def test_without_a_model_the_detectors_are_listed(tmp_path: Path, capsys: pytest
     assert {entry.name for entry in detectors} == {"page_digits", "ssd_mobilenet_v1_coco"}
     for entry in detectors:
         assert re.search(rf"^  {entry.name} +{re.escape(entry.finds)}$", told, re.MULTILINE)
-
-
-def test_the_way_to_detectors_of_other_things(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The model that the hint names is not on this machine. The message names the file to get and its folder."""
-    monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("MPSCNN_MODELS", raising=False)
-
-    def refuse(client: Client, file: registry.PublishedFile, destination: Path) -> None:
-        raise DownloadError(f"no network\n{instructions(file)}")
-
-    monkeypatch.setattr(Client, "download", refuse)
-    photo = str(save_photo(tmp_path / "lake.png", "blue"))
-    assert call("detect", photo, "--model", "ssd_mobilenet_v1_coco") == 1
-    told = capsys.readouterr().err
-    assert "get coco_ssd_mobilenet_v1_1.0_quant_2018_06_29.tflite" in told
-    assert "from https://" in told
-    assert "MPSCNN_MODELS" in told

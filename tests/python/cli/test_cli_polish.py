@@ -17,7 +17,6 @@ from command_line import Command, run, save_colour_model, save_photo
 import mpscnn
 from mpscnn import registry
 from mpscnn._private.processors import available_processors
-from mpscnn._private.summary import text_table
 from mpscnn.apps.cli.app import every_command
 from mpscnn.apps.cli.commands import COMMANDS, first_sentence
 
@@ -57,19 +56,6 @@ def test_completion() -> None:
 
 
 # ---- Tables --------------------------------------------------------------------------------------------------------
-
-
-def test_narrow_tables_break_between_words_first() -> None:
-    rows = [("conv1", "a sentence of some words that explains what was chosen", "12")]
-    table = text_table(("layer", "why", "us"), rows, right=(2,), width=40)
-    lines = table.splitlines()
-    assert max(map(len, lines)) <= 40
-    assert len(lines) > 3
-    assert lines[2].startswith("conv1  a sentence of some")
-    assert lines[2].endswith("12")
-    words = " ".join(lines[2:]).split()
-    assert [word for word in words if word not in ("conv1", "12")] == rows[0][1].split()
-    assert text_table(("layer", "why", "us"), rows, width=400) == text_table(("layer", "why", "us"), rows)
 
 
 def test_tables_in_files_are_as_wide_as_they_are(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,12 +118,6 @@ def test_info_says_what_a_model_is_for(task: str, use: str, tmp_path: Path, comm
     photo_models.NETWORKS[task]().save(path)
     assert f"mpscnn info {shlex.quote(path)} --set preprocess=NAME" in command("info", path).stdout
     assert "single handwritten digits: mpscnn digits" in command("info", "digits").stdout
-
-
-def test_hints_are_no_results(tmp_path: Path, command: Command) -> None:
-    result = command("classify", str(save_photo(tmp_path / "red.png", "red")))
-    assert "For 1000 classes" in result.stderr
-    assert "1000" not in result.stdout
 
 
 def test_classes_of_detections(tmp_path: Path, command: Command) -> None:

@@ -65,25 +65,6 @@ def test_without_a_model_it_says_where_one_comes_from(
     assert "get deeplabv3_mnv2_pascal_quant.tflite" in told
 
 
-def test_json_lines_and_nothing_else(tmp_path: Path, model: str, command: Command) -> None:
-    photos = [str(save_photo(tmp_path / f"{colour}.png", colour)) for colour in ("red", "gray")]
-    result = command("segment", *photos, "--model", model, "--json", "--device", "cpu", "--threads", "1")
-    assert (result.returncode, result.stderr) == (0, "")
-    first, second = (json.loads(line) for line in result.stdout.splitlines())
-    assert list(first) == [
-        "image",
-        "model",
-        "device",
-        "precision",
-        "milliseconds",
-        "width",
-        "height",
-        "areas",
-    ]
-    assert first["areas"] == [{"label": "red", "index": 1, "pixels": 1200, "fraction": 1.0}]
-    assert (first["width"], first["height"], second["image"]) == (40, 30, photos[1])
-
-
 def test_pictures_of_one_name_do_not_meet(
     tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -117,12 +98,6 @@ def test_a_photo_that_fails_stops_no_other(
     assert "green" in captured.out
     assert "bad.png" in captured.err
     assert "none.png" in captured.err
-
-
-def test_a_classifier_does_not_segment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    photo = str(save_photo(tmp_path / "x.png", "red"))
-    assert call("segment", photo, "--model", "cifar10_mobilenet_v2") == 1
-    assert "is not a segmenter, but a classifier: mpscnn classify" in capsys.readouterr().err
 
 
 def test_an_output_that_is_a_file(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -195,14 +170,6 @@ def test_a_layer_that_does_not_exist(tmp_path: Path, model: str, capsys: pytest.
     error = capsys.readouterr().err
     assert "has no layer 'halt'" in error
     assert f"mpscnn info {shlex.quote(str(model))}" in error
-
-
-def test_a_segmenter_is_not_a_detector(
-    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    photo = str(save_photo(tmp_path / "x.png", "red"))
-    assert call("detect", photo, "--model", model) == 1
-    assert f"but a segmenter: mpscnn segment ... --model {shlex.quote(str(model))}" in capsys.readouterr().err
 
 
 def test_features_as_pictures(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,10 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from command_line import call, run
-from PIL import Image
 from training.photo_classes import make_photos
 from training.small_backbone import save_small_backbone
 
@@ -92,19 +90,6 @@ def test_the_model_classifies_at_once(trained: Path, photos: Path) -> None:
     assert model.labels == LABELS
     assert model.information["license"] == "Apache-2.0"
     assert not Path(f"{trained}.run").exists()
-
-
-def test_the_default_options_are_enough_for_few_photos(tmp_path: Path) -> None:
-    random = np.random.default_rng(0)
-    for label, color in (("red", (200, 40, 40)), ("blue", (40, 40, 200))):
-        (tmp_path / label).mkdir()
-        for number in range(15):
-            pixels = np.clip(color + random.normal(0, 40, (96, 96, 3)), 0, 255).astype(np.uint8)
-            Image.fromarray(pixels).save(tmp_path / label / f"{number:02}.png")
-    model = ("--model", "cifar10_mobilenet_v2", "-o", str(tmp_path / "mine.safetensors"))
-    result = run("train", str(tmp_path), *model)
-    assert result.returncode == 0, result.stderr
-    assert "\nvalidation: 100.00% right of 6" in result.stdout
 
 
 def split_photos(folder: Path, **counts: int) -> Path:
@@ -580,17 +565,6 @@ def test_a_run_whose_weights_are_no_archive(
         error = capsys.readouterr().err
         assert f"error: {features}: cannot be read: " in error
         assert message in error
-
-
-def test_a_model_without_preprocessing(
-    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    net = mpscnn.Network(input=(8, 8, 3), name="mute")
-    net.output(net.dense(net.conv2d(net.input, 2, 3), 3))
-    net.initialize_weights()
-    net.save(tmp_path / "mute.safetensors")
-    assert call(*arguments(photos, tmp_path / "mute.safetensors", tmp_path / "a.safetensors")) == 1
-    assert "does not say how a photo becomes its input" in capsys.readouterr().err
 
 
 def test_a_resumed_run_that_is_stopped_keeps_the_best_of_before(

@@ -280,25 +280,6 @@ def test_a_folder_is_a_video_with_options_of_videos(command: Command, album: Pat
     ]
 
 
-def test_features_of_a_folder_with_options_of_videos(command: Command, album: Path, tmp_path: Path) -> None:
-    output = tmp_path / "out.npz"
-    arguments = (
-        "--model",
-        str(half_model(tmp_path)),
-        "--layers",
-        "half",
-        "--to",
-        "0.1",
-        "--output",
-        str(output),
-    )
-    ended = command("features", str(album), *arguments)
-    assert ended.returncode == 0, ended.stderr
-    with np.load(output) as arrays:
-        assert list(arrays["photos"]) == ["album-000000", "album-000001", "album-000002"]
-        np.testing.assert_allclose(arrays["times"], [0, 0.04, 0.08])
-
-
 def test_a_folder_becomes_a_video_of_the_first_photos_size(
     command: Command, album: Path, tmp_path: Path
 ) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import COLOURS, LABELS, call, run, save_colour_model, save_photo
-from constant_detector import save_constant_detector
 from PIL import Image
 
 import mpscnn
@@ -162,16 +161,6 @@ def test_what_is_no_classifier_is_refused(tmp_path: Path) -> None:
         mpscnn.evaluate(mpscnn.load(tmp_path / "maps.safetensors"), [(colour("red"), 0)])
 
 
-def test_digits_of_idx_files_lie_where_they_belong(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """This takes a second, since it evaluates all 10,000 digits."""
-    files = [str(shared / f"data/mnist/t10k-{name}-ubyte.gz") for name in ("images-idx3", "labels-idx1")]
-    arguments = ["--model", "digits", "--idx", files[0], "--idx-labels", files[1], "--json"]
-    assert call("evaluate", *arguments) == 0
-    answer = json.loads(capsys.readouterr().out)
-    assert (answer["images"], answer["failed"]) == (10_000, 0)
-    assert answer["top1"] >= 0.99
-
-
 def test_folders_are_named_like_labels_or_numbers() -> None:
     labels = ["background", "Egyptian cat", "crane", "crane", "7", "goldfish, Carassius auratus", "hen, 3"]
     assert class_of_folder(Path("x/egyptian_cat"), labels) == 1
@@ -267,14 +256,6 @@ def test_a_split_data_set_is_measured_on_its_last_part(
     )
 
 
-def test_photos_for_training_only_are_not_measured_unasked(
-    photos: Path, tmp_path: Path, model_file: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shutil.copytree(photos, tmp_path / "split" / "train")
-    assert call("evaluate", str(tmp_path / "split"), "--model", model_file) == 1
-    assert "has photos for training only; give" in capsys.readouterr().err
-
-
 def test_idx_files(tmp_path: Path, model_file: str, capsys: pytest.CaptureFixture[str]) -> None:
     images, labels = tmp_path / "images.gz", tmp_path / "labels"
     images.write_bytes(gzip.compress(struct.pack(">4B3I", 0, 0, 8, 3, 2, 4, 4) + bytes([9] * 32)))
@@ -313,11 +294,3 @@ def test_a_picture_that_cannot_be_written_loses_no_result(
     captured = capsys.readouterr()
     assert json.loads(captured.out)["images"] == 4
     assert f"{picture}: cannot be written" in captured.err
-
-
-def test_a_detector_is_no_classifier(
-    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    detector = save_constant_detector(tmp_path / "detector.safetensors")
-    assert call("evaluate", str(photos), "--model", str(detector)) != 0
-    assert "'constants' is not a classifier" in capsys.readouterr().err

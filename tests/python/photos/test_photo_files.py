@@ -141,13 +141,6 @@ def require_format(name: str) -> None:
         pytest.skip("pillow-heif is not installed")
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF", "HEIF"])
-def test_what_is_read(kind: str) -> None:
-    require_format(kind)
-    opened = open_photo(encoded(noise(), kind))
-    assert opened.size == (60, 40)
-
-
 def test_heic_photos_are_turned_once(tmp_path: Path) -> None:
     """A HEIC file turns its picture itself, whatever its EXIF block says."""
     require_format("HEIF")
@@ -218,22 +211,6 @@ def test_interlaced_png(width: int, height: int) -> None:
         assert open_photo(whole).size == (width, height)
         with pytest.raises(ImageError, match="is damaged or cut off"):
             open_photo(png(width, height, depth=depth, color=color, data=bytes(size - 1), interlaced=True))
-
-
-BLACK = {
-    "gray": Image.new("L", (500, 300)),
-    "rgb": Image.new("RGB", (500, 300)),
-    "rgba": Image.new("RGBA", (500, 300)),
-    "bits": Image.new("1", (501, 300)),
-    "palette": Image.new("P", (500, 300)),
-    "16 bits": Image.new("I;16", (500, 300)),
-}
-
-
-@pytest.mark.parametrize("kind", BLACK)
-def test_black_png(kind: str) -> None:
-    opened = open_photo(encoded(BLACK[kind], "PNG"))
-    assert opened.pixels.shape[:2] == (300, BLACK[kind].width)
 
 
 def _flat(side: int, mode: str, kind: str, **options: Any) -> bytes:

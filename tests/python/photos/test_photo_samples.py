@@ -8,7 +8,6 @@ The expected values are from the tests' own PNG decoder. For other formats they 
 from __future__ import annotations
 
 import io
-import itertools
 import struct
 import zlib
 from typing import Any
@@ -97,27 +96,6 @@ def test_png(depth: int, color: int, interlaced: bool, transparency: bytes | Non
     assert_input(Image.open(io.BytesIO(content)), expected)
 
 
-def test_some_pngs_are_partly_transparent() -> None:
-    """The cases above include transparency."""
-    partly = set()
-    for depth, color, interlaced, transparency in PNGS:
-        alpha = decoded(png_of(depth, color, interlaced=interlaced, transparency=transparency))[..., 3]
-        if 0 < alpha.sum() < alpha.size:
-            partly.add((depth, color))
-    assert partly == {(depth, color) for color, depths in DEPTHS.items() for depth in depths}
-
-
-def test_one_sixteenth_bit_of_rgb() -> None:
-    row = np.array([1000, 1001, 40000], ">u2").tobytes()
-    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0))
-    content = (
-        PNG_SIGNATURE + header + png_chunk(b"IDAT", zlib.compress(b"\0" + row)) + png_chunk(b"IEND", b"")
-    )
-    opened = open_photo(content)
-    assert (opened.format, opened.pixels.tolist()) == ("rgb16", [[[1000, 1001, 40000]]])
-    np.testing.assert_allclose(network_input(content)[0, 0], np.array([1000, 1001, 40000]) / 257, rtol=1e-6)
-
-
 def test_an_opened_pillow_image_stays_as_it_was() -> None:
     content = png_of(16, 2, transparency=bytes(6))
     with Image.open(io.BytesIO(content)) as image:
@@ -135,13 +113,6 @@ def test_colours_that_pillow_has_cut_are_not_compared_with_whole_ones() -> None:
         image.load()
         with pytest.raises(ImageError, match=r"transparent colour \(1000, 2, 3\) has 16: give the file"):
             open_photo(image)
-
-
-def test_gray_pillow_images_keep_their_transparent_value() -> None:
-    values = np.array([[0, 40000, 7]], np.uint16)
-    image = Image.fromarray(values)
-    image.info["transparency"] = 7
-    assert_input(image, np.array([[0, 40000 / 257, 255]]))
 
 
 @pytest.mark.parametrize("color", [0, 2, 4, 6])
@@ -339,10 +310,3 @@ def test_every_mode_is_walked() -> None:
     """
     walked = {kind.split(",")[0] for kind in PILLOW} | {"PA"}
     assert set(Image.MODES) - {"I;16L", "I;16N", "HSV", "LAB"} <= walked
-
-
-def test_rows_of_all_filters_are_walked() -> None:
-    """The PNG files use each of the five filters."""
-    rows = zlib.decompress(png_of(8, 0)[png_of(8, 0).index(b"IDAT") + 4 :])
-    assert {rows[start] for start in range(0, len(rows), WIDTH + 1)} == set(range(5))
-    assert list(itertools.islice(DEPTHS, 5)) == list(SAMPLES)

@@ -68,22 +68,6 @@ def test_bars_are_as_long_as_probabilities(model: mpscnn.Model, tmp_path: Path) 
     assert result.draw(np.zeros((10, 10, 3), np.uint8)).width > 10
 
 
-@pytest.mark.parametrize("kind", ["path", "array", "pillow", "bytes", "file"])
-def test_results_know_their_photo(model: mpscnn.Model, tmp_path: Path, kind: str) -> None:
-    path = save_photo(tmp_path / "red.png", "red")
-    pixels = pixels_of(path)
-    given: dict[str, Any] = {
-        "path": path,
-        "array": pixels,
-        "pillow": Image.fromarray(pixels),
-        "bytes": path.read_bytes(),
-        "file": io.BytesIO(path.read_bytes()),
-    }
-    result = model.predict(given[kind])
-    np.testing.assert_array_equal(np.asarray(result.draw())[:30, :40], pixels)
-    assert "photo" not in repr(result)
-
-
 def test_a_page_of_a_notebook(model: mpscnn.Model, tmp_path: Path) -> None:
     path = save_photo(tmp_path / "red.png", "red")
     result = model.classify(path)

@@ -183,13 +183,6 @@ def test_pictures() -> None:
     assert labels.convert("RGB").getpixel((1, 0)) == (128, 0, 0)
 
 
-def test_html_holds_a_picture_and_a_table() -> None:
-    page = result_of([[0, 1]], ("<sky>", "red"))._repr_html_()
-    assert page.startswith('<img src="data:image/png;base64,')
-    assert "&lt;sky&gt;" in page
-    assert "50.0%" in page
-
-
 def test_show_opens_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[tuple[int, int]] = []
     monkeypatch.setattr(Image.Image, "show", lambda self: shown.append(self.size))
@@ -267,12 +260,3 @@ def test_scores_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     nan = photo.astype(np.float32) * np.float32("nan")
     with pytest.raises(mpscnn.ParameterError, match=r"a score is not a number \(NaN\)"):
         saved(tmp_path / "m.safetensors", network).segment(nan)
-
-
-def test_photos_that_cannot_be_read(model: mpscnn.Model) -> None:
-    with pytest.raises(mpscnn.ImageError, match="is empty"):
-        model.predict(b"")
-    with pytest.raises(mpscnn.ImageError, match="has no pixels"):
-        model.predict(np.zeros((0, 4, 3), np.uint8))
-    with pytest.raises(TypeError):
-        model.predict(photo_of(0, 4, 4), top=3)
