@@ -2,7 +2,7 @@
 
 The arguments go to pytest; those of pytest-xdist are left out. The processes are forked from one that has imported
 pytest and the packages that most tests use, so that a file costs little more than its own tests. Each process imports
-mpscnn and the modules of tests itself. As many processes run at a time as there are processors.
+mpscnn and the modules of tests itself. There is one process for each processor at a time.
 """
 
 from __future__ import annotations

@@ -573,7 +573,7 @@ MPSCNN_API int mpscnn_detections_count(const mpscnn_detections *detections);
 MPSCNN_API mpscnn_status mpscnn_detections_get(const mpscnn_detections *detections, int rank,
                                                mpscnn_detection *detection);
 
-/* What some models compute besides boxes: corners of rotated boxes, keypoints, or masks. All coordinates are
+/* Corners of rotated boxes, keypoints and masks, which some models compute besides boxes. All coordinates are
  * pixels of the upright photo. Points are not clipped to it. */
 typedef struct mpscnn_detection_details {
     const float *corners;   /* x and y of four corners, clockwise, or NULL; valid as long as the detections */

@@ -23,7 +23,7 @@ from mpscnn.vision.visualize import upright_picture
 __all__ = ["Augmentation", "PhotoReader"]
 
 
-#: The values of fields of `Augmentation` that change nothing. Those of all others are 0.
+#: The values of fields of `Augmentation` that change nothing. All other fields change nothing at 0.
 _UNCHANGED = {"crop": 1.0, "aspect": 1.0}
 
 

@@ -20,7 +20,7 @@ from mpscnn.apps.serve.turns import Turns
 
 __all__ = ["HEAD_BYTES", "HEAD_FIELDS", "BoundedProtocol"]
 
-#: The largest number of bytes of a head. As many may lie between two bytes of a body in chunks, or after its last one.
+#: The largest number of bytes of a head, of what lies between two bytes of a body in chunks, and of what follows it.
 HEAD_BYTES = 65_536
 #: The largest number of fields of a head.
 HEAD_FIELDS = 100

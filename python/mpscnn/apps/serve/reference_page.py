@@ -22,7 +22,7 @@ _STYLE = (
 
 
 def add_reference(app: FastAPI) -> None:
-    """Add the routes /openapi.json and /docs. What they return is built once."""
+    """Add the routes /openapi.json and /docs. Their answers are built once."""
 
     @functools.cache
     def page() -> str:

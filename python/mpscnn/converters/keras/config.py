@@ -140,7 +140,7 @@ def _layer(entry: Any, nesting: int) -> KerasLayer:
 
 
 def _inner_model(kind: str, name: str, entry: Mapping[str, Any], nesting: int) -> KerasModel | None:
-    """Return the model that a layer consists of; None for other layers. That of TimeDistributed takes one step."""
+    """Return the model that a layer consists of; None for other layers. The model in TimeDistributed takes one step."""
     if kind in MODELS:
         return parse_model(entry, nesting + 1)
     if kind != "TimeDistributed" or _is_custom(entry):

@@ -26,7 +26,7 @@ def _combined(layer: Layer, kind: str, x: Value, y: Value) -> Value:
 
 
 def batch_normalization(layer: Layer) -> Value:
-    """Write a product and a sum with numbers for each channel. Those that change nothing are left out."""
+    """Write a product and a sum with numbers for each channel. A factor of 1 and an offset of 0 are left out."""
     if len(layer.inputs) == 2:
         return _by_statistics(layer)
     (x,) = layer.inputs

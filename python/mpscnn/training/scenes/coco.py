@@ -27,7 +27,7 @@ _FIELDS = {
 
 
 def read_coco_file(path: str | PathLike[str]) -> dict[str, Any]:
-    """Return the content of a COCO file with checked entries. Annotations are numbered anew, from 1 on.
+    """Return the content of a COCO file with checked entries. Annotations get new numbers, from 1 on.
 
     Raises ParameterError for a file that cannot be read, is not JSON, lacks a field or has two entries with one id. The
     message names the file and the entry.
