@@ -68,6 +68,11 @@ IMAGE = (1, 4, 5, 6)
 PLUS, TWO = (IMAGE, (1, 4, 1, 1)), (IMAGE, IMAGE)
 
 
+def _or_nan(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that gives NaN outside of its domain, without warnings."""
+    return np.errstate(invalid="ignore", divide="ignore")(function)
+
+
 def row(
     meaning: Callable[..., Any],
     *forms: Layer | Operation | CaffeLayer,
@@ -315,6 +320,15 @@ _ELEMENTS = {
         operation("gelu", mode="SIGMOID_APPROXIMATION")),
     "greater than a number": row(lambda x: x > 0.1, layer("greaterThan", alpha=0.1),
         CaffeLayer("Threshold", "threshold_param { threshold: 0.1 }")),
+    "acosh": row(_or_nan(np.arccosh), layer("acosh")),
+    "asinh": row(np.arcsinh, layer("asinh")),
+    **{
+        name: row(_or_nan(meaning), layer(name), operation(name))
+        for name, meaning in {
+            "acos": np.arccos, "asin": np.arcsin, "atan": np.arctan, "atanh": np.arctanh, "cos": np.cos,
+            "cosh": np.cosh, "sin": np.sin, "sinh": np.sinh, "tan": np.tan,
+        }.items()
+    },
     "hard sigmoid": row(lambda x: np.clip(0.3 * x + 0.4, 0, 1), activation("sigmoidHard", alpha=0.3, beta=0.4),
         operation("sigmoid_hard", alpha=0.3, beta=0.4)),
     "inverse": row(lambda x: 1 / (x + 0.1), layer("unary", type=2, epsilon=0.1), positive=True),
@@ -378,6 +392,7 @@ _ARITHMETIC = {
     "maximum of equal shapes": row(np.maximum, layer("max"), shapes=TWO),
     "minimum": _binary(np.minimum, "minBroadcastable", of="minimum"),
     "minimum of equal shapes": row(np.minimum, layer("min"), shapes=TWO),
+    "modulo": _binary(np.mod, "modBroadcastable", of="mod"),
     "multiply": _binary(lambda x, y: x * y, "multiplyBroadcastable", of="mul"),
     "multiply equal shapes": row(lambda x, y: x * y, layer("multiply"), shapes=TWO),
     "power of two": _binary(lambda x, y: x**y, "powBroadcastable", of="pow", positive=True),

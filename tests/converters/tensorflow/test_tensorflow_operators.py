@@ -64,6 +64,21 @@ def top(x: Array) -> Array:
     return values
 
 
+def positions(graph: Graph, x: str) -> str:
+    """Add the sum of the maxima of windows and of their positions."""
+    graph.node("MaxPoolWithArgmax", x, ksize=[1, 2, 2, 1], strides=[1, 2, 2, 1], padding="VALID", name="pool")
+    numbers = graph.node("Cast", "pool:1", DstT=Type("float32"))
+    return graph.node("AddV2", "pool", numbers)
+
+
+def greatest(x: Array) -> Array:
+    windows = x[:, :, :4].reshape(1, 2, 2, 2, 2, 3).transpose(0, 1, 3, 5, 2, 4).reshape(1, 2, 2, 3, 4)
+    best = windows.argmax(-1)
+    rows = 2 * np.arange(2)[None, :, None, None] + best // 2
+    columns = 2 * np.arange(2)[None, None, :, None] + best % 2
+    return np.asarray(windows.max(-1) + (rows * 5 + columns) * 3 + np.arange(3))
+
+
 Case = tuple[Callable[[Graph, str], str], Callable[[Array], Array]]
 CASES: dict[str, Case] = {
     "ResizeBicubic": (
@@ -85,17 +100,52 @@ CASES: dict[str, Case] = {
     "Roll": (
         lambda g, x: g.node("Roll", x, g.constant([-1, 7]), g.constant([1, 3])), lambda x: np.roll(x, (-1, 7), (1, 3))
     ),
+    "Sin": (lambda g, x: g.node("Sin", x), np.sin),
+    "Cos": (lambda g, x: g.node("Cos", x), np.cos),
+    "Tan": (lambda g, x: g.node("Tan", x), np.tan),
+    "Asinh": (lambda g, x: g.node("Asinh", x), np.arcsinh),
+    "FloorMod": (lambda g, x: g.node("FloorMod", x, g.constant(-0.3)), lambda x: np.mod(x, np.float32(-0.3))),
+    "TruncateMod": (lambda g, x: g.node("TruncateMod", x, g.constant(0.3)), lambda x: np.fmod(x, np.float32(0.3))),
+    "MirrorPad": (
+        lambda g, x: g.node("MirrorPad", x, g.constant([[0, 0], [2, 4], [5, 0], [1, 3]]), mode="SYMMETRIC"),
+        lambda x: np.pad(x, [(0, 0), (2, 4), (5, 0), (1, 3)], "symmetric"),
+    ),
     "FloorDiv": (lambda g, x: g.node("FloorDiv", x, g.constant(0.3)), lambda x: np.floor(x / np.float32(0.3))),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", CASES)
+#: Operators that address elements of all images together, so they are read for a batch of one image.
+OF_ONE_IMAGE: dict[str, Case] = {
+    "GatherNd": (
+        lambda g, x: g.node("GatherNd", x, g.constant([[[0, 2, 1], [0, 0, 3]]])), lambda x: x[0, [2, 0], [1, 3]][None]
+    ),
+    "MaxPoolWithArgmax": (positions, greatest),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES | OF_ONE_IMAGE)
 def test_operators(name: str, tmp_path: Path) -> None:
-    build, expected = CASES[name]
-    graph = Graph()
-    build(graph, graph.placeholder(-1, 4, 5, 3))
+    build, expected = (CASES | OF_ONE_IMAGE)[name]
+    graph, x = Graph(), X[:1] if name in OF_ONE_IMAGE else X
+    build(graph, graph.placeholder(1 if name in OF_ONE_IMAGE else -1, 4, 5, 3))
     network = read_network([graph.save(tmp_path / "graph.pb")])
-    np.testing.assert_allclose(network.compile().run(X), expected(X), rtol=1e-5, atol=2e-6)
+    np.testing.assert_allclose(network.compile().run(x), expected(x), rtol=1e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "attributes", "message"),
+    [
+        ("MirrorPad", {"mode": "CIRCULAR"}, "a border of the kind CIRCULAR"),
+        ("CropAndResize", {}, "cuts boxes out of images"),
+    ],
+)
+def test_refused_settings(kind: str, attributes: dict[str, Any], message: str, tmp_path: Path) -> None:
+    graph = Graph()
+    graph.node(
+        kind, graph.placeholder(-1, 4, 5, 3), graph.constant([[0, 0]] * 4), name="result", **attributes
+    )
+    with pytest.raises(mpscnn.UnsupportedError, match=f"'result' .*{message}"):
+        read_network([graph.save(tmp_path / "graph.pb")])
 
 
 def test_quotients_of_computed_integers_are_refused(tmp_path: Path) -> None:

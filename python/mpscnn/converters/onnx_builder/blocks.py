@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from mpscnn.converters.onnx_builder.builder import FLOAT, Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
+#: Functions of angles and of hyperbolas, which many formats have by these names.
+ANGLES = ("Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cos", "Cosh", "Sin", "Sinh", "Tan")
+
 GELU_SIGMOID = 1.702  # the factor in x * sigmoid(factor * x)
 
 
@@ -194,7 +197,10 @@ def stack(b: Builder, tensors: Sequence[str], axis: int) -> str:
 
 
 def pad(b: Builder, x: str, amounts: Sequence[int], mode: str, value: float = 0.0) -> str:
-    """Pad the last axes. `amounts` has (before, after) for each of them."""
+    """Pad the last axes. `amounts` has (before, after) for each of them.
+
+    `mode` is one of ONNX' Pad, or "symmetric": a mirror image that repeats the elements at the edges.
+    """
     rank, count = b.rank(x), len(amounts) // 2
     if len(amounts) % 2 or count > rank or min(amounts, default=0) < 0:
         raise WeightsError(f"damaged: a border of {list(amounts)[:16]} for {rank} axes")
@@ -203,10 +209,26 @@ def pad(b: Builder, x: str, amounts: Sequence[int], mode: str, value: float = 0.
     after += amounts[1::2]
     if not any(before + after):
         return x
+    if mode == "symmetric":
+        return _mirror(b, x, before, after)
     pads = b.integers([*before, *after])
     if mode != "constant":
         return b.op("Pad", x, pads, mode=mode)
     return b.op("Pad", x, pads, b.weight("value", np.asarray(value, np.float32)), mode=mode)
+
+
+def _mirror(b: Builder, x: str, before: Sequence[int], after: Sequence[int]) -> str:
+    for axis, (first, last) in enumerate(zip(before, after, strict=True)):
+        if not first and not last:
+            continue
+        extent = b.extents(x)[axis]
+        if extent is None:
+            raise UnsupportedError("mirrors an axis whose extent is not known")
+        if max(first, last) > extent:
+            raise WeightsError(f"damaged: mirrors {first} and {last} of {extent} elements")
+        places = [*range(first - 1, -1, -1), *range(extent), *range(extent - 1, extent - 1 - last, -1)]
+        x = b.op("Gather", x, b.integers(places), axis=axis)
+    return x
 
 
 def slice_axes(

@@ -16,6 +16,8 @@ from mpscnn.converters.constant import Constant
 from mpscnn.converters.float32_intermediates import Origin
 from mpscnn.converters.layer_names import LayerNames, quote_name
 from mpscnn.converters.onnx_builder.values import BOOL, FLOAT, INT64, OPSET, Extents, Values
+from mpscnn.converters.onnx_reader.composed_operators import COMPOSED
+from mpscnn.converters.onnx_reader.expansions import expanded
 from mpscnn.converters.onnx_reader.file import OnnxFile
 from mpscnn.converters.onnx_reader.neurons import CAST_OF_FLOATS
 from mpscnn.converters.onnx_reader.node import Node
@@ -126,7 +128,8 @@ class Builder:
         """
         name = f"{self._layer}/{kind.lower()}"
         made = [self._names.unique(name) for _ in range(results)]
-        self._add(Node(kind, inputs, made, attributes, made[0]))
+        for node in expanded([Node(kind, inputs, made, attributes, made[0])], COMPOSED, self._names):
+            self._add(node)
         return made
 
     def _add(self, node: Node) -> None:

@@ -34,11 +34,11 @@ def _tangent(e: Expansion) -> None:
 
 
 def _hyperbolic(sign: str) -> Row:
-    """Return the row of Sinh or Cosh: half the sum or difference of both exponentials."""
+    """Return the row of Sinh or Cosh: the sum or difference of half of both exponentials."""
 
     def write(e: Expansion) -> None:
         powers = [e.add("Exp", [e.input(0)]), e.add("Exp", [e.add("Neg", [e.input(0)])])]
-        e.end("Mul", [e.add(sign, powers), e.constant(0.5)])
+        e.end(sign, [e.add("Mul", [one, e.constant(0.5)]) for one in powers])
 
     return write
 

@@ -7,7 +7,7 @@ constants are computed, activations are fused, and quantizations are kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -142,6 +142,13 @@ class Expansion:
         self.end(kind, inputs, attributes)
 
 
+class UniqueNames(Protocol):
+    """Makes the names of new tensors."""
+
+    def unique(self, name: str, /) -> str:
+        """Return the name, or the same with a number if it is used already."""
+
+
 class Names:
     """Makes names that are not used yet."""
 
@@ -163,7 +170,7 @@ Row = Callable[[Expansion], None]
 """Writes the nodes of an operator."""
 
 
-def expanded(nodes: Iterable[Node], rows: Mapping[str, Row], names: Names) -> list[Node]:
+def expanded(nodes: Iterable[Node], rows: Mapping[str, Row], names: UniqueNames) -> list[Node]:
     """Return the nodes, with those of the table replaced. An operator whose row refuses it stays, with the reason.
 
     Args:
@@ -185,7 +192,7 @@ def expanded(nodes: Iterable[Node], rows: Mapping[str, Row], names: Names) -> li
     return result
 
 
-def _replaced(node: Node, row: Row, names: Names) -> list[Node]:
+def _replaced(node: Node, row: Row, names: UniqueNames) -> list[Node]:
     """Return the nodes that a row writes. They may be replaced again, by other rows."""
     expansion = Expansion(node, names.unique)
     try:

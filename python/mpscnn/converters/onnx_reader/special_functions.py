@@ -30,7 +30,7 @@ def _arc_sine(c: Context, node: Node) -> FileTensor:
     root = rest.map({"kind": "power", "a": 1.0, "c": 0.5}, "/root")
     is_cosine = node.kind == "Acos"
     angle = arc_tangent(x.combine("divide", root, "/tangent"), "/angle" if is_cosine else "")
-    return angle.linear(-1.0, math.pi / 2) if is_cosine else angle
+    return x.linear(0.0, math.pi / 2, "/quarter").combine("subtract", angle) if is_cosine else angle
 
 
 def _modulo_of_constants(o: Operands) -> Value:

@@ -114,6 +114,16 @@ def _gather(b: Builder, op: Operation) -> str:
     return b.op("Gather", x, places, axis=b.axis(x, axis))
 
 
+def _gather_at(b: Builder, op: Operation) -> str:
+    """Convert GatherNd: the last axis of the positions has an index for each of the first axes."""
+    x, places = op.tensor(), op.tensor(1)
+    if not b.is_integer(places):
+        raise UnsupportedError(
+            "gathers elements at numbers that the network computes, which is not supported"
+        )
+    return b.op("GatherND", x, places, batch_dims=op.whole("batch_dims", 0))
+
+
 def _tile(b: Builder, op: Operation) -> str:
     return b.op("Tile", op.tensor(), b.integers(op.integers(1, "multiples")))
 
@@ -150,9 +160,9 @@ def _pad(b: Builder, op: Operation) -> str:
     amounts = op.integers(1, "paddings")
     if op.kind == "MirrorPad":
         mode = op.text("mode", "REFLECT")
-        if mode != "REFLECT":
+        if mode not in ("REFLECT", "SYMMETRIC"):
             raise UnsupportedError(f"a border of the kind {mode}")
-        return pad(b, op.tensor(), amounts, "reflect")
+        return pad(b, op.tensor(), amounts, mode.lower())
     value = op.number(2, "value") if len(op) > 2 else 0.0
     return pad(b, op.tensor(), amounts, "constant", value)
 
@@ -222,6 +232,7 @@ HANDLERS: dict[str, Handler] = {
     "Gather": _gather,
     "GatherV2": _gather,
     "ResourceGather": _gather,
+    "GatherNd": _gather_at,
     "Tile": _tile,
     "BroadcastTo": _broadcast,
     "OneHot": _one_hot,

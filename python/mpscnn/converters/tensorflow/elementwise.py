@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mpscnn.converters.onnx_builder.blocks import fold
+from mpscnn.converters.onnx_builder.blocks import ANGLES, fold
 from mpscnn.converters.onnx_builder.builder import FLOAT, INT64, Builder
 from mpscnn.converters.tensorflow.operation import Handler, Operation
 from mpscnn.converters.tensorflow.values import FLOATS, TEXT
@@ -88,6 +88,11 @@ def _floor_quotient(b: Builder, op: Operation) -> str:
     return b.op("Div", b.op("Sub", x, b.op("Mod", x, y)), y)
 
 
+def _truncated_rest(b: Builder, op: Operation) -> str:
+    """Convert TruncateMod: the rest of a division, with the sign of the dividend."""
+    return b.op("Mod", op.tensor(0), op.tensor(1), fmod=1)
+
+
 def _without_nan(b: Builder, op: Operation) -> str:
     """Convert DivNoNan: x / y, and 0 where y is 0."""
     x, y = op.tensor(0), op.tensor(1)
@@ -130,6 +135,7 @@ HANDLERS: dict[str, Handler] = {
         ours: _one(theirs)
         for ours, theirs in {
             "Abs": "Abs",
+            **{name: name for name in ANGLES},
             "Ceil": "Ceil",
             "Erf": "Erf",
             "Exp": "Exp",
@@ -161,6 +167,7 @@ HANDLERS: dict[str, Handler] = {
             "Minimum": "Min",
             "Pow": "Pow",
             "FloorMod": "Mod",
+            "Mod": "Mod",
             "Equal": "Equal",
             "Greater": "Greater",
             "GreaterEqual": "GreaterOrEqual",
@@ -183,6 +190,7 @@ HANDLERS: dict[str, Handler] = {
     "Expm1": _expm1,
     "DivNoNan": _without_nan,
     "FloorDiv": _floor_quotient,
+    "TruncateMod": _truncated_rest,
     "IsFinite": _is_finite,
     "NotEqual": _unequal,
     "Select": _where,

@@ -17,6 +17,10 @@ _LOOP = "loops are not supported"
 _DETECTOR = (
     "chooses boxes, which is not supported: stop at the outputs before it (--outputs, `outputs=` in Python)"
 )
+_CROPS = (
+    "cuts boxes out of images, so that its results are not those of each image: stop before it (--outputs, `outputs=` "
+    "in Python)"
+)
 _LISTS = (
     "lists of tensors belong to loops, which are not supported: stop at the outputs before them (--outputs, `outputs=` "
     "in Python)"
@@ -47,6 +51,7 @@ REFUSED: dict[str, str] = {
         ),
         _DETECTOR,
     ),
+    "CropAndResize": _CROPS,
     **dict.fromkeys(
         (
             "TensorArrayV3",

@@ -167,7 +167,7 @@ class _Converter:
         self._put(ref, made)
 
     def _results(self, ref: Ref, kind: str, attributes: dict[str, Any]) -> list[str]:
-        count = 2 if kind == "TopKV2" else 1
+        count = 2 if kind in ("MaxPoolWithArgmax", "TopKV2") else 1
         if kind in ("ShapeN", "Split", "SplitV", "Unpack"):
             count = max(int(attributes[key].i) for key in ("N", "num_split", "num") if key in attributes)
             if not 1 <= count <= 1024:

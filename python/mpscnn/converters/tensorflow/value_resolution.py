@@ -50,6 +50,7 @@ _RESULTS = {
         ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"),
         ("y", "batch_mean", "batch_variance", "reserve_space_1", "reserve_space_2", "reserve_space_3"),
     ),
+    "MaxPoolWithArgmax": ("output", "argmax"),
     "TopKV2": ("values", "indices"),
     "Switch": ("output_false", "output_true"),
     "Merge": ("output", "value_index"),

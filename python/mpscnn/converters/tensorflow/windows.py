@@ -124,6 +124,22 @@ def _pooling(kind: str) -> Handler:
     return convert
 
 
+def _pooling_with_positions(b: Builder, op: Operation) -> list[str]:
+    """Convert MaxPoolWithArgmax. A position is (row * width + column) * channels + channel within the image."""
+    if op.flag("include_batch_in_index"):
+        raise UnsupportedError("counts positions over all images of the batch")
+    x = channels_first(b, op)
+    _, channels, height, width = b.extents(x)
+    if channels is None or height is None or width is None:
+        raise UnsupportedError("the size of its input is not known")
+    attributes = {"kernel_shape": _sides(op, "ksize"), "strides": _sides(op, "strides"), **_padding(op)}
+    y, positions = b.ops("MaxPool", [x], 2, **attributes)
+    pixels = b.op("Mod", positions, b.integers([height * width]))
+    channel = b.weight("channels", np.arange(channels, dtype=np.int64).reshape(1, channels, 1, 1))
+    positions = b.op("Add", b.op("Mul", pixels, b.integers([channels])), channel)
+    return [restore_layout(b, op, y), restore_layout(b, op, positions)]
+
+
 def _given_block(b: Builder, op: Operation) -> tuple[int, ...]:
     """Return the block that an operator names, for all axes between the batch and the channels."""
     block, others = op.integers(1, "block"), b.rank(op.tensor()) - 2
@@ -277,6 +293,7 @@ HANDLERS: dict[str, Handler] = {
     "_FusedDepthwiseConv2dNative": convert_fused(_depthwise),
     "Conv2DBackpropInput": _transposed,
     "MaxPool": _pooling("MaxPool"),
+    "MaxPoolWithArgmax": _pooling_with_positions,
     "AvgPool": _pooling("AveragePool"),
     "SpaceToBatchND": _space_to_batch,
     "BatchToSpaceND": _batch_to_space,

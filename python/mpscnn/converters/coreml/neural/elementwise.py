@@ -6,6 +6,7 @@ import numpy as np
 
 from mpscnn.converters.coreml.neural.layer import Handler, Layer, binary, convert_to_op
 from mpscnn.converters.onnx_builder.blocks import (
+    ANGLES,
     clip,
     compare,
     fold,
@@ -229,10 +230,12 @@ ELEMENTWISE: dict[str, Handler] = {
     "logicalNot": _logical("Not"),
     "logicalOr": _logical("Or"),
     "logicalXor": _logical("Xor"),
+    **{kind.lower(): convert_to_op(kind) for kind in ANGLES},
     "max": _fold("Max"),
     "maxBroadcastable": _fold("Max"),
     "min": _fold("Min"),
     "minBroadcastable": _fold("Min"),
+    "modBroadcastable": binary("Mod"),
     "multiply": _sum_or_product("Mul"),
     "multiplyBroadcastable": binary("Mul"),
     "notEqual": _comparison("Equal", opposite=True),

@@ -26,9 +26,8 @@ _REASONS = {
     "suppression of boxes within a network is not supported: write it as a part of a pipeline, after the network": (
         "NonMaximumSuppression"
     ),
-    "mpscnn has no such layer": "cropResize sin cos tan asin acos atan sinh cosh asinh acosh atanh modBroadcastable "
-    "matrixBandPart lowerTriangular upperTriangular slidingWindows rangeStatic fillLike broadcastToLike "
-    "reshapeLike",
+    "mpscnn has no such layer": "cropResize matrixBandPart lowerTriangular upperTriangular slidingWindows rangeStatic "
+    "fillLike broadcastToLike reshapeLike",
 }
 REFUSED = {kind: reason for reason, kinds in _REASONS.items() for kind in kinds.split()}
 """The reason why a kind of layer is not supported, by Core ML's name."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from mpscnn.converters.coreml.program.operation import Handler, Operation, binary, convert_to_op
-from mpscnn.converters.onnx_builder.blocks import clip, gelu, power_of_two, scaled_tanh, threshold
+from mpscnn.converters.onnx_builder.blocks import ANGLES, clip, gelu, power_of_two, scaled_tanh, threshold
 from mpscnn.converters.onnx_builder.builder import BOOL, FLOAT, INT64, Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -173,8 +173,10 @@ ELEMENTWISE: dict[str, Handler] = {
     "logical_not": convert_to_op("Not"),
     "logical_or": binary("Or"),
     "logical_xor": binary("Xor"),
+    **{kind.lower(): convert_to_op(kind) for kind in ANGLES if kind not in ("Acosh", "Asinh")},
     "maximum": binary("Max"),
     "minimum": binary("Min"),
+    "mod": binary("Mod"),
     "mul": binary("Mul"),
     "not_equal": _not_equal,
     "pow": binary("Pow"),

@@ -24,8 +24,7 @@ _REASONS = {
     ),
     "the shape of its result depends on what the network computes, which is not supported": "non_zero range_1d "
     "reshape_like fill_like",
-    "mpscnn has no such layer": "acos affine asin atan atanh band_part cos cosh crop_resize mod resample sin sinh "
-    "sliding_windows tan",
+    "mpscnn has no such layer": "affine band_part crop_resize resample sliding_windows",
 }
 REFUSED = {kind: reason for reason, kinds in _REASONS.items() for kind in kinds.split()}
 """The reason why an operation is not supported, by Core ML's name."""
