@@ -106,6 +106,7 @@ CASES: dict[str, Case] = {
     "Asinh": (lambda g, x: g.node("Asinh", x), np.arcsinh),
     "FloorMod": (lambda g, x: g.node("FloorMod", x, g.constant(-0.3)), lambda x: np.mod(x, np.float32(-0.3))),
     "TruncateMod": (lambda g, x: g.node("TruncateMod", x, g.constant(0.3)), lambda x: np.fmod(x, np.float32(0.3))),
+    "Mod": (lambda g, x: g.node("Mod", x, g.constant(0.7)), lambda x: np.fmod(x, np.float32(0.7))),
     "MirrorPad": (
         lambda g, x: g.node("MirrorPad", x, g.constant([[0, 0], [2, 4], [5, 0], [1, 3]]), mode="SYMMETRIC"),
         lambda x: np.pad(x, [(0, 0), (2, 4), (5, 0), (1, 3)], "symmetric"),

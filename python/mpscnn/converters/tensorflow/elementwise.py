@@ -89,7 +89,7 @@ def _floor_quotient(b: Builder, op: Operation) -> str:
 
 
 def _truncated_rest(b: Builder, op: Operation) -> str:
-    """Convert TruncateMod: the rest of a division, with the sign of the dividend."""
+    """Convert Mod and TruncateMod: the rest of a division, with the sign of the dividend."""
     return b.op("Mod", op.tensor(0), op.tensor(1), fmod=1)
 
 
@@ -167,7 +167,6 @@ HANDLERS: dict[str, Handler] = {
             "Minimum": "Min",
             "Pow": "Pow",
             "FloorMod": "Mod",
-            "Mod": "Mod",
             "Equal": "Equal",
             "Greater": "Greater",
             "GreaterEqual": "GreaterOrEqual",
@@ -190,6 +189,7 @@ HANDLERS: dict[str, Handler] = {
     "Expm1": _expm1,
     "DivNoNan": _without_nan,
     "FloorDiv": _floor_quotient,
+    "Mod": _truncated_rest,
     "TruncateMod": _truncated_rest,
     "IsFinite": _is_finite,
     "NotEqual": _unequal,
