@@ -42,7 +42,7 @@ if(APPLE)
     # In programs without a window, Metal has a default device only if CoreGraphics is linked.
     set(mpscnn_metal_libraries
         "-framework Foundation" "-framework Metal" "-framework MetalPerformanceShaders" "-framework CoreGraphics"
-        "-framework CoreVideo")
+        "-framework CoreVideo" "-framework CoreML")
 else()
     target_link_libraries(mpscnn_metal PRIVATE metal_emulation)
     set(mpscnn_metal_libraries metal_emulation ${CMAKE_DL_LIBS})

@@ -44,12 +44,14 @@ BACKEND_INTERFACE = {
     "engine/graph/graph.h",
     "engine/backend/memory_plan.h",
     "engine/backend/native_run.h",
+    "engine/backend/written_program.h",
 }
 # Exceptions: one file lists the backends, one reports the instruction set in use, and one reads photos in textures,
 # which is not part of a network's run.
 EXCEPTIONS = {
     ("api/metal_photo.cpp", "metal/encoding/native_photo.h"),
     ("engine/run/backends.cpp", "cpu/runtime/cpu_backend.h"),
+    ("engine/run/backends.cpp", "metal/coreml/coreml_backend.h"),
     ("engine/run/backends.cpp", "metal/run/metal_backend.h"),
     ("api/library.cpp", "cpu/isa/kernels.h"),
 }
@@ -102,7 +104,7 @@ ROOMS = {
     "cpu/plan": (".", "operations"),
     "engine": ("graph", "file", "backend", "trust", "run", "train", "commands"),
     "include": ("mpscnn",),
-    "metal": ("device", "encoding", "layers", "arrays", "gradients", "run"),
+    "metal": ("device", "coreml", "encoding", "layers", "arrays", "gradients", "run"),
 }
 
 

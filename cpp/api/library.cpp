@@ -15,6 +15,7 @@
 #include "core/platform.h"
 #include "cpu/isa/kernels.h"
 #include "engine/run/backends.h"
+#include "engine/run/coreml_writer.h"
 #include "engine/trust/device_trust.h"
 #include "ops/cases.h"
 #include "ops/op_list.h"
@@ -174,6 +175,18 @@ mpscnn_status mpscnn_check_cases(const char *device, const char *request, mpscnn
         c_api::require(request, "request");
         if (!report) fail(ErrorKind::parameter, "report must not be NULL");
         engine::check_cases(device, request, [&](const std::string &line) { report(line.c_str(), context); });
+    });
+}
+
+void mpscnn_set_coreml_writer(mpscnn_coreml_writer writer, void *context) {
+    engine::set_coreml_writer(writer, context);
+}
+
+mpscnn_status mpscnn_coreml_compile(const char *package, mpscnn_text **path) {
+    return c_api::guarded([&] {
+        c_api::require(package, "package");
+        c_api::require(path, "path");
+        c_api::give(engine::compile_coreml_package(package), path);
     });
 }
 

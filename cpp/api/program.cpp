@@ -94,6 +94,7 @@ engine::CompileOptions compile_options(const mpscnn_compile_options *given) {
     if (raw.accumulate_dtype) options.accumulate_dtype = raw.accumulate_dtype;
     options.winograd = raw.no_winograd == 0;
     if (raw.metal_kernels) options.metal_kernels = raw.metal_kernels;
+    options.neural_engine = raw.neural_engine != 0;
     require_array(raw.outputs, raw.output_count, "outputs");
     options.max_memory = raw.max_memory;
     for (int i = 0; i < raw.output_count; ++i) options.outputs.emplace_back(text(raw.outputs[i], "outputs"));

@@ -103,7 +103,8 @@ void bind_program(py::module_ &module) {
             "compile",
             [](const Graph &graph, const std::vector<std::string> &outputs, const std::string &device,
                const std::string &precision, const std::string &weights, const std::string &accumulate_dtype,
-               bool winograd, const std::string &metal_kernels, std::uint64_t max_memory) {
+               bool winograd, const std::string &metal_kernels, bool neural_engine,
+               std::uint64_t max_memory) {
                 return graph.compile({.device = device,
                                       .precision = precision,
                                       .outputs = outputs,
@@ -111,12 +112,13 @@ void bind_program(py::module_ &module) {
                                       .weights = weights,
                                       .accumulate_dtype = accumulate_dtype,
                                       .winograd = winograd,
-                                      .metal_kernels = metal_kernels});
+                                      .metal_kernels = metal_kernels,
+                                      .neural_engine = neural_engine});
             },
             py::arg("graph"), py::arg("outputs") = std::vector<std::string>(), py::arg("device") = "auto",
             py::arg("precision") = "auto", py::arg("weights") = "auto", py::arg("accumulate_dtype") = "auto",
-            py::arg("winograd") = true, py::arg("metal_kernels") = "mps", py::arg("max_memory") = 0,
-            py::call_guard<Exclusive>())
+            py::arg("winograd") = true, py::arg("metal_kernels") = "mps", py::arg("neural_engine") = false,
+            py::arg("max_memory") = 0, py::call_guard<Exclusive>())
         .def("describe", &Program::describe)
         .def("device", &Program::device)
         .def("warning", &Program::warning)

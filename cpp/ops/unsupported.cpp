@@ -229,6 +229,10 @@ Refused int8_programs(const ProgramUse &program) { return refuse_if(program.int8
 
 Refused direct_sums(const ProgramUse &program) { return refuse_if(!program.winograd, "false"); }
 
+Refused weights_in_bytes(const ProgramUse &program) { return refuse_if(program.byte_weights, "int8"); }
+
+Refused sums_in_halves(const ProgramUse &program) { return refuse_if(program.half_sums, "float16"); }
+
 constexpr const char *metal_window = "at most 536870912 rows and columns from the first tap to the last";
 
 /// A check of a tensor shape, layer, session or program by one row of the table. It returns the refused value
@@ -290,6 +294,16 @@ constexpr UnsupportedFeature unsupported_features[] = {
     {"metal", "subpixel_convolution", "channels of the convolution", "at most 8192", many_subpixel_channels},
     {"metal", "subpixel_convolution", "window", metal_window, wide_window<SubpixelConvolution>},
     {"metal", "transposed_convolution", "window", metal_window, wide_transposed_window},
+
+    {"coreml", "", "precision", "float32 or float16; the CPU computes in int8, too", int8_programs},
+    {"coreml", "", "winograd",
+     "true: Core ML chooses how it computes a convolution (on the CPU it may be false)", direct_sums},
+    {"coreml", "", "weights", "auto: the program has weights of its precision", weights_in_bytes},
+    {"coreml", "", "accumulate_dtype", "auto or float32: Core ML chooses the type of its sums",
+     sums_in_halves},
+    {"coreml", "", "check_finite",
+     "false: `mpscnn compare MODEL MODEL@coreml` finds the layer (the CPU checks results)",
+     looks_into_layers},
 };
 
 /// Return the reason of the first row that refuses this use, or nothing.

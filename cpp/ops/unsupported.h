@@ -44,8 +44,10 @@ struct ProgramUse {
     bool bfloat16 = false; ///< true: bfloat16 precision
     /// The reason why the engine's device does not support bfloat16; empty if it does.
     std::string_view why_no_bfloat16;
-    bool int8 = false;    ///< true: int8 precision
-    bool winograd = true; ///< true: convolutions may use Winograd's algorithm
+    bool int8 = false;         ///< true: int8 precision
+    bool winograd = true;      ///< true: convolutions may use Winograd's algorithm
+    bool byte_weights = false; ///< true: weights in 8-bit integers, but not the computation
+    bool half_sums = false;    ///< true: sums in halves
 };
 
 /// Return why the engine does not support a use, "<field> must be <allowed>, got <value>", or nothing if it

@@ -115,6 +115,7 @@ toolkit.provide(
     lambda: cast(toolkit.Converter, import_module("mpscnn.converters.conversion_cache")),
     lambda: cast(toolkit.Writers, import_module("mpscnn.converters.writers")),
     lambda: cast(toolkit.Precisions, import_module("mpscnn.comparison.precision_choice")),
+    lambda: cast(toolkit.CoremlPrograms, import_module("mpscnn.converters.coreml_writer.compiled_program")),
 )
 
 #: Names that are imported at their first use, by module, so that a program or a command imports only what it needs.

@@ -5,8 +5,8 @@
 This writes apple_api.tsv again from mps_api.json and metal_api.json in FOLDER, which describe Apple's headers of Metal
 and MPS. Each line has the name of a class, selector, value, ..., its declaration, the version of macOS that introduced
 it, and the version that deprecated it, if any. The two files do not describe Foundation, Grand Central Dispatch, Core
-Video and Core Graphics. Their lines are written by hand, have no declaration, and are kept. Reading sources needs
-libclang (pip install libclang==16.0.6) and GNUstep's headers.
+ML, Core Video and Core Graphics. Their lines are written by hand, have no declaration, and are kept. Reading sources
+needs libclang (pip install libclang==16.0.6) and GNUstep's headers.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ TABLE = Path(__file__).with_name("apple_api.tsv")
 GNUSTEP = Path("/usr/include/GNUstep")
 UNDESCRIBED = (
     str(GNUSTEP),
-    *(str(HEADERS / framework) for framework in ("CoreGraphics", "CoreVideo", "IOSurface", "dispatch")),
+    *(
+        str(HEADERS / framework)
+        for framework in ("CoreGraphics", "CoreML", "CoreVideo", "IOSurface", "dispatch")
+    ),
 )
 OLDEST_MACOS = (11, 0)
 
@@ -378,8 +381,8 @@ class Declarations:
 
 
 def is_undescribed(name: str) -> bool:
-    """Return True for names of frameworks that the two files do not describe, such as Foundation and Core Video."""
-    return re.search(r"(^|[ \[])(NS|dispatch_|k?C[FGV]|IOSurface|OSType)", name) is not None
+    """Return True for names of frameworks that the two files do not describe, such as Foundation and Core ML."""
+    return re.search(r"(^|[ \[])(NS|dispatch_|k?C[FGV]|IOSurface|ML[A-Z]|OSType)", name) is not None
 
 
 def table_of(uses: list[Use], known: Mapping[str, Entry], folder: Path) -> str:

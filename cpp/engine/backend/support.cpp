@@ -92,11 +92,14 @@ void require_supported(const Graph &graph, const std::vector<Shape> &shapes, con
     for (std::size_t i = 0; i < graph.nodes().size(); ++i) inquiry.ask_about_node(i);
 }
 
-void require_supported(const Backend &backend, Precision precision, bool winograd,
-                       const std::string &network) {
+void require_supported(const Backend &backend, const ProgramChoices &choices, const std::string &network) {
     const std::string why_no_bfloat16 = backend.why_no_bfloat16();
-    const ops::ProgramUse use{precision == Precision::bfloat16, why_no_bfloat16, precision == Precision::int8,
-                              winograd};
+    const ops::ProgramUse use{.bfloat16 = choices.precision == Precision::bfloat16,
+                              .why_no_bfloat16 = why_no_bfloat16,
+                              .int8 = choices.precision == Precision::int8,
+                              .winograd = choices.winograd,
+                              .byte_weights = choices.byte_weights,
+                              .half_sums = choices.sums == Sums::float16};
     if (const auto reason = ops::why_unsupported(backend.name(), use))
         refuse("network " + quoted(network), backend.name(), *reason);
 }

@@ -13,10 +13,16 @@ namespace mpscnn::engine {
 void require_supported(const Graph &graph, const std::vector<Shape> &shapes, const std::string &engine,
                        Precision precision);
 
-/// Throws UnsupportedError if the backend does not support programs in this precision, or with this value of
-/// LowerOptions::winograd.
-void require_supported(const Backend &backend, Precision precision, bool winograd,
-                       const std::string &network);
+/// The options of a program that engines may not support.
+struct ProgramChoices {
+    Precision precision = Precision::float32;
+    bool winograd = true;      ///< LowerOptions::winograd
+    bool byte_weights = false; ///< true: weights in 8-bit integers (byte_weights.h)
+    Sums sums = Sums::float32;
+};
+
+/// Throws UnsupportedError if the backend does not support programs with these options.
+void require_supported(const Backend &backend, const ProgramChoices &choices, const std::string &network);
 
 /// Throws UnsupportedError if the engine does not support these options of a session of the program
 /// `network`.

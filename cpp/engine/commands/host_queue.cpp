@@ -314,7 +314,11 @@ private:
 } // namespace
 
 std::shared_ptr<CommandQueue> CommandQueue::create(const QueueOptions &options) {
-    return std::make_shared<HostQueue>(choose_backend(options.device, "float32"), options.threads);
+    BackendChoice choice = choose_backend(options.device, "float32");
+    if (std::string_view(choice.backend->name()) == "coreml")
+        fail(ErrorKind::unsupported, "raw kernels on device 'coreml': Core ML runs whole networks only; the "
+                                     "devices 'cpu' and 'metal' run raw kernels");
+    return std::make_shared<HostQueue>(std::move(choice), options.threads);
 }
 
 } // namespace mpscnn::engine

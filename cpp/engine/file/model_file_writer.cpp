@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,7 +13,7 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// A tensor to write. The model owns its bytes.
+/// A tensor to write. The model, or `owner`, owns its bytes.
 struct WrittenTensor {
     std::string name;
     const char *dtype;
@@ -20,6 +21,7 @@ struct WrittenTensor {
     Shape shape;
     const std::byte *data;
     std::size_t bytes;
+    std::shared_ptr<const std::byte> owner = {};
 };
 
 const char *format_name(WeightType type) {
@@ -46,6 +48,12 @@ WrittenTensor of_floats(std::string name, const Shape &shape, const std::vector<
 }
 
 void add_weight(std::vector<WrittenTensor> &tensors, const std::string &name, const WeightTensor &weight) {
+    if (!weight.factors().empty()) { // files have no factors, so the values are written
+        const auto values = WeightTensor::from_floats(weight.shape(), weight.values());
+        tensors.push_back({name, format_name(values.type()), size_of(values.type()), values.shape(),
+                           values.data(), values.bytes(), values.owner()});
+        return;
+    }
     tensors.push_back({name, format_name(weight.type()), size_of(weight.type()), weight.shape(),
                        weight.data(), weight.bytes()});
     if (!weight.has_quantization()) return;

@@ -7,7 +7,9 @@
 #include "cpu/runtime/cpu_backend.h"
 #include "engine/trust/device_trust.h"
 #if defined(MPSCNN_WITH_METAL)
+#include "engine/run/coreml_writer.h"
 #include "engine/run/network_check.h"
+#include "metal/coreml/coreml_backend.h"
 #include "metal/run/metal_backend.h"
 #endif
 
@@ -77,12 +79,32 @@ FoundBackend make_native_backend(void *device, void *queue, const std::string &r
                                                installed_check_program(name_of_metal(asked->device_name())));
     return without_refused(std::move(backend), verdict, reason);
 }
-std::vector<DeviceDescription> list_metal_devices() { return metal::list_devices(); }
+FoundBackend make_coreml_backend(const std::string &units, const std::string &reason) {
+    return {coreml::make_coreml_backend(units, coreml_writer()), reason};
+}
+std::string compile_package(const std::string &package) { return coreml::compile(package); }
+/// Run a network on Core ML and on the CPU engine. The library that asks for this has written the program.
+void check_coreml_network(const std::string &units, const std::string &request,
+                          const std::function<void(const std::string &line)> &report) {
+    const auto network = NetworkRequest::parse(request);
+    if (!network || !network->program)
+        fail(ErrorKind::parameter, "request: Core ML needs a network and its program");
+    const auto device = coreml::make_coreml_backend(
+        units, [program = *network->program](const WriteRequest &) { return program; });
+    run_requested_network(device, cpu::make_cpu_backend(), *network, report);
+}
+std::vector<DeviceDescription> list_apple_devices() {
+    std::vector<DeviceDescription> devices = metal::list_devices();
+    devices.push_back(coreml::describe_device());
+    return devices;
+}
 #else
 #if defined(__APPLE__)
-constexpr const char *why_not_metal = "this build of mpscnn has no Metal engine";
+constexpr const char *why_not_metal = "this build of mpscnn has no Metal engine",
+                     *why_not_coreml = "this build of mpscnn has no Metal engine, and so no Core ML";
 #else
-constexpr const char *why_not_metal = "no Metal device on this machine (Linux)";
+constexpr const char *why_not_metal = "no Metal device on this machine (Linux)",
+                     *why_not_coreml = "Core ML is a part of macOS, and this machine runs Linux";
 #endif
 FoundBackend make_metal_backend(const std::string &, const std::string &) {
     fail(ErrorKind::device, why_not_metal);
@@ -96,7 +118,17 @@ void check_metal_cases(const std::string &, const std::string &,
 FoundBackend make_native_backend(void *, void *, const std::string &) {
     fail(ErrorKind::unsupported, "Metal devices of the caller's: this build of mpscnn has no Metal engine");
 }
-std::vector<DeviceDescription> list_metal_devices() { return {{"metal", "", why_not_metal}}; }
+FoundBackend make_coreml_backend(const std::string &, const std::string &) {
+    fail(ErrorKind::device, why_not_coreml);
+}
+std::string compile_package(const std::string &) { fail(ErrorKind::device, why_not_coreml); }
+void check_coreml_network(const std::string &, const std::string &,
+                          const std::function<void(const std::string &)> &) {
+    fail(ErrorKind::device, why_not_coreml);
+}
+std::vector<DeviceDescription> list_apple_devices() {
+    return {{"metal", "", why_not_metal}, {"coreml", "", why_not_coreml}};
+}
 #endif
 
 /// A device name in two parts: "metal:Apple M2" is the device "Apple M2" of backend "metal".
@@ -113,8 +145,8 @@ struct AutomaticPrecision {
     const char *device;
     Precision precision;
 };
-constexpr std::array<AutomaticPrecision, 2> automatic{
-    {{"cpu", Precision::float32}, {"metal", Precision::float32}}};
+constexpr std::array<AutomaticPrecision, 3> automatic{
+    {{"cpu", Precision::float32}, {"metal", Precision::float32}, {"coreml", Precision::float32}}};
 
 Precision precision_for(const std::string &device, const std::string &wanted) {
     if (wanted == "auto")
@@ -136,10 +168,10 @@ BackendChoice choice_of(FoundBackend found, const std::string &precision) {
 /// machine has.
 DeviceName require_device_name(const std::string &device) {
     DeviceName name(device);
-    if ((device != "cpu" && name.backend != "metal") || device.ends_with(':'))
+    if ((device != "cpu" && name.backend != "metal" && name.backend != "coreml") || device.ends_with(':'))
         fail(ErrorKind::parameter,
-             {"device must be auto, cpu, metal, or metal: with a device's name or registry id "
-              "behind it, got ",
+             {"device must be auto, cpu, metal, metal: with a device's name or registry id "
+              "behind it, coreml, or coreml: with compute units behind it, got ",
               quoted(device)});
     return name;
 }
@@ -156,7 +188,8 @@ FoundBackend automatic_backend() {
 FoundBackend make_backend(const DeviceName &device, const std::string &reason) {
     if (device.backend == "cpu") return {cpu::make_cpu_backend(), reason};
     try {
-        return make_metal_backend(device.wanted, reason);
+        return device.backend == "coreml" ? make_coreml_backend(device.wanted, reason)
+                                          : make_metal_backend(device.wanted, reason);
     } catch (const Error &error) {
         fail(error.kind(), {error.what(), ". Use device='cpu' or device='auto'."});
     }
@@ -166,7 +199,7 @@ FoundBackend make_backend(const DeviceName &device, const std::string &reason) {
 
 std::vector<std::string> built_backends() {
 #if defined(MPSCNN_WITH_METAL)
-    return {"cpu", "metal"};
+    return {"cpu", "metal", "coreml"};
 #else
     return {"cpu"};
 #endif
@@ -188,7 +221,7 @@ DeviceDescription describe_cpu() {
 
 std::vector<DeviceDescription> list_devices() {
     std::vector<DeviceDescription> devices{describe_cpu()};
-    for (DeviceDescription &device : list_metal_devices()) {
+    for (DeviceDescription &device : list_apple_devices()) {
         device.no_bfloat16 = Backend::no_bfloat16;
         devices.push_back(std::move(device));
     }
@@ -233,8 +266,12 @@ std::string checked_device(const std::string &device) {
 
 std::string check_device(const std::string &device) { return check_metal_device(checked_device(device)); }
 
+std::string compile_coreml_package(const std::string &package) { return compile_package(package); }
+
 void check_cases(const std::string &device, const std::string &request,
                  const std::function<void(const std::string &line)> &report) {
+    const DeviceName name = require_device_name(device);
+    if (name.backend == "coreml") return check_coreml_network(name.wanted, request, report);
     check_metal_cases(checked_device(device), request, report);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -9,8 +10,8 @@
 
 namespace mpscnn::engine {
 
-/// The backend that a user's choice ("auto", "cpu", "metal", "metal:Apple M2") resolves to, with the reason
-/// for it.
+/// The backend that a user's choice ("auto", "cpu", "metal", "metal:Apple M2", "coreml") resolves to, with
+/// the reason for it.
 struct BackendChoice {
     std::shared_ptr<const Backend> backend;
     Precision precision;
@@ -18,6 +19,8 @@ struct BackendChoice {
     /// Text for users if an existing device was not chosen; otherwise empty.
     std::string warning = {};
     bool automatic = false; ///< true: neither the user nor MPSCNN_DEVICE named the device
+    /// The time of a run on the device in nanoseconds, if a preflight has measured it; otherwise 0.
+    std::int64_t time = 0;
 };
 
 /// Return the names of the backends that this build has, "cpu" first.
@@ -38,6 +41,10 @@ BackendChoice choose_backend(const std::string &device, const std::string &preci
 /// verdict as text for people. Throws DeviceError for a device that does not exist or is not trusted, and
 /// ParameterError for "auto", "cpu" and unknown names.
 std::string check_device(const std::string &device);
+
+/// Compile a Core ML model package, and return the path of the compiled model in a directory for temporary
+/// files. Throws DeviceError with Core ML's text, or where there is no Core ML.
+std::string compile_coreml_package(const std::string &package);
 
 /// Run cases of the check (case_check.h), or a user's network (network_check.h), on a device in this process.
 /// The check program calls this for the library. Throws the errors of check_device.

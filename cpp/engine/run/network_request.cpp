@@ -21,7 +21,21 @@ std::vector<Shape> with_extent(const Graph &graph, std::int64_t extent) {
     return shapes;
 }
 
+Json json_of_program(const WrittenProgram &program) {
+    Json json = Json::object();
+    json.set("path", program.path);
+    json.set("inputs", program.inputs);
+    json.set("outputs", program.outputs);
+    json.set("weight_bytes", program.weight_bytes);
+    return json;
+}
+
 } // namespace
+
+WrittenProgram program_of(const JsonView &view) {
+    return {view.at("path").get<std::string>(), view.at("inputs").get<std::vector<std::string>>(),
+            view.at("outputs").get<std::vector<std::string>>(), view.at("weight_bytes").get<std::uint64_t>()};
+}
 
 std::string NetworkRequest::text() const {
     Json json = Json::object();
@@ -34,6 +48,7 @@ std::string NetworkRequest::text() const {
     // A number in JSON has 63 bits, and so much memory is no limit.
     json.set("max_memory", static_cast<std::int64_t>(options.max_memory & INT64_MAX));
     json.set("refused", refused);
+    if (program) json.set("program", json_of_program(*program));
     return std::string(network_word) + to_text(json);
 }
 
@@ -50,6 +65,7 @@ std::optional<NetworkRequest> NetworkRequest::parse(const std::string &text) {
     request.options.metal_kernels = view.at("metal_kernels").get<std::string>();
     request.options.max_memory = view.at("max_memory").get<std::uint64_t>();
     request.refused = view.at("refused").get<std::vector<std::string>>();
+    if (view.has("program")) request.program = program_of(view.at("program"));
     return request;
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/json.h"
+#include "engine/backend/written_program.h"
 #include "engine/graph/graph.h"
 #include "engine/run/program.h"
 
@@ -14,13 +15,17 @@ namespace mpscnn::engine {
 struct NetworkRequest {
     std::string file; ///< a model file, which the check program deletes
     CompileOptions options;
-    std::vector<std::string> refused; ///< implementations of the device that are not used
+    std::vector<std::string> refused;      ///< implementations of the device that are not used
+    std::optional<WrittenProgram> program; ///< for a device that runs programs of another framework
 
     /// Return the text of the request, in one line.
     std::string text() const;
     /// Return nothing for a text that is a request for something else.
     static std::optional<NetworkRequest> parse(const std::string &text);
 };
+
+/// Read a written program from JSON with its four fields.
+WrittenProgram program_of(const JsonView &view);
 
 /// Return the input shapes for a run with one image. Free extents become the first of some usual sizes that
 /// the network takes. Return nothing if it takes none of them.

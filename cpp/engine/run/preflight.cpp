@@ -81,22 +81,17 @@ std::string identity_of(const Graph &graph, const std::vector<Shape> &shapes, co
     for (const Shape &shape : shapes) run += shape.text();
     NetworkRequest without_file = request;
     without_file.file.clear();
+    without_file.program = {};
     return concat({"network ", quoted(graph.name()), ", ", request.options.precision, ", ",
                    hashed_name(run + without_file.text())});
 }
 
 NetworkRequest request_for(const BackendChoice &choice, const CompileOptions &options) {
-    NetworkRequest request{"", options, {}};
+    NetworkRequest request{"", options, {}, {}};
     request.options.precision = name_of(choice.precision);
     for (const auto &[name, reason] : choice.backend->implementations().refused())
         request.refused.push_back(name);
     return request;
-}
-
-std::string milliseconds(std::int64_t nanoseconds) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%.3g ms", static_cast<double>(nanoseconds) / 1e6);
-    return text;
 }
 
 /// Compare times, as in "the CPU engine ran it in 2 ms, the device in 5 ms".
@@ -120,13 +115,15 @@ BackendChoice cpu_instead(const CompileOptions &options, std::string reason, std
     BackendChoice cpu = choose_backend("cpu", options.precision);
     cpu.reason = std::move(reason);
     cpu.warning = std::move(warning);
+    cpu.automatic = true;
     return cpu;
 }
 
 Verdict verdict_on(const BackendChoice &choice, const Graph &graph, const std::vector<Shape> &shapes,
-                   NetworkRequest request, const CheckProgram &check) {
+                   NetworkRequest request, const CheckProgram &check, const PreflightWriter &write) {
     std::optional<NetworkFile> file;
     CheckedNetwork network{graph.name(), identity_of(graph, shapes, request), [&] {
+                               if (write) request.program = write(shapes);
                                file.emplace(graph);
                                request.file = file->path();
                                return request.text();
@@ -142,22 +139,37 @@ Verdict verdict_on(const BackendChoice &choice, const Graph &graph, const std::v
 
 } // namespace
 
+std::string milliseconds(std::int64_t nanoseconds) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.3g ms", static_cast<double>(nanoseconds) / 1e6);
+    return text;
+}
+
+bool preflight_compares_times() { return preflight_of_environment() == Preflight::results_and_times; }
+
+std::optional<Verdict> verdict_of_preflight(const BackendChoice &choice, const Graph &graph,
+                                            const CompileOptions &options, const CheckProgram &check,
+                                            const PreflightWriter &write) {
+    if (preflight_of_environment() == Preflight::off || !can_be_checked(graph)) return std::nullopt;
+    const auto shapes = shapes_for_preflight(graph);
+    if (!shapes) return std::nullopt;
+    return verdict_on(choice, graph, *shapes, request_for(choice, options), check, write);
+}
+
 BackendChoice after_preflight(BackendChoice choice, const Graph &graph, const CompileOptions &options,
                               const CheckProgram &check) {
-    const Preflight preflight = preflight_of_environment();
-    if (preflight == Preflight::off || !can_be_checked(graph)) return choice;
-    const auto shapes = shapes_for_preflight(graph);
-    if (!shapes) return choice;
-    const Verdict verdict = verdict_on(choice, graph, *shapes, request_for(choice, options), check);
-    if (!verdict.refused.empty()) {
-        const std::string text = not_used_text(choice, graph, verdict.refused) + remedy_text();
+    const auto verdict = verdict_of_preflight(choice, graph, options, check);
+    if (!verdict) return choice;
+    if (!verdict->refused.empty()) {
+        const std::string text = not_used_text(choice, graph, verdict->refused) + remedy_text();
         return cpu_instead(options, text, text);
     }
-    if (!verdict.times.measured()) return choice;
-    const std::string times = text_of(verdict.times);
-    if (preflight == Preflight::results_and_times && verdict.times.cpu < verdict.times.device)
+    if (!verdict->times.measured()) return choice;
+    const std::string times = text_of(verdict->times);
+    if (preflight_compares_times() && verdict->times.cpu < verdict->times.device)
         return cpu_instead(options, not_used_text(choice, graph, times), "");
     choice.reason += concat({"; ", times});
+    choice.time = verdict->times.device;
     return choice;
 }
 

@@ -1,8 +1,16 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/backend/written_program.h"
 #include "engine/run/backends.h"
 #include "engine/run/program.h"
 #include "engine/trust/check_process.h"
+#include "engine/trust/device_trust.h"
 
 namespace mpscnn::engine {
 
@@ -17,6 +25,22 @@ namespace mpscnn::engine {
 /// count. Throws ParameterError for another value of MPSCNN_PREFLIGHT.
 BackendChoice after_preflight(BackendChoice choice, const Graph &graph, const CompileOptions &options,
                               const CheckProgram &check);
+
+/// Writes a network as a program for the device, for inputs of these shapes.
+using PreflightWriter = std::function<WrittenProgram(const std::vector<Shape> &shapes)>;
+
+/// Return the verdict on a network on a device that "auto" may choose: the recorded one, or the result of a
+/// check. Return nothing for a network without preflights, or if they are turned off. `write` is for a device
+/// that needs a program, and is called only for a check.
+std::optional<Verdict> verdict_of_preflight(const BackendChoice &choice, const Graph &graph,
+                                            const CompileOptions &options, const CheckProgram &check,
+                                            const PreflightWriter &write = {});
+
+/// Return whether times count (MPSCNN_PREFLIGHT).
+bool preflight_compares_times();
+
+/// Return a time as text, such as "1.25 ms".
+std::string milliseconds(std::int64_t nanoseconds);
 
 /// Return the choice with a warning if the network's result is on record as wrong or missing. Nothing runs.
 BackendChoice with_recorded_warning(BackendChoice choice, const Graph &graph, const CompileOptions &options);

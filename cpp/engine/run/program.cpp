@@ -5,6 +5,7 @@
 #include "engine/backend/support.h"
 #include "engine/run/byte_weights.h"
 #include "engine/run/exact_positions.h"
+#include "engine/run/neural_engine.h"
 #include "engine/run/preflight.h"
 #include "engine/run/replaced_layers.h"
 #include "engine/run/staged_graph.h"
@@ -96,9 +97,19 @@ BackendChoice checked_choice(BackendChoice choice, const Graph &graph, const Com
 
 } // namespace
 
+Canonical canonical_for(Graph network, Precision precision) {
+    keep_exact_numbers(network, precision);
+    const Merging merging = precision == Precision::int8      ? Merging::of_integers
+                            : precision == Precision::float16 ? Merging::of_halves
+                                                              : Merging::of_numbers;
+    return canonicalise(network, merging);
+}
+
 std::shared_ptr<Program> Program::compile(const Graph &graph, const CompileOptions &options) {
     BackendChoice choice = choose_backend(options.device, options.precision);
     if (!uses_processor(*choice.backend)) choice = checked_choice(std::move(choice), graph, options);
+    if (options.neural_engine)
+        choice = or_neural_engine(std::move(choice), complete_graph(graph, options), options);
     if (options.device != "auto" || uses_processor(*choice.backend))
         return compile(graph, std::move(choice), options);
     try {
@@ -114,12 +125,9 @@ std::shared_ptr<Program> Program::compile(const Graph &graph, const CompileOptio
 
 std::shared_ptr<Program> Program::compile(const Graph &graph, BackendChoice choice,
                                           const CompileOptions &options) {
-    Graph wanted = complete_graph(graph, options);
-    keep_exact_numbers(wanted, choice.precision);
-    const Merging merging = choice.precision == Precision::int8      ? Merging::of_integers
-                            : choice.precision == Precision::float16 ? Merging::of_halves
-                                                                     : Merging::of_numbers;
-    std::shared_ptr<Program> program(new Program(canonicalise(wanted, merging), std::move(choice), options));
+    const Graph wanted = complete_graph(graph, options);
+    const Canonical canonical = canonical_for(wanted, choice.precision);
+    std::shared_ptr<Program> program(new Program(canonical, std::move(choice), options));
     // Ports have the names of the original graph's values. In the canonical graph, an output that was merged
     // has the name of the layer that it was merged into.
     for (const Input &input : wanted.inputs()) program->inputs_.push_back({input.name, input.shape});
@@ -134,7 +142,7 @@ Program::Program(const Canonical &canonical, BackendChoice choice, const Compile
       sums_(sums_of(options.accumulate_dtype, choice_.precision)), winograd_(options.winograd),
       metal_kernels_(kernels_of(options.metal_kernels)),
       max_memory_(options.max_memory > 0 ? options.max_memory : default_max_memory()) {
-    require_supported(*choice_.backend, choice_.precision, winograd_, name());
+    require_supported(*choice_.backend, {choice_.precision, winograd_, weights_in_bytes_, sums_}, name());
     require_supported(graph_, free_shapes(graph_), choice_.backend->name(), choice_.precision);
     if (sums_ == Sums::float16) require_constant_weights(graph_);
     const LowerOptions lowering{choice_.precision, max_memory_, sums_, winograd_, metal_kernels_};

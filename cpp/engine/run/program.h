@@ -23,11 +23,15 @@ struct CompileOptions {
         "auto";           ///< the type of sums (Sums): "float32", "float16", or "auto" for "float32"
     bool winograd = true; ///< allow Winograd's algorithm, see LowerOptions::winograd
     std::string metal_kernels = "mps";  ///< "mps" or "own", see LowerOptions::metal_kernels
+    bool neural_engine = false;         ///< true: "auto" may choose Core ML on the neural engine
     std::vector<std::string> outputs{}; ///< layers whose results are wanted; empty: the graph's outputs
     /// Maximum bytes of packed weights and one session's arena together; 0: the memory that this process may
     /// use
     std::uint64_t max_memory = 0;
 };
+
+/// Return the form of a network that backends get for this precision.
+Canonical canonical_for(Graph network, Precision precision);
 
 /// A network compiled for a device. Several threads may use it, and its users cannot change it. It keeps a
 /// plan for each combination of input shapes (batch included).

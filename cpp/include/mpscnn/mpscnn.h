@@ -101,7 +101,7 @@ MPSCNN_API mpscnn_status mpscnn_unsupported_features(mpscnn_text **json);
  * why it lacks that precision. Any other device has reason, which says why it is not available. The CPU also
  * has processors, the object of mpscnn_processors. A Metal device also has registry_id, default,
  * unified_memory, headless, low_power, removable, families, recommended_working_set_bytes and
- * max_buffer_bytes. */
+ * max_buffer_bytes. The device "coreml" also has compute_units, the names that may follow "coreml:". */
 MPSCNN_API mpscnn_status mpscnn_devices(mpscnn_text **json);
 
 /* Return the processors of this process, as a JSON object: `processors`, the number that it may run on
@@ -132,6 +132,21 @@ MPSCNN_API void mpscnn_set_check_callback(mpscnn_check_progress_callback callbac
 typedef void (*mpscnn_check_callback)(const char *line, void *context);
 MPSCNN_API mpscnn_status mpscnn_check_cases(const char *device, const char *request,
                                             mpscnn_check_callback report, void *context);
+
+/* Set the function that writes networks as Core ML programs, for the device "coreml"; NULL sets none, and
+ * then this device is refused (MPSCNN_ERROR_UNSUPPORTED). The Python package sets a function; its requests
+ * and answers are private to mpscnn and change with its version. `network` is the content of a model file.
+ * The function calls `reply` once, before it returns, with JSON. It may be called from several threads, and
+ * must not throw. */
+typedef void (*mpscnn_coreml_reply)(const char *answer, void *reply_context);
+typedef void (*mpscnn_coreml_writer)(const char *network, size_t bytes, const char *request,
+                                     mpscnn_coreml_reply reply, void *reply_context, void *context);
+MPSCNN_API void mpscnn_set_coreml_writer(mpscnn_coreml_writer writer, void *context);
+
+/* Compile a Core ML model package. `path` receives the path of the compiled model, in a directory for
+ * temporary files. Returns MPSCNN_ERROR_DEVICE with Core ML's text if it cannot be compiled, or without Core
+ * ML. */
+MPSCNN_API mpscnn_status mpscnn_coreml_compile(const char *package, mpscnn_text **path);
 
 /* ---- Memory and logging -------------------------------------------------------------------------------- */
 
@@ -260,8 +275,9 @@ typedef struct mpscnn_request mpscnn_request;
 
 typedef struct mpscnn_compile_options {
     size_t size; /* sizeof(mpscnn_compile_options) */
-    /* "cpu", "metal", "metal:NAME OR REGISTRY ID"; or "auto": the device that the environment variable
-     * MPSCNN_DEVICE names, otherwise a Metal device that passed its check, otherwise the CPU. NULL: "auto" */
+    /* "cpu", "metal", "metal:NAME OR REGISTRY ID", "coreml", "coreml:COMPUTE UNITS"; or "auto": the device
+     * that the environment variable MPSCNN_DEVICE names, otherwise a Metal device that passed its check,
+     * otherwise the CPU. NULL: "auto" */
     const char *device;
     /* "float32", "float16", "bfloat16", "int8"; or "auto": "float32". NULL: "auto" */
     const char *precision;
@@ -289,6 +305,10 @@ typedef struct mpscnn_compile_options {
      * constant weights. They run on arrays, so the program cannot be encoded with images of the caller.
      * Ignored by other engines. NULL: "mps" */
     const char *metal_kernels;
+    /* not 0: "auto" may also choose Core ML on the neural engine, if it runs the network faster and its
+     * results are right. It is for precision "float16", and has no effect on a device that is named. Only
+     * the Python package writes programs for Core ML, so in other programs "auto" never chooses it. */
+    int neural_engine;
 } mpscnn_compile_options;
 
 typedef struct mpscnn_session_options {

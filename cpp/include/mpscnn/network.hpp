@@ -69,6 +69,11 @@ inline std::string check_device(const std::string &device) {
     return detail::text_of(mpscnn_check_device, detail::c_string(device));
 }
 
+/// Compile a Core ML model package, and return the path of the compiled model; see mpscnn_coreml_compile.
+inline std::string coreml_compile(const std::string &package) {
+    return detail::text_of(mpscnn_coreml_compile, detail::c_string(package));
+}
+
 // ---- Tensors ----------------------------------------------------------------------------------------------
 
 /// Extents, batch first; a free extent is -1.
@@ -180,6 +185,7 @@ struct CompileOptions {
     std::string accumulate_dtype = "auto"; ///< see mpscnn_compile_options.accumulate_dtype
     bool winograd = true;                  ///< the opposite of mpscnn_compile_options.no_winograd
     std::string metal_kernels = "mps";     ///< see mpscnn_compile_options.metal_kernels
+    bool neural_engine = false;            ///< see mpscnn_compile_options.neural_engine
 };
 
 /// Options of a session. This is the C struct, as for other options that are plain numbers: Session(program,
@@ -375,6 +381,7 @@ template <class Function> Program compile(const CompileOptions &options, Functio
     raw.accumulate_dtype = detail::c_string(options.accumulate_dtype);
     raw.no_winograd = options.winograd ? 0 : 1;
     raw.metal_kernels = detail::c_string(options.metal_kernels);
+    raw.neural_engine = options.neural_engine ? 1 : 0;
     mpscnn_program *program = nullptr;
     ensure(function(&raw, &program));
     return Program(program);

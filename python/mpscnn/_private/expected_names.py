@@ -158,14 +158,16 @@ def device_text(value: object) -> str:
     if type(value).__module__ == "torch" and type(value).__name__ == "device":
         value = str(value)
     if not isinstance(value, str):
-        raise ParameterError(f"device must be a name, got {value!r}; names are 'auto', 'cpu' and 'metal'")
+        raise ParameterError(
+            f"device must be a name, got {value!r}; names are 'auto', 'cpu', 'metal' and 'coreml'"
+        )
     return value
 
 
 def canonical_device(text: str) -> str:
     """Return mpscnn's name for a device by another name or spelling. Other text is returned unchanged."""
     plain = text.lower().removesuffix(":0")
-    return DEVICES.get(plain, plain if plain in ("auto", "cpu", "metal") else text)
+    return DEVICES.get(plain, plain if plain in ("auto", "cpu", "metal", "coreml") else text)
 
 
 def conversion_hint(value: object) -> str:

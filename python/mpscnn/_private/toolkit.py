@@ -40,14 +40,32 @@ class Precisions(Protocol):
         ...
 
 
-_importers: list[tuple[Callable[[], Converter], Callable[[], Writers], Callable[[], Precisions]]] = []
+class CoremlPrograms(Protocol):
+    """The function of the module `mpscnn.converters.coreml_writer.compiled_program`."""
+
+    def write_program(self, content: bytes, request: str) -> str:
+        """Write a network as a compiled Core ML program, and return JSON about it."""
+        ...
+
+
+_importers: list[
+    tuple[
+        Callable[[], Converter],
+        Callable[[], Writers],
+        Callable[[], Precisions],
+        Callable[[], CoremlPrograms],
+    ]
+] = []
 
 
 def provide(
-    converters: Callable[[], Converter], writers: Callable[[], Writers], precisions: Callable[[], Precisions]
+    converters: Callable[[], Converter],
+    writers: Callable[[], Writers],
+    precisions: Callable[[], Precisions],
+    coreml_programs: Callable[[], CoremlPrograms],
 ) -> None:
-    """Register the functions that import the converters, the writers and the choice of a precision."""
-    _importers[:] = [(converters, writers, precisions)]
+    """Register the functions that import the parts of the toolkit."""
+    _importers[:] = [(converters, writers, precisions, coreml_programs)]
 
 
 def converter() -> Converter:
@@ -63,3 +81,8 @@ def writers() -> Mapping[str, Callable[..., None]]:
 def precisions() -> Precisions:
     """Import and return the choice of a precision."""
     return _importers[0][2]()
+
+
+def write_coreml(content: bytes, request: str) -> str:
+    """Write a network for the device "coreml". The core calls this when a program is compiled for that device."""
+    return _importers[0][3]().write_program(content, request)

@@ -24,9 +24,9 @@ from mpscnn.graph.network import Network
 from mpscnn.model import Model
 
 #: The words allowed after "@".
-DEVICES = ("cpu", "metal")
+DEVICES = ("cpu", "metal", "coreml")
 PRECISIONS: tuple[PrecisionName, ...] = ("float32", "float16", "bfloat16")
-ENGINES = ("mpscnn", "onnxruntime", "litert", "coreml")
+ENGINES = ("mpscnn", "onnxruntime", "litert")
 #: The engines for which the network is written, with the suffix of their files.
 WRITTEN = {"onnxruntime": ".onnx", "litert": ".tflite"}
 
@@ -187,7 +187,7 @@ def _named(text: str) -> Side:
     device, engine = "cpu", ""
     precision: PrecisionName | None = None
     for option in options:
-        if option in DEVICES:
+        if option.partition(":")[0] in DEVICES:
             device = option
         elif option in PRECISIONS:
             precision = PRECISIONS[PRECISIONS.index(option)]
@@ -197,11 +197,9 @@ def _named(text: str) -> Side:
             known = ", ".join((*DEVICES, *PRECISIONS, *ENGINES))
             raise ParameterError(f"compare: {text!r}: after @ expected {known}, got {option!r}")
     path = Path(name)
-    if engine == "coreml":
-        if len(options) > 1:
+    if device.startswith("coreml") and path.suffix.lower() in COREML:
+        if options != ["coreml"]:
             raise ParameterError(f"compare: {text!r}: Core ML runs the file in its own precision, on the CPU")
-        if path.suffix.lower() not in COREML:
-            raise ParameterError(f"compare: {text!r}: Core ML runs files of {' and '.join(COREML)}")
         if not path.exists():
             raise WeightsError(f"{path}: cannot be read: there is no such file")
         return Side(None, path.name, path)

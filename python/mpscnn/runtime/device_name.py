@@ -24,7 +24,8 @@ def named_device(device: object) -> Iterator[str]:
     given = device_text(device)
     if given.lower().partition(":")[0] in _OTHERS:
         raise ParameterError(
-            f"device {given!r} is not supported: mpscnn runs on 'cpu' and on 'metal'; this machine has {_present()}"
+            f"device {given!r} is not supported: mpscnn runs on 'cpu', 'metal' and 'coreml'; this machine has "
+            f"{_present()}"
         )
     name = canonical_device(given)
     try:

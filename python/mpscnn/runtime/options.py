@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         accumulate_dtype: AccumulateName
         winograd: bool
         metal_kernels: MetalKernelsName
+        neural_engine: bool
         max_memory: int | None
 
     class RunArguments(TypedDict, total=False):
@@ -148,6 +149,7 @@ class CompileOptions(_Options):
         _device,
         'where to compute: "cpu", "metal" (the default GPU), or a GPU by name or registry id, such as '
         "'metal:Apple M2'; `mpscnn.devices` lists them. "
+        '"coreml" lets Core ML run the network on a Mac, "coreml:cpuAndNeuralEngine" on these compute units. '
         '"auto" is the device that the environment variable MPSCNN_DEVICE names; without it a GPU that passed its '
         "self-check, can run every layer and ran the network faster than the CPU did; "
         "otherwise the CPU.",
@@ -183,6 +185,13 @@ class CompileOptions(_Options):
         'them, "own" mpscnn\'s own kernels on arrays for all with constant weights. "auto" takes what '
         "`mpscnn benchmark --device metal --metal-kernels auto` measured to be faster for the network on this GPU, and "
         'otherwise "mps". No effect on the CPU.',
+    )
+    neural_engine: bool = _option(
+        False,
+        require_bool,
+        'whether device "auto" may also choose the neural engine, which computes in float16. It does so if Core ML ran '
+        "the network faster there and its results are right. It is for precision float16, and has no effect on a device "
+        "that is named.",
     )
     max_memory: int | None = _option(
         None,

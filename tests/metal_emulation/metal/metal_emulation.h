@@ -69,6 +69,15 @@ const char *metal_emulation_live_object_names(void);
 ///   announced_bytes          the last announced bytes of a command buffer's temporary
 ///                            images
 ///   bytes_of_weights         counts up: bytes of weights that convolutions have loaded
+///   fail_compilations        the next n models of Core ML cannot be compiled
+///   fail_models              the next n compiled models cannot be loaded
+///   fail_predictions         the next n predictions fail
+///   fail_multi_arrays        the next n arrays of Core ML cannot be made
+///   wrong_predictions        1: predictions are each value times two, plus one
+///   models_compiled          counts up: models that were compiled
+///   models_loaded            counts up: compiled models that were loaded
+///   predictions_made         counts up: predictions of one image
+///   compute_units            the compute units of the model that was loaded last
 ///   discrete_memory          1: the device has no unified memory, and is of none of the
 ///                            families Apple 1 to Apple 7 and Metal 3
 ///   old_gpu                  1: the device is of the families Mac 1 and Common 1 only

@@ -81,6 +81,15 @@ constexpr NamedSwitch named_switches[] = {
     {"texture_caches_made", &Switches::texture_caches_made, 0},
     {"announced_bytes", &Switches::announced_bytes, 0},
     {"bytes_of_weights", &Switches::bytes_of_weights, 0},
+    {"fail_compilations", &Switches::fail_compilations, 0},
+    {"fail_models", &Switches::fail_models, 0},
+    {"fail_predictions", &Switches::fail_predictions, 0},
+    {"fail_multi_arrays", &Switches::fail_multi_arrays, 0},
+    {"wrong_predictions", &Switches::wrong_predictions, 0},
+    {"models_compiled", &Switches::models_compiled, 0},
+    {"models_loaded", &Switches::models_loaded, 0},
+    {"predictions_made", &Switches::predictions_made, 0},
+    {"compute_units", &Switches::compute_units, -1},
 };
 
 std::atomic<long> Switches::*find_member(const char *name) {

@@ -65,6 +65,15 @@ struct Switches {
     std::atomic<long> texture_caches_made{0};
     std::atomic<long> announced_bytes{0};
     std::atomic<long> bytes_of_weights{0};
+    std::atomic<long> fail_compilations{0};
+    std::atomic<long> fail_models{0};
+    std::atomic<long> fail_predictions{0};
+    std::atomic<long> fail_multi_arrays{0};
+    std::atomic<long> wrong_predictions{0};
+    std::atomic<long> models_compiled{0};
+    std::atomic<long> models_loaded{0};
+    std::atomic<long> predictions_made{0};
+    std::atomic<long> compute_units{-1};
 };
 Switches &switches();
 

@@ -47,7 +47,9 @@ def main() -> int:
     """Read the command line, and print the rules that no test broke."""
     folder, broken = Path(sys.argv[1]), set(Path(sys.argv[2]).read_text("utf-8").splitlines())
     sources = (
-        path for part in ("metal", "mps", "core_video") for path in sorted((folder / part).rglob("*.mm"))
+        path
+        for part in ("metal", "mps", "core_video", "core_ml")
+        for path in sorted((folder / part).rglob("*.mm"))
     )
     missing = [
         f"{source.relative_to(folder)}: no test breaks {rule!r}"

@@ -24,6 +24,7 @@ CHANGED: dict[str, Any] = {
     "accumulate_dtype": "float32",
     "winograd": False,
     "metal_kernels": "own",
+    "neural_engine": True,
     "max_memory": 1 << 24,
     "threads": 1,
     "check_finite": True,
@@ -100,6 +101,8 @@ def test_options_are_values() -> None:
         ({"threads": 0}, "threads must be 'auto' or a number from 1 to 1024, got 0"),
         ({"threads": "all"}, "threads must be 'auto' or a number"),
         ({"check_finite": "yes"}, "check_finite must be True or False"),
+        ({"neural_engine": "yes"}, "neural_engine must be True or False"),
+        ({"neural_engine": True}, "neural_engine is for precision float16, .* got 'auto'"),
     ],
 )
 def test_values_are_checked(given: dict[str, Any], message: str) -> None:

@@ -21,7 +21,7 @@ from mpscnn.runtime.library import devices as listed_devices
 PACKAGES = (
     *("numpy", "pillow", "rich", "typer", "onnx", "onnxruntime", "protobuf"),
     *("torch", "torchvision", "timm", "keras", "tensorflow", "ai-edge-litert", "openvino", "ncnn", "MNN"),
-    *("pycocotools", "av", "pillow-heif", "ray", "fastapi", "uvicorn", "scikit-learn"),
+    *("coremltools", "pycocotools", "av", "pillow-heif", "ray", "fastapi", "uvicorn", "scikit-learn"),
 )
 _VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_CORETYPE")
 

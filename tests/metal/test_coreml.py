@@ -1,0 +1,332 @@
+"""Tests of the device "coreml". The emulated Core ML computes each written program by mpscnn's own reader."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from metal.core_ml import reader_as_core_ml
+from metal.emulation import Emulation
+
+import mpscnn
+from mpscnn import kernels
+
+pytest.importorskip("coremltools", reason="coremltools writes the programs")
+
+X = np.random.default_rng(1).random((2, 9, 8, 3), np.float32)
+
+
+def network(size: tuple[int | None, int | None] = (9, 8)) -> mpscnn.Network:
+    """Return a small classifier of images."""
+    net = mpscnn.Network(input=(*size, 3), name="small")
+    x = net.conv2d(net.input, 8, 3, stride=2, padding="same", name="conv", activation="relu")
+    x = net.batch_norm(x, name="norm")
+    x = net.global_average_pool(x) if None in size else net.flatten(x)
+    net.output(net.softmax(net.dense(x, 5, name="dense"), name="scores"))
+    net.initialize_weights(seed=2)
+    return net
+
+
+@pytest.fixture(autouse=True)
+def core_ml(emulation: Emulation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Use an empty cache. Yields the models of all predictions."""
+    monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "cache"))
+    with reader_as_core_ml() as used:
+        yield used
+
+
+def folders(tmp_path: Path) -> list[Path]:
+    """Return the folders of networks in the cache."""
+    return sorted(path for path in (tmp_path / "cache" / "coreml").iterdir() if path.is_dir())
+
+
+# ---- Results ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-6), ("float16", 2e-3)])
+def test_results_are_those_of_the_cpu(precision: Any, tolerance: float, core_ml: list[str]) -> None:
+    net = network()
+    program = net.compile(device="coreml", precision=precision)
+    assert program.device == "coreml"
+    assert program.precision == precision
+    assert program.device_name.startswith("Core ML on ")
+    right = net.compile(device="cpu", precision=precision).run(X)
+    np.testing.assert_allclose(program.run(X), right, atol=tolerance)
+    assert len(core_ml) == 2, "a prediction for each image"
+
+
+def test_any_strides_and_types_are_read_and_written() -> None:
+    net = mpscnn.Network(input=(6, 5, 3))
+    net.output(net.conv2d(net.input, 4, 3, padding="same"))
+    net.initialize_weights(seed=0)
+    program = net.compile(device="coreml")
+    whole = np.random.default_rng(0).random((2, 7, 10, 3), np.float32)
+    x, out = whole[:, 1:, ::2], np.full((2, 4, 6, 5), np.nan, np.float16).transpose(0, 2, 3, 1)
+    program.run(x, out=out)
+    np.testing.assert_allclose(out, net.compile(device="cpu").run(x), atol=2e-3)
+    assert program.run(x.astype(np.float16)).dtype == np.float16
+
+
+def test_several_inputs_and_outputs_keep_their_names() -> None:
+    net = mpscnn.Network(name="two")
+    left, right = net.add_input("left image", (4, 4, 2)), net.add_input("right", (3,))
+    net.output(net.relu(left, name="positive"))
+    net.output(net.dense(right, 2, name="0 dense"))
+    net.initialize_weights(seed=0)
+    given = {
+        "left image": np.float32(np.arange(-16, 16).reshape(1, 4, 4, 2)),
+        "right": np.ones((1, 3), np.float32),
+    }
+    found = net.compile(device="coreml").run(given)
+    expected = net.compile(device="cpu").run(given)
+    assert list(found) == ["positive", "0 dense"]
+    for name, array in expected.items():
+        np.testing.assert_allclose(found[name], array, atol=1e-6)
+
+
+def test_each_size_of_a_free_network_has_a_program(tmp_path: Path, emulation: Emulation) -> None:
+    net = network((None, None))
+    program = net.compile(device="coreml")
+    assert emulation.get("models_loaded") == 0, "the size is not known yet"
+    for rows, columns in ((9, 8), (6, 7), (9, 8)):
+        x = np.random.default_rng(rows).random((1, rows, columns, 3), np.float32)
+        np.testing.assert_allclose(program.run(x), net.compile(device="cpu").run(x), atol=1e-6)
+    assert len(folders(tmp_path)) == 2
+    assert emulation.get("models_compiled") == emulation.get("models_loaded") == 2
+
+
+@pytest.mark.parametrize(
+    "name", ["digits", "page_digits", pytest.param("cifar10_mobilenet_v2", marks=pytest.mark.full)]
+)
+def test_bundled_networks_are_right(name: str) -> None:
+    model = mpscnn.load(name, device="cpu")
+    (_, *extents), *_ = (tensor.shape for tensor in model.network.inputs)
+    x = np.random.default_rng(0).random((1, *(extent or 64 for extent in extents)), np.float32)
+    found, right = mpscnn.load(name, device="coreml").program.run(x), model.program.run(x)
+    for one, other in zip(as_arrays(found), as_arrays(right), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def as_arrays(found: Any) -> list[Any]:
+    return list(found.values()) if isinstance(found, dict) else [found]
+
+
+def test_all_interfaces_run_it(tmp_path: Path) -> None:
+    model = mpscnn.load("digits", device="coreml")
+    photo = np.zeros((28, 28), np.uint8)
+    photo[4:24, 13:15] = 255
+    right = mpscnn.load("digits", device="cpu").predict(photo)
+    assert model.predict(photo).top(1)[0].label == right.top(1)[0].label
+    with mpscnn.Runner(model.program, sessions=1) as runner:
+        x = np.zeros((1, 28, 28, 1), np.float32)
+        np.testing.assert_allclose(runner.submit(x).result(), model.program.run(x))
+    session = model.program.session()
+    np.testing.assert_allclose(session.submit(x).result(), model.program.run(x))
+    with pytest.raises(mpscnn.UnsupportedError, match="coreml"):
+        session.profile(x)
+    assert not mpscnn.compare("digits", "digits@coreml").first
+    found = mpscnn.compare("digits", "digits@coreml:cpuOnly@float16")
+    assert "coreml:cpuOnly, float16" in str(found)
+
+
+# ---- Options ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("units", "number"),
+    [("", 2), (":all", 2), (":cpuAndNeuralEngine", 3), (":cpuAndGPU", 1), (":cpuOnly", 0)],
+)
+def test_compute_units_are_passed_on(units: str, number: int, emulation: Emulation) -> None:
+    program = network().compile(device=f"coreml{units}", precision="float16")
+    assert emulation.get("compute_units") == number
+    assert program.device_name.endswith(f"compute units {units[1:] or 'all'}")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "reason"),
+    [
+        (
+            {"device": "coreml:gpu"},
+            mpscnn.ParameterError,
+            "must be one of all, cpuAndNeuralEngine, cpuAndGPU, cpuOnly",
+        ),
+        (
+            {"device": "coreml:cpuAndNeuralEngine"},
+            mpscnn.UnsupportedError,
+            "the neural engine computes in float16",
+        ),
+        ({"precision": "int8"}, mpscnn.UnsupportedError, "precision must be float32 or float16"),
+        ({"precision": "bfloat16"}, mpscnn.UnsupportedError, "precision must be float32 or float16"),
+        ({"weights": "int8"}, mpscnn.UnsupportedError, "weights must be auto"),
+        ({"winograd": False}, mpscnn.UnsupportedError, "Core ML chooses how it computes"),
+        (
+            {"precision": "float16", "accumulate_dtype": "float16"},
+            mpscnn.UnsupportedError,
+            "accumulate_dtype must be",
+        ),
+    ],
+)
+def test_options_that_core_ml_lacks_are_refused(options: dict[str, Any], error: Any, reason: str) -> None:
+    with pytest.raises(error, match=reason):
+        network().compile(**{"device": "coreml", **options})
+
+
+def test_other_uses_are_refused() -> None:
+    program = network().compile(device="coreml")
+    with pytest.raises(mpscnn.UnsupportedError, match="check_finite must be false"):
+        program.session(check_finite=True)
+    with pytest.raises(mpscnn.UnsupportedError, match="Core ML runs whole networks only"):
+        mpscnn.CommandQueue("coreml")
+    with pytest.raises(mpscnn.UnsupportedError, match="coreml"):
+        kernels.MetalKernel("kernel void f() {}", "f", device="coreml")
+    with pytest.raises(mpscnn.UnsupportedError, match="coreml"):
+        mpscnn.convolve1d(np.ones(4, np.float32), np.ones(2, np.float32), device="coreml")
+    with pytest.raises(mpscnn.UnsupportedError, match=r"'coreml': .*'cpu' and 'metal'"):
+        mpscnn.Trainer(network(), device="coreml")
+
+
+def test_a_layer_that_core_ml_lacks_is_named() -> None:
+    net = mpscnn.Network(input=(6, 6, 8), name="binary")
+    net.output(net.binary_conv2d(net.input, 8, 3, name="signs"))
+    net.initialize_weights(seed=0)
+    with pytest.raises(mpscnn.UnsupportedError, match=r"network 'binary' on device 'coreml': .*signs"):
+        net.compile(device="coreml")
+
+
+# ---- Failures -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("switch", "text"),
+    [
+        ("fail_compilations", r"Core ML cannot compile .*Failed to parse the model specification \(code 0\)"),
+        ("fail_models", r"Core ML cannot load .*Failed to build the model execution plan \(code 0\)"),
+    ],
+)
+def test_errors_of_compiling_have_core_mls_text(switch: str, text: str, emulation: Emulation) -> None:
+    emulation.set(switch, 2)
+    with pytest.raises(mpscnn.DeviceError, match=text):
+        network().compile(device="coreml")
+    emulation.set(switch, 0)
+    network().compile(device="coreml").run(X)
+
+
+@pytest.mark.parametrize(
+    ("switch", "text"),
+    [
+        ("fail_predictions", r"Core ML cannot run the network: Failed to evaluate the model \(code 0\)"),
+        (
+            "fail_multi_arrays",
+            r"input 'image': Core ML makes no array of the shape \(1, 3, 9, 8\): there is no memory",
+        ),
+    ],
+)
+@pytest.mark.parametrize("images", [1, 2])
+def test_errors_of_predictions_have_core_mls_text(
+    switch: str, text: str, images: int, emulation: Emulation
+) -> None:
+    program = network().compile(device="coreml")
+    emulation.set(switch, 1)
+    with pytest.raises(mpscnn.DeviceError, match=text):
+        program.run(X[:images])
+    program.run(X)  # only that run has failed
+
+
+def test_several_threads_predict_one_after_another(core_ml: list[str]) -> None:
+    program = network().compile(device="coreml")
+    threads = [threading.Thread(target=program.session().run, args=(X,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(core_ml) == 8  # the emulation reports two threads in one model
+
+
+def run_in_child(program: mpscnn.Program, answers: Any) -> None:
+    try:
+        program.run(X)
+    except mpscnn.DeviceError as error:
+        answers.put(str(error))
+    listed = {device["name"]: device for device in mpscnn.devices()}
+    answers.put(listed["coreml"].get("reason"))
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_is_refused() -> None:
+    program = network().compile(device="coreml")
+    context = multiprocessing.get_context("fork")
+    answers = context.SimpleQueue()
+    child = context.Process(target=run_in_child, args=(program, answers))
+    child.start()
+    told = answers.get(), answers.get()
+    child.join()
+    assert told[0] == told[1]
+    assert "forked from one that used Core ML" in told[0]
+
+
+# ---- The cache ----------------------------------------------------------------------------------------------------
+
+
+def test_a_program_is_written_and_compiled_once(tmp_path: Path, emulation: Emulation) -> None:
+    for _ in range(2):
+        network().compile(device="coreml:cpuOnly").run(X)
+    network().compile(device="coreml", precision="float16")
+    assert emulation.get("models_compiled") == 2
+    assert emulation.get("models_loaded") == 3
+    assert len(folders(tmp_path)) == 2
+    network((9, 9)).compile(device="coreml")
+    assert len(folders(tmp_path)) == 3
+
+
+@pytest.mark.parametrize("what", ["network.mlpackage/Manifest.json", "*.mlmodelc/coremldata.bin"])
+def test_a_damaged_program_is_made_again(what: str, tmp_path: Path, emulation: Emulation) -> None:
+    network().compile(device="coreml")
+    (folder,) = folders(tmp_path)
+    (file,) = folder.glob(what)
+    file.write_bytes(b"damaged")
+    with pytest.warns(RuntimeWarning, match="is damaged, as its checksum shows; it is made again"):
+        program = network().compile(device="coreml")
+    np.testing.assert_allclose(program.run(X), network().compile(device="cpu").run(X), atol=1e-6)
+    assert file.read_bytes() != b"damaged"
+    assert emulation.get("models_compiled") == 2
+
+
+def test_a_program_that_core_ml_does_not_load_is_made_again(emulation: Emulation) -> None:
+    network().compile(device="coreml")
+    emulation.set("fail_models", 1)
+    network().compile(device="coreml").run(X)
+    assert emulation.get("models_compiled") == 2
+
+
+def test_a_compiled_program_is_for_one_build_of_the_system(tmp_path: Path, emulation: Emulation) -> None:
+    network().compile(device="coreml")
+    (folder,) = folders(tmp_path)
+    for path in [*folder.glob("*.mlmodelc"), *folder.glob("*.mlmodelc.crc32")]:
+        path.rename(path.with_name(f"older{path.name}"))
+    network().compile(device="coreml")
+    assert emulation.get("models_compiled") == 2
+    assert len(list(folder.glob("*.mlmodelc"))) == 2
+
+
+def test_the_cache_keeps_some_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mpscnn.converters.coreml_writer.compiled_program.KEPT_PROGRAMS", 2)
+    for rows in (5, 6, 7):
+        network((rows, 8)).compile(device="coreml")
+    assert len(folders(tmp_path)) == 2
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file")
+    with pytest.raises(mpscnn.DeviceError, match="MPSCNN_CACHE"):
+        network().compile(device="coreml")
+
+
+def test_coremltools_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "coremltools", None)
+    with pytest.raises(mpscnn.UnsupportedError, match=r"'coreml': .*pip install coremltools"):
+        network().compile(device="coreml")
