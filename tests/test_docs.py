@@ -79,8 +79,12 @@ def test_programs_of_documents_run_as_they_stand(
     if "mpscnn.ray." in block:
         pytest.importorskip("ray", reason="Ray is not installed: nox -s ray")
         warnings.simplefilter("ignore")  # Ray warns about future changes, and leaves sockets open
-    if '"metal"' in block and not any(device["available"] for device in mpscnn.devices()[1:]):
+    if '"metal"' in block and not mpscnn.is_available("metal"):
         pytest.skip("there is no Metal device")
+    if '"coreml' in block:
+        if not mpscnn.is_available("coreml"):
+            pytest.skip("there is no Core ML")
+        pytest.importorskip("coremltools", reason="coremltools is not installed")
     (tmp_path / "examples").symlink_to(PROJECT / "examples")
     monkeypatch.chdir(tmp_path)
     with ExitStack() as stack:

@@ -23,7 +23,7 @@ def test_every_row_has_one_case() -> None:
 
 def test_rows_name_engines_and_operations_that_exist() -> None:
     operations = {entry["name"] for entry in mpscnn.operations()}
-    assert {row["engine"] for row in ROWS} <= {"cpu", "metal", "any"}
+    assert {row["engine"] for row in ROWS} <= {"cpu", "metal", "coreml", "any"}
     assert {row["operation"] for row in ROWS} <= operations | {"any"}
 
 
@@ -41,10 +41,9 @@ def test_what_the_cpu_refuses(case: Case, monkeypatch: pytest.MonkeyPatch) -> No
     case.allowed.network().compile(device="cpu", precision=case.allowed.precision)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.engine == "metal"], ids=str)
-def test_the_cpu_takes_what_metal_refuses(case: Case) -> None:
-    refused = case.refused
-    refused.network().compile(device="cpu", precision=refused.precision, winograd=refused.winograd)
+@pytest.mark.parametrize("case", [case for case in CASES if case.engine in ("metal", "coreml")], ids=str)
+def test_the_cpu_takes_what_others_refuse(case: Case) -> None:
+    case.refused.network().compile(device="cpu", **case.refused.options())
 
 
 def test_backends_refuse_nothing_on_their_own() -> None:
@@ -57,6 +56,7 @@ def test_backends_refuse_nothing_on_their_own() -> None:
     ]
     assert found == [
         "cpu/isa/dispatch.cpp",  # an instruction set that the processor lacks
+        "metal/coreml/coreml_backend.mm",  # no layer: training, profiles, and float32 on the neural engine
         "metal/device/custom_kernel.mm",  # the features that a user's own Metal function needs
         "metal/device/function_constants.mm",
         "metal/encoding/native_photo.mm",  # no layer: photos in formats that Metal textures lack

@@ -16,7 +16,8 @@ ROWS: list[dict[str, Any]] = json.loads(_core.unsupported_features())
 class Layer:
     """A description of a network of one layer, or with `dense`, of this layer and a dense layer.
 
-    `precision` and `winograd` are options of `compile`, and `check_finite` is an option of `session`.
+    `precision`, `winograd`, `weights` and `accumulate_dtype` are options of `compile`, and `check_finite` is an option
+    of `session`.
     """
 
     operation: str
@@ -28,8 +29,15 @@ class Layer:
     given: list[tuple[int, ...]] | None = None  # extents of a run, if `shapes` has free ones
     check_finite: bool = False
     winograd: bool = True
+    weights: str = "auto"
+    accumulate_dtype: str = "auto"
     variable: tuple[int, ...] | None = None  # the shape of a weight that is a tensor of the graph
     quantized: bool = False  # whether all tensors are quantized
+
+    def options(self) -> dict[str, Any]:
+        """Return the options of `compile`, without the device."""
+        names = ("precision", "winograd", "weights", "accumulate_dtype")
+        return {name: getattr(self, name) for name in names}
 
     def network(self) -> mpscnn.Network:
         """Return the network with initialized weights."""
@@ -196,6 +204,46 @@ CASES = [
     ),
     Case(
         "metal",
+        "any",
+        "check_finite",
+        Layer("softmax", [IMAGE], check_finite=True),
+        Layer("softmax", [IMAGE]),
+        "true",
+    ),
+    Case(
+        "coreml",
+        "any",
+        "precision",
+        Layer("pooling", [IMAGE], MEANS, precision="int8", quantized=True),
+        Layer("pooling", [IMAGE], MEANS, precision="float16", quantized=True),
+        "int8",
+    ),
+    Case(
+        "coreml",
+        "any",
+        "winograd",
+        Layer("softmax", [IMAGE], winograd=False),
+        Layer("softmax", [IMAGE]),
+        "false",
+    ),
+    Case(
+        "coreml",
+        "any",
+        "weights",
+        Layer("fully_connected", [(3,)], {"outputs": 2}, weights="int8"),
+        Layer("fully_connected", [(3,)], {"outputs": 2}),
+        "int8",
+    ),
+    Case(
+        "coreml",
+        "any",
+        "accumulate_dtype",
+        Layer("softmax", [IMAGE], precision="float16", accumulate_dtype="float16"),
+        Layer("softmax", [IMAGE], precision="float16", accumulate_dtype="float32"),
+        "float16",
+    ),
+    Case(
+        "coreml",
         "any",
         "check_finite",
         Layer("softmax", [IMAGE], check_finite=True),

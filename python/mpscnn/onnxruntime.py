@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from mpscnn._private.files import convert_read_errors, is_folder, require_regular
 from mpscnn._private.names import did_you_mean, shown_names
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
-from mpscnn.runtime.library import devices
+from mpscnn.runtime.library import is_available
 
 if TYPE_CHECKING:
     import onnx
@@ -266,7 +266,7 @@ class InferenceSession:
 
 def get_available_providers() -> list[str]:
     """Return onnxruntime's names of the devices of this machine, the fastest first."""
-    has_gpu = any(entry["available"] for entry in devices()[1:])
+    has_gpu = is_available("metal")
     return [name for name, device in _DEVICES.items() if device == "CPU" or has_gpu]
 
 

@@ -314,7 +314,7 @@ std::vector<std::string> report_of(const Bench &bench, const engine::Graph &grap
     std::ofstream stream(file, std::ios::binary);
     model.write([&](std::string_view piece) { stream << piece; });
     stream.close();
-    engine::NetworkRequest request{file.string(), {}, {}};
+    engine::NetworkRequest request{file.string(), {}, {}, {}};
     request.options.precision = precision;
     std::vector<std::string> lines;
     engine::run_requested_network(bench.device, cpu::make_cpu_backend(),

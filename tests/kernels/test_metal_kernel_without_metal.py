@@ -12,7 +12,7 @@ SOURCE = "kernel void twice(device float *x [[buffer(0)]], uint i [[thread_posit
 
 @pytest.mark.cpu("a Metal device is there")
 def test_refused_at_once_with_what_to_do_instead() -> None:
-    if any(device["available"] for device in mpscnn.devices() if device["name"] != "cpu"):
+    if mpscnn.is_available("metal"):
         pytest.skip("there is a Metal device")
     with pytest.raises(mpscnn.DeviceError) as caught:
         kernels.MetalKernel(SOURCE, "twice")

@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-import mpscnn
 from mpscnn.comparison.coreml_engine import _has_halves
 from mpscnn.converters import read_network
 from mpscnn.converters.coreml.file import read_coreml
@@ -41,18 +40,27 @@ _RUNNER = ctypes.CFUNCTYPE(
 )
 
 
-def computed(
-    model: str, given: Mapping[str, NDArray[np.float32]], programs: dict[str, mpscnn.Program]
-) -> Arrays:
-    """Return the outputs of a model by name. `programs` keeps models that were read."""
-    if model not in programs:
-        precision = "float16" if _has_halves(read_coreml(Path(model)).model) else "float32"
-        programs[model] = read_network([model]).compile(device="cpu", precision=precision)
-    program = programs[model]
-    assert set(given) == set(program.inputs), "the program's inputs"
-    found = program.run({name: _channels(array, (0, 2, 3, 1)) for name, array in given.items()})
-    by_name = found if isinstance(found, dict) else {next(iter(program.outputs)): found}
-    return {name: _channels(np.float32(array), (0, 3, 1, 2)) for name, array in by_name.items()}
+class ReadModel:
+    """A model that mpscnn has read. The network may have other names of inputs and outputs than the model."""
+
+    def __init__(self, model: str) -> None:
+        message = read_coreml(Path(model)).model
+        self._inputs, self._outputs = (
+            [str(feature.name) for feature in features]
+            for features in (message.description.input, message.description.output)
+        )
+        precision = "float16" if _has_halves(message) else "float32"
+        self._program = read_network([model]).compile(device="cpu", precision=precision)
+
+    def compute(self, given: Mapping[str, NDArray[np.float32]]) -> Arrays:
+        """Return the outputs by name."""
+        assert set(given) == set(self._inputs), f"the inputs are {sorted(given)}"
+        found = self._program.run([_channels(given[name], (0, 2, 3, 1)) for name in self._inputs])
+        arrays = found.values() if isinstance(found, dict) else [found]
+        return {
+            name: _channels(np.float32(array), (0, 3, 1, 2))
+            for name, array in zip(self._outputs, arrays, strict=True)
+        }
 
 
 def _channels(array: NDArray[np.float32], axes: tuple[int, ...]) -> NDArray[np.float32]:
@@ -64,7 +72,7 @@ def reader_as_core_ml() -> Iterator[list[str]]:
     """Let the emulated Core ML compute by mpscnn's reader. Yields the models of all predictions."""
     library = ctypes.CDLL("libmetal_emulation.so")
     used: list[str] = []
-    programs: dict[str, mpscnn.Program] = {}
+    models: dict[str, ReadModel] = {}
     errors: list[ctypes.Array[ctypes.c_char]] = []
 
     def run(model: bytes, inputs: ctypes._Pointer[Tensor], count: int, give: object, results: int) -> int:
@@ -74,7 +82,9 @@ def reader_as_core_ml() -> Iterator[list[str]]:
             for tensor in inputs[:count]:
                 shape = tuple(tensor.shape[: tensor.rank])
                 given[tensor.name.decode()] = np.ctypeslib.as_array(tensor.data, shape).copy()
-            for name, array in computed(used[-1], given, programs).items():
+            if used[-1] not in models:
+                models[used[-1]] = ReadModel(used[-1])
+            for name, array in models[used[-1]].compute(given).items():
                 numbers = array.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
                 output = Tensor(name.encode(), array.ndim, (ctypes.c_int64 * 8)(*array.shape), numbers)
                 give(ctypes.byref(output), results)  # type: ignore[operator]
@@ -101,7 +111,7 @@ def main() -> None:
         shape = tuple(map(int, extents))
         size = int(np.prod(shape))
         given[name], numbers = numbers[:size].reshape(shape), numbers[size:]
-    found = computed(model, given, {})
+    found = ReadModel(model).compute(given)
     lines = [" ".join((name, *map(str, array.shape))) for name, array in found.items()]
     (folder / "outputs.txt").write_text("".join(f"{line}\n" for line in lines), "utf-8")
     np.concatenate([array.reshape(-1) for array in found.values()]).tofile(folder / "outputs.bin")

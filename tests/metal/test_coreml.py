@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 from metal.core_ml import reader_as_core_ml
 from metal.emulation import Emulation
+from unsupported_cases import CASES, Case, Layer
 
 import mpscnn
 from mpscnn import kernels
@@ -21,14 +24,15 @@ pytest.importorskip("coremltools", reason="coremltools writes the programs")
 X = np.random.default_rng(1).random((2, 9, 8, 3), np.float32)
 
 
-def network(size: tuple[int | None, int | None] = (9, 8)) -> mpscnn.Network:
+def network(size: tuple[int | None, int | None] = (9, 8), name: str = "small") -> mpscnn.Network:
     """Return a small classifier of images."""
-    net = mpscnn.Network(input=(*size, 3), name="small")
-    x = net.conv2d(net.input, 8, 3, stride=2, padding="same", name="conv", activation="relu")
-    x = net.batch_norm(x, name="norm")
-    x = net.global_average_pool(x) if None in size else net.flatten(x)
+    net = mpscnn.Network(input=(*size, 3), name=name)
+    x = net.conv2d(net.input, 8, 3, stride=2, padding="same", name="conv")
+    x = net.batch_norm(x, name="norm", activation="relu")  # it becomes a part of the convolution
+    x = net.global_average_pool2d(x) if None in size else net.flatten(x)
     net.output(net.softmax(net.dense(x, 5, name="dense"), name="scores"))
     net.initialize_weights(seed=2)
+    net.set_weights({"norm.variance": np.linspace(0.1, 2, 8, dtype=np.float32)})
     return net
 
 
@@ -73,8 +77,8 @@ def test_any_strides_and_types_are_read_and_written() -> None:
 
 
 def test_several_inputs_and_outputs_keep_their_names() -> None:
-    net = mpscnn.Network(name="two")
-    left, right = net.add_input("left image", (4, 4, 2)), net.add_input("right", (3,))
+    net = mpscnn.Network(input={"left image": (4, 4, 2), "right": (3,)}, name="two")
+    left, right = net.inputs
     net.output(net.relu(left, name="positive"))
     net.output(net.dense(right, 2, name="0 dense"))
     net.initialize_weights(seed=0)
@@ -122,14 +126,14 @@ def test_all_interfaces_run_it(tmp_path: Path) -> None:
     photo[4:24, 13:15] = 255
     right = mpscnn.load("digits", device="cpu").predict(photo)
     assert model.predict(photo).top(1)[0].label == right.top(1)[0].label
-    with mpscnn.Runner(model.program, sessions=1) as runner:
-        x = np.zeros((1, 28, 28, 1), np.float32)
-        np.testing.assert_allclose(runner.submit(x).result(), model.program.run(x))
+    x = np.zeros((1, 28, 28, 1), np.float32)
+    with mpscnn.Runner(model) as runner:
+        assert runner.submit(photo).result().top(1)[0].label == right.top(1)[0].label
     session = model.program.session()
     np.testing.assert_allclose(session.submit(x).result(), model.program.run(x))
-    with pytest.raises(mpscnn.UnsupportedError, match="coreml"):
+    with pytest.raises(mpscnn.UnsupportedError, match="does not report the time of each layer"):
         session.profile(x)
-    assert not mpscnn.compare("digits", "digits@coreml").first
+    assert "\nequal: " in str(mpscnn.compare("digits", "digits@coreml"))
     found = mpscnn.compare("digits", "digits@coreml:cpuOnly@float16")
     assert "coreml:cpuOnly, float16" in str(found)
 
@@ -160,15 +164,7 @@ def test_compute_units_are_passed_on(units: str, number: int, emulation: Emulati
             mpscnn.UnsupportedError,
             "the neural engine computes in float16",
         ),
-        ({"precision": "int8"}, mpscnn.UnsupportedError, "precision must be float32 or float16"),
         ({"precision": "bfloat16"}, mpscnn.UnsupportedError, "precision must be float32 or float16"),
-        ({"weights": "int8"}, mpscnn.UnsupportedError, "weights must be auto"),
-        ({"winograd": False}, mpscnn.UnsupportedError, "Core ML chooses how it computes"),
-        (
-            {"precision": "float16", "accumulate_dtype": "float16"},
-            mpscnn.UnsupportedError,
-            "accumulate_dtype must be",
-        ),
     ],
 )
 def test_options_that_core_ml_lacks_are_refused(options: dict[str, Any], error: Any, reason: str) -> None:
@@ -176,10 +172,20 @@ def test_options_that_core_ml_lacks_are_refused(options: dict[str, Any], error: 
         network().compile(**{"device": "coreml", **options})
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if case.engine == "coreml"], ids=str)
+def test_rows_of_the_table_are_refused(case: Case) -> None:
+    def session(layer: Layer) -> mpscnn.Session:
+        program = layer.network().compile(device="coreml", **layer.options())
+        return program.session(check_finite=layer.check_finite)
+
+    with pytest.raises(mpscnn.UnsupportedError) as raised:
+        session(case.refused)
+    for part in ("on device 'coreml'", case.row()["field"], case.row()["allowed"], f"got {case.value}"):
+        assert part in str(raised.value)
+    session(case.allowed)
+
+
 def test_other_uses_are_refused() -> None:
-    program = network().compile(device="coreml")
-    with pytest.raises(mpscnn.UnsupportedError, match="check_finite must be false"):
-        program.session(check_finite=True)
     with pytest.raises(mpscnn.UnsupportedError, match="Core ML runs whole networks only"):
         mpscnn.CommandQueue("coreml")
     with pytest.raises(mpscnn.UnsupportedError, match="coreml"):
@@ -191,11 +197,90 @@ def test_other_uses_are_refused() -> None:
 
 
 def test_a_layer_that_core_ml_lacks_is_named() -> None:
-    net = mpscnn.Network(input=(6, 6, 8), name="binary")
-    net.output(net.binary_conv2d(net.input, 8, 3, name="signs"))
-    net.initialize_weights(seed=0)
-    with pytest.raises(mpscnn.UnsupportedError, match=r"network 'binary' on device 'coreml': .*signs"):
+    net = mpscnn.Network(input=(9, 9, 2), name="wide")
+    net.output(net.max_pool2d(net.input, 2, dilation=2, name="spread"))
+    with pytest.raises(
+        mpscnn.UnsupportedError, match=r"network 'wide' on device 'coreml': .*spread.*dilation"
+    ):
         net.compile(device="coreml")
+
+
+def test_custom_layers_run_between_programs(core_ml: list[str]) -> None:
+    net = mpscnn.Network(input=(6, 5, 3), name="mixed")
+    x = net.conv2d(net.input, 4, 3, name="first")
+    x = net.custom(lambda array, out: np.abs(array, out=out), x, name="magnitude")
+    net.output(net.conv2d(x, 2, 3, name="last"))
+    net.initialize_weights(seed=0)
+    x = np.random.default_rng(0).random((1, 6, 5, 3), np.float32)
+    found = net.compile(device="coreml").run(x)
+    np.testing.assert_allclose(found, net.compile(device="cpu").run(x), atol=1e-6)
+    assert len(set(core_ml)) == 2
+
+
+# ---- "auto" with neural_engine=True -------------------------------------------------------------------------------
+
+
+def automatic(monkeypatch: pytest.MonkeyPatch, emulation: Emulation, **options: Any) -> mpscnn.Program:
+    """Compile for "auto" with the neural engine. Other processes compute by a program, since no test can call them.
+
+    A process remembers the verdict on a network, so each test has a network of its own.
+    """
+    emulation.set("no_device", 1)  # the check of a GPU takes long
+    monkeypatch.delenv("MPSCNN_DEVICE", raising=False)
+    # Results count, but no times, which depend on the emulation.
+    monkeypatch.setenv("MPSCNN_PREFLIGHT", options.pop("preflight", "results"))
+    program = f"{sys.executable} {Path(__file__).with_name('core_ml.py')}"
+    monkeypatch.setenv("CORE_ML_EMULATION_RUNNER", program)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    net = network(name=options.pop("name"))
+    return net.compile(**{"device": "auto", "precision": "float16", "neural_engine": True, **options})
+
+
+@pytest.mark.full
+def test_auto_takes_a_neural_engine_that_is_right(
+    monkeypatch: pytest.MonkeyPatch, emulation: Emulation, core_ml: list[str]
+) -> None:
+    program = automatic(monkeypatch, emulation, name="right")
+    assert program.device == "coreml", program.reason
+    assert "compute units cpuAndNeuralEngine" in program.device_name
+    assert "the neural engine, as neural_engine allows; it ran an image in" in program.reason
+    assert core_ml == [], "only the other process has run it"
+    again = automatic(monkeypatch, emulation, name="right")
+    assert (again.device, again.reason) == (program.device, program.reason), "the result is on record"
+    # Times decide, too, and the emulation of Core ML is slow.
+    slower = automatic(monkeypatch, emulation, name="right", preflight="on")
+    assert slower.device != "coreml"
+    assert "the neural engine is not used: it ran an image in" in slower.reason
+
+
+@pytest.mark.full
+def test_auto_does_without_a_neural_engine_that_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, emulation: Emulation
+) -> None:
+    monkeypatch.setenv("METAL_EMULATION_SWITCHES", "wrong_predictions=1")
+    with pytest.warns(
+        RuntimeWarning, match="network 'wrong' does not run on the neural engine: output 'scores'"
+    ):
+        program = automatic(monkeypatch, emulation, name="wrong")
+    assert program.device != "coreml"
+    assert "the neural engine is not used: output 'scores' in float16: result" in program.reason
+
+
+def test_auto_asks_before_it_takes_the_neural_engine(
+    monkeypatch: pytest.MonkeyPatch, emulation: Emulation
+) -> None:
+    assert automatic(monkeypatch, emulation, name="asked", neural_engine=False).device != "coreml"
+    assert automatic(monkeypatch, emulation, name="asked", device="cpu").device == "cpu"
+    without = automatic(monkeypatch, emulation, name="asked", preflight="off")
+    assert without.device != "coreml"
+    assert "the neural engine is not used: the network has no preflight" in without.reason
+    with pytest.raises(mpscnn.ParameterError, match="neural_engine is for precision float16"):
+        automatic(monkeypatch, emulation, name="asked", precision="float32")
+    emulation.set("fail_compilations", 1)
+    failed = automatic(monkeypatch, emulation, name="asked")
+    assert failed.device != "coreml"
+    assert "the neural engine is not used: Core ML cannot compile" in failed.reason
+    assert emulation.get("models_loaded") == 0
 
 
 # ---- Failures -----------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ ON_METAL = [case for case in CASES if case.engine == "metal"]
 
 
 def run(layer: Layer) -> None:
-    program = layer.network().compile(device="metal", precision=layer.precision, winograd=layer.winograd)
+    program = layer.network().compile(device="metal", **layer.options())
     shapes = layer.given or [shape for shape in layer.shapes if None not in shape]
     inputs = {
         name: np.ones((1, *shape), np.float32) for name, shape in zip(program.inputs, shapes, strict=True)

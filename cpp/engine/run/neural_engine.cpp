@@ -58,8 +58,9 @@ BackendChoice choose_by_preflight(BackendChoice before, const Graph &graph, cons
 } // namespace
 
 BackendChoice or_neural_engine(BackendChoice before, const Graph &graph, const CompileOptions &options) {
-    if (!before.automatic) return before;
+    if (options.device != "auto") return before;
     require_neural_engine_precision(options);
+    if (!before.automatic) return before; // MPSCNN_DEVICE has named the device
     try {
         return choose_by_preflight(before, graph, options);
     } catch (const Error &error) {

@@ -82,6 +82,11 @@ public:
         require_usable();
         static_cast<const CoremlPlan &>(plan).model().predict(inputs, outputs);
     }
+    engine::ExecutionProfile profile(const engine::Plan &, std::span<const TensorView>,
+                                     std::span<const TensorView>, int) override {
+        fail(ErrorKind::unsupported, "profile on device 'coreml': Core ML does not report the time of each "
+                                     "layer; Xcode shows a performance report of a model package");
+    }
 };
 
 /// A network, and its model for each size of its inputs.

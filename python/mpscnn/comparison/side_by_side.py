@@ -40,7 +40,7 @@ def compare(
     frameworks run in their own engines: .onnx in onnxruntime, .tflite in LiteRT, .keras and .h5 in Keras, .pb in
     TensorFlow. A name or file may be followed by "@cpu", "@metal", "@float16" or "@bfloat16" (then mpscnn converts and
     runs it), by "@onnxruntime" or "@litert" (then mpscnn writes the network as ONNX or TensorFlow Lite), or by
-    "@coreml" (a Core ML file on a Mac).
+    "@coreml" (Core ML on a Mac).
 
     Args:
         first: one side. Its layers determine the order.

@@ -103,7 +103,11 @@ class MetalKernel:
                 _text("device", device),
             )
         except DeviceError:
-            reasons = [entry.get("reason") for entry in json.loads(_core.devices()) if entry["name"] != "cpu"]
+            reasons = [
+                entry.get("reason")
+                for entry in json.loads(_core.devices())
+                if entry["name"].startswith("metal")
+            ]
             if not reasons or None in reasons:
                 raise  # the device exists, but failed
             # The engine would advise to use the CPU, which is not possible here.

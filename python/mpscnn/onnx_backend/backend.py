@@ -14,7 +14,7 @@ from mpscnn._private.files import convert_read_errors
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.onnx_backend.models import BackendModel
 from mpscnn.onnx_backend.programs import BoundPrograms
-from mpscnn.runtime.library import devices
+from mpscnn.runtime.library import is_available
 from mpscnn.runtime.options import CompileOptions, RunOptions, load_options
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class Backend(_base.Backend):  # type: ignore[misc,name-defined]
         """Return True for "CPU", and for "METAL" where there is a GPU that passed its self-check."""
         name = _device_name(device)
         if name == "metal":
-            return any(entry["available"] for entry in devices()[1:])
+            return is_available(name)
         return name is not None
 
 

@@ -101,7 +101,6 @@ def test_what_core_ml_does_not_compare(tmp_path: Path, monkeypatch: pytest.Monke
         mpscnn.compare(str(path), f"{path}@coreml")
     for text, kind, message in (
         (f"{path}@coreml@float16", ParameterError, "in its own precision, on the CPU"),
-        ("digits@coreml", ParameterError, r"Core ML runs files of \.mlmodel and \.mlpackage"),
         ("none.mlmodel@coreml", WeightsError, "there is no such file"),
     ):
         with pytest.raises(kind, match=message):

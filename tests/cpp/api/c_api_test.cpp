@@ -44,6 +44,15 @@ TEST(devices_are_checked_by_name) {
     CHECK(refused(mpscnn_check_device("cpu", &text), MPSCNN_ERROR_PARAMETER,
                   "device 'cpu' is what others are compared with"));
     CHECK(refused(mpscnn_check_device("metal:no such GPU", &text), MPSCNN_ERROR_DEVICE, "Metal"));
+    CHECK(refused(mpscnn_check_device("coreml", &text), MPSCNN_ERROR_PARAMETER, "has no check"));
+}
+
+TEST(packages_are_compiled_by_core_ml) {
+    mpscnn_text *path = nullptr;
+    CHECK(refused(mpscnn_coreml_compile(nullptr, &path), MPSCNN_ERROR_PARAMETER, "package must not be NULL"));
+    CHECK(refused(mpscnn_coreml_compile("a.mlpackage", nullptr), MPSCNN_ERROR_PARAMETER,
+                  "path must not be NULL"));
+    CHECK(refused(mpscnn_coreml_compile("/nowhere.mlpackage", &path), MPSCNN_ERROR_DEVICE, "Core ML"));
 }
 
 TEST(releasing_null_is_allowed) {

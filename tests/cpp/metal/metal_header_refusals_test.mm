@@ -204,3 +204,10 @@ CLEAN_TEST(outputs_that_are_not_there) {
     CHECK(mpscnn_metal_program_compile(one_convolution().get(), device(), nil, nullptr, nullptr) ==
           MPSCNN_ERROR_PARAMETER);
 }
+
+CLEAN_TEST(core_ml_is_refused_without_python) {
+    THROWS(UnsupportedError, "this device can only be used from Python",
+           one_convolution().compile({.device = "coreml"}));
+    THROWS(DeviceError,
+           "Core ML cannot compile /nowhere.mlpackage: ", mpscnn::coreml_compile("/nowhere.mlpackage"));
+}

@@ -26,11 +26,16 @@ def parse_device(text: str) -> str:
         if not found["available"]:
             raise typer.BadParameter(f"{text!r} means {name!r}: {found['reason']}")
         return name
-    if name == AUTO_DEVICE or name.startswith("metal:") or name in [device["name"] for device in listed]:
+    if (
+        name == AUTO_DEVICE
+        or name.startswith(("metal:", "coreml:"))
+        or name in [device["name"] for device in listed]
+    ):
         return name
     known = [f"{device['name']} ({device.get('description') or device['reason']})" for device in listed]
     raise typer.BadParameter(
-        f"expected auto, one of {', '.join(known)}, or metal:NAME with a Metal device's name, got {text!r}"
+        f"expected auto, one of {', '.join(known)}, metal:NAME with a Metal device's name, or coreml:UNITS with "
+        f"compute units of Core ML, got {text!r}"
     )
 
 

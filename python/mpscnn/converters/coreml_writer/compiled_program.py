@@ -22,6 +22,7 @@ from mpscnn import _core
 from mpscnn._private.files import convert_read_errors, replace_folder
 from mpscnn.converters.coreml.file import PACKAGE, read_coreml
 from mpscnn.converters.coreml_writer.export import export
+from mpscnn.converters.coreml_writer.program import first_line
 from mpscnn.errors import (
     DeviceError,
     DownloadError,
@@ -75,6 +76,11 @@ def write_program(content: bytes, request: str) -> str:
         if kind is None:
             kind = _UNSUPPORTED if isinstance(error, UnsupportedError) else _STATE
         return json.dumps({"error": kind, "message": str(error)})
+    except Exception as error:  # coremltools has no exception classes of its own
+        message = (
+            f"device 'coreml': the program cannot be written: {type(error).__name__}: {first_line(error)}"
+        )
+        return json.dumps({"error": _STATE, "message": message})
 
 
 def _program(content: bytes, request: Mapping[str, Any]) -> Program:
