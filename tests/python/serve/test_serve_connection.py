@@ -175,6 +175,7 @@ def test_the_largest_head(size: int, accepted: bool, part: int) -> None:
         protocol, transport = server.connect()
         head = head_of(size)
         for begin in range(0, size, part):
+            await settle(lambda: transport.reading)
             send(protocol, transport, head[begin : begin + part])
         await settle()
         if accepted:
@@ -183,6 +184,26 @@ def test_the_largest_head(size: int, accepted: bool, part: int) -> None:
         assert transport.written.startswith(TOO_LARGE)
         assert b"a request's head may have 65,536 bytes and 100 fields" in transport.written
         assert b"connection: close" in transport.written
+
+    served(run)
+
+
+def test_each_long_head_is_parsed_in_a_step_of_its_own() -> None:
+    """A path in percent encoding takes milliseconds, and the last bytes of many heads may arrive in one step."""
+    count = 20
+
+    async def run(server: Server) -> None:
+        head = b"GET /" + b"%41" * 20_000 + b" HTTP/1.1\r\n\r\n"
+        connections = [server.connect() for _ in range(count)]
+        for protocol, transport in connections:
+            send(protocol, transport, head[:-2])
+        await settle()
+        assert server.application.paths == []
+        for protocol, transport in connections:
+            assert send(protocol, transport, head[-2:])
+        await settle()
+        assert server.application.paths == ["/" + "A" * 20_000] * count
+        assert len(set(server.application.steps)) == count
 
     served(run)
 

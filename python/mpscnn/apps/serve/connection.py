@@ -24,6 +24,9 @@ __all__ = ["HEAD_BYTES", "HEAD_FIELDS", "BoundedProtocol"]
 HEAD_BYTES = 65_536
 #: The largest number of fields of a head.
 HEAD_FIELDS = 100
+#: The bytes of a head that is parsed as soon as it is received. A long path in percent encoding takes milliseconds, and
+#: many connections may send one at the same time.
+_SHORT_HEAD = 4_096
 #: The end of a head, and of the fields after a body in chunks.
 _END = b"\r\n\r\n"
 _OVERLAP = len(_END) - 1
@@ -110,13 +113,13 @@ class BoundedProtocol(HttpToolsProtocol):  # type: ignore[misc]
         self.flow.end()
 
     def data_received(self, data: bytes) -> None:
-        """Parse a head or a plain body at once, and everything else when it is this connection's turn."""
+        """Parse a short head or a plain body at once, and everything else when it is this connection's turn."""
         if self._refused:
             return
         waited = self.has_bytes
         self._received = self._received[max(self._place - _OVERLAP, 0) :] + data
         self._place = min(self._place, _OVERLAP)
-        if waited or self._in_chunks:
+        if waited or self._in_chunks or self._in_long_head:
             self.flow.pause_reading()
             self.ask()
         else:
@@ -152,6 +155,10 @@ class BoundedProtocol(HttpToolsProtocol):  # type: ignore[misc]
     @property
     def _in_chunks(self) -> bool:
         return not self._in_head and not self._body_left
+
+    @property
+    def _in_long_head(self) -> bool:
+        return self._in_head and self._overhead + len(self._received) - self._place > _SHORT_HEAD
 
     @property
     def _may_parse(self) -> bool:
