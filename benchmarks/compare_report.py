@@ -15,8 +15,8 @@ from xml.sax.saxutils import escape
 from harness import table_head, table_row
 
 import mpscnn
-from mpscnn._private.processors import available_processors
 from mpscnn.apps.benchmark import Measurement
+from mpscnn.runtime.library import available_processors
 
 if TYPE_CHECKING:
     from compare import Comparison

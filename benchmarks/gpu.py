@@ -29,7 +29,7 @@ from peer_files.torch_writer import torch_module
 
 import mpscnn
 from mpscnn import models
-from mpscnn._private.processors import available_processors
+from mpscnn.runtime.library import available_processors
 
 NETWORKS: dict[str, Callable[[], mpscnn.Network]] = {
     "MobileNetV1": lambda: models.mobilenet_v1(output="logits"),

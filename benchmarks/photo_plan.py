@@ -25,7 +25,7 @@ from harness import table_head, table_row
 from PIL import Image
 
 import mpscnn
-from mpscnn._private.processors import available_processors
+from mpscnn.runtime.library import available_processors
 from mpscnn.runtime.options import RunOptions
 from mpscnn.runtime.session_pool import SessionPool
 

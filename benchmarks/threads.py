@@ -24,8 +24,8 @@ from harness import input_shape, table_head, table_row
 from peer_files.all_peers import ALL_PEERS
 
 from mpscnn import Network, Session, models
-from mpscnn._private.processors import available_processors
 from mpscnn.apps.benchmark import Peer, measure, open_subject
+from mpscnn.runtime.library import available_processors
 
 PAUSE = 0.002  # seconds; workers spin for less time before they sleep
 

@@ -137,9 +137,12 @@ class Named:
         fields = [f"    {name}: {of}" for name, of in types.items()]
         key = (parent, *sorted(fields))
         if key not in self.made:
+            within = [made for made in self.made if made[0] == parent and {*made[1:]} < {*fields}]
+            inherited = max(within, key=len, default=())
+            above = self.made.get(inherited, parent)
             self.made[key] = f"{owner}Properties"
-            self.lines += ["", f"class {owner}Properties({parent}, total=False):"]
-            self.lines += fields
+            self.lines += ["", f"class {owner}Properties({above}, total=False):"]
+            self.lines += [field for field in fields if field not in inherited]
         return self.made[key]
 
     def of_base(self, base: str) -> str:

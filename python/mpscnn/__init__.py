@@ -45,12 +45,12 @@ if TYPE_CHECKING:
     )
     from mpscnn import sklearn as sklearn  # not in "import *", where it would hide scikit-learn itself
     from mpscnn.apps import ray as ray  # not in "import *", where it would hide Ray itself
+    from mpscnn.apps.train.complete_training import TrainedModel
     from mpscnn.apps.train.dispatch import train
     from mpscnn.apps.train.report import TrainingReport
     from mpscnn.apps.train.scene_report import DetectorMeasures, SceneReport
     from mpscnn.apps.train.train_classifier import train_classifier
     from mpscnn.apps.train.train_scenes import train_detector, train_segmenter
-    from mpscnn.apps.train.trained_model import TrainedModel
     from mpscnn.apps.video.stream import Video, VideoFrame, video
     from mpscnn.comparison import (
         ComparedLayer,
@@ -164,7 +164,7 @@ _LAZY = {
     "apps.train.scene_report": ("DetectorMeasures", "SceneReport"),
     "apps.train.train_scenes": ("train_detector", "train_segmenter"),
     "apps.train.train_classifier": ("train_classifier",),
-    "apps.train.trained_model": ("TrainedModel",),
+    "apps.train.complete_training": ("TrainedModel",),
     "apps.video.stream": ("Video", "VideoFrame", "video"),
     "graph.gradients": ("GradientCheck", "check_gradients"),
     "training.image_folder": ("ImageFolder",),

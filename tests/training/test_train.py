@@ -14,8 +14,8 @@ from training.small_backbone import save_small_backbone, small_backbone
 
 import mpscnn
 from mpscnn import ParameterError
-from mpscnn.training.class_weights import class_weights
-from mpscnn.training.photo_mixing import rotate
+from mpscnn.training.fit_data import class_weights
+from mpscnn.training.photo_views import rotate
 
 LABELS = ["blue", "green", "red"]
 SMALL: dict[str, Any] = {"epochs": 2, "batch_size": 8, "trained_layers": 3, "views": 2, "threads": 1}

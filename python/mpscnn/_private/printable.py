@@ -1,10 +1,12 @@
-"""Escape text from files and users, so that it cannot control the terminal."""
+"""Escape text from files and users, so that it cannot control the terminal, and quote it for commands."""
 
 from __future__ import annotations
 
+import os
+import shlex
 import unicodedata
 
-__all__ = ["printable"]
+__all__ = ["printable", "quote_path"]
 
 # Unicode categories that are escaped: control, format (such as text direction), surrogates, line and paragraph
 # separators.
@@ -25,3 +27,9 @@ def _escaped(character: str) -> str:
     if unicodedata.category(character) not in _ESCAPED or character in _SHOWN:
         return character
     return character.encode("unicode_escape").decode("ascii")
+
+
+def quote_path(path: str | os.PathLike[str]) -> str:
+    """Quote a path for a command shown in a message. A name like "-x" becomes "./-x", so it is not an option."""
+    text = os.fspath(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)

@@ -85,7 +85,7 @@ def differs(found: Comparison | None) -> bool:
 
 def any_size(network: Network) -> tuple[int, int] | None:
     """Return a size for the comparison if the network leaves height or width free, otherwise None."""
-    from mpscnn.graph.free_size import leaves_size_free
+    from mpscnn.graph.structure import leaves_size_free
 
     for tensor in network.inputs:
         if leaves_size_free(tensor.shape):

@@ -11,6 +11,7 @@ from mpscnn._private.literals import PrecisionName
 from mpscnn.comparison.trace import Array, Trace, Value
 from mpscnn.graph.network import Network
 from mpscnn.runtime.library import operations
+from mpscnn.runtime.program import named_results
 
 # Layers that only move or select elements of their input.
 _MOVING = {"dropout", "reshape", "slice", "transpose"}
@@ -50,8 +51,7 @@ class NativeEngine:
 
         A convolution with its normalization and activation is one layer here.
         """
-        computed = self._session.run(dict(zip(self.inputs, inputs, strict=True)))
-        results = computed if isinstance(computed, dict) else {self._nodes[0]["name"]: computed}
+        results = named_results(self._session, dict(zip(self.inputs, inputs, strict=True)))
         values = [
             Value(
                 node["name"],

@@ -18,6 +18,7 @@ from mpscnn.comparison.trace import Array
 from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.graph.network import Network
 from mpscnn.graph.slicing import separate_layers
+from mpscnn.runtime.program import named_results
 
 #: The largest finite number and the smallest normal number of each precision.
 _LIMITS = {
@@ -241,16 +242,14 @@ class _SeparateLayers:
     """Runs each layer separately in the lower precision, on float32 inputs."""
 
     def __init__(self, network: Network, precision: PrecisionName, device: str) -> None:
-        self._outputs: list[str] = [node["name"] for node in whole_layers(network)]
-        separate = separate_layers(network, self._outputs)
+        separate = separate_layers(network, [node["name"] for node in whole_layers(network)])
         self._inputs = [tensor.name for tensor in separate.inputs]
         self._session = separate.compile(device=device, precision=precision).session()
 
     def run(self, image: Array, results: dict[str, Array]) -> dict[str, Array]:
         """Return the result of each layer. `results` are those of all layers in float32."""
         given = {name: results.get(name.removesuffix(" given"), image) for name in self._inputs}
-        computed = self._session.run(given)
-        return computed if isinstance(computed, dict) else {self._outputs[0]: computed}
+        return named_results(self._session, given)
 
 
 def _folded_weights(network: Network, layers: Sequence[dict[str, Any]]) -> dict[str, Array]:
@@ -303,8 +302,7 @@ def _output_error(network: Network, images: Sequence[Array], precision: Precisio
     ]
     seen = {name: _Seen() for name in names}
     for image in images:
-        results = [session.run(image) for session in sessions]
-        right, found = (result if isinstance(result, dict) else {names[0]: result} for result in results)
+        right, found = (named_results(session, image) for session in sessions)
         for name in names:
             seen[name].squares["right"] += _squares(right[name])
             seen[name].squares["error"] += _squares(found[name] - right[name])

@@ -21,8 +21,8 @@ from mpscnn._private.files import read_content
 from mpscnn.comparison.precision_table import compare_precisions, compared_options, fastest
 from mpscnn.comparison.trace import Array
 from mpscnn.errors import Error, ParameterError, UnsupportedError
-from mpscnn.graph.free_size import leaves_size_free
 from mpscnn.graph.network import Network
+from mpscnn.graph.structure import leaves_size_free
 from mpscnn.photo_sources import photo_as_input
 from mpscnn.registry.cache import hold_lock, replace_file
 from mpscnn.runtime.library import build_config, devices

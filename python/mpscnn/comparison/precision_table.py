@@ -21,6 +21,7 @@ from mpscnn.graph.network import Network
 from mpscnn.model import Model
 from mpscnn.photo_sources import is_photo, photo_as_input, photos_for
 from mpscnn.runtime.library import precisions_of
+from mpscnn.runtime.program import named_results
 
 if TYPE_CHECKING:
     from mpscnn.runtime.program import Program, Session
@@ -207,9 +208,9 @@ def compare_precisions(
     answers = Answers(network, given[0].shape)
     seen = {name: AnswerSums(answers) for name in programs}
     for image in given:
-        right = _run(sessions["float32"], network, image)
+        right = named_results(sessions["float32"], image)
         for name, session in sessions.items():
-            seen[name].add(right, right if name == "float32" else _run(session, network, image))
+            seen[name].add(right, right if name == "float32" else named_results(session, image))
     times = _times(sessions, given[0], runs)
     rows = tuple(
         PrecisionFigures(
@@ -388,11 +389,6 @@ def _overlap(first: Detection, second: Detection) -> float:
         return 0.0
     both = width * height
     return both / (a.width * a.height + b.width * b.height - both)
-
-
-def _run(session: Session, network: Network, image: Array) -> Outputs:
-    result: Any = session.run(image)
-    return result if isinstance(result, dict) else {network.outputs[0].name: result}
 
 
 def _times(sessions: dict[str, Session], image: Array, runs: int) -> dict[str, float]:

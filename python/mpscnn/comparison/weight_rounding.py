@@ -11,6 +11,7 @@ from mpscnn.comparison.layer_comparison import compare_layer
 from mpscnn.comparison.trace import Array, Value
 from mpscnn.core_model import open_model
 from mpscnn.graph.network import Network
+from mpscnn.runtime.program import named_results
 
 
 @dataclass(frozen=True)
@@ -85,5 +86,4 @@ def _extents(shape: tuple[int | None, ...], size: tuple[int, int] | None) -> tup
 
 
 def _results(network: Network, inputs: list[Array]) -> dict[str, Array]:
-    computed = network.compile(device="cpu", precision="float32").session().run(inputs)
-    return computed if isinstance(computed, dict) else {network.outputs[0].name: computed}
+    return named_results(network.compile(device="cpu", precision="float32").session(), inputs)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mpscnn._private.files import convert_read_errors, is_folder, require_regular
 from mpscnn._private.model_name import MODEL_SUFFIX
-from mpscnn._private.shell import quote_path
+from mpscnn._private.printable import quote_path
 from mpscnn.converters.archives import ARCHIVE_ERRORS
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.models.deep_mnist import is_deep_mnist

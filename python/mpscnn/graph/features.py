@@ -16,7 +16,7 @@ from mpscnn._private.settings import as_json
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 from mpscnn.graph.network import Network
 from mpscnn.runtime.options import LOAD_FIELDS, load_options
-from mpscnn.runtime.program import compile_graph
+from mpscnn.runtime.program import compile_graph, named_results
 from mpscnn.runtime.session_pool import SessionPool
 from mpscnn.vision.photo import open_photo
 
@@ -123,8 +123,7 @@ class FeatureExtractor(Expected):
         """
         inputs = image if is_network_input(image) else self._prepared(_photos(image), channel_order)
         with self._sessions.session() as session:
-            results = session.run(inputs)
-        return self._named(list(results.values()) if isinstance(results, dict) else [results])
+            return self._named(list(named_results(session, inputs).values()))
 
     __call__ = run
 

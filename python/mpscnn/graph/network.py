@@ -23,13 +23,10 @@ from mpscnn.graph.graph_maker import GraphMaker
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.arithmetic import ArithmeticLayers
 from mpscnn.graph.layers.binary_convolution import BinaryConvolutionLayers
-from mpscnn.graph.layers.concatenation import ConcatenationLayers
-from mpscnn.graph.layers.constant import ConstantLayers
 from mpscnn.graph.layers.convolution import ConvolutionLayers
 from mpscnn.graph.layers.custom import CustomLayers
 from mpscnn.graph.layers.dropout import DropoutLayers
 from mpscnn.graph.layers.fully_connected import FullyConnectedLayers
-from mpscnn.graph.layers.gather import GatherLayers
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.layers.matrix_product import MatrixProductLayers
 from mpscnn.graph.layers.neuron import NeuronLayers
@@ -41,9 +38,7 @@ from mpscnn.graph.layers.reduction import ReductionLayers
 from mpscnn.graph.layers.reshape import ReshapeLayers
 from mpscnn.graph.layers.resize import ResizeLayers
 from mpscnn.graph.layers.slice import SliceLayers
-from mpscnn.graph.layers.softmax import SoftmaxLayers
 from mpscnn.graph.layers.subpixel import SubpixelLayers
-from mpscnn.graph.layers.transpose import TransposeLayers
 from mpscnn.graph.layers.transposed_convolution import TransposedConvolutionLayers
 from mpscnn.graph.structure import NetworkStructure
 from mpscnn.graph.weight_layout import OwnWeights
@@ -69,16 +64,11 @@ class Network(
     FullyConnectedLayers,
     PoolingLayers,
     ArithmeticLayers,
-    ConstantLayers,
     MatrixProductLayers,
     NormalizationLayers,
     NeuronLayers,
     SliceLayers,
-    GatherLayers,
-    TransposeLayers,
-    SoftmaxLayers,
     DropoutLayers,
-    ConcatenationLayers,
     PaddingLayers,
     RecurrentLayers,
     ReductionLayers,

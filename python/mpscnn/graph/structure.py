@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from mpscnn._private.arguments import result_size
@@ -12,12 +12,23 @@ from mpscnn._private.literals import ScoresName
 from mpscnn._private.names import did_you_mean
 from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.graph.description import Description
-from mpscnn.graph.free_size import accepts_size
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.weights import GraphWeights
 
 if TYPE_CHECKING:
     from mpscnn.vision.detector import DetectionHead
+
+
+def leaves_size_free(shape: Sequence[int | None]) -> bool:
+    """Return True if an input is an image whose height or width is free."""
+    return len(shape) == 4 and None in shape[1:3]
+
+
+def accepts_size(shape: Sequence[int | None], size: Sequence[int]) -> bool:
+    """Return True if an input is an image that may have this height and width."""
+    return len(shape) == 4 and all(
+        side in (None, wanted) for side, wanted in zip(shape[1:3], size, strict=True)
+    )
 
 
 def checked_scores(scores: Any) -> ScoresName | None:

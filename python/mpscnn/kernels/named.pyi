@@ -100,19 +100,8 @@ class ReduceBinaryProperties(BinaryProperties, total=False):
     primary_source_clip_rect: Clip
     secondary_source_clip_rect: Clip
 
-class CompareProperties(BinaryProperties, total=False):
+class CompareProperties(ArithmeticKernelProperties, total=False):
     threshold: float
-    primary_scale: float
-    secondary_scale: float
-    bias: float
-    minimum_value: float
-    maximum_value: float
-    primary_stride_x: int
-    primary_stride_y: int
-    primary_stride_in_feature_channels: int
-    secondary_stride_x: int
-    secondary_stride_y: int
-    secondary_stride_in_feature_channels: int
 
 class ResizeBilinearProperties(UnaryProperties, total=False):
     align_corners: bool
@@ -122,10 +111,7 @@ class CrossChannelNormalizationProperties(UnaryProperties, total=False):
     beta: float
     delta: float
 
-class LocalContrastNormalizationProperties(UnaryProperties, total=False):
-    alpha: float
-    beta: float
-    delta: float
+class LocalContrastNormalizationProperties(CrossChannelNormalizationProperties, total=False):
     p0: float
     pm: float
     ps: float
@@ -140,10 +126,7 @@ class CrossChannelNormalizationGradientProperties(GradientProperties, total=Fals
     beta: float
     delta: float
 
-class LocalContrastNormalizationGradientProperties(GradientProperties, total=False):
-    alpha: float
-    beta: float
-    delta: float
+class LocalContrastNormalizationGradientProperties(CrossChannelNormalizationGradientProperties, total=False):
     p0: float
     pm: float
     ps: float
@@ -159,13 +142,11 @@ class PoolingAverageProperties(UnaryProperties, total=False):
     zero_pad_size_x: int
     zero_pad_size_y: int
 
-class PoolingAverageGradientProperties(GradientProperties, total=False):
+class PoolingAverageGradientProperties(PoolingGradientProperties, total=False):
     zero_pad_size_x: int
     zero_pad_size_y: int
-    source_size: Extent | tuple[int, int] | None
 
-class ReduceFeatureChannelsSumProperties(UnaryProperties, total=False):
-    clip_rect_source: Clip
+class ReduceFeatureChannelsSumProperties(ReduceUnaryProperties, total=False):
     weight: float
 
 class UpsamplingBilinearGradientProperties(GradientProperties, total=False):

@@ -20,6 +20,7 @@ from mpscnn.converters.unsupported import UnsupportedLayersError
 from mpscnn.errors import UnsupportedError
 from mpscnn.onnx_backend.models import BackendModel
 from mpscnn.runtime.options import CompileOptions, RunOptions
+from mpscnn.runtime.program import named_results
 from mpscnn.runtime.session_pool import SessionPool
 
 if TYPE_CHECKING:
@@ -69,8 +70,7 @@ class _Compiled:
             for layout, place in zip(self._made.inputs, self._form.taken, strict=True)
         ]
         with self._pool.session() as session:
-            found = session.run(given[0] if len(given) == 1 else given)
-        results = list(found.values()) if isinstance(found, dict) else [found]
+            results = named_results(session, given[0] if len(given) == 1 else given).values()
         return [layout.restored(result) for layout, result in zip(self._made.outputs, results, strict=True)]
 
 

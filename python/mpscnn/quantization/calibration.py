@@ -13,6 +13,7 @@ from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network
 from mpscnn.quantization.inputs import Array, Given, batches
 from mpscnn.quantization.ranges import Histogram
+from mpscnn.runtime.program import named_results
 
 
 @dataclass
@@ -56,9 +57,7 @@ class Computed:
 
     def run(self, batch: Given) -> dict[str, Array]:
         """Return the values of the inputs and of all layers."""
-        found: Any = self._session.run(list(batch.values()))
-        results = found if isinstance(found, dict) else {self.names[0]: found}
-        return {**batch, **results}
+        return {**batch, **named_results(self._session, list(batch.values()))}
 
 
 def calibrate(network: Network, images: Sequence[Given]) -> dict[str, Seen]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from mpscnn.comparison.onnx_engine import exact_session
 from mpscnn.converters import export_onnx
 from mpscnn.graph.network import Network
 from mpscnn.quantization.integers import separate_integer_layers
+from mpscnn.runtime.program import named_results
 
 _IMAGES = 2
 
@@ -44,8 +44,7 @@ def layers_beyond_one_step(network: Network, *, seed: int = 0) -> dict[str, floa
         session = exact_session(path.read_bytes())
     names = [argument.name for argument in session.get_inputs()]
     found = session.run(None, dict(zip(names, given.values(), strict=True)))
-    computed: Any = separated.compile(device="cpu", precision="int8").session().run(given)
-    right = computed if isinstance(computed, dict) else {separated.outputs[0].name: computed}
+    right = named_results(separated.compile(device="cpu", precision="int8").session(), given)
     steps = {node["name"]: node["quantization"]["scale"] for node in structure["nodes"]}
     apart = {
         tensor.name: float(np.abs(own - right[tensor.name]).max() / steps[tensor.name])

@@ -21,6 +21,7 @@ from mpscnn.quantization.inputs import Array, Given, batches, count_images, to_a
 from mpscnn.quantization.integers import is_kept, quantize_network, separate_integer_layers
 from mpscnn.quantization.preparation import prepare
 from mpscnn.quantization.report import QuantizationReport, QuantizedLayer
+from mpscnn.runtime.program import named_results
 
 
 def quantize(
@@ -169,10 +170,7 @@ def _answers(
         quantized.compile(device="cpu", precision="int8").session(),
     ]
     for batch in batches(images):
-        results: list[Any] = [session.run(list(batch.values())) for session in sessions]
-        right, found = (
-            result if isinstance(result, dict) else {network.outputs[0].name: result} for result in results
-        )
+        right, found = (named_results(session, list(batch.values())) for session in sessions)
         seen[0].add(right, right)
         seen[1].add(right, found)
     return seen
@@ -181,13 +179,11 @@ def _answers(
 def _layers(floats: Network, quantized: Network, images: Sequence[Given]) -> tuple[QuantizedLayer, ...]:
     right, found = Computed(floats, precision="float32"), Computed(quantized, precision="int8")
     separated, sources = separate_integer_layers(quantized)
-    alone: Any = separated.compile(device="cpu", precision="int8").session()
+    alone = separated.compile(device="cpu", precision="int8").session()
     squares = {name: np.zeros(3) for name in right.names}
     for batch in batches(images):
         exact, inexact = right.run(batch), found.run(batch)
-        given = [exact[name] for name in sources]
-        own = alone.run(given)
-        own = own if isinstance(own, dict) else {right.names[0]: own}
+        own = named_results(alone, [exact[name] for name in sources])
         for name, sums in squares.items():
             floats_of = exact[name]
             sums += [_square(one) for one in (floats_of, own[name] - floats_of, inexact[name] - floats_of)]

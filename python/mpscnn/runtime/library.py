@@ -112,3 +112,12 @@ def operations(*, training: bool = False) -> list[dict[str, Any]]:
     """
     listed: list[dict[str, Any]] = json.loads(_core.operations())
     return [entry for entry in listed if entry["training"] == training]
+
+
+def available_processors() -> int:
+    """Return the number of threads that "auto" means: the physical cores that this process may use.
+
+    The limit of its control groups (Linux) is respected.
+    """
+    threads: int = json.loads(_core.processors())["threads"]
+    return threads

@@ -468,3 +468,9 @@ def _several_arguments() -> TypeError:
         "run() takes one input, or several as a mapping or sequence; by name out=. "
         "mpscnn.InferenceSession(path) has onnxruntime's run(None, {name: array})"
     )
+
+
+def named_results(session: Session, inputs: Any) -> dict[str, NDArray[Any]]:
+    """Run a session, and return its results by name, also a single one."""
+    results = session.run(inputs)
+    return results if isinstance(results, dict) else {next(iter(session.program.outputs)): results}

@@ -16,8 +16,8 @@ from mpscnn._private.arguments import whole_number
 from mpscnn.errors import ImageError
 from mpscnn.graph.network import Network
 from mpscnn.training.backbone import Backbone, as_arrays
-from mpscnn.training.class_weights import ClassWeight, class_weights
 from mpscnn.training.feature_store import StoredFeatures, store_features
+from mpscnn.training.fit_data import ClassWeight, class_weights
 from mpscnn.training.history import Epoch
 from mpscnn.training.image_folder import ImageFolder, UnreadablePhotosError
 from mpscnn.training.optimizers import Adam
@@ -53,7 +53,7 @@ class ClassifierOptions:
             only the last layer is trained.
         patience: a phase ends after this many epochs without improvement; None: it never ends early.
         seed: the random seed of the order, the variants and the split.
-        class_weight: the weights of the losses of classes (`mpscnn.training.class_weights`); None: all weigh 1.
+        class_weight: the weights of the losses of classes (`mpscnn.training.fit_data`); None: all weigh 1.
         loss: as for `mpscnn.Trainer`: "softmax_cross_entropy", "focal" or a loss of the user's.
     """
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mpscnn._private.files import convert_read_errors, replace_atomically
 from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
+from mpscnn.runtime.program import named_results
 from mpscnn.training.batches import EpochData
 from mpscnn.training.image_folder import ImageFolder
 
@@ -112,7 +113,6 @@ def store_features(
     """
     program = network.compile(device=device, precision="float32")
     session = program.session(threads=threads)
-    outputs = [tensor.name for tensor in network.outputs]
     with ExitStack() as stack:
         files = {
             name: stack.enter_context(replace_atomically(path, WeightsError)) for name, path in paths.items()
@@ -131,9 +131,7 @@ def store_features(
                 if shares is not None:
                     each = targets if targets.ndim == 2 else np.eye(len(photos.labels))[targets]
                     shares.write(each.astype("<f4").tobytes())
-                results = session.run(inputs)
-                arrays = list(results.values()) if isinstance(results, dict) else [results]
-                found = {network.input.name: inputs, **dict(zip(outputs, arrays, strict=True))}
+                found = {network.input.name: inputs, **named_results(session, inputs)}
                 for name, file in files.items():
                     file.write(_halves(name, found[name]).tobytes())
                 yield len(inputs)

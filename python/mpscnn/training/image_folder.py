@@ -17,14 +17,13 @@ from mpscnn._private.arguments import input_size, is_finite_number, is_whole_num
 from mpscnn._private.callables import require_arguments
 from mpscnn._private.expected_names import Expected, accept_foreign_arguments
 from mpscnn._private.names import shown_names
-from mpscnn._private.processors import available_processors
 from mpscnn.errors import ImageError, ParameterError
 from mpscnn.graph.class_numbers import ClassNumbers
+from mpscnn.runtime.library import available_processors
 from mpscnn.training.batches import EpochData, epoch_parts
 from mpscnn.training.class_folders import list_class_folders
 from mpscnn.training.loading import load_ahead
-from mpscnn.training.photo_mixing import mix
-from mpscnn.training.photo_views import Augmentation, PhotoReader
+from mpscnn.training.photo_views import Augmentation, PhotoReader, mix
 
 __all__ = ["ImageFolder", "UnreadablePhotosError"]
 

@@ -1,4 +1,4 @@
-"""Draw a random variant of a photo: cropped, perhaps mirrored, with other brightness and colours."""
+"""Draw a random variant of a photo: cropped, mirrored, with other colours, or mixed with another photo."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,10 @@ from mpscnn._private.arguments import is_finite_number
 from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.settings import as_json
 from mpscnn.errors import Error, ImageError, ParameterError
-from mpscnn.training.photo_mixing import Mixing, rotate
 from mpscnn.vision.photo import Photo, open_photo
 from mpscnn.vision.visualize import upright_picture
 
-__all__ = ["Augmentation", "PhotoReader"]
-
+__all__ = ["Augmentation", "Mixing", "PhotoReader", "mix", "rotate"]
 
 #: The values of fields of `Augmentation` that change nothing. All other fields change nothing at 0.
 _UNCHANGED = {"crop": 1.0, "aspect": 1.0}
@@ -175,3 +173,53 @@ def _part(photo: Photo, augmentation: Augmentation, random: np.random.Generator)
     if (rows, columns) == (height, width):
         return photo
     return replace(photo, pixels=np.ascontiguousarray(photo.pixels[top : top + rows, left : left + columns]))
+
+
+Mixing = Literal["mixup", "cutmix"]
+#: Both parameters of the beta distribution from which mixup draws the share of a photo (Zhang et al. 2018, ImageNet).
+_MIXUP_BETA = 0.2
+
+
+def rotate(view: NDArray[np.float32], degrees: float) -> NDArray[np.float32]:
+    """Return an image (height, width, channels) rotated about its centre, counterclockwise.
+
+    Pixels are interpolated linearly. Beyond the edges, the pixels of the edges are repeated.
+    """
+    height, width = view.shape[:2]
+    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    rows -= (height - 1) / 2
+    columns -= (width - 1) / 2
+    y = np.clip(cosine * rows + sine * columns + (height - 1) / 2, 0, height - 1)
+    x = np.clip(cosine * columns - sine * rows + (width - 1) / 2, 0, width - 1)
+    top, left = y.astype(np.intp), x.astype(np.intp)
+    bottom, right = np.minimum(top + 1, height - 1), np.minimum(left + 1, width - 1)
+    down, along = (y - top)[..., None], (x - left)[..., None]
+    upper = view[top, left] * (1 - along) + view[top, right] * along
+    lower = view[bottom, left] * (1 - along) + view[bottom, right] * along
+    return np.asarray(upper * (1 - down) + lower * down, np.float32)
+
+
+def mix(
+    view: NDArray[np.float32], other: NDArray[np.float32], kind: Mixing, random: np.random.Generator
+) -> float:
+    """Mix another image of the same shape into an image, in place. Return the share of the first one.
+
+    Args:
+        view: the image that is changed, (height, width, channels).
+        other: the other image.
+        kind: "mixup": the images are added with a random share each (Zhang et al. 2018). "cutmix": a random rectangle
+            of the other image replaces that of the first one (Yun et al. 2019).
+        random: the generator of the share and the place.
+    """
+    if kind == "mixup":
+        share = float(random.beta(_MIXUP_BETA, _MIXUP_BETA))
+        view *= np.float32(share)
+        view += np.float32(1 - share) * other
+        return share
+    height, width = view.shape[:2]
+    side = math.sqrt(1 - float(random.random()))
+    rows, columns = round(side * height), round(side * width)
+    top, left = int(random.integers(0, height - rows + 1)), int(random.integers(0, width - columns + 1))
+    view[top : top + rows, left : left + columns] = other[top : top + rows, left : left + columns]
+    return float(1 - rows * columns / (height * width))

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from mpscnn._private.files import convert_read_errors, is_folder
 from mpscnn.errors import ImageError
 
-__all__ = ["SplitFolders", "find_splits", "require_no_splits", "split_kind", "visible_folders"]
+__all__ = [
+    "SplitFolders",
+    "find_splits",
+    "require_no_splits",
+    "split_by_folder",
+    "split_kind",
+    "visible_folders",
+]
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 #: The names of splits, in lower case.
@@ -106,3 +115,26 @@ def _kind(entry: Path) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+class _Placed(Protocol):
+    @property
+    def path(self) -> str: ...
+
+
+_Photo = TypeVar("_Photo", bound=_Placed)
+
+
+def split_by_folder(folder: Path, photos: Sequence[_Photo]) -> tuple[list[_Photo], list[_Photo]] | None:
+    """Return the photos for training and for validation, whose paths have a folder such as train, val or train2017.
+
+    Photos in a folder test are left out. The result is None unless each photo is in such a folder, and there are some
+    for training and some for validation.
+    """
+    parts: dict[str | None, list[_Photo]] = {}
+    for photo in photos:
+        names = Path(os.path.relpath(photo.path, folder)).parts[:-1]
+        parts.setdefault(next(filter(None, map(split_kind, names)), None), []).append(photo)
+    if None in parts or not {TRAIN, VALIDATION} <= {*parts}:
+        return None
+    return parts[TRAIN], parts[VALIDATION]

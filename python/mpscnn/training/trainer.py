@@ -35,9 +35,8 @@ from mpscnn.training.checkpoint import (
     restore_optimizer,
     write_checkpoint,
 )
-from mpscnn.training.class_weights import ClassWeight
 from mpscnn.training.epoch_loop import EpochLoop
-from mpscnn.training.fit_data import weigh_classes
+from mpscnn.training.fit_data import ClassWeight, weigh_classes
 from mpscnn.training.frozen_layers import FrozenLayers
 from mpscnn.training.history import Epoch
 from mpscnn.training.objective import Objective, loss_of_core

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import mpscnn
-from mpscnn.comparison.picture import error_picture
+from mpscnn.comparison.layer_comparison import error_picture
 from mpscnn.graph.layering import assign_rows
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>\"' & \u202e\x1b[31m"

@@ -21,7 +21,7 @@ from command_line import COLOURS, LABELS, Command, save_colour_model, save_photo
 from PIL import Image
 
 import mpscnn
-from mpscnn.apps.cli.help_texts import insert_default_address
+from mpscnn.apps.cli.app import insert_default_address
 from mpscnn.apps.ray import node
 from mpscnn.apps.ray.cluster import translate_errors
 from mpscnn.apps.ray.output import writer

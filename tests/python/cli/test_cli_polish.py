@@ -16,9 +16,9 @@ from command_line import Command, run, save_colour_model, save_photo
 
 import mpscnn
 from mpscnn import registry
-from mpscnn._private.processors import available_processors
 from mpscnn.apps.cli.app import every_command
 from mpscnn.apps.cli.commands import COMMANDS, first_sentence
+from mpscnn.runtime.library import available_processors
 
 # ---- Help ----------------------------------------------------------------------------------------------------------
 

@@ -15,9 +15,8 @@ from quantized_networks import (
 import mpscnn
 from mpscnn.graph.integer_layers import Scale
 from mpscnn.quantization.equalization import equalize_weights
-from mpscnn.quantization.integers import quantize_network
+from mpscnn.quantization.integers import integer_weights, quantize_network
 from mpscnn.quantization.ranges import Histogram, best_scale
-from mpscnn.quantization.weights import integer_weights
 
 # ---- Ranges -----------------------------------------------------------------------------------------------------
 

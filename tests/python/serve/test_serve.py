@@ -19,7 +19,7 @@ from PIL import Image
 from serving import Answer, Service, require_packages, serving
 
 import mpscnn
-from mpscnn._private.processors import available_processors
+from mpscnn.runtime.library import available_processors
 
 require_packages()
 

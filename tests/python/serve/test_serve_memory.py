@@ -323,7 +323,7 @@ DECODING = """
 import io, threading
 from PIL import Image
 import mpscnn
-from mpscnn.apps.serve.freed_memory import return_large_blocks
+from mpscnn.apps.serve.server import return_large_blocks
 return_large_blocks()
 stream = io.BytesIO()
 Image.new("RGB", (2000, 2000)).save(stream, "PNG")

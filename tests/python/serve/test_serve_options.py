@@ -23,12 +23,12 @@ from slow_service import head
 pytest.importorskip("fastapi", reason="fastapi is not installed")
 
 import mpscnn
-from mpscnn._private.processors import available_processors
 from mpscnn.apps.serve.failures import RefusedError
 from mpscnn.apps.serve.hosting import Compiled, Models, host
 from mpscnn.apps.serve.service import Service as ServiceOfTests
 from mpscnn.apps.serve.service import _Progress
 from mpscnn.apps.serve.settings import Settings
+from mpscnn.runtime.library import available_processors
 
 require_packages()
 

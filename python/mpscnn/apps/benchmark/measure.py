@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mpscnn._private.child_python import inherited_environment, script_command
-from mpscnn._private.processors import available_processors
 from mpscnn.apps.benchmark.peers import MPSCNN, Peer
 from mpscnn.apps.benchmark.subject import Subject
 from mpscnn.errors import Error, ParameterError
+from mpscnn.runtime.library import available_processors
 from mpscnn.runtime.options import CompileOptions
 
 if TYPE_CHECKING:

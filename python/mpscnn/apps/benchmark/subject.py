@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from mpscnn import models, registry
 from mpscnn.core_model import model_path, open_model
 from mpscnn.errors import ParameterError
-from mpscnn.graph.free_size import leaves_size_free
 from mpscnn.graph.network import Network
+from mpscnn.graph.structure import leaves_size_free
 
 
 def _architectures() -> dict[str, Callable[[], Network]]:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from itertools import takewhile
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from mpscnn._private.hints import twin_of
 from mpscnn._private.names import did_you_mean
 from mpscnn._private.printable import printable
 from mpscnn.apps.cli.commands import COMMANDS, command_function, first_sentence
 from mpscnn.apps.cli.failures import handle_errors
-from mpscnn.apps.cli.help_texts import Command
 from mpscnn.apps.cli.output import show
 from mpscnn.apps.cli.package import (
     add_completion,
@@ -27,6 +26,53 @@ from mpscnn.apps.cli.package import (
     print_pkg_config_directory,
     print_version,
 )
+
+_TYPE = re.compile(r" <[^<>|]+>$")
+_CHOICES = re.compile(r" <([^<>]+)>$")
+_RAY = "--ray"
+_BRACES = re.compile(r"^\{(.*)\}")
+
+
+class Command(TyperCommand):
+    """A command whose help shows no Python types."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments. The value of --ray is optional."""
+        return super().parse_args(ctx, insert_default_address(args))
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the parts of the usage line without Typer's braces around required arguments."""
+        return [_BRACES.sub(r"\1", piece) for piece in super().collect_usage_pieces(ctx)]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the help of arguments and options without their types."""
+        write = formatter.write_dl
+
+        def write_without_types(rows: Iterable[tuple[str, str]], *arguments: Any, **options: Any) -> None:
+            write(
+                [(_CHOICES.sub(r" [\1]", _TYPE.sub("", name)), text) for name, text in rows],
+                *arguments,
+                **options,
+            )
+
+        formatter.write_dl = write_without_types
+        try:
+            super().format_options(ctx, formatter)
+        finally:
+            formatter.write_dl = write
+
+
+def insert_default_address(args: list[str]) -> list[str]:
+    """Insert an empty value after --ray if the next argument is not the address of a cluster."""
+    if _RAY not in args or "--" in args[: args.index(_RAY)]:
+        return args
+    from mpscnn.apps.ray.cluster import is_address
+
+    place = args.index(_RAY)
+    if is_address("".join(args[place + 1 : place + 2])):
+        return args
+    return [*args[:place], f"{_RAY}=", *args[place + 1 :]]
+
 
 # Typer exports no name for this class, and depending on its version it is from click or from a copy of click.
 _UsageError: Any = typer.BadParameter.__bases__[0]

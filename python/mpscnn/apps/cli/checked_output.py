@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import typer
 
-from mpscnn._private.files import replace_atomically
+from mpscnn._private.files import is_folder, replace_atomically
+from mpscnn._private.printable import quote_path
 from mpscnn._private.summary import bytes_text
 from mpscnn.apps.cli.convert_options import Conversion
 from mpscnn.apps.cli.failures import DIFFERENT
 from mpscnn.apps.cli.output import report, show, warn
 from mpscnn.apps.cli.sizes import Size
+from mpscnn.apps.cli.written_network import network_to_write
 from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
+from mpscnn.graph.quantized import stored_type
 
 Compare = Callable[[Network, Path, Size | None], tuple[str, str]]
 """Compares a written file with the network. Returns the verdict, and a description of the difference or ""."""
@@ -60,3 +64,105 @@ def compare_floats(network: Network, output: Path, size: Size | None) -> tuple[s
 
     found, verdict = check_conversion(network, [output], size)
     return verdict, "it does not compute what the network does" if differs(found) else ""
+
+
+ONNX_SUFFIX = ".onnx"
+
+
+def write_onnx(given: Conversion) -> None:
+    """Write a single source as ONNX.
+
+    Without `given.dtype`, weights are integers in a quantised network, otherwise float32.
+
+    With `given.check`, compare the network with its source, and the written file in onnxruntime with the network. If
+    they differ, the file is only kept with `given.force`.
+
+    Raises ParameterError for several sources, for an integer file of a network without integers, and for options that
+    apply only to files of other frameworks.
+    """
+    from mpscnn.converters import export_onnx
+
+    network = network_to_write(given)
+    dtype = stored_type(network, given.dtype, "float32")
+    layout = given.layout or "nchw"
+    write_checked(
+        given,
+        network,
+        lambda path: export_onnx(network, path, size=given.size, layout=layout, dtype=dtype),
+        _compare_integers if dtype == "uint8" else compare_floats,
+        f"{dtype}, {layout}",
+    )
+
+
+def _compare_integers(network: Network, output: Path, _: Size | None) -> tuple[str, str]:
+    """Compare an int8 file with the network. Return the verdict, and a description of the difference or ""."""
+    from mpscnn.comparison.sides import missing_engine
+    from mpscnn.quantization.onnx_check import layers_beyond_one_step
+
+    free = any(None in tensor.shape[1:] for tensor in network.inputs)
+    if missing := "the network leaves its size free" if free else missing_engine(output):
+        return f"not checked: {missing}", ""
+    apart = layers_beyond_one_step(network)
+    if not apart:
+        return "checked against onnxruntime: each layer within one integer, on random ones", ""
+    name = max(apart, key=apart.__getitem__)
+    wrong = f"{len(apart)} of its layers differ on onnxruntime by more than one integer; {name!r} by {apart[name]:.3g}"
+    return "checked against onnxruntime: different", wrong
+
+
+TFLITE_SUFFIX = ".tflite"
+
+
+def write_tflite(given: Conversion) -> None:
+    """Write a single source as a TensorFlow Lite file, and compare it with the network in LiteRT.
+
+    Without `given.dtype`, weights are integers in a quantised network, otherwise float32.
+
+    Raises the errors of `mpscnn.converters.export_tflite`.
+    """
+    from mpscnn.converters import export_tflite
+
+    network = network_to_write(given)
+    dtype = stored_type(network, given.dtype, "float32")
+    write_checked(
+        given,
+        network,
+        lambda path: export_tflite(network, path, size=given.size, dtype=dtype),
+        compare_floats,
+        dtype,
+    )
+
+
+COREML_SUFFIXES = (".mlpackage", ".mlmodel")
+
+
+def write_coreml(given: Conversion) -> None:
+    """Write a single source as a Core ML model.
+
+    Without `given.dtype`, weights are integers in a quantised network without a palette, otherwise float16.
+
+    With `given.check`, the network is compared with its source. If they differ, the model is only written with
+    `given.force`.
+
+    Raises the errors of `mpscnn.converters.export_coreml`.
+    """
+    from mpscnn.converters import export_coreml
+    from mpscnn.converters.photo_input import takes_photos
+
+    network, output, palette = network_to_write(given), given.output, given.palette
+    dtype = stored_type(network, given.dtype, "float16") if palette is None else given.dtype or "float16"
+    export_coreml(network, output, size=given.size, dtype=dtype, palette=palette, target=given.target)
+    if network.preprocess is None and takes_photos(network):
+        warn(
+            f"{given.sources[0]} does not say how a photo becomes its input, so the input of {output} is an array"
+        )
+    files = [file for file in output.rglob("*") if file.is_file()] if is_folder(output) else [output]
+    size_text = bytes_text(sum(file.stat().st_size for file in files))
+    layers = len(network.to_dict()["nodes"])
+    stored = dtype if palette is None else f"palettes of {palette} bits"
+    show(f"{output}: {network.name}, {layers} layers, {size_text} ({stored})")
+    if sys.platform == "darwin":
+        command = f"mpscnn compare {quote_path(output)} {quote_path(f'{output}@coreml')}"
+        show(f"not checked: {command} compares it with Core ML")
+    else:
+        show("not checked: Core ML predicts on macOS only")

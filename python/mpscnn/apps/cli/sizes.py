@@ -1,4 +1,4 @@
-"""Read the option --size: height and width of inputs for networks that accept any size."""
+"""Read the options that open a network for inspection: --size and --random-weights."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import typer
 
 from mpscnn._private.arguments import whole_number_in
 from mpscnn.apps.benchmark import Subject, open_subject
+from mpscnn.apps.benchmark.subject import ARCHITECTURES
 from mpscnn.errors import ShapeError
-from mpscnn.graph.free_size import accepts_size, leaves_size_free
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
+from mpscnn.graph.structure import accepts_size, leaves_size_free
 
 Size = tuple[int, int]
 
@@ -80,3 +81,12 @@ def shape_text(shape: tuple[int | None, ...]) -> str:
     """Return a shape as text, such as "(n, 32, any, 3)"."""
     extents = ["n", *("any" if extent is None else str(extent) for extent in shape[1:])]
     return "(" + ", ".join(extents) + ")"
+
+
+RandomWeightsOption = Annotated[
+    bool,
+    typer.Option(
+        "--random-weights",
+        help=f"Read no file: MODEL is an architecture that gets random weights: {', '.join(ARCHITECTURES)}.",
+    ),
+]

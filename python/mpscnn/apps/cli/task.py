@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mpscnn._private.files import is_folder
 from mpscnn._private.model_name import MODEL_SUFFIX, is_path
-from mpscnn._private.shell import quote_path
+from mpscnn._private.printable import quote_path
 from mpscnn.errors import UnsupportedError
 from mpscnn.model import Model
 

@@ -14,7 +14,7 @@ import typer
 from numpy.typing import NDArray
 
 from mpscnn._private.files import require_folder_for
-from mpscnn._private.shell import quote_path
+from mpscnn._private.printable import quote_path
 from mpscnn.apps.cli.failures import INTERRUPTED
 from mpscnn.apps.cli.output import hint, show, table_width
 from mpscnn.apps.cli.output import report as tell_error

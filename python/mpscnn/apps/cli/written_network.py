@@ -1,4 +1,4 @@
-"""Read the network that `mpscnn convert` writes in another framework's format."""
+"""Read the network that `mpscnn convert` writes in another framework's format, and report what it cannot read."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import NoReturn
 
 import typer
 
-from mpscnn._private.files import is_folder
+from mpscnn._private.files import is_folder, replace_atomically
 from mpscnn.apps.cli.convert_options import Conversion
 from mpscnn.apps.cli.failures import DIFFERENT
-from mpscnn.apps.cli.output import report, show, warn
+from mpscnn.apps.cli.output import report, show, show_as_is, warn
 from mpscnn.apps.cli.sizes import check_size
 from mpscnn.core_model import described_network, model_path, open_model
-from mpscnn.errors import ParameterError
+from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.network import Network
 
 
@@ -86,3 +86,19 @@ def warn_of_difference(given: Conversion) -> None:
         f"{given.output} is written because of --force, but does not compute what {given.sources[0]} does; see mpscnn "
         "compare --layers"
     )
+
+
+def write_report(given: Conversion, target: str) -> None:
+    """Write the report to the file `target`, or to the terminal for "-", even if there are no such layers."""
+    from mpscnn.converters import read_network
+    from mpscnn.converters.unsupported import UnsupportedLayersError, report
+
+    try:
+        text = report([], read_network(given.sources, **given.reading()).notes)
+    except UnsupportedLayersError as error:
+        text = report(error.layers, [])
+    if target == "-":
+        show_as_is(text)
+        return
+    with replace_atomically(target, WeightsError) as file:
+        file.write(text.encode())

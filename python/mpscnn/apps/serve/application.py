@@ -14,10 +14,9 @@ from mpscnn.apps.serve.logs import Observed
 from mpscnn.apps.serve.metrics import CONTENT_TYPE_LATEST
 from mpscnn.apps.serve.model_routes import add_model_routes
 from mpscnn.apps.serve.openapi import complete_description
-from mpscnn.apps.serve.page_files import add_page
+from mpscnn.apps.serve.page_files import add_page, add_reference
 from mpscnn.apps.serve.photo_routes import add_photo_routes
 from mpscnn.apps.serve.protocol_routes import add_protocol_routes
-from mpscnn.apps.serve.reference_page import add_reference
 from mpscnn.apps.serve.request_options import check_request
 from mpscnn.apps.serve.service import Service
 from mpscnn.apps.serve.turns import InTurns

@@ -12,7 +12,6 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
 from mpscnn._private.arguments import whole_number_in
-from mpscnn._private.processors import available_processors
 from mpscnn.apps.serve.hosting import Compiled
 from mpscnn.apps.serve.json_parts import decoded
 from mpscnn.apps.serve.openapi import JSON_ANSWER, failures
@@ -20,7 +19,7 @@ from mpscnn.apps.serve.responses import JSON
 from mpscnn.apps.serve.service import Service, loop_time
 from mpscnn.errors import ParameterError
 from mpscnn.runtime.explanation import fixed_shape
-from mpscnn.runtime.library import devices
+from mpscnn.runtime.library import available_processors, devices
 from mpscnn.runtime.options import CompileOptions, RunOptions
 
 __all__ = ["add_model_routes"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import os
 import resource
@@ -18,7 +19,6 @@ import uvicorn
 from mpscnn._private.files import replace_atomically
 from mpscnn.apps.serve.application import application
 from mpscnn.apps.serve.connection import BoundedProtocol
-from mpscnn.apps.serve.freed_memory import return_large_blocks
 from mpscnn.apps.serve.hosting import Models
 from mpscnn.apps.serve.logs import finish_log, log_event
 from mpscnn.apps.serve.service import Service
@@ -26,7 +26,7 @@ from mpscnn.apps.serve.settings import Settings
 from mpscnn.apps.serve.turns import Turns
 from mpscnn.errors import ParameterError
 
-__all__ = ["create_server", "open_listening_socket", "serve", "socket_url"]
+__all__ = ["create_server", "open_listening_socket", "return_large_blocks", "serve", "socket_url"]
 
 _BACKLOG = 2_048
 #: Files that the process opens besides connections: libraries, models, the log.
@@ -205,3 +205,19 @@ def serve(
         if greeting:
             print(f"Serving {', '.join(names)} at {address} (Ctrl-C ends it)", flush=True)
         server.run(sockets=[listener])
+
+
+_MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD of glibc's malloc.h
+_LARGE = 1 << 20
+
+
+def return_large_blocks() -> None:
+    """Let glibc return each block of at least 1 MiB to the system as soon as it is freed.
+
+    After the first large block, glibc raises its own limit to up to 32 MiB. It then keeps the memory of photos for each
+    thread that decoded one: 630 MB after eight photos of 7000 x 7000 pixels, 27 MB with this limit. Other C libraries
+    have no such setting and stay as they are.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_MMAP_THRESHOLD, _LARGE)

@@ -10,8 +10,8 @@ from typing import Annotated, get_args, get_type_hints
 from typer import Option
 
 from mpscnn._private.arguments import is_finite_number, is_whole_number, name_list, whole_number
-from mpscnn._private.processors import available_processors
 from mpscnn.errors import ParameterError
+from mpscnn.runtime.library import available_processors
 
 __all__ = ["HOST_NAME", "Settings", "check_threads", "default_inflight", "is_loopback"]
 

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mpscnn._private.files import require_folder_for
+from mpscnn._private.progress_line import TextLine, draw_bar
 from mpscnn.apps.train.output_lock import lock_output
-from mpscnn.apps.train.phase_line import show_training
 from mpscnn.apps.train.photo_training import Backbone, FolderTraining, open_backbone
-from mpscnn.apps.train.trained_model import TrainedModel
 from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network
 from mpscnn.model import Model
-from mpscnn.training.callbacks import callback_list
-from mpscnn.training.recorded import history_of
+from mpscnn.training.callbacks import Callback, callback_list
+from mpscnn.training.history import History
+from mpscnn.training.recorded import history_of, record_text
 from mpscnn.training.run_folder import RunChoices
 
-__all__ = ["Results", "complete_training"]
+__all__ = ["Results", "TrainedModel", "complete_training", "show_training"]
 
 
 @dataclass(frozen=True)
@@ -89,3 +89,36 @@ def _require_output(output: str | os.PathLike[str], backbone: str | None) -> Non
         raise ParameterError(f"output: the name must end in .safetensors, got {path}")
     if backbone is not None and path.exists() and path.samefile(backbone):
         raise ParameterError(f"output: {path} is the file of the model; name another file")
+
+
+def show_training(training: FolderTraining, called: list[Callback], progress: bool | None) -> None:
+    """Train, with a line on stderr for each epoch if the user watches."""
+    line = TextLine(shown=progress)
+    try:
+        line.keep(*training.summary())
+        for one in training.run(called):
+            if one.record is not None:
+                line.keep(record_text(one.record, one.total))
+            else:
+                line.write(f"{one.phase}  {draw_bar(one.done, one.total)} {one.done}/{one.total}")
+    finally:
+        line.end()
+
+
+class TrainedModel(Model[Any]):
+    """A model from `mpscnn.train`, with the history of its training and a report. Pickles have only the model."""
+
+    history: History
+    """The epochs of all phases."""
+    report: Any
+    """How well the model does on the photos for validation: a `TrainingReport` for classifiers."""
+
+    @classmethod
+    def of(
+        cls, network: Network, information: Mapping[str, str], history: History, report: Any, **options: Any
+    ) -> TrainedModel:
+        """Return the model of a trained network. `options` are those of `Model`."""
+        model = cls(network, **options)
+        model.information.update(information)
+        model.history, model.report = history, report
+        return model

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from mpscnn.apps.train.trained_model import TrainedModel
+from mpscnn.apps.train.complete_training import TrainedModel
 from mpscnn.errors import ParameterError
 
 if TYPE_CHECKING:

@@ -28,10 +28,10 @@ from mpscnn.training.scenes.masks import MaskedPhoto, MaskedPhotos, read_masks
 from mpscnn.training.scenes.networks import detector_of, segmenter_of
 from mpscnn.training.scenes.photos import MaskPhotos, ObjectPhotos
 from mpscnn.training.scenes.source import read_objects
-from mpscnn.training.scenes.splits import split_by_folder
 from mpscnn.training.scenes.tasks import DetectorTask, SceneTask, SegmenterTask
 from mpscnn.training.scenes.training import SceneOptions, SceneTraining
 from mpscnn.training.scenes.views import SceneAugmentation
+from mpscnn.training.split_folders import split_by_folder
 
 __all__ = ["SceneData", "SceneSource", "ScenesTraining"]
 

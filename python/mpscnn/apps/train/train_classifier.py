@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mpscnn._private.expected_names import accept_foreign_arguments
-from mpscnn.apps.train.complete_training import Results, complete_training
+from mpscnn.apps.train.complete_training import Results, TrainedModel, complete_training
 from mpscnn.apps.train.photo_training import PhotoTraining
 from mpscnn.apps.train.report import REPORT_FILES
-from mpscnn.apps.train.trained_model import TrainedModel
 from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network
 from mpscnn.model import Model
-from mpscnn.training.class_weights import ClassWeight
 from mpscnn.training.classifier import ClassifierOptions
 from mpscnn.training.early_stopping import EarlyStopping
+from mpscnn.training.fit_data import ClassWeight
 from mpscnn.training.own_loss import Loss
 from mpscnn.training.photo_views import Augmentation
 from mpscnn.training.run_folder import RunChoices

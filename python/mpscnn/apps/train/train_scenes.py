@@ -7,11 +7,10 @@ from functools import partial
 from typing import Any, Literal
 
 from mpscnn._private.expected_names import accept_foreign_arguments
-from mpscnn.apps.train.complete_training import Results, complete_training
+from mpscnn.apps.train.complete_training import Results, TrainedModel, complete_training
 from mpscnn.apps.train.scene_report import SCENE_REPORT_FILES
 from mpscnn.apps.train.scene_training import SceneData, SceneSource, ScenesTraining
 from mpscnn.apps.train.train_classifier import waiting_epochs
-from mpscnn.apps.train.trained_model import TrainedModel
 from mpscnn.graph.network import Network
 from mpscnn.model import Model
 from mpscnn.training.early_stopping import EarlyStopping

@@ -19,7 +19,7 @@ from mpscnn.apps.verify.error_bounds import PROMISES
 from mpscnn.apps.verify.kernel_bounds import kernel_bounds
 from mpscnn.apps.verify.kernel_runs import run_kernel
 from mpscnn.apps.verify.layers import Arrays
-from mpscnn.apps.verify.random_inputs import pseudo_random
+from mpscnn.apps.verify.recipes import pseudo_random
 from mpscnn.graph.network import Network
 from mpscnn.graph.slicing import separate_layers
 from mpscnn.model import load

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mpscnn import kernels
 from mpscnn.apps.verify.layers import Arrays
-from mpscnn.apps.verify.random_inputs import pseudo_random
+from mpscnn.apps.verify.recipes import pseudo_random
 from mpscnn.runtime.commands import CommandBuffer, CommandQueue
 from mpscnn.runtime.feature_image import Image
 

@@ -11,6 +11,7 @@ from mpscnn._private.literals import PrecisionName
 from mpscnn.apps.verify.error_bounds import FLOAT32_EPS, HALF_EPS, HALF_TINY, Promise
 from mpscnn.graph.network import Network
 from mpscnn.runtime.library import operations
+from mpscnn.runtime.program import named_results
 
 Arrays = dict[str, NDArray[np.float32]]
 
@@ -50,8 +51,7 @@ _ROUNDED = {entry["name"] for entry in operations() if entry["rounding_point"]}
 
 def run(network: Network, inputs: Arrays, device: str, precision: PrecisionName) -> Arrays:
     """Run a network and return all outputs by name."""
-    results = network.compile(device=device, precision=precision).session().run(inputs)
-    return results if isinstance(results, dict) else {network.outputs[0].name: results}
+    return named_results(network.compile(device=device, precision=precision).session(), inputs)
 
 
 def bounds(

@@ -1,12 +1,15 @@
-"""Define the layer method for matrix products."""
+"""Define the layer methods for constants and for products of matrices."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from mpscnn._private.arguments import whole_numbers
 from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
 
 class MatrixProductLayers(LayerMaker):
-    """The method for matrix products."""
+    """Methods for constants and for products of matrices."""
 
     def matmul(
         self,
@@ -33,3 +36,16 @@ class MatrixProductLayers(LayerMaker):
         """
         attributes = {"transpose_first": transpose_a, "transpose_second": transpose_b, "scale": scale}
         return self.layer("matrix_product", [a, b], attributes, name=name, default="matmul")
+
+    def constant(self, x: Tensor, shape: Sequence[int], *, name: str | None = None) -> Tensor:
+        """Return a weight as a tensor (n, *shape), the same for each of the n images of `x`.
+
+        Only the batch size of `x` matters.
+
+        Elementwise operations repeat the constant along its axes of extent 1. For example, a position embedding is
+        `add(tokens, constant(tokens, (1, 197, 192)))`. If the constant is the second operand of such an operation, it
+        is not copied.
+
+        Weights: `value`, `shape`.
+        """
+        return self.layer("constant", [x], {"shape": whole_numbers("constant: shape", shape)}, name=name)

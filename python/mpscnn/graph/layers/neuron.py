@@ -1,4 +1,4 @@
-"""Define the layer methods for activation functions."""
+"""Define the layer methods for activation functions and softmax."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
 
 class NeuronLayers(LayerMaker):
-    """Methods for activation functions as separate layers."""
+    """Methods for activation functions as separate layers, and for softmax."""
 
     def activation(self, x: Tensor, function: Activation, *, name: str | None = None) -> Tensor:
         """Apply a function to each element, as a separate layer. The shape does not change.
@@ -28,3 +28,11 @@ class NeuronLayers(LayerMaker):
     def relu(self, x: Tensor, *, name: str | None = None) -> Tensor:
         """Return `activation(x, "relu")`."""
         return self.layer("neuron", [x], activation_attributes("relu") or {}, name=name, default="relu")
+
+    def softmax(self, x: Tensor, *, name: str | None = None) -> Tensor:
+        """Return exp(x) / sum(exp(x)) over the last axis."""
+        return self.layer("softmax", [x], {}, name=name)
+
+    def log_softmax(self, x: Tensor, *, name: str | None = None) -> Tensor:
+        """Return x - ln(sum(exp(x))) over the last axis."""
+        return self.layer("log_softmax", [x], {}, name=name)

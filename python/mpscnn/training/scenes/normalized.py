@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mpscnn.errors import StateError
 from mpscnn.graph.network import Network
 from mpscnn.graph.settings import copy_settings
+from mpscnn.runtime.program import named_results
 
 __all__ = ["Normalized"]
 
@@ -178,8 +179,7 @@ def _statistics(
     sums = {layer: [np.zeros(1), np.zeros(1)] for layer in layers}
     batches = 0
     for inputs in photos:
-        results = session.run(inputs)
-        found = results if isinstance(results, dict) else {layers[0]: results}
+        found = named_results(session, inputs)
         batches += 1
         for layer in layers:
             values = np.asarray(found[layer], np.float64)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arguments import whole_number
-from mpscnn._private.processors import available_processors
 from mpscnn.errors import ParameterError
+from mpscnn.runtime.library import available_processors
 from mpscnn.training.batches import EpochData, epoch_parts
 from mpscnn.training.loading import load_ahead
 from mpscnn.training.photo_views import PhotoReader

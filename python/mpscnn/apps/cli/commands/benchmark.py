@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -13,6 +13,7 @@ from mpscnn.apps.benchmark import (
     KernelTimes,
     Measurement,
     Peer,
+    RunnerMeasurement,
     Subject,
     measure,
     measure_metal_kernels,
@@ -22,9 +23,7 @@ from mpscnn.apps.cli.arguments import JsonOption, ModelArgument, split_names
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import hint, report, sentences, show, show_json, table_width
-from mpscnn.apps.cli.random_weights import RandomWeightsOption
-from mpscnn.apps.cli.runner_report import runner_json, runner_text
-from mpscnn.apps.cli.sizes import SizeOption, open_with_size
+from mpscnn.apps.cli.sizes import RandomWeightsOption, SizeOption, open_with_size
 from mpscnn.errors import Error
 from mpscnn.runtime.library import slow_precision
 from mpscnn.runtime.options import CompileOptions, RunOptions
@@ -226,3 +225,51 @@ def _as_text(subject: Subject, results: list[Measurement]) -> list[str]:
     drop = ("version", "peak memory", "p95 ms", "GFLOP/s", "images/s", "on")
     table = text_table(headers, rows, right=range(3, 10), drop=drop, width=table_width())
     return [*sentences(title), *table.split("\n")]
+
+
+PERCENTILES = (50, 90, 95, 99)
+
+
+def runner_json(subject: Subject, measured: RunnerMeasurement) -> dict[str, Any]:
+    """Return the measurement for JSON."""
+    return {
+        "model": subject.name,
+        "input": list(subject.input_shape),
+        "device": measured.device,
+        "precision": measured.precision,
+        "inflight": measured.inflight,
+        "max_batch": measured.max_batch,
+        "sessions": measured.sessions,
+        "threads": measured.threads,
+        "images_per_second": {
+            "one_thread": float(np.median(measured.session_rates)),
+            "runner": measured.images_per_second,
+            "map": measured.map_images_per_second,
+        },
+        "speedup": measured.speedup,
+        "map_speedup": measured.map_speedup,
+        "latency_milliseconds": {
+            **{f"p{percentile}": measured.latency(percentile) for percentile in PERCENTILES},
+            "max": measured.latency(100),
+        },
+        "images": len(measured.latencies),
+    }
+
+
+def runner_text(subject: Subject, measured: RunnerMeasurement) -> list[str]:
+    """Return the measurement as lines of text."""
+    shape = " x ".join(map(str, subject.input_shape))
+    images = len(measured.latencies)
+    title = f"{subject.name}: input {shape}, {measured.device}, {measured.numbers}, {images} images each"
+    runner = f"runner, {measured.inflight} in flight, {measured.sessions} x {measured.threads} threads"
+    if measured.max_batch > 1:
+        runner += f", batches of up to {measured.max_batch}"
+    rows = [
+        ("one thread", f"{np.median(measured.session_rates):.1f}", "1.00"),
+        (runner, f"{measured.images_per_second:.1f}", f"{measured.speedup:.2f}"),
+        ("by Runner.map", f"{measured.map_images_per_second:.1f}", f"{measured.map_speedup:.2f}"),
+    ]
+    table = text_table(("", "images/s", "ratio"), rows, right=(1, 2), width=table_width())
+    latencies = [f"{percentile}%: {measured.latency(percentile):.2f}" for percentile in PERCENTILES]
+    latency = f"latency in ms  {'  '.join(latencies)}  longest: {measured.latency(100):.2f}"
+    return [*sentences(title), *table.split("\n"), *sentences(latency)]

@@ -7,13 +7,18 @@ from typing import Annotated
 
 import typer
 
-from mpscnn.apps.cli.conversion_report import write_report
+from mpscnn.apps.cli.checked_output import (
+    COREML_SUFFIXES,
+    ONNX_SUFFIX,
+    TFLITE_SUFFIX,
+    write_coreml,
+    write_onnx,
+    write_tflite,
+)
 from mpscnn.apps.cli.convert_options import OPTIONS, Conversion, ConvertOptions
-from mpscnn.apps.cli.coreml_output import COREML_SUFFIXES, write_coreml
 from mpscnn.apps.cli.model_output import write_model
-from mpscnn.apps.cli.onnx_output import ONNX_SUFFIX, write_onnx
 from mpscnn.apps.cli.option_groups import add_options
-from mpscnn.apps.cli.tflite_output import TFLITE_SUFFIX, write_tflite
+from mpscnn.apps.cli.written_network import write_report
 
 
 @add_options()

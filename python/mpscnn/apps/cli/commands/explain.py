@@ -7,8 +7,7 @@ import dataclasses
 from mpscnn.apps.cli.arguments import JsonOption, ModelArgument
 from mpscnn.apps.cli.option_groups import RUN, add_options
 from mpscnn.apps.cli.output import hint, show, show_json, table_width
-from mpscnn.apps.cli.random_weights import RandomWeightsOption
-from mpscnn.apps.cli.sizes import SizeOption, open_with_size
+from mpscnn.apps.cli.sizes import RandomWeightsOption, SizeOption, open_with_size
 from mpscnn.runtime.library import slow_precision
 from mpscnn.runtime.options import CompileOptions, RunOptions
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from mpscnn._private.files import require_replaceable
-from mpscnn._private.shell import quote_path
+from mpscnn._private.printable import quote_path
 from mpscnn.apps.cli.arguments import JsonOption, ModelOption, PhotosArgument, split_names
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.feature_outputs import (

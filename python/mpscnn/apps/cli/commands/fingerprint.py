@@ -5,8 +5,7 @@ from __future__ import annotations
 from mpscnn._private.summary import text_table
 from mpscnn.apps.cli.arguments import AUTO_DEVICE, CpuDeviceOption, JsonOption, ModelArgument
 from mpscnn.apps.cli.output import sentences, show, show_json, table_width
-from mpscnn.apps.cli.random_weights import RandomWeightsOption
-from mpscnn.apps.cli.sizes import SizeOption, open_with_size
+from mpscnn.apps.cli.sizes import RandomWeightsOption, SizeOption, open_with_size
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.runtime.library import precisions_of
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mpscnn._private.shell import quote_path
+from mpscnn._private.printable import quote_path
 from mpscnn._private.summary import bytes_text, prose
 from mpscnn.apps.cli.arguments import JsonOption, ModelArgument
 from mpscnn.apps.cli.output import show, show_json, table_width

@@ -14,8 +14,7 @@ from mpscnn.apps.benchmark import Subject
 from mpscnn.apps.cli.arguments import JsonOption, ModelArgument
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import show, show_json, table_width
-from mpscnn.apps.cli.random_weights import RandomWeightsOption
-from mpscnn.apps.cli.sizes import SizeOption, open_with_size
+from mpscnn.apps.cli.sizes import RandomWeightsOption, SizeOption, open_with_size
 from mpscnn.core_model import model_path, open_model
 from mpscnn.errors import ParameterError
 from mpscnn.runtime.options import CompileOptions, RunOptions

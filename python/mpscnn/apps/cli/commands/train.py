@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from mpscnn._private.shell import quote_path
+from mpscnn._private.printable import quote_path
 from mpscnn.apps.cli.arguments import AUTO_DEVICE, DeviceOption, ThreadsOption
 from mpscnn.apps.cli.output import hint, show, warn
 from mpscnn.apps.cli.sizes import parse_size
