@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import nox
-from session_packages import GNUSTEP, LIBCLANG, LLVM
+from session_packages import COREMLTOOLS, GNUSTEP, LIBCLANG, LLVM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -221,6 +221,7 @@ def build_emulation(
         "pytest-xdist",
         "hypothesis",
         LIBCLANG,
+        *COREMLTOOLS,  # it writes the programs for the emulation of Core ML
     )
     install_build_tools(session)
     session.install(*needed)

@@ -321,7 +321,7 @@ class Model(Expected, Generic[Answer]):
 
     @property
     def device(self) -> str:
-        """The device: "cpu" or "metal"."""
+        """The device: "cpu", "metal" or "coreml"."""
         return self.program.device
 
     def to(self, device: str) -> Model[Answer]:

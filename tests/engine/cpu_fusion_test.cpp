@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <limits>
+#include <span>
 
+#include "engine/file/model_file.h"
+#include "engine/graph/passes.h"
 #include "tests/cpp/check.h"
 #include "tests/engine/small_network.h"
 
@@ -362,4 +365,18 @@ TEST(a_global_pooling_leads_to_a_dense_layer_through_a_reshape) {
     network.output(network.add(ops::Softmax{}, {x}));
     CHECK(cpu_steps(network, {{3, 4, 4, 12}}).size() == 4);
     CHECK(cpu_error(network, {{3, 4, 4, 12}}) <= 1e-5);
+}
+
+TEST(files_have_the_factors_of_merged_normalizations) {
+    Network network;
+    const ValueId input = network.input({any, 4, 4, 2});
+    const ValueId sums = network.add(pointwise(3), {input});
+    network.output(network.add(ops::BatchNormalization{0.001f}, {sums}));
+    engine::ModelFile model;
+    model.graph = engine::canonicalise(network.graph).graph;
+    CHECK(model.graph.nodes().size() == 1);
+    const std::string content = model.content();
+    const auto read = engine::ModelFile::parse(std::as_bytes(std::span(content)), "test");
+    const auto &before = model.graph.nodes()[0].weights, &after = read.graph.nodes()[0].weights;
+    for (const char *role : {"weight", "bias"}) CHECK(before.at(role).values() == after.at(role).values());
 }

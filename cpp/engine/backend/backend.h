@@ -188,7 +188,7 @@ public:
     static constexpr const char *no_bfloat16 = "it computes in float32 and float16";
 
     virtual ~Backend() = default;
-    /// Return "cpu" or "metal", a string literal.
+    /// Return "cpu", "metal" or "coreml", a string literal.
     virtual const char *name() const = 0;
     /// Return the device's name for display: "AMD EPYC, avx2", "Apple M2".
     virtual std::string device_name() const = 0;

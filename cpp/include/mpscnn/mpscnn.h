@@ -333,7 +333,7 @@ MPSCNN_API void mpscnn_program_release(mpscnn_program *program);
  * [{"name", "shape"}], "outputs": [...], "weight_type", "accumulate_dtype", "winograd", "metal_kernels",
  * "weight_bytes", "max_memory"} */
 MPSCNN_API mpscnn_status mpscnn_program_describe(const mpscnn_program *program, mpscnn_text **json);
-/* Return the device that the program is compiled for, "cpu" or "metal"; NULL for NULL. */
+/* Return the device that the program is compiled for, "cpu", "metal" or "coreml"; NULL for NULL. */
 MPSCNN_API const char *mpscnn_program_device(const mpscnn_program *program);
 /* Return a text for the user, or "" if there is none; NULL for NULL. It says why "auto" did not choose an
  * existing device, or which layers the CPU computes in place of the device. The text is valid as long as

@@ -207,7 +207,7 @@ public:
 
     Session session(const SessionOptions &options = {}) const;
 
-    /// Return "cpu" or "metal".
+    /// Return "cpu", "metal" or "coreml".
     std::string device() const { return mpscnn_program_device(get()); }
     /// Return a warning about the device for the user, or an empty text; see mpscnn_program_warning.
     std::string warning() const { return mpscnn_program_warning(get()); }

@@ -44,6 +44,9 @@ def devices() -> list[dict[str, Any]]:
     `device="metal:Apple M2"` selects one by its description. They also have registry_id, default, unified_memory,
     headless, low_power, removable, families (all supported ones: "apple7", "mac2", ...), recommended_working_set_bytes
     and max_buffer_bytes.
+
+    The device "coreml" runs networks by Core ML. It has `compute_units`, the names that may follow "coreml:"
+    (docs/coreml_device.md).
     """
     found: list[dict[str, Any]] = json.loads(_core.devices())
     return found

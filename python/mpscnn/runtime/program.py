@@ -83,7 +83,7 @@ class Program(Expected):
         self._source = source
         self._idle: deque[Session] = deque()  # a deque needs no lock
         self.device = program.device()
-        """The device: "cpu" or "metal"."""
+        """The device: "cpu", "metal" or "coreml"."""
         self.inputs = program.inputs()
         """The inputs' shapes by name; None is a free extent."""
         self.outputs = program.outputs()

@@ -175,6 +175,8 @@ def test_without_a_device_nothing_is_tested(tmp_path: Path, capsys: pytest.Captu
 def test_wrong_usage_is_named(tmp_path: Path) -> None:
     with pytest.raises(mpscnn.ParameterError, match=r"device must be auto or one of 'cpu', .*; got 'gpu'"):
         verify("gpu")
+    with pytest.raises(mpscnn.ParameterError, match=r"no conformance check.*MODEL@coreml:cpuOnly"):
+        verify("coreml:cpuOnly")
     with pytest.raises(
         mpscnn.ParameterError, match=r"only must be a part of one of .*softmax.*; got 'sofmax'"
     ):

@@ -142,6 +142,11 @@ def verify(
 
 def _described(device: str) -> dict[str, Any]:
     """Return a device's entry in the list of `mpscnn.devices`."""
+    if device.partition(":")[0] == "coreml":
+        raise ParameterError(
+            f"device {device!r} has no conformance check, since it runs whole networks: "
+            f"`mpscnn compare MODEL MODEL@{device}` compares the layers of a network with the CPU engine's"
+        )
     listed = devices()
     if device == "auto":
         metal = [entry for entry in listed if entry["name"] == "metal" and entry["available"]]
