@@ -259,6 +259,10 @@ std::string checked_device(const std::string &device) {
         fail(ErrorKind::parameter,
              "device 'cpu' is what others are compared with; `mpscnn verify --device cpu` compares its "
              "instruction sets");
+    if (name.backend == "coreml")
+        fail(ErrorKind::parameter,
+             "device 'coreml' has no check; `mpscnn compare MODEL MODEL@coreml` compares the "
+             "layers of a network with the CPU engine's");
     return name.wanted;
 }
 
