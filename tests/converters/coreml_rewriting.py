@@ -6,15 +6,10 @@
 from __future__ import annotations
 
 _SEQUENCES = (
-    *(
-        "channel shuffle of tokens",
-        "constant operand of tokens",
-        "gather of tokens",
-        "layer normalization of tokens",
-    ),
-    *("mean of tokens", "slice of features", "tile of tokens"),
-    *("group normalization of a vector", "group normalization of three axes", "prelu of three axes"),
-)
+    "channel shuffle of tokens", "constant operand of tokens", "gather of tokens",
+    "layer normalization of tokens", "mean of tokens", "slice of features", "tile of tokens",
+    "group normalization of a vector", "group normalization of three axes", "prelu of three axes",
+)  # fmt: skip
 _NEIGHBOURS = (
     *("local response normalization, even size", "local response normalization of a vector"),
     *("case cross-channel normalization, 4 of 13 channels", "spatial normalization, clamped, elsewhere"),

@@ -223,24 +223,7 @@ class RandomGraph:
             self._add("LpNormalization", [above], shape, axis=self._choice(axes), p=order)
 
     _STEPS: tuple[Callable[..., Any], ...] = (
-        _reduce,
-        _reduce,
-        _normalise,
-        _normalise,
-        _broadcast,
-        _broadcast,
-        _gather,
-        _softmax,
-        _activation,
-        _transpose,
-        _concatenate,
-        _squeeze,
-        _unsqueeze,
-        _convolve,
-        _layer_norm,
-        _divide_last,
-        _merge_last,
-        _slice,
-        _tile,
-        _unit_length,
-    )
+        _reduce, _reduce, _normalise, _normalise, _broadcast, _broadcast, _gather, _softmax, _activation,
+        _transpose, _concatenate, _squeeze, _unsqueeze, _convolve, _layer_norm, _divide_last, _merge_last,
+        _slice, _tile, _unit_length,
+    )  # fmt: skip

@@ -20,17 +20,8 @@ from converters.caffe_writer import image, layer, weights  # type: ignore[import
 
 _FOLDER = Path(tempfile.mkdtemp(prefix="mpscnn-fuzz-"))
 _NUMBERS = (
-    b"0",
-    b"-1",
-    b"1",
-    b"2147483647",
-    b"4294967295",
-    b"9223372036854775807",
-    b"nan",
-    b"-inf",
-    b"1e38",
-    b"0.5",
-)
+    b"0", b"-1", b"1", b"2147483647", b"4294967295", b"9223372036854775807", b"nan", b"-inf", b"1e38", b"0.5",
+)  # fmt: skip
 _TOKENS = (
     *(f'type: "{kind}"'.encode() for kind in HANDLERS),
     *(b"axis: " + number + b" " for number in _NUMBERS),

@@ -37,21 +37,9 @@ _TOKENS = tuple(
 )
 _BEGINNING = b"program("
 _WORDS = (
-    *(
-        b"tensor<fp32, [1]>",
-        b"([1, 2])",
-        b"BLOBFILE(",
-        b"list<",
-        b"func",
-        b"[",
-        b"(",
-        b"{",
-        b"<",
-        b'"',
-        b"-> (y)",
-    ),
-    *_TOKENS,
-)
+    b"tensor<fp32, [1]>", b"([1, 2])", b"BLOBFILE(", b"list<", b"func", b"[", b"(", b"{", b"<", b'"',
+    b"-> (y)", *_TOKENS,
+)  # fmt: skip
 _TEXTS = ("", "x", "y", "conv", "photo", "rows", "same", "custom", "const", *HANDLERS)
 
 

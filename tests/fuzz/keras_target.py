@@ -38,23 +38,10 @@ _MODEL = functional(
 )
 _KERNEL, _DENSE = np.ones((3, 3, 3, 4), np.float32), np.ones((4, 2), np.float32)
 _TOKENS = (
-    b"OHDR",
-    b"OCHK",
-    b"TREE",
-    b"SNOD",
-    b"HEAP",
-    b"GCOL",
-    b'"inbound_nodes": []',
-    b'{"class_name": "ReLU"}',
-    b'"axis": [-1]',
-    b'"axes": [1, 2]',
-    b'"dims": [2, 1]',
-    b"abc,cd->abd",
-    b"MultiHeadAttention",
-    b"EinsumDense",
-    b"LayerNormalization",
-    b"1e999",
-)
+    b"OHDR", b"OCHK", b"TREE", b"SNOD", b"HEAP", b"GCOL", b'"inbound_nodes": []', b'{"class_name": "ReLU"}',
+    b'"axis": [-1]', b'"axes": [1, 2]', b'"dims": [2, 1]', b"abc,cd->abd", b"MultiHeadAttention",
+    b"EinsumDense", b"LayerNormalization", b"1e999",
+)  # fmt: skip
 
 _ONES = np.ones((4, 2, 3), np.float32)
 _ATTENTION = functional(

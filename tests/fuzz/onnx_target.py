@@ -21,24 +21,11 @@ from converters.onnx_files import model, node  # type: ignore[import-not-found]
 
 _FILE = Path(tempfile.mkdtemp(prefix="mpscnn-fuzz-")) / "file.onnx"
 _KINDS = (
-    *("Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "ConstantOfShape", "Conv"),
-    *("DequantizeLinear", "Expand", "Flatten", "Gather", "Gemm", "GlobalAveragePool", "MatMul", "MaxPool"),
-    *(
-        "Mul",
-        "Pad",
-        "QuantizeLinear",
-        "Range",
-        "Relu",
-        "Reshape",
-        "Resize",
-        "Shape",
-        "Slice",
-        "Softmax",
-        "Split",
-        "Squeeze",
-    ),
-    *("Tile", "Transpose", "Unsqueeze", "Where"),
-)
+    "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "ConstantOfShape", "Conv",
+    "DequantizeLinear", "Expand", "Flatten", "Gather", "Gemm", "GlobalAveragePool", "MatMul", "MaxPool",
+    "Mul", "Pad", "QuantizeLinear", "Range", "Relu", "Reshape", "Resize", "Shape", "Slice", "Softmax",
+    "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze", "Where",
+)  # fmt: skip
 
 
 def _seeds() -> list[bytes]:

@@ -341,23 +341,11 @@ def test_operator(name: str) -> None:
 # ---- Networks ------------------------------------------------------------------------------------------------------
 
 NETWORKS = (
-    *(
-        "resnet18",
-        "mobilenet_v2",
-        "mobilenet_v3_small",
-        "efficientnet_b0",
-        "shufflenet_v2_x1_0",
-        "densenet121",
-    ),
-    *("squeezenet1_1", "regnet_y_400mf", "convnext_tiny", "swin_t", "deeplabv3_mobilenet_v3_large"),
-    *(
-        "timm:vit_tiny_patch16_224",
-        "timm:mobilenetv4_conv_small",
-        "timm:ghostnet_100",
-        "timm:convnextv2_atto",
-    ),
-    *("timm:efficientvit_b0", "timm:repvgg_a0"),
-)
+    "resnet18", "mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0", "shufflenet_v2_x1_0", "densenet121",
+    "squeezenet1_1", "regnet_y_400mf", "convnext_tiny", "swin_t", "deeplabv3_mobilenet_v3_large",
+    "timm:vit_tiny_patch16_224", "timm:mobilenetv4_conv_small", "timm:ghostnet_100", "timm:convnextv2_atto",
+    "timm:efficientvit_b0", "timm:repvgg_a0",
+)  # fmt: skip
 
 
 def network(name: str) -> Any:

@@ -68,39 +68,19 @@ def of_filled(
 SQUARE = (("n", "n"), HALF)
 ROW, COLUMN = ((1, "n"), HALF), (("n", 1), np.float32(0.25))
 UNARY = [
-    *(
-        "Abs",
-        "Ceil",
-        "Celu",
-        "Cos",
-        "Elu",
-        "Erf",
-        "Exp",
-        "Floor",
-        "Gelu",
-        "HardSigmoid",
-        "HardSwish",
-        "IsInf",
-    ),
-    *("IsNaN", "LeakyRelu", "Log", "Mish", "Neg", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sign"),
-    *("Sin", "Softplus", "Softsign", "Sqrt", "Swish", "Tanh"),
-]
+    "Abs", "Ceil", "Celu", "Cos", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish", "IsInf",
+    "IsNaN", "LeakyRelu", "Log", "Mish", "Neg", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sign",
+    "Sin", "Softplus", "Softsign", "Sqrt", "Swish", "Tanh",
+]  # fmt: skip
 BINARY = [
-    *("Add", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Mean", "Min", "Mul"),
-    *("Pow", "Sub", "Sum"),
-]
+    "Add", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Mean", "Min", "Mul", "Pow",
+    "Sub", "Sum",
+]  # fmt: skip
 TRUTHS = ["And", "Or", "Xor"]
 REDUCED = [
-    "ReduceL1",
-    "ReduceL2",
-    "ReduceLogSum",
-    "ReduceLogSumExp",
-    "ReduceMax",
-    "ReduceMean",
-    "ReduceMin",
-    "ReduceProd",
-]
-REDUCED += ["ReduceSumSquare"]
+    "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin",
+    "ReduceProd", "ReduceSumSquare",
+]  # fmt: skip
 
 
 def scattered(kind: str) -> Make:
@@ -163,18 +143,8 @@ CASES["Expand"] = lambda n: (
 )
 # Elementwise operators compute elements that are equal by broadcasting once, so a filled constant costs them nothing.
 ELEMENTWISE = [
-    *UNARY,
-    *BINARY,
-    *TRUTHS,
-    "BitShift",
-    "Cast",
-    "CastLike",
-    "Clip",
-    "Mod",
-    "Not",
-    "PRelu",
-    "Where",
-]
+    *UNARY, *BINARY, *TRUTHS, "BitShift", "Cast", "CastLike", "Clip", "Mod", "Not", "PRelu", "Where",
+]  # fmt: skip
 FILLED = {kind: CASES.pop(kind) for kind in ELEMENTWISE}
 # These operators take no memory, however large their operand is.
 VIEWS: dict[str, Make] = {

@@ -46,30 +46,11 @@ def test_no_case_is_wrong_and_the_page_names_all(category: str) -> None:
 
 #: Attributes that change results, and say yes or no by 1 or 0.
 FLAGS = {
-    "align_corners",
-    "allowzero",
-    "antialias",
-    "ceil_mode",
-    "center_point_box",
-    "count_include_pad",
-    "detect_negative",
-    "detect_positive",
-    "exclude_outside",
-    "exclusive",
-    "fmod",
-    "input_forget",
-    "is_causal",
-    "keepdims",
-    "largest",
-    "layout",
-    "linear_before_reset",
-    "reverse",
-    "select_last_index",
-    "training_mode",
-    "transA",
-    "transB",
-    "upper",
-}
+    "align_corners", "allowzero", "antialias", "ceil_mode", "center_point_box", "count_include_pad",
+    "detect_negative", "detect_positive", "exclude_outside", "exclusive", "fmod", "input_forget", "is_causal",
+    "keepdims", "largest", "layout", "linear_before_reset", "reverse", "select_last_index", "training_mode",
+    "transA", "transB", "upper",
+}  # fmt: skip
 
 
 @pytest.mark.full

@@ -23,15 +23,9 @@ pytest.importorskip("onnxruntime")
 
 PROJECT = Path(__file__).resolve().parents[3]
 KINDS = [
-    "ADD",
-    "AVERAGE_POOL_2D",
-    "CONCATENATION",
-    "CONV_2D",
-    "DEPTHWISE_CONV_2D",
-    "FULLY_CONNECTED",
-    "RELU",
+    "ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "RELU",
     "RELU6",
-]
+]  # fmt: skip
 
 
 def test_layers_that_are_kept_in_float32() -> None:

@@ -17,26 +17,12 @@ from mpscnn.converters import read_network
 pytestmark = pytest.mark.full
 
 NETWORKS = [
-    "deeplabv3_mobilenet_v3_large",
-    "efficientnet_b0",
-    "efficientnet_v2_s",
-    "lraspp_mobilenet_v3_large",
-    "mnasnet1_0",
-    "mobilenet_v2_torch",
-    "mobilenet_v3_large",
-    "mobilenet_v4_conv_small",
-    "mobilenet_v4_hybrid_medium",
-    "resnet18",
-    "resnet50",
-    "resnext50_32x4d",
-    "shufflenet_v2_x1_0",
-    "squeezenet1_1",
-    "deeplab_v3",
-    "ssd_mobilenet_v1",
-    "ssdlite320_mobilenet_v3_large",
-    "ssdlite_mobilenet_v2",
-    "ultraface_slim",
-]
+    "deeplabv3_mobilenet_v3_large", "efficientnet_b0", "efficientnet_v2_s", "lraspp_mobilenet_v3_large",
+    "mnasnet1_0", "mobilenet_v2_torch", "mobilenet_v3_large", "mobilenet_v4_conv_small",
+    "mobilenet_v4_hybrid_medium", "resnet18", "resnet50", "resnext50_32x4d", "shufflenet_v2_x1_0",
+    "squeezenet1_1", "deeplab_v3", "ssd_mobilenet_v1", "ssdlite320_mobilenet_v3_large",
+    "ssdlite_mobilenet_v2", "ultraface_slim",
+]  # fmt: skip
 #: Networks whose numbers grow from layer to layer with random weights, so that rounding errors grow, too.
 SMALLER = {"efficientnet_v2_s": 0.7}
 
