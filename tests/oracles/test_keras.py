@@ -512,6 +512,7 @@ ARRAY: dict[str, Callable[[Any], Any]] = {
     "argmax": lambda x: ops.argmax(x, axis=-1),
     "argmin kept": lambda x: ops.argmin(x, axis=2, keepdims=True),
     "cast": lambda x: ops.cast(ops.cast(3.0 * x, "int32"), "float32"),
+    "cast to 8 bits": lambda x: ops.cast(ops.cast(ops.relu(20.0 * x), "uint8"), "float32"),
     "clip": lambda x: ops.clip(x, -0.5, 0.25),
     "comparison": lambda x: ops.cast(ops.logical_and(x > 0.25, ops.logical_not(x >= 0.75)), "float32") * 2.0,
     "cumsum": lambda x: ops.cumsum(x, axis=2),

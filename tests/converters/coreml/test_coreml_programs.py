@@ -116,6 +116,18 @@ def test_comparisons(kind: str, tmp_path: Path) -> None:
     compare(run_program(program, [x, y], tmp_path), np.where(truth, x, 7.0) + truth)
 
 
+@pytest.mark.parametrize("kind", ["int8", "uint8", "int16", "uint16", "int32"])
+def test_casts_stay_within_their_type(kind: str, tmp_path: Path) -> None:
+    """Core ML does not define floats beyond the range, but no result is outside of it."""
+    program = Program({"x0": (1, 4, 5, 6)})
+    program.add("mul", "scaled", x="%x0", y=np.float32(1e5))
+    program.add("cast", f"whole:{kind}", x="%scaled", dtype=kind)
+    program.add("cast", x="%whole", dtype="fp32")
+    x, limits = random_inputs([(1, 4, 5, 6)])[0], np.iinfo(kind)
+    expected = np.clip(np.trunc(x * np.float32(1e5)), limits.min, limits.max)
+    compare(run_program(program, [x], tmp_path), expected)
+
+
 @pytest.mark.parametrize("kind", [*_LOGICAL, "logical_not"])
 def test_truth_values(kind: str, tmp_path: Path) -> None:
     program = Program({"x0": (1, 4, 5, 6), "x1": (1, 4, 5, 6)})

@@ -111,6 +111,9 @@ CASES: dict[str, Case] = {
         lambda g, x: g.node("MirrorPad", x, g.constant([[0, 0], [2, 4], [5, 0], [1, 3]]), mode="SYMMETRIC"),
         lambda x: np.pad(x, [(0, 0), (2, 4), (5, 0), (1, 3)], "symmetric"),
     ),
+    "ClipByValue with the limits in the wrong order": (
+        lambda g, x: g.node("ClipByValue", x, g.constant(0.5), g.constant(-0.25)), lambda x: np.full_like(x, 0.5)
+    ),
     "FloorDiv": (lambda g, x: g.node("FloorDiv", x, g.constant(0.3)), lambda x: np.floor(x / np.float32(0.3))),
 }  # fmt: skip
 
@@ -147,6 +150,18 @@ def test_refused_settings(kind: str, attributes: dict[str, Any], message: str, t
     )
     with pytest.raises(mpscnn.UnsupportedError, match=f"'result' .*{message}"):
         read_network([graph.save(tmp_path / "graph.pb")])
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8", "int16", "uint16", "int32", "int64"])
+def test_casts_stay_within_their_type(kind: str, tmp_path: Path) -> None:
+    """TensorFlow does not define floats beyond the range, but no result is outside of it."""
+    graph = Graph()
+    scaled = graph.node("Mul", graph.placeholder(-1, 4, 5, 3), graph.constant(1e5))
+    whole = graph.node("Cast", scaled, SrcT=Type("float32"), DstT=Type(kind))
+    graph.node("Cast", whole, SrcT=Type(kind), DstT=Type("float32"), name="result")
+    found = read_network([graph.save(tmp_path / "graph.pb")]).compile().run(X)
+    limits = np.iinfo(kind)
+    np.testing.assert_array_equal(found, np.clip(np.trunc(X * np.float32(1e5)), limits.min, limits.max))
 
 
 def test_quotients_of_computed_integers_are_refused(tmp_path: Path) -> None:

@@ -182,12 +182,20 @@ def _clip(c: LayerCall) -> FileTensor:
     return c.x().map({"kind": "clamp", "a": low, "b": high})
 
 
+_NARROW = {"int8", "int16", "uint8", "uint16"}
+
+
 def _cast(c: LayerCall) -> FileTensor:
     x, kind = c.x(), c.settings.text("dtype", "float32")
     if kind == "bool":
         return x.not_equal(0.0)
     if "int" in kind:
-        return x.mark_as_integers() if x.whole_numbers else x.truncate().mark_as_integers()
+        if x.whole_numbers:
+            return x.mark_as_integers()
+        if kind in _NARROW:  # no result may lie outside of its type
+            limits = np.iinfo(kind)
+            x = x.map({"kind": "clamp", "a": float(limits.min), "b": float(limits.max)})
+        return x.truncate().mark_as_integers()
     return x.mark_as_floats()
 
 

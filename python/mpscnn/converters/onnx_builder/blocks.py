@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.onnx_builder.builder import FLOAT, Builder
+from mpscnn.converters.onnx_builder.builder import FLOAT, INT64, Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
 #: Functions of angles and of hyperbolas, which many formats have by these names.
@@ -83,6 +83,20 @@ def power_of_two(b: Builder, x: str) -> str:
 def clip(b: Builder, x: str, low: float, high: float) -> str:
     """Clip a tensor to a range."""
     return b.op("Clip", x, b.number(low), b.number(high))
+
+
+def cast_to_integers(b: Builder, x: str, dtype: str) -> str:
+    """Add a cast to an integer type of NumPy. Integers keep their values.
+
+    Floats beyond the range of 8 or 16 bits become the nearest integer of the type: formats do not define them, but no
+    result may lie outside of its type. Wider types hold the whole numbers of float32 that matter.
+    """
+    if b.is_integer(x):
+        return x
+    limits = np.iinfo(dtype)
+    if limits.bits < 32 and not b.is_boolean(x):
+        x = clip(b, x, limits.min, limits.max)
+    return b.op("Cast", x, to=INT64)
 
 
 def scaled_tanh(b: Builder, x: str, alpha: float, beta: float) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from mpscnn.converters.onnx_builder.blocks import ANGLES, fold
-from mpscnn.converters.onnx_builder.builder import FLOAT, INT64, Builder
+from mpscnn.converters.onnx_builder.blocks import ANGLES, cast_to_integers, clip, fold
+from mpscnn.converters.onnx_builder.builder import FLOAT, Builder
 from mpscnn.converters.tensorflow.operation import Handler, Operation
 from mpscnn.converters.tensorflow.values import FLOATS, TEXT
 from mpscnn.errors import UnsupportedError
 
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 _BOOL = 10
+# NumPy's names of TensorFlow's integer types with 8 or 16 bits, by their numbers.
+_INTEGERS = {4: "uint8", 5: "int16", 6: "int8", 17: "uint16"}
 
 
 def activate(b: Builder, x: str, kind: str, slope: float) -> str:
@@ -113,8 +115,9 @@ def _where(b: Builder, op: Operation) -> str:
 
 
 def _clip(b: Builder, op: Operation) -> str:
+    """Convert ClipByValue. If the limits are in the wrong order, TensorFlow's results are all the lower limit."""
     low, high = op.number(1, "lower limit"), op.number(2, "upper limit")
-    return b.op("Clip", op.tensor(), b.number(low), b.number(high))
+    return clip(b, op.tensor(), low, max(low, high))
 
 
 def _cast(b: Builder, op: Operation) -> str:
@@ -126,7 +129,7 @@ def _cast(b: Builder, op: Operation) -> str:
         return x if b.is_boolean(x) else b.op("Not", b.op("Equal", x, b.number(0.0)))
     if wanted in FLOATS:
         return b.op("Cast", x, to=FLOAT) if b.is_boolean(x) or b.is_integer(x) else x
-    return x if b.is_integer(x) else b.op("Cast", x, to=INT64)
+    return cast_to_integers(b, x, _INTEGERS.get(wanted, "int64"))
 
 
 HANDLERS: dict[str, Handler] = {

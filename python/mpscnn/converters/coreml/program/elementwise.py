@@ -5,8 +5,16 @@ from __future__ import annotations
 import math
 
 from mpscnn.converters.coreml.program.operation import Handler, Operation, binary, convert_to_op
-from mpscnn.converters.onnx_builder.blocks import ANGLES, clip, gelu, power_of_two, scaled_tanh, threshold
-from mpscnn.converters.onnx_builder.builder import BOOL, FLOAT, INT64, Builder
+from mpscnn.converters.onnx_builder.blocks import (
+    ANGLES,
+    cast_to_integers,
+    clip,
+    gelu,
+    power_of_two,
+    scaled_tanh,
+    threshold,
+)
+from mpscnn.converters.onnx_builder.builder import BOOL, FLOAT, Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
 # A smaller epsilon is left out. It is a denormal float32, which changes a sum only next to 0.
@@ -123,12 +131,14 @@ _CASTS = {
     "fp16": FLOAT,
     "fp32": FLOAT,
     "fp64": FLOAT,
-    **dict.fromkeys((f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)), INT64),
 }
+_INTEGERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 
 
 def _cast(b: Builder, op: Operation) -> str:
     wanted, x = op.text("dtype", ""), op.tensor("x")
+    if wanted in _INTEGERS:
+        return cast_to_integers(b, x, wanted)
     kind = _CASTS.get(wanted)
     if kind is None:
         raise UnsupportedError(f"casts to {wanted!r}, which is not supported")
