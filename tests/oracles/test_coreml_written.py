@@ -109,6 +109,20 @@ def test_a_model_that_was_read_is_written_to_the_same_bytes(name: str, choice: s
     assert first == second
 
 
+@pytest.mark.parametrize("choice", CHOICES)
+def test_classifiers_of_logits_are_the_same_file(choice: str, tmp_path: Path) -> None:
+    """The softmax that the file gets after a dense layer is a layer of the network that is read."""
+    if "palette" in choice:
+        pytest.importorskip("sklearn", reason="palettes need scikit-learn")
+    network = mpscnn.Network(input=(8, 8, 3))
+    x = network.avg_pool2d(network.conv2d(network.input, 12, 3, name="features"), 6)
+    network.output(network.dense(network.reshape(x, (12,)), 5, name="logits"))
+    network.initialize_weights(seed=1)
+    network.preprocess, network.labels = "torch", list("abcde")
+    first, second = written_again(network, tmp_path, choice, 2)
+    assert first == second
+
+
 @pytest.mark.parametrize("choice", [choice for choice in CHOICES if choice.endswith(("float32", "float16"))])
 def test_squeezenet_with_labels_is_the_same_file_from_the_second_on(choice: str, tmp_path: Path) -> None:
     """In programs of float16 the softmax after the mean gets another name when it is first read."""

@@ -66,7 +66,7 @@ class Probabilities:
             return value
         pixel = _pixel_before(value)
         if pixel is None:
-            return self._function_of(mb, value, axis=-1, **named)
+            return self._function_of(mb, value, axis=len(value.shape) - 1, **named)
         made = self._function_of(mb, pixel, axis=1)
         return mb.reshape(x=made, shape=value.shape, **named)
 

@@ -19,7 +19,10 @@ from mpscnn.converters.unsupported import ONE_IMAGE, MixedImagesError
 _LARGEST = float(np.finfo(np.float32).max)
 _LAYERS = 20  # the number of layers of a quantization
 _STEPS = 255.0  # the number of steps between the integers of 8 bits
-_OF_EACH_IMAGE = "DynamicQuantizeLinear takes the range of each image of a batch, not that of the whole batch"
+_OF_EACH_IMAGE = (
+    "DynamicQuantizeLinear takes the range of each image of a batch, not that of the whole batch, because no layer "
+    "computes with several images; for one image at a time both are the same"
+)
 
 
 def _dynamic_quantize(c: Context, node: Node) -> list[FileTensor] | None:
