@@ -92,7 +92,7 @@ private:
 std::vector<Candidate> detect_above(ScoreTable &table, const Boxes &boxes, Suppression settings) {
     std::vector<Candidate> kept;
     Floor floor(settings.score_threshold, settings.max_detections);
-    const std::size_t max_count = candidate_limit(settings.method);
+    const std::size_t max_count = candidate_limit(settings.method, boxes);
     for (std::vector<Candidate> &list : candidates_by_class(table, settings.score_threshold, max_count)) {
         settings.score_threshold = floor.value();
         std::erase_if(list, [&](const Candidate &entry) { return entry.score < settings.score_threshold; });

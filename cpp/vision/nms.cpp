@@ -203,7 +203,7 @@ std::vector<Candidate> suppress(std::vector<Candidate> candidates, const Boxes &
                                 const Suppression &settings, int max_count) {
     if (settings.max_candidates > 0)
         keep_top_k(candidates, static_cast<std::size_t>(settings.max_candidates));
-    keep_top_k(candidates, candidate_limit(settings.method));
+    keep_top_k(candidates, candidate_limit(settings.method, boxes));
     const auto wanted = static_cast<std::size_t>(max_count);
     if (!boxes.rotated.empty()) // check(DetectionHead) has refused soft methods
         return suppress_hard<KeptRotatedBoxes>(candidates, boxes.rotated, settings.iou_threshold, wanted);

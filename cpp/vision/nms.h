@@ -51,9 +51,10 @@ void check(const Suppression &settings);
 /// The largest number of candidates of all classes together that suppression compares. Without a limit, the
 /// time could be quadratic in the number of candidates. The limit for the soft methods, which take several
 /// times as long, is the same as in EfficientDet (Tan et al. 2020, MAX_DETECTION_POINTS). The limit for the
-/// hard method is the same as in YOLOv5 (max_nms).
-constexpr std::size_t candidate_limit(SuppressionMethod method) {
-    return method == SuppressionMethod::hard ? 30'000 : 5'000;
+/// hard method is the same as in YOLOv5 (max_nms). Two rotated boxes are compared by logarithms and roots,
+/// which take some twenty times as long, so they have the lower limit, too.
+inline std::size_t candidate_limit(SuppressionMethod method, const Boxes &boxes) {
+    return method == SuppressionMethod::hard && boxes.rotated.empty() ? 30'000 : 5'000;
 }
 
 /// Keep the best `max_count` candidates, in any order; remove the others.

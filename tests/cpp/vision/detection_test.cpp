@@ -13,6 +13,7 @@
 #include "tests/cpp/c_api.h"
 #include "vision/detection.h"
 #include "vision/lanes.h"
+#include "vision/nms.h"
 #include "vision/object_mask.h"
 #include "vision/rotated_boxes.h"
 
@@ -147,6 +148,24 @@ TEST(rotated_boxes_overlap_by_their_distributions) {
                  "2 angles for 4 boxes");
     const std::array<float, 4> wrong{0.0f, NAN, 0.0f, 0.0f};
     CHECK_THROWS(vision::rotate(boxes, wrong, 100, 100), ErrorKind::parameter, "the angle of box 1 is");
+}
+
+TEST(few_rotated_boxes_are_compared_because_each_pair_costs_much) {
+    constexpr int count = 6'000, limit = 5'000;
+    vision::Boxes boxes;
+    boxes.resize(count);
+    std::vector<vision::Candidate> candidates;
+    for (int i = 0; i < count; ++i) {
+        const float place = static_cast<float>(i);
+        boxes.set(static_cast<std::size_t>(i), {place, 0.0f, place + 0.5f, 0.5f});
+        candidates.push_back({1.0f - place / 1e4f, i, 0});
+    }
+    const vision::Suppression settings;
+    CHECK(vision::suppress(candidates, boxes, settings, count).size() == std::size_t{count});
+    vision::rotate(boxes, std::vector<float>(std::size_t{count}, 0.5f), 10, 10);
+    const auto kept = vision::suppress(candidates, boxes, settings, count);
+    CHECK(kept.size() == std::size_t{limit});
+    CHECK(kept.back().box == limit - 1); // the best ones, in their order
 }
 
 TEST(masks_cover_the_pixels_of_their_boxes) {
