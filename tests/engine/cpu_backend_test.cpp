@@ -107,6 +107,15 @@ void execute(const engine::Graph &graph, const std::vector<TensorView> &inputs,
 
 } // namespace
 
+TEST(pixel_pitches_of_2048_bytes_are_avoided_without_harm) {
+    Network network;
+    ValueId x = network.input({any, any, any, 8});
+    x = network.add(convolution(512, window(1)), {x}, relu);
+    x = network.add(convolution(512, window(3), 512), {x});
+    network.output(network.add(convolution(8, window(1)), {x}));
+    CHECK(cpu_error(network, {{2, 4, 4, 8}}) == 0);
+}
+
 TEST(inputs_are_read_with_any_strides_and_type) {
     const Network network = single_layer();
     for (Precision precision : {Precision::float32, Precision::float16})

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/text.h"
+#include "cpu/isa/kernels.h"
 #include "cpu/runtime/cpu_backend.h"
 #include "engine/trust/case_check.h"
 #include "ops/op_list.h"
@@ -107,6 +108,19 @@ TEST(every_parameter_takes_every_name_or_another_number_than_its_default) {
     for (const std::string &value : none) missing.erase(value);
     for (const std::string &value : missing) std::fprintf(stderr, "not checked: %s\n", value.c_str());
     CHECK(missing.empty());
+}
+
+TEST(all_instruction_sets_agree_on_every_layer) {
+    const auto tables = cpu::available_kernels();
+    const auto reference = cpu::make_cpu_backend(tables.front()->name);
+    for (const cpu::KernelTable *table : tables)
+        for (const Graph &graph : engine::self_check_networks()) {
+            if (engine::is_real(graph)) continue;
+            const auto wrong =
+                engine::find_wrong_answer(*cpu::make_cpu_backend(table->name), *reference, graph);
+            if (wrong) std::printf("%s: %s\n", table->name, wrong->c_str());
+            CHECK(!wrong);
+        }
 }
 
 TEST(small_networks_run_with_one_image_with_two_and_with_nine) {

@@ -9,6 +9,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 import numpy as np
+from guarded_memory import guarded_array
 from numpy.typing import NDArray
 from reference import bfloat16
 
@@ -47,7 +48,7 @@ def run_layer(
 ) -> NDArray[Any]:
     """Return the result of one operation on float32 inputs, including the batch.
 
-    With `apart`, all arrays are parts of larger arrays, see `set_apart`.
+    With `apart`, all arrays are parts of larger arrays, see `placed`.
     """
     network = layer_network(operation, inputs, attributes, weights or {}, activation)
     program = network.compile(device=device, precision=precision)
@@ -75,25 +76,26 @@ def run_training(
 
 def _run(program: mpscnn.Program, inputs: list[NDArray[Any]], threads: int, apart: bool) -> NDArray[Any]:
     session = program.session(threads=threads)
-    if not apart:
-        result = session.run(inputs)
-        assert isinstance(result, np.ndarray)
-        return result
     (shape,) = program.output_shapes(*(x.shape for x in inputs))
-    result = set_apart(np.full(shape, np.nan, np.float32))
-    session.run([set_apart(x) for x in inputs], out=result)
+    gap = 2 if apart else 0
+    result = placed(np.full(shape, np.nan, np.float32), gap)
+    session.run([placed(x, gap) for x in inputs], out=result)
     around = result.base
-    assert around is not None
-    assert np.isnan(around).sum() - np.isnan(result).sum() == around.size - result.size, "wrote between rows"
+    if apart and isinstance(around, np.ndarray):
+        unwritten = np.isnan(around).sum() - np.isnan(result).sum()
+        assert unwritten == around.size - result.size, "wrote between rows"
     return result
 
 
-def set_apart(x: NDArray[Any]) -> NDArray[np.float32]:
-    """Return the array as a view of a larger one, with NaN between images, rows and pixels."""
-    inside = tuple(slice(2, 2 + extent) for extent in x.shape)
-    around = np.full([extent + 3 for extent in x.shape], np.nan, np.float32)
-    around[inside] = x
-    return around[inside]
+def placed(x: NDArray[Any], gap: int) -> NDArray[np.float32]:
+    """Return the numbers in memory after whose end nothing can be read or written.
+
+    With a gap, there are so many NaNs before each image, row and pixel.
+    """
+    around = guarded_array([gap + extent for extent in x.shape], np.nan)
+    inside = around[tuple(slice(gap, None) for _ in x.shape)]
+    inside[...] = x
+    return inside
 
 
 def values(
