@@ -188,6 +188,10 @@ class InferenceSession:
         from mpscnn import onnx_backend
 
         options = SessionOptions() if sess_options is None else sess_options
+        if not isinstance(options, SessionOptions):
+            raise ParameterError(
+                f"sess_options must be a SessionOptions of mpscnn.onnxruntime, got {type(options).__name__}"
+            )
         options._check()
         self._options = options
         self._providers = _chosen(providers)

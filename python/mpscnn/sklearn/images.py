@@ -58,6 +58,7 @@ def as_images(
     Raises:
         ValueError: elements are not finite, or there are more or fewer of them than when the estimator was fitted.
         ShapeError: the shape of the images differs from `extents`.
+        ParameterError: it differs from `image_shape`.
     """
     if _is_photo(x) and not isinstance(x, np.ndarray):
         raise ParameterError(f"expected a list of photos, got a single {type(x).__name__}")
@@ -68,6 +69,10 @@ def as_images(
         given = given[..., np.newaxis]
     if given.ndim != 4:
         raise ShapeError(f"expected rows or images (n, height, width, channels), got {given.shape}")
+    if image_shape is not None and given.shape[1 : 1 + len(image_shape)] != tuple(image_shape):
+        raise ParameterError(
+            f"image_shape is {tuple(image_shape)}, but the images are {_shown(given.shape[1:])}"
+        )
     fits = all(own in (None, extent) for own, extent in zip(extents, given.shape[1:], strict=True))
     if not fits:
         raise ShapeError(f"expected images {_shown(extents)}, got {_shown(given.shape[1:])}")

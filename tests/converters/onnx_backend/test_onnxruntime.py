@@ -141,6 +141,11 @@ def test_wrong_calls_are_explained(file: Path, tmp_path: Path) -> None:
     options.enable_profiling = True
     with pytest.raises(UnsupportedError, match=r"session\(\)\.profile"):
         mpscnn.InferenceSession(file, options)
+    other: Any = object()
+    with pytest.raises(
+        mpscnn.ParameterError, match=r"must be a SessionOptions of mpscnn\.onnxruntime, got object"
+    ):
+        ours.InferenceSession(b"", sess_options=other)
 
 
 def test_other_calls_lead_to_the_session(file: Path) -> None:

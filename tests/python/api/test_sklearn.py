@@ -191,6 +191,8 @@ def test_wrong_arguments_are_told(photos: tuple[list[str], list[str]]) -> None:
     x, y = np.zeros((4, 12), np.float32), [0, 1, 0, 1]
     with pytest.raises(ParameterError, match=r"image_shape is \(5, 2\), but a row has 12 numbers"):
         ImageClassifier(image_shape=(5, 2)).fit(x, y)
+    with pytest.raises(ParameterError, match=r"image_shape is \(4, 3\), but the images are"):
+        ImageClassifier(image_shape=(4, 3)).fit(np.reshape(x, (len(x), 3, 4)), y)
     with pytest.raises(ParameterError, match="learning_rate"):
         ImageClassifier(learning_rate=0).fit(x, y)
     with pytest.raises(ParameterError, match="a backbone or a network"):
