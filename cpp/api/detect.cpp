@@ -100,7 +100,7 @@ public:
         if (keypoints_ != absent) add_keypoints(row_of(outputs[keypoints_], found.anchor), entry);
         if (prototypes_ != absent) {
             const engine::TensorView &grid = outputs[prototypes_];
-            const auto extent = [&](std::size_t axis) { return static_cast<int>(grid.shape[axis]); };
+            const auto extent = [&](int axis) { return static_cast<int>(grid.shape[axis]); };
             entry.mask.emplace(vision::Prototypes{numbers_of(grid).data(), extent(1), extent(2), extent(3)},
                                row_of(outputs[coefficients_], found.anchor), entry.box, mapping_,
                                static_cast<int>(input_[1]), static_cast<int>(input_[2]));
