@@ -145,9 +145,13 @@ std::vector<Candidate> detect_across_classes(ScoreTable &table, const Boxes &box
     }
     auto kept = suppress(std::move(best), boxes, settings, settings.max_detections);
     if (settings.classes_per_box == 1) return kept;
+    const std::size_t max_count = candidate_limit(settings.method, boxes);
     std::vector<Candidate> found;
-    for (const Candidate &candidate : kept)
+    for (const Candidate &candidate : kept) {
         add_classes(found, table.row(static_cast<std::size_t>(candidate.box)), candidate, settings);
+        if (found.size() > 2 * max_count) keep_top_k(found, max_count);
+    }
+    keep_top_k(found, max_count);
     return found;
 }
 

@@ -194,6 +194,19 @@ def test_as_many_candidates_as_there_are_anchors(method: str, per_class: bool) -
     assert sorted(entry.box.left for entry in found) == list(range(maximum))
 
 
+def test_the_classes_of_many_boxes_are_limited_as_candidates_are() -> None:
+    boxes = np.array([(i, 0, i + 0.5, 1) for i in range(400)], np.float32)
+    scores = np.random.default_rng(0).permutation(400 * 200).reshape(400, 200).astype(np.float32) / 80_000
+    suppression = {
+        "per_class": False,
+        "classes_per_box": 200,
+        "score_threshold": 0.0,
+        "max_detections": 100_000,
+    }
+    found = detector_of(suppression).run(boxes, scores)
+    assert [entry.score for entry in found] == sorted(scores.reshape(-1), reverse=True)[:30_000]
+
+
 def test_the_best_candidates_of_all_classes_are_looked_at() -> None:
     boxes = np.array([(i, 0, i + 0.5, 1) for i in range(400)], np.float32)
     scores = np.random.default_rng(0).permutation(400 * 100).reshape(400, 100).astype(np.float32) / 40_000
