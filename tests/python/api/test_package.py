@@ -17,8 +17,8 @@ import mpscnn
 
 # pybind11's classes have its own metaclass. Classes that Python cannot create have an __init__ that raises an error.
 DIFFERENCES_OF_PYBIND11 = r"""
-mpscnn\._core\.(BatchNormalizationState|CommandBuffer|CommandQueue|CustomKernel|Detector|FeatureImage|Frame|FrameQueue|Graph|Kernel|Model|Pixels|Program|Request|Runner|Session|Trainer)
-mpscnn\._core\.(CommandBuffer|Model|Program|Request)\.__init__
+mpscnn\._core\.(BatchNormalizationState|CommandBuffer|CommandQueue|CustomKernel|Detector|FeatureImage|Frame|FrameQueue|Graph|Kernel|Model|ObjectMask|Pixels|Program|Request|Runner|Session|Trainer)
+mpscnn\._core\.(CommandBuffer|Model|ObjectMask|Program|Request)\.__init__
 """
 
 PROGRAM = """
