@@ -163,7 +163,7 @@ private:
             fused.broadcast = {.value = pixel, .channels = graph_.shape(pixel).back(), .packed = {}};
         }
         if (fusion.gate) add_gate(fused, graph_.nodes()[*fusion.gate]);
-        if (fusion.constant) fused.constant = constant_values(graph_.nodes()[*fusion.constant], precision_);
+        if (fusion.constant) add_constant(fused, graph_.nodes()[*fusion.constant]);
         if (fusion.joined) {
             fused.layers.push_back(graph_.nodes()[*fusion.joined].name);
             fused.inputs = graph_.nodes()[*fusion.joined].inputs;
@@ -191,6 +191,10 @@ private:
         fused.layers.push_back(padding.name);
         fused.border = padding.operation.as<ops::Padding>();
         fused.inputs = padding.inputs;
+    }
+
+    void add_constant(FusedOperation &fused, const Node &constant) const {
+        fused.constant = constant_values(constant, weight_precision(constant));
     }
 
     void add_gate(FusedOperation &fused, const Node &product) const {
