@@ -58,8 +58,10 @@ SYSTEMS = {
     ),
     "arm64-linux": System("aarch64-linux-gnu"),
     "arm64-macos": System("arm64-apple-macos11", "aarch64-macos.11.0"),
-    # The other sources are the same as on arm64.
-    "x86_64-macos": System("x86_64-apple-macos11", "x86_64-macos.11.0", KERNELS),
+    # Only these sources have code for one processor. The others are the same as on arm64.
+    "x86_64-macos": System(
+        "x86_64-apple-macos11", "x86_64-macos.11.0", f"{KERNELS}|mpscnn_(loop_)?objects|cpu_tests"
+    ),
 }
 
 

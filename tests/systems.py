@@ -72,6 +72,12 @@ def resident_bytes(process: int) -> int:
     return 1024 * int(told.stdout)
 
 
+def peak_bytes() -> int:
+    """Return the most bytes that this process has had in memory."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most
+
+
 def connected_ports(port: int) -> set[str]:
     """Return the ports at the other end of the open IPv4 connections to a port of this machine."""
     rows = [line.split() for line in _proc("net/tcp").read_text("utf-8").splitlines()[1:]]
@@ -89,10 +95,15 @@ def processor_flags() -> set[str]:
     return set(_proc("cpuinfo").read_text("utf-8").split())
 
 
-def preloaded(library: Path) -> Mapping[str, str]:
-    """Return the environment of a program that loads a library before all others."""
+def require_preloading() -> None:
+    """Skip the test if a library that is loaded before all others does not replace their functions."""
     if not sys.platform.startswith("linux"):
         pytest.skip("the loader of this system does not replace functions by those of another library")
+
+
+def preloaded(library: Path) -> Mapping[str, str]:
+    """Return the environment of a program that loads a library before all others."""
+    require_preloading()
     return {**os.environ, "LD_PRELOAD": str(library)}
 
 

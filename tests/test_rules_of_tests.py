@@ -26,6 +26,8 @@ ENGINES = {
     **dict.fromkeys(("Interpreter", "InterpreterWithCustomOps"), "exact_engines.litert_interpreter"),
     **dict.fromkeys(("quantize_dynamic", "quantize_per_tensor", "quantize_per_channel"), "tests/reference"),
 }
+#: The same in the text of a program, and the module that opens onnxruntime by ONNX' interface for backends.
+IN_TEXT = re.compile(rf"\b({'|'.join(ENGINES)})\(|\bonnxruntime\.backend\b")
 #: The file whose functions open these engines, and the file with programs in float32 that were written for onnxruntime,
 #: which run with onnxruntime and with mpscnn's class of the same name.
 ONLY_IN = {"exact_engines.py", "converters/onnx_backend/test_onnxruntime.py"}
@@ -45,12 +47,30 @@ def names_in(source: str) -> Iterator[tuple[int, str]]:
             yield from ((node.lineno, value) for value in values if isinstance(value, str))
 
 
+def texts_in(source: str) -> Iterator[tuple[int, str]]:
+    """Yield each text of the code that is no docstring, and the name of each module that it imports, with its line."""
+    tree = ast.parse(source)
+    kept = docstrings(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in kept:
+            yield node.lineno, node.value
+
+
 def engines_opened_in(source: str) -> list[str]:
     """Return a sentence for each place of the code that opens another engine."""
-    if not any(name in source for name in ENGINES):
+    if not any(name in source for name in (*ENGINES, "backend")):
         return []
-    found = sorted({place for place in names_in(source) if place[1] in ENGINES})
-    return [f"line {line} uses {name}: use {ENGINES[name]}" for line, name in found]
+    found = {place for place in names_in(source) if place[1] in ENGINES}
+    found |= {
+        (line, match[1] or "InferenceSession")
+        for line, text in texts_in(source)
+        for match in IN_TEXT.finditer(text)
+    }
+    return [f"line {line} uses {name}: use {ENGINES[name]}" for line, name in sorted(found)]
 
 
 def test_other_engines_compute_exactly() -> None:
@@ -68,6 +88,10 @@ def test_other_engines_compute_exactly() -> None:
         'interpreter = pytest.importorskip("ai_edge_litert.interpreter").Interpreter',
         "from ai_edge_litert.interpreter import Interpreter as Judge",
         "torch.ao.quantization.quantize_dynamic(module)",
+        'PROGRAM = "import onnxruntime; onnxruntime.InferenceSession(path)"',
+        "import onnxruntime.backend as backend",
+        "from onnxruntime import backend",
+        'pytest.importorskip("onnxruntime.backend").run_model(made, inputs)',
     ],
 )
 def test_every_way_to_open_an_engine_is_noticed(source: str) -> None:
@@ -81,7 +105,8 @@ OF_LINUX = re.compile(
     r"/proc/|/dev/(full|shm)|\b(LD_PRELOAD|RLIMIT_(AS|DATA|RSS|STACK)|MAP_POPULATE|O_(DIRECT|PATH|TMPFILE)"
     r"|F_[GS]ETPIPE_SZ|SIG(RTMIN|RTMAX|PWR|POLL|STKFLT)|TCP_(KEEPIDLE|QUICKACK|USER_TIMEOUT)|CLOCK_BOOTTIME"
     r"|sched_[gs]etaffinity|prctl|epoll|eventfd|inotify|memfd_create|pidfd_open|pipe2|posix_fallocate|unshare|setns"
-    r"|malloc_trim|mallinfo2?)\b"
+    r"|malloc_trim|mallinfo2?|ru_maxrss|MSG_(NOSIGNAL|MORE)|getrandom|posix_fadvise|copy_file_range|sig(timedwait|waitinfo)"
+    r"|SO_PEERCRED|AF_(NETLINK|PACKET))\b"
 )
 GUARDS = "systems.py"
 #: Programs and tests that run on Linux only, and the reason.
@@ -105,12 +130,7 @@ def of_linux_in(source: str) -> list[str]:
     """Return a sentence for each place of the code, or of code in strings, that not every system understands."""
     if not OF_LINUX.search(source):
         return []
-    tree = ast.parse(source)
-    places = set(names_in(source))
-    kept = docstrings(tree)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in kept:
-            places.add((node.lineno, node.value))
+    places = {*names_in(source), *texts_in(source)}
     found = {(line, match[0]) for line, text in places for match in OF_LINUX.finditer(text)}
     return [f"line {line} uses {name}: use tests/{GUARDS}" for line, name in sorted(found)]
 
@@ -131,6 +151,7 @@ def test_what_macos_lacks_is_guarded() -> None:
         "from os import sched_setaffinity",
         "libc.prctl(1, 9)",
         'subprocess.run(command, env=os.environ | {"LD_PRELOAD": library})',
+        "resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10",
     ],
 )
 def test_every_use_of_what_macos_lacks_is_noticed(source: str) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from systems import limited_memory
+from systems import limited_memory, peak_bytes
 
 import mpscnn
 
@@ -69,7 +69,7 @@ def _run(read: Callable[[Path], object], path: Path, sender: Connection) -> None
     if limit := limited_memory(_ADDRESS_SPACE):
         limit()
     resource.setrlimit(resource.RLIMIT_CPU, (_MAX_SECONDS, _MAX_SECONDS + 1))
-    begun, before = time.process_time(), _peak()
+    begun, before = time.process_time(), peak_bytes()
     kind, message = "accepted", ""
     try:
         read(path)
@@ -78,9 +78,5 @@ def _run(read: Callable[[Path], object], path: Path, sender: Connection) -> None
     except BaseException as error:  # a wrong error of any kind is a finding
         kind, message = type(error).__name__, str(error)
     seconds = time.process_time() - begun
-    cost = {"kind": kind, "message": message[:500], "seconds": seconds, "memory": _peak() - before}
+    cost = {"kind": kind, "message": message[:500], "seconds": seconds, "memory": peak_bytes() - before}
     sender.send_bytes(json.dumps(cost).encode())
-
-
-def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.comparison.exact_integers import opened_exactly
 from mpscnn.comparison.trace import (
     ACTIVATION,
     NORMALIZATION,
@@ -152,13 +153,14 @@ def exact_session(model: bytes | str, *, threads: int = 0) -> Any:
     """Open an ONNX model in onnxruntime on the CPU, so that it computes as the file says.
 
     By default, onnxruntime fuses layers between roundings, and computes them with integers. On x86-64 processors
-    without VNNI, it adds pairs of products of integers in 16 bits, which saturate, so whole layers are wrong.
+    without VNNI, it adds pairs of products of integers in 16 bits, which saturate, so whole layers are wrong. Operators
+    that multiply integers would do so even without optimisations, so their weights are given in another form.
 
     Args:
         model: the content of the file, or its path.
         threads: the number of threads; 0: as many as onnxruntime chooses.
 
-    Raises ImportError without onnxruntime, and onnxruntime's own exceptions for a model that it cannot run.
+    Raises ImportError without onnx or onnxruntime, and onnxruntime's own exceptions for a model that it cannot run.
     """
     import onnxruntime
 
@@ -166,7 +168,7 @@ def exact_session(model: bytes | str, *, threads: int = 0) -> Any:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
     options.intra_op_num_threads = threads
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(opened_exactly(model), options, providers=["CPUExecutionProvider"])
 
 
 def _ending_at(model: Any, outputs: Sequence[str]) -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from converters.onnx_files import model, node, nodes_of, onnx, operations, read, run_here, weights
+from systems import peak_bytes
 
 from mpscnn.converters import read_network
 from mpscnn.errors import Error, UnsupportedError, WeightsError
@@ -67,20 +66,14 @@ def claims() -> dict[str, Any]:
     }
 
 
-def max_resident() -> int:
-    """Return the most bytes that this process has had in memory."""
-    maximum = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return maximum if sys.platform == "darwin" else 1024 * maximum
-
-
 @pytest.mark.parametrize("kind", claims())
 def test_constants_cannot_claim_more_memory_than_the_file_justifies(kind: str) -> None:
     nodes, constants = claims()[kind]
     made = model([*nodes, node("Reshape", ["x", "k"])], IMAGE, constants)
-    before = max_resident()
+    before = peak_bytes()
     with pytest.raises(UnsupportedError, match="times the file's size in bytes"):
         read(made)
-    assert max_resident() - before < 1 << 30  # the models ask for tens of gigabytes
+    assert peak_bytes() - before < 1 << 30  # the models ask for tens of gigabytes
 
 
 def test_a_tensor_with_dimensions_that_its_data_do_not_have() -> None:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from systems import preloaded
+from systems import preloaded, require_preloading
 
 HERE = Path(__file__).resolve().parents[1]
 
@@ -17,6 +17,7 @@ HERE = Path(__file__).resolve().parents[1]
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Compile failing_allocations.cpp to a library that can be preloaded."""
+    require_preloading()
     compiler = shutil.which("g++")
     if compiler is None:
         pytest.skip("g++ is not installed")
