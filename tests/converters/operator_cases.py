@@ -174,15 +174,17 @@ FILTERS, _MATRIX, _SIX = _weight(3, 4, 3, 2), _weight(3, 120), _weight(6)
 _FOUR, _THREE, _COLUMNS = [_weight(4) for _ in range(4)], _weight(3), _weight(5, 6)
 _TURNED = FILTERS.reshape(4, 3, 3, 2)  # (inputs, outputs, height, width)
 _CHANNELS = [one.astype(np.float64).reshape(-1, 1, 1) for one in _FOUR]  # the same, aligned with the channels
+_ROWS = _weight(5)
 _BIAS = _THREE.astype(np.float64).reshape(-1, 1, 1)
 
 
-def transposed(x: Array) -> Array:
-    """Compute a transposed convolution of stride 2 without a border."""
-    made = np.zeros((len(x), 3, (x.shape[2] - 1) * 2 + 3, (x.shape[3] - 1) * 2 + 2))
+def transposed(x: Array, dilation: int = 1) -> Array:
+    """Compute a transposed convolution of stride 2 without a border. The dilation is that of the kernel's rows."""
+    reach = 2 * dilation + 1
+    made = np.zeros((len(x), 3, (x.shape[2] - 1) * 2 + reach, (x.shape[3] - 1) * 2 + 2))
     for row, column in np.ndindex(*x.shape[2:]):
         product = np.einsum("nc,cohw->nohw", x[:, :, row, column], _TURNED)
-        made[:, :, 2 * row : 2 * row + 3, 2 * column : 2 * column + 2] += product
+        made[:, :, 2 * row : 2 * row + reach : dilation, 2 * column : 2 * column + 2] += product
     return made
 
 
@@ -406,6 +408,9 @@ _ARITHMETIC = {
     "where": row(lambda c, x, y: np.where(c != 0, x, y), layer("whereBroadcastable"), shapes=(IMAGE, PLUS[1], IMAGE)),
     "bias": row(lambda x: x + _CHANNELS[0], layer("bias", shape=[4], bias=_FOUR[0]),
         CaffeLayer("Bias", "", [_FOUR[0]])),
+    "bias of rows": row(lambda x: x + _ROWS[:, None], CaffeLayer("Bias", "bias_param { axis: 2 }", [_ROWS])),
+    "dropout that scales in inference": row(lambda x: 0.7 * x,
+        CaffeLayer("Dropout", "dropout_param { dropout_ratio: 0.3 scale_train: false }")),
     "scale": row(lambda x: x * _CHANNELS[0] + 0.5,
         layer("scale", shapeScale=[4], scale=_FOUR[0], hasBias=True, shapeBias=[1], bias=np.array([0.5]))),
 }
@@ -423,6 +428,12 @@ _CONVOLUTIONS = {
         _convolution(same={"asymmetryMode": 1}), operation("conv", weight=FILTERS, pad_type="same_lower")),
     "deconvolution": row(transposed, _deconvolution(), _transposed_operation(),
         CaffeLayer("Deconvolution", f"convolution_param {{ {_KERNEL} stride: 2 bias_term: false }}", [_TURNED])),
+    "deconvolution, dilated": row(lambda x: transposed(x, 2), _deconvolution(dilationFactor=[2, 1]),
+        _transposed_operation(dilations=[2, 1]),
+        CaffeLayer("Deconvolution",
+            f"convolution_param {{ {_KERNEL} stride: 2 dilation: 2 dilation: 1 bias_term: false }}", [_TURNED])),
+    "deconvolution, dilated, to a size": row(lambda x: transposed(x, 2)[:, :, 1:-1, :-1],
+        _deconvolution(dilationFactor=[2, 1], outputShape=[11, 11])),
     "deconvolution, cut": row(lambda x: transposed(x)[:, :, 1:-1, 1:-1],
         CaffeLayer("Deconvolution", f"convolution_param {{ {_KERNEL} stride: 2 pad: 1 bias_term: false }}", [_TURNED])),
     "deconvolution to a size": row(lambda x: transposed(x)[:, :, 1:-1, :-1], _deconvolution(outputShape=[9, 11])),

@@ -211,6 +211,31 @@ def test_layers_of_training_are_left_out(tmp_path: Path) -> None:
     np.testing.assert_allclose(result(tmp_path, image(*x.shape) + noise + kept, x), 3 * x, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("rule", "runs"),
+    [
+        ("include { phase: TEST }", True),
+        ("include { phase: TEST not_stage: 'deploy' }", True),
+        ("include { phase: TEST stage: 'deploy' }", False),
+        ("include { phase: TEST stage: 'deploy' } include { not_stage: 'deploy' }", True),
+        ("include { stage: 'train' }", False),
+        ("include { min_level: 1 }", False),
+        ("include { min_level: -1 max_level: 0 }", True),
+        ("include { max_level: -1 }", False),
+        ("exclude { stage: 'deploy' }", True),
+        ("exclude { phase: TEST stage: 'deploy' }", True),
+        ("exclude { not_stage: 'deploy' }", False),
+        ("exclude { phase: TEST min_level: 1 }", True),
+    ],
+)
+def test_rules_are_those_of_inference_without_stages(tmp_path: Path, rule: str, runs: bool) -> None:
+    """As in Caffe, the state has the phase TEST, the level 0 and no stages unless the caller states others."""
+    x = random(1, 3, 2, 2)
+    text = layer("Power", "y", "data", "power_param { scale: 3 }")
+    text += layer("Power", "twice", "y", f"{rule} power_param {{ scale: 2 }}", "y")
+    np.testing.assert_allclose(result(tmp_path, image(*x.shape) + text, x), (6 if runs else 3) * x, rtol=1e-6)
+
+
 @pytest.mark.parametrize("old", [False, True])
 def test_losses_are_softmax_without_labels(tmp_path: Path, old: bool) -> None:
     x = random(1, 3, 2, 2)

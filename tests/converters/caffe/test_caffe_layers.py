@@ -15,7 +15,10 @@ from converters.operator_cases import CaffeLayer, forms
 
 import mpscnn
 from mpscnn import converters
+from mpscnn.converters.caffe.detection import KINDS
+from mpscnn.converters.caffe.file import parameter_field
 from mpscnn.converters.caffe.layers import HANDLERS, REFUSED
+from mpscnn.converters.caffe.schema import NET_KIND
 
 X = (2, 6, 4, 5)
 
@@ -23,6 +26,11 @@ X = (2, 6, 4, 5)
 def one(tmp_path: Path, kind: str, parameters: str = "", x: Any = None, blobs: Any = None) -> Any:
     x = random(*X) if x is None else x
     return result(tmp_path, image(*x.shape) + layer(kind, "y", "data", parameters), x, blobs)
+
+
+def has_parameters(kind: str) -> bool:
+    inner = NET_KIND.fields["layer"].inner
+    return inner is not None and parameter_field(kind) in inner.fields
 
 
 CASES = forms(CaffeLayer)
@@ -150,12 +158,38 @@ def test_refused_by_name(tmp_path: Path, kind: str) -> None:
         ("Reshape", "reshape_param { shape { dim: 4611686018427387904 dim: 4 } }", "reshapes (2, 6, 4, 5)"),
         ("Reshape", "reshape_param { shape { dim: 240 } }", "changes the batch"),
         ("Axpy", "", "1 inputs instead of three"),
+        ("Interp", "interp_param { height: 8 zoom_factor: 2 }", "a size and by factors"),
+        ("LRN", "lrn_param { local_size: 4 }", "is 4, which is not odd"),
+        ("Dropout", "dropout_param { scale_train: false dropout_ratio: nan }", "its dropout_ratio is nan"),
     ],
 )
 def test_settings_that_do_not_fit(tmp_path: Path, kind: str, settings: str, reason: str) -> None:
     paths = write(tmp_path, image(*X) + layer(kind, "y", "data", settings))
     with pytest.raises((mpscnn.UnsupportedError, mpscnn.WeightsError), match=re.escape(reason)):
         converters.read_network(paths)
+
+
+@pytest.mark.parametrize("kind", sorted(kind for kind in [*HANDLERS, *KINDS] if has_parameters(kind)))
+def test_unknown_parameters_are_refused(tmp_path: Path, kind: str) -> None:
+    """Versions of Caffe add parameters that change results, such as `scale_h` of Upsample."""
+    field = parameter_field(kind)
+    text = layer(kind, "y", "data", f"{field} {{ engine: CAFFE bias_filler {{ value: 1 }} own_{kind}: 3 }}")
+    message = refusal(write(tmp_path, image(*X) + text))
+    assert f"layer 'y' ({kind}): its parameter 'own_{kind}' is not supported" in message
+
+
+def test_sums_alone_have_coefficients(tmp_path: Path) -> None:
+    text = layer("Eltwise", "y", "data data", "eltwise_param { operation: PROD coeff: 2 coeff: 3 }")
+    assert "multiplies and has coefficients" in refusal(write(tmp_path, image(*X) + text))
+
+
+@pytest.mark.parametrize("offset", [-1, 1])
+def test_crops_lie_within_the_image(tmp_path: Path, offset: int) -> None:
+    text = layer("ReLU", "like", "data") + layer(
+        "Crop", "y", "data like", f"crop_param {{ offset: {offset} }}"
+    )
+    with pytest.raises(mpscnn.WeightsError):
+        converters.read_network(write(tmp_path, image(*X) + text))
 
 
 def test_tiles_of_tiles(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from mpscnn.converters.coreml.neural.indexing import INDEXING
 from mpscnn.converters.coreml.neural.layers import HANDLERS, REFUSED
 from mpscnn.converters.coreml.schema import LAYERS
 from mpscnn.converters.unsupported import UnsupportedLayersError
-from mpscnn.errors import WeightsError
+from mpscnn.errors import UnsupportedError, WeightsError
 
 
 class Case(NamedTuple):
@@ -91,6 +91,29 @@ def test_sizes_that_contradict_the_input(amounts: list[int], message: str, tmp_p
     fill = settings(padAmounts=amounts, padToGivenOutputSizeMode=True)
     path = saved(one_layer("constantPad", fill, [(1, 4, 5, 6)]), tmp_path / "one.mlmodel")
     with pytest.raises(WeightsError, match=message):
+        converters.read_network([path])
+
+
+@pytest.mark.parametrize(
+    ("kind", "fill", "shapes", "message"),
+    [
+        (
+            "crop",
+            settings(offset=[2, 0]),
+            ((1, 4, 5, 6), (1, 4, 4, 6)),
+            r"crops axes \[2, 3\] of .* to \[6, 6\]",
+        ),
+        ("upsample", settings(scalingFactor=[2, 2], mode=7), ((1, 4, 5, 6),), "its modes are 7 and 0"),
+        ("innerProduct", settings(int8DynamicQuantize=True), ((1, 4, 5, 6),), "quantised while it runs"),
+        ("batchedMatmul", settings(int8DynamicQuantize=True), ((1, 4, 5, 6),), "quantised while it runs"),
+        ("batchedMatmul", settings(transposeA=True), ((1, 4, 5, 6),), "one of the matrices is a weight"),
+    ],
+)
+def test_settings_that_are_not_obeyed_are_refused(
+    kind: str, fill: Fill, shapes: Sequence[Sequence[int]], message: str, tmp_path: Path
+) -> None:
+    path = saved(one_layer(kind, fill, shapes), tmp_path / "one.mlmodel")
+    with pytest.raises((UnsupportedError, WeightsError), match=message):
         converters.read_network([path])
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from mpscnn.converters.caffe.file import CaffeLayer
 from mpscnn.converters.caffe.parameters import Handler, axis_of, input_with_shape, only_input, value
-from mpscnn.converters.onnx_builder.blocks import split
+from mpscnn.converters.onnx_builder.blocks import crop, split
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.onnx_builder.resizing import CORNERS, FROM_EDGE, resize
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -103,8 +103,7 @@ def _crop(b: Builder, layer: CaffeLayer) -> str:
         offsets *= len(axes)
     if len(offsets) != len(axes):
         raise WeightsError(f"damaged: {len(offsets)} offsets for {len(axes)} axes")
-    ends = [offset + wanted[axis] for offset, axis in zip(offsets, axes, strict=True)]
-    return b.op("Slice", x, b.integers(offsets), b.integers(ends), b.integers(axes))
+    return crop(b, x, axes, offsets, [wanted[axis] for axis in axes])
 
 
 def _tile(b: Builder, layer: CaffeLayer) -> str:
@@ -122,6 +121,8 @@ def _interpolation(b: Builder, layer: CaffeLayer) -> str:
     if len(shape) != 4 or value(p, "pad_beg", 0) or value(p, "pad_end", 0):
         raise UnsupportedError(f"resizes {shape} with borders cut off")
     size = [int(value(p, "height", 0)), int(value(p, "width", 0))]
+    if any(size) and (p.has("shrink_factor") or p.has("zoom_factor")):
+        raise UnsupportedError("resizes to a size and by factors")
     if not any(size):
         shrink, zoom = (int(value(p, name, 1)) for name in ("shrink_factor", "zoom_factor"))
         if min(shrink, zoom) < 1:

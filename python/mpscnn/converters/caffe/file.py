@@ -9,7 +9,7 @@ from typing import Any
 
 from mpscnn._private.files import read_content
 from mpscnn.converters.blobs import Blob
-from mpscnn.converters.caffe.schema import NET_KIND, parameter_name
+from mpscnn.converters.caffe.schema import NET_KIND, UNUSED, parameter_name
 from mpscnn.converters.caffe.weights import read_weights
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.wire.text import parse_text
@@ -37,7 +37,11 @@ _OLD_TYPES = {
 
 @dataclass(frozen=True)
 class CaffeLayer:
-    """A layer of the file. `parameters` is the message with the parameters of its type."""
+    """A layer of the file.
+
+    `parameters` is the message with the parameters of its type, and `unknown` the names of parameters that mpscnn does
+    not know.
+    """
 
     kind: str
     name: str
@@ -46,6 +50,7 @@ class CaffeLayer:
     parameters: Any
     transform: Any
     blobs: list[Blob]
+    unknown: list[str]
 
 
 @dataclass(frozen=True)
@@ -121,11 +126,31 @@ def _file(net: Any, path: Path, origin: str) -> CaffeFile:
 
 
 def _runs(entry: Any) -> bool:
-    """Return True if a layer is used for inference, not only for training."""
-    phases = {rule.phase for rule in entry.include} | ({entry.phase} - {""} if entry.phase else set())
-    if phases and phases <= {"TRAIN", "0"}:
+    """Return True if a layer is used for inference, which has the phase TEST, the level 0 and no stages."""
+    if entry.include:
+        return any(map(_is_met, entry.include))
+    return entry.phase not in ("TRAIN", "0") and not any(map(_is_met, entry.exclude))
+
+
+def _is_met(rule: Any) -> bool:
+    if rule.phase not in ("", "TEST", "1") or rule.stage:
         return False
-    return not {rule.phase for rule in entry.exclude} & {"TEST", "1"}
+    return rule.min_level <= 0 and (not rule.has("max_level") or rule.max_level >= 0)
+
+
+# Depthwise convolutions have other names in some versions of Caffe. Transposed convolutions have the parameters of
+# convolutions.
+_PARAMETERS_OF = {
+    "ConvolutionDepthwise": "Convolution",
+    "Deconvolution": "Convolution",
+    "DepthwiseConvolution": "Convolution",
+    "Normalize": "Norm",
+}
+
+
+def parameter_field(kind: str) -> str:
+    """Return the field with the parameters of a type of layer."""
+    return parameter_name(_PARAMETERS_OF.get(kind, kind))
 
 
 def _layer(entry: Any, blobs: list[Blob]) -> CaffeLayer:
@@ -140,17 +165,7 @@ def _layer(entry: Any, blobs: list[Blob]) -> CaffeLayer:
     bottoms, tops = list(entry.bottom), list(entry.top)
     if kind == "SoftmaxWithLoss":  # without labels it only computes softmax
         kind, bottoms, tops = "Softmax", bottoms[:1], tops[:1]
-    # Depthwise convolutions have other names in some versions of Caffe. Transposed convolutions have the
-    # parameters of convolutions.
-    fields = {
-        "Bias": "Scale",
-        "ConvolutionDepthwise": "Convolution",
-        "Deconvolution": "Convolution",
-        "DepthwiseConvolution": "Convolution",
-        "Normalize": "Norm",
-    }
-    field = parameter_name(fields.get(kind, kind))
-    parameters = getattr(entry, field, None)
+    parameters = getattr(entry, parameter_field(kind), None)
     return CaffeLayer(
         kind,
         entry.name or (entry.top[0] if entry.top else kind),
@@ -159,6 +174,7 @@ def _layer(entry: Any, blobs: list[Blob]) -> CaffeLayer:
         parameters,
         entry.transform_param if entry.has("transform_param") else None,
         blobs,
+        [] if parameters is None else [name for name in parameters.skipped_names() if name not in UNUSED],
     )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from mpscnn.converters.caffe.array_ops import ARRAY_OPS
+from mpscnn.converters.caffe.detection import KINDS
 from mpscnn.converters.caffe.elementwise import ELEMENTWISE
 from mpscnn.converters.caffe.file import CaffeLayer
 from mpscnn.converters.caffe.linear_and_reductions import LINEAR_AND_REDUCTIONS
 from mpscnn.converters.caffe.normalizations import NORMALIZATIONS
-from mpscnn.converters.caffe.parameters import Handler, identity
+from mpscnn.converters.caffe.parameters import Handler, flag, identity, number, only_input
 from mpscnn.converters.caffe.windows import WINDOWS
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_builder.builder import Builder
@@ -34,12 +35,21 @@ def _nothing(b: Builder, layer: CaffeLayer) -> list[str]:
 
 
 def unsupported_reason(layer: CaffeLayer) -> str | None:
-    """Return the reason why layers of this type are not supported; None if they are."""
-    if layer.kind in HANDLERS:
-        return None
+    """Return the reason why a layer's type or one of its parameters is not supported; None if they are."""
+    if layer.kind in HANDLERS or layer.kind in KINDS:
+        return f"its parameter {quote_name(layer.unknown[0])} is not supported" if layer.unknown else None
     if not layer.kind:
         return "it is written in Caffe's oldest format: upgrade the file with Caffe's upgrade_net_proto_text"
     return REFUSED.get(layer.kind, "mpscnn has no such layer yet")
+
+
+def _dropout(b: Builder, layer: CaffeLayer) -> list[str]:
+    """Convert Dropout. It scales in inference by the share of elements that are kept, unless training scales."""
+    p = layer.parameters
+    if p is None or flag(p, "scale_train", True):
+        return identity(b, layer)
+    kept = 1.0 - number(p, "dropout_ratio", 0.5)
+    return [b.linear(only_input(b, layer), kept, 0.0)]
 
 
 HANDLERS: dict[str, Handler] = {
@@ -48,7 +58,7 @@ HANDLERS: dict[str, Handler] = {
     **NORMALIZATIONS,
     **LINEAR_AND_REDUCTIONS,
     **WINDOWS,
-    "Dropout": identity,
+    "Dropout": _dropout,
     "Silence": _nothing,
     "Split": identity,
 }

@@ -46,6 +46,8 @@ def _eltwise(b: Builder, layer: CaffeLayer) -> str:
     kind = {"PROD": "Mul", "SUM": "Add", "MAX": "Max", "0": "Mul", "1": "Add", "2": "Max"}.get(operation)
     if kind is None:
         raise UnsupportedError(f"its operation is {operation}")
+    if kind == "Mul" and p.coeff:
+        raise WeightsError("damaged: it multiplies and has coefficients, which only sums have")
     factors = list(p.coeff) if kind == "Add" else []
     if len(layer.bottoms) < 2 or (factors and len(factors) != len(layer.bottoms)):
         raise WeightsError(f"damaged: {len(layer.bottoms)} inputs and {len(factors)} coefficients")

@@ -123,10 +123,12 @@ def _local_response(b: Builder, layer: CaffeLayer) -> str:
     p, x = layer.parameters, only_input(b, layer)
     size, alpha, beta = value(p, "local_size", 5), number(p, "alpha", 1.0), number(p, "beta", 0.75)
     region = value(p, "norm_region", "ACROSS_CHANNELS")
+    if size % 2 == 0:
+        raise WeightsError(f"damaged: its local_size is {size}, which is not odd")
     if region in ("ACROSS_CHANNELS", "0"):
         return b.op("LRN", x, size=size, alpha=alpha, beta=beta, bias=number(p, "k", 1.0))
-    if region not in ("WITHIN_CHANNEL", "1") or size % 2 == 0:
-        raise UnsupportedError(f"its norm_region is {region} with {size} pixels")
+    if region not in ("WITHIN_CHANNEL", "1"):
+        raise UnsupportedError(f"its norm_region is {region}")
     # x * (1 + alpha * mean of the squares around)^-beta, with zeros around the image
     window = {"kernel_shape": [size, size], "pads": [size // 2] * 4, "count_include_pad": 1}
     mean = b.op("AveragePool", b.op("Mul", x, x), **window)

@@ -22,6 +22,7 @@ _WINDOW = " ".join(f"{name}_h:uint32 {name}_w:uint32" for name in ("kernel", "pa
 _PARAMETERS = {
     "ArgMax": "out_max_val:bool top_k:uint32 axis:int32",
     "BatchNorm": "use_global_stats:bool eps:float",
+    "Bias": "axis:int32 num_axes:int32",
     "Clip": "min:float max:float",
     "Concat": "axis:int32 concat_dim:uint32",
     "Convolution": "num_output:uint32 bias_term:bool pad:uint32* kernel_size:uint32* stride:uint32* "
@@ -29,6 +30,7 @@ _PARAMETERS = {
     "Crop": "axis:int32 offset:uint32*",
     "DetectionOutput": "num_classes:uint32 share_location:bool background_label_id:int32 nms_param:Nms "
     "code_type:string variance_encoded_in_target:bool keep_top_k:int32 confidence_threshold:float",
+    "Dropout": "dropout_ratio:float scale_train:bool",
     "ELU": "alpha:float",
     "Eltwise": "operation:string coeff:float*",
     "Exp": "base:float scale:float shift:float",
@@ -49,16 +51,26 @@ _PARAMETERS = {
     "img_size:uint32 img_h:uint32 img_w:uint32 step:float step_h:float step_w:float offset:float",
     "ReLU": "negative_slope:float",
     "Reduction": "operation:string axis:int32 coeff:float",
+    "ReLU6": "engine:string",
     "Reshape": "shape:Shape axis:int32 num_axes:int32",
     "Scale": "axis:int32 num_axes:int32 bias_term:bool",
     "ShuffleChannel": "group:uint32",
+    "Sigmoid": "engine:string",
     "Slice": "axis:int32 slice_point:uint32* slice_dim:uint32",
     "Softmax": "axis:int32",
     "Swish": "beta:float",
+    "TanH": "engine:string",
     "Threshold": "threshold:float",
     "Tile": "axis:int32 tiles:int32",
     "Upsample": "scale:int32",
 }
+_UNUSED = (
+    "bias_filler engine filler force_nd_im2col moving_average_fraction save_output_param scale_filler "
+    "stable_prod_grad visualize visualize_threshold weight_filler"
+)
+UNUSED = frozenset(_UNUSED.split())
+"""The parameters that change training, speed or what is written to files, but not the results of a layer."""
+
 _FIELD_NAMES = {
     "ArgMax": "argmax_param",
     "BatchNorm": "batch_norm_param",
@@ -71,7 +83,7 @@ _FIELD_NAMES = {
 TEXT = {
     "Shape": "dim:int64*",
     "Nms": "nms_threshold:float top_k:int32 eta:float",
-    "Rule": "phase:string",
+    "Rule": "phase:string min_level:int32 max_level:int32 stage:string* not_stage:string*",
     "Transform": "scale:float mean_value:float* mean_file:string crop_size:uint32 force_gray:bool",
     **{f"{kind}Parameter": fields for kind, fields in _PARAMETERS.items()},
     "Layer": "name:string type:string bottom:string* top:string* phase:string include:Rule* exclude:Rule* "

@@ -19,9 +19,12 @@ def _pair(parameters: Any, name: str, single: str, default: int) -> Pair:
     given = getattr(parameters, single)
     if isinstance(given, int):
         return (given, given) if parameters.has(single) else (default, default)
-    values = list(given) or [default]
+    return _pair_of(list(given) or [default], single)
+
+
+def _pair_of(values: list[int], name: str) -> Pair:
     if len(values) > 2:
-        raise WeightsError(f"damaged: its {single} has {len(values)} numbers")
+        raise WeightsError(f"damaged: its {name} has {len(values)} numbers")
     return values[0], values[-1]
 
 
@@ -33,17 +36,21 @@ def _convolution(b: Builder, layer: CaffeLayer) -> str:
     weight = blob(layer, 0, "weights")
     kernel = _pair(p, "kernel", "kernel_size", 0)
     strides, pads = _pair(p, "stride", "stride", 1), _pair(p, "pad", "pad", 0)
-    dilation = _pair_of(list(p.dilation) or [1])
+    dilation = _pair_of(list(p.dilation) or [1], "dilation")
     groups = p.group if p.has("group") else 1
     if "Depthwise" in layer.kind and not p.has("group"):
         groups = shape[1]
     if len(weight.shape) != 4 or weight.shape[2:] != kernel or 0 in strides + dilation:
         raise WeightsError(f"damaged: weights {weight.shape} for a kernel of {kernel}")
+    is_transposed = layer.kind == "Deconvolution"
+    filters = weight.shape[1] * groups if is_transposed else weight.shape[0]
+    if filters != p.num_output:
+        raise WeightsError(f"damaged: weights {weight.shape} for {p.num_output} filters")
     operands = [x, b.weight("weight", weight)]
     if not p.has("bias_term") or p.bias_term:
         operands.append(b.weight("bias", blob(layer, 1, "biases").reshaped(-1)))
     return b.op(
-        "ConvTranspose" if layer.kind == "Deconvolution" else "Conv",
+        "ConvTranspose" if is_transposed else "Conv",
         *operands,
         kernel_shape=list(kernel),
         strides=list(strides),
@@ -51,10 +58,6 @@ def _convolution(b: Builder, layer: CaffeLayer) -> str:
         dilations=list(dilation),
         group=groups,
     )
-
-
-def _pair_of(values: list[int]) -> Pair:
-    return values[0], values[-1]
 
 
 def _pooling(b: Builder, layer: CaffeLayer) -> str:

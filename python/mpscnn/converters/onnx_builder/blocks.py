@@ -299,6 +299,15 @@ def reverse(b: Builder, x: str, axes: Sequence[int]) -> str:
     )
 
 
+def crop(b: Builder, x: str, axes: Sequence[int], begins: Sequence[int], sizes: Sequence[int]) -> str:
+    """Return the part of a tensor that has these begins and sizes along some axes. It must lie within the tensor."""
+    extents = b.extents(x)
+    ends = [begin + size for begin, size in zip(begins, sizes, strict=True)]
+    if any(end > (extents[axis] or end) for axis, end in zip(axes, ends, strict=True)):
+        raise WeightsError(f"damaged: crops axes {list(axes)} of {extents} from {list(begins)} to {ends}")
+    return b.op("Slice", x, b.integers(begins), b.integers(ends), b.integers(axes))
+
+
 def slice_by_sizes(b: Builder, x: str, begins: Sequence[int], sizes: Sequence[int]) -> str:
     """Return the part of a tensor with these begins and sizes. A size of -1 extends to the end of the axis."""
     if len(begins) != len(sizes) or min([*begins, *sizes], default=0) < -1 or 0 in sizes:

@@ -30,12 +30,13 @@ class Built:
         values: the values of its fields.
     """
 
-    __slots__ = ("_is_stated", "_kind", "_values")
+    __slots__ = ("_is_stated", "_kind", "_skipped", "_values")
 
     def __init__(self, kind: Kind, **values: Any) -> None:
         object.__setattr__(self, "_kind", kind)
         object.__setattr__(self, "_values", {})
         object.__setattr__(self, "_is_stated", False)
+        object.__setattr__(self, "_skipped", None)
         for name, value in values.items():
             setattr(self, name, value)
 
@@ -92,6 +93,18 @@ class Built:
     def mark_stated(self) -> None:
         """Make the message a stated one, even if none of its fields is set."""
         object.__setattr__(self, "_is_stated", True)
+
+    def note_skipped(self, name: str) -> None:
+        """Keep the name of a field that a text states and the kind of message does not have."""
+        if self._skipped is None:
+            object.__setattr__(self, "_skipped", {})
+        self._skipped[name] = None
+
+    def skipped_names(self) -> list[str]:
+        """Return the names that `note_skipped` keeps, those of inner messages as well."""
+        inner = (self._values[name] for name in self.stated() if self._kind.fields[name].inner is not None)
+        messages = [one for held in inner for one in (held if isinstance(held, Listed) else [held])]
+        return [*(self._skipped or ()), *(name for message in messages for name in message.skipped_names())]
 
     def clear(self) -> None:
         """Remove the values of all fields."""

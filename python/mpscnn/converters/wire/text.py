@@ -26,10 +26,10 @@ _CLOSING = {"{": "}", "<": ">", "[": "]"}
 
 
 def parse_text(kind: Kind, text: str) -> Built:
-    """Return the message of a text. Fields that the kind does not have are skipped.
+    """Return the message of a text.
 
-    A field of texts may also have a word or a number. These are the values of enumerations, whose names differ from
-    version to version.
+    Fields that the kind does not have are skipped, and `Built.skipped_names` returns their names. A field of texts may
+    also have a word or a number. These are the values of enumerations, whose names differ from version to version.
 
     Raises WeightsError for a text that is not in this format, and for values of other types than those of the fields.
     """
@@ -93,6 +93,8 @@ class _Parser:
                 raise self._wrong(f"expected the name of a field and not {quote_name(self._token)}")
             name = self._next()
             field = message._kind.fields.get(name) if message is not None else None
+            if message is not None and field is None:
+                message.note_skipped(name)
         has_colon = self._takes(":")
         if self._kind == "mark" and self._token in ("{", "<"):
             self._inner(message, field, depth)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from mpscnn.converters.coreml.neural.layer import Handler, Layer
@@ -19,9 +21,15 @@ from mpscnn.converters.onnx_builder.indexing import cast_to_float
 from mpscnn.errors import UnsupportedError, WeightsError
 
 
+def _refuse_integers(parameters: Any) -> None:
+    if parameters.int8DynamicQuantize:
+        raise UnsupportedError("its input is quantised while it runs")
+
+
 def _inner_product(b: Builder, layer: Layer) -> str:
     """Convert InnerProduct: a dense layer over the last axis, or over all features of an image."""
     p, x = layer.p, layer.x
+    _refuse_integers(p)
     inputs, outputs = int(p.inputChannels), int(p.outputChannels)
     rank = b.rank(x)
     is_image = rank == 4
@@ -45,8 +53,9 @@ def _inner_product(b: Builder, layer: Layer) -> str:
 
 def _matmul(b: Builder, layer: Layer) -> str:
     p = layer.p
-    if p.int8DynamicQuantize:
-        raise UnsupportedError("its input is quantised while it runs")
+    _refuse_integers(p)
+    if len(layer.inputs) == 1 and (p.transposeA or p.transposeB):
+        raise WeightsError("damaged: it transposes inputs, but one of the matrices is a weight")
     if len(layer.inputs) == 1:
         # The file stores the matrix in column-major order.
         stored = layer.weight(

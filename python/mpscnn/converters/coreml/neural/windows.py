@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mpscnn.converters.coreml.neural.layer import Handler, Layer, borders, pair
-from mpscnn.converters.onnx_builder.blocks import image, pad, reduce
+from mpscnn.converters.onnx_builder.blocks import crop, image, pad, reduce
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.onnx_builder.deconvolution import deconvolution_padding
 from mpscnn.converters.onnx_builder.indexing import cast_to_int
@@ -49,17 +49,23 @@ def _convolution(b: Builder, layer: Layer) -> str:
         raise WeightsError(
             f"damaged: a kernel of {kernel} with strides {strides}, {filters} filters in {groups} groups"
         )
-    attributes = _padding(layer) | {"strides": list(strides), "group": groups, "kernel_shape": list(kernel)}
+    dilations = pair(p.dilationFactor, 1)
+    attributes = _padding(layer) | {
+        "strides": list(strides),
+        "group": groups,
+        "kernel_shape": list(kernel),
+        "dilations": list(dilations),
+    }
     if p.isDeconvolution:
         kind, axis, shape = "ConvTranspose", 1, (channels, filters // groups, *kernel)
         if p.outputShape:
+            reach = [(taps - 1) * dilation + 1 for taps, dilation in zip(kernel, dilations, strict=True)]
             attributes |= deconvolution_padding(
-                b, layer.x, pair(p.outputShape, 1), kernel, strides, _stated_padding(attributes)
+                b, layer.x, pair(p.outputShape, 1), reach, strides, _stated_padding(attributes)
             )
             attributes.pop("auto_pad", None)
     else:
         kind, axis, shape = "Conv", 0, (filters, channels, *kernel)
-        attributes["dilations"] = list(pair(p.dilationFactor, 1))
     operands = [layer.x, b.weight("weight", layer.weight("weights", shape, axis=axis))]
     if p.hasBias:
         operands.append(b.weight("bias", layer.weight("bias", (filters,))))
@@ -147,7 +153,7 @@ def _amounts_of_sizes(b: Builder, x: str, sizes: Sequence[int]) -> list[int]:
 
 
 _UPSAMPLE = {0: FROM_EDGE, 1: CORNERS, 2: HALF_PIXEL}
-_NEAREST = 0
+_NEAREST, _BILINEAR = 0, 1
 
 
 def _upsample(b: Builder, layer: Layer) -> str:
@@ -156,8 +162,8 @@ def _upsample(b: Builder, layer: Layer) -> str:
     if p.mode == _NEAREST:
         return resize_by_factors(b, layer.x, factors, FROM_EDGE, nearest=True)
     samples = _UPSAMPLE.get(p.linearUpsampleMode)
-    if samples is None:
-        raise WeightsError(f"damaged: its mode is {p.linearUpsampleMode}")
+    if samples is None or p.mode != _BILINEAR:
+        raise WeightsError(f"damaged: its modes are {p.mode} and {p.linearUpsampleMode}")
     return resize_by_factors(b, layer.x, factors, samples)
 
 
@@ -186,10 +192,8 @@ def _crop(b: Builder, layer: Layer) -> str:
         places = [axis + rank for axis in axes]
         return b.op("Slice", layer.x, *(b.integers(values) for values in (starts, ends, places)))
     x, like = layer.two()
-    offsets, size = pair(layer.p.offset, 0), image(b, like)[2:]
-    ends = [offset + side for offset, side in zip(offsets, size, strict=True)]
     rank = b.rank(x)
-    return b.op("Slice", x, *(b.integers(values) for values in (offsets, ends, [rank - 2, rank - 1])))
+    return crop(b, x, [rank - 2, rank - 1], pair(layer.p.offset, 0), image(b, like)[2:])
 
 
 _LAST = 2**31 - 1
