@@ -236,7 +236,7 @@ def test_stub_of_the_extension_module_is_right(tmp_path: Path) -> None:
 def test_build_config_tells_how_the_core_was_built() -> None:
     config = mpscnn.build_config()
     assert config["compiler"]
-    assert config["backends"] == (["cpu", "metal"] if sys.platform == "darwin" else ["cpu"])
+    assert config["backends"] == (["cpu", "metal", "coreml"] if sys.platform == "darwin" else ["cpu"])
     assert config["instruction_set"] in config["instruction_sets"]
 
 
