@@ -6,7 +6,7 @@ import io
 import json
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,10 @@ from training.labelled_scenes import HEIGHT, LABELS, WIDTH, Scenes, write_scenes
 from mpscnn import Error, ImageError, ParameterError
 from mpscnn._private.names import first_repeated
 from mpscnn.training.scenes.class_names import names_of_settings
-from mpscnn.training.scenes.labelled import LabelledObjects
+from mpscnn.training.scenes.labelled import LabelledObjects, LabelledPhoto
 from mpscnn.training.scenes.masks import read_mask, read_masks
 from mpscnn.training.scenes.source import read_objects
+from mpscnn.training.split_folders import TRAIN, VALIDATION
 
 
 @pytest.fixture
@@ -75,6 +76,95 @@ def test_names_of_a_data_yaml(tmp_path: Path, text: str) -> None:
 def test_names_with_quotation_marks(tmp_path: Path) -> None:
     (tmp_path / "data.yaml").write_text("names: ['a, b', \"c: d\", 'it''s']\nnc: 3\n", "utf-8")
     assert names_of_settings(tmp_path / "data.yaml") == ["a, b", "c: d", "it's"]
+
+
+@pytest.fixture
+def split(tmp_path: Path) -> Path:
+    """Return the folder of a YOLO data set with 3 photos in images/one, 2 in images/two and 1 in other/images."""
+    scenes, folder = write_scenes(tmp_path / "scenes", 6), tmp_path / "split"
+    for number, place in enumerate(["images/one"] * 3 + ["images/two"] * 2 + ["other/images"]):
+        texts = folder / place.replace("images", "labels")
+        for source, target in ((scenes.photos, folder / place), (scenes.yolo, texts)):
+            target.mkdir(parents=True, exist_ok=True)
+            for file in source.glob(f"{number:02}.*"):
+                file.rename(target / file.name)
+    (folder / "two.txt").write_text("./images/two/03.png\nimages/two/04.png\n\n", "utf-8")
+    (folder / "bad.txt").write_text("images/two/03.png\nimages/two/05.png\n", "utf-8")
+    return folder
+
+
+def numbers_of(photos: Sequence[LabelledPhoto] | None) -> str | None:
+    return None if photos is None else "".join(sorted(Path(photo.path).stem[1:] for photo in photos))
+
+
+@pytest.mark.parametrize(
+    ("settings", "train", "held"),
+    [
+        ("", None, None),
+        ("train: images/one\nval: images/two", "012", "34"),
+        ("train: images/two\nval: other/images  # held out", "34", "5"),
+        ("train: images/one\nvalid: [images/two, other/images]\ntest:", "012", "345"),
+        ("train:\n  - images/one\n  - 'other/images'\nval: two.txt", "0125", "34"),
+        ("train: ../images/one\nval: ../images/two\ntest: ../test/images", "012", "34"),
+        ("path: .\ntrain: images/one\nval: images/two", "012", "34"),
+        ("path: split\ntrain: images/one\nval: images/two", "012", "34"),
+        ("path: images\ntrain: one\nval: two\ntest: ../other/images", "012", "34"),
+        ("train: images/one\ntest: images/two", "012", None),
+    ],
+)
+def test_the_parts_of_a_data_yaml(split: Path, settings: str, train: str | None, held: str | None) -> None:
+    """The parts are obeyed with the folder, without it, and for a folder of text files with a data.yaml next to it."""
+    (split / "data.yaml").write_text(f"names: [green, red]\n{settings}\n", "utf-8")
+    for folder in (split, None):
+        found = read_objects(folder, split / "data.yaml")
+        assert (numbers_of(found.photos_of(TRAIN)), numbers_of(found.photos_of(VALIDATION))) == (train, held)
+    found = read_objects(split / "images", split / "labels")
+    if train == "012" and held in (None, "34"):
+        assert (numbers_of(found.photos_of(TRAIN)), numbers_of(found.photos_of(VALIDATION))) == (train, held)
+    else:
+        assert (train is None) == (found.stated == {})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (f"train: images/one\nval: {'x' * 5000}", "data.yaml: val: '.*x' does not exist"),
+        ("train: images\nval: images/two", "03.png is in both 'train' and 'val'. A photo that trains cannot"),
+        ("val: images/two", "data.yaml: has 'val', but no 'train'"),
+        (
+            "train: images/one\nval: images/none",
+            "val: .*images/none' does not exist; entries begin in 'path'",
+        ),
+        ("train: images/one\nval: data.yaml", "'val' must be a folder of photos, a list .* got 'data.yaml'"),
+        ("train: images/one\nval: {a: images/two}", "'val' must be a folder of photos, a list"),
+        ("train: images/one\nval: *two", r"the entry of 'val' '\*two' is not read: write a folder of photos"),
+        ("train: images/one\nval: bad.txt", "bad.txt: line 2: the photo 'images/two/05.png' does not exist"),
+        ("train: images/one\nval: images/two\nvalid: two.txt", "'val' and 'valid' mean the same"),
+        ("train: images/one\ntrain: images/two", "data.yaml: has 2 'train'; write it once"),
+        ("path: none\ntrain: images/one", "path: the folder .*none' does not exist; write the place"),
+        ("path: [a, b]\ntrain: images/one", "'path' must be one folder"),
+    ],
+)
+def test_parts_of_a_data_yaml_that_are_refused(split: Path, settings: str, message: str) -> None:
+    (split / "data.yaml").write_text(f"names: [green, red]\n{settings}\n", "utf-8")
+    with pytest.raises(ParameterError, match=message):
+        read_objects(split, split / "data.yaml")
+
+
+def test_parts_outside_of_the_given_folder_are_refused(split: Path) -> None:
+    (split / "data.yaml").write_text("names: [green, red]\ntrain: images\nval: other/images\n", "utf-8")
+    found = read_objects(split / "images", split / "data.yaml")
+    assert numbers_of(found.photos_of(TRAIN)) == "01234"
+    with pytest.raises(
+        ParameterError, match=r"data.yaml: val: 1 of its 1 photos, such as .*05.png, are not in"
+    ):
+        found.photos_of(VALIDATION)
+
+
+def test_only_a_data_yaml_names_its_photos(scenes: Scenes) -> None:
+    for place in (scenes.coco, scenes.voc, scenes.yolo):
+        with pytest.raises(ParameterError, match="needs the folder with the photos"):
+            read_objects(None, place)
 
 
 def edited(change: Callable[[Any], object]) -> Callable[[Scenes], Path]:
@@ -173,7 +263,7 @@ BAD: list[tuple[Callable[[Scenes], Path], str]] = [
     (written("data.yaml", "names:\n  1: red"), "data.yaml: the numbers of 'names' must be 0, 1, 2"),
     (written("data.yaml", "names: [a]"), "data.yaml: no photo of .* has a text file"),
     (written("data.yaml", "nc: 3\nnames: [a, b]"), "data.yaml: has 2 'names', but 'nc' is 3"),
-    (written("data.yaml", "names: [a]\nnames: [b]"), "data.yaml: has 2 'names' of the classes"),
+    (written("data.yaml", "names: [a]\nnames: [b]"), "data.yaml: has 2 'names'; write it once"),
     *(
         (
             written("data.yaml", f"names:\n- {name}\n- b"),

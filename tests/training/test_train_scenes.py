@@ -261,6 +261,24 @@ def test_folders_train_and_val_are_the_parts(parts: Scenes, form: str) -> None:
         mpscnn.train(parts.photos, tiny(), task=task, validation=0.5, **labels, **options)  # type: ignore[arg-type]
 
 
+def test_parts_that_annotations_state_are_obeyed(parts: Scenes, scenes: Scenes, tmp_path: Path) -> None:
+    """COCO files and a data.yaml state the parts of photos that are in one folder."""
+    for photo in scenes.photos.iterdir():
+        shutil.copy(photo, tmp_path)
+    for text in scenes.yolo.iterdir():
+        shutil.copy(text, tmp_path)
+    names = sorted(path.name for path in scenes.photos.iterdir())
+    for part, chosen in {"train": names[:6], "val": names[6:9]}.items():
+        (tmp_path / f"{part}_list.txt").write_text("\n".join(chosen))
+    settings = tmp_path / "data.yaml"
+    settings.write_text(f"names: {list(LABELS)}\ntrain: train_list.txt\nval: val_list.txt\n")
+    for place in (parts.coco, settings):
+        model = mpscnn.train_detector(tmp_path, tiny(), annotations=place, **SMALL | {"epochs": 1})
+        assert model.report.evaluation.images == 3
+        with pytest.raises(ParameterError, match="the photos in val are for validation"):
+            mpscnn.train_detector(tmp_path, tiny(), annotations=place, validation=0.5, **SMALL)
+
+
 def test_coco_files_of_parts_that_are_refused(parts: Scenes, tmp_path: Path) -> None:
     for name, message in (("captions", "is not the only file"), ("val", "has no .json file for train")):
         folder = tmp_path / name

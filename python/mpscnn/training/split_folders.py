@@ -12,6 +12,9 @@ from mpscnn._private.files import convert_read_errors, is_folder
 from mpscnn.errors import ImageError
 
 __all__ = [
+    "TEST",
+    "TRAIN",
+    "VALIDATION",
     "SplitFolders",
     "find_splits",
     "require_no_splits",

@@ -6,7 +6,7 @@ import os
 import re
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,12 +47,15 @@ class FoundPhotos:
         self.left_out.update(other.left_out)
 
 
-def photo_paths(arguments: Sequence[str]) -> tuple[list[str], list[ImageError]]:
+def photo_paths(
+    arguments: Sequence[str], *, expected: Collection[str] = ()
+) -> tuple[list[str], list[ImageError]]:
     """Return the photos of files, folders and patterns in order, and an error for each argument without photos.
 
     A folder means the image files in it and in its subfolders, by name. Hidden files are skipped, and links to folders
     are not followed. A pattern that the shell has not expanded, such as "photos/*.jpg" or "photos/**/*.jpg", means all
-    matching files, and the photos of matching folders. A warning tells how many files of folders are left out.
+    matching files, and the photos of matching folders. A warning tells how many files of folders are left out, except
+    files with the `expected` suffixes.
     """
     found = FoundPhotos()
     for argument in arguments:
@@ -64,6 +67,8 @@ def photo_paths(arguments: Sequence[str]) -> tuple[list[str], list[ImageError]]:
                     found.paths.append(path)
         except ImageError as error:
             found.failures.append(error)
+    for suffix in expected:
+        found.left_out.pop(suffix, None)
     warn_of_left_out(arguments[0] if len(arguments) == 1 else "folders", found.left_out)
     return found.paths, found.failures
 

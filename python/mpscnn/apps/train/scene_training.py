@@ -31,7 +31,7 @@ from mpscnn.training.scenes.source import read_objects
 from mpscnn.training.scenes.tasks import DetectorTask, SceneTask, SegmenterTask
 from mpscnn.training.scenes.training import SceneOptions, SceneTraining
 from mpscnn.training.scenes.views import SceneAugmentation
-from mpscnn.training.split_folders import split_by_folder
+from mpscnn.training.split_folders import TRAIN, VALIDATION, split_by_folder
 
 __all__ = ["SceneData", "SceneSource", "ScenesTraining"]
 
@@ -46,13 +46,13 @@ class SceneSource:
     """Where the photos and their labels are.
 
     Args:
-        photos: the folder with the photos.
+        photos: the folder with the photos; None: that of a data.yaml in `labels`.
         labels: the annotations of objects, or the folder of masks.
         validation: the share of photos for validation, which do not train; None: 0.2, or `validation_labels`.
         validation_labels: annotations of other photos in the folder, for validation.
     """
 
-    photos: str | os.PathLike[str]
+    photos: str | os.PathLike[str] | None
     labels: str | os.PathLike[str]
     validation: float | None = None
     validation_labels: str | os.PathLike[str] | None = None
@@ -131,7 +131,10 @@ class ScenesTraining(FolderTraining):
             held = read_objects(source.photos, source.validation_labels).numbered_like(
                 objects.labels, str(source.validation_labels)
             )
-        training, held_photos = self._split(source, objects.photos, None if held is None else held.photos)
+        held_photos = (
+            objects.photos_of(VALIDATION) if held is None else held.photos_of(VALIDATION) or held.photos
+        )
+        training, held_photos = self._split(source, objects.photos_of(TRAIN) or objects.photos, held_photos)
         size = self._size()
         boxes = np.concatenate([_fractions(photo) for photo in training])
         network = self._prepared(detector_of(self.backbone.network, len(objects.labels), size, boxes))
@@ -142,6 +145,8 @@ class ScenesTraining(FolderTraining):
         return DetectorTask(network, objects.labels, *parts, loss=self._data.loss)
 
     def _segmenter(self, source: SceneSource) -> SceneTask:
+        if source.photos is None:
+            raise ParameterError("masks need the folder with the photos")
         photos, masks = Path(os.fspath(source.photos)), Path(os.fspath(source.labels))
         masked = read_masks(photos, masks)
         if source.validation_labels is not None:
@@ -166,11 +171,9 @@ class ScenesTraining(FolderTraining):
         self, source: SceneSource, photos: Sequence[_Photo], held: Sequence[_Photo] | None
     ) -> tuple[list[_Photo], list[_Photo]]:
         """Return the photos for training and for validation. The seed decides which are for validation."""
-        if held is not None:
-            if source.validation is not None:
-                raise ParameterError("validation: other annotations are for validation; leave the share out")
-            return list(photos), list(held)
-        if (parts := split_by_folder(Path(os.fspath(source.photos)), photos)) is not None:
+        folder = Path(os.fspath(source.photos or Path(source.labels).parent))
+        parts = split_by_folder(folder, photos) if held is None else (list(photos), list(held))
+        if parts is not None:
             if source.validation is not None:
                 raise ParameterError("validation: the photos in val are for validation; leave the share out")
             return parts

@@ -11,7 +11,16 @@ from mpscnn._private.names import first_repeated
 from mpscnn.errors import ParameterError
 from mpscnn.training.scenes.labelled import fail
 
-__all__ = ["NAME_FILES", "names_beside", "names_of_settings", "text_lines"]
+__all__ = [
+    "NAME_FILES",
+    "entries_of_setting",
+    "names_beside",
+    "names_of_settings",
+    "scalar",
+    "setting_lines",
+    "settings_beside",
+    "text_lines",
+]
 
 #: Files with the names of classes, one on each line.
 NAME_FILES = ("classes.txt", "obj.names", "classes.names", "labels.txt")
@@ -28,15 +37,29 @@ def names_beside(annotations: Path) -> list[str] | None:
 
     Raises ParameterError for a file that cannot be read, is empty, or names a class twice.
     """
-    for place in (annotations, annotations.parent):
+    for place in _places_beside(annotations):
         for name in NAME_FILES:
             if (place / name).is_file():
                 lines = [line.strip() for line in text_lines(place / name)]
                 return checked_names([line for line in lines if line], place / name)
-        for name in _SETTINGS:
-            if (place / name).is_file():
-                return names_of_settings(place / name)
+        if (settings := _settings_in(place)) is not None:
+            return names_of_settings(settings)
     return None
+
+
+def settings_beside(annotations: Path) -> Path | None:
+    """Return the data.yaml in the folder of the annotations or next to it; None if there is none."""
+    return next(filter(None, map(_settings_in, _places_beside(annotations))), None)
+
+
+def _places_beside(annotations: Path) -> list[Path]:
+    """Return the folder of the annotations and the one next to it; for labels/train also the one next to labels."""
+    own, parent = annotations, annotations.parent
+    return [own, parent, *([parent.parent] if parent.name == "labels" else [])]
+
+
+def _settings_in(folder: Path) -> Path | None:
+    return next((folder / name for name in _SETTINGS if (folder / name).is_file()), None)
 
 
 def names_of_settings(path: Path) -> list[str]:
@@ -44,51 +67,69 @@ def names_of_settings(path: Path) -> list[str]:
 
     Raises ParameterError for other content. It is no parser of YAML: what it does not know, it refuses.
     """
-    lines = [line.split(" #")[0].rstrip() for line in text_lines(path)]
-    starts = [i for i, line in enumerate(lines) if re.match(r"names\s*:", line)]
-    if len(starts) != 1:
-        fail(path, f"has {'no' if not starts else len(starts)} 'names' of the classes")
-    first, rest = lines[starts[0]].partition(":")[2].strip(), lines[starts[0] + 1 :]
-    if first:
-        entries, is_numbered = _in_brackets(first, rest, path)
-    else:
-        end = next((i for i, line in enumerate(rest) if line and not re.match(r"[\s-]", line)), len(rest))
-        entries = [line.strip() for line in rest[:end] if line.strip()]
-        is_numbered = bool(entries) and not entries[0].startswith("-")
-        if not is_numbered:
-            entries = [entry.removeprefix("-").strip() for entry in entries]
+    lines = setting_lines(path)
+    if not any(re.match(r"names\s*:", line) for line in lines):
+        fail(path, "has no 'names' of the classes")
+    entries, is_numbered = entries_of_setting(lines, "names", path)
     if is_numbered:
         pairs = [entry.partition(":") for entry in entries]
         if [number.strip() for number, _, _ in pairs] != [str(i) for i in range(len(pairs))]:
             fail(path, "the numbers of 'names' must be 0, 1, 2 and so on, each once")
         entries = [name.strip() for _, _, name in pairs]
-    names = checked_names([_scalar(entry, path) for entry in entries], path)
+    remedy = f"write the names into {NAME_FILES[0]}, one a line"
+    names = checked_names([scalar(entry, path, "name", remedy) for entry in entries], path)
     stated = next((found[1] for line in lines if (found := re.fullmatch(r"nc\s*:\s*(\d+)", line))), None)
     if stated is not None and whole_number_in(stated) != len(names):
         fail(path, f"has {len(names)} 'names', but 'nc' is {stated[:20]}")
     return names
 
 
-def _in_brackets(first: str, rest: list[str], path: Path) -> tuple[list[str], bool]:
+def setting_lines(path: Path) -> list[str]:
+    """Return the lines of a data.yaml without comments."""
+    return [line.split(" #")[0].rstrip() for line in text_lines(path)]
+
+
+def entries_of_setting(
+    lines: list[str], key: str, path: Path, *, single: bool = False
+) -> tuple[list[str], bool]:
+    """Return the entries of a list or mapping, and whether it is a mapping. With `single` it may be one scalar."""
+    starts = [i for i, line in enumerate(lines) if re.match(rf"{key}\s*:", line)]
+    if len(starts) > 1:
+        fail(path, f"has {len(starts)} {key!r}; write it once")
+    if not starts:
+        return [], False
+    first, rest = lines[starts[0]].partition(":")[2].strip(), lines[starts[0] + 1 :]
+    if single and first and first[0] not in "[{#":
+        return [first], False
+    if first and not first.startswith("#"):
+        return _in_brackets(first, rest, key, path)
+    end = next((i for i, line in enumerate(rest) if line and not re.match(r"[\s-]", line)), len(rest))
+    entries = [line.strip() for line in rest[:end] if line.strip() and not line.strip().startswith("#")]
+    if entries and not entries[0].startswith("-"):
+        return entries, True
+    return [entry.removeprefix("-").strip() for entry in entries], False
+
+
+def _in_brackets(first: str, rest: list[str], key: str, path: Path) -> tuple[list[str], bool]:
     """Return the entries of a list or mapping that may continue on further lines, and whether it is a mapping."""
     end = 0
     while end < len(rest) and not (rest[end - 1] if end else first).endswith(("]", "}")):
         end += 1
     text = " ".join([first, *(line.strip() for line in rest[:end])]).strip()
     if text[0] + text[-1] not in ("[]", "{}"):
-        fail(path, f"'names' must be a list or a mapping, got {first[:60]!r}")
+        fail(path, f"{key!r} must be a list or a mapping, got {first[:60]!r}")
     entries = [found[1].strip() for found in _ENTRY.finditer(text[1:-1])]
     return [entry for entry in entries if entry], text[0] == "{"
 
 
-def _scalar(text: str, path: Path) -> str:
-    """Return the text that an entry of YAML stands for."""
+def scalar(text: str, path: Path, what: str, remedy: str) -> str:
+    """Return the text that an entry of YAML stands for. An error calls it `what`, and tells the remedy."""
     if re.fullmatch(_SINGLE, text):
         return text[1:-1].replace("''", "'")
     if re.fullmatch(r'"[^"\\]*"', text):
         return text[1:-1]
     if not _PLAIN.fullmatch(text) or ": " in text:
-        fail(path, f"the name {text[:60]!r} is not read: write the names into {NAME_FILES[0]}, one a line")
+        fail(path, f"the {what} {text[:60]!r} is not read: {remedy}")
     return text
 
 

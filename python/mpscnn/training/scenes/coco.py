@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,14 @@ from mpscnn._private.files import read_content
 from mpscnn._private.json_text import parse_json
 from mpscnn._private.names import first_repeated
 from mpscnn.errors import ParameterError
-from mpscnn.training.scenes.labelled import LabelledObjects, ObjectList, fail, find_photo
+from mpscnn.training.scenes.labelled import (
+    LabelledObjects,
+    LabelledPhoto,
+    ObjectList,
+    StatedPart,
+    fail,
+    find_photo,
+)
 from mpscnn.training.split_folders import TRAIN, split_kind, visible_folders
 from mpscnn.vision.photo_file import MAX_SIDE
 
@@ -122,8 +130,14 @@ def read_coco_parts(folder: Path, annotations: Path) -> LabelledObjects:
     if TRAIN not in parts:
         fail(annotations, "has no .json file for train")
     labels = parts[TRAIN].labels
-    same = [found.numbered_like(labels, f"{annotations}: {kind}") for kind, found in parts.items()]
-    return LabelledObjects(labels, tuple(photo for found in same for photo in found.photos))
+    photos: list[LabelledPhoto] = []
+    stated: dict[str, StatedPart] = {}
+    for kind, found in parts.items():
+        place = f"{annotations}: {kind}"
+        same = found.numbered_like(labels, place)
+        photos += [replace(photo, part=kind) for photo in same.photos]
+        stated[kind] = StatedPart(place, tuple(photo.path for photo in same.photos))
+    return LabelledObjects(labels, tuple(photos), stated)
 
 
 def size_of_image(image: Mapping[str, Any], place: str) -> tuple[int, int] | None:

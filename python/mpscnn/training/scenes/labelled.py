@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -13,13 +13,24 @@ from numpy.typing import NDArray
 
 from mpscnn._private.arguments import is_finite_number
 from mpscnn._private.files import is_folder
-from mpscnn.errors import ParameterError
+from mpscnn.errors import ImageError, ParameterError
+from mpscnn.vision.photo_list import photo_paths
 
-__all__ = ["LabelledObjects", "LabelledPhoto", "ObjectList", "fail", "find_photo"]
+__all__ = [
+    "LabelledObjects",
+    "LabelledPhoto",
+    "ObjectList",
+    "StatedPart",
+    "fail",
+    "find_photo",
+    "labelled_photo_paths",
+]
 
 #: The largest distance by which a box may stick out of its photo, in pixels and as a share of the photo's side. Tools
 #: round edges. Such boxes are cut off at the photo's edge.
 _BEYOND_PIXELS, _BEYOND_SHARE = 1.0, 0.01
+#: The suffixes of annotations, and of what tools for annotations write next to them.
+_ANNOTATIONS = (".txt", ".yaml", ".yml", ".xml", ".json", ".names", ".cache")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +45,7 @@ class LabelledPhoto:
         classes: (k,) class numbers from 0 on.
         size: (width, height) of the photo in the annotations; (0, 0): pixels of the photo itself; None: the boxes are
             fractions.
+        part: the part of the data set that the annotations state, such as `TRAIN`; None: they state none.
     """
 
     path: str
@@ -41,14 +53,30 @@ class LabelledPhoto:
     boxes: NDArray[np.float64]
     classes: NDArray[np.int64]
     size: tuple[int, int] | None = None
+    part: str | None = None
+
+
+@dataclass(frozen=True)
+class StatedPart:
+    """The photos that annotations give to training, validation or test, and the entry that does so, for messages."""
+
+    place: str
+    photos: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledObjects:
-    """The names of all classes, and photos with their objects."""
+    """The names of all classes, and photos with their objects.
+
+    Attributes:
+        labels: the names.
+        photos: the photos.
+        stated: the parts of the data set that the annotations state, such as `TRAIN`; {}: they state none.
+    """
 
     labels: tuple[str, ...]
     photos: tuple[LabelledPhoto, ...]
+    stated: Mapping[str, StatedPart] = field(default_factory=dict)
 
     def numbered_like(self, labels: Sequence[str], place: str) -> LabelledObjects:
         """Return the same objects with the class numbers of other annotations.
@@ -60,11 +88,27 @@ class LabelledObjects:
         known = {label: number for number, label in enumerate(labels)}
         numbers = np.array([known[label] for label in self.labels], np.int64)
         photos = tuple(replace(photo, classes=numbers[photo.classes]) for photo in self.photos)
-        return LabelledObjects(tuple(labels), photos)
+        return replace(self, labels=tuple(labels), photos=photos)
 
     def with_photos(self, photos: Sequence[LabelledPhoto]) -> LabelledObjects:
         """Return other photos with the same classes."""
         return replace(self, photos=tuple(photos))
+
+    def photos_of(self, kind: str) -> list[LabelledPhoto] | None:
+        """Return the photos of a part that the annotations state; None if they do not state it.
+
+        Raises ParameterError if photos of the part are not among `photos`: the user's folder does not have them.
+        """
+        if (part := self.stated.get(kind)) is None:
+            return None
+        found = [photo for photo in self.photos if photo.part == kind]
+        if missing := len(part.photos) - len(found):
+            fail(
+                part.place,
+                f"{missing:,} of its {len(part.photos):,} photos, such as {part.photos[0]}, are not in the folder of "
+                "photos that was given; give the folder that has all photos",
+            )
+        return found
 
     def require_different_photos(self) -> None:
         """Raise ParameterError if a photo has two entries: each would teach that the objects of the other are none."""
@@ -124,6 +168,11 @@ class ObjectList:
 def fail(place: object, problem: str) -> NoReturn:
     """Raise ParameterError for a problem with annotations at a place: a file, or an entry or line of it."""
     raise ParameterError(f"{place}: {problem}")
+
+
+def labelled_photo_paths(folder: Path) -> tuple[list[str], list[ImageError]]:
+    """Return the photos of a folder as `photo_paths` does, without a warning of the annotations next to them."""
+    return photo_paths([str(folder)], expected=_ANNOTATIONS)
 
 
 def find_photo(folder: Path, name: str, place: str) -> str:

@@ -13,9 +13,8 @@ from mpscnn._private.files import convert_read_errors, is_folder, require_regula
 from mpscnn._private.names import shown_names
 from mpscnn.errors import ImageError
 from mpscnn.training.scenes.class_names import names_beside
-from mpscnn.training.scenes.labelled import fail
+from mpscnn.training.scenes.labelled import fail, labelled_photo_paths
 from mpscnn.vision.photo_file import read_image
-from mpscnn.vision.photo_list import photo_paths
 from mpscnn.vision.photo_samples import raw_mode
 from mpscnn.vision.segmentation import UNSEEN
 
@@ -62,7 +61,7 @@ def read_masks(folder: Path, masks: Path) -> MaskedPhotos:
     """
     if not is_folder(masks):
         fail(masks, "is not a folder of masks")
-    paths, failures = photo_paths([str(folder)])
+    paths, failures = labelled_photo_paths(folder)
     if failures:
         raise failures[0]
     photos = []

@@ -14,11 +14,11 @@ from mpscnn.training.scenes.yolo import read_yolo
 __all__ = ["read_objects"]
 
 
-def read_objects(photos: str | PathLike[str], annotations: str | PathLike[str]) -> LabelledObjects:
+def read_objects(photos: str | PathLike[str] | None, annotations: str | PathLike[str]) -> LabelledObjects:
     """Return photos with their objects, from annotations in the format of COCO, YOLO or Pascal VOC.
 
     Args:
-        photos: the folder with the photos.
+        photos: the folder with the photos; None: the photos of a data.yaml.
         annotations: a .json file of COCO or a folder with one for each part, a folder of .xml files of VOC, or a folder
             of .txt files or a data.yaml of YOLO.
 
@@ -27,13 +27,15 @@ def read_objects(photos: str | PathLike[str], annotations: str | PathLike[str]) 
             file and the entry or line.
         ImageError: the folder has no photos.
     """
-    folder, path = Path(fspath(photos)), Path(fspath(annotations))
-    if not is_folder(folder):
+    folder, path = None if photos is None else Path(fspath(photos)), Path(fspath(annotations))
+    if folder is not None and not is_folder(folder):
         fail(folder, "is not a folder with photos")
-    if path.suffix.lower() == ".json":
-        found = read_coco(folder, path)
-    elif path.suffix.lower() in (".yaml", ".yml"):
+    if path.suffix.lower() in (".yaml", ".yml"):
         found = read_yolo(folder, path)
+    elif folder is None:
+        fail(path, "needs the folder with the photos; only a data.yaml of YOLO names it")
+    elif path.suffix.lower() == ".json":
+        found = read_coco(folder, path)
     elif not is_folder(path):
         fail(path, "is neither a folder nor a .json or .yaml file, or does not exist")
     elif any(path.rglob("*.xml")):

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from mpscnn._private.arguments import is_finite_number, number_in
 from mpscnn._private.files import is_folder
 from mpscnn._private.names import shown_names
-from mpscnn.training.scenes.class_names import NAME_FILES, names_beside, names_of_settings, text_lines
-from mpscnn.training.scenes.labelled import LabelledObjects, LabelledPhoto, ObjectList, fail
-from mpscnn.vision.photo_list import photo_paths
+from mpscnn.training.scenes.class_names import (
+    NAME_FILES,
+    names_beside,
+    names_of_settings,
+    settings_beside,
+    text_lines,
+)
+from mpscnn.training.scenes.labelled import (
+    LabelledObjects,
+    LabelledPhoto,
+    ObjectList,
+    fail,
+    labelled_photo_paths,
+)
+from mpscnn.training.scenes.yolo_parts import parts_of_settings, photo_key, root_of_settings
+from mpscnn.training.split_folders import TRAIN
 
 __all__ = ["read_yolo"]
 
 _NUMBERS = 5
 
 
-def read_yolo(folder: Path, annotations: Path) -> LabelledObjects:
+def read_yolo(folder: Path | None, annotations: Path) -> LabelledObjects:
     """Return the photos of a folder with their objects. A photo without a text file has no objects.
 
     Each line of a text file is an object: the class number, and centre x, centre y, width and height as fractions of
@@ -24,8 +38,9 @@ def read_yolo(folder: Path, annotations: Path) -> LabelledObjects:
     the photo's path is `images`, and `labels` replaces it.
 
     Args:
-        folder: the folder with the photos.
-        annotations: the folder of the text files, or a data.yaml with the `names` of the classes.
+        folder: the folder with the photos; None: those of a data.yaml.
+        annotations: the folder of the text files, or a data.yaml with the `names` of the classes and the photos of
+            `train`, `val` and `test` (see `parts_of_settings`).
 
     Raises:
         ParameterError: there are no names or no text files, a line is not an object, a class is unknown, or a box is
@@ -34,19 +49,31 @@ def read_yolo(folder: Path, annotations: Path) -> LabelledObjects:
     """
     labels = _labels(annotations)
     texts = annotations if is_folder(annotations) else None
-    paths, failures = photo_paths([str(folder)])
-    if failures:
-        raise failures[0]
-    photos = [_photo(Path(path), _text_file(Path(path), folder, texts), labels) for path in paths]
+    settings = annotations if texts is None else settings_beside(annotations)
+    stated = {} if settings is None else parts_of_settings(settings)
+    if folder is None and stated:
+        paths = [photo for part in stated.values() for photo in part.photos]
+    else:
+        folder = root_of_settings(annotations) if folder is None else folder
+        paths, failures = labelled_photo_paths(folder)
+        if failures:
+            raise failures[0]
+    kinds = {photo_key(photo): kind for kind, part in stated.items() for photo in part.photos}
+    photos = []
+    for path in paths:
+        photo = _photo(Path(path), _text_file(Path(path), folder, texts), labels)
+        photos.append(replace(photo, part=kinds.get(photo_key(path))))
+    if texts is not None and not any(photo.part == TRAIN for photo in photos):
+        stated = {}  # the folder of text files is for photos that a data.yaml next to it does not split
     if not any(Path(photo.place).is_file() for photo in photos):
         where = texts or "the folders 'labels' beside 'images', or next to the photos"
-        fail(annotations, f"no photo of {folder} has a text file in {where}")
-    return LabelledObjects(tuple(labels), tuple(photos))
+        fail(annotations, f"no photo of {folder or 'its parts'} has a text file in {where}")
+    return LabelledObjects(tuple(labels), tuple(photos), stated)
 
 
-def _text_file(photo: Path, folder: Path, texts: Path | None) -> Path:
+def _text_file(photo: Path, folder: Path | None, texts: Path | None) -> Path:
     """Return the place of a photo's text file."""
-    if texts is not None:
+    if texts is not None and folder is not None:
         return (texts / photo.relative_to(folder)).with_suffix(".txt")
     parts = list(photo.parts)
     if "images" in parts:

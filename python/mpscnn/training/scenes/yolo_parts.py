@@ -1,0 +1,131 @@
+"""Read which photos a data.yaml of YOLO gives to training, validation and test."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+
+from mpscnn._private.files import is_folder
+from mpscnn.training.scenes.class_names import entries_of_setting, scalar, setting_lines, text_lines
+from mpscnn.training.scenes.labelled import StatedPart, fail, labelled_photo_paths
+from mpscnn.training.split_folders import TEST, TRAIN, split_kind
+
+__all__ = ["parts_of_settings", "photo_key", "root_of_settings"]
+
+_KINDS = "a folder of photos, a list of folders, or a .txt file with the path of a photo on each line"
+
+
+def root_of_settings(settings: Path) -> Path:
+    """Return the folder to which the entries of a data.yaml are relative: its `path`, or the folder of the file.
+
+    A relative `path` begins in the folder of the file, or else in the current one. It may also be the name of the
+    file's own folder. Raises ParameterError if there is no such folder.
+    """
+    entries = _texts(settings, "path")
+    if not entries:
+        return settings.parent
+    if len(entries) > 1:
+        fail(settings, "'path' must be one folder")
+    own, stated = settings.parent, Path(entries[0])
+    places = [own / stated, stated, *([own] if own.resolve().name == stated.name else [])]
+    found = next(filter(is_folder, places), None)
+    if found is None:
+        fail(
+            settings,
+            f"path: the folder {str(own / stated)!r} does not exist; write the place of the photos there",
+        )
+    return found
+
+
+def parts_of_settings(settings: Path) -> dict[str, StatedPart]:
+    """Return the photos for training, validation and test that a data.yaml states; {} if it states none.
+
+    A folder for test that does not exist is left out, because no training uses it.
+
+    Raises ParameterError for an entry that is not a folder, a list or a file of photos, for photos that are in two
+    parts, and for parts without one for training.
+    """
+    keys: dict[str, str] = {}
+    for line in setting_lines(settings):
+        key = line.partition(":")[0].strip()
+        kind = split_kind(key) if ":" in line and line[0].isalpha() and key.isalpha() else None
+        if kind is not None and key not in keys.values() and _texts(settings, key):
+            if kind in keys:
+                fail(settings, f"{keys[kind]!r} and {key!r} mean the same; write one of them")
+            keys[kind] = key
+    if not keys:
+        return {}
+    root = root_of_settings(settings)
+    parts: dict[str, StatedPart] = {}
+    known: dict[str, str] = {}
+    for kind, key in keys.items():
+        photos = [
+            photo for entry in _texts(settings, key) for photo in _photos(settings, key, root, entry, kind)
+        ]
+        photos = list(dict.fromkeys(photos))
+        for photo in photos:
+            if (other := known.setdefault(photo_key(photo), key)) != key:
+                fail(
+                    settings,
+                    f"the photo {photo} is in both {other!r} and {key!r}. A photo that trains cannot measure: give "
+                    f"them different photos, or leave {key!r} out, and a share of {other!r} is held out",
+                )
+        if photos:
+            parts[kind] = StatedPart(f"{settings}: {key}", tuple(photos))
+    if TRAIN not in parts:
+        fail(settings, f"has {' and '.join(map(repr, keys.values()))}, but no 'train'")
+    return parts
+
+
+def photo_key(photo: str) -> str:
+    """Return a text that is the same for all paths to a photo."""
+    folder, name = os.path.split(photo)
+    return f"{_real_folder(folder)}{os.sep}{name}"
+
+
+@lru_cache(maxsize=256)
+def _real_folder(folder: str) -> str:
+    return os.path.realpath(folder)
+
+
+def _texts(settings: Path, key: str) -> list[str]:
+    """Return the one text or the list of texts that a key has; [] if it has none."""
+    entries, is_numbered = entries_of_setting(setting_lines(settings), key, settings, single=True)
+    if is_numbered:
+        fail(settings, f"{key!r} must be {_KINDS}")
+    return [scalar(entry, settings, f"entry of {key!r}", f"write {_KINDS}") for entry in entries]
+
+
+def _photos(settings: Path, key: str, root: Path, entry: str, kind: str) -> list[str]:
+    place = root / entry
+    # The functions of os.path never raise for an impossible name.
+    if not os.path.exists(place) and entry.startswith("../"):  # noqa: PTH110
+        place = root / entry[3:]  # some tools begin in a folder that is not there
+    if is_folder(place):
+        paths, failures = labelled_photo_paths(place)
+        if failures:
+            raise failures[0]
+        return paths
+    if not os.path.exists(place):  # noqa: PTH110
+        if kind == TEST:
+            return []
+        fail(
+            settings,
+            f"{key}: {str(root / entry)!r} does not exist; entries begin in 'path', or in the folder of the file",
+        )
+    if place.suffix.lower() != ".txt":
+        fail(settings, f"{key!r} must be {_KINDS}, got {entry!r}")
+    lines = enumerate(text_lines(place), start=1)
+    return [_listed(place, root, line.strip(), number) for number, line in lines if line.strip()]
+
+
+def _listed(file: Path, root: Path, line: str, number: int) -> str:
+    """Return the photo of a line. Its path begins in the folder of the text file, or in that of the data set."""
+    paths = [os.path.normpath(folder / line) for folder in (file.parent, root)]
+    found = next(filter(os.path.isfile, paths), None)
+    if found is None:
+        fail(
+            f"{file}: line {number}", f"the photo {line[:200]!r} does not exist in {file.parent} or in {root}"
+        )
+    return found
