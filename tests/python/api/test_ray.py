@@ -208,6 +208,7 @@ def test_datasets_segmentations_and_layers(cluster: Any, photos: Path, tmp_path:
         ({"threads": 0}, mpscnn.ParameterError, "threads"),
         ({"name_column": "name"}, mpscnn.ParameterError, "for Parquet files and datasets"),
         ({"address": "photos/"}, mpscnn.ParameterError, "is not a cluster"),
+        ({"layers": []}, mpscnn.ParameterError, "layers is empty"),
         ({"address": "127.0.0.1:1"}, mpscnn.StateError, "has joined the cluster"),
     ],
 )

@@ -94,6 +94,8 @@ def map(  # noqa: A001 - as Ray's datasets call it
     names = () if layers is None else (layers,) if isinstance(layers, str) else tuple(layers)
     if layers is None and pooling is not None:
         raise ParameterError("pooling is for layers")
+    if layers is not None and not names:
+        raise ParameterError("layers is empty: name a layer, or leave it out for the model's task")
     ray = connect(address)
     opened = open_source(ray, source, photo_column, name_column, len(nodes(ray)))
     return map_source(ray, opened, loaded, options, layers=names, pooling=pooling, threads=threads).dataset
