@@ -123,6 +123,23 @@ def test_classifiers_of_logits_are_the_same_file(choice: str, tmp_path: Path) ->
     assert first == second
 
 
+@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize("end", ["softmax", "log_softmax"])
+def test_a_function_after_a_reshape_of_one_pixel_is_the_same_file(
+    end: str, choice: str, tmp_path: Path
+) -> None:
+    """Networks such as `models.mobilenet_v2` end so. Readers move the reshape behind the function."""
+    if "palette" in choice:
+        pytest.importorskip("sklearn", reason="palettes need scikit-learn")
+    network = Network(input=(8, 8, 3))
+    x = network.global_average_pool2d(network.conv2d(network.input, 12, 3, name="features"), name="pool")
+    x = network.flatten(network.conv2d(x, 5, 1, name="classifier"), name="logits")
+    network.output(getattr(network, end)(x, name="end"))
+    network.initialize_weights(seed=1)
+    first, second = written_again(network, tmp_path, choice, 2)
+    assert first == second
+
+
 @pytest.mark.parametrize("choice", [choice for choice in CHOICES if choice.endswith(("float32", "float16"))])
 def test_squeezenet_with_labels_is_the_same_file_from_the_second_on(choice: str, tmp_path: Path) -> None:
     """In programs of float16 the softmax after the mean gets another name when it is first read."""

@@ -132,7 +132,11 @@ class _Names:
 
     def of(self, name: str, kind: str, outputs: Sequence[str]) -> str:
         """Return the new name of an operation and name its results. Call this once for each operation, in order."""
-        made = name if self._is_kept(name) else self.free(f"{kind}_{self._counts[kind]}")
+        made = name
+        if not self._is_kept(name):
+            # Readers leave out this ending, and coremltools adds it to the name of the layer that is then written.
+            ending = OF_HALVES if name.endswith(OF_HALVES) else ""
+            made = self.free(f"{kind}_{self._counts[kind]}{ending}")
         self._counts[kind] += 1
         for place, output in enumerate(outputs):
             if len(outputs) == 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from mpscnn.converters.affine import EPSILON, VARIANCE
 from mpscnn.converters.coreml_writer.array_ops import ARRAY_OPS, slice_axes
 from mpscnn.converters.coreml_writer.operator import LARGEST, PROGRAMS_DO, Handler, Operator
 from mpscnn.converters.coreml_writer.recurrent import RECURRENT
+from mpscnn.converters.coreml_writer.vectors import of_channels
 from mpscnn.errors import UnsupportedError
 
 
@@ -265,14 +267,25 @@ def _local_response(op: Operator) -> Any:
     )
 
 
-def _softmax(op: Operator) -> Any:
-    return op.mb.softmax(x=op.x, axis=op.axis(-1), name=op.name)
+def _along_axis(function: Callable[..., Any]) -> Handler:
+    """Return a function that writes a function of the elements along an axis."""
+
+    def convert(op: Operator) -> Any:
+        axis = op.axis(-1)
+        if axis == len(op.shape) - 1:
+            return of_channels(op.mb, op.x, function, name=op.name)
+        return function(op.mb, op.x, axis, name=op.name)
+
+    return convert
 
 
-def _log_softmax(op: Operator) -> Any:
-    axis = op.axis(-1)
-    sums = op.mb.reduce_log_sum_exp(x=op.x, axes=[axis], keep_dims=True)
-    return op.mb.sub(x=op.x, y=sums, name=op.name)
+def _softmax(mb: Any, x: Any, axis: int, **named: str) -> Any:
+    return mb.softmax(x=x, axis=axis, **named)
+
+
+def _log_softmax(mb: Any, x: Any, axis: int, **named: str) -> Any:
+    sums = mb.reduce_log_sum_exp(x=x, axes=[axis], keep_dims=True)
+    return mb.sub(x=x, y=sums, **named)
 
 
 def _reduction(kind: str) -> Handler:
@@ -460,7 +473,7 @@ OPERATORS: dict[str, Handler] = {
     "LeakyRelu": _with_alpha("leaky_relu", 0.01),
     "Less": _comparison("less"),
     "Log": _unary("log"),
-    "LogSoftmax": _log_softmax,
+    "LogSoftmax": _along_axis(_log_softmax),
     "LpNormalization": _unit_norm,
     "MatMul": _binary("matmul"),
     "Max": _limit("maximum"),
@@ -483,7 +496,7 @@ OPERATORS: dict[str, Handler] = {
     "Round": _unary("round"),
     "Sigmoid": _unary("sigmoid"),
     "Sign": _unary("sign"),
-    "Softmax": _softmax,
+    "Softmax": _along_axis(_softmax),
     "Softplus": _unary("softplus"),
     "Softsign": _unary("softsign"),
     "Sqrt": _unary("sqrt"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mpscnn.converters.coreml_writer.vectors import of_channels
 from mpscnn.errors import UnsupportedError
 
 if TYPE_CHECKING:
@@ -57,30 +58,12 @@ class Probabilities:
         return mb.concat(values=[mb.sub(x=np.float32(1.0), y=second), second], axis=-1, name=name)
 
     def _applied(self, mb: Any, value: Any, **named: str) -> Any:
-        """Apply the function of the scores.
-
-        A reader moves a reshape of one pixel to a vector behind the function. So the function is written before it, and
-        a file that is read and written again keeps its bytes.
-        """
+        """Apply the function of the scores."""
         if self._function is None:
             return value
-        pixel = _pixel_before(value)
-        if pixel is None:
-            return self._function_of(mb, value, axis=len(value.shape) - 1, **named)
-        made = self._function_of(mb, pixel, axis=1)
-        return mb.reshape(x=made, shape=value.shape, **named)
+        return of_channels(mb, value, self._function_of, **named)
 
     def _function_of(self, mb: Any, value: Any, axis: int, **named: str) -> Any:
         if self._function == "softmax":
             return mb.softmax(x=value, axis=axis, **named)
         return mb.sigmoid(x=value, **named)
-
-
-def _pixel_before(vector: Any) -> Any:
-    """Return the image of one pixel that an operation reshapes to a vector; None for other values."""
-    operation = vector.op
-    if operation is None or operation.op_type not in ("reshape", "squeeze"):
-        return None
-    image = operation.x
-    shape = tuple(image.shape)
-    return image if len(shape) == 4 and shape == (1, vector.shape[-1], 1, 1) else None
