@@ -130,6 +130,8 @@ def test_detectors(kind: str, suffix: str, tmp_path: Path) -> None:
     for one, (score, _, box) in zip(found, expected, strict=True):
         assert abs(one.score - score) < 1e-4
         np.testing.assert_allclose(one.box, box, atol=1e-2)
+    for sides in ((network, str(paths[0])), (str(paths[0]), network)):
+        assert mpscnn.compare(*sides).equal
 
 
 @pytest.mark.parametrize("suffix", [".mlpackage", ".mlmodel"])

@@ -13,10 +13,11 @@ from mpscnn._private.arrays import naming_remedy
 from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.files import convert_read_errors, require_regular
 from mpscnn.comparison.alignment import Pairs, align
+from mpscnn.comparison.detector_outputs import decoded_sides
 from mpscnn.comparison.layer_comparison import ComparedLayer, Comparison, compare_layer
 from mpscnn.comparison.native_engine import NativeEngine
 from mpscnn.comparison.sides import Side, open_side
-from mpscnn.comparison.trace import TOLERANCES, Array, Engine, Trace
+from mpscnn.comparison.trace import TOLERANCES, Array, Engine, Trace, Value
 from mpscnn.comparison.weight_rounding import differ_by_float16_rounding
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 from mpscnn.photo_sources import is_photo, one_photo, photos_for
@@ -42,6 +43,9 @@ def compare(
     runs it), by "@onnxruntime" or "@litert" (then mpscnn writes the network as ONNX or TensorFlow Lite), or by
     "@coreml" (Core ML on a Mac).
 
+    If both sides are detectors in mpscnn's engines whose outputs have different codings, the outputs are compared after
+    decoding: boxes as fractions of the input, and probabilities of classes, both before suppression.
+
     Args:
         first: one side. Its layers determine the order.
         second: the other side. Errors are relative to its results.
@@ -62,7 +66,7 @@ def compare(
         ParameterError: a side or an argument is invalid.
         ImageError: the photo cannot be read.
     """
-    sides = open_side(first), open_side(second)
+    sides, meanings = decoded_sides(open_side(first), open_side(second))
     given = _given_arrays(input)
     shapes = None if given is None else {f"input {i}": array.shape for i, array in enumerate(given)}
     a, b = _engines(sides, shapes, size)
@@ -71,16 +75,22 @@ def compare(
         tolerance = default_tolerance(a, b)
     elif not 0.0 <= tolerance < float("inf"):
         raise ParameterError(f"compare: tolerance must be a finite number of at least 0, got {tolerance}")
-    found = compare_traces((a, b), (a.trace(inputs), b.trace(inputs)), tolerance)
+    traces = a.trace(inputs), b.trace(inputs)
+    if meanings:
+        traces = meanings[0].decoded(traces[0], inputs), meanings[1].decoded(traces[1], inputs)
+    found = compare_traces((a, b), traces, tolerance, decoded=bool(meanings))
     if not found.layers:
         raise ShapeError(f"compare: no layer of {a.title} has the shape of one of {b.title}")
     return found
 
 
 def compare_traces(
-    engines: tuple[Engine, Engine], traces: tuple[Trace, Trace], tolerance: float
+    engines: tuple[Engine, Engine], traces: tuple[Trace, Trace], tolerance: float, *, decoded: bool = False
 ) -> Comparison:
-    """Return the comparison of two networks' results for the same input. It has no layers if no shapes are equal."""
+    """Return the comparison of two networks' results for the same input. It has no layers if no shapes are equal.
+
+    With `decoded` the outputs of detectors are decoded, so the last layers may differ by their coding.
+    """
     a, b = engines
     by_norm = "int8" in (a.precision, b.precision)
     pairs = align(*traces, tolerance)
@@ -88,6 +98,7 @@ def compare_traces(
         pairs,
         [compare_layer(x, y, output=x.name in traces[0].outputs) for x, y in pairs],
         lambda layer: (layer.norm_error if by_norm else layer.relative_error) <= tolerance,
+        decoded=decoded,
     )
     names = {x.name for x, _ in pairs}, {y.name for _, y in pairs}
     only_first, only_second = (
@@ -116,19 +127,25 @@ def default_tolerance(a: Engine, b: Engine) -> float:
 
 
 def _without_chance_pairs(
-    pairs: Pairs, found: list[ComparedLayer], is_equal: Callable[[ComparedLayer], bool]
+    pairs: Pairs, found: list[ComparedLayer], is_equal: Callable[[ComparedLayer], bool], *, decoded: bool
 ) -> tuple[Pairs, tuple[ComparedLayer, ...]]:
     """Leave out pairs of layers that differ and have no common name, if all outputs are equal.
 
-    Such pairs have only their shape in common. Each network may have steps that the other one lacks.
+    Such pairs have only their shape in common. Each network may have steps that the other one lacks. If outputs are
+    decoded, pairs that differ need the same name: one side may have fused a part of the decoding into its last layer,
+    whose old name then is an alias.
     """
     outputs = [layer for layer in found if layer.output]
-    if not outputs or not all(map(is_equal, outputs)):
+    if not decoded and (not outputs or not all(map(is_equal, outputs))):
         return pairs, tuple(found)
+
+    def belong_together(x: Value, y: Value) -> bool:
+        return x.name == y.name if decoded else not x.names.isdisjoint(y.names)
+
     kept = [
         (pair, layer)
         for pair, layer in zip(pairs, found, strict=True)
-        if layer.output or is_equal(layer) or not pair[0].names.isdisjoint(pair[1].names)
+        if layer.output or is_equal(layer) or belong_together(*pair)
     ]
     return [pair for pair, _ in kept], tuple(layer for _, layer in kept)
 

@@ -161,6 +161,86 @@ def test_results_without_a_counterpart_differ(tmp_path: Path, capsys: pytest.Cap
     assert "nothing of the other side fits the result head of 5.safetensors" in capsys.readouterr().out
 
 
+def small_detector(*, plain: bool, offset: float = 0.0) -> mpscnn.Network:
+    """Return a detector of three classes with 12 boxes.
+
+    With `plain` it gives edges and probabilities, otherwise codes of anchors and logits with a background. Both of them
+    find the same objects. `offset` changes the scores of one class.
+    """
+    draw = np.random.default_rng(5)
+    kernels = {"boxes": draw.normal(size=(4, 1, 1, 3)), "scores": draw.normal(size=(4, 1, 1, 3))}
+    biases = {"boxes": np.full(4, 0.5), "scores": np.array([0.0, 0.0, offset, 0.0])}
+    network = mpscnn.Network(input=(3, 4, 3), name="plain" if plain else "coded")
+    order = {"boxes": [1, 0, 3, 2] if plain else [0, 1, 2, 3], "scores": [1, 2, 3] if plain else [0, 1, 2, 3]}
+    for part in ("scores", "boxes") if plain else ("boxes", "scores"):
+        count = len(order[part])
+        made = network.conv2d(network.input, count, 1, name=f"{network.name} {part}")
+        if plain and part == "scores":
+            made = network.activation(made, "sigmoid")
+        network.output(network.reshape(made, (12, count), name=f"the {part}"))
+    network.load_weights(
+        {
+            name: (kernels if name.endswith("weight") else biases)[part][order[part]].astype(np.float32)
+            for part in order
+            for name in (f"{network.name} {part}.weight", f"{network.name} {part}.bias")
+        },
+        layout="OHWI",
+    )
+    network.detection = mpscnn.DetectionHead(
+        {
+            "version": 1,
+            "boxes": {"output": "the boxes", "order": "xy" if plain else "yx"},
+            "scores": {
+                "output": "the scores",
+                "kind": "probability" if plain else "sigmoid",
+                "background": not plain,
+            },
+            "anchors": {"rule": "none"},
+        }
+    )
+    return network
+
+
+def test_detectors_are_compared_by_what_they_find() -> None:
+    """All raw outputs of the first network and the boxes of the second one have the same shape."""
+    coded, plain = small_detector(plain=False), small_detector(plain=True)
+    for pair in ((coded, plain), (plain, coded)):
+        found = mpscnn.compare(*pair)
+        results = [layer for layer in found.layers if layer.output]
+        assert [(one.name, one.other_name, one.shape) for one in results] == [
+            ("boxes", "boxes", (1, 12, 4)),
+            ("scores", "scores", (1, 12, 3)),
+        ]
+        assert found.equal
+    other = mpscnn.compare(coded, small_detector(plain=True, offset=0.5))
+    assert not other.equal
+    assert other.first_difference is not None
+    assert other.first_difference.name == "scores"
+    assert other.first_difference.place[-1] == 1
+
+
+def test_boxes_that_are_not_numbers_are_compared() -> None:
+    coded, plain = small_detector(plain=False), small_detector(plain=True)
+    x = np.zeros((1, 3, 4, 3), np.float32)
+    x[0, 1, 2] = np.nan
+    found = mpscnn.compare(coded, plain, x)
+    results = {layer.name: layer for layer in found.layers if layer.output}
+    assert found.equal  # both have NaN at the same place
+    assert np.isnan(results["boxes"].cosine)
+
+
+def test_detectors_with_one_coding_are_compared_as_they_are() -> None:
+    found = mpscnn.compare(small_detector(plain=False), small_detector(plain=False))
+    assert {layer.name for layer in found.layers if layer.output} == {"the boxes", "the scores"}
+
+
+def test_a_detector_without_the_output_of_its_settings_is_refused() -> None:
+    wrong = small_detector(plain=True)
+    wrong.detection = mpscnn.DetectionHead({"version": 1, "anchors": {"rule": "none"}})
+    with pytest.raises(mpscnn.ParameterError, match="settings of plain name the output 'boxes'"):
+        mpscnn.compare(small_detector(plain=False), wrong)
+
+
 def test_litert_runs_networks_that_are_written_for_it(model: Path, tmp_path: Path) -> None:
     pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed")
     found = mpscnn.compare(f"{model}@litert", str(model))
