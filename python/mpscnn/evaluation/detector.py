@@ -8,16 +8,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 from mpscnn._private.names import first_repeated
 from mpscnn._private.report import Column, Report
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 from mpscnn.evaluation.classifier import require_model
+from mpscnn.evaluation.detector_truth import read_truth
 from mpscnn.evaluation.photo_stream import Failed, readable_results
 from mpscnn.model import Model
-from mpscnn.training.scenes.coco import read_coco_file, size_of_image
 
 __all__ = ["DetectorEvaluation", "evaluate_detector", "evaluate_with", "require_pycocotools"]
 
@@ -94,16 +93,17 @@ def evaluate_detector(
     inflight: int = 3,
     failed: Failed | None = None,
 ) -> DetectorEvaluation:
-    """Detect objects on photos, and compare them with annotations in COCO's format, by means of pycocotools.
+    """Detect objects on photos, and compare them with annotations by COCO's measures, by means of pycocotools.
 
     Classes are matched by name, ignoring case. If the model has no labels, they are matched by number, where COCO's
     first is 1. Boxes are in pixels of the upright photo.
 
     Args:
         model: a detector.
-        photos: the folder with the photos.
-        annotations: a JSON file with "images" (id, file_name), "categories" (id, name) and "annotations" (image_id,
-            category_id, bbox: left, top, width, height; area and iscrowd are optional).
+        photos: the folder with the photos. If it has several parts of a data set, those for test are measured, or
+            else those for validation.
+        annotations: the annotations that `train_detector` reads: a .json file of COCO, a folder of .xml files of Pascal
+            VOC, or a folder of .txt files or a data.yaml of YOLO.
         score_threshold: the smallest probability. COCO's measures need nearly all detections.
         inflight: the number of photos in progress, see `mpscnn.Runner`.
         failed: a function that is called with a photo and the error if the photo cannot be read. The photo is not
@@ -111,6 +111,7 @@ def evaluate_detector(
 
     Raises:
         ShapeError: the model is not a detector.
+        ImageError: the folder has no photos.
         ParameterError: the annotations are missing or damaged, have no class of the model or one name for two
             classes, or state another size for a photo.
         UnsupportedError: pycocotools is not installed.
@@ -136,24 +137,16 @@ def evaluate_with(
     require_model(model)
     if model.task != "detection":
         raise ShapeError(f"network {model.name!r} is not a detector, but made for {model.task}")
-    dataset = read_coco_file(annotations)
+    truth = read_truth(photos, annotations)
+    dataset = truth.dataset
     categories = _categories(model, dataset, annotations)
     require_pycocotools()
-    samples = [(Path(photos) / image["file_name"], image["id"]) for image in dataset["images"]]
     results: list[dict[str, Any]] = []
     seen: list[int] = []
     started = time.perf_counter()
     options = {"score_threshold": score_threshold, "max_detections": _MAX_DETECTIONS}
-    sizes = {
-        image["id"]: size_of_image(image, f"{annotations}: images[{number}]")
-        for number, image in enumerate(dataset["images"])
-    }
-    for image, found in find(samples, **options):
-        if sizes[image] not in (None, found.photo_size):
-            raise ParameterError(
-                f"{annotations}: image {image} has {' x '.join(map(str, sizes[image] or ()))} pixels, but its upright "
-                f"photo {' x '.join(map(str, found.photo_size))}: annotate the photos as they are"
-            )
+    for image, found in find(truth.samples, **options):
+        truth.add_seen(image, found.photo_size, annotations)
         seen.append(image)
         for one in found:
             if one.index in categories:

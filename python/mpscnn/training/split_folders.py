@@ -128,16 +128,17 @@ class _Placed(Protocol):
 _Photo = TypeVar("_Photo", bound=_Placed)
 
 
-def split_by_folder(folder: Path, photos: Sequence[_Photo]) -> tuple[list[_Photo], list[_Photo]] | None:
-    """Return the photos for training and for validation, whose paths have a folder such as train, val or train2017.
+def split_by_folder(folder: Path, photos: Sequence[_Photo]) -> dict[str, list[_Photo]] | None:
+    """Return the photos of each part of a data set, whose paths have a folder such as train, val or train2017.
 
-    Photos in a folder test are left out. The result is None unless each photo is in such a folder, and there are some
+    The result is None unless each photo is in such a folder, and there are some
     for training and some for validation.
     """
-    parts: dict[str | None, list[_Photo]] = {}
+    parts: dict[str, list[_Photo]] = {}
     for photo in photos:
         names = Path(os.path.relpath(photo.path, folder)).parts[:-1]
-        parts.setdefault(next(filter(None, map(split_kind, names)), None), []).append(photo)
-    if None in parts or not {TRAIN, VALIDATION} <= {*parts}:
-        return None
-    return parts[TRAIN], parts[VALIDATION]
+        kind = next(filter(None, map(split_kind, names)), None)
+        if kind is None:
+            return None
+        parts.setdefault(kind, []).append(photo)
+    return parts if {TRAIN, VALIDATION} <= {*parts} else None

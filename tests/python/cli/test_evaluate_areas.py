@@ -102,7 +102,61 @@ def test_command_for_detectors(tmp_path: Path, detector: str, command: Command) 
     assert found["by_class"]["Cat"] == pytest.approx(1.0)
     result = command("evaluate", str(tmp_path), "--model", detector)
     assert result.returncode == 2
-    assert "but made for detection: give --annotations FILE.json" in result.stderr
+    assert "but made for detection: give --annotations PLACE" in result.stderr
+
+
+VOC = (
+    "<annotation><filename>{}.png</filename><size><width>200</width><height>{}</height></size><object><name>cat</name>"
+    "<bndbox><xmin>51</xmin><ymin>11</ymin><xmax>150</xmax><ymax>40</ymax></bndbox></object></annotation>"
+)
+YOLO = "0 0.5 0.3125 0.5 0.375\n"
+
+
+def annotated_otherwise(folder: Path, form: str) -> tuple[Path, Path]:
+    """Write two photos whose only object is the detector's cat, and return their folder and the annotations."""
+    photos, labels = (folder / name / "val" for name in ("images", "labels"))
+    labels.mkdir(parents=True)
+    photos.mkdir(parents=True)
+    for number in (1, 2):
+        save_photo(photos / f"{number}.png", "blue", (200, 80))
+        if form == "voc":
+            (labels / f"{number}.xml").write_text(VOC.format(number, 80))
+        else:
+            (labels / f"{number}.txt").write_text(YOLO)
+    if form == "data.yaml":  # the photos for training have no object
+        (folder / "images" / "train").mkdir()
+        save_photo(folder / "images" / "train" / "3.png", "blue", (200, 80))
+        (folder / form).write_text("names: [cat, dog]\ntrain: images/train\nval: images/val\n")
+        return folder, folder / form
+    (folder / "classes.txt").write_text("cat\ndog\n")
+    return photos, labels
+
+
+@pytest.mark.usefixtures("needs_pycocotools")
+@pytest.mark.parametrize("form", ["voc", "txt", "data.yaml"])
+def test_annotations_of_other_formats(tmp_path: Path, detector: str, command: Command, form: str) -> None:
+    photos, annotations = annotated_otherwise(tmp_path / "shapes", form)
+    arguments = (str(photos), "--model", detector, "--annotations", str(annotations))
+    found = json.loads(command("evaluate", *arguments, "--json").stdout)
+    assert (found["images"], found["map"]) == (2, pytest.approx(1.0))
+    if form == "voc":
+        (annotations / "2.xml").write_text(VOC.format(2, 81))
+        result = command("evaluate", *arguments)
+        assert result.returncode == 2
+        assert "2.xml: has 200 x 81 pixels, but its upright photo 200 x 80" in result.stderr
+
+
+@pytest.mark.usefixtures("needs_pycocotools")
+def test_the_file_for_validation_is_measured(tmp_path: Path, detector: str) -> None:
+    path = annotated(tmp_path, [[(17, SEEN)]])
+    (tmp_path / "coco").mkdir()
+    for name in ("train", "val"):
+        path.with_name("coco").joinpath(f"instances_{name}.json").write_text(path.read_text())
+    model = mpscnn.load(detector, device="cpu")
+    assert mpscnn.evaluate_detector(model, tmp_path, tmp_path / "coco").map == pytest.approx(1.0)
+    (tmp_path / "coco" / "instances_val.json").unlink()
+    with pytest.raises(mpscnn.ParameterError, match=r"has no .json file for test or val"):
+        mpscnn.evaluate_detector(model, tmp_path, tmp_path / "coco")
 
 
 @pytest.mark.parametrize(
@@ -153,7 +207,7 @@ def test_annotations_for_other_photos_are_refused(tmp_path: Path, detector: str,
     Image.new("RGB", size).save(tmp_path / "1.png", exif=exif)
     upright = "100 x 40" if orientation == 1 else "80 x 200"
     with pytest.raises(
-        mpscnn.ParameterError, match=f"image 1 has 200 x 80 pixels, but its upright photo {upright}"
+        mpscnn.ParameterError, match=f"image 1: has 200 x 80 pixels, but its upright photo {upright}"
     ):
         mpscnn.evaluate_detector(mpscnn.load(detector, device="cpu"), tmp_path, path)
 

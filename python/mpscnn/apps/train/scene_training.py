@@ -172,11 +172,13 @@ class ScenesTraining(FolderTraining):
     ) -> tuple[list[_Photo], list[_Photo]]:
         """Return the photos for training and for validation. The seed decides which are for validation."""
         folder = Path(os.fspath(source.photos or Path(source.labels).parent))
-        parts = split_by_folder(folder, photos) if held is None else (list(photos), list(held))
+        parts = (
+            split_by_folder(folder, photos) if held is None else {TRAIN: list(photos), VALIDATION: list(held)}
+        )
         if parts is not None:
             if source.validation is not None:
                 raise ParameterError("validation: the photos in val are for validation; leave the share out")
-            return parts
+            return parts[TRAIN], parts[VALIDATION]
         share = DEFAULT_SHARE if source.validation is None else source.validation
         if not is_finite_number(share) or not 0 < share < 1:
             raise ParameterError(

@@ -24,7 +24,7 @@ from mpscnn.training.scenes.labelled import (
 from mpscnn.training.split_folders import TRAIN, split_kind, visible_folders
 from mpscnn.vision.photo_file import MAX_SIDE
 
-__all__ = ["read_coco", "read_coco_file", "read_coco_parts", "size_of_image"]
+__all__ = ["coco_part_files", "read_coco", "read_coco_file", "read_coco_parts", "size_of_image"]
 
 _ID_BITS = 64
 _FIELDS = {
@@ -116,17 +116,10 @@ def read_coco_parts(folder: Path, annotations: Path) -> LabelledObjects:
         folder: the folder with the photos, or with folders such as train2017 and val2017 for the files.
         annotations: the folder of the files. If some begin with "instances_", others are not read.
 
-    Raises the errors of `read_coco`. ParameterError: two files are for one part, none is for training, or a class is in
-    no file for training.
+    Raises the errors of `read_coco` and `coco_part_files`. ParameterError: no file is for training, or a class is in no
+    file for training.
     """
-    files = sorted(annotations.glob("instances_*.json")) or sorted(annotations.glob("*.json"))
-    roots = {split_kind(entry.name): entry for entry in visible_folders(folder)}
-    parts: dict[str, LabelledObjects] = {}
-    for file in files:
-        kind = next(filter(None, map(split_kind, file.stem.split("_"))), None)
-        if kind is None or kind in parts:
-            fail(file, f"is not the only file of {annotations} for train, val or test, by its name")
-        parts[kind] = read_coco(roots.get(kind, folder), file)
+    parts = {kind: read_coco(*found) for kind, found in coco_part_files(folder, annotations).items()}
     if TRAIN not in parts:
         fail(annotations, "has no .json file for train")
     labels = parts[TRAIN].labels
@@ -138,6 +131,22 @@ def read_coco_parts(folder: Path, annotations: Path) -> LabelledObjects:
         photos += [replace(photo, part=kind) for photo in same.photos]
         stated[kind] = StatedPart(place, tuple(photo.path for photo in same.photos))
     return LabelledObjects(labels, tuple(photos), stated)
+
+
+def coco_part_files(folder: Path, annotations: Path) -> dict[str, tuple[Path, Path]]:
+    """Return the folder of the photos and the file of each part, such as `TRAIN`.
+
+    Raises ParameterError if two files are for one part, or the name of a file tells no part.
+    """
+    files = sorted(annotations.glob("instances_*.json")) or sorted(annotations.glob("*.json"))
+    roots = {split_kind(entry.name): entry for entry in visible_folders(folder)}
+    parts: dict[str, tuple[Path, Path]] = {}
+    for file in files:
+        kind = next(filter(None, map(split_kind, file.stem.split("_"))), None)
+        if kind is None or kind in parts:
+            fail(file, f"is not the only file of {annotations} for train, val or test, by its name")
+        parts[kind] = roots.get(kind, folder), file
+    return parts
 
 
 def size_of_image(image: Mapping[str, Any], place: str) -> tuple[int, int] | None:

@@ -55,6 +55,24 @@ class LabelledPhoto:
     size: tuple[int, int] | None = None
     part: str | None = None
 
+    def boxes_in_pixels(self, size: tuple[int, int]) -> NDArray[np.float64]:
+        """Return the boxes in pixels of the photo, whose (width, height) is `size`.
+
+        Raises ParameterError for a box outside of the photo.
+        """
+        if self.size is None:
+            scaled: NDArray[np.float64] = self.boxes * np.tile(size, 2)
+            return scaled
+        outside = (self.boxes[:, 2:] > np.add(size, 1)).any(1)
+        if outside.any():
+            fail(
+                self.place,
+                f"the box {_shown(self.boxes[outside][0].tolist())} is outside of the photo {self.path}, which has "
+                f"{size[0]} x {size[1]} pixels",
+            )
+        boxes: NDArray[np.float64] = np.minimum(self.boxes, np.tile(size, 2))
+        return boxes
+
 
 @dataclass(frozen=True)
 class StatedPart:

@@ -132,7 +132,7 @@ class ObjectPhotos(ScenePhotos):
     ) -> dict[str, NDArray[Any]]:
         labelled = self.objects.photos[index]
         photo = _opened_as_labelled(labelled)
-        boxes = _in_pixels(labelled, photo)
+        boxes = labelled.boxes_in_pixels(photo.size)
         view = self._show(photo, boxes, row, augmentation, random)
         parts, seen = view.boxes(boxes)
         return {"boxes": parts, "classes": labelled.classes[seen]}
@@ -199,19 +199,3 @@ def _opened_as_labelled(labelled: LabelledPhoto) -> Photo:
         f"{labelled.place}: says that the photo has {width} x {height} pixels, but {labelled.path} has "
         f"{photo.size[0]} x {photo.size[1]}"
     )
-
-
-def _in_pixels(labelled: LabelledPhoto, photo: Photo) -> NDArray[np.float64]:
-    """Return the boxes in pixels of the photo. Raises ParameterError for a box outside of it."""
-    if labelled.size is None:
-        scaled: NDArray[np.float64] = labelled.boxes * np.tile(photo.size, 2)
-        return scaled
-    outside = (labelled.boxes[:, 2:] > np.add(photo.size, 1)).any(1)
-    if outside.any():
-        box = ", ".join(f"{edge:g}" for edge in labelled.boxes[outside][0])
-        raise ParameterError(
-            f"{labelled.place}: the box ({box}) is outside of the photo {labelled.path}, which has "
-            f"{photo.size[0]} x {photo.size[1]} pixels"
-        )
-    boxes: NDArray[np.float64] = np.minimum(labelled.boxes, np.tile(photo.size, 2))
-    return boxes

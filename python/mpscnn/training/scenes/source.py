@@ -11,7 +11,28 @@ from mpscnn.training.scenes.labelled import LabelledObjects, fail
 from mpscnn.training.scenes.voc import read_voc
 from mpscnn.training.scenes.yolo import read_yolo
 
-__all__ = ["read_objects"]
+__all__ = ["annotation_format", "read_objects"]
+
+_SETTINGS = (".yaml", ".yml")
+
+
+_READERS = {"coco": read_coco, "coco parts": read_coco_parts, "voc": read_voc, "yolo": read_yolo}
+
+
+def annotation_format(path: Path) -> str:
+    """Return the format of annotations: "coco", "coco parts" for a folder of a file for each part, "voc" or "yolo".
+
+    Raises ParameterError if there are no annotations.
+    """
+    if path.suffix.lower() == ".json":
+        return "coco"
+    if path.suffix.lower() in _SETTINGS:
+        return "yolo"
+    if not is_folder(path):
+        fail(path, "is neither a folder nor a .json or .yaml file, or does not exist")
+    if any(path.rglob("*.xml")):
+        return "voc"
+    return "coco parts" if any(path.glob("*.json")) and not any(path.rglob("*.txt")) else "yolo"
 
 
 def read_objects(photos: str | PathLike[str] | None, annotations: str | PathLike[str]) -> LabelledObjects:
@@ -30,20 +51,13 @@ def read_objects(photos: str | PathLike[str] | None, annotations: str | PathLike
     folder, path = None if photos is None else Path(fspath(photos)), Path(fspath(annotations))
     if folder is not None and not is_folder(folder):
         fail(folder, "is not a folder with photos")
-    if path.suffix.lower() in (".yaml", ".yml"):
-        found = read_yolo(folder, path)
-    elif folder is None:
-        fail(path, "needs the folder with the photos; only a data.yaml of YOLO names it")
-    elif path.suffix.lower() == ".json":
-        found = read_coco(folder, path)
-    elif not is_folder(path):
-        fail(path, "is neither a folder nor a .json or .yaml file, or does not exist")
-    elif any(path.rglob("*.xml")):
-        found = read_voc(folder, path)
-    elif any(path.glob("*.json")) and not any(path.rglob("*.txt")):
-        found = read_coco_parts(folder, path)
+    form = annotation_format(path)
+    if folder is None:
+        if path.suffix.lower() not in _SETTINGS:
+            fail(path, "needs the folder with the photos; only a data.yaml of YOLO names it")
+        found = read_yolo(None, path)
     else:
-        found = read_yolo(folder, path)
+        found = _READERS[form](folder, path)
     if not found.photos:
         fail(path, "has no photos")
     found.require_different_photos()

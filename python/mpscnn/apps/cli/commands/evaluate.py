@@ -56,8 +56,9 @@ def evaluate(
     annotations: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.json",
-            help="For a detector: read the objects on the photos from a file in COCO's format.",
+            metavar="PLACE",
+            help="For a detector: read the objects on the photos from a .json file of COCO, a folder of .xml files of "
+            "Pascal VOC, or a folder of .txt files or a data.yaml of YOLO.",
         ),
     ] = None,
     masks: Annotated[
@@ -90,6 +91,8 @@ def evaluate(
     For a detector the command prints COCO's mean average precision, for a segmenter the mean intersection over union.
 
     Example: mpscnn evaluate val2017/ --model detector.safetensors --annotations instances_val2017.json
+
+    Example: mpscnn evaluate shapes/ --model detector.safetensors --annotations shapes/data.yaml
 
     Example: mpscnn evaluate JPEGImages/ --model deeplab_v3 --masks SegmentationClass/
 
@@ -158,7 +161,7 @@ def _evaluate_classifier(
     machines: Callable[..., Any] | None,
 ) -> None:
     """Evaluate a classifier on a folder, or on the IDX files of images and labels in `files`."""
-    option = {"detection": "--annotations FILE.json", "segmentation": "--masks DIR"}.get(loaded.task)
+    option = {"detection": "--annotations PLACE", "segmentation": "--masks DIR"}.get(loaded.task)
     if option is not None:
         raise ParameterError(
             f"{loaded.name!r} is not a classifier, but made for {loaded.task}: give {option}"
