@@ -136,11 +136,45 @@ def test_other_formats_train_the_same_detector(scenes: Scenes, runs: dict[str, R
     assert_same(model.network, runs["detect"].model.network)
 
 
-def test_other_annotations_for_validation(scenes: Scenes) -> None:
-    model = trained(scenes, "detect", validation=scenes.voc, epochs=1)
-    assert model.report.evaluation.images == 10
+def coco_part(scenes: Scenes, folder: Path, numbers: range) -> Path:
+    """Write the annotations of some of the photos to a file."""
+    dataset = json.loads(scenes.coco.read_text())
+    images = [dataset["images"][number] for number in numbers]
+    known = {image["id"] for image in images}
+    own = [one for one in dataset["annotations"] if one["image_id"] in known]
+    path = folder / f"{numbers.start}.json"
+    path.write_text(json.dumps({**dataset, "images": images, "annotations": own}))
+    return path
+
+
+def test_other_annotations_for_validation(scenes: Scenes, tmp_path: Path) -> None:
+    first, last, every = (coco_part(scenes, tmp_path, range(*ends)) for ends in ((0, 7), (7, 10), (4, 10)))
+    options = SMALL | {"epochs": 1}
+    model = mpscnn.train(scenes.photos, tiny(), annotations=first, validation=last, **options)
+    assert (model.task, model.report.evaluation.images) == ("detection", 3)
+    with pytest.raises(ParameterError, match=r"3 photos are both for training and .*, first '.*04\.png'; "):
+        mpscnn.train(scenes.photos, tiny(), annotations=first, validation=every, **options)
     with pytest.raises(ParameterError, match=r"share for validation must be .* below 1, got 1.5"):
         trained(scenes, "detect", validation=1.5)
+
+
+@pytest.mark.parametrize("task", ["classify", "detect", "segment"])
+def test_a_photo_that_trains_is_not_for_validation(parts: Scenes, tmp_path: Path, task: Any) -> None:
+    """A link to a photo that trains is refused among the photos for validation."""
+    if task == "classify":
+        folder, labels = tmp_path, {}
+        names = ["train/cat/a.png", "train/dog/b.png", "val/cat/c.png", "val/dog/d.png"]
+        for number, name in enumerate(names):
+            (folder / name).parent.mkdir(parents=True)
+            shutil.copy(parts.photos / "train2017" / f"{number:02}.png", folder / name)
+    else:
+        folder = shutil.copytree(parts.photos, tmp_path / "photos")
+        names = ["train2017/01.png", "val2017/06.png"]
+        labels = {"annotations": parts.coco} if task == "detect" else {"masks": parts.masks}
+    (folder / names[-1]).unlink()
+    (folder / names[-1]).symlink_to(folder / names[0])
+    with pytest.raises(ParameterError, match=f"1 photo is both .*{names[-1]}', which also is '.*{names[0]}'"):
+        mpscnn.train(folder, tiny(), task=task, **labels, epochs=1, threads=1)
 
 
 def test_a_trained_detector_is_trained_further(scenes: Scenes, runs: dict[str, Run]) -> None:
@@ -228,7 +262,6 @@ def test_the_loss_of_a_detector_has_parameters(scenes: Scenes) -> None:
 def parts(scenes: Scenes, tmp_path_factory: pytest.TempPathFactory) -> Scenes:
     """Return the scenes with the photos and labels of each part in a folder or file of its own."""
     folder = tmp_path_factory.mktemp("parts")
-    dataset = json.loads(scenes.coco.read_text())
     coco = folder / "coco"
     coco.mkdir()
     for name, numbers in {"train2017": range(6), "val2017": range(6, 9), "test": range(9, 10)}.items():
@@ -237,11 +270,7 @@ def parts(scenes: Scenes, tmp_path_factory: pytest.TempPathFactory) -> Scenes:
             for number in numbers:
                 for file in place.glob(f"{number:02}.*"):
                     shutil.copy(file, folder / place.name / name)
-        images = [dataset["images"][number] for number in numbers]
-        known = {image["id"] for image in images}
-        annotations = [one for one in dataset["annotations"] if one["image_id"] in known]
-        own = {**dataset, "images": images, "annotations": annotations}
-        (coco / f"instances_{name}.json").write_text(json.dumps(own))
+        coco_part(scenes, coco, numbers).rename(coco / f"instances_{name}.json")
     for place in (scenes.yolo, scenes.masks):
         for names in place.glob("*.txt"):
             if not names.stem.isdecimal():
@@ -318,6 +347,8 @@ def test_options_that_are_refused(scenes: Scenes, options: dict[str, Any], messa
     given = {name: value for name, value in given.items() if value is not None}
     with pytest.raises(ParameterError, match=message):
         mpscnn.train(scenes.photos, tiny(), task="detect", **given)
+    with pytest.raises(ParameterError, match=r"annotations= is for task='detect', got task='segment'"):
+        mpscnn.train(scenes.photos, tiny(), task="segment", masks=scenes.masks, annotations=scenes.coco)
     with pytest.raises(ParameterError, match=r"task must be one of .*, got 'paint'"):
         mpscnn.train(scenes.photos, task="paint")  # type: ignore[arg-type]
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from mpscnn._private.files import convert_read_errors, is_folder
-from mpscnn.errors import ImageError
+from mpscnn.errors import ImageError, ParameterError
 
 __all__ = [
     "TEST",
@@ -17,6 +17,7 @@ __all__ = [
     "VALIDATION",
     "SplitFolders",
     "find_splits",
+    "require_held_out",
     "require_no_splits",
     "split_by_folder",
     "split_kind",
@@ -118,6 +119,26 @@ def _kind(entry: Path) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def require_held_out(training: Iterable[str], validation: Iterable[str]) -> None:
+    """Raise ParameterError if a file is among the photos for training and those for validation, also by links."""
+    known = {_file_identity(path): path for path in training}
+    pairs = [(path, known[one]) for path in validation if (one := _file_identity(path)) in known]
+    if not pairs:
+        return
+    held, trained = pairs[0]
+    also = "" if held == trained else f", which also is {trained!r}"
+    count = f"{len(pairs):,} photos are" if len(pairs) > 1 else "1 photo is"
+    raise ParameterError(
+        f"validation: {count} both for training and for validation, first {held!r}{also}; the measures would be "
+        "too high: remove these photos from one of them"
+    )
+
+
+def _file_identity(path: str) -> tuple[int, int]:
+    about = os.stat(path)  # noqa: PTH116 - the name may be no text
+    return about.st_dev, about.st_ino
 
 
 class _Placed(Protocol):

@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 __all__ = ["train"]
 
 TaskName = Literal["classify", "detect", "segment"]
+#: The argument with the labels of the photos, for tasks that need it.
+_LABELS: dict[TaskName, str] = {"detect": "annotations", "segment": "masks"}
 
 
 def train(
     data: str | os.PathLike[str],
     model: str | os.PathLike[str] | Network | Model | None = None,
     *,
-    task: TaskName = "classify",
+    task: TaskName | None = None,
     **options: Any,
 ) -> TrainedModel:
     """Train a model on photos, and return it with its `history` and a `report` on the photos for validation.
@@ -31,24 +33,27 @@ def train(
     Args:
         data: a folder with photos. For "classify" it has a folder of photos for each class.
         model: the pretrained model to start from: a name, a file, a `Network` or a `Model`; None: the task's default.
-        task: "classify" trains a classifier, "detect" a detector of objects, and "segment" a segmenter of pixels.
+        task: "classify" trains a classifier, "detect" a detector of objects, and "segment" a segmenter of pixels. None:
+            "detect" with `annotations`, "segment" with `masks`, otherwise "classify".
         options: the options of the task's function: `mpscnn.train_classifier`, `mpscnn.train_detector` with
             `annotations`, or `mpscnn.train_segmenter` with `masks`.
 
     Raises the errors of that function. ParameterError: there is no such task.
     """
+    if task is None:
+        task = next((name for name, labels in _LABELS.items() if labels in options), "classify")
     if task not in get_args(TaskName):
         known = ", ".join(map(repr, get_args(TaskName)))
         raise ParameterError(f"train: task must be one of {known}, got {task!r}")
+    for name, labels in _LABELS.items():
+        if task == name and labels not in options:
+            raise ParameterError(f"train: task={task!r} needs {labels}=, the place of the {labels}")
+        if task != name and labels in options:
+            raise ParameterError(f"train: {labels}= is for task={name!r}, got task={task!r}")
     if task == "classify":
         from mpscnn.apps.train.train_classifier import train_classifier
 
         return train_classifier(data, model, **options)
     from mpscnn.apps.train.train_scenes import train_detector, train_segmenter
 
-    needed = {"detect": "annotations", "segment": "masks"}[task]
-    if needed not in options:
-        raise ParameterError(f"train: task={task!r} needs {needed}=, the place of the {needed}")
-    if task == "detect":
-        return train_detector(data, model, **options)
-    return train_segmenter(data, model, **options)
+    return (train_detector if task == "detect" else train_segmenter)(data, model, **options)

@@ -24,7 +24,7 @@ from mpscnn.training.image_folder import ImageFolder
 from mpscnn.training.photo_views import Augmentation
 from mpscnn.training.recorded import Progress, RecordedTraining, history_of
 from mpscnn.training.run_folder import RunChoices
-from mpscnn.training.split_folders import SplitFolders, find_splits
+from mpscnn.training.split_folders import SplitFolders, find_splits, require_held_out
 
 __all__ = ["DEFAULT_SHARE", "Backbone", "FolderTraining", "PhotoTraining", "open_backbone"]
 
@@ -133,7 +133,7 @@ class PhotoTraining(FolderTraining):
         choices: how the training runs.
 
     Raises the errors of `ImageFolder` and `ClassifierTraining`; ParameterError if the data set has its own photos for
-    validation and a share is given.
+    validation and a share is given, or if a photo for validation also trains.
     """
 
     def __init__(
@@ -164,6 +164,7 @@ class PhotoTraining(FolderTraining):
         self.splits = find_splits(folder)
         varied = partial(read, augment=augment, transform=transform)
         self.photos, self.held = _split_photos(folder, self.splits, varied, read, validation)
+        require_held_out(self.photos.paths, self.held.paths)
         self.trained: ClassifierTraining = ClassifierTraining(
             self.photos, self.held, network, run, options=options, choices=choices
         )

@@ -31,7 +31,7 @@ from mpscnn.training.scenes.source import read_objects
 from mpscnn.training.scenes.tasks import DetectorTask, SceneTask, SegmenterTask
 from mpscnn.training.scenes.training import SceneOptions, SceneTraining
 from mpscnn.training.scenes.views import SceneAugmentation
-from mpscnn.training.split_folders import TRAIN, VALIDATION, split_by_folder
+from mpscnn.training.split_folders import TRAIN, VALIDATION, require_held_out, split_by_folder
 
 __all__ = ["SceneData", "SceneSource", "ScenesTraining"]
 
@@ -89,7 +89,8 @@ class ScenesTraining(FolderTraining):
         choices: how the training runs.
 
     Raises:
-        ParameterError: annotations or masks are missing or wrong, which the message names, or an option is wrong.
+        ParameterError: annotations or masks are missing or wrong, which the message names, an option is wrong, or a
+            photo for validation also trains.
         ImageError: a photo or a mask cannot be read.
         UnsupportedError: the network is neither a classifier nor one of the task.
     """
@@ -168,6 +169,14 @@ class ScenesTraining(FolderTraining):
         return SegmenterTask(network, masked.labels, *parts, loss=self._data.loss)
 
     def _split(
+        self, source: SceneSource, photos: Sequence[_Photo], held: Sequence[_Photo] | None
+    ) -> tuple[list[_Photo], list[_Photo]]:
+        """Return the photos for training and for validation, which have no photo in common."""
+        parts = self._parts(source, photos, held)
+        require_held_out(*((photo.path for photo in part) for part in parts))
+        return parts
+
+    def _parts(
         self, source: SceneSource, photos: Sequence[_Photo], held: Sequence[_Photo] | None
     ) -> tuple[list[_Photo], list[_Photo]]:
         """Return the photos for training and for validation. The seed decides which are for validation."""

@@ -85,7 +85,7 @@ def train_classifier(
 
     Raises:
         ImageError: the folder has no classes, or a photo cannot be read; the message names it.
-        ParameterError: an option is out of its range, or has another kind.
+        ParameterError: an option is out of its range or has another kind, or a photo for validation also trains.
         UnsupportedError: the model is not a classifier of photos.
         StateError: a loss is not finite, or another process trains to the same output.
         WeightsError: the model or the output cannot be read or written.

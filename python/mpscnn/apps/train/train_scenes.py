@@ -82,8 +82,8 @@ def train_detector(
         progress: whether to show a line on stderr for each epoch; None: in a terminal or a notebook.
 
     Raises:
-        ParameterError: annotations are missing or wrong (the message names the file and the entry or line), or an
-            option is out of its range.
+        ParameterError: annotations are missing or wrong (the message names the file and the entry or line), an
+            option is out of its range, or a photo for validation also trains.
         ImageError: a photo cannot be read; the message names it.
         UnsupportedError: the model is neither a classifier nor a detector that can be trained.
         StateError: a loss is not finite, or another process trains to the same output.
@@ -156,7 +156,7 @@ def train_segmenter(
 
     Raises:
         ParameterError: a mask is missing, has another size than its photo or a class without a name (the message names
-            it), or an option is out of its range.
+            it), an option is out of its range, or a photo for validation also trains.
         ImageError: a photo or a mask cannot be read; the message names it.
         UnsupportedError: the model is neither a classifier nor a segmenter that can be trained.
         StateError: a loss is not finite, or another process trains to the same output.
