@@ -65,8 +65,9 @@ if TYPE_CHECKING:
     )
     from mpscnn.converters.keras.live import from_keras
     from mpscnn.converters.pytorch.module import from_torch
-    from mpscnn.evaluation.classifier import Evaluation, evaluate
+    from mpscnn.evaluation.classifier import Evaluation
     from mpscnn.evaluation.detector import DetectorEvaluation, evaluate_detector
+    from mpscnn.evaluation.dispatch import evaluate
     from mpscnn.evaluation.segmenter import SegmenterEvaluation, evaluate_segmenter
     from mpscnn.graph.features import FeatureExtractor
     from mpscnn.graph.gradients import GradientCheck, check_gradients
@@ -144,7 +145,8 @@ _LAZY = {
     "vision.detection": ("Detection", "Detections"),
     "vision.detector": ("DetectionHead", "Detector"),
     "evaluation.detector": ("DetectorEvaluation", "evaluate_detector"),
-    "evaluation.classifier": ("Evaluation", "evaluate"),
+    "evaluation.classifier": ("Evaluation",),
+    "evaluation.dispatch": ("evaluate",),
     "evaluation.segmenter": ("SegmenterEvaluation", "evaluate_segmenter"),
     "runtime.feature_image": ("Image", "ImageDescriptor", "TemporaryImage"),
     "graph.features": ("FeatureExtractor",),

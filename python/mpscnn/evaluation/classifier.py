@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from mpscnn.model import Model
 
-__all__ = ["RANKS", "ClassFigures", "Evaluation", "evaluate", "evaluation_of"]
+__all__ = ["RANKS", "ClassFigures", "Evaluation", "evaluate_classifier", "evaluation_of"]
 
 Ranked = tuple[Any, int, "list[int] | BaseException"]
 """A photo, its true class, and the most probable classes or the error."""
@@ -224,7 +224,7 @@ def _share(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
-def evaluate(
+def evaluate_classifier(
     model: Model,
     samples: Any,
     *,
@@ -232,24 +232,7 @@ def evaluate(
     inflight: int = 3,
     failed: Callable[[Any, Error], object] | None = None,
 ) -> Evaluation:
-    """Classify photos, and compare the results with their true classes.
-
-    Args:
-        model: a classifier.
-        samples: a folder with one folder of photos for each class, named after its label or number; a pattern such as
-            "photos/*/*.jpg"; an `ImageFolder`; or pairs of a photo (see `mpscnn.photo.open_photo`) and its class, the
-            number, or the label if no other class has it. A path without a class has that of its folder. If a data
-            set is split into train, val and test, the photos for testing are taken, otherwise those for validation.
-        preprocess: replaces the model's own preprocessing (docs/preprocessing.md).
-        inflight: the number of photos in progress, see `mpscnn.Runner`.
-        failed: a function that is called with a photo and the error if the photo cannot be classified. The photo is not
-            counted. None: the error is raised.
-
-    Raises:
-        ParameterError: the model has no such class, or there are no photos.
-        ShapeError: the model is not a classifier.
-        ImageError: a folder cannot be read, or has no photos.
-    """
+    """Classify photos, and compare the results with their true classes: see `mpscnn.evaluate`."""
     classes = number_of_classes(model)
     names = model.labels or [str(index) for index in range(classes)]
     checked = _checked(samples_of(samples, names, failed), classes, model)
@@ -260,7 +243,7 @@ def evaluate(
 def evaluation_of(
     model: Model, ranked: Iterable[Ranked], failed: Callable[[Any, Error], object] | None
 ) -> Evaluation:
-    """Count photos by their true class and the found class. Raises the errors of `evaluate`."""
+    """Count photos by their true class and the found class. Raises the errors of `mpscnn.evaluate`."""
     classes = number_of_classes(model)
     labels = tuple(model.labels or (f"class {index}" for index in range(classes)))
     confusion = np.zeros((classes, classes), np.int64)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn._private.files import convert_read_errors
 from mpscnn._private.report import Column, Report
 from mpscnn.errors import ImageError, ParameterError, ShapeError
 from mpscnn.evaluation.classifier import require_model
 from mpscnn.evaluation.photo_stream import Failed, readable_results
 from mpscnn.model import Model
 from mpscnn.training.scenes.masks import read_mask
+from mpscnn.vision.photo_list import photo_paths
 from mpscnn.vision.segmentation import UNSEEN
 
 __all__ = [
@@ -23,6 +26,7 @@ __all__ = [
     "classes_of_segmenter",
     "counted_pairs",
     "evaluate_segmenter",
+    "pair_photos_and_masks",
     "segmenter_evaluation_of",
 ]
 
@@ -133,6 +137,25 @@ def evaluate_segmenter(
                 failed(photo, error)
 
     return segmenter_evaluation_of(model, counts())
+
+
+def pair_photos_and_masks(photos: Path, masks: Path, failed: Failed | None) -> list[tuple[str, str]]:
+    """Return pairs of a photo and its mask. Both have the same name, with different suffixes.
+
+    `failed` gets the errors of photos without a mask. If it is None, ImageError is raised.
+    """
+    with convert_read_errors(masks, ImageError):
+        known = {path.stem: path for path in sorted(masks.iterdir()) if path.suffix.lower() == ".png"}
+    paths, failures = photo_paths([str(photos)])
+    lacking = [path for path in paths if Path(path).stem not in known]
+    for photo, error in (
+        *((photos, failure) for failure in failures),
+        *((path, ImageError(f"{path}: has no mask {masks / Path(path).stem}.png")) for path in lacking),
+    ):
+        if failed is None:
+            raise error
+        failed(photo, error)
+    return [(path, str(known[Path(path).stem])) for path in paths if Path(path).stem in known]
 
 
 def classes_of_segmenter(model: Model) -> int:

@@ -56,6 +56,26 @@ def test_all_objects_found(tmp_path: Path, detector: str) -> None:
 
 
 @pytest.mark.usefixtures("needs_pycocotools")
+def test_evaluate_takes_annotations(tmp_path: Path, detector: str) -> None:
+    path = annotated(tmp_path, [[(17, SEEN), (18, SEEN)]])
+    model = mpscnn.load(detector, device="cpu")
+    assert mpscnn.evaluate(model, tmp_path, annotations=path).map == pytest.approx(1.0)
+    assert model.evaluate(tmp_path, annotations=path).images == 1  # type: ignore[attr-defined]
+
+
+def test_evaluate_names_the_call_for_the_task(tmp_path: Path, detector: str, segmenter: str) -> None:
+    for path, argument in ((detector, "annotations="), (segmenter, "masks=")):
+        with pytest.raises(mpscnn.ShapeError, match=rf"not a classifier, .* mpscnn\.evaluate.*{argument}"):
+            mpscnn.evaluate(mpscnn.load(path, device="cpu"), tmp_path)
+    model = mpscnn.load("digits", device="cpu")
+    with pytest.raises(mpscnn.ShapeError, match="is not a detector, but made for classification"):
+        mpscnn.evaluate(model, tmp_path, annotations=tmp_path / "a.json")
+    for options in ({"masks": "a", "annotations": "b"}, {"masks": "a", "preprocess": "unit"}):
+        with pytest.raises(mpscnn.ParameterError, match="takes one of annotations=, masks= and preprocess="):
+            mpscnn.evaluate(model, tmp_path, **options)  # type: ignore[call-overload]
+
+
+@pytest.mark.usefixtures("needs_pycocotools")
 def test_precision_by_hand(tmp_path: Path, detector: str) -> None:
     """One of two cats is found. The precision is 1 up to a recall of 0.5, which is 51 of COCO's 101 recall levels."""
     elsewhere = [0.0, 45.0, 40.0, 30.0]
@@ -285,6 +305,18 @@ def test_mean_iou_by_hand(tmp_path: Path, segmenter: str) -> None:
     np.testing.assert_allclose(result.ious, [np.nan, 46 / 60, 1.0, 0.0])
     assert result.mean_iou == pytest.approx((46 / 60 + 1) / 3)
     assert result.pixel_accuracy == pytest.approx(106 / 120)
+
+
+def test_evaluate_takes_masks(tmp_path: Path, segmenter: str) -> None:
+    model = mpscnn.load(segmenter, device="cpu")
+    for name in ("a", "b"):
+        save_pair(tmp_path, name, half_and_half())
+    photos, masks = tmp_path / "photos", tmp_path / "masks"
+    result = mpscnn.evaluate(model, photos, masks=masks)
+    assert (result.images, result.mean_iou) == (2, 1.0)
+    (masks / "a.png").unlink()
+    with pytest.raises(mpscnn.ImageError, match=r"a\.png: has no mask"):
+        mpscnn.evaluate(model, photos, masks=masks)
 
 
 def test_command_for_segmenters(tmp_path: Path, segmenter: str, command: Command) -> None:

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from mpscnn._private.files import convert_read_errors
 from mpscnn.apps.cli.output import sentences, show, show_json, table_width
-from mpscnn.errors import Error, ImageError
 from mpscnn.evaluation.detector import DetectorEvaluation
 from mpscnn.evaluation.segmenter import SegmenterEvaluation
 from mpscnn.model import Model
-from mpscnn.vision.photo_list import photo_paths
 
-__all__ = ["pair_photos_and_masks", "show_detector", "show_segmenter"]
-
-Failed = Callable[[Any, Error], None]
+__all__ = ["show_detector", "show_segmenter"]
 
 
 def show_detector(model: Model, result: DetectorEvaluation, as_json: bool) -> None:
@@ -61,22 +54,6 @@ def show_segmenter(model: Model, result: SegmenterEvaluation, as_json: bool) -> 
         "",
         *result.table(width=table_width()).split("\n"),
     )
-
-
-def pair_photos_and_masks(photos: Path, masks: Path, failed: Failed) -> list[tuple[str, str]]:
-    """Return pairs of a photo and its mask. Both have the same name, with different suffixes."""
-    with convert_read_errors(masks, ImageError):
-        known = {path.stem: path for path in sorted(masks.iterdir()) if path.suffix.lower() == ".png"}
-    paths, failures = photo_paths([str(photos)])
-    for failure in failures:
-        failed(photos, failure)
-    pairs = []
-    for path in paths:
-        if mask := known.get(Path(path).stem):
-            pairs.append((path, str(mask)))
-        else:
-            failed(path, ImageError(f"{path}: has no mask {masks / Path(path).stem}.png"))
-    return pairs
 
 
 def _head(model: Model) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import typer
 
 from mpscnn._private.files import replace_atomically
 from mpscnn.apps.cli.arguments import InflightOption, JsonOption, ModelOption, ScoresOption
-from mpscnn.apps.cli.evaluate_areas import pair_photos_and_masks, show_detector, show_segmenter
+from mpscnn.apps.cli.evaluate_areas import show_detector, show_segmenter
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import hint, report, sentences, show, show_json, table_width
@@ -26,7 +26,7 @@ from mpscnn.errors import Error, ParameterError
 from mpscnn.evaluation import classifier
 from mpscnn.evaluation.class_samples import Sample, part_to_measure, samples_in_folders
 from mpscnn.evaluation.detector import evaluate_detector
-from mpscnn.evaluation.segmenter import evaluate_segmenter
+from mpscnn.evaluation.segmenter import evaluate_segmenter, pair_photos_and_masks
 from mpscnn.model import Model, load
 from mpscnn.registry.catalogue import BUNDLED_MODEL
 from mpscnn.runtime.options import CompileOptions, RunOptions
@@ -179,7 +179,9 @@ def _evaluate_classifier(
         result = machines(classifier_evaluation, samples, failed)
     else:
         with with_progress(samples) as tracked:
-            result = classifier.evaluate(loaded, tracked, preprocess=placed, inflight=inflight, failed=failed)
+            result = classifier.evaluate_classifier(
+                loaded, tracked, preprocess=placed, inflight=inflight, failed=failed
+            )
     if as_json:
         show_json(_fields(loaded, result, len(failures)))
     else:

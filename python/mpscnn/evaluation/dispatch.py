@@ -1,0 +1,106 @@
+"""Measure a classifier, a detector or a segmenter with one call: `mpscnn.evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from mpscnn._private.expected_names import accept_foreign_arguments
+from mpscnn.errors import ParameterError, ShapeError
+from mpscnn.evaluation.classifier import Evaluation, evaluate_classifier, require_model
+from mpscnn.evaluation.photo_stream import Failed
+from mpscnn.model import Model
+
+if TYPE_CHECKING:
+    from mpscnn.evaluation.detector import DetectorEvaluation
+    from mpscnn.evaluation.segmenter import SegmenterEvaluation
+
+__all__ = ["evaluate"]
+
+#: The arguments with the labels for models that are not classifiers.
+_CALLS = {
+    "detection": "mpscnn.evaluate(model, photos, annotations='instances.json')",
+    "segmentation": "mpscnn.evaluate(model, photos, masks='masks/'), or mpscnn.evaluate_segmenter(model, pairs),",
+}
+
+
+@overload
+def evaluate(
+    model: Model,
+    samples: str | PathLike[str],
+    *,
+    annotations: str | PathLike[str],
+    inflight: int = 3,
+    failed: Failed | None = None,
+) -> DetectorEvaluation: ...
+@overload
+def evaluate(
+    model: Model,
+    samples: str | PathLike[str],
+    *,
+    masks: str | PathLike[str],
+    inflight: int = 3,
+    failed: Failed | None = None,
+) -> SegmenterEvaluation: ...
+@overload
+def evaluate(
+    model: Model,
+    samples: Any,
+    *,
+    preprocess: Mapping[str, Any] | None = None,
+    inflight: int = 3,
+    failed: Failed | None = None,
+) -> Evaluation: ...
+@accept_foreign_arguments
+def evaluate(
+    model: Model,
+    samples: Any,
+    *,
+    annotations: str | PathLike[str] | None = None,
+    masks: str | PathLike[str] | None = None,
+    preprocess: Mapping[str, Any] | None = None,
+    inflight: int = 3,
+    failed: Failed | None = None,
+) -> Evaluation | DetectorEvaluation | SegmenterEvaluation:
+    """Run a model on labelled photos, and compare the results with the labels.
+
+    Args:
+        model: a classifier, a detector with `annotations`, or a segmenter with `masks`.
+        samples: for a classifier a folder with one folder of photos for each class, named after its label or number; a
+            pattern such as "photos/*/*.jpg"; an `ImageFolder`; or pairs of a photo (see `mpscnn.photo.open_photo`) and
+            its class, the number, or the label if no other class has it. A path without a class has that of its folder.
+            If a data set is split into train, val and test, the photos for testing are taken, otherwise those for
+            validation. For a detector and a segmenter: the folder with the photos.
+        annotations: the objects on the photos, a JSON file in COCO's format: see `mpscnn.evaluate_detector`.
+        masks: the folder with a PNG file of class numbers for each photo: see `mpscnn.evaluate_segmenter`.
+        preprocess: for a classifier: replaces the model's own preprocessing (docs/preprocessing.md).
+        inflight: the number of photos in progress, see `mpscnn.Runner`.
+        failed: a function that is called with a photo and the error if the photo cannot be used. The photo is not
+            counted. None: the error is raised.
+
+    Raises:
+        ParameterError: the model has no such class, there are no photos, or arguments exclude each other.
+        ShapeError: the labels are not those of the model's task; the message names the right call.
+        ImageError: a folder cannot be read, or has no photos.
+    """
+    require_model(model)
+    if annotations is None and masks is None:
+        if model.task in _CALLS:
+            raise ShapeError(
+                f"network {model.name!r} is not a classifier, but made for {model.task}: "
+                f"{_CALLS[model.task]} measures it"
+            )
+        return evaluate_classifier(model, samples, preprocess=preprocess, inflight=inflight, failed=failed)
+    if preprocess is not None or (annotations is not None and masks is not None):
+        raise ParameterError("evaluate takes one of annotations=, masks= and preprocess=")
+    if annotations is not None:
+        from mpscnn.evaluation.detector import evaluate_detector
+
+        return evaluate_detector(model, samples, annotations, inflight=inflight, failed=failed)
+    from mpscnn.evaluation.segmenter import evaluate_segmenter, pair_photos_and_masks
+
+    assert masks is not None
+    pairs = pair_photos_and_masks(Path(samples), Path(masks), failed)
+    return evaluate_segmenter(model, pairs, inflight=inflight, failed=failed)
