@@ -40,6 +40,12 @@ def tiny() -> mpscnn.Network:
     return net
 
 
+def other_weights() -> mpscnn.Network:
+    net = tiny()
+    net.initialize_weights(seed=4)
+    return net
+
+
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Scenes:
     return write_scenes(tmp_path_factory.mktemp("scenes"), 10)
@@ -118,10 +124,21 @@ def test_a_stopped_training_continues(
     output = tmp_path / "mine.safetensors"
     with pytest.raises(StoppedError):
         trained(scenes, task, output=output, callbacks=stop)
-    with pytest.raises(ParameterError, match="has the state of an interrupted run"):
+    with pytest.raises(ParameterError, match="an interrupted run; resume=True, --resume in a shell, cont"):
         trained(scenes, task, output=output)
-    with pytest.raises(ParameterError, match="the run had other photos, another model or other options"):
-        trained(scenes, task, output=output, resume=True, seed=2)
+    for options, message in (
+        ({"seed": 2, "epochs": 3}, "other options: epochs=2, not 3; seed=0, not 2; "),
+        ({"early_stopping": None}, "other options: early_stopping=10, not None; "),
+        ({"size": 64}, r"other options: size=\[32, 48\], not \[64, 64\]; "),
+        ({"augment": False}, "other options: augment; "),
+        ({"validation": 0.5}, "other photos, labels or photos for validation; "),
+        (
+            {"model": other_weights()},
+            "another model; give the same again, or restart=True, --restart in a shell",
+        ),
+    ):
+        with pytest.raises(ParameterError, match=f"the run had {message}"):
+            trained(scenes, task, output=output, resume=True, **options)
     resumed = trained(scenes, task, output=output, resume=True, threads=2)
     assert_same(resumed.network, whole.network)
     assert [epoch.loss for epoch in resumed.history] == [epoch.loss for epoch in whole.history]
@@ -245,7 +262,7 @@ def test_losses_of_segmenters(scenes: Scenes, tmp_path: Path, loss: Any) -> None
     output = tmp_path / "mine.safetensors"
     with pytest.raises(KeyboardInterrupt):
         trained(scenes, "segment", loss=loss, output=output, callbacks=stop)
-    with pytest.raises(ParameterError, match="the run had other photos, another model or other options"):
+    with pytest.raises(ParameterError, match="the run had other options: loss"):
         trained(scenes, "segment", output=output, resume=True)
     assert_same(trained(scenes, "segment", loss=loss, output=output, resume=True).network, whole.network)
 

@@ -23,13 +23,13 @@ from mpscnn.training.image_folder import ImageFolder, UnreadablePhotosError
 from mpscnn.training.optimizers import Adam
 from mpscnn.training.own_loss import Loss, loss_text, require_loss
 from mpscnn.training.recorded import BEST, CHECKPOINT, HISTORY, Best, Phase, Progress, RecordedTraining
-from mpscnn.training.run_folder import RunChoices, RunFolder, fingerprint
+from mpscnn.training.run_folder import RunChoices, RunFolder, describe_run
 from mpscnn.training.schedules import cosine, warm_up
 from mpscnn.training.trainer import Trainer
 
 __all__ = ["ClassifierOptions", "ClassifierTraining"]
 
-_FORMAT = "mpscnn classifier run 2"
+_FORMAT = "mpscnn classifier run 3"
 _LABELS = "training_labels.npy"
 _RESULTS = (_LABELS, HISTORY, "head.json", "head.npz", BEST, CHECKPOINT)
 _HEAD_EPOCHS, _HEAD_RATE = 60, 1e-3
@@ -125,9 +125,8 @@ class ClassifierTraining(RecordedTraining):
         }
         self._labels = folder / _LABELS if training.mixes else None
         stored = [path.name for part in self._stored.values() for path in part.values()]
-        description = {"format": _FORMAT, "fingerprint": self._fingerprint(labels)}
         run = RunFolder(folder, (*_RESULTS, *stored))
-        super().__init__(labels, run, description, options.patience, choices)
+        super().__init__(labels, run, self._description(labels), options.patience, choices)
 
     # ---- Results --------------------------------------------------------------------------------------
 
@@ -255,14 +254,14 @@ class ClassifierTraining(RecordedTraining):
             labels=self._labels if training else None,
         )
 
-    def _fingerprint(self, labels: list[str]) -> str:
-        """Return a hash of everything that determines the result."""
+    def _description(self, labels: list[str]) -> dict[str, Any]:
+        """Return all that determines the result."""
         files = (
             (photo, f"{os.path.relpath(photo, photos.path)!r} {label}")
             for photos in (self._training, self.validation)
             for photo, label in zip(photos.paths, photos.targets.tolist(), strict=True)
         )
-        read = repr((self._training.settings, self.validation.settings))
-        options = {**vars(self.options), "loss": loss_text(self.options.loss)}
-        settings = [options, labels, read]
-        return fingerprint(files, settings, self._backbone.network)
+        options = {**vars(self.options), "loss": loss_text(self.options.loss), **self._training.variety}
+        options["early_stopping"] = options.pop("patience")
+        reading = (labels, self._training.settings, self.validation.settings)
+        return {"format": _FORMAT, **describe_run(files, options, self._backbone.network, reading)}

@@ -134,10 +134,15 @@ class ImageFolder(Expected, EpochData):
 
     @property
     def settings(self) -> tuple[Any, ...]:
-        """The settings that determine how photos become inputs."""
+        """The settings that determine how unchanged photos become inputs."""
+        return self._reader.settings
+
+    @property
+    def variety(self) -> dict[str, Any]:
+        """The options that determine the random variants of photos."""
         transform = self._transform
-        named = "" if transform is None else getattr(transform, "__qualname__", type(transform).__name__)
-        return (*self._reader.settings, self._augmentation, self._seed, named)
+        named = None if transform is None else getattr(transform, "__qualname__", type(transform).__name__)
+        return {"augment": repr(self._augmentation), "transform": named}
 
     @property
     def mixes(self) -> bool:

@@ -18,9 +18,11 @@ from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.training.array_archive import read_arrays, require_readable, write_arrays
 
-__all__ = ["RunChoices", "RunFolder", "fingerprint"]
+__all__ = ["RunChoices", "RunFolder", "describe_run"]
 
 _DESCRIPTION = "run.json"
+#: The longest text of an option that a message shows.
+_LONG = 40
 
 
 @dataclass(frozen=True)
@@ -67,16 +69,16 @@ class RunFolder:
         if choices.resume:
             if not path.exists():
                 raise ParameterError(f"{self.path}: there is no run to resume")
-            if self.read_json(_DESCRIPTION) != description:
+            if other := _difference(self.read_json(_DESCRIPTION), json.loads(json.dumps(description))):
                 raise ParameterError(
-                    f"{self.path}: the run had other photos, another model or other options; --restart deletes it "
-                    "and starts again"
+                    f"{self.path}: the run {other}; give the same again, or restart=True, --restart in a shell, "
+                    "deletes the run and starts again"
                 )
             return
         if not choices.restart and any(path.exists() for path in self._results):
             raise ParameterError(
-                f"{self.path}: has the state of an interrupted run; --resume continues it, --restart deletes "
-                "it and starts again"
+                f"{self.path}: has the state of an interrupted run; resume=True, --resume in a shell, continues it; "
+                "restart=True, --restart in a shell, deletes it and starts again"
             )
         self.remove()
         with convert_write_errors(self.path, WeightsError):
@@ -119,20 +121,45 @@ class RunFolder:
             write_arrays(file, weights)
 
 
-def fingerprint(files: Iterable[tuple[str, str]], settings: Any, network: Network) -> str:
-    """Return a hash of everything that determines the result of a training.
+def describe_run(
+    files: Iterable[tuple[str, str]], options: Mapping[str, Any], network: Network, reading: Any
+) -> dict[str, Any]:
+    """Return the description of everything that determines the result of a training.
 
     Args:
         files: the path of each file, and the text that stands for it and its labels.
-        settings: other settings, as JSON.
+        options: the options by the names of `mpscnn.train`, as JSON.
         network: the network with which the training starts.
+        reading: how photos become its inputs.
     """
-    digest = hashlib.sha256()
+    photos = hashlib.sha256()
     for path, text in files:
         about = os.stat(path)  # noqa: PTH116 - the name may be no text
         line = f"{text} {about.st_size} {about.st_mtime_ns};"
-        digest.update(line.encode(errors="surrogateescape"))
-    digest.update(json.dumps([settings, network.to_dict()], sort_keys=True).encode())
+        photos.update(line.encode(errors="surrogateescape"))
+    model = hashlib.sha256(json.dumps([repr(reading), network.to_dict()], sort_keys=True).encode())
     for name, values in network.weights.items():
-        digest.update(name.encode() + np.ascontiguousarray(values).tobytes())
-    return digest.hexdigest()
+        model.update(name.encode() + np.ascontiguousarray(values).tobytes())
+    return {"options": dict(options), "photos": photos.hexdigest(), "model": model.hexdigest()}
+
+
+def _difference(old: Any, new: Mapping[str, Any]) -> str:
+    """Return how a run differs from a description, or "" if it is the same.
+
+    Other options can change the model and the choice of photos, so these are only named if all options are equal.
+    """
+    if old == new:
+        return ""
+    if not isinstance(old, dict) or old.get("format") != new["format"]:
+        return "is of another version of mpscnn"
+    pairs = [(name, repr(old["options"].get(name)), repr(value)) for name, value in new["options"].items()]
+    others = [
+        name if max(map(len, (before, now))) > _LONG else f"{name}={before}, not {now}"
+        for name, before, now in pairs
+        if before != now
+    ]
+    if others:
+        return f"had other options: {'; '.join(others)}"
+    if old["photos"] != new["photos"]:
+        return "had other photos, labels or photos for validation"
+    return "had another model"

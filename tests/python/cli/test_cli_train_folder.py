@@ -314,7 +314,7 @@ def test_nothing_to_go_on_with(capsys: pytest.CaptureFixture[str], training: lis
     assert "there is no run to resume" in capsys.readouterr().err
     kill_at("head", training)
     assert call(*training, "--resume", "--seed", "9") == 2
-    assert "other photos, another model or other options" in capsys.readouterr().err
+    assert "the run had other options: seed=0, not 9; " in capsys.readouterr().err
 
 
 def test_a_full_disk_leaves_what_there_is(
@@ -474,7 +474,7 @@ def test_a_stopped_run_is_not_deleted_unasked(
         assert call(*training, *options) == 2
         said = capsys.readouterr().err
         assert f"{folder}: has the state of an interrupted run" in said
-        assert "--resume continues it, --restart deletes it" in said
+        assert "--resume in a shell, continues it; restart=True, --restart in a shell, deletes it" in said
         assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert call(*training, "--restart") == 0
     assert output.read_bytes() == trained.read_bytes()

@@ -59,8 +59,13 @@ class ScenePhotos(EpochData):
 
     @property
     def settings(self) -> tuple[Any, ...]:
-        """The settings that determine how photos become inputs."""
-        return (*self._reader.settings, self._augmentation, self._seed)
+        """The settings that determine how whole photos become inputs."""
+        return self._reader.settings
+
+    @property
+    def variety(self) -> dict[str, Any]:
+        """The options that determine the size and the random views of photos."""
+        return {"size": self._reader.shape[:2], "augment": repr(self._augmentation)}
 
     def __len__(self) -> int:
         """Return the number of photos."""

@@ -69,7 +69,7 @@ class SceneTask(ABC):
 
     @abstractmethod
     def files(self) -> Iterator[tuple[str, str]]:
-        """Yield the path of each file with data, and a text with its labels, for `fingerprint`."""
+        """Yield the path of each file with data, and a text with its labels, for `describe_run`."""
 
     def _results(self, network: Network, device: str, threads: Any) -> Iterator[tuple[Any, tuple[Any, ...]]]:
         session = network.compile(device=device, precision="float32").session(threads=threads)

@@ -17,7 +17,7 @@ from mpscnn.training.history import Epoch
 from mpscnn.training.optimizers import Adam
 from mpscnn.training.own_loss import loss_text
 from mpscnn.training.recorded import BEST, CHECKPOINT, HISTORY, Progress, RecordedTraining
-from mpscnn.training.run_folder import RunChoices, RunFolder, fingerprint
+from mpscnn.training.run_folder import RunChoices, RunFolder, describe_run
 from mpscnn.training.scenes.heads import last_convolutions
 from mpscnn.training.scenes.normalized import Normalized
 from mpscnn.training.scenes.tasks import SceneTask
@@ -26,7 +26,7 @@ from mpscnn.training.trainer import Trainer
 
 __all__ = ["SceneOptions", "SceneTraining"]
 
-_FORMAT = "mpscnn scene run 1"
+_FORMAT = "mpscnn scene run 2"
 _PHOTOS_FOR_STATISTICS = 32
 _WARM_UP_SHARE = 20  # the learning rate rises in this part of all steps
 
@@ -80,14 +80,11 @@ class SceneTraining(RecordedTraining):
         self.task, self.options = task, options
         network = task.network
         self._last = [layer for one in network.outputs for layer in last_convolutions(network, one.name)]
-        settings = [
-            task.phase,
-            asdict(options),
-            task.labels,
-            loss_text(task.loss),
-            repr(task.training.settings),
-        ]
-        description = {"format": _FORMAT, "fingerprint": fingerprint(task.files(), settings, network)}
+        given = asdict(options)
+        given["early_stopping"] = given.pop("patience")
+        given |= {"task": task.phase, "loss": loss_text(task.loss), **task.training.variety}
+        reading = (task.labels, task.training.settings)
+        description = {"format": _FORMAT, **describe_run(task.files(), given, network, reading)}
         super().__init__(
             task.labels,
             RunFolder(folder, (HISTORY, BEST, CHECKPOINT)),
