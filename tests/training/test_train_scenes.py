@@ -260,8 +260,11 @@ def test_losses_of_segmenters(scenes: Scenes, tmp_path: Path, loss: Any) -> None
         raise KeyboardInterrupt
 
     output = tmp_path / "mine.safetensors"
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(
+        KeyboardInterrupt, match=r"mine\.safetensors has the best network so far; resume=True"
+    ):
         trained(scenes, "segment", loss=loss, output=output, callbacks=stop)
+    assert mpscnn.load(output).labels == whole.labels
     with pytest.raises(ParameterError, match="the run had other options: loss"):
         trained(scenes, "segment", output=output, resume=True)
     assert_same(trained(scenes, "segment", loss=loss, output=output, resume=True).network, whole.network)
@@ -352,6 +355,8 @@ def test_options_of_other_tasks(scenes: Scenes, capsys: pytest.CaptureFixture[st
         ({"annotations": None}, "needs annotations=, the place of the annotations"),
         ({"epochs": 0}, "epochs must be"),
         ({"loss": "focal"}, "a detector is trained with 'multibox', got 'focal'"),
+        ({"validation_split": 1.5}, "the share for validation must be .*, got 1.5"),
+        *(({name: 0, "size": None}, "^size must be") for name in ("input_size", "imgsz", "image_size")),
         ({"learning_rate": -1}, "learning_rate must be above 0, got -1"),
         ({"early_stopping": 0}, "early_stopping must be"),
         ({"trained_layers": -1}, "trained_layers must be"),

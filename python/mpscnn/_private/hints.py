@@ -50,10 +50,9 @@ _LIMITS = (
     "--score-threshold, --max-detections and --top"
 )
 _SAVES = (
-    "Model.save(path) and Network.save(path) write the format of the suffix: .onnx, .tflite, .mlpackage or "
-    ".safetensors; `mpscnn convert` in a shell"
+    "Model.save(path) and Network.save(path) write the format of the suffix: .onnx (which PyTorch's tools "
+    "read), .tflite, .mlpackage or .safetensors; `mpscnn convert` in a shell"
 )
-_TO_TORCH = "Network.save('model.onnx') writes a file that PyTorch's tools read"
 _ACTIVATION = "net.activation(x, name) applies it"
 
 _SHAPES = "net.reshape(x, shape), net.flatten(x) and net.transpose(x, axes) change the shape"
@@ -79,7 +78,7 @@ _FILES = "files, folders and cameras (camera:0) are given without an option"
 _DEVICE_WORDS = "to cuda cpu mps map_location device_map compute_units device --gpu --mps --cuda --cpu"
 _TRAINING_WORDS = (
     "optimizer loss metrics criterion scheduler lr learning_rate lr_scheduler weight_decay momentum betas "
-    "kernel_regularizer epochs batch_size callbacks data validation_data early_stopping class_weight "
+    "kernel_regularizer epochs callbacks data validation_data early_stopping class_weight "
     "validation_split verbose --lr --early-stopping --class-weight --batch-size"
 )
 
@@ -111,8 +110,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("* argument mpscnn", _DEVICE_WORDS, _DEVICE),
     ("* argument", "half float dtype --half --fp16", _PRECISION),
     ("*", "profile benchmark warmup", _MEASURES),
-    ("Model Network mpscnn argument", "export convert format opset opset_version", _SAVES),
-    ("Model Network mpscnn", "to_torch", _TO_TORCH),
+    ("Model Network mpscnn argument", "export convert to_torch format opset opset_version", _SAVES),
     ("*", "predict_proba", "predict(photo) has the labels and probabilities, the most probable first"),
     ("* argument", "submit stream predict_async run_async predict_batch workers num_workers", _RUNS),
     ("* argument", "run forward infer get_inputs get_outputs providers", _ARRAYS),
@@ -142,6 +140,11 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("mpscnn argument", "set_num_threads threads num_threads", _THREADS),
     ("mpscnn argument", "set_random_seed manual_seed seed kernel_initializer bias_initializer", _SEEDS),
     ("argument", _TRAINING_WORDS, _TRAINS),
+    (
+        "argument",
+        "batch_size",
+        "mpscnn.Runner(model, max_batch=8) computes photos in batches; mpscnn.train and Trainer.fit have batch_size=",
+    ),
     ("argument", "in_channels in_features", "the channels of the input follow from the tensor"),
     (
         "argument",
@@ -154,7 +157,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("argument", "pretrained num_classes --pretrained -m --model", _PRETRAINED),
     (
         "argument",
-        "imgsz image_size --imgsz --size",
+        "imgsz image_size input_size --imgsz --size",
         "photos are resized to the network's input: Model.input_shape",
     ),
     ("argument", "hidden_layer_sizes", _BUILDS),

@@ -62,9 +62,10 @@ def save_foreign(
     known = writers()
     if suffix not in known:
         suffixes = ", ".join([MODEL_SUFFIX, *known])
-        raise ParameterError(
-            f"{os.fspath(path)}: networks are not written as {suffix} files; the suffixes are {suffixes}"
+        wrong = (
+            f"networks are not written as {suffix} files" if suffix else "the name of the file has no suffix"
         )
+        raise ParameterError(f"{os.fspath(path)}: {wrong}; the suffixes are {suffixes}")
     if information is not None:
         raise ParameterError(
             f"{os.fspath(path)}: a {suffix} file does not hold information; a {MODEL_SUFFIX} file does"

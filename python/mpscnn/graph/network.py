@@ -475,8 +475,8 @@ class Network(
         An existing file is replaced when the new one is complete.
 
         Args:
-            path: FILE.safetensors or a name without suffix: a model file (docs/model_format.md). FILE.onnx: an ONNX
-                file with images in ONNX's usual layout (NCHW); `mpscnn.converters.export_onnx` has more options.
+            path: FILE.safetensors: a model file (docs/model_format.md). FILE.onnx: an ONNX file with images in ONNX's
+                usual layout (NCHW); `mpscnn.converters.export_onnx` has more options.
                 FILE.tflite: a TensorFlow Lite file; `mpscnn.converters.export_tflite` has more options.
                 FILE.mlpackage or FILE.mlmodel: a Core ML model; `mpscnn.converters.export_coreml` has more options.
             dtype: the stored type of weights: "float16", "float32" or "uint8" (quantised for each output channel).
@@ -488,7 +488,8 @@ class Network(
             information: texts "license", "source" and "description". Only for model files.
 
         Raises:
-            ParameterError: the suffix belongs to no supported format, or the format cannot store an argument.
+            ParameterError: there is no suffix, it is not one of a supported format, or the format cannot store an
+                argument.
             WeightsError: weights are missing, or the file cannot be written.
         """
         from mpscnn.graph.model_file import save_foreign, save_model
@@ -496,7 +497,7 @@ class Network(
         dtype = cast(StoredTypeName | None, number_format(dtype))
 
         suffix = PurePath(path).suffix.lower()
-        if suffix not in ("", MODEL_SUFFIX):
+        if suffix != MODEL_SUFFIX:
             network = self
             if labels is not None or preprocess is not None:
                 network = self.copy()

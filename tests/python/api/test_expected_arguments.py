@@ -148,6 +148,10 @@ ARGUMENTS: list[tuple[Callable[..., Any], dict[str, Any], str | None]] = [
         (lambda **options: mpscnn.Runner(mpscnn.load()).submit(PHOTO, **options).result(), {name: 1}, None)
         for name in ("k", "topk", "top_k")
     ),
+    *(
+        (lambda **options: mpscnn.train("photos", **options), {name: 0.1}, name)
+        for name in ("input_size", "imgsz", "optimizer", "metrics")
+    ),
     (lambda **options: mpscnn.load().features(**options), {"layer": "pool"}, None),
     (
         lambda **options: mpscnn.FeatureExtractor(network(), **options),

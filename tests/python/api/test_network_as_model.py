@@ -116,7 +116,9 @@ def test_the_case_of_a_suffix_does_not_matter(tmp_path: Path) -> None:
     assert onnx.load(tmp_path / "upper.ONNX").graph.node
 
 
-@pytest.mark.parametrize("suffix", [".pt", ".pth", ".h5", ".keras", ".pb", ".npz", ".json", ".bin", ".onxx"])
+@pytest.mark.parametrize(
+    "suffix", [".pt", ".pth", ".h5", ".keras", ".pb", ".npz", ".json", ".bin", ".onxx", ""]
+)
 def test_another_suffix_is_refused(tmp_path: Path, suffix: str) -> None:
     with pytest.raises(mpscnn.ParameterError) as refused:
         network().save(tmp_path / f"colours{suffix}")

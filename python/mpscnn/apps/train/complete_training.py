@@ -50,7 +50,10 @@ def complete_training(
     results: Results,
     choices: RunChoices,
 ) -> TrainedModel:
-    """Train, write the results, and return the trained model. `start` gets the folder for the training's state."""
+    """Train, write the results, and return the trained model. `start` gets the folder for the training's state.
+
+    KeyboardInterrupt ends the training. With an output, the best network so far is written first.
+    """
     output, report = results.output, results.report
     if (choices.resume or choices.restart) and output is None:
         raise ParameterError(
@@ -68,18 +71,31 @@ def complete_training(
             stack.enter_context(lock_output(Path(output)))
             run = Path(f"{os.fspath(output)}.run")
         training = start(backbone, run)
-        show_training(training, called, results.progress)
+        try:
+            show_training(training, called, results.progress)
+        except KeyboardInterrupt as interrupted:
+            if output is None or not training.trained.has_result:
+                raise
+            _save(training, output)
+            raise KeyboardInterrupt(
+                f"{os.fspath(output)} has the best network so far; resume=True continues the training"
+            ) from interrupted
         network, information = training.network()
         made = training.report()
         if report is not None:
             made.save(report)
         if output is not None:
-            network.save(output, labels=network.labels, information=information)
+            _save(training, output)
             training.trained.remove()
         history = history_of(training.trained.history)
         return TrainedModel.of(
             network, information, history, made, device=choices.device, threads=choices.threads
         )
+
+
+def _save(training: FolderTraining, output: str | os.PathLike[str]) -> None:
+    network, information = training.network()
+    network.save(output, labels=network.labels, information=information)
 
 
 def _require_output(output: str | os.PathLike[str], backbone: str | None) -> None:

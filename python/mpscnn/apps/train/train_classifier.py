@@ -76,6 +76,7 @@ def train_classifier(
         trained_layers: the last blocks have at least this many layers with weights; 0: only the last layer is trained.
         callbacks: as for `Trainer.fit`. The epochs are counted through both phases.
         output: write the model to this file (.safetensors). FILE.run keeps the state of the training for `resume`.
+            After Ctrl-C the file has the best network so far.
         report: write confusion.png, curves.png and mistakes.html to this folder.
         resume: continue a stopped training with the same photos, options and `output`.
         restart: delete the state of a stopped training with this `output`.
