@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from training.labelled_scenes import LABELS, Scenes, write_scenes
 
 import mpscnn
@@ -213,6 +215,21 @@ def test_a_network_without_weights_begins_with_random_ones(scenes: Scenes) -> No
     assert not net.weights
 
 
+@pytest.mark.parametrize(
+    ("task", "names"),
+    [("detect", ("anchor accuracy", "mAP at IoU 0.5")), ("segment", ("pixel accuracy", "mean IoU"))],
+)
+def test_each_measure_has_its_name(runs: dict[str, Run], task: str, names: tuple[str, str]) -> None:
+    """The measure of training and that of validation are not comparable, so each has its chart."""
+    history = runs[task].model.history
+    assert history.measures == names
+    assert [chart.title for chart in history._charts()] == ["loss", *names, "learning rate"]
+    assert [list(chart.curves) for chart in history.measure_charts()] == [["training"], ["validation"]]
+    assert all(f"{name} " in repr(history) for name in names)
+    with Image.open(runs[task].folder / "report" / "curves.png") as picture:
+        assert picture.size == (640, 3 * 260)
+
+
 def test_frozen_layers_keep_their_weights(scenes: Scenes) -> None:
     model = trained(scenes, "detect", trained_layers=1, epochs=1)
     given = tiny().weights
@@ -237,7 +254,15 @@ def test_the_command_and_the_function_train_the_same(
     assert call("train", str(scenes.photos), *given, f"--output={shell}", *options) == 0
     assert shell.read_bytes() == (runs[task].folder / "a.safetensors").read_bytes()
     shown = capsys.readouterr()
-    assert f"{'mAP' if task == 'detect' else 'mean IoU'}" in shown.out
+    names, result = {
+        "detect": (
+            ("anchor accuracy", "mAP at IoU 0.5"),
+            r"mAP [\d.]+ at IoU 0.5 to 0.95, [\d.]+ at IoU 0.5",
+        ),
+        "segment": (("pixel accuracy", "mean IoU"), r"mean IoU [\d.]+"),
+    }[task]
+    assert re.search(rf"\w+ 1/2: loss [\d.]+, {names[0]} [\d.]+%, validation {names[1]} [\d.]+%", shown.out)
+    assert re.search(f"validation: {result}.*, 2 photos, in", shown.out)
     assert "8 photos to train with and 2 for validation" in shown.out
     assert f"mpscnn {task} --model" in shown.err
 

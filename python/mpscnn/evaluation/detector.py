@@ -81,7 +81,12 @@ class DetectorEvaluation(Report):
         return [repr(self)[1:-1]]
 
     def __repr__(self) -> str:
-        return f"<DetectorEvaluation of {self.images:,} images: mAP {self.map:.3f}, {self.map50:.3f} at 0.5>"
+        return f"<DetectorEvaluation of {self.images:,} images: {precision_text(self.map, self.map50)}>"
+
+
+def precision_text(mean: float, at_half: float) -> str:
+    """Return both of COCO's mean average precisions as text, with the IoU that each is measured at."""
+    return f"mAP {mean:.3f} at IoU 0.5 to 0.95, {at_half:.3f} at IoU 0.5"
 
 
 def evaluate_detector(

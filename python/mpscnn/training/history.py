@@ -49,6 +49,13 @@ class History(Tabular, Sequence[Epoch]):
     epochs: tuple[Epoch, ...]
     best_epoch: int | None = None
     """The index of the epoch whose weights early stopping kept; None if it kept none."""
+    measures: tuple[str, str] = ("accuracy", "accuracy")
+    """The names of the measures in `accuracies` and `validation_accuracies`, which pictures and texts show.
+
+    `mpscnn.train` compares epochs of a detector by the mAP at an IoU of 0.5, and of a segmenter by the mean IoU. These
+    are then the validation accuracies. The training accuracies are the shares of matched anchors and of pixels whose
+    class is right.
+    """
 
     @property
     def losses(self) -> list[float]:
@@ -57,7 +64,7 @@ class History(Tabular, Sequence[Epoch]):
 
     @property
     def accuracies(self) -> list[float]:
-        """The training accuracy of each epoch, 0 to 1; NaN if the network has no classes."""
+        """The training accuracy of each epoch, 0 to 1 (see `measures`); NaN if the network has no classes."""
         return [epoch.accuracy for epoch in self]
 
     @property
@@ -67,7 +74,7 @@ class History(Tabular, Sequence[Epoch]):
 
     @property
     def validation_accuracies(self) -> list[float | None]:
-        """The accuracy on the validation data after each epoch; None without such data."""
+        """The accuracy on the validation data after each epoch (see `measures`); None without such data."""
         return [epoch.validation_accuracy for epoch in self]
 
     @property
@@ -126,7 +133,7 @@ class History(Tabular, Sequence[Epoch]):
     def __repr__(self) -> str:
         if not self:
             return "<History: no epochs>"
-        return f"<History: {len(self)} epoch{'s' * (len(self) > 1)}; {epoch_text(self[-1])}>"
+        return f"<History: {len(self)} epoch{'s' * (len(self) > 1)}; {epoch_text(self[-1], self.measures)}>"
 
     def _repr_html_(self) -> str:
         from mpscnn._private.html_view import Html, details, scroll_box, table
@@ -140,12 +147,20 @@ class History(Tabular, Sequence[Epoch]):
 
     def _charts(self) -> list[Chart]:
         losses = {"training": self.losses, "validation": self.validation_losses}
-        shares = {"training": self.accuracies, "validation": self.validation_accuracies}
         top, rate = _highest(losses.values()), _highest([self.learning_rates])
-        charts = [Chart("loss", _shown(losses), top, f"{top:.3g}")]
-        if _shown(shares):
-            charts.append(Chart("accuracy", _shown(shares), 1.0, "100%"))
-        return [*charts, Chart("learning rate", {"": self.learning_rates}, rate, f"{rate:.2g}")]
+        return [
+            Chart("loss", _shown(losses), top, f"{top:.3g}"),
+            *self.measure_charts(),
+            Chart("learning rate", {"": self.learning_rates}, rate, f"{rate:.2g}"),
+        ]
+
+    def measure_charts(self, begin: int = 0) -> list[Chart]:
+        """Return a chart for each measure that has numbers. `begin` is the first epoch of a second phase."""
+        curves: dict[str, dict[str, Any]] = {name: {} for name in self.measures}
+        curves[self.measures[0]]["training"] = self.accuracies
+        curves[self.measures[1]]["validation"] = self.validation_accuracies
+        shown = {name: _shown(lines) for name, lines in curves.items()}
+        return [Chart(name, lines, 1.0, "100%", begin) for name, lines in shown.items() if lines]
 
 
 def _highest(curves: Any) -> float:
@@ -166,13 +181,15 @@ def _cells(epoch: Epoch) -> list[str]:
     return ["" if value is None else f"{value:.5g}" for value in values]
 
 
-def epoch_text(epoch: Epoch) -> str:
-    """Return the numbers of an epoch as a line."""
+def epoch_text(epoch: Epoch, measures: tuple[str, str] = ("accuracy", "accuracy")) -> str:
+    """Return the numbers of an epoch as a line. `measures` are the names of its accuracies (`History.measures`)."""
+    training, validation = measures
     parts = [f"loss {epoch.loss:.4f}"]
     if not math.isnan(epoch.accuracy):
-        parts.append(f"accuracy {epoch.accuracy:.1%}")
+        parts.append(f"{training} {epoch.accuracy:.1%}")
     if epoch.validation_loss is not None:
         parts.append(f"validation {epoch.validation_loss:.4f}")
     if epoch.validation_accuracy is not None and not math.isnan(epoch.validation_accuracy):
-        parts.append(f"{epoch.validation_accuracy:.1%}")
+        name = "" if validation == training else f"{validation} "
+        parts.append(f"{name}{epoch.validation_accuracy:.1%}")
     return "  ".join([*parts, f"{epoch.seconds:.1f} s"])

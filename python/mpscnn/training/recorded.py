@@ -31,8 +31,11 @@ __all__ = [
 ]
 
 Phase = Literal["features", "last layer", "last blocks", "detector", "segmenter"]
-#: The measure of validation photos, in phases in which it is not the accuracy.
-_MEASURES = {"detector": "mAP at 0.5 ", "segmenter": "mean IoU "}
+#: The measures of training and of validation photos, in phases in which they differ (`History.measures`).
+_MEASURES = {
+    "detector": ("anchor accuracy", "mAP at IoU 0.5"),
+    "segmenter": ("pixel accuracy", "mean IoU"),
+}
 #: The files with the records of a phase, its best weights, and the state of its trainer.
 HISTORY, BEST, CHECKPOINT = "history.json", "best.npz", "checkpoint.npz"
 Weights = dict[str, NDArray[np.float32]]
@@ -58,9 +61,10 @@ class Record:
 
 def record_text(record: Record, total: int) -> str:
     """Return the numbers of an epoch of a phase as a line. `total` is the largest number of epochs."""
-    measure, best = _MEASURES.get(record.phase, ""), " (best)" if record.best else ""
+    training, validation = _MEASURES.get(record.phase, ("accuracy", ""))
+    measure, best = f"{validation} " if validation else "", " (best)" if record.best else ""
     return (
-        f"{record.phase} {record.epoch}/{total}: loss {record.loss:.4f}, accuracy {record.accuracy:.2%}, "
+        f"{record.phase} {record.epoch}/{total}: loss {record.loss:.4f}, {training} {record.accuracy:.2%}, "
         f"validation {measure}{record.validation_accuracy:.2%}{best}"
     )
 
@@ -71,7 +75,9 @@ def history_of(records: Sequence[Record]) -> History:
     epochs = tuple(
         Epoch(number, *(getattr(record, name) for name in named)) for number, record in enumerate(records, 1)
     )
-    return History(epochs, max((n for n, one in enumerate(records, 1) if one.best), default=None))
+    best = max((n for n, one in enumerate(records, 1) if one.best), default=None)
+    measures = (_MEASURES[one.phase] for one in records if one.phase in _MEASURES)
+    return History(epochs, best, next(measures, ("accuracy", "accuracy")))
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ def test_command_for_detectors(tmp_path: Path, detector: str, command: Command) 
     result = command(*arguments)
     assert result.returncode == 1
     assert "2.png: is not an image" in result.stderr
-    assert "mAP 1.000, 1.000 at IoU 0.5" in result.stdout
+    assert "mAP 1.000 at IoU 0.5 to 0.95, 1.000 at IoU 0.5, 1.000 at 0.75" in result.stdout
     assert "Cat" in result.stdout
     found = json.loads(command(*arguments, "--json").stdout)
     assert (found["images"], found["map"]) == (1, pytest.approx(1.0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mpscnn.apps.cli.output import sentences, show, show_json, table_width
-from mpscnn.evaluation.detector import DetectorEvaluation
+from mpscnn.evaluation.detector import DetectorEvaluation, precision_text
 from mpscnn.evaluation.segmenter import SegmenterEvaluation
 from mpscnn.model import Model
 
@@ -21,7 +21,7 @@ def show_detector(model: Model, result: DetectorEvaluation, as_json: bool) -> No
     show(
         *sentences(
             _speed(model, result.images, result.seconds),
-            f"mAP {result.map:.3f}, {result.map50:.3f} at IoU 0.5, {result.map75:.3f} at 0.75; "
+            f"{precision_text(result.map, result.map50)}, {result.map75:.3f} at 0.75; "
             f"recall of 100 boxes {result.recall:.3f}",
         ),
         "",

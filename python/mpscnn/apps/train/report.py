@@ -18,7 +18,7 @@ from mpscnn.evaluation.classifier import Evaluation
 from mpscnn.training.classifier import ClassifierTraining
 from mpscnn.training.curves import Chart, charts_picture
 from mpscnn.training.image_folder import ImageFolder
-from mpscnn.training.recorded import Record
+from mpscnn.training.recorded import Record, history_of
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
@@ -124,17 +124,12 @@ def _page(report: TrainingReport) -> str:
 
 
 def curves_picture(history: Sequence[Record]) -> PillowImage.Image:
-    """Draw the losses above and the accuracies below, by epoch. A line marks the start of the second phase."""
+    """Draw the losses above and the measures below, by epoch. A line marks the start of the second phase."""
     begin = sum(record.phase == history[0].phase for record in history)
     losses = {
         "training": [record.loss for record in history],
         "validation": [record.validation_loss for record in history],
     }
-    shares = {
-        "training": [record.accuracy for record in history],
-        "validation": [record.validation_accuracy for record in history],
-    }
     top = max(max(values) for values in losses.values())
-    return charts_picture(
-        [Chart("loss", losses, top, f"{top:.2f}", begin), Chart("accuracy", shares, 1.0, "100%", begin)]
-    )
+    measures = history_of(history).measure_charts(begin)
+    return charts_picture([Chart("loss", losses, top, f"{top:.2f}", begin), *measures])

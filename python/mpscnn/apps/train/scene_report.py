@@ -12,6 +12,7 @@ import numpy as np
 
 from mpscnn._private.report import Column, Report
 from mpscnn.apps.train.report import curves_picture, write_files
+from mpscnn.evaluation.detector import precision_text
 from mpscnn.evaluation.segmenter import SegmenterEvaluation
 from mpscnn.training.recorded import Record
 from mpscnn.training.scenes.average_precision import AveragePrecision
@@ -61,7 +62,7 @@ class DetectorMeasures(Report):
         return [repr(self)[1:-1]]
 
     def __repr__(self) -> str:
-        return f"<DetectorMeasures of {self.images:,} images: mAP {self.map:.3f}, {self.map50:.3f} at 0.5>"
+        return f"<DetectorMeasures of {self.images:,} images: {precision_text(self.map, self.map50)}>"
 
 
 @dataclass(frozen=True, eq=False)
