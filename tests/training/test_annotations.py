@@ -253,6 +253,13 @@ BAD: list[tuple[Callable[[Scenes], Path], str]] = [
     (written("yolo/01.txt", "\n0 0.5 0.5 0.1 nan"), "01.txt: line 2: must be a class number"),
     (written("yolo/01.txt", "2 0.5 0.5 0.1 0.1"), "line 1: the class 2 is unknown; there are 2: .*green"),
     (written("yolo/01.txt", "0.5 0.5 0.5 0.1 0.1"), "line 1: the class 0.5 is unknown"),
+    *(
+        (
+            written("yolo/01.txt", f"1 {box}"),
+            "line 1: the box has .* YOLO's numbers are shares .* from 0 to 1",
+        )
+        for box in ("80 80 20 20", "0.5 0.5 20 0.5", "-3 0.5 0.1 0.1")
+    ),
     (written("yolo/01.txt", "0 0.95 0.5 0.2 0.1"), "line 1: the box .* is outside of the photo of 1 x 1"),
     (written("yolo/01.txt", "0 0.5 0.5 0 0.1"), "line 1: the box .* has no area"),
     (written("yolo/01.txt", "0_1 0.5 0.5 0.1 0.1"), "line 1: must be a class number"),

@@ -362,6 +362,54 @@ def test_coco_files_of_parts_that_are_refused(parts: Scenes, tmp_path: Path) -> 
             read_objects(parts.photos, folder)
 
 
+def test_the_command_takes_the_photos_of_a_data_yaml(
+    parts: Scenes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from command_line import call
+
+    for source, name in ((parts.photos, "images"), (parts.yolo, "labels")):
+        shutil.copytree(source, tmp_path / name)
+    settings, model = tmp_path / "data.yaml", tmp_path / "tiny.safetensors"
+    settings.write_text(f"names: {list(LABELS)}\ntrain: images/train2017\nval: images/val2017\n")
+    tiny().save(model, dtype="float32")
+    options = [
+        "--epochs=1",
+        "--batch-size=4",
+        "--size=32x48",
+        f"--model={model}",
+        f"-o{tmp_path / 'a.safetensors'}",
+    ]
+    assert call("train", "--task=detect", f"--annotations={settings}", *options) == 0
+    assert "6 photos to train with and 3 for validation" in capsys.readouterr().out
+    assert call("train", "--task=detect", f"--annotations={parts.coco}", *options) == 2
+    assert "needs the folder with the photos" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("names", "place"),
+    [
+        (["images/train", "images/val", "labels/train", "labels/val"], "labels"),
+        (["train/images", "train/labels", "val/images", "val/labels"], "train/labels"),
+        (["JPEGImages", "Annotations"], "Annotations"),
+        (["train", "val", "data.yaml"], "data.yaml"),
+    ],
+)
+def test_a_classifier_is_not_trained_on_annotations(
+    scenes: Scenes, tmp_path: Path, names: list[str], place: str
+) -> None:
+    for name in names:
+        path = tmp_path / name
+        if path.suffix:
+            path.write_text("names: [green, red]\n")
+            continue
+        path.mkdir(parents=True)
+        has_texts = "labels" in name or name == "Annotations"
+        source = scenes.yolo / "01.txt" if has_texts else scenes.photos / "01.png"
+        shutil.copy(source, path)
+    with pytest.raises(mpscnn.ImageError, match=f"with --task detect --annotations .*{place} "):
+        mpscnn.train(tmp_path, tiny(), progress=False)
+
+
 def test_options_of_other_tasks(scenes: Scenes, capsys: pytest.CaptureFixture[str]) -> None:
     from command_line import call
 
@@ -369,6 +417,7 @@ def test_options_of_other_tasks(scenes: Scenes, capsys: pytest.CaptureFixture[st
         (["--task=detect", "--masks=a", "--views=2"], "--masks, --views"),
         (["--task=detect"], "--task detect needs --annotations"),
         (["--annotations=a.json"], "does not go with --task classify"),
+        (["--task=detect", "--annotations=a.json", "--epochs=0"], "--epochs: --task detect needs 1 or more"),
     ):
         assert call("train", str(scenes.photos), *options) == 2
         assert message in " ".join(capsys.readouterr().err.split())

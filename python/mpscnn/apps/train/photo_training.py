@@ -18,6 +18,7 @@ from mpscnn.errors import ImageError, ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
 from mpscnn.model import Model
 from mpscnn.registry.catalogue import BUNDLED_MODEL
+from mpscnn.training.annotated_folders import name_annotations
 from mpscnn.training.callbacks import Callback, call_all
 from mpscnn.training.classifier import ClassifierOptions, ClassifierTraining
 from mpscnn.training.image_folder import ImageFolder
@@ -161,9 +162,10 @@ class PhotoTraining(FolderTraining):
             threads=choices.threads,
             channels=channels,
         )
-        self.splits = find_splits(folder)
         varied = partial(read, augment=augment, transform=transform)
-        self.photos, self.held = _split_photos(folder, self.splits, varied, read, validation)
+        with name_annotations(folder):
+            self.splits = find_splits(folder)
+            self.photos, self.held = _split_photos(folder, self.splits, varied, read, validation)
         require_held_out(self.photos.paths, self.held.paths)
         self.trained: ClassifierTraining = ClassifierTraining(
             self.photos, self.held, network, run, options=options, choices=choices

@@ -28,6 +28,8 @@ from mpscnn.training.split_folders import TRAIN
 __all__ = ["read_yolo"]
 
 _NUMBERS = 5
+#: Larger numbers than this are pixels, not shares of the photo.
+_MAX_SHARE = 1.5
 
 
 def read_yolo(folder: Path | None, annotations: Path) -> LabelledObjects:
@@ -99,6 +101,12 @@ def _photo(photo: Path, text: Path, labels: list[str]) -> LabelledPhoto:
         kind, x, y, width, height = values
         if kind != int(kind) or not 0 <= kind < len(labels):
             fail(place, f"the class {kind:g} is unknown; there are {len(labels)}: {shown_names(labels)}")
+        if max(map(abs, (x, y, width, height))) > _MAX_SHARE:
+            fail(
+                place,
+                f"the box has {x:g}, {y:g}, {width:g} and {height:g}. YOLO's numbers are shares of the photo from 0 "
+                "to 1: divide x and width by the photo's width, y and height by its height",
+            )
         edges = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
         objects.add(place, edges, int(kind))
     return objects.photo(str(photo), str(text), None)

@@ -58,7 +58,11 @@ _KINDS = {
 def train(
     context: typer.Context,
     folder: Annotated[
-        str | None, typer.Argument(metavar="FOLDER", help="A folder of photos for each class.")
+        str | None,
+        typer.Argument(
+            metavar="FOLDER",
+            help="A folder of photos for each class. A data.yaml as --annotations replaces it.",
+        ),
     ] = None,
     digits: Annotated[
         str | None,
@@ -150,7 +154,7 @@ def train(
             metavar="N",
             help=f"Train the last blocks for at most N passes over the photos (default {_PHOTO_EPOCHS}; 0: "
             f"train only the last layer), or the whole network for N passes over the digits (default {_DIGIT_EPOCHS}). "
-            f"With --task detect or segment: train for at most N passes (default {_SCENE_EPOCHS}).",
+            f"With --task detect or segment: train for at most N passes, 1 or more (default {_SCENE_EPOCHS}).",
         ),
     ] = None,
     batch_size: Annotated[
@@ -279,14 +283,17 @@ def train(
 
     Example: mpscnn train --digits mnist/ --output mine.safetensors
     """
-    if (folder is None) == (digits is None):
+    named = annotations is not None and folder is None  # a data.yaml names the folder of its photos
+    if (folder is None and not named) == (digits is None):
         raise typer.BadParameter("expected either FOLDER or --digits DIR", param_hint="FOLDER | --digits")
     if report == "":
         raise typer.BadParameter("an empty name is not a folder", param_hint="--report")
     report_folder = None if report is None else Path(report)
     if "" in (folder, digits):  # an empty path would mean the current folder
         raise typer.BadParameter("an empty name is not a folder", param_hint="FOLDER | --digits")
-    _require_kind(context, _DIGITS if folder is None else f"--task {task}")
+    _require_kind(context, f"--task {task}" if digits is None else _DIGITS)
+    if task != "classify" and epochs == 0:
+        raise typer.BadParameter(f"--task {task} needs 1 or more", param_hint="--epochs")
     if resume and restart:
         raise typer.BadParameter("exclude each other", param_hint="--resume, --restart")
     if output.suffix != ".safetensors":
@@ -304,7 +311,7 @@ def train(
                 device=device,
                 threads=threads,
             )
-        elif folder is not None:
+        else:
             from mpscnn.apps.cli.named_function import loss_of_option, named_function
             from mpscnn.apps.cli.train_folder import Kind, accuracy_lines, scene_lines, train_folder
             from mpscnn.apps.train.photo_training import PhotoTraining
@@ -319,6 +326,7 @@ def train(
             choices = RunChoices(resume, restart, device, threads or "auto")
             chosen_loss = None if loss is None else loss_of_option(loss)
             if task == "classify":
+                assert folder is not None
                 options = ClassifierOptions(
                     epochs=_PHOTO_EPOCHS if epochs is None else epochs,
                     batch_size=batch_size or _PHOTO_BATCH,
