@@ -171,8 +171,11 @@ def test_other_annotations_for_validation(scenes: Scenes, tmp_path: Path) -> Non
     options = SMALL | {"epochs": 1}
     model = mpscnn.train(scenes.photos, tiny(), annotations=first, validation=last, **options)
     assert (model.task, model.report.evaluation.images) == ("detection", 3)
-    with pytest.raises(ParameterError, match=r"3 photos are both for training and .*, first '.*04\.png'; "):
-        mpscnn.train(scenes.photos, tiny(), annotations=first, validation=every, **options)
+    for name in ("validation", "validation_data"):
+        with pytest.raises(
+            ParameterError, match=r"3 photos are both for training and .*, first '.*04\.png'; "
+        ):
+            mpscnn.train(scenes.photos, tiny(), annotations=first, **{name: every}, **options)
     with pytest.raises(ParameterError, match=r"share for validation must be .* below 1, got 1.5"):
         trained(scenes, "detect", validation=1.5)
 

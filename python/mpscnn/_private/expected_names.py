@@ -101,7 +101,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "preprocess": ("settings",),
     "root": ("path",),
     **dict.fromkeys(("image_size", "img_size", "target_size", "input_size", "imgsz"), ("size",)),
-    **dict.fromkeys(("validation_split", "val_split"), ("validation",)),
+    **dict.fromkeys(("validation_split", "val_split", "validation_data"), ("validation",)),
     "class_names": ("labels",),
     "names": ("labels",),
     "classes": ("labels",),
