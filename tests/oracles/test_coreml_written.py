@@ -266,7 +266,7 @@ def test_equal_networks_are_equal_files(suffix: str, tmp_path: Path) -> None:
 
 def test_targets(tmp_path: Path) -> None:
     network = network_of(LAYERS["convolution"])
-    for target, version in (("iOS15", 6), ("iOS16", 7), ("iOS17", 8), ("iOS18", 9)):
+    for target, version in (("iOS15", 6), ("ios16", 7), ("IOS17", 8), ("iOS18", 9)):
         converters.export_coreml(network, tmp_path / "one.mlpackage", target=target)
         assert coremltools.utils.load_spec(str(tmp_path / "one.mlpackage")).specificationVersion == version
     with pytest.raises(ParameterError, match=r"programs run from iOS15 on: write one\.mlmodel for iOS14"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike, fspath
@@ -97,10 +98,13 @@ def _truth_of_coco(folder: Path, path: Path) -> Truth:
     """Return the photos of a COCO file. Objects of crowds stay, because COCO's measures know them."""
     dataset = read_coco_file(path)
     images = dataset["images"]
+    samples = [(folder / image["file_name"], image["id"]) for image in images]
+    if samples and not any(os.path.isfile(photo) for photo, _ in samples):  # noqa: PTH113 - the name may be too long
+        fail(folder, f"has none of the {len(samples):,} photos of {path}, such as {images[0]['file_name']!r}")
     sizes = {
         image["id"]: size_of_image(image, f"{path}: images[{place}]") for place, image in enumerate(images)
     }
-    return Truth(dataset, [(folder / image["file_name"], image["id"]) for image in images], sizes, {})
+    return Truth(dataset, samples, sizes, {})
 
 
 def _photos_to_measure(objects: LabelledObjects, folder: Path) -> Sequence[LabelledPhoto]:

@@ -130,7 +130,9 @@ def _class_numbers(model: PhotoModel, classes: Sequence[str | int]) -> frozenset
         if number is None:
             from mpscnn._private.names import did_you_mean
 
-            raise ParameterError(f"there is no class {one!r:.100}{did_you_mean(str(one)[:100], labels)}")
+            raise ParameterError(
+                f"{model.program.name}: there is no class {one!r:.100}{did_you_mean(str(one)[:100], labels)}"
+            )
         numbers.add(whole_number("a class", number, 0, len(labels) - 1 if labels else None))
     return frozenset(numbers)
 

@@ -371,7 +371,12 @@ def test_convert_refuses_unknown_formats(tmp_path: Path, capsys: pytest.CaptureF
         (["a.tflite"], 2, "at least one file to read"),
         (["a.tflite", "b.safetensors", "--dtype", "int4"], 2, "'int4'"),
         (["a.tflite", "b.safetensors"], 1, "a.tflite"),
-        (["a.tflite", "b.bin"], 2, ".safetensors"),
+        (
+            ["a.tflite", "b.bin"],
+            2,
+            "must end in .safetensors, .onnx, .tflite, .mlpackage, .mlmodel, got b.bin",
+        ),
+        (["a.tflite", "b.mlpackge"], 2, "got b.mlpackge; did you mean '.mlpackage'"),
     ],
 )
 def test_convert_errors(

@@ -147,6 +147,11 @@ def test_classes_of_detections(tmp_path: Path, command: Command) -> None:
     some = sorted(labels)[0]
     result = command(*arguments, "--json", "--classes", f"{some}")
     assert {row["label"] for row in json.loads(result.stdout)["detections"]} == {some}
+    for photos in ([str(path)], [str(path)] * 2):
+        refused = command("detect", *photos, *arguments[2:], "--classes", "gren")
+        assert refused.returncode == 2
+        assert refused.stderr.count("there is no class 'gren'; did you mean 'green'") == 1
+        assert "gray.png" not in refused.stderr
 
 
 @pytest.mark.parametrize("task", photo_models.NETWORKS)

@@ -166,6 +166,16 @@ def test_annotations_of_other_formats(tmp_path: Path, detector: str, command: Co
         assert "2.xml: has 200 x 81 pixels, but its upright photo 200 x 80" in result.stderr
 
 
+def test_a_folder_without_the_photos_is_one_error(tmp_path: Path, detector: str, command: Command) -> None:
+    path = annotated(tmp_path, [[(17, SEEN)]] * 3)
+    (tmp_path / "empty").mkdir()
+    for name in ("empty", "none"):
+        result = command("evaluate", str(tmp_path / name), "--model", detector, "--annotations", str(path))
+        assert result.returncode == 2
+        assert result.stderr.count("error: ") == 1
+        assert f"{name}: has none of the 3 photos of" in result.stderr
+
+
 @pytest.mark.usefixtures("needs_pycocotools")
 def test_the_file_for_validation_is_measured(tmp_path: Path, detector: str) -> None:
     path = annotated(tmp_path, [[(17, SEEN)]])

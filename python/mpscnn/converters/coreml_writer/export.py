@@ -172,8 +172,11 @@ def _check_palette(palette: int, dtype: str, kind: str, path: Path) -> None:
 
 def _target(kind: str, target: str | None, path: Path, parts: Mapping[str, str]) -> str:
     """Return the deployment target. `parts` has the oldest system of each part of a program."""
-    if target is not None and target not in TARGETS:
-        raise ParameterError(f"{path}: unknown target {target!r}; known: {', '.join(TARGETS)}")
+    if target is not None:
+        found = next((known for known in TARGETS if known.casefold() == target.casefold()), None)
+        if found is None:
+            raise ParameterError(f"{path}: unknown target {target!r}; known: {', '.join(TARGETS)}")
+        target = found
     if kind == MODEL:
         # Neural networks have the same format on later systems, so a later target changes nothing.
         return min(target or _NEWEST_NETWORK, _NEWEST_NETWORK, key=TARGETS.index)

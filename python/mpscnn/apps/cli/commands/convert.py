@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mpscnn._private.names import did_you_mean
 from mpscnn.apps.cli.checked_output import (
     COREML_SUFFIXES,
     ONNX_SUFFIX,
@@ -19,6 +20,9 @@ from mpscnn.apps.cli.convert_options import OPTIONS, Conversion, ConvertOptions
 from mpscnn.apps.cli.model_output import write_model
 from mpscnn.apps.cli.option_groups import add_options
 from mpscnn.apps.cli.written_network import write_report
+
+#: The suffixes of the files that are written.
+_SUFFIXES = (".safetensors", ONNX_SUFFIX, TFLITE_SUFFIX, *COREML_SUFFIXES)
 
 
 @add_options()
@@ -96,6 +100,11 @@ def convert(
     if any(output.exists() and source.exists() and output.samefile(source) for source in sources):
         raise typer.BadParameter(f"{output} is a file to read, too: give another name", param_hint="OUT")
     suffix = output.suffix.lower()
+    if suffix not in _SUFFIXES:
+        raise typer.BadParameter(
+            f"the name must end in {', '.join(_SUFFIXES)}, got {output}{did_you_mean(suffix, _SUFFIXES)}",
+            param_hint="OUT",
+        )
     _require_written(given, suffix)
     if suffix in COREML_SUFFIXES:
         write_coreml(given)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,10 +16,11 @@ from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import hint, report, table_width
 from mpscnn.apps.cli.photo_command import READING, PhotoTask, Reading, show_results
 from mpscnn.apps.cli.result_printer import head_line, output_format
-from mpscnn.model import load
+from mpscnn.model import Model, load
 from mpscnn.runtime.options import CompileOptions, RunOptions
 from mpscnn.vision.box import Box
 from mpscnn.vision.detection import Detections
+from mpscnn.vision.photo_tasks import detection_task
 
 _INDENT = "  "
 
@@ -124,18 +125,26 @@ def detect(
     Example: mpscnn detect camera:0 --model ssd_mobilenet_v1_coco
     """
     given = _chosen(model)
-    options = {
+    options: dict[str, Any] = {
         "score_threshold": score_threshold,
         "iou_threshold": iou_threshold,
         "max_detections": max_detections,
         "classes": None if classes is None else [name.strip() for name in classes.split(",")],
     }
     pictures = {"picture": ("_detections", Detections.draw)}
+
+    def opened() -> Model:
+        """Load the model, and check the options once, not for each photo."""
+        loaded = load(given, **program.to_dict(), **runs.to_dict())
+        if loaded.task == "detection":
+            detection_task(loaded, **options)
+        return loaded
+
     show_results(
         PhotoTask("detection", _lines, pictures, options=options),
         photos,
         reading,
-        lambda: load(given, **program.to_dict(), **runs.to_dict()),
+        opened,
         given,
         output=output,
         form=output_format(as_json, as_csv),
