@@ -110,6 +110,7 @@ def test_detectors(kind: str, suffix: str, tmp_path: Path) -> None:
         *["doubleType"] * 2,
     ]
     assert [one.name for one in spec.description.output] == ["confidence", "coordinates"]
+    assert all(one.shortDescription for one in (*spec.description.input, *spec.description.output))
     assert spec.description.metadata.license == "MIT"
     part, suppression = spec.pipeline.models
     assert [(one.name, list(one.type.multiArrayType.shape)) for one in part.description.output] == [

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 
 # The outputs of the whole pipeline (keys), by which Apple's Vision recognises a detector, and of the network (values).
 _RAW = {"confidence": "raw_confidence", "coordinates": "raw_coordinates"}
+# The descriptions of the pipeline's outputs, which Xcode shows.
+_DESCRIPTIONS = {
+    "confidence": "The confidence of each class (columns) for each box (rows), 0 to 1",
+    "coordinates": (
+        "Centre x, centre y, width and height of each box, as fractions of the image, from its upper left corner"
+    ),
+}
 # The matrix that computes centre x, centre y, width and height (its columns) from left, top, right and bottom.
 _CENTRES = np.array([[0.5, 0, -1, 0], [0, 0.5, 0, -1], [0.5, 0, 1, 0], [0, 0.5, 0, 1]], np.float32)
 
@@ -121,6 +128,7 @@ class DetectorPostProcessing:
         version = part.specificationVersion
         spec = tools.proto.Model_pb2.Model(specificationVersion=version)
         spec.description.input.add().CopyFrom(part.description.input[0])
+        spec.description.input[0].shortDescription = "The photo in which objects are found"
         suppression = tools.proto.Model_pb2.Model(specificationVersion=version)
         columns = {"confidence": self._classes, "coordinates": 4}
         for name, raw in _RAW.items():
@@ -129,6 +137,7 @@ class DetectorPostProcessing:
             suppression.description.input.add().CopyFrom(output)
             result = suppression.description.output.add(name=name)
             self._describe(tools, result, columns[name], fixed=False)
+            result.shortDescription = _DESCRIPTIONS[name]
             spec.description.output.add().CopyFrom(result)
         held, settings = suppression.nonMaximumSuppression, self._settings["suppression"]
         held.iouThreshold = float(f"{settings['iou_threshold']:.7g}")  # rounded to the digits of a float32
