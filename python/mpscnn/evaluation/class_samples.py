@@ -10,11 +10,11 @@ from typing import Any
 
 from mpscnn._private.arguments import whole_number_in
 from mpscnn._private.files import is_folder
-from mpscnn._private.names import did_you_mean
+from mpscnn._private.names import did_you_mean, shown_names
 from mpscnn.errors import Error, ImageError, ParameterError
 from mpscnn.photo_sources import several_photos
 from mpscnn.training.split_folders import find_splits, visible_folders
-from mpscnn.vision.photo_list import no_photos_text, photos_in, warn_of_left_out
+from mpscnn.vision.photo_list import photos_in, warn_of_left_out
 
 __all__ = ["Sample", "class_of_folder", "part_to_measure", "samples_in_folders", "samples_of"]
 
@@ -67,7 +67,8 @@ def part_to_measure(folder: Path) -> Path:
 def samples_in_folders(folder: Path, labels: Sequence[str], failed: Failed | None = None) -> list[Sample]:
     """Return the photos in the folders of a folder, each with the class after which its folder is named.
 
-    A folder without readable photos is passed to `failed` with the error; None: the error is raised.
+    A folder that cannot be read is passed to `failed` with the error. All folders without photos are one error, with
+    `folder`. None: the error is raised.
 
     Raises:
         ImageError: there are no folders. ParameterError: a folder is not named after a class.
@@ -76,19 +77,25 @@ def samples_in_folders(folder: Path, labels: Sequence[str], failed: Failed | Non
     if not entries:
         raise ImageError(f"{folder}: has no folders, one for each class, in it")
     samples: list[Sample] = []
+    empty: list[Path] = []
     left_out = Counter[str]()
     for entry in entries:
         index = class_of_folder(entry, labels)
         found = photos_in(str(entry))
         left_out.update(found.left_out)
         if not found.paths and not found.failures:
-            found.failures.append(ImageError(no_photos_text(str(entry), found.left_out)))
+            empty.append(entry)
         for failure in found.failures:
             if failed is None:
                 raise failure
             failed(entry, failure)
         samples += [(path, index) for path in found.paths]
     warn_of_left_out(folder, left_out)
+    if empty:
+        failure = ImageError(f"{folder}: no photo in {shown_names([entry.name for entry in empty])}")
+        if failed is None:
+            raise failure
+        failed(folder, failure)
     return samples
 
 

@@ -99,6 +99,13 @@ def test_a_folder_of_such_files_only_is_an_error_that_names_them(command: Comman
     )
 
 
+def test_classes_without_photos_are_one_error_of_an_evaluation(command: Command, tmp_path: Path) -> None:
+    for number in range(4):
+        (tmp_path / str(number)).mkdir()
+    ended = command("evaluate", str(tmp_path), "--model", "cifar10_mobilenet_v2")
+    assert ended.stderr.count(f"{tmp_path}: no photo in '0', '1', '2', '3'") == 1
+
+
 def test_such_a_file_next_to_the_classes_is_refused_like_a_photo(photos: Path) -> None:
     (photos / "a.heic").write_bytes(HEIC)
     with pytest.raises(ImageError, match=r"'a\.heic' lies next to the folders of the classes"):
