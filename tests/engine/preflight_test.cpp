@@ -353,7 +353,7 @@ TEST(free_sizes_become_a_size_that_the_network_takes) {
 TEST(what_is_no_request_for_a_network_is_left_to_others) {
     CHECK(!engine::NetworkRequest::parse("cases 1 2"));
     CHECK_THROWS(engine::NetworkRequest::parse("network {}"), ErrorKind::parameter, "request");
-    engine::NetworkRequest request{"a file", {}, {"softmax by MPSCNNSoftMax"}};
+    engine::NetworkRequest request{"a file", {}, {"softmax by MPSCNNSoftMax"}, {}};
     request.options.winograd = false;
     const auto read = engine::NetworkRequest::parse(request.text());
     CHECK(read && read->text() == request.text() && !read->options.winograd);
