@@ -124,7 +124,7 @@ def _local_response(b: Builder, layer: CaffeLayer) -> str:
     size, alpha, beta = value(p, "local_size", 5), number(p, "alpha", 1.0), number(p, "beta", 0.75)
     region = value(p, "norm_region", "ACROSS_CHANNELS")
     if size % 2 == 0:
-        raise WeightsError(f"damaged: its local_size is {size}, which is not odd")
+        raise UnsupportedError(f"its local_size is {size}, which is not odd")
     if region in ("ACROSS_CHANNELS", "0"):
         return b.op("LRN", x, size=size, alpha=alpha, beta=beta, bias=number(p, "k", 1.0))
     if region not in ("WITHIN_CHANNEL", "1"):

@@ -104,7 +104,9 @@ def _add_boxes(walk: Walk, layer: CaffeLayer, convert_layer: Callable[[], None])
         convert_layer()
         return []
 
-    walk.layer(layer.kind, layer.name, layer.bottoms, [], converted, unsupported_reason(layer))
+    walk.layer(
+        layer.kind, layer.name, layer.bottoms, [], converted, unsupported_reason(layer), apart=layer.tops
+    )
 
 
 def _preprocess(transform: Any, network: Network, origin: str) -> dict[str, object] | None:

@@ -47,6 +47,7 @@ class Walk:
         makes: Sequence[str],
         convert: Made,
         refusal: str | None,
+        apart: Sequence[str] = (),
     ) -> None:
         """Convert a layer.
 
@@ -55,6 +56,7 @@ class Walk:
             reads, makes: the blobs that the layer reads and computes.
             convert: adds the layer's operators.
             refusal: the reason why layers of this kind are not supported; None: they are.
+            apart: the layer's other blobs, which the network does not compute.
         """
         self._count += 1
         if self._count > _MAX_LAYERS or max(len(reads), len(makes)) > _MAX_BLOBS:
@@ -65,11 +67,11 @@ class Walk:
             # The error names all unsupported layers, but not layers that only depend on their results.
             if refusal is not None:
                 self._unsupported.add(kind, name, refusal)
-            self._leave_out(name, makes)
+            self._leave_out(name, [*makes, *apart])
             return
         if refusal is not None:
             self._unsupported.add(kind, name, refusal)
-            self._leave_out(name, makes)
+            self._leave_out(name, [*makes, *apart])
             return
 
         def converted() -> None:
@@ -80,7 +82,7 @@ class Walk:
             self.builder.end(dict(zip(makes, made, strict=True)))
 
         if not self._unsupported.attempt(kind, name, converted, free_size=self.builder.has_free_size):
-            self._leave_out(name, makes)
+            self._leave_out(name, [*makes, *apart])
 
     def _leave_out(self, name: str, makes: Sequence[str]) -> None:
         self._left_out.add(name)
