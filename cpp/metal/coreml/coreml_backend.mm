@@ -66,7 +66,7 @@ void require_units(const Units &units) {
 class CoremlPlan : public engine::Plan {
 public:
     explicit CoremlPlan(std::shared_ptr<Model> model) : model_(std::move(model)) {}
-    /// Core ML does not tell what it allocates.
+    /// Core ML has no call that returns the memory it allocates.
     std::size_t arena_bytes() const override { return 0; }
     Model &model() const { return *model_; }
 

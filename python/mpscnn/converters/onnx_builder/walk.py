@@ -63,14 +63,10 @@ class Walk:
             raise WeightsError(
                 f"{self._origin}: has more than {_MAX_LAYERS} layers, or a layer with more than {_MAX_BLOBS} blobs"
             )
-        if not self._missing.isdisjoint(reads):
-            # The error names all unsupported layers, but not layers that only depend on their results.
-            if refusal is not None:
-                self._unsupported.add(kind, name, refusal)
-            self._leave_out(name, [*makes, *apart])
-            return
+        # The error names all unsupported layers, but not layers that only depend on their results.
         if refusal is not None:
             self._unsupported.add(kind, name, refusal)
+        if refusal is not None or not self._missing.isdisjoint(reads):
             self._leave_out(name, [*makes, *apart])
             return
 

@@ -31,7 +31,7 @@ _MAX_TEXT = 100  # the maximum number of characters of the shape of keypoints in
 
 @dataclass
 class Details(ABC):
-    """What a network computes of each object besides its box and class.
+    """The details that a network computes of each object besides its box and class.
 
     Attributes:
         columns: the tensor of the columns; each box has some of them.
