@@ -13,6 +13,8 @@ from mpscnn.errors import ParameterError, ShapeError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_MAX_INTEGER = 1 << 24  # float32 has all integers up to this one
+_PHOTO_CHANNELS = (1, 3, 4)
 FLOAT32: np.dtype[Any] = np.dtype(np.float32)
 
 
@@ -47,9 +49,22 @@ def as_array(what: str, value: Any) -> NDArray[Any]:
         raise ShapeError(f"{what}: cannot be read as an array: {error}") from error
 
 
-def as_input(name: str, value: Any) -> NDArray[Any]:
-    """Return an input as float32 or float16 in native byte order. An array that is so already is not copied."""
+def as_input(name: str, value: Any, shape: Sequence[int | None] = ()) -> NDArray[Any]:
+    """Return an input as float32 or float16 in native byte order. An array that is so already is not copied.
+
+    Integers of 32 and 64 bits and truth values become float32, such as the positions that an embedding looks up.
+    Shorter integers, and all integers for images, are refused: they are samples that need a preprocessing.
+
+    Args:
+        name: the input's name, for messages.
+        value: what the caller gave.
+        shape: the input's shape; None is a free extent.
+    """
     array = as_array(f"input {name!r}", value)
+    is_image = len(shape) == 4 and shape[-1] in _PHOTO_CHANNELS
+    is_number = array.dtype.kind == "b" or (array.dtype.kind in "iu" and array.dtype.itemsize >= 4)
+    if is_number and not is_image:
+        return _floats_of_integers(name, array)
     if array.dtype.kind != "f" or array.dtype.itemsize > 8:
         hint = "; photos go through Model.predict or mpscnn.preprocess" if array.dtype.kind in "uiUSO" else ""
         raise ShapeError(f"input {name!r}: expected float32 or float16 elements, got {array.dtype}{hint}")
@@ -61,6 +76,17 @@ def as_input(name: str, value: Any) -> NDArray[Any]:
             return array
     wanted = np.float16 if array.dtype.itemsize == 2 else np.float32
     return np.array(array, dtype=wanted, order="C")
+
+
+def _floats_of_integers(name: str, array: NDArray[Any]) -> NDArray[np.float32]:
+    """Return integers as float32. Raise ShapeError for integers that float32 does not have."""
+    made = np.array(array, dtype=np.float32, order="C")
+    if array.size and array.dtype.kind != "b" and max(int(array.max()), -int(array.min())) > _MAX_INTEGER:
+        raise ShapeError(
+            f"input {name!r}: integers beyond {_MAX_INTEGER} are rounded in float32; convert them with "
+            "x.astype(np.float32) if that is meant"
+        )
+    return made
 
 
 def check_output(name: str, value: Any) -> NDArray[Any]:

@@ -256,7 +256,8 @@ class Program(Expected):
         known = self._known_shapes
         if out is None and known is not None and is_plain(x) and x.shape == known[0]:
             return [x], [self._new_output(shape, FLOAT32) for shape in known[1]]
-        inputs = [as_input(name, value) for name, value in self._by_name("input", self.inputs, x)]
+        given = self._by_name("input", self.inputs, x)
+        inputs = [as_input(name, value, self.inputs[name]) for name, value in given]
         if out is not None:
             named = self._by_name("output", self.outputs, out)
             return inputs, [check_output(name, value) for name, value in named]
@@ -331,8 +332,9 @@ class Session(NoCopies, Expected):
 
         float32 and float16 arrays with any strides are read in place. float64 arrays are converted to float32;
         byte-swapped and unaligned arrays, and those that repeat one number (`numpy.broadcast_to`), are copied. Objects
-        with the buffer protocol or DLPack are accepted. Other element types are refused; for photos use `Model.predict`
-        or `mpscnn.preprocess`. Signals such as Ctrl-C are handled after the run.
+        with the buffer protocol or DLPack are accepted. Integers of 32 and 64 bits, such as positions for an embedding,
+        and truth values become float32, except for images. Other element types are refused; for photos use
+        `Model.predict` or `mpscnn.preprocess`. Signals such as Ctrl-C are handled after the run.
 
         Args:
             x: (n, height, width, channels) or (n, features); for several inputs a mapping by name, or a sequence.

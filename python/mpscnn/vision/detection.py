@@ -102,7 +102,7 @@ class Detections(PhotoResult, Sequence[Detection]):
                     "index": entry.index,
                     "score": entry.score,
                     "box": [round(edge, 2) for edge in entry.box],
-                    **_details(entry),
+                    **_details(entry, self.photo_size),
                 }
                 for entry in self
             ],
@@ -170,11 +170,13 @@ class Detections(PhotoResult, Sequence[Detection]):
         return html_result(self, table(("class", "score", *Box._fields), rows, right=range(1, 6)))
 
 
-def _details(entry: Detection) -> dict[str, Any]:
-    """Return the corners and keypoints of an object for `Detections.to_dict`."""
+def _details(entry: Detection, photo_size: tuple[int, int]) -> dict[str, Any]:
+    """Return the corners, keypoints and mask of an object for `Detections.to_dict`."""
     details: dict[str, Any] = {}
     if entry.corners:
         details["corners"] = [[round(number, 2) for number in point] for point in entry.corners]
     if entry.keypoints:
         details["keypoints"] = [[round(x, 2), round(y, 2), score] for x, y, score in entry.keypoints]
+    if entry.mask is not None:
+        details["segmentation"] = entry.mask.to_coco(photo_size)
     return details

@@ -15,8 +15,10 @@ from converters.onnx_files import Array, onnx, read, run_there
 from PIL import Image
 
 import mpscnn
+from mpscnn.apps.ray.rows import result_from_row, row_from_result
 from mpscnn.comparison.conversion_check import check_conversion
 from mpscnn.converters import read_network
+from mpscnn.vision.object_mask import mask_from_coco
 
 pytest.importorskip("onnxruntime")
 
@@ -204,6 +206,7 @@ def test_the_command_prints_and_draws_them(
     assert one["label"] in NAMES
     assert len(one.get("corners", [])) == (4 if extra == "angle" else 0)
     assert len(one.get("keypoints", [])) == (POINTS if extra in ("points", "places") else 0)
+    assert one.get("segmentation", {}).get("size") == ([SIDE, SIDE] if extra == "mask" else None)
     drawn = np.asarray(Image.open(tmp_path / "out" / "photo_detections.png").convert("RGB"))
     assert (drawn != np.asarray(photo())).any()
 
@@ -235,6 +238,34 @@ def test_saved_models_and_results_keep_them(extra: str, tmp_path: Path) -> None:
             assert other is not None
             assert one.box == other.box
             np.testing.assert_array_equal(one.pixels, other.pixels)
+
+
+def test_masks_are_written_as_cocos_tools_write_them() -> None:
+    coco = pytest.importorskip("pycocotools.mask", reason="pycocotools is not installed")
+    rng = np.random.default_rng(2)
+    for share in (0.0, 0.1, 0.5, 0.9, 1.0):
+        for _ in range(20):
+            height, width = (int(one) for one in rng.integers(1, 40, 2))
+            top, left = int(rng.integers(height)), int(rng.integers(width))
+            whole = np.zeros((height, width), bool)
+            part = whole[top : top + int(rng.integers(1, 40)), left : left + int(rng.integers(1, 40))]
+            part[...] = rng.random(part.shape) < share
+            expected = coco.encode(np.asfortranarray(whole.astype(np.uint8)))
+            expected["counts"] = expected["counts"].decode()
+            mask = mask_from_coco(expected)
+            np.testing.assert_array_equal(mask.on_photo((width, height)), whole)
+            assert mask.to_coco((width, height)) == expected
+
+
+def test_rows_of_tables_keep_masks() -> None:
+    found = detected(read(made("mask")))
+    again = result_from_row(row_from_result(found))
+    assert isinstance(again, mpscnn.Detections)
+    assert len(found) > 5
+    for one, other in zip(found.masks, again.masks, strict=True):
+        assert one is not None
+        assert other is not None
+        np.testing.assert_array_equal(one.on_photo((SIDE, SIDE)), other.on_photo((SIDE, SIDE)))
 
 
 @pytest.mark.parametrize(

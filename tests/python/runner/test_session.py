@@ -181,6 +181,7 @@ def test_repeated_elements_count_as_often_as_they_are_repeated(repeated: tuple[i
         (np.zeros((12, 12, 3), np.float32), "4 axes, not 3"),
         (np.zeros((0, 12, 12, 3), np.float32), "a batch of at least 1, not 0"),
         (np.zeros((1, 12, 12, 3), np.uint8), "photos go through Model.predict"),
+        (np.zeros((1, 12, 12, 3), np.int64), "photos go through Model.predict"),
         (np.zeros((1, 12, 12, 3), np.complex64), "expected float32 or float16 elements, got complex64"),
         (np.zeros((1, 12, 12, 3), object), "got object"),
         ("cat.jpg", "expected float32 or float16"),
@@ -192,6 +193,27 @@ def test_wrong_inputs_are_named(x: Any, message: str) -> None:
     with pytest.raises(mpscnn.ShapeError, match=message):
         session.run(x)
     session.run(photo())  # after an error the session can be used again
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint32, np.uint64, np.bool_])
+def test_integers_are_numbers(dtype: Any) -> None:
+    network = mpscnn.Network(input=(3,))
+    network.output(network.activation(network.input, "relu"))
+    x = np.array([[0, 1, 1], [1, 0, 1]], dtype)
+    np.testing.assert_array_equal(network.predict(x), x.astype(np.float32))
+    np.testing.assert_array_equal(network.predict(x.tolist()), x.astype(np.float32))
+
+
+def test_integers_that_would_be_rounded_are_refused() -> None:
+    network = mpscnn.Network(input=(1,))
+    network.output(network.activation(network.input, "absolute"))
+    for number in (1 << 24, -(1 << 24)):
+        assert network.predict(np.array([[number]])) == 1 << 24
+        with pytest.raises(mpscnn.ShapeError, match="integers beyond 16777216 are rounded"):
+            network.predict(np.array([[number + (1 if number > 0 else -1)]]))
+    for dtype in (np.int8, np.uint8, np.int16, np.uint16):
+        with pytest.raises(mpscnn.ShapeError, match="expected float32 or float16 elements"):
+            network.predict(np.ones((1, 1), dtype))
 
 
 def test_wrong_outputs_are_named() -> None:

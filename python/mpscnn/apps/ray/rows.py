@@ -12,6 +12,7 @@ from mpscnn.apps.ray.cluster import import_arrow
 from mpscnn.vision.box import Box
 from mpscnn.vision.detection import Detections
 from mpscnn.vision.found_object import Detection, Keypoint, Point
+from mpscnn.vision.object_mask import mask_from_coco
 from mpscnn.vision.photo_result import PhotoResult
 from mpscnn.vision.results import Classification, Prediction
 from mpscnn.vision.segmentation import Area
@@ -47,7 +48,8 @@ def result_columns(task: str, layers: Sequence[str] = ()) -> Any:
     text, whole, real = pa.string(), pa.int64(), pa.float64()
     labelled = [("label", text), ("index", whole)]
     size = [("width", whole), ("height", whole)]
-    details = [(name, pa.list_(pa.list_(real))) for name in ("corners", "keypoints")]
+    details: list[tuple[str, Any]] = [(name, pa.list_(pa.list_(real))) for name in ("corners", "keypoints")]
+    details.append(("segmentation", pa.struct([("size", pa.list_(whole)), ("counts", text)])))
     found: dict[str, list[tuple[str, Any]]] = {
         "classification": [
             ("scores_are", text),
@@ -135,6 +137,7 @@ def result_from_row(row: Mapping[str, Any]) -> PhotoResult:
                 entry["index"],
                 tuple(Point(*one) for one in entry.get("corners") or ()),
                 tuple(Keypoint(*one) for one in entry.get("keypoints") or ()),
+                mask_from_coco(entry["segmentation"]) if entry.get("segmentation") else None,
             )
             for entry in row["detections"]
         )
