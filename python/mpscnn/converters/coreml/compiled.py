@@ -71,14 +71,18 @@ def _text(path: Path, limit: int) -> str:
 
 
 def _describe(model: Any, path: Path) -> None:
-    """Set which inputs are images, from the description next to a program."""
+    """Set which inputs are images, and the entries of the author, from the description next to a program."""
     images = {}
+    entries: dict[str, str] = {}
     if path.is_file():
         try:
             (described,) = parse_json(_text(path, _MAX_DESCRIPTION))
             images = {one["name"]: one for one in described["inputSchema"] if one["type"] == "Image"}
+            entries = dict(described.get("userDefinedMetadata", {}))
         except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise WeightsError(f"damaged: {path.name} does not describe the inputs: {error}") from error
+    for key, value in entries.items():
+        model.description.metadata.userDefined.add(key=str(key), value=str(value))
     function = next((entry.value for entry in model.mlProgram.functions if entry.key == "main"), None)
     for given in function.inputs if function is not None else ():
         if given.name not in images:

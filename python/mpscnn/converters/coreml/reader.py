@@ -15,6 +15,7 @@ from mpscnn.converters.coreml.pipeline import (
     refuse_networks_of_apple,
     vectorizer_note,
 )
+from mpscnn.converters.coreml.placing import state_placing
 from mpscnn.converters.coreml.program.reader import read_program
 from mpscnn.converters.coreml.schema import OTHER_MODELS
 from mpscnn.converters.named_errors import prefix_errors
@@ -35,7 +36,9 @@ def convert(file: CoremlFile, options: ReadOptions) -> Network:
             does not have, or a shape that contradicts it.
     """
     with prefix_errors(file.origin):
-        return _network(file, file.model, options)
+        network = _network(file, file.model, options)
+        state_placing(network, file.model.description.metadata)
+    return network
 
 
 def _network(

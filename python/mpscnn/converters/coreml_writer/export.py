@@ -15,6 +15,7 @@ from mpscnn import _core
 from mpscnn._private.files import replace_atomically, replace_folder
 from mpscnn.converters.coreml.features import SCORES
 from mpscnn.converters.coreml.file import MODEL, PACKAGE, package_files
+from mpscnn.converters.coreml.placing import placing_entries
 from mpscnn.converters.coreml_writer.compression import (
     PALETTE_BITS,
     cast_weights_to_float16,
@@ -107,6 +108,8 @@ def export(
     probabilities = None if labels is None else Probabilities(network, labels, str(path))
     if labels is None and post_processing is None and segmenter is None and network.scores is not None:
         information = {**(information or {}), SCORES: network.scores}
+    if preprocess is not None:
+        information = {**(information or {}), **placing_entries(preprocess)}
     tools = coremltools()
     builder = build(network, size=size, layout="nchw", uses_lrn=True)
     onnx_model = builder.model(_core.version())
