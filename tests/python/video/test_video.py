@@ -112,6 +112,32 @@ def test_all_pixel_formats_without_a_matrix_follow_one_rule(lines: int, matrix: 
     assert {name: value for name, value in found.items() if np.abs(value - COLOR).max() > 5} == {}
 
 
+def transparent_frame(form: str) -> Any:
+    """Return a black frame whose upper half is transparent; None if FFmpeg cannot make or read the format."""
+    pixels = np.zeros((16, 16, 4), np.uint8)
+    pixels[8:, :, 3] = 255
+    try:
+        frame = av.VideoFrame.from_ndarray(pixels, format="rgba").reformat(format=form)
+        frame.to_ndarray(format="rgba")
+    except OSError:
+        return None
+    return frame
+
+
+def test_transparent_pixels_become_white_as_in_photos() -> None:
+    kinds = [av.VideoFormat(name) for name in sorted(av.video.format.names)]
+    names = [kind.name for kind in kinds if any(one.is_alpha for one in kind.components)]
+    frames = {name: transparent_frame(name) for name in names}
+    found = {
+        name: mpscnn.preprocess(photo_from_frame(frame, "ffv1", "a"), (16, 16), "none")[0].mean((1, 2))
+        for name, frame in frames.items()
+        if frame is not None
+    }
+    assert {"rgba", "argb", "yuva420p", "yuva444p10le", "gbrap", "rgba64le", "ya8"} <= found.keys()
+    wanted = np.repeat([255.0, 0.0], 8)
+    assert {name: value for name, value in found.items() if np.abs(value - wanted).max() > 2} == {}
+
+
 def test_nv12_goes_to_the_model_as_it_lies(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.nut", photo_that_moves(2), codec="rawvideo", pix_fmt="nv12")
     photo = next(open_source(path).frames()).photo

@@ -41,7 +41,7 @@ _ORIENTATIONS = {
 
 
 def photo_from_frame(frame: Any, codec: str, name: str) -> YuvImage | Photo:
-    """Return a frame of PyAV as a photo. 8-bit NV12 and I420 are not copied, others are converted to RGB by FFmpeg.
+    """Return a frame of PyAV as a photo. 8-bit NV12 and I420 are not copied, others are converted by FFmpeg.
 
     Both use the same matrix, also if the stream does not name one.
 
@@ -55,7 +55,7 @@ def photo_from_frame(frame: Any, codec: str, name: str) -> YuvImage | Photo:
     matrix = _matrix(frame)
     planar = frame.format.name in _I420
     if matrix is None or not (planar or frame.format.name == _NV12) or frame.planes[0].line_size <= 0:
-        return open_photo(_rgb(frame, matrix), orientation=orientation)
+        return open_photo(_colors(frame, matrix), orientation=orientation)
     height, width = (frame.height + 1) // 2, (frame.width + 1) // 2
     y = _plane(frame.planes[0], frame.height, frame.width)
     u = _plane(frame.planes[1], height, width if planar else 2 * width)
@@ -64,10 +64,14 @@ def photo_from_frame(frame: Any, codec: str, name: str) -> YuvImage | Photo:
     return YuvImage(y, u, v, matrix, "full" if _is_full(frame) else "video", siting, orientation)
 
 
-def _rgb(frame: Any, matrix: Matrix | None) -> NDArray[np.uint8]:
-    """Let FFmpeg convert a frame to RGB. `matrix` is the frame's, or None to use the one that the frame names."""
+def _colors(frame: Any, matrix: Matrix | None) -> NDArray[np.uint8]:
+    """Let FFmpeg convert a frame to RGB, or to RGBA if it has transparent pixels, which become white as in photos.
+
+    `matrix` is the frame's, or None to use the one that the frame names.
+    """
+    has_alpha = any(component.is_alpha for component in frame.format.components)
     pixels: NDArray[np.uint8] = frame.to_ndarray(
-        format="rgb24",
+        format="rgba" if has_alpha else "rgb24",
         src_colorspace=frame.colorspace if matrix is None else FFMPEG_MATRICES[matrix],
         # Old versions of PyAV only use the source's matrix if the destination's is another. RGB has none.
         dst_colorspace=FFMPEG_MATRICES["bt601"],
