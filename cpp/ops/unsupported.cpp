@@ -169,8 +169,8 @@ Refused not_of_integers(const LayerUse &layer) {
         else
             return std::is_same_v<Op, Convolution> || std::is_same_v<Op, FullyConnected> ||
                    std::is_same_v<Op, Softmax> || std::is_same_v<Op, LogSoftmax> ||
-                   std::is_same_v<Op, Constant> || std::is_same_v<Op, Concatenation> ||
-                   moves_elements(operation);
+                   std::is_same_v<Op, MatrixProduct> || std::is_same_v<Op, Constant> ||
+                   std::is_same_v<Op, Concatenation> || moves_elements(operation);
     };
     constexpr std::int64_t max_exponentials = 4096; // their sum has 12 bits before the binary point
     if (layer.operation.is<Softmax>() && layer.inputs[0][layer.inputs[0].rank() - 1] > max_exponentials)
@@ -180,6 +180,12 @@ Refused not_of_integers(const LayerUse &layer) {
     constexpr std::int64_t max_squares = std::numeric_limits<std::int32_t>::max() / (255 * 255);
     if (layer.operation.is<LayerNormalization>() && layer.inputs[0][layer.inputs[0].rank() - 1] > max_squares)
         return Refused("a unit norm of more than 33025 channels");
+    if (const auto *product = layer.operation.get_if<MatrixProduct>()) {
+        const int last = layer.inputs[0].rank() - 1;
+        if (layer.inputs[0][product->transpose_first ? last - 1 : last] > max_squares)
+            return Refused("a product of matrices whose sums have more than 33025 terms");
+        if (product->scale != 1.0f) return Refused("a product of matrices with a factor");
+    }
     if (has_larger_sum(layer)) return Refused("a mean or sum of more than 8388608 elements");
     if (layer.operation.is<Concatenation>() && layer.inputs[0].rank() > 4)
         return Refused("a concatenation of more than four axes");

@@ -123,7 +123,7 @@ def _more(g: Graph, extra: str, label: str, points: Array, strides: Array) -> st
     ]
     columns = g.add("Concat", *raw, axis=2)
     if extra == "mask":
-        g.add("Conv", "images", weights(PROTOTYPES, 3, 4, 4, seed=50), strides=[4, 4], out="prototypes")
+        _prototypes(g)
         return columns
     if extra == "angle":
         turns = g.add("Sub", g.add("Sigmoid", columns), np.float32(0.25))
@@ -150,33 +150,45 @@ def _rotated(g: Graph, before: str, after: str, angle: str, points: Array) -> tu
 
 
 def yolo_v5(
-    *, extra_maps: bool = False, one_anchor: bool = False, power: bool = True
+    *, extra_maps: bool = False, one_anchor: bool = False, power: bool = True, masks: bool = False
 ) -> tuple[Graph, list[str]]:
     """Return a YOLOv5 (or v3, v7) with anchors in cells, and the names of its outputs.
 
     The first output has the shape (1, anchors, 5 + classes). `extra_maps`: the maps before decoding are outputs, too.
     `one_anchor`: one anchor for each cell, as in YOLOv6 and YOLOX. `power`: squares by Pow rather than by a product.
+    `masks`: the coefficients of masks follow the classes, and the second output has their prototypes.
     """
     g = Graph()
     anchors = 1 if one_anchor else 3
-    columns = 5 + CLASSES
+    columns = 5 + CLASSES + (PROTOTYPES if masks else 0)
     rows, raw = [], []
     for number, (one, (height, width), stride) in enumerate(zip(g.maps(), CELLS, STRIDES, strict=True)):
         y = g.add("Conv", one, weights(anchors * columns, 8, 1, 1, seed=30 + number))
         y = g.add("Reshape", y, np.array([1, anchors, columns, height, width]))
         y = g.add("Transpose", y, perm=[0, 1, 3, 4, 2])
         raw.append(y)
-        center, size, rest = g.split(g.add("Sigmoid", y), [2, 2, 1 + CLASSES], 4)
+        if masks:
+            center, size, rest, mask = g.split(y, [2, 2, 1 + CLASSES, PROTOTYPES], 4)
+            center, size, rest = (g.add("Sigmoid", part) for part in (center, size, rest))
+        else:
+            center, size, rest = g.split(g.add("Sigmoid", y), [2, 2, 1 + CLASSES], 4)
         cells = np.stack(np.mgrid[:height, :width][::-1], axis=-1).astype(np.float32) - 0.5
         center = g.add("Add", g.add("Mul", center, np.float32(2)), cells[None, None])
         center = g.add("Mul", center, np.float32(stride))
         size = g.add("Mul", size, np.float32(2))
         size = g.add("Pow", size, np.float32(2)) if power else g.add("Mul", size, size)
         shapes = np.arange(1, 2 * anchors + 1, dtype=np.float32).reshape(1, anchors, 1, 1, 2) * stride
-        level = g.add("Concat", center, g.add("Mul", size, shapes), rest, axis=4)
+        parts = [center, g.add("Mul", size, shapes), rest, *([mask] if masks else [])]
+        level = g.add("Concat", *parts, axis=4)
         rows.append(g.add("Reshape", level, np.array([1, -1, columns])))
     g.add("Concat", *rows, axis=1, out="output")
+    if masks:
+        return g, ["output", _prototypes(g)]
     return g, ["output", *(raw if extra_maps else [])]
+
+
+def _prototypes(g: Graph) -> str:
+    return g.add("Conv", "images", weights(PROTOTYPES, 3, 4, 4, seed=50), strides=[4, 4], out="prototypes")
 
 
 def named(made: Any, **metadata: str) -> Any:

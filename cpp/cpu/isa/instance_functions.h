@@ -66,6 +66,7 @@ void get(Kernel<IntegerConvolutionTask> &);
 void get(Kernel<IntegerPoolingTask> &);
 void get(Kernel<IntegerSumTask> &);
 void get(Kernel<IntegerProductTask> &);
+void get(Kernel<IntegerMatrixProductTask> &);
 void get(Kernel<IntegerMaximumTask> &);
 void get(Kernel<IntegerNearestTask> &);
 void get(Kernel<IntegerBorderTask> &);

@@ -44,9 +44,9 @@ struct TaskList
                MultiboxChoiceTask, MultiboxTask, ConversionTask,
                // int8 networks
                IntegerConvolutionTask, IntegerPoolingTask, IntegerSumTask, IntegerProductTask,
-               IntegerMaximumTask, IntegerNearestTask, IntegerBorderTask, IntegerMeanTask, IntegerTableTask,
-               IntegerResizeTask, IntegerSoftmaxTask, IntegerLogSoftmaxTask, IntegerUnitNormTask,
-               QuantizationTask, DequantizationTask> {};
+               IntegerMatrixProductTask, IntegerMaximumTask, IntegerNearestTask, IntegerBorderTask,
+               IntegerMeanTask, IntegerTableTask, IntegerResizeTask, IntegerSoftmaxTask,
+               IntegerLogSoftmaxTask, IntegerUnitNormTask, QuantizationTask, DequantizationTask> {};
 using Task = Variant<TaskList>;
 
 template <class... TaskType> struct KernelSet : Kernel<TaskType>... {};

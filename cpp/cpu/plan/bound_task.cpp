@@ -29,6 +29,7 @@ public:
     }
     void bind_others(IntegerSumTask &own) { own.second = bind(step_.others[0]); }
     void bind_others(IntegerProductTask &own) { own.second = bind(step_.others[0]); }
+    void bind_others(IntegerMatrixProductTask &own) { own.second = bind(step_.others[0]); }
     void bind_others(InterleaveTask &own) { own.second = bind(step_.others[0]); }
     void bind_others(MatrixProductTask &own) { own.second = bind(step_.others[0]); }
     void bind_others(TakeAlongTask &own) { own.second = bind(step_.others[0]); }

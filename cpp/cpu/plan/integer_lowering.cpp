@@ -65,6 +65,17 @@ void lower_product(const Graph &graph, std::size_t index, IntegerLayer &layer) {
     set_limits(layer.requantization, node, result);
 }
 
+/// Compute the factor of the sums of a matrix product. The product of the operands' scales is rounded to
+/// float32.
+void lower_matrix_product(const Graph &graph, std::size_t index, IntegerLayer &layer) {
+    const Node &node = graph.nodes()[index];
+    const Quantization &result = quantization_of(graph, graph.result_of(index));
+    const float product =
+        quantization_of(graph, node.inputs[0]).scale * quantization_of(graph, node.inputs[1]).scale;
+    set_factor(fixed_point(static_cast<double>(product) / static_cast<double>(result.scale)), node, layer);
+    set_limits(layer.requantization, node, result);
+}
+
 /// Return the difference between two real numbers whose integers are the maximum and `distance` below it, in
 /// fixed-point arithmetic. `scale` is the factor that lower_exponentials() returns.
 std::int32_t difference_of(int distance, const FixedPoint &scale) {
@@ -219,6 +230,8 @@ std::shared_ptr<const IntegerLayer> lower_to_integers(const Graph &graph, std::s
             lower_sum(graph, index, *layer);
         else if constexpr (std::is_same_v<Op, ops::Multiplication>)
             lower_product(graph, index, *layer);
+        else if constexpr (std::is_same_v<Op, ops::MatrixProduct>)
+            lower_matrix_product(graph, index, *layer);
         else if constexpr (std::is_same_v<Op, ops::Softmax>)
             lower_softmax(graph, index, *layer);
         else if constexpr (std::is_same_v<Op, ops::LogSoftmax>)

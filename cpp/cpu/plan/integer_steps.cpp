@@ -181,6 +181,18 @@ private:
         append(fused, task).others = {second};
     }
 
+    void add_layer(const FusedOperation &fused, const ops::MatrixProduct &product) {
+        const Quantization &first = quantization(fused.inputs[0]), &other = quantization(fused.inputs[1]);
+        IntegerMatrixProductTask task;
+        task.transpose_source = product.transpose_first;
+        task.transpose_second = product.transpose_second;
+        task.source_zero = stored(first, first.zero_point);
+        task.second_zero = stored(other, other.zero_point);
+        task.requantization = fused.integers->requantization;
+        const Region second = integers(fused, 1);
+        append(fused, task).others = {second};
+    }
+
     void add_layer(const FusedOperation &fused, const ops::Reduction &reduction) {
         if (reduction.kind == ops::ReductionKind::mean) return add_mean(fused);
         add_total(fused, factor_between(quantization(fused.inputs[0]), quantization(fused.result)));

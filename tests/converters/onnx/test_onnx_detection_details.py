@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import call
-from converters.onnx_detectors import CLASSES, HEIGHT, POINTS, WIDTH, named, yolo_v8
+from converters.onnx_detectors import CLASSES, HEIGHT, POINTS, PROTOTYPES, WIDTH, named, yolo_v5, yolo_v8
 from converters.onnx_files import Array, onnx, read, run_there
 from PIL import Image
 
@@ -39,7 +39,13 @@ def photo() -> Image.Image:
 
 
 def made(extra: str, *, stated: bool = True) -> Any:
-    """Return a file with a head of this kind. `stated`: it has the metadata that Ultralytics writes."""
+    """Return a file with a head of this kind. `stated`: it has the metadata that Ultralytics writes.
+
+    "mask of v5" is the mask of a YOLOv5, whose metadata has the names of the classes only.
+    """
+    if extra == "mask of v5":
+        graph, outputs = yolo_v5(masks=True)
+        return named(graph.model(outputs), names=NAMES) if stated else graph.model(outputs)
     outputs = ["output0", "prototypes"] if extra == "mask" else ["output0"]
     model = yolo_v8(extra=extra).model(outputs)
     return named(model, names=NAMES, **METADATA[extra]) if stated else model
@@ -50,6 +56,11 @@ def results_of(model: Any, network: mpscnn.Network) -> list[Array]:
     assert network.preprocess is not None
     x = mpscnn.preprocess(photo(), (HEIGHT, WIDTH), network.preprocess)
     first, *others = run_there(model, {"images": x.reshape(HEIGHT, WIDTH, 3).transpose(2, 0, 1)[None]})
+    if (
+        first.shape[2] == 5 + CLASSES + PROTOTYPES
+    ):  # YOLOv5: the probability of an object is before the classes
+        box, thing, classes, mask = np.split(first[0], [4, 5, 5 + CLASSES], axis=1)
+        return [np.concatenate([box, classes * thing, mask], axis=1), *(one[0] for one in others)]
     return [first[0].T, *(one[0] for one in others)]
 
 
@@ -163,8 +174,9 @@ def upsampled(mask: Array) -> Array:
 
 
 @pytest.mark.parametrize("stated", [True, False], ids=["stated", "by shapes"])
-def test_masks(stated: bool) -> None:
-    model = made("mask", stated=stated)
+@pytest.mark.parametrize("extra", ["mask", "mask of v5"])
+def test_masks(extra: str, stated: bool) -> None:
+    model = made(extra, stated=stated)
     network = read(model)
     rows, prototypes = (one.astype(np.float64) for one in results_of(model, network))
     found = detected(network)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from mpscnn.converters.onnx_reader.file import EXPANSIONS
 from mpscnn.errors import UnsupportedError, WeightsError
 
+ml_dtypes = pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed")
 MICROSOFT = "com.microsoft"
 
 
@@ -195,6 +196,36 @@ def few_bits(d: Draw) -> Case:
     return Case(
         nodes, {"x": d.numbers(2, d.integer(1, 4), rows)}, constants, 17, on_runtime=True, tolerance=1e-4
     )
+
+
+def gathered_blocks(d: Draw) -> Case:
+    """Draw rows of a table of few bits: packed bytes, or 4-bit integers, which onnxruntime takes as another type."""
+    block, words, indices = 16, d.integer(1, 9), d.shape(2)
+    kind = d.choice("uint8", "uint4", "int4")
+    bits = d.choice(4, 8) if kind == "uint8" else 4
+    blocks = d.integer(1, 4)
+    columns = block * blocks - (d.integer(0, 7) * 8 // bits if blocks > 1 else 0)
+    low = -8 if kind == "int4" else 0
+
+    def packed(extents: list[int]) -> Any:
+        if kind == "uint8":
+            extents = [*extents[:-1], -(-extents[-1] * bits // 8)]
+            return d.random.integers(0, 256, extents).astype(np.uint8)
+        return d.random.integers(low, low + 16, extents).astype(getattr(ml_dtypes, kind))
+
+    constants = {
+        "w": packed([words, columns]),
+        "s": d.random.uniform(0.01, 0.1, (words, blocks)).astype(np.float32),
+        "z": packed([words, blocks]),
+    }
+    attributes = {"bits": bits, "block_size": block, "gather_axis": 0, "quantize_axis": 1}
+    inputs = ["w", "places", "s", *(["z"] if d.flag() else [])]
+    nodes = [
+        node("Cast", ["i"], "places", to=7),
+        ours("GatherBlockQuantized", inputs, **attributes),
+    ]
+    places = d.random.integers(0, words, (2, *indices)).astype(np.float32)
+    return Case(nodes, {"i": places}, constants, 21, on_runtime=True)
 
 
 def group_norm(d: Draw) -> Case:
@@ -546,6 +577,7 @@ def dynamic_product(d: Draw) -> Case:
 
 KINDS: list[Callable[[Draw], Case]] = [
     bias_add, bias_softmax, bias_split_gelu, by_axis, by_parts, dynamic, dynamic_product, embedding, few_bits,
+    gathered_blocks,
     fused_conv, fused_gemm, fused_matmul, gelu, group_norm, heads, heads_after_past, lstm_of_integers,
     moved_integers, nhwc_conv, nhwc_max_pool, packed_heads, quantized_choice, quantized_conv, quantized_embedding,
     quantized_function, quantized_heads, quantized_mean, quantized_of_two, quantized_product, quantized_softmax,

@@ -11,6 +11,7 @@
 #include "cpu/kernels/integers/integer_pairs.h"
 #include "cpu/kernels/integers/integer_quad_registers.h"
 #include "cpu/kernels/integers/integer_requantization.h"
+#include "cpu/kernels/integers/integer_widening.h"
 #include "cpu/kernels/shared/pixels.h"
 #include "cpu/kernels/shared/work_split.h"
 #if defined(__AVX2__) && !defined(__AVX512BW__)
@@ -34,9 +35,6 @@ struct IntegerConvolutionPlan {
     WorkSplit split; ///< for depthwise convolutions
     std::int64_t pixels, block, blocks, panel_parts, row_elements;
 };
-
-/// The number of bytes that are converted to 16-bit integers at a time.
-constexpr std::int64_t widened = 16;
 
 /// Return the number of elements of a pixel's gathered inputs for one group, rounded up to a multiple of 2.
 MPSCNN_INLINE std::int64_t row_elements(const IntegerWeights &weights) { return 2 * weights.pairs(); }
@@ -91,19 +89,6 @@ struct ResultPixel {
         if (y == to.height) y = 0, ++image;
     }
 };
-
-/// Convert `count` bytes to 16-bit integers and subtract the zero point. Up to `widened` - 1 more bytes may
-/// be read and more integers written, but no bytes from `end` on are read.
-MPSCNN_INLINE void widen(const std::uint8_t *bytes, std::int64_t count, std::int16_t zero,
-                         const std::uint8_t *end, std::int16_t *to) {
-    std::int64_t k = 0;
-    for (; k < count && end - bytes - k >= widened; k += widened) {
-        std::uint8_t own[widened]; // a local copy cannot alias with the result
-        __builtin_memcpy(own, bytes + k, widened);
-        for (std::int64_t i = 0; i < widened; ++i) to[k + i] = static_cast<std::int16_t>(own[i] - zero);
-    }
-    for (; k < count; ++k) to[k] = static_cast<std::int16_t>(bytes[k] - zero);
-}
 
 /// Gather the inputs of one group for one output pixel (im2col). The memory after them may be overwritten.
 MPSCNN_INLINE void gather_pixel(const IntegerConvolutionTask &task, const ResultPixel &pixel,

@@ -108,6 +108,18 @@ struct IntegerProductTask {
     const char *kernel_name() const { return "integer product"; }
 };
 
+/// Products of matrices. Each row of pixels is a matrix [pixels][channels], and either factor may be
+/// transposed.
+struct IntegerMatrixProductTask {
+    ConstView source, second;
+    View destination;
+    bool transpose_source = false, transpose_second = false;
+    std::int32_t source_zero = 0, second_zero = 0;
+    Requantization requantization; ///< all outputs have the same multiplier and shift
+
+    const char *kernel_name() const { return "integer matrix product"; }
+};
+
 /// The largest integer of the source's pixels in each window.
 struct IntegerMaximumTask {
     ConstView source;

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from mpscnn.converters.budget import Cost
-from mpscnn.converters.constant import CHEAP, Constant
+from mpscnn.converters.constant import CHEAP, FUNCTION, Constant
 from mpscnn.converters.constant_pair import Array
-from mpscnn.converters.onnx_reader.expansions import UNPACKED
+from mpscnn.converters.onnx_reader.expansions import BLOCK_TABLE, UNPACKED
 from mpscnn.converters.onnx_reader.operands import Operands, Row
+from mpscnn.converters.onnx_reader.quantizations import scales_along
+from mpscnn.converters.onnx_reader.tensors import element_type, type_number
 from mpscnn.errors import UnsupportedError
 
 _BYTE = 8
@@ -64,14 +67,47 @@ def _unpacked(o: Operands) -> Constant:
     x, bits = o.given(0), o.node.integer("bits")
     if x.low.dtype.kind == "f":
         return x
+    return _numbers_of_bytes(x, bits, np.float32)
+
+
+def _numbers_of_bytes(x: Constant, bits: int, dtype: Any) -> Constant:
+    """Return bytes of several numbers with a new last axis, on which each byte's lowest bits come first."""
     parts = [
-        x.elementwise(lambda x, shift=shift: (x >> shift & ((1 << bits) - 1)).astype(np.float32))
+        x.elementwise(lambda x, shift=shift: (x >> shift & ((1 << bits) - 1)).astype(dtype))
         for shift in range(0, _BYTE, bits)
     ]
     return parts[0].stack(parts[1:], x.low.ndim)
 
 
+def _block_table(o: Operands) -> Constant:
+    """Compute `BLOCK_TABLE`."""
+    node, x, scales, zero = o.node, o.given(0), o.given(1), o.optional(2)
+    bits, is_packed = node.integer("bits"), element_type(type_number(x.low.dtype)) == "uint8"
+    if is_packed:
+        x = _unpacked_along(x, bits)
+        if zero is not None:  # the last byte may have more zero points than there are blocks
+            zero = _unpacked_along(zero, bits).compute(lambda own, scale: own[..., : scale.shape[-1]], scales)
+    otherwise = np.float32(1 << (bits - 1) if is_packed else 0)
+
+    def compute(x: Array, scale: Array, zero_point: Array | None) -> Array:
+        def numbers() -> Array:
+            offset = otherwise if zero_point is None else scales_along(node, x.shape, zero_point)
+            moved = x.astype(np.float32) - offset.astype(np.float32)
+            return np.asarray(moved * scales_along(node, x.shape, scale).astype(np.float32))
+
+        return o.given(0).run(4 * x.size, FUNCTION, numbers)
+
+    return x.compute(compute, scales, zero)
+
+
+def _unpacked_along(x: Constant, bits: int) -> Constant:
+    """Return bytes of several numbers as an array whose last axis has the numbers."""
+    last = x.low.ndim - 1
+    return _numbers_of_bytes(x, bits, np.uint8).merge_axes(last, last + 2)
+
+
 OF_CONSTANTS: dict[str, Row] = {
+    BLOCK_TABLE: _block_table,
     "BitShift": _bit_shift,
     "Constant": _constant,
     "ConstantOfShape": _fill,

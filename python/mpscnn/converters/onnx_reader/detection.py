@@ -22,7 +22,13 @@ from mpscnn.converters.onnx_reader.box_form import find_box_form
 from mpscnn.converters.onnx_reader.completion import complete
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.conversion import compute
-from mpscnn.converters.onnx_reader.detection_details import Details, Keypoints, details_of, joined_parts
+from mpscnn.converters.onnx_reader.detection_details import (
+    Details,
+    Keypoints,
+    Masks,
+    details_of,
+    joined_parts,
+)
 from mpscnn.converters.onnx_reader.detector_postprocess import PostProcessing
 from mpscnn.errors import Error
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -129,7 +135,8 @@ def _yolo(c: Context, processing: PostProcessing, name: str, prototypes: str | N
     """Return the boxes and scores of a YOLO output; None for other tensors.
 
     Its shape is (n, 4 + classes, cells) without anchors, or (n, boxes, 4 + 1 + classes) with anchors, where the fifth
-    number is the probability of an object. More columns after the classes have `details`.
+    number is the probability of an object. More columns after the classes have `details`: with anchors, coefficients
+    of masks only.
     """
     node, value = c.file.makers.get(name), c.values[name]
     if node is None or node.kind != "Concat" or value.rank != 3 or None in value.shape[1:]:
@@ -153,16 +160,26 @@ def _yolo(c: Context, processing: PostProcessing, name: str, prototypes: str | N
         heads = Heads(
             boxes, classes, suppression, number_axis=1, class_axis=1, letterboxed=True, details=details
         )
-    elif prototypes is None and second > 5 and (centers := _centers(c, first, _ANCHORS, 1)) is not None:
+    elif (end := second - _masks(c, prototypes)) > 5 and (
+        centers := _centers(c, first, _ANCHORS, 1)
+    ) is not None:
         boxes, objects = value.slice_axis(2, range(4)), value.slice_axis(2, range(4, 5))
-        scores = value.slice_axis(2, range(5, second)).combine("multiply", objects, "/scores")
+        scores = value.slice_axis(2, range(5, end)).combine("multiply", objects, "/scores")
         has_anchors = _centers(c, first, 1) is None
-        heads = Heads(boxes, scores, dict(_WITH_ANCHORS), letterboxed=has_anchors)
+        details = None
+        if prototypes is not None:
+            details = Masks(value.slice_axis(2, range(end, second)), 2, c.values[prototypes])
+        heads = Heads(boxes, scores, dict(_WITH_ANCHORS), letterboxed=has_anchors, details=details)
     else:
         return None
     heads.centers = centers
     heads.suppression |= _stated_limits(c, processing)
     return heads
+
+
+def _masks(c: Context, prototypes: str | None) -> int:
+    """Return the number of coefficients of an object's mask, which is that of the prototypes."""
+    return 0 if prototypes is None else c.values[prototypes].shape[1] or 0
 
 
 def _centers(c: Context, count: int, *anchors: int) -> NDArray[np.float64] | None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mpscnn.converters.onnx_reader.node import Node
     from mpscnn.graph.layers.layer_maker import Tensor
 
-__all__ = ["Details", "Keypoints", "details_of", "joined_parts"]
+__all__ = ["Details", "Keypoints", "Masks", "details_of", "joined_parts"]
 
 _MAX_TEXT = 100  # the maximum number of characters of the shape of keypoints in a file's metadata
 
@@ -133,6 +133,7 @@ class Masks(Details):
     what = "masks"
 
     def add(self, c: Context, rows: Tensor) -> list[Tensor]:
+        """Add layers for the coefficients and the prototypes."""
         assert self.prototypes is not None
         _, channels, *place = self.prototypes.axes
         grid = c.arranger.physical(self.prototypes, (*place, channels))

@@ -37,6 +37,13 @@ PER_CHANNEL = "mpscnn_per_channel"
 UNPACKED = "mpscnn.Unpacked"
 """An operator that ONNX lacks: each byte of its operand becomes several floats. Floats stay as they are."""
 
+BLOCK_TABLE = "mpscnn.BlockTable"
+"""An operator that ONNX lacks: it computes the numbers of a table of few bits, with a scale for each block.
+
+The operands are integers, scales and zero points, the attributes `axis`, `block_size` and `bits`. Bytes are packed
+along the last axis, and have the zero point 2^(bits - 1) if none is given. Integers of 4 bits have the zero point 0.
+"""
+
 TRANSPOSED = "mpscnn.TransposeLast"
 """An operator that ONNX lacks: it swaps the last two axes, for any rank."""
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from mpscnn.converters.onnx_reader.expansions import (
     ALIGNED,
+    BLOCK_TABLE,
     CHANNELS_FIRST,
     CHANNELS_LAST,
     IMAGE,
@@ -121,6 +122,17 @@ def _unpacked_numbers(e: Expansion, packed: str, bits: int, shape: list[int]) ->
     """Return bytes of several numbers as floats of this shape."""
     whole = e.add(UNPACKED, [packed], bits=bits)
     return e.add("Reshape", [whole, e.constant(shape, "int64")])
+
+
+def _gather_of_few_bits(e: Expansion) -> None:
+    """GatherBlockQuantized: rows of a table of 2, 4 or 8 bits, in blocks along an axis, each with its scale."""
+    block, axis = e.node.integer("block_size", 128), e.node.integer("quantize_axis", 1)
+    bits = e.node.integer("bits", 4)
+    if bits not in (2, 4, 8) or block < 1:
+        raise UnsupportedError(f"{bits} bits in blocks of {block} are not supported")
+    numbers = [e.input(0), e.input(2), e.node.input(3)]
+    table = e.add(BLOCK_TABLE, numbers, axis=axis, block_size=block, bits=bits)
+    e.end("Gather", [table, e.input(1)], axis=e.node.integer("gather_axis", 0))
 
 
 def _dynamic_lstm(e: Expansion) -> None:
@@ -381,6 +393,7 @@ MICROSOFT: dict[str, Row] = {
             "FusedGemm": _gemm,
             "FusedMatMul": _matmul,
             "FusedMatMulActivation": _matmul,
+            "GatherBlockQuantized": _gather_of_few_bits,
             "GatherND": _same("GatherND"),
             "Gelu": _gelu,
             "GemmFastGelu": _gemm_fast_gelu,
