@@ -20,6 +20,18 @@ def require_set(name: str) -> None:
         pytest.skip(f"this build has no kernels for {name}")
 
 
+def choose_set(name: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Let this test compute with an instruction set. Skip it if the processor or this build lacks the set."""
+    monkeypatch.setenv("MPSCNN_CPU", name)
+    network = mpscnn.Network(input=(1, 1, 1))
+    network.output(network.activation(network.input, "relu"))
+    try:
+        network.compile(device="cpu")
+    except mpscnn.UnsupportedError:
+        pytest.skip(f"this processor, or this build, lacks {name}")
+    return name
+
+
 def cpu_precisions() -> list[str]:
     """Return the precisions in which this processor computes. Some have no bfloat16."""
     return next(entry["precisions"] for entry in mpscnn.devices() if entry["name"] == "cpu")

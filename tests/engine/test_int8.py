@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from command_line import call
 from converters.quantized_files import RandomFile, judged
+from kernels_here import choose_set
 from numpy.typing import NDArray
 from reference import quantized
 from reference.neuron import neuron
@@ -41,14 +42,7 @@ FILES = [
 @pytest.fixture(params=["baseline", "avx2", "avx512", "neon"])
 def instruction_set(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Run a test with each instruction set of this processor."""
-    monkeypatch.setenv("MPSCNN_CPU", request.param)
-    network = mpscnn.Network(input=(1, 1, 1))
-    network.output(network.activation(network.input, "relu"))
-    try:
-        network.compile(device="cpu")
-    except mpscnn.UnsupportedError:
-        pytest.skip(f"this processor, or this build, lacks {request.param}")
-    return str(request.param)
+    return choose_set(request.param, monkeypatch)
 
 
 def numbers(tensor: FileTensor, integers: Any) -> NDArray[np.float32]:

@@ -15,6 +15,7 @@ from converters.tflite_writer import CODES, Field, Operator, Tensor, constant, w
 from converters.tflite_writer import quantized as quantized_tensor
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernels_here import choose_set
 from numpy.typing import NDArray
 from reference import quantized, quantized_file
 from tiers import with_full
@@ -241,6 +242,16 @@ def test_matrix_products(path: Path, turned: tuple[bool, bool], is_constant: boo
     for threads in (1, 3):
         program = network.compile(device="cpu", precision="int8")
         np.testing.assert_array_equal(program.session(threads=threads).run(reals), wanted)
+
+
+@pytest.mark.ci
+@pytest.mark.parametrize("name", ["baseline", "avx2", "avx512", "neon"])
+def test_matrix_products_on_every_instruction_set(
+    path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choose_set(name, monkeypatch)
+    for seed in range(20):
+        test_matrix_products(path, (bool(seed & 1), bool(seed & 2)), is_constant=False, seed=seed)
 
 
 def test_large_sums_of_matrix_products_are_refused() -> None:
