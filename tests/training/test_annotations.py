@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import io
 import json
 import struct
@@ -16,7 +17,8 @@ from PIL import Image
 from training.labelled_scenes import HEIGHT, LABELS, WIDTH, Scenes, write_scenes
 
 from mpscnn import Error, ImageError, ParameterError
-from mpscnn._private.names import first_repeated
+from mpscnn._private.names import did_you_mean, first_repeated
+from mpscnn.training.scenes import yolo_parts
 from mpscnn.training.scenes.class_names import names_of_settings
 from mpscnn.training.scenes.labelled import LabelledObjects, LabelledPhoto
 from mpscnn.training.scenes.masks import read_mask, read_masks
@@ -328,6 +330,30 @@ def test_names_are_compared_in_one_pass() -> None:
         LabelledObjects(tuple(classes), ()).numbered_like(list(map(Name, classes)), "").labels[-1] == "1998"
     )
     assert compared < 8_000
+
+
+def test_folders_of_a_data_yaml_are_read_once(scenes: Scenes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entries that mean the same folder cost little, however many there are."""
+    read: list[Path] = []
+    find = yolo_parts.labelled_photo_paths
+    monkeypatch.setattr(
+        yolo_parts, "labelled_photo_paths", lambda folder: read.append(folder) or find(folder)
+    )
+    folder, settings = scenes.photos.name, scenes.photos.parent / "data.yaml"
+    entries = [f"{'./' * number}{folder}" for number in range(50)] * 2
+    settings.write_text(f"names: [a]\ntrain: [{', '.join(entries)}]\n", "utf-8")
+    parts = yolo_parts.parts_of_settings(settings)
+    assert len(read) == 1
+    assert len(parts[TRAIN].photos) == 4
+
+
+def test_few_of_many_known_names_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[str] = []
+    monkeypatch.setattr(
+        difflib, "get_close_matches", lambda name, known, **_: compared.extend(known) or known[:1]
+    )
+    assert did_you_mean("a" * 100, ["b" * 99] * 100_000) == f"; did you mean {'b' * 99!r}?"
+    assert len(compared) < 500
 
 
 def test_a_box_that_sticks_out_by_rounding_is_cut_off(scenes: Scenes) -> None:

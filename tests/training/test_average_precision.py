@@ -75,3 +75,21 @@ def test_nothing_found_and_nothing_to_find() -> None:
     assert np.isnan(own.map)
     own.add(nothing, np.array([[0.0, 0, 1, 1]]), np.array([1]))
     assert own.map == own.map50 == 0.0
+
+
+def test_only_classes_of_a_photo_are_visited() -> None:
+    """A few photos cost little, also if the annotations name many classes."""
+    visited = 0
+
+    class Boxes(np.ndarray[Any, Any]):
+        def __getitem__(self, key: Any) -> Any:
+            nonlocal visited
+            visited += 1
+            return np.asarray(self)[key]
+
+    own, box = AveragePrecision(100_000), np.array([[0.0, 0, 1, 1]])
+    for number in range(10):
+        found = FoundObjects(box, np.ones(1), np.array([number]))
+        own.add(found, box.view(Boxes), np.array([5_000 + number]))
+    assert visited == 20
+    assert own.map == 0.0

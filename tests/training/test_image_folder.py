@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from training.photo_classes import make_photos
 
 import mpscnn
 from mpscnn import Augmentation, ImageError, ImageFolder, ParameterError
+from mpscnn._private.files import real_path
+from mpscnn.graph.class_numbers import ClassNumbers
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +213,41 @@ def test_links_that_lead_nowhere_or_go_round(tmp_path: Path, link: str, target: 
     with pytest.raises(ImageError, match=message) as raised:
         ImageFolder(tmp_path)
     assert str(tmp_path / link) in str(raised.value)
+
+
+def test_a_long_chain_of_links_leads_nowhere(tmp_path: Path) -> None:
+    """Python cannot follow such a chain either."""
+    make_photos(tmp_path, {"red": 2, "green": 2})
+    for number in range(2_000):
+        (tmp_path / "red" / f"z{number:04}.png").symlink_to(f"z{number + 1:04}.png")
+    (tmp_path / "red" / "z2000.png").touch()
+    with pytest.raises(ImageError, match=r"z0000\.png: is a link that leads nowhere \(z0001\.png\)"):
+        ImageFolder(tmp_path)
+    with pytest.raises(OSError, match="Too many levels"):
+        real_path(tmp_path / "red" / "z0000.png")
+
+
+def test_many_classes_are_numbered_in_one_pass(photos: Path) -> None:
+    """Each name is compared with few others, so a folder of many classes costs little."""
+    compared = 0
+
+    class Name(str):
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            nonlocal compared
+            compared += 1
+            return str(self) == str(other)
+
+    data = copy(ImageFolder(photos, size=8))
+    data.labels = [Name(number) for number in range(2_000)]
+    data.targets = ClassNumbers.of(np.repeat(np.arange(2_000), 2), data.labels)
+    data.paths = data.paths[:1] * 4_000
+    numbered = data.numbered_like([Name(number) for number in reversed(range(2_000))])
+    assert numbered.targets[:4].tolist() == [1_999, 1_999, 1_998, 1_998]
+    assert compared < 8_000
+    parts = data.split(0.5)
+    assert [np.unique(part.targets).tolist() for part in parts] == [list(range(2_000))] * 2
 
 
 def test_a_class_with_one_photo_cannot_be_split(tmp_path: Path) -> None:

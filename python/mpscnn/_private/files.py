@@ -18,6 +18,7 @@ __all__ = [
     "create_temporary",
     "is_folder",
     "read_content",
+    "real_path",
     "replace_atomically",
     "replace_folder",
     "replace_target",
@@ -30,6 +31,14 @@ __all__ = [
 def is_folder(path: str | os.PathLike[str]) -> bool:
     """Return True if the path is a folder. Unlike Path.is_dir, it never raises for an impossible name."""
     return os.path.isdir(path)  # noqa: PTH112
+
+
+def real_path(path: str | os.PathLike[str]) -> str:
+    """Return the path without links. Raise OSError if Python cannot follow a long chain of links."""
+    try:
+        return os.path.realpath(path)
+    except RecursionError:
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from None
 
 
 def read_content(path: str | os.PathLike[str], kind: type[Error]) -> bytes:
@@ -144,7 +153,7 @@ def replace_target(temporary: Path, target: Path) -> None:
 
 
 def _resolved(path: Path) -> Path:
-    return Path(os.path.realpath(path))
+    return Path(real_path(path))
 
 
 def require_replaceable(path: str | os.PathLike[str], kind: type[Error]) -> None:

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 _MAX_NAMED = 5
+#: The largest sum of products of two names' lengths. It bounds the time of comparing a name with all known ones.
+_MAX_COMPARED = 4_000_000
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return "; did you mean ...?" with the most similar known names, or "" if none is similar."""
+    """Return "; did you mean ...?" with the most similar known names, or "" if none is similar.
+
+    If there are many long names, only the first ones are compared.
+    """
     import difflib
 
-    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+    close = difflib.get_close_matches(
+        name, _first_names(known, _MAX_COMPARED // (len(name) + 1)), n=3, cutoff=0.6
+    )
     return f"; did you mean {', '.join(map(repr, close))}?" if close else ""
+
+
+def _first_names(names: Iterable[str], length: int) -> list[str]:
+    """Return the first names that together have at most this length."""
+    given = list(names)
+    ends = accumulate(len(name) + 1 for name in given)
+    return [name for name, end in zip(given, ends, strict=True) if end <= length]
 
 
 def first_repeated(names: Iterable[str]) -> str | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from mpscnn._private.files import real_path
+
 __all__ = ["is_in_own_folder"]
 
 
@@ -19,6 +21,9 @@ def is_in_own_folder(path: Path, folder: Path, main: Path) -> bool:
         folder: the folder of the model.
         main: the file of the model that names the others.
     """
-    real = os.path.realpath(path)
-    folders = {os.path.realpath(folder), os.path.dirname(os.path.realpath(main))}  # noqa: PTH120
+    try:
+        real = real_path(path)
+    except OSError:  # no file can be opened by such a chain of links
+        return False
+    folders = {real_path(folder), os.path.dirname(real_path(main))}  # noqa: PTH120
     return any(os.path.commonpath([one, real]) == one for one in folders)

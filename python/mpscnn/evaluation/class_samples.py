@@ -16,10 +16,11 @@ from mpscnn.photo_sources import several_photos
 from mpscnn.training.split_folders import find_splits, visible_folders
 from mpscnn.vision.photo_list import photos_in, warn_of_left_out
 
-__all__ = ["Sample", "class_of_folder", "part_to_measure", "samples_in_folders", "samples_of"]
+__all__ = ["ClassFinder", "Sample", "part_to_measure", "samples_in_folders", "samples_of"]
 
 Sample = tuple[Any, "int | str"]
 """A photo and its class, as a number or a label."""
+_MAX_SHOWN = 5  # numbers of classes in a message
 Failed = Callable[[Any, Error], object]
 
 
@@ -29,7 +30,9 @@ def samples_of(given: Any, labels: Sequence[str], failed: Failed | None) -> Iter
     Raises the errors of `samples_in_folders`.
     """
     if hasattr(given, "class_to_idx"):  # an ImageFolder numbers its classes by their names' order
-        return [(path, class_of_folder(Path(given.labels[number]), labels)) for path, number in given.samples]
+        finder = ClassFinder(labels)
+        numbers = [finder.of_folder(Path(label)) for label in given.labels]
+        return [(path, numbers[number]) for path, number in given.samples]
     if isinstance(given, (str, PathLike)):
         if is_folder(given):
             return samples_in_folders(part_to_measure(Path(given)), labels, failed)
@@ -38,6 +41,7 @@ def samples_of(given: Any, labels: Sequence[str], failed: Failed | None) -> Iter
 
 
 def _with_classes(samples: Iterable[Any], labels: Sequence[str]) -> Iterator[Any]:
+    finder = ClassFinder(labels)
     known: dict[Path, int] = {}
     for sample in samples:
         if not isinstance(sample, (str, PathLike)):
@@ -46,7 +50,7 @@ def _with_classes(samples: Iterable[Any], labels: Sequence[str]) -> Iterator[Any
         for path in several_photos(sample) or [sample]:
             folder = Path(path).absolute().parent
             if folder not in known:
-                known[folder] = class_of_folder(folder, labels)
+                known[folder] = finder.of_folder(folder)
             yield path, known[folder]
 
 
@@ -79,8 +83,9 @@ def samples_in_folders(folder: Path, labels: Sequence[str], failed: Failed | Non
     samples: list[Sample] = []
     empty: list[Path] = []
     left_out = Counter[str]()
+    finder = ClassFinder(labels)
     for entry in entries:
-        index = class_of_folder(entry, labels)
+        index = finder.of_folder(entry)
         found = photos_in(str(entry))
         left_out.update(found.left_out)
         if not found.paths and not found.failures:
@@ -99,31 +104,42 @@ def samples_in_folders(folder: Path, labels: Sequence[str], failed: Failed | Non
     return samples
 
 
-def class_of_folder(folder: Path, labels: Sequence[str]) -> int:
-    """Return the class of a folder's photos: the folder is named after its label, one of its names, or its number.
+class ClassFinder:
+    """Finds the class of a folder's photos: the folder is named after its label, one of its names, or its number.
 
-    A label like ImageNet's "goldfish, Carassius auratus" has several names. Case and separators do not matter.
-
-    Raises ParameterError if no class, or more than one, has this name.
+    A label like ImageNet's "goldfish, Carassius auratus" has several names. Case and separators do not matter. Each
+    name is prepared once, because there may be many folders and many labels.
     """
-    wanted = _plain(folder.name)
-    found = [index for index, label in enumerate(labels) if _plain(label) == wanted]
-    if not found:
-        found = [index for index, label in enumerate(labels) if wanted in map(_plain, label.split(","))]
-    number = whole_number_in(wanted)
-    if not found and number is not None and number < len(labels):
-        found = [number]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        numbers = " and ".join(map(str, found))
-        raise ParameterError(f"{folder}: the classes {numbers} are called {folder.name!r}; use their numbers")
-    names = list(dict.fromkeys(name.strip() for label in labels for name in (label, *label.split(","))))
-    hint = did_you_mean(folder.name, names) or "."
-    raise ParameterError(
-        f"{folder}: the model has no class {folder.name!r}{hint} Folders are named like "
-        f"the model's labels or numbered 0 to {len(labels) - 1}"
-    )
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self._labels = labels
+        self._by_label: dict[str, list[int]] = {}
+        self._by_name: dict[str, list[int]] = {}
+        for index, label in enumerate(labels):
+            self._by_label.setdefault(_plain(label), []).append(index)
+            for name in dict.fromkeys(map(_plain, label.split(","))):
+                self._by_name.setdefault(name, []).append(index)
+
+    def of_folder(self, folder: Path) -> int:
+        """Return the number of the class. Raises ParameterError if no class, or more than one, has this name."""
+        wanted = _plain(folder.name)
+        found = self._by_label.get(wanted) or self._by_name.get(wanted) or []
+        number = whole_number_in(wanted)
+        if not found and number is not None and number < len(self._labels):
+            found = [number]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            numbers = " and ".join(map(str, found[:_MAX_SHOWN])) + " and others" * (len(found) > _MAX_SHOWN)
+            raise ParameterError(
+                f"{folder}: the classes {numbers} are called {folder.name!r}; use their numbers"
+            )
+        names = dict.fromkeys(name.strip() for label in self._labels for name in (label, *label.split(",")))
+        hint = did_you_mean(folder.name, names) or "."
+        raise ParameterError(
+            f"{folder}: the model has no class {folder.name!r}{hint} Folders are named like "
+            f"the model's labels or numbered 0 to {len(self._labels) - 1}"
+        )
 
 
 def _plain(name: str) -> str:

@@ -113,7 +113,7 @@ def describe_layer(layer: Layer, channels: int) -> str:
         text = f"depthwise {text}" if groups == channels else f"{text} in {groups} groups"
     if "kernel_height" in attributes and not attributes.get("global"):
         text += f" {attributes['kernel_height']} x {attributes['kernel_width']}"
-        strides = attributes["stride_y"], attributes["stride_x"]
+        strides = attributes.get("stride_y", 1), attributes.get("stride_x", 1)
         if strides != (1, 1):
             text += f" / {strides[0] if strides[0] == strides[1] else strides}"
     return f"{text}, {activation_name(layer['activation'])}" if "activation" in layer else text

@@ -163,14 +163,15 @@ class ImageFolder(Expected, EpochData):
             raise ParameterError(
                 f"the share for validation must be a number above 0 and below 1, got {share!r}"
             )
-        few = [label for i, label in enumerate(self.labels) if (self.targets == i).sum() < 2]
+        counts = np.bincount(np.asarray(self.targets), minlength=len(self.labels))
+        few = [label for label, count in zip(self.labels, counts, strict=True) if count < 2]
         if few:
             raise ImageError(
                 f"{self.path}: one photo only in {shown_names(few)}; training and validation need one each"
             )
         held = np.zeros(len(self), bool)
-        for number in range(len(self.labels)):
-            of_class = np.flatnonzero(self.targets == number)
+        by_class = np.split(np.argsort(np.asarray(self.targets), kind="stable"), np.cumsum(counts)[:-1])
+        for number, of_class in enumerate(by_class):
             count = min(max(round(share * len(of_class)), 1), len(of_class) - 1)
             held[np.random.default_rng([self._seed, number]).permutation(of_class)[:count]] = True
         validation = self._with(np.flatnonzero(held))
@@ -183,13 +184,16 @@ class ImageFolder(Expected, EpochData):
         Raises ImageError for classes that the other folder or the labels do not have.
         """
         labels = list(other.labels) if isinstance(other, ImageFolder) else name_list("labels", other)
-        unknown = [label for label in self.labels if label not in labels]
+        known = {
+            label: number for number, label in reversed(list(enumerate(labels)))
+        }  # the first of equal names
+        unknown = [label for label in self.labels if label not in known]
         if unknown:
             place = other.path if isinstance(other, ImageFolder) else f"the list of {len(labels)} labels"
             raise ImageError(f"{self.path}: {place} has no class {shown_names(unknown)}")
         part = copy(self)
         part.labels = labels
-        numbers = np.asarray([labels.index(label) for label in self.labels], np.int64)
+        numbers = np.asarray([known[label] for label in self.labels], np.int64)
         part.targets = ClassNumbers.of(numbers[self.targets], labels)
         return part
 

@@ -22,6 +22,7 @@ from PIL import Image
 import mpscnn
 from mpscnn.comparison.layer_comparison import error_picture
 from mpscnn.graph.layering import assign_rows
+from mpscnn.graph.network_view import describe_layer
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>\"' & \u202e\x1b[31m"
 SHOWN = "<script>alert(1)</script><img src=x onerror=alert(1)>\"' & \\u202e\\x1b[31m"
@@ -204,6 +205,14 @@ def test_network() -> None:
     assert page.counts["g"] == page.counts["tr"] - 2 == 5
     assert page.counts["path"] == 5  # one line for each input of a layer
     assert content.count('stroke="black"') == 1  # the box of the output
+
+
+@pytest.mark.parametrize("operation", mpscnn.operations(), ids=lambda operation: operation["name"])
+def test_layers_of_each_operation_are_described(operation: dict[str, Any]) -> None:
+    attributes = {parameter["name"]: parameter["default"] for parameter in operation["parameters"]}
+    text = describe_layer({"operation": operation["name"], "attributes": attributes}, 3)
+    words = operation["name"].replace("_", " ")
+    assert text == "none" if words == "neuron" else words in text
 
 
 def test_a_network_of_too_many_layers_is_a_table() -> None:

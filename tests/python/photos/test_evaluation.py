@@ -15,7 +15,8 @@ from command_line import COLOURS, LABELS, call, run, save_colour_model, save_pho
 from PIL import Image
 
 import mpscnn
-from mpscnn.evaluation.class_samples import class_of_folder
+from mpscnn.evaluation import class_samples
+from mpscnn.evaluation.class_samples import ClassFinder
 
 
 @pytest.fixture(scope="module")
@@ -163,27 +164,41 @@ def test_what_is_no_classifier_is_refused(tmp_path: Path) -> None:
 
 def test_folders_are_named_like_labels_or_numbers() -> None:
     labels = ["background", "Egyptian cat", "crane", "crane", "7", "goldfish, Carassius auratus", "hen, 3"]
-    assert class_of_folder(Path("x/egyptian_cat"), labels) == 1
-    assert class_of_folder(Path("x/7"), labels) == 4
-    assert class_of_folder(Path("x/4"), labels) == 4
-    assert class_of_folder(Path("x/goldfish"), labels) == 5
-    assert class_of_folder(Path("x/carassius_auratus"), labels) == 5
-    assert class_of_folder(Path("x/Goldfish, Carassius-auratus"), labels) == 5
-    assert class_of_folder(Path("x/3"), labels) == 6
+    finder = ClassFinder(labels)
+    assert finder.of_folder(Path("x/egyptian_cat")) == 1
+    assert finder.of_folder(Path("x/7")) == 4
+    assert finder.of_folder(Path("x/4")) == 4
+    assert finder.of_folder(Path("x/goldfish")) == 5
+    assert finder.of_folder(Path("x/carassius_auratus")) == 5
+    assert finder.of_folder(Path("x/Goldfish, Carassius-auratus")) == 5
+    assert finder.of_folder(Path("x/3")) == 6
     with pytest.raises(
         mpscnn.ParameterError, match="the classes 2 and 3 are called 'crane'; use their numbers"
     ):
-        class_of_folder(Path("crane"), labels)
+        finder.of_folder(Path("crane"))
     with pytest.raises(mpscnn.ParameterError, match=r"no class 'background2'; did you mean 'background'"):
-        class_of_folder(Path("background2"), labels)
+        finder.of_folder(Path("background2"))
     with pytest.raises(mpscnn.ParameterError, match=r"no class 'goldfisch'; did you mean 'goldfish'"):
-        class_of_folder(Path("goldfisch"), labels)
+        finder.of_folder(Path("goldfisch"))
     with pytest.raises(
         mpscnn.ParameterError, match="the classes 0 and 1 are called 'cat'; use their numbers"
     ):
-        class_of_folder(Path("cat"), ["cat, tabby", "cat, Egyptian cat"])
+        ClassFinder(["cat, tabby", "cat, Egyptian cat"]).of_folder(Path("cat"))
     with pytest.raises(mpscnn.ParameterError, match="numbered 0 to 6"):
-        class_of_folder(Path("9"), labels)
+        finder.of_folder(Path("9"))
+
+
+def test_names_of_classes_are_prepared_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Many folders cost little, also if there are many labels."""
+    prepared: list[str] = []
+    monkeypatch.setattr(class_samples, "_plain", lambda name: prepared.append(name) or name)
+    labels = [f"class {number}" for number in range(1_000)]
+    for label in labels[:200]:
+        (tmp_path / label).mkdir()
+        (tmp_path / label / "photo.png").touch()
+    found = class_samples.samples_in_folders(tmp_path, labels)
+    assert sorted(number for _, number in found) == list(range(200))
+    assert len(prepared) == 2 * 1_000 + 200
 
 
 # ---- The command ---------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from PIL import Image
 
 import mpscnn
 from mpscnn._private.files import replace_folder
+from mpscnn.apps.cli import picture_folder
 from mpscnn.apps.cli.picture_folder import PictureFolder
 from mpscnn.converters import export_coreml, export_onnx
 from mpscnn.models import deep_mnist, export_deep_mnist
@@ -229,3 +230,24 @@ def test_no_other_code_writes_directly() -> None:
     assert {file: len(found) for file, found in lines.items() if found} == {
         file: count for file, (count, _) in DIRECT.items()
     }
+
+
+def test_many_pictures_of_one_name_are_numbered_in_one_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    followed: list[object] = []
+    monkeypatch.setattr(picture_folder, "real_path", lambda path: followed.append(path) or str(path))
+    folder = PictureFolder(tmp_path, [])
+    picture = Image.new("L", (1, 1))
+    names = [folder.save(picture, f"{number}/photo.jpg", "-found").name for number in range(100)]
+    assert names[:3] == ["photo-found.png", "photo-found-2.png", "photo-found-3.png"]
+    assert len({*names}) == 100
+    assert len(followed) < 400
+
+
+def test_a_long_chain_of_links_is_not_replaced(tmp_path: Path) -> None:
+    """Python cannot follow such a chain."""
+    for number in range(2_000):
+        (tmp_path / f"{number}.safetensors").symlink_to(f"{number + 1}.safetensors")
+    with pytest.raises(mpscnn.WeightsError, match=r"0\.safetensors: cannot be written: Too many levels"):
+        colour_network().save(tmp_path / "0.safetensors")

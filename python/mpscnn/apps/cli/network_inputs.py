@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mpscnn.apps.cli.output import warn
 from mpscnn.apps.cli.sizes import Size
 from mpscnn.errors import ParameterError, UnsupportedError
-from mpscnn.evaluation.class_samples import class_of_folder
+from mpscnn.evaluation.class_samples import ClassFinder
 from mpscnn.graph.network import Network
 from mpscnn.vision.photo_list import photo_paths
 from mpscnn.vision.preprocessing import preprocess
@@ -58,8 +58,9 @@ def true_classes(paths: Sequence[str], labels: Sequence[str]) -> list[int] | Non
     """Return the class of each photo from the name of its folder; None if a folder is not named after a class."""
     if not paths or not labels:
         return None
+    finder = ClassFinder(labels)
     try:
-        known = {folder: class_of_folder(folder, labels) for folder in {Path(path).parent for path in paths}}
+        known = {folder: finder.of_folder(folder) for folder in {Path(path).parent for path in paths}}
     except ParameterError:
         return None
     return [known[Path(path).parent] for path in paths]

@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpscnn._private.files import replace_atomically
+from mpscnn._private.files import real_path, replace_atomically
 from mpscnn.errors import ImageError, ParameterError
 from mpscnn.vision.photo_list import STDIN
 
@@ -33,12 +33,13 @@ class PictureFolder:
 
     def __init__(self, path: Path, photos: Sequence[str]) -> None:
         self.path = path
-        self._taken = {Path(photo).resolve() for photo in photos}
+        self._taken = {_real(photo) for photo in photos}
+        self._first: dict[str, int] = {}  # the first number that may be free, by the name without it
         self._is_file = path.suffix.lower() in PICTURES and not path.is_dir()
         if self._is_file:
             if len(photos) > 1:
                 raise ParameterError(f"{path}: one picture cannot show {len(photos)} photos: give a folder")
-            if path.resolve() in self._taken:
+            if _real(path) in self._taken:
                 raise ParameterError(f"{path}: is the photo itself, which is not overwritten")
             if not path.parent.is_dir():
                 raise ParameterError(f"{path}: there is no folder {path.parent}")
@@ -59,8 +60,8 @@ class PictureFolder:
 
         If the output is one file, the first picture gets that name, and further pictures of the photo add their suffix.
         """
-        target = next(name for name in self._names(photo, suffix) if name.resolve() not in self._taken)
-        self._taken.add(target.resolve())
+        target = next(name for name in self._names(photo, suffix) if _real(name) not in self._taken)
+        self._taken.add(_real(target))
         with replace_atomically(target, ImageError) as file:
             picture.save(file)
         return target
@@ -72,4 +73,14 @@ class PictureFolder:
             yield self.path
             stem, folder = self.path.stem, self.path.parent
         yield folder / f"{stem}{suffix}.png"
-        yield from (folder / f"{stem}{suffix}-{number}.png" for number in count(2))
+        for number in count(self._first.get(stem + suffix, 2)):
+            self._first[stem + suffix] = number + 1
+            yield folder / f"{stem}{suffix}-{number}.png"
+
+
+def _real(path: str | Path) -> str:
+    """Return the path without links; for a chain of links that is too long, the path as it is."""
+    try:
+        return real_path(path)
+    except OSError:
+        return str(path)

@@ -48,7 +48,8 @@ class AveragePrecision:
 
     def add(self, found: FoundObjects, boxes: NDArray[np.float64], classes: NDArray[np.int64]) -> None:
         """Add a photo with its true objects. All boxes of a photo have the same unit."""
-        for number in range(self.classes):
+        # Only classes of this photo are visited: annotations may name many more.
+        for number in np.union1d(classes, found.classes).tolist():
             true = boxes[classes == number]
             of_class = found.classes == number
             self._objects[number] += len(true)

@@ -60,10 +60,11 @@ def parts_of_settings(settings: Path) -> dict[str, StatedPart]:
     parts: dict[str, StatedPart] = {}
     known: dict[str, str] = {}
     for kind, key in keys.items():
-        photos = [
-            photo for entry in _texts(settings, key) for photo in _photos(settings, key, root, entry, kind)
-        ]
-        photos = list(dict.fromkeys(photos))
+        places: dict[str, Path] = {}  # entries may mean the same folder or file, which is read once
+        for entry in dict.fromkeys(_texts(settings, key)):
+            if place := _place(settings, key, root, entry, kind):
+                places.setdefault(os.path.realpath(place), place)
+        photos = list(dict.fromkeys(photo for place in places.values() for photo in _photos(place, root)))
         for photo in photos:
             if (other := known.setdefault(photo_key(photo), key)) != key:
                 fail(
@@ -97,25 +98,31 @@ def _texts(settings: Path, key: str) -> list[str]:
     return [scalar(entry, settings, f"entry of {key!r}", f"write {_KINDS}") for entry in entries]
 
 
-def _photos(settings: Path, key: str, root: Path, entry: str, kind: str) -> list[str]:
+def _place(settings: Path, key: str, root: Path, entry: str, kind: str) -> Path | None:
+    """Return the folder or file of an entry; None for a folder for test that does not exist."""
     place = root / entry
     # The functions of os.path never raise for an impossible name.
     if not os.path.exists(place) and entry.startswith("../"):  # noqa: PTH110
         place = root / entry[3:]  # some tools begin in a folder that is not there
+    if not os.path.exists(place):  # noqa: PTH110
+        if kind == TEST:
+            return None
+        fail(
+            settings,
+            f"{key}: {str(root / entry)!r} does not exist; entries begin in 'path', or in the folder of the file",
+        )
+    if not is_folder(place) and place.suffix.lower() != ".txt":
+        fail(settings, f"{key!r} must be {_KINDS}, got {entry!r}")
+    return place
+
+
+def _photos(place: Path, root: Path) -> list[str]:
+    """Return the photos of a folder, or those that a text file lists."""
     if is_folder(place):
         paths, failures = labelled_photo_paths(place)
         if failures:
             raise failures[0]
         return paths
-    if not os.path.exists(place):  # noqa: PTH110
-        if kind == TEST:
-            return []
-        fail(
-            settings,
-            f"{key}: {str(root / entry)!r} does not exist; entries begin in 'path', or in the folder of the file",
-        )
-    if place.suffix.lower() != ".txt":
-        fail(settings, f"{key!r} must be {_KINDS}, got {entry!r}")
     lines = enumerate(text_lines(place), start=1)
     return [_listed(place, root, line.strip(), number) for number, line in lines if line.strip()]
 
