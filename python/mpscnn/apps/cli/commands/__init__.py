@@ -13,6 +13,7 @@ __all__ = ["COMMANDS", "command_function", "first_sentence"]
 COMMANDS = (
     *("classify", "detect", "digits", "segment", "features", "convert", "compare", "check-precision"),
     *("compare-precisions", "quantize", "info", "explain", "fingerprint", "models", "devices", "doctor"),
+    "cache",
     *("benchmark", "profile", "train", "verify", "serve", "evaluate"),
 )
 

@@ -14,6 +14,7 @@ import mpscnn
 from mpscnn.apps.cli.arguments import JsonOption
 from mpscnn.apps.cli.output import show, show_json
 from mpscnn.registry.cache import cache_directory, model_directories
+from mpscnn.registry.cache_content import file_sizes
 from mpscnn.runtime.library import build_config
 from mpscnn.runtime.library import devices as listed_devices
 
@@ -70,7 +71,7 @@ def _version(package: str) -> str | None:
 
 def _folder(use: str, place: Path) -> dict[str, Any]:
     """Return a folder's path, and the number and total size of its files."""
-    sizes = list(_sizes(place))
+    sizes = list(file_sizes(place))
     return {
         "use": use,
         "path": str(place),
@@ -78,15 +79,6 @@ def _folder(use: str, place: Path) -> dict[str, Any]:
         "files": len(sizes),
         "bytes": sum(sizes),
     }
-
-
-def _sizes(place: Path) -> Iterator[int]:
-    for folder, _, names in os.walk(place):
-        for name in names:
-            try:
-                yield (Path(folder) / name).lstat().st_size
-            except OSError:  # the file was removed in the meantime
-                continue
 
 
 def _self_checks() -> dict[str, str]:
