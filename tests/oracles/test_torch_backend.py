@@ -295,11 +295,18 @@ def test_options_of_programs_are_taken() -> None:
     assert part._program.winograd is False
 
 
+@pytest.mark.parametrize("mode", ["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"])
+def test_modes_of_torch_change_nothing(mode: str) -> None:
+    module = small()
+    assert torch.equal(Compiled(module, mode=mode)(PHOTO), Compiled(module)(PHOTO))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"options": {"speed": 1}}, "there is no option 'speed'"),
-        ({"mode": "max-autotune"}, "mode must be None or"),
+        ({"mode": "fastest"}, "mode must be one of default, reduce-overhead"),
+        ({"options": {"threads": 1}}, "as many threads as torch.set_num_threads says"),
     ],
 )
 def test_wrong_arguments(arguments: Any, message: str) -> None:

@@ -18,6 +18,10 @@ class Converter(Protocol):
         """Convert a file of another framework to a model file in the cache, and return its path."""
         ...
 
+    def fold_state(self, weights: Mapping[str, Any], architecture: str) -> Any:
+        """Return the weights of a network of `mpscnn.models` for a state dict of PyTorch."""
+        ...
+
     def convert_files(self, *arguments: Any, **options: Any) -> Any:
         """Convert files of another framework to a model file."""
         ...

@@ -14,12 +14,13 @@ from mpscnn.converters import CONVERTER_VERSION, convert_files, isolated_check, 
 from mpscnn.converters.format_detection import refuse_other_formats
 from mpscnn.converters.formats import find_reader, is_foreign, model_files, named_by_file
 from mpscnn.converters.photo_input import PhotoNote
+from mpscnn.converters.pytorch.given_weights import fold_state
 from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.registry.cache import cache_directory, first_file, hold_lock, replace_file
 from mpscnn.registry.converted_file import is_intact, replace_converted, warn_of_damage
 
-__all__ = ["CONVERTER_VERSION", "convert_cached", "convert_files", "kept_type"]
+__all__ = ["CONVERTER_VERSION", "convert_cached", "convert_files", "fold_state", "kept_type"]
 
 _CHUNK = 1 << 20
 

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
+from mpscnn._private import toolkit
 from mpscnn._private.arguments import name_list, require_text
 from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.files import read_content
 from mpscnn._private.names import did_you_mean
-from mpscnn.errors import ParameterError, WeightsError
+from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.flattened import flattened_images
 from mpscnn.graph.weight_layout import (
     OwnWeights,
@@ -48,7 +49,8 @@ class GraphWeights(ABC):
                 also applies to the columns of dense layers that read a flattened image, which PyTorch flattens channel
                 by channel. With "OIHW", PyTorch's names of roles are accepted for all layers: "weight", "bias",
                 "running_mean" and "running_var". None: the weights of another network (`Network.weights`), or
-                arrays that fit only one layout.
+                arrays that fit only one layout. The state dict of a network of torchvision or timm fits the network of
+                that name in `mpscnn.models`: its batch normalizations become part of the layers before them.
 
         Raises:
             WeightsError: a name is unknown, a weight is missing, a shape is wrong, a value is not finite, or `layout`
@@ -75,8 +77,12 @@ class GraphWeights(ABC):
             weights = from_torch_names(weights, specs)
         unknown = [name for name in weights if name not in specs]
         if unknown:
+            folded = None if layout == "OHWI" else self._folded(weights, unknown)
+            if folded is not None:
+                self.set_weights(folded)
+                return
             named = ", ".join(f"{name!r}{_suggestion(name, specs)}" for name in unknown[:5])
-            raise WeightsError(f"network {self.name!r} has no weight {named}{_folded(unknown)}")
+            raise WeightsError(f"network {self.name!r} has no weight {named}{_norms_hint(unknown)}")
         images = flattened_images(self.graph)
         for name, value in weights.items():
             array = weight_array(name, value)
@@ -88,6 +94,18 @@ class GraphWeights(ABC):
             else:
                 array = convert_layout(name, array, shape, layout)
             self._set_weight(specs[name], array)
+
+    def _folded(self, weights: Mapping[str, Any], unknown: Sequence[str]) -> OwnWeights | None:
+        """Return the weights of this network if its name is that of a state dict's architecture; otherwise None.
+
+        The batch normalizations of the state dict, whose names are unknown, become part of the layers before them.
+        """
+        if not _has_norms(unknown):
+            return None
+        try:
+            return toolkit.converter().fold_state(weights, self.name)
+        except UnsupportedError:
+            return None
 
     def load_raw_weights(
         self, directory: str | PathLike[str], names: Mapping[str, str] | None = None
@@ -242,9 +260,13 @@ _OTHER_ROLES = {
 }
 
 
-def _folded(unknown: Sequence[str]) -> str:
+def _has_norms(unknown: Sequence[str]) -> bool:
+    return any(name.endswith((".running_mean", ".mean")) for name in unknown)
+
+
+def _norms_hint(unknown: Sequence[str]) -> str:
     """Return a hint if unknown weights belong to batch normalizations of a PyTorch module."""
-    if not any(name.endswith((".running_mean", ".mean")) for name in unknown):
+    if not _has_norms(unknown):
         return ""
     return (
         "; these are batch normalizations, which the network has folded into the layers before them: "

@@ -11,6 +11,9 @@ from mpscnn.runtime.options import CompileOptions
 
 __all__ = ["backend"]
 
+#: The modes of `torch.compile`. They choose between ways of torch's own compiler, and change no results.
+_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
+_THREADS = ("threads", "num_threads", "n_jobs")
 _GRADIENTS = (
     'torch.compile(backend="mpscnn") runs inference only, and this call needs gradients: torch computes it. '
     "Call the module under torch.inference_mode() or torch.no_grad()"
@@ -35,13 +38,17 @@ def backend(
         example_inputs: the arguments of the graph, including parameters.
         options: the options of `mpscnn.CompileOptions`. The default `device` is "cpu", where the tensors are, and the
             default `precision` is that of the module's layers.
-        mode: None or "default", because torch's other modes only concern its own compiler.
+        mode: one of torch's modes. They tune torch's own compiler and GPUs, so they have no effect here.
 
     Raises:
         ParameterError: an unknown option or mode.
     """
     if not isinstance(options, Mapping | None):
         raise ParameterError(f'torch.compile(backend="mpscnn"): options must be a dict, got {options!r}')
+    if options and not options.keys().isdisjoint(_THREADS):
+        raise ParameterError(
+            'torch.compile(backend="mpscnn"): networks run on as many threads as torch.set_num_threads says'
+        )
     try:
         chosen = CompileOptions(device="cpu").replaced(**(options or {}))
     except TypeError as error:
@@ -50,8 +57,10 @@ def backend(
         raise ParameterError(
             'torch.compile(backend="mpscnn"): precision "int8" is for quantised networks, which modules do not become'
         )
-    if mode not in (None, "default"):
-        raise ParameterError(f'torch.compile(backend="mpscnn"): mode must be None or "default", got {mode!r}')
+    if mode is not None and mode not in _MODES:
+        raise ParameterError(
+            f'torch.compile(backend="mpscnn"): mode must be one of {", ".join(_MODES)}, got {mode!r}'
+        )
     import torch
 
     if torch.is_grad_enabled() and any(getattr(value, "requires_grad", False) for value in example_inputs):

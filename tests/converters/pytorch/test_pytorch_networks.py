@@ -121,6 +121,31 @@ def test_batch_normalizations_are_folded(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found["fc.weight"], state["fc.weight"])
 
 
+@pytest.mark.parametrize("as_argument", [True, False])
+def test_a_definition_takes_the_state_dict_of_its_architecture(tmp_path: Path, as_argument: bool) -> None:
+    state = resnet_state()
+    network = models.resnet18(state, classes=10) if as_argument else models.resnet18(classes=10)
+    if not as_argument:
+        network.load_weights(state)
+    expected = read_network([written(tmp_path, state)]).weights
+    assert network.weights.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_array_equal(network.weights[name], values)
+
+
+def test_the_state_dict_of_another_network_is_refused() -> None:
+    with pytest.raises(mpscnn.WeightsError, match=r"'bn1.weight'.*which the network has folded"):
+        models.resnet34(classes=10).load_weights(without("layer1.0.bn1.running_mean")(resnet_state()))
+    with pytest.raises(
+        mpscnn.WeightsError, match=r"'fc', weight: expected shape \(5, 512\), got \(10, 512\)"
+    ):
+        models.resnet18(classes=5).load_weights(resnet_state())
+    unknown = mpscnn.Network(input=(224, 224, 3), name="mine")
+    unknown.output(unknown.conv2d(unknown.input, 64, 7, strides=2, name="conv1"))
+    with pytest.raises(mpscnn.WeightsError, match=r"from_torch\(module, example, fold=False\) keeps them"):
+        unknown.load_weights(resnet_state())
+
+
 def test_batch_normalizations_stay_apart(tmp_path: Path) -> None:
     """Separate batch normalizations have the file's numbers. The network computes the same, and can be trained."""
     state = resnet_state()

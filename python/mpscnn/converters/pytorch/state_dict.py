@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,24 @@ _COUNTERS = ("num_batches_tracked", "n_averaged")
 _MAX_SHARING = 4
 
 
+class StateTensor(Protocol):
+    """The members of a tensor that a state dict reads: those of a `StoredTensor`."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The extents of its axes."""
+        ...
+
+    @property
+    def dtype(self) -> str:
+        """The name of the type of its elements."""
+        ...
+
+    def array(self) -> NDArray[Any]:
+        """Return its elements."""
+        ...
+
+
 class StateDict:
     """The tensors of one network.
 
@@ -42,7 +60,7 @@ class StateDict:
         notes: notes for the user on how the tensors were chosen.
     """
 
-    def __init__(self, tensors: Mapping[str, StoredTensor], origin: str, notes: Sequence[str] = ()) -> None:
+    def __init__(self, tensors: Mapping[str, StateTensor], origin: str, notes: Sequence[str] = ()) -> None:
         self.origin = origin
         self.notes = list(notes)
         self._tensors = dict(tensors)
@@ -124,9 +142,14 @@ def _checked(value: Mapping[Any, object], origin: str) -> dict[str, StoredTensor
         if not isinstance(name, str) or not isinstance(item, StoredTensor):
             given = quote_name(name) if isinstance(name, str) else f"a {_kind(name)}"
             raise UnsupportedError(f"{origin}: is not a state dict: {given} names a {_kind(item)}")
-        if name.rpartition(".")[2] not in _COUNTERS:
+        if not is_counter(name):
             tensors[name] = item
     return tensors
+
+
+def is_counter(name: str) -> bool:
+    """Return True if a tensor of this name is a counter, which only training uses."""
+    return name.rpartition(".")[2] in _COUNTERS
 
 
 def _kind(value: object) -> str:
