@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mpscnn.comparison.sides import Side
+from mpscnn.comparison.sides import WRITTEN, Side
 from mpscnn.comparison.trace import Array, Trace, Value
 from mpscnn.converters.coreml.pipeline import EDGES
 from mpscnn.converters.coreml_writer.read_detector import remove_added_layers
-from mpscnn.errors import ParameterError, ShapeError
+from mpscnn.errors import ParameterError, ShapeError, UnsupportedError, WeightsError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mpscnn.graph.network import Network
     from mpscnn.vision.detector import DetectionHead, Detector
 
@@ -29,12 +31,22 @@ class DetectorOutputs:
     Args:
         head: the detection settings.
         places: the positions of the boxes and the scores among the outputs.
+        shapes: the shapes of all outputs; None is a free extent.
         are_centres: whether a box is its centre and size instead of what the settings say.
     """
 
     head: DetectionHead
     places: tuple[int, int]
+    shapes: tuple[tuple[int | None, ...], ...]
     are_centres: bool
+
+    def fits(self, trace: Trace) -> bool:
+        """Return True if the trace has these outputs. A file's own engine may have others, such as final objects."""
+        raw = {value.name: value.array.shape for value in trace.values}
+        return len(trace.outputs) == len(self.shapes) and all(
+            len(raw[name]) == len(shape) and all(map(_agrees, raw[name], shape))
+            for name, shape in zip(trace.outputs, self.shapes, strict=True)
+        )
 
     def decoded(self, trace: Trace, inputs: list[Array]) -> Trace:
         """Return a trace whose outputs are the boxes and scores that the raw outputs mean.
@@ -68,22 +80,29 @@ def decoded_sides(first: Side, second: Side) -> tuple[tuple[Side, Side], tuple[D
     The layers that reading a file of Core ML adds are then removed, because they only change the coding. The meaning
     is empty for other sides: their outputs are compared as they are.
     """
+    own = (first.network, second.network)
+    if all(network is None or network.detection is None for network in own):
+        return (first, second), ()
     found_a, found_b = _meaning(first), _meaning(second)
     if found_a is None or found_b is None:
         return (first, second), ()
     (plain_a, a), (plain_b, b) = found_a, found_b
-    if _have_equal_settings(a.head, b.head) and (plain_a is first.network) == (plain_b is second.network):
+    if _have_equal_settings(a.head, b.head) and (plain_a is None) == (plain_b is None):
         return (first, second), ()
-    return (replace(first, network=plain_a), replace(second, network=plain_b)), (a, b)
+    sides = (
+        side if plain is None else replace(side, network=plain)
+        for side, plain in ((first, plain_a), (second, plain_b))
+    )
+    return (next(sides), next(sides)), (a, b)
 
 
-def _meaning(side: Side) -> tuple[Network, DetectorOutputs] | None:
-    """Return a detector without the layers that reading added, and the meaning of its outputs.
+def _meaning(side: Side) -> tuple[Network | None, DetectorOutputs] | None:
+    """Return a detector without the layers that reading added, or None if it added none, and its outputs' meaning.
 
-    The result is None for other networks and engines, and for detectors with angles, keypoints or masks. Those have one
-    coding only.
+    The result is None for other networks, and for detectors with angles, keypoints or masks. Those have one coding
+    only. The settings of a file that runs in its own engine are read from the file.
     """
-    network = side.network
+    network = side.network or _read_for_settings(side.path)
     head = None if network is None else network.detection
     if network is None or head is None or len(head.outputs()) > 2:
         return None
@@ -96,7 +115,24 @@ def _meaning(side: Side) -> tuple[Network, DetectorOutputs] | None:
         )
     boxes, scores = map(names.index, wanted)
     plain, are_centres = remove_added_layers(network, boxes, scores)
-    return plain, DetectorOutputs(head, (boxes, scores), are_centres)
+    shapes = tuple(tensor.shape for tensor in plain.outputs)
+    return (None if plain is network else plain), DetectorOutputs(head, (boxes, scores), shapes, are_centres)
+
+
+def _read_for_settings(path: Path | None) -> Network | None:
+    """Return the network of an ONNX or TensorFlow Lite file; None for another file, or one that mpscnn cannot read."""
+    if path is None or path.suffix.lower() not in WRITTEN.values():
+        return None
+    from mpscnn.converters import read_network
+
+    try:
+        return read_network([path])
+    except (UnsupportedError, WeightsError):
+        return None
+
+
+def _agrees(extent: int, stated: int | None) -> bool:
+    return stated in (None, extent)
 
 
 def _have_equal_settings(a: DetectionHead, b: DetectionHead) -> bool:

@@ -43,8 +43,8 @@ def compare(
     runs it), by "@onnxruntime" or "@litert" (then mpscnn writes the network as ONNX or TensorFlow Lite), or by
     "@coreml" (Core ML on a Mac).
 
-    If both sides are detectors in mpscnn's engines whose outputs have different codings, the outputs are compared after
-    decoding: boxes as fractions of the input, and probabilities of classes, both before suppression.
+    If both sides are detectors whose outputs have different codings, the outputs are compared after decoding: boxes as
+    fractions of the input, and probabilities of classes, both before suppression.
 
     Args:
         first: one side. Its layers determine the order.
@@ -76,9 +76,12 @@ def compare(
     elif not 0.0 <= tolerance < float("inf"):
         raise ParameterError(f"compare: tolerance must be a finite number of at least 0, got {tolerance}")
     traces = a.trace(inputs), b.trace(inputs)
-    if meanings:
+    decoded = bool(meanings) and all(
+        meaning.fits(trace) for meaning, trace in zip(meanings, traces, strict=True)
+    )
+    if decoded:
         traces = meanings[0].decoded(traces[0], inputs), meanings[1].decoded(traces[1], inputs)
-    found = compare_traces((a, b), traces, tolerance, decoded=bool(meanings))
+    found = compare_traces((a, b), traces, tolerance, decoded=decoded)
     if not found.layers:
         raise ShapeError(f"compare: no layer of {a.title} has the shape of one of {b.title}")
     return found

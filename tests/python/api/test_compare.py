@@ -13,7 +13,9 @@ from command_line import call, save_photo
 import mpscnn
 from mpscnn.comparison.alignment import align
 from mpscnn.comparison.conversion_check import check_conversion
+from mpscnn.comparison.detector_outputs import decoded_sides
 from mpscnn.comparison.layer_comparison import compare_layer
+from mpscnn.comparison.sides import open_side
 from mpscnn.comparison.trace import Trace, Value, mark_inner_values
 from mpscnn.converters.onnx_writer.export import export
 from mpscnn.converters.reference_engines import REFERENCE_ENGINES
@@ -217,6 +219,31 @@ def test_detectors_are_compared_by_what_they_find() -> None:
     assert other.first_difference is not None
     assert other.first_difference.name == "scores"
     assert other.first_difference.place[-1] == 1
+
+
+@pytest.mark.parametrize(("suffix", "engine"), [(".onnx", "onnxruntime"), (".tflite", "ai_edge_litert")])
+def test_detectors_in_their_files_engine_are_compared_by_what_they_find(
+    suffix: str, engine: str, tmp_path: Path
+) -> None:
+    pytest.importorskip(engine, reason=f"{engine} is not installed")
+    path = tmp_path / f"coded{suffix}"
+    small_detector(plain=False).save(path)
+    for pair in ((path, small_detector(plain=True)), (small_detector(plain=True), path)):
+        found = mpscnn.compare(*pair)
+        assert [layer.name for layer in found.layers if layer.output] == ["boxes", "scores"]
+        assert found.equal
+    assert not mpscnn.compare(path, small_detector(plain=True, offset=0.5)).equal
+
+
+def test_outputs_that_are_not_those_of_the_settings_are_not_decoded() -> None:
+    _, (meaning, _) = decoded_sides(
+        *map(open_side, (small_detector(plain=False), small_detector(plain=True)))
+    )
+    boxes, scores = (Value(name, "", np.zeros((1, 12, 4), np.float32)) for name in ("boxes", "scores"))
+    assert meaning.fits(Trace((boxes, scores), ("boxes", "scores")))
+    assert not meaning.fits(Trace((boxes,), ("boxes",)))
+    final = Value("scores", "", np.zeros((1, 7, 4), np.float32))
+    assert not meaning.fits(Trace((boxes, final), ("boxes", "scores")))
 
 
 def test_boxes_that_are_not_numbers_are_compared() -> None:
