@@ -8,7 +8,8 @@ import pytest
 from training.photo_classes import make_photos
 
 from mpscnn import ImageError, ImageFolder
-from mpscnn.training.split_folders import find_splits
+from mpscnn.training import split_folders
+from mpscnn.training.split_folders import find_splits, require_held_out
 
 
 def folders(top: Path, *names: str) -> Path:
@@ -88,3 +89,29 @@ def test_classes_keep_their_numbers(tmp_path: Path) -> None:
     assert held.numbered_like(training).targets.tolist() == [0, 2, 2]
     with pytest.raises(ImageError, match="val has no class 'green'"):
         training.numbered_like(held)
+
+
+def files(folder: Path, **contents: bytes) -> list[str]:
+    folder.mkdir()
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    return [str(folder / name) for name in contents]
+
+
+def test_copies_of_photos_that_train_are_reported(tmp_path: Path) -> None:
+    training = files(tmp_path / "train", a=b"one", b=b"two", c=b"three")
+    validation = files(tmp_path / "val", d=b"two", e=b"One", f=b"three")
+    with pytest.warns(
+        RuntimeWarning, match=r"2 photos have the bytes .*, first '.*val.d' those of '.*train.b'"
+    ):
+        require_held_out(training, validation)
+
+
+def test_only_files_of_equal_sizes_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    training = files(tmp_path / "train", a=b"one", b=b"three")
+    validation = files(tmp_path / "val", c=b"six", d=b"seventeen")
+    read: list[str] = []
+    digest = split_folders._digest
+    monkeypatch.setattr(split_folders, "_digest", lambda one: (read.append(one.path), digest(one))[1])
+    require_held_out(training, validation)  # a warning would be an error
+    assert read == [training[0], validation[0]]

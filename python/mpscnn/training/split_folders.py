@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,23 +124,60 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def require_held_out(training: Iterable[str], validation: Iterable[str]) -> None:
-    """Raise ParameterError if a file is among the photos for training and those for validation, also by links."""
-    known = {_file_identity(path): path for path in training}
-    pairs = [(path, known[one]) for path in validation if (one := _file_identity(path)) in known]
-    if not pairs:
+    """Raise ParameterError if a file is among the photos for training and those for validation, also by links.
+
+    A RuntimeWarning reports copies: photos for validation with the bytes of a photo for training.
+    """
+    trained, held = _by_file(training), _by_file(validation)
+    both = [one for one in held if one in trained]
+    if both:
+        first, other = held[both[0]].path, trained[both[0]].path
+        also = "" if first == other else f", which also is {other!r}"
+        count = f"{len(both):,} photos are" if len(both) > 1 else "1 photo is"
+        raise ParameterError(
+            f"validation: {count} both for training and for validation, first {first!r}{also}; the measures would "
+            "be too high: remove these photos from one of them"
+        )
+    _warn_of_copies(list(trained.values()), list(held.values()))
+
+
+def _warn_of_copies(training: Sequence[_File], validation: Sequence[_File]) -> None:
+    """Report photos for validation with the bytes of a photo for training. Only files of equal sizes are read."""
+    sizes = {one.size for one in training} & {one.size for one in validation}
+    digests = {_digest(one): one for one in training if one.size in sizes}
+    copies = [
+        (one, digests[key]) for one in validation if one.size in sizes and (key := _digest(one)) in digests
+    ]
+    if not copies:
         return
-    held, trained = pairs[0]
-    also = "" if held == trained else f", which also is {trained!r}"
-    count = f"{len(pairs):,} photos are" if len(pairs) > 1 else "1 photo is"
-    raise ParameterError(
-        f"validation: {count} both for training and for validation, first {held!r}{also}; the measures would be "
-        "too high: remove these photos from one of them"
+    held, trained = copies[0]
+    count = f"{len(copies):,} photos have" if len(copies) > 1 else "1 photo has"
+    warnings.warn(
+        f"validation: {count} the bytes of a photo for training, first {held.path!r} those of {trained.path!r}; "
+        "the measures are too high: remove the copies",
+        RuntimeWarning,
+        stacklevel=2,
     )
 
 
-def _file_identity(path: str) -> tuple[int, int]:
-    about = os.stat(path)  # noqa: PTH116 - the name may be no text
-    return about.st_dev, about.st_ino
+@dataclass(frozen=True)
+class _File:
+    path: str
+    size: int
+
+
+def _by_file(paths: Iterable[str]) -> dict[tuple[int, int], _File]:
+    """Return the files by what identifies them, so that links are the files to which they lead."""
+    files = {}
+    for path in paths:
+        about = os.stat(path)  # noqa: PTH116 - the name may be no text
+        files[about.st_dev, about.st_ino] = _File(path, about.st_size)
+    return files
+
+
+def _digest(file: _File) -> bytes:
+    with convert_read_errors(file.path, ImageError), open(file.path, "rb") as stream:  # noqa: PTH123 - as above
+        return hashlib.sha256(stream.read()).digest()
 
 
 class _Placed(Protocol):
