@@ -34,6 +34,7 @@ COMPILED_SHADERS = b"MTLB"  # how a Metal library begins
 SHADER_SOURCE = b"#include <metal_stdlib>"
 DATA = ("mpscnn/models/data/", "mpscnn/samples/photos/")
 LIBRARY = r"mpscnn/lib/libmpscnn\.(so\.\d+|\d+\.dylib)"  # with the number of its ABI
+LINKER_SCRIPT = "mpscnn/lib/libmpscnn.so"  # for -lmpscnn, in place of a symbolic link
 CHECK_PROGRAM = "mpscnn/bin/mpscnn-check"
 NEEDED = (
     "mpscnn/__init__.py",
@@ -194,7 +195,8 @@ def check_contents(names: list[str]) -> Iterator[str]:
     for library in (r"mpscnn/_core\.[^/]*so", LIBRARY):
         if not any(re.fullmatch(library, name) for name in names):
             yield f"lacks {library}"
-    if len(libraries := [name for name in names if name.startswith("mpscnn/lib/libmpscnn")]) > 1:
+    libraries = [name for name in names if name.startswith("mpscnn/lib/libmpscnn") and name != LINKER_SCRIPT]
+    if len(libraries) > 1:
         yield f"holds the library more than once: {', '.join(libraries)}"
     if not any(name.endswith("licenses/LICENSE") for name in names):
         yield "lacks the licence"
@@ -227,6 +229,16 @@ def check_program(archive: zipfile.ZipFile, platform: str) -> Iterator[str]:
     yield from check_macho(CHECK_PROGRAM, archive.read(CHECK_PROGRAM), platform)
 
 
+def check_linker_script(archive: zipfile.ZipFile) -> Iterator[str]:
+    """Yield a problem unless a Linux wheel has a linker script that names its library."""
+    names = archive.namelist()
+    libraries = [PurePosixPath(name).name for name in names if re.fullmatch(LIBRARY, name)]
+    wanted = [f"INPUT({library})" for library in libraries]
+    found = archive.read(LINKER_SCRIPT).decode(errors="replace").split() if LINKER_SCRIPT in names else []
+    if found != wanted:
+        yield f"{LINKER_SCRIPT}: should be a linker script with {' '.join(wanted)}, for the option -lmpscnn"
+
+
 def check_wheel(wheel: Path, max_bytes: int | None = None, compiled_shaders: bool = True) -> Iterator[str]:
     """Yield the problems of a wheel."""
     platform = platform_of(wheel)
@@ -238,7 +250,8 @@ def check_wheel(wheel: Path, max_bytes: int | None = None, compiled_shaders: boo
         names = archive.namelist()
         yield from check_contents(names)
         for name in names:
-            if ".so" not in PurePosixPath(name).suffixes and not name.endswith(".dylib"):
+            is_library = ".so" in PurePosixPath(name).suffixes or name.endswith(".dylib")
+            if not is_library or name == LINKER_SCRIPT:
                 continue
             if platform.startswith("macosx"):
                 yield from check_macho(name, archive.read(name), platform)
@@ -247,6 +260,8 @@ def check_wheel(wheel: Path, max_bytes: int | None = None, compiled_shaders: boo
         if platform.startswith("macosx"):
             yield from check_shaders(archive, compiled_shaders)
             yield from check_program(archive, platform)
+        else:
+            yield from check_linker_script(archive)
 
 
 def main() -> int:

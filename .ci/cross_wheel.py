@@ -19,7 +19,7 @@ import sys
 import sysconfig
 import tempfile
 import zipfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 #: zig's name, the processor, and the C library in the name of an extension module, by the platform of the wheel.
@@ -129,7 +129,7 @@ def name_musl(wheel: Path, processor: str) -> None:
     with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(renamed, "w", zipfile.ZIP_DEFLATED) as new:
         for entry in old.infolist():
             content = old.read(entry)
-            if ".so" in PurePosixPath(entry.filename).suffixes:
+            if content.startswith(b"\x7fELF"):
                 binary = wheel.with_suffix(".binary")
                 binary.write_bytes(content)
                 names = ("libc.so", f"libc.musl-{processor}.so.1")

@@ -8,8 +8,8 @@ set(mpscnn_installed_targets mpscnn)
 if(MPSCNN_BUILD_STATIC)
     list(APPEND mpscnn_installed_targets mpscnn_static)
 endif()
-# Linkers need the symbolic link libmpscnn.so to find the library by its name, as with pkg-config. Wheels cannot contain
-# symbolic links, so there the full file name is used.
+# Linkers find the library for -lmpscnn by the symbolic link libmpscnn.so. Wheels cannot contain symbolic links: on Linux
+# a linker script of one line takes its place, and on macOS, whose linker has no scripts, the name has the ABI's number.
 set(mpscnn_link)
 set(mpscnn_link_name -lmpscnn)
 if(MPSCNN_BUILD_PYTHON)
@@ -17,7 +17,8 @@ if(MPSCNN_BUILD_PYTHON)
     if(APPLE)
         set(mpscnn_link_name "-lmpscnn.${mpscnn_abi}")
     else()
-        set(mpscnn_link_name "-l:libmpscnn.so.${mpscnn_abi}")
+        file(WRITE "${PROJECT_BINARY_DIR}/script/libmpscnn.so" "INPUT(libmpscnn.so.${mpscnn_abi})\n")
+        install(FILES "${PROJECT_BINARY_DIR}/script/libmpscnn.so" DESTINATION "${CMAKE_INSTALL_LIBDIR}")
     endif()
 endif()
 install(TARGETS ${mpscnn_installed_targets} EXPORT mpscnnTargets

@@ -186,9 +186,20 @@ def test_library_is_named_with_the_number_of_its_abi(prefix: Path) -> None:
 def test_wheel_has_the_library_once(wheel: str) -> None:
     package = Path(wheel).parents[2]
     name = f"libmpscnn.so.{abi_of(package / 'include')}"
-    (library,) = (package / "lib").glob("libmpscnn*.so*")
-    assert library.name == name
-    assert not library.is_symlink()
+    found = {path.name: path for path in (package / "lib").glob("libmpscnn*.so*")}
+    assert found.keys() == {name, "libmpscnn.so"}
+    assert not any(path.is_symlink() for path in found.values())
+    assert found["libmpscnn.so"].read_text() == f"INPUT({name})\n"
+
+
+def test_the_wheels_library_is_linked_by_its_name(wheel: str, tmp_path: Path) -> None:
+    package, source, app = Path(wheel).parents[2], tmp_path / "main.c", tmp_path / "app"
+    source.write_text(
+        "#include <mpscnn/mpscnn.h>\n#include <stdio.h>\nint main(void) { return puts(mpscnn_version()) < 0; }\n"
+    )
+    place = ("-L", package / "lib", "-lmpscnn", f"-Wl,-rpath,{package / 'lib'}")
+    run("cc", "-I", package / "include", source, "-o", app, *place)
+    assert run(app).strip() == mpscnn.__version__
 
 
 @pytest.fixture(scope="module")

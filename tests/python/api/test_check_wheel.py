@@ -85,7 +85,9 @@ def write_wheel(
         + (checker.SHADER_SOURCE if "source" in shaders else b""),
         "mpscnn-1.0.dist-info/licenses/LICENSE": b"",
     }
-    if platform.startswith("macosx"):
+    if not platform.startswith("macosx"):
+        files[checker.LINKER_SCRIPT] = b"INPUT(libmpscnn.so.1)\n"
+    else:
         files[checker.CHECK_PROGRAM] = macho(libraries=["@rpath/libmpscnn.1.dylib"], search_paths=())
     with zipfile.ZipFile(wheel, "w") as archive:
         for path, data in (files | (more or {})).items():
@@ -148,6 +150,14 @@ def test_linux_binaries(tmp_path: Path, checker: ModuleType, library: bytes, fau
     wheel = write_wheel(tmp_path, checker, library, platform=platform, shaders="")
     faults = list(checker.check_wheel(wheel))
     assert [fault is not None and fault in found for found in faults] == [True, True] * (fault is not None)
+
+
+@pytest.mark.parametrize("script", [b"", b"INPUT(libmpscnn.so.2)\n", elf(1)])
+def test_a_linux_wheel_has_a_linker_script(tmp_path: Path, checker: ModuleType, script: bytes) -> None:
+    options = {"platform": "manylinux_2_28_x86_64", "shaders": ""}
+    wheel = write_wheel(tmp_path, checker, elf(1), more={checker.LINKER_SCRIPT: script}, **options)
+    (fault,) = checker.check_wheel(wheel)
+    assert "should be a linker script with INPUT(libmpscnn.so.1)" in fault
 
 
 def test_contents_and_size(tmp_path: Path, checker: ModuleType) -> None:

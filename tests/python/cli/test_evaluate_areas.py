@@ -122,7 +122,10 @@ def test_command_for_detectors(tmp_path: Path, detector: str, command: Command) 
     assert found["by_class"]["Cat"] == pytest.approx(1.0)
     result = command("evaluate", str(tmp_path), "--model", detector)
     assert result.returncode == 2
-    assert "but made for detection: give --annotations PLACE" in result.stderr
+    assert (
+        "is made for detection, which is measured with the objects on the photos: --annotations"
+        in result.stderr
+    )
 
 
 VOC = (
@@ -350,7 +353,9 @@ def test_command_for_segmenters(tmp_path: Path, segmenter: str, command: Command
     assert result.returncode == 1
     assert "a.png: has no mask" in result.stderr
     result = command("evaluate", str(tmp_path / "photos"), "--model", segmenter)
-    assert "but made for segmentation: give --masks DIR" in result.stderr
+    assert (
+        "is made for segmentation, which is measured with the classes of all pixels: --masks" in result.stderr
+    )
 
 
 @pytest.mark.parametrize(

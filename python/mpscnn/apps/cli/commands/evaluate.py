@@ -138,6 +138,14 @@ def evaluate(
         raise typer.Exit(FAILED)
 
 
+#: Labels of photos that a model's task needs.
+_LABELS = {
+    "detection": "the objects on the photos: --annotations FILE.json of COCO, a folder of .xml files of Pascal VOC, or "
+    "a folder of .txt files or a data.yaml of YOLO",
+    "segmentation": "the classes of all pixels: --masks DIR, a folder with a PNG file for each photo",
+}
+
+
 @contextmanager
 def _on_machines(cluster: str, model: Model, threads: int | str) -> Iterator[Callable[..., Any]]:
     """Yield a function that calls a function of `mpscnn.apps.ray.evaluation` for this cluster and model."""
@@ -161,11 +169,9 @@ def _evaluate_classifier(
     machines: Callable[..., Any] | None,
 ) -> None:
     """Evaluate a classifier on a folder, or on the IDX files of images and labels in `files`."""
-    option = {"detection": "--annotations PLACE", "segmentation": "--masks DIR"}.get(loaded.task)
-    if option is not None:
-        raise ParameterError(
-            f"{loaded.name!r} is not a classifier, but made for {loaded.task}: give {option}"
-        )
+    needed = _LABELS.get(loaded.task)
+    if needed is not None:
+        raise ParameterError(f"{loaded.name!r} is made for {loaded.task}, which is measured with {needed}")
     classes = classifier.number_of_classes(loaded)
     samples = (
         samples_in_folders(
