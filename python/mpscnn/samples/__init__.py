@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mpscnn._private.names import did_you_mean
 from mpscnn.errors import ParameterError
 
 __all__ = ["names", "photo"]
@@ -31,5 +30,5 @@ def photo(name: str) -> Path:
     """
     known = names()
     if name not in known:
-        raise ParameterError(f"there is no sample photo {name!r}{did_you_mean(name, known)}")
+        raise ParameterError(f"there is no sample photo {name!r}; there are {', '.join(known)}")
     return _FOLDER / f"{name}.jpg"

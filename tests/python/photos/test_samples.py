@@ -26,7 +26,7 @@ def test_the_samples_are_photos_with_sources_and_small_in_all() -> None:
 
 
 def test_a_wrong_name_leads_to_the_right_one() -> None:
-    with pytest.raises(ParameterError, match="there is no sample photo 'cats'; did you mean 'cat'"):
+    with pytest.raises(ParameterError, match="there is no sample photo 'cats'; there are astronaut, cat, coffee"):
         samples.photo("cats")
 
 
@@ -35,7 +35,7 @@ def test_the_module_prints_paths_for_commands() -> None:
     assert subprocess.check_output([*run, "cat"], text=True) == f"{samples.photo('cat')}\n"
     assert len(subprocess.check_output(run, text=True).splitlines()) == 3
     wrong = subprocess.run([*run, "dog"], capture_output=True, text=True, check=False)
-    assert (wrong.returncode, wrong.stderr) == (1, "error: there is no sample photo 'dog'\n")
+    assert (wrong.returncode, wrong.stderr) == (1, "error: there is no sample photo 'dog'; there are astronaut, cat, coffee\n")
 
 
 def test_the_picture_of_a_result_is_saved(tmp_path: Path) -> None:
