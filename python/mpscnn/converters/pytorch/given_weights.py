@@ -24,7 +24,7 @@ class _Given:
 
     @property
     def dtype(self) -> str:
-        return self.values.dtype.name
+        return str(self.values.dtype)
 
     @property
     def shape(self) -> tuple[int, ...]:
