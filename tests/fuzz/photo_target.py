@@ -147,20 +147,20 @@ def _read(data: bytes) -> None:
     assert max(photo.size) <= 65_535
 
 
-# docs/preprocessing.md states how many pixels a file of n bytes may have: 4,194,304 + 25,000 n, but at most
-# 200 million. A decoded pixel and its copies take up to some 30 bytes and 100 ns.
-_PIXELS, _PIXELS_PER_BYTE, _MAX_PIXELS = 1 << 22, 25_000, 200_000_000
-_SECONDS, _MEMORY = 100e-9, 30
+# docs/preprocessing.md states how many samples a file of n bytes may have: 90 million + 200 n, but at most 200 million
+# pixels. A decoded sample and its copies take up to some 6 bytes and 20 ns, and a pixel 30 bytes and 100 ns.
+_SAMPLES, _SAMPLES_PER_BYTE, _MAX_PIXELS = 90_000_000, 200, 200_000_000
+_SECONDS, _MEMORY = 20e-9, 6
 TARGET = Target(
     _seeds,
     _read,
     _mutate,
     limits=Limits(
-        seconds=2.0 + _SECONDS * _PIXELS,
-        seconds_per_byte=_SECONDS * _PIXELS_PER_BYTE,
-        memory=(64 << 20) + _MEMORY * _PIXELS,
-        memory_per_byte=_MEMORY * _PIXELS_PER_BYTE,
-        max_seconds=2.0 + _SECONDS * _MAX_PIXELS,
-        max_memory=(64 << 20) + _MEMORY * _MAX_PIXELS,
+        seconds=2.0 + _SECONDS * _SAMPLES,
+        seconds_per_byte=_SECONDS * _SAMPLES_PER_BYTE,
+        memory=(64 << 20) + _MEMORY * _SAMPLES,
+        memory_per_byte=_MEMORY * _SAMPLES_PER_BYTE,
+        max_seconds=2.0 + 100e-9 * _MAX_PIXELS,
+        max_memory=(64 << 20) + 30 * _MAX_PIXELS,
     ),
 )

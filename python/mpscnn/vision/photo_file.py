@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from PIL import Image as PillowImage
     from PIL.ImageFile import ImageFile
 
-__all__ = ["MAX_PIXELS", "MAX_SIDE", "TooManyPixelsError", "load_given", "read_image"]
+__all__ = ["MAX_PIXELS", "MAX_SIDE", "TooManyPixelsError", "allowed_pixels", "load_given", "read_image"]
 
 #: The maximum number of pixels of a photo, as in the largest cameras. A small file can claim any size, and decoding it
 #: could take all memory.
@@ -41,10 +41,12 @@ _MAX_PIXELS_PER_BYTE = {
     "GIF": 2_731,  # a code of 12 bits means at most as many pixels as there are codes
     "PPM": 8,
 }
-# Other formats have no such limit. For example, pictures of one colour with 4,000 x 4,000 pixels take 680 bytes in WebP
-# and 940 in AVIF.
-_PIXELS_PER_BYTE = 25_000
-_FREE_PIXELS = 1 << 22
+# The samples of a picture (three for each pixel of a colour photo) that a file of any size may have, and those for each
+# of its bytes. A sample and its copies take up to 4.5 bytes, so a small file takes less than 500 MB. Pictures of one
+# colour can be very small: 4,000 x 4,000 pixels take 680 bytes in WebP.
+_FREE_SAMPLES, _SAMPLES_PER_BYTE = 90_000_000, 200
+_SAMPLES_OF_COLOR = 3
+_DEEP = {"I": 4, "F": 4}  # the samples of 8 bits that take as much memory
 
 # Usual progressive JPEG files have some 10 scans. Each scan may visit all pixels even if it has only a few bytes.
 _MAX_SCANS = 100
@@ -164,9 +166,12 @@ def load(image: PillowImage.Image) -> None:
         raise ImageError(f"not enough memory for its {image.width} x {image.height} pixels") from error
 
 
-def _free_pixels(size: int) -> int:
-    """Return the maximum number of pixels in a file of `size` bytes, for formats without their own limit."""
-    return _FREE_PIXELS + _PIXELS_PER_BYTE * size
+def allowed_pixels(size: int, samples: int = _SAMPLES_OF_COLOR) -> int:
+    """Return the maximum number of pixels of a picture or frame in a file of `size` bytes.
+
+    `samples` is the number of samples of a pixel.
+    """
+    return min((_FREE_SAMPLES + _SAMPLES_PER_BYTE * size) // samples, MAX_PIXELS)
 
 
 def _check_density(image: ImageFile, size: int) -> None:
@@ -177,11 +182,18 @@ def _check_density(image: ImageFile, size: int) -> None:
         raise _DamagedError(
             f"{width} x {height} pixels are more than there can be in a {name} file of {size:,} bytes"
         )
-    maximum = maximum or _free_pixels(size)
+    maximum = allowed_pixels(size, _samples(image))
     if width * height > maximum:
         raise ImageError(
-            f"{width} x {height} pixels are more than the {maximum:,} allowed for a {name} file of {size:,} bytes"
+            f"{width} x {height} pixels are more than the {maximum:,} allowed for such a {name} file of {size:,} "
+            "bytes; if you trust it, open it with Pillow, and give the image"
         )
+
+
+def _samples(image: ImageFile) -> int:
+    """Return the number of samples of a pixel. One of 16 bits counts as two, because its bytes are decoded apart."""
+    is_deep = "16" in image.mode or any("16" in str(tile[3]) for tile in image.tile[:1])
+    return _DEEP.get(image.mode, len(image.getbands()) * (2 if is_deep else 1))
 
 
 def _check_scans(stream: IO[bytes]) -> None:
@@ -194,9 +206,9 @@ def _check_scans(stream: IO[bytes]) -> None:
 def _check_tiles(image: ImageFile, size: int) -> None:
     """Raise ImageError for large tiles. A decoder needs memory for a whole tile even if the picture is small."""
     width, height = (image.tag_v2.get(tag, 1) for tag in _TILE_SIZE)  # type: ignore[attr-defined]
-    if not isinstance(width, int) or not isinstance(height, int) or width * height > _free_pixels(size):
+    if not isinstance(width, int) or not isinstance(height, int) or width * height > allowed_pixels(size):
         raise ImageError(
-            f"tiles of {width} x {height} pixels are more than the {_free_pixels(size):,} allowed for a TIFF file of "
+            f"tiles of {width} x {height} pixels are more than the {allowed_pixels(size):,} allowed for a TIFF file of "
             f"{size:,} bytes"
         )
 

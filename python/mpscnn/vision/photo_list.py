@@ -92,12 +92,22 @@ def _matches(argument: str) -> list[str]:
     try:
         # The module glob is not used, because it follows links to folders, even in circles.
         top = Path(pattern.anchor)
-        found = sorted(str(path) for path in top.glob(str(pattern.relative_to(top))) if _shown(path, pattern))
-    except (OSError, ValueError, NotImplementedError) as error:
+        found = sorted(
+            str(path)
+            for path in top.glob(_shortest(pattern.parts[bool(pattern.anchor) :]))
+            if _shown(path, pattern)
+        )
+    except (OSError, ValueError, NotImplementedError, RecursionError) as error:
         raise ImageError(f"{argument}: cannot be read as a file or pattern: {error}") from error
     if not found:
         raise ImageError(f"{argument}: there is no such file, and none that matches it as a pattern")
     return found
+
+
+def _shortest(parts: Sequence[str]) -> str:
+    """Join a pattern's parts. Each further "**" in a row would only multiply the time."""
+    kept = [part for part, before in zip(parts, ("", *parts), strict=False) if (part, before) != ("**", "**")]
+    return os.path.join(*kept) if kept else ""  # noqa: PTH118
 
 
 def _shown(path: Path, pattern: Path) -> bool:

@@ -33,6 +33,7 @@ _SIXTEEN_BITS = re.compile("(RGB|RGBX|RGBA|RGBa|CMYK);16([BLN])")
 _NATIVE = "L" if sys.byteorder == "little" else "B"
 _OTHER = {"L": "B", "B": "L"}
 _DEEPEST = 65535
+_STRIP = 1 << 20  # the pixels of an image that are converted at a time
 
 # TIFF's tags.
 _BITS, _PHOTOMETRIC, _PLANAR, _EXTRA, _SAMPLE_FORMAT, _SUBSAMPLING = 258, 262, 284, 338, 339, 530
@@ -138,8 +139,19 @@ def _decoded(image: PillowImage.Image) -> _Pixels:
         wanted, pixel_format = ("LA", "gray_alpha8") if transparent else ("L", "gray8")
     else:
         wanted, pixel_format = ("RGBA", "rgba8") if transparent else ("RGB", "rgb8")
-    converted = image if mode == wanted else image.convert(wanted)
-    return np.ascontiguousarray(np.asarray(converted)), pixel_format
+    return _in_mode(image, wanted), pixel_format
+
+
+def _in_mode(image: PillowImage.Image, mode: str) -> NDArray[np.uint8]:
+    """Return the pixels in a mode of 8 bits. They are converted in strips, so that no copy of all pixels is needed."""
+    width, height = image.size
+    channels = len(mode)
+    pixels = np.empty((height, width, channels)[: 3 if channels > 1 else 2], np.uint8)
+    rows = max(_STRIP // width, 1)
+    for top in range(0, height, rows):
+        strip = image if rows >= height else image.crop((0, top, width, min(top + rows, height)))
+        pixels[top : top + rows] = np.asarray(strip if strip.mode == mode else strip.convert(mode))
+    return pixels
 
 
 def _has_transparency(image: PillowImage.Image) -> bool:

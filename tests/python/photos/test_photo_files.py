@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import stat
 import struct
 import tracemalloc
@@ -19,7 +20,7 @@ from PIL import EpsImagePlugin, Image, ImageFile
 
 import mpscnn
 from mpscnn import ImageError
-from mpscnn.vision import photo_file, photo_formats
+from mpscnn.vision import photo_file, photo_formats, photo_samples
 from mpscnn.vision.photo import open_photo
 from mpscnn.vision.photo_file import MAX_SIDE
 from mpscnn.vision.photo_list import photo_paths
@@ -274,11 +275,48 @@ def test_more_pixels_than_a_file_can_hold(kind: str, monkeypatch: pytest.MonkeyP
 
 
 def test_more_pixels_than_flat_pictures_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(photo_file, "_FREE_PIXELS", 1_000)
-    monkeypatch.setattr(photo_file, "_PIXELS_PER_BYTE", 1)
+    monkeypatch.setattr(photo_file, "_FREE_SAMPLES", 1_000)
+    monkeypatch.setattr(photo_file, "_SAMPLES_PER_BYTE", 1)
     content = _flat(200, "RGB", "WEBP", lossless=True)
-    with pytest.raises(ImageError, match=r"200 x 200 pixels are more than"):
+    with pytest.raises(ImageError, match=r"200 x 200 pixels are more than .* open it with Pillow"):
         open_photo(content)
+    assert open_photo(Image.open(io.BytesIO(content))).size == (200, 200)
+
+
+@pytest.mark.parametrize(
+    ("depth", "color", "samples"),
+    [(1, 0, 1), (8, 3, 1), (8, 0, 1), (8, 4, 2), (8, 2, 3), (8, 6, 4), (16, 0, 2), (16, 2, 6), (16, 6, 8)],
+)
+def test_samples_of_a_small_file_are_bounded(
+    depth: int, color: int, samples: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of some kilobytes may have as many pixels as its samples fit in 500 MB."""
+
+    def decode(*_: Any) -> None:
+        raise AssertionError("decoded")
+
+    size = 30_000
+    side = math.isqrt((90_000_000 + 200 * size) // samples)
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", decode)
+    monkeypatch.setattr(photo_file, "_MAX_PIXELS_PER_BYTE", {})
+    for more, message in ((0, "decoded"), (1, r"pixels are more than the .* allowed for such a PNG file")):
+        content = png(side + more, side + more, depth=depth, color=color, data=b"")
+        content = content.ljust(size, b"\0")
+        with pytest.raises(ImageError, match=message):
+            open_photo(content)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV"])
+def test_strips_of_a_picture_are_joined(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = noise().convert(mode) if mode != "PA" else noise().convert("P").convert("PA")
+    whole = open_photo(image).pixels
+    monkeypatch.setattr(photo_samples, "_STRIP", 100)
+    np.testing.assert_array_equal(open_photo(image).pixels, whole)
+    if mode in ("L", "P", "RGB"):
+        image.info["transparency"] = (9, 9, 9) if mode == "RGB" else 9
+        cut = open_photo(image).pixels
+        monkeypatch.undo()
+        np.testing.assert_array_equal(open_photo(image).pixels, cut)
 
 
 def test_scans_of_progressive_jpeg_are_bounded() -> None:

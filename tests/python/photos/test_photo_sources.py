@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 from command_line import COLOURS, save_colour_model, save_photo
 from file_server import Server
+from patience import little_work
 
 import mpscnn
 from mpscnn.errors import DownloadError
 from mpscnn.registry import download, url_file
 from mpscnn.registry.download import Client
+from mpscnn.vision.photo_list import photo_paths
 
 FORMS: dict[str, Callable[[Path], Any]] = {
     "text of a folder": str,
@@ -147,3 +149,14 @@ def test_a_body_without_end_is_cut_off_and_a_lost_connection_is_tried_again(
     server.script += [file_server.serve_without_end]
     with pytest.raises(DownloadError, match=r"the file has more than \d+ bytes"):
         url_file.cached_file(f"{server.root}b.png", client=replace(client, attempts=1))
+
+
+def test_further_stars_of_a_pattern_cost_nothing(tmp_path: Path) -> None:
+    place = tmp_path.joinpath(*"abcdefghijklmnopqrst")
+    place.mkdir(parents=True)
+    (place / "photo.png").touch()
+    with little_work():
+        found = photo_paths([f"{tmp_path}/{'**/' * 300}*.png"])
+    assert found == ([str(place / "photo.png")], [])
+    _, failures = photo_paths([f"{tmp_path}/{'*/' * 3_000}*.png"])
+    assert "cannot be read as a file or pattern" in str(failures[0])

@@ -19,6 +19,7 @@ from PIL import Image
 from video_clips import CAT, SIZE, FakeCamera, photo_that_moves, shades, turned, write_clip
 
 import mpscnn
+from mpscnn.apps.video import source as source_module
 from mpscnn.apps.video import stream as video_module
 from mpscnn.apps.video.frame_buffer import FrameBuffer
 from mpscnn.apps.video.planes import _orientation, photo_from_frame
@@ -276,6 +277,18 @@ def test_what_is_no_video_is_refused(tmp_path: Path, model: mpscnn.Model, conten
     with pytest.raises(mpscnn.ImageError, match="is empty" if not content else "is not a video") as caught:
         mpscnn.video(path, model)
     assert str(path) in str(caught.value)
+
+
+def test_frames_are_as_large_as_their_file_allows(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small file may announce any size, also in a frame alone, and frames take memory."""
+    monkeypatch.setattr(
+        source_module, "allowed_pixels", lambda size: 100 if size == clip.stat().st_size else 0
+    )
+    with pytest.raises(mpscnn.ImageError, match="has frames of 64 x 48; at most 100 pixels are allowed"):
+        open_source(clip)
+    monkeypatch.setattr(source_module, "require_size", lambda *_: None)
+    with pytest.raises(mpscnn.ImageError):
+        next(iter(open_source(clip).frames()))
 
 
 def test_half_a_file_is_refused(clip: Path, tmp_path: Path, model: mpscnn.Model) -> None:

@@ -40,17 +40,14 @@ _ORIENTATIONS = {
 }
 
 
-def photo_from_frame(frame: Any, codec: str, name: str) -> YuvImage | Photo:
+def photo_from_frame(frame: Any, codec: str, name: str, max_pixels: int = MAX_PIXELS) -> YuvImage | Photo:
     """Return a frame of PyAV as a photo. 8-bit NV12 and I420 are not copied, others are converted by FFmpeg.
 
     Both use the same matrix, also if the stream does not name one.
 
     Raises ImageError if the frame is too large.
     """
-    if frame.width * frame.height > MAX_PIXELS:
-        raise ImageError(
-            f"{name}: has frames of {frame.width} x {frame.height}; at most {MAX_PIXELS:,} pixels are allowed"
-        )
+    require_size(name, frame.width, frame.height, max_pixels)
     orientation = _orientation(frame)
     matrix = _matrix(frame)
     planar = frame.format.name in _I420
@@ -62,6 +59,14 @@ def photo_from_frame(frame: Any, codec: str, name: str) -> YuvImage | Photo:
     v = _plane(frame.planes[2], height, width) if planar else None
     siting: Literal["left", "center"] = "center" if codec in _CENTERED else "left"
     return YuvImage(y, u, v, matrix, "full" if _is_full(frame) else "video", siting, orientation)
+
+
+def require_size(name: str, width: int, height: int, max_pixels: int) -> None:
+    """Raise ImageError for frames with more pixels than a source may have."""
+    if width * height > max_pixels:
+        raise ImageError(
+            f"{name}: has frames of {width} x {height}; at most {max_pixels:,} pixels are allowed"
+        )
 
 
 def _colors(frame: Any, matrix: Matrix | None) -> NDArray[np.uint8]:

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.expected_names import Expected
 from mpscnn._private.files import convert_read_errors, is_folder, require_regular
-from mpscnn.apps.video.planes import photo_from_frame
+from mpscnn.apps.video.planes import photo_from_frame, require_size
 from mpscnn.apps.video.truncation import describe_truncation
 from mpscnn.errors import Error, ImageError, ParameterError, UnsupportedError
 from mpscnn.vision.photo import open_photo
+from mpscnn.vision.photo_file import MAX_PIXELS, allowed_pixels
 from mpscnn.vision.photo_formats import VIDEO_SUFFIXES
 from mpscnn.vision.photo_list import no_photos_text, photos_in, warn_of_left_out
 
@@ -186,6 +187,7 @@ class _AvSource(VideoSource):
     ) -> None:
         self.name = name
         self.live = live
+        self._max_pixels = MAX_PIXELS if live else allowed_pixels(Path(name).stat().st_size)
         self._start, self._end = start, end
         self._opening: dict[str, Any] = {"file": address, "format": form, "options": options}
         self._read_to = 0
@@ -210,6 +212,10 @@ class _AvSource(VideoSource):
             self._container.close()
             raise ImageError(f"{self.name}: has no video, but {' and '.join(sorted(kinds)) or 'nothing'}")
         self._stream = video[0]
+        context = self._stream.codec_context
+        require_size(self.name, context.width, context.height, self._max_pixels)
+        # The decoder checks frames whose size differs from that in the header, before it allocates their memory.
+        context.options = {"max_pixels": str(self._max_pixels)}
         # Decoding several frames in parallel would delay the frames of a live source.
         self._stream.thread_type = "SLICE" if self.live else "AUTO"
 
@@ -229,7 +235,7 @@ class _AvSource(VideoSource):
                     return
                 if self._start > 0 and seconds < self._start:
                     continue
-                photo = photo_from_frame(frame, self._stream.codec_context.name, self.name)
+                photo = photo_from_frame(frame, self._stream.codec_context.name, self.name, self._max_pixels)
                 yield VideoFrame(number, seconds, photo, at, self._pixel_aspect(photo))
                 number += 1
         if decoded == 0:
