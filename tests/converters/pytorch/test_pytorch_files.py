@@ -315,7 +315,7 @@ def test_a_state_dict_with_other_things_in_it(tmp_path: Path) -> None:
 
 def test_torchscript_is_told_apart(tmp_path: Path) -> None:
     content = zip_form({}, Storages(), **{"constants.pkl": pickled(())})
-    with pytest.raises(mpscnn.UnsupportedError, match="is a TorchScript program"):
+    with pytest.raises(mpscnn.UnsupportedError, match=r"is a TorchScript program; mpscnn.from_torch\("):
         read(tmp_path, content, "script.pt")
 
 

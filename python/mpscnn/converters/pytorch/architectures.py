@@ -144,7 +144,8 @@ def _family(state: StateDict) -> tuple[Family, StateDict]:
     if not found:
         raise UnsupportedError(
             f"{state.origin}: its {len(state)} tensors ({first_names(list(state))}) belong to no known network; known "
-            f"are {', '.join(family.name for family in FAMILIES)}; export any other as ONNX"
+            f"are {', '.join(family.name for family in FAMILIES)}; mpscnn.from_torch(module, example) converts any "
+            "other in Python, and torch.onnx.export writes it as ONNX"
         )
     prefix, family = min(found, key=lambda one: len(one[0]))
     state = without_prefix(state, prefix, family.name)

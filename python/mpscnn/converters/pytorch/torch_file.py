@@ -13,7 +13,10 @@ from mpscnn.converters.pytorch.pickles import Global, Meanings, PickleReader
 from mpscnn.converters.pytorch.tensors import Storage, StoredTensor, tensor_view
 from mpscnn.errors import UnsupportedError, WeightsError
 
-_STATE_DICT_ONLY = "save the weights alone: torch.save(module.state_dict(), FILE)"
+_INSTEAD = (
+    "mpscnn.from_torch(module, example) converts the module in Python; for a known network the weights alone suffice: "
+    "torch.save(module.state_dict(), FILE)"
+)
 
 _ZIP = b"PK\x03\x04"
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -65,7 +68,7 @@ def read_torch_file(path: Path) -> object:
         return _read_legacy(file, str(path))
     if beginning[:1] == b"\x80" and beginning[1:2] in _OTHER_PROTOCOLS:
         raise UnsupportedError(
-            f"{path}: is a pickle of protocol {beginning[1]}, which is not supported; {_STATE_DICT_ONLY}"
+            f"{path}: is a pickle of protocol {beginning[1]}, which is not supported; {_INSTEAD}"
         )
     raise WeightsError(
         f"{path}: is not a file of torch.save: it begins with {beginning[:8].hex(' ') or 'nothing'}"
@@ -91,7 +94,7 @@ class _TorchValues:
             shown = display_kind(str(name))
             raise UnsupportedError(
                 f"{self._origin}: it refers to {shown}; a state dict holds tensors and plain containers only, and "
-                f"nothing else is loaded; {_STATE_DICT_ONLY}"
+                f"nothing else is loaded; {_INSTEAD}"
             )
         return name
 
@@ -129,7 +132,7 @@ class _TorchValues:
         if type(elements) is not int or not 0 <= elements < 2**48:
             raise TypeError
         if len(reference) == 6 and reference[5] is not None:
-            raise UnsupportedError(f"{self._origin}: a storage within another one; {_STATE_DICT_ONLY}")
+            raise UnsupportedError(f"{self._origin}: a storage within another one; {_INSTEAD}")
         made = self.storages.setdefault(key, Storage(_DTYPES[kind], elements))
         if (made.dtype, made.elements) != (_DTYPES[kind], elements):
             raise WeightsError(f"{self._origin}: two tensors disagree on the storage {display_kind(key)}")
@@ -213,7 +216,7 @@ def _read_zip(file: FileBytes, origin: str) -> object:
         raise WeightsError(f"{origin}: is a zip file, but not one of torch.save: it has no data.pkl")
     (folder,) = folders
     if f"{folder}constants.pkl" in entries:
-        raise UnsupportedError(f"{origin}: is a TorchScript program; {_STATE_DICT_ONLY}")
+        raise UnsupportedError(f"{origin}: is a TorchScript program; {_INSTEAD}")
     values = _ZipValues(origin, entries, folder)
     content = memoryview(entries[f"{folder}data.pkl"])
     return PickleReader(content, origin, values.meanings, len(file)).load()
