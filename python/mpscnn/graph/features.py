@@ -19,6 +19,7 @@ from mpscnn.runtime.options import LOAD_FIELDS, load_options
 from mpscnn.runtime.program import compile_graph, named_results
 from mpscnn.runtime.session_pool import SessionPool
 from mpscnn.vision.photo import open_photo
+from mpscnn.vision.preprocessing import require_prepared
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -117,11 +118,16 @@ class FeatureExtractor(Expected):
             The output of each layer, with the batch first: {"pointwise11": (1, 14, 14, 512), ...}.
 
         Raises:
-            ImageError: a photo cannot be read.
+            ImageError: a photo cannot be read, or floats are pixels from 0 to 255 in place of the network's input.
             ShapeError: an array does not fit, or the network's input has no fixed size for photos.
             UnsupportedError: photos for a network without preprocessing.
         """
-        inputs = image if is_network_input(image) else self._prepared(_photos(image), channel_order)
+        if is_network_input(image):
+            inputs = image
+            if self.preprocess is not None:
+                require_prepared(inputs, self.preprocess)
+        else:
+            inputs = self._prepared(_photos(image), channel_order)
         with self._sessions.session() as session:
             return self._named(list(named_results(session, inputs).values()))
 

@@ -24,7 +24,7 @@ from mpscnn.sklearn.images import Extents, as_images, as_photos
 from mpscnn.training.backbone import Backbone, as_arrays
 from mpscnn.training.optimizers import Adam
 from mpscnn.training.trainer import Trainer
-from mpscnn.vision.preprocessing import preprocess
+from mpscnn.vision.preprocessing import preprocess, require_prepared
 
 __all__ = ["ImageClassifier", "small_network"]
 
@@ -57,8 +57,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Trains a network to classify images.
 
     Images are photos (paths, bytes, Pillow images, arrays of any size), arrays (n, height, width[, channels]), or rows
-    (n, numbers) with an image in each, as in scikit-learn's own data sets. With a backbone, an array of bytes has
-    photos.
+    (n, numbers) with an image in each, as in scikit-learn's own data sets. With a backbone, integers are pixels of
+    photos, also in rows.
 
     Args:
         backbone: a pretrained classifier of photos, of which only a new last layer is trained: a name of
@@ -220,9 +220,13 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         elif not reset:
             height, width, channels = self.network_.input.shape[1:]
             extents = (height, width, channels)
-        photos = as_photos(x, prepared=backbone is not None and backbone.network.preprocess is not None)
+        prepared = backbone is not None and backbone.network.preprocess is not None
+        photos = as_photos(x, prepared=prepared, image_shape=self.image_shape, extents=extents)
         if photos is None:
-            return as_images(self, x, reset=reset, image_shape=self.image_shape, extents=extents)
+            images = as_images(self, x, reset=reset, image_shape=self.image_shape, extents=extents)
+            if backbone is not None and backbone.network.preprocess is not None:
+                require_prepared(images, backbone.network.preprocess)
+            return images
         if backbone is None:
             return np.concatenate([preprocess(one, input_size("size", self.size), "unit") for one in photos])
         settings = backbone.network.preprocess

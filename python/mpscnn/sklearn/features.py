@@ -17,7 +17,7 @@ from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.features import FeatureExtractor as NetworkFeatures
 from mpscnn.graph.network import Network
 from mpscnn.model import Model, load
-from mpscnn.sklearn.images import as_images, as_photos
+from mpscnn.sklearn.images import Extents, as_images, as_photos
 from mpscnn.training.backbone import Backbone
 
 __all__ = ["FeatureExtractor", "resolve_network"]
@@ -27,8 +27,8 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     """Computes features of images by a pretrained network.
 
     Nothing is trained: `fit` only loads the network. Images are photos (paths, bytes, Pillow images, arrays of any
-    size, or one uint8 array of all), which get the network's preprocessing; or numbers that are the network's input:
-    float arrays (n, height, width, channels), or rows (n, numbers) with an image in each.
+    size, or one uint8 array of all, also with a photo in each row), which get the network's preprocessing; or floats
+    that are the network's input: arrays (n, height, width, channels), or rows (n, numbers) with an image in each.
 
     Args:
         model: a name of `mpscnn.registry`, a path, a `mpscnn.Model` or a `mpscnn.Network`.
@@ -116,12 +116,15 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         return np.concatenate(parts)
 
     def _photos(self, x: Any) -> list[Any] | None:
-        return as_photos(x, prepared=self.extractor_.preprocess is not None)
+        prepared = self.extractor_.preprocess is not None
+        return as_photos(x, prepared=prepared, image_shape=self.image_shape, extents=self._extents())
 
     def _images(self, x: Any, *, reset: bool) -> NDArray[np.float32]:
+        return as_images(self, x, reset=reset, image_shape=self.image_shape, extents=self._extents())
+
+    def _extents(self) -> Extents:
         height, width, channels = next(iter(self.extractor_.program.inputs.values()))[1:]
-        extents = (height, width, channels)
-        return as_images(self, x, reset=reset, image_shape=self.image_shape, extents=extents)
+        return height, width, channels
 
     def _features(self, x: Any) -> NDArray[np.float32]:
         """Return the features of some images."""

@@ -16,23 +16,38 @@ from mpscnn.errors import ParameterError, ShapeError
 Extents = tuple[int | None, int | None, int | None]
 
 
-def as_photos(x: Any, *, prepared: bool) -> list[Any] | None:
+def as_photos(
+    x: Any, *, prepared: bool, image_shape: Sequence[int] | None, extents: Extents
+) -> list[Any] | None:
     """Return the photos if the value has paths, bytes, Pillow images, or arrays that need not have one size.
 
     The value may be a list, an array, a pandas.Series, or a table with one column. Return None for anything else.
 
     Args:
         x: the value.
-        prepared: whether photos get the preprocessing of a network. Then an array of bytes (n, height, width[,
-            channels]) has photos, too, because the network's input is never bytes.
+        prepared: whether photos get the preprocessing of a network. Then all integers are pixels of photos, because a
+            prepared input has none: arrays (n, height, width[, channels]), and rows (n, elements) with a photo in each.
+        image_shape, extents: the shape of the photo in a row, as for `as_images`.
     """
-    if prepared and isinstance(x, np.ndarray) and x.dtype == np.uint8 and x.ndim in (3, 4):
-        return list(x)
+    pixels = _integers(x) if prepared else None
+    if pixels is not None:
+        if pixels.ndim == 2:
+            pixels = pixels.reshape(len(pixels), *_shape_of_rows(pixels.shape[1], image_shape, extents))
+        return list(pixels)
     if not isinstance(x, (list, tuple)):
         x = np.asarray(x) if isinstance(x, np.ndarray) or hasattr(x, "iloc") else np.empty(0)
         x = x[:, 0] if x.ndim == 2 and x.shape[1] == 1 else x
         x = list(x) if x.ndim == 1 and x.dtype.kind in "OSUT" else []
     return list(x) if len(x) > 0 and _is_photo(x[0]) else None
+
+
+def _integers(x: Any) -> NDArray[Any] | None:
+    """Return a value as an array if it has integers in rows or images, otherwise None."""
+    is_list = isinstance(x, (list, tuple)) and len(x) > 0 and not _is_photo(x[0])
+    if not is_list and not isinstance(x, np.ndarray) and not hasattr(x, "iloc"):
+        return None
+    array = np.asarray(x)
+    return array if array.dtype.kind in "iu" and array.ndim in (2, 3, 4) else None
 
 
 def _is_photo(one: Any) -> bool:

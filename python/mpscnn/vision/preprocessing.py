@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,9 +14,12 @@ from mpscnn._private.arguments import IntPair, input_size, whole_number
 from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.literals import ChannelOrderName
 from mpscnn._private.settings import as_json
+from mpscnn.errors import ImageError
 from mpscnn.vision.photo import open_photo
 
-__all__ = ["preprocess"]
+__all__ = ["preprocess", "require_prepared"]
+
+_WHITE = 255.0
 
 
 @accept_foreign_arguments
@@ -48,3 +52,31 @@ def preprocess(
     output = np.empty((1, height, width, whole_number("channels", channels, 1, 3)), np.float32)
     _core.preprocess(opened.core, text, output[0])
     return output
+
+
+def require_prepared(values: NDArray[Any], settings: str | Mapping[str, Any]) -> None:
+    """Raise ImageError for pixels in place of a network's input: whole numbers from 0 to 255.
+
+    Photos become other numbers with these settings, such as -1 to 1. So pixels would give wrong results. Whole numbers
+    that are not larger than twice the input of any photo are accepted.
+
+    Args:
+        values: the input (n, height, width, channels).
+        settings: the preprocessing of photos, as for `preprocess`.
+    """
+    if values.ndim != 4 or values.shape[3] not in (1, 3) or not values.size:
+        return
+    described = json.loads(_core.describe_preprocess(as_json("preprocess", settings), values.shape[3]))
+    mean, scale = (np.asarray(described[name], np.float64) for name in ("mean", "scale"))
+    largest = float(max(np.abs(mean * scale).max(), np.abs((_WHITE - mean) * scale).max()))
+    highest = float(values.max())
+    if (
+        not 2.0 * largest < highest <= _WHITE
+        or float(values.min()) < 0.0
+        or (values != np.rint(values)).any()
+    ):
+        return
+    raise ImageError(
+        f"array {values.shape} {values.dtype}: has whole numbers from 0 to {highest:g}, which are pixels of photos; "
+        "floats are the network's input without preprocessing: give numpy.asarray(array, numpy.uint8)"
+    )

@@ -119,6 +119,24 @@ def test_an_array_of_bytes_has_photos(size: tuple[int, int]) -> None:
     np.testing.assert_array_equal(digits.transform(gray), digits.transform(list(gray)))
 
 
+@pytest.mark.parametrize("rows", [False, True])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64, np.float32, np.float64])
+def test_pixels_of_any_type_are_prepared_or_refused(dtype: type, rows: bool) -> None:
+    """Pixels are no input of a network that has preprocessing, whatever type and shape they have."""
+    given = np.stack([np.asarray(Image.fromarray(photo(kind, 5)).resize((64, 64))) for kind in (0, 1, 2, 0)])
+    pixels = (given.reshape(4, -1) if rows else given).astype(dtype)
+    for estimator in (FeatureExtractor(), ImageClassifier(backbone="cifar10_mobilenet_v2", epochs=1)):
+        fitted = clone(estimator).fit(given, ["a", "b", "a", "b"])
+        compute = fitted.transform if hasattr(fitted, "transform") else fitted.predict_proba
+        if dtype is np.uint8:
+            np.testing.assert_array_equal(compute(pixels), compute(list(given)))
+            continue
+        with pytest.raises(mpscnn.ImageError, match=r"give numpy.asarray\(array, numpy.uint8\)"):
+            compute(pixels)
+        with pytest.raises(mpscnn.ImageError, match="uint8"):
+            clone(estimator).fit(pixels.tolist() if rows else pixels, ["a", "b", "a", "b"])
+
+
 def test_batches_and_pickles_change_no_feature() -> None:
     given = [photo(kind, 3) for kind in range(3)]
     one, many = (FeatureExtractor(batch_size=size).fit(given).transform(given) for size in (1, 8))
