@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -249,5 +250,13 @@ def test_images_of_torch_are_told_to_be_permuted() -> None:
         network(x)
     assert np.shape(network(x.permute(0, 2, 3, 1))) == (2, 12, 10, 4)
     trainer = mpscnn.Trainer(network, loss="mse")
-    with pytest.raises(mpscnn.ShapeError, match=r"; x\.permute\(0, 2, 3, 1\) fits"):
-        trainer.step(x, torch.zeros(2, 12, 10, 4))
+    calls: dict[Callable[[], Any], str] = {
+        lambda: trainer.step(x, torch.zeros(2, 12, 10, 4)): r"; x\.permute\(0, 2, 3, 1\) fits",
+        lambda: mpscnn.compare(network, network, x): r"; x\.permute\(0, 2, 3, 1\) fits",
+        lambda: mpscnn.compare(network, network, [x]): r"; x\.permute\(0, 2, 3, 1\) fits",
+        lambda: mpscnn.quantize(network, [x]): r"; x\.permute\(0, 2, 3, 1\) fits",
+        lambda: trainer.fit([(x, torch.zeros(2, 12, 10, 4))]): r"fits, for a tensor of PyTorch x\.permute\(",
+    }
+    for call, message in calls.items():
+        with pytest.raises(mpscnn.ShapeError, match=message):
+            call()

@@ -110,7 +110,7 @@ def naming_remedy(
     Args:
         expected: the shape of each input; None is a free extent.
         arrays: the array for each input.
-        given: what the caller passed for them, such as a tensor of PyTorch.
+        given: what the caller passed for them, such as a tensor of PyTorch, alone or in a list; None: it is not known.
     """
     try:
         yield
@@ -118,9 +118,12 @@ def naming_remedy(
         remedy = _remedy(expected, arrays)
         if not remedy:
             raise
-        if hasattr(given, "permute"):  # PyTorch's transpose swaps two axes only
-            remedy = remedy.replace("transpose", "permute")
-        raise ShapeError(f"{str(error).removesuffix('.')}; {remedy} fits") from None
+        one = given[0] if isinstance(given, (list, tuple)) and given else given
+        of_torch = remedy.replace("transpose", "permute")  # PyTorch's transpose swaps two axes only
+        if hasattr(one, "permute"):
+            remedy = of_torch
+        also = f", for a tensor of PyTorch {of_torch}" if given is None and of_torch != remedy else ""
+        raise ShapeError(f"{str(error).removesuffix('.')}; {remedy} fits{also}") from None
 
 
 def _remedy(expected: Sequence[Sequence[int | None]], arrays: Sequence[NDArray[Any]]) -> str:

@@ -199,7 +199,7 @@ def _inputs(
 ) -> list[Array]:
     shapes = _common_shapes(a, b, size)
     if arrays is not None:
-        _check(arrays, a, shapes)
+        _check(arrays, a, shapes, given)
         return arrays
     if isinstance(given, str) and given == "random":
         return random_inputs(a, b, size, seed)
@@ -209,7 +209,7 @@ def _inputs(
             f"compare: a photo cannot be the input of {a.title}: its inputs are {_text(a.inputs)}"
         )
     photos = _photos(given, fixed[0], sides)
-    _check([photos], a, shapes)
+    _check([photos], a, shapes, given)
     return [photos]
 
 
@@ -263,16 +263,18 @@ def _fixed(shape: tuple[int | None, ...], engine: Engine) -> tuple[int, ...]:
     return (batch or 1, *extents)
 
 
-def _check(arrays: Sequence[Array], engine: Engine, shapes: Sequence[tuple[int | None, ...]]) -> None:
+def _check(
+    arrays: Sequence[Array], engine: Engine, shapes: Sequence[tuple[int | None, ...]], given: Any
+) -> None:
     fits = len(arrays) == len(shapes) and all(
         len(array.shape) == len(shape)
-        and all(extent in (None, given) for given, extent in zip(array.shape, shape, strict=True))
+        and all(extent in (None, length) for length, extent in zip(array.shape, shape, strict=True))
         for array, shape in zip(arrays, shapes, strict=True)
     )
     if not fits:
-        given = ", ".join(str(array.shape) for array in arrays)
-        with naming_remedy(shapes, arrays, arrays):
-            raise ShapeError(f"compare: the inputs of {engine.title} are {_text(engine.inputs)}, got {given}")
+        found = ", ".join(str(array.shape) for array in arrays)
+        with naming_remedy(shapes, arrays, given):
+            raise ShapeError(f"compare: the inputs of {engine.title} are {_text(engine.inputs)}, got {found}")
 
 
 def _photos(given: Any, shape: tuple[int, ...], sides: tuple[Side, Side]) -> Array:

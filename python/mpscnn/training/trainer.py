@@ -483,7 +483,9 @@ class Trainer(NoCopies, Expected, EpochLoop):
             rate = learning_rate_at(self._optimizer, self._updates)
             # If Ctrl-C came just after the last step, that step still counts.
             self._position = replace(self._current_position, made=step)
-            with naming_remedy([tensor.shape for tensor in self._original.inputs], given, inputs):
+            # The arrays of an epoch's batches may have been tensors.
+            passed = None if of_epoch else inputs
+            with naming_remedy([tensor.shape for tensor in self._original.inputs], given, passed):
                 self._built.core.step(given, targets, rate, prediction, step.loss)
             self._position = self._current_position
         return float(step.loss[0])

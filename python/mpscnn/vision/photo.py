@@ -482,7 +482,7 @@ def _from_array(photo: Any, order: str | None = None, origin: str = "") -> Photo
             + ("; for 0 to 255 give numpy.asarray(array, numpy.uint8)" if usual and plain else "")
             + (f"; channel_order {order!r} is for uint8" if usual and order not in (None, usual) else "")
             + (
-                "; channels come last: array.transpose(1, 2, 0)"
+                "; channels come last: numpy.asarray(array).transpose(1, 2, 0)"
                 if not usual and pixels.shape[0] in (1, 3, 4)
                 else ""
             )
