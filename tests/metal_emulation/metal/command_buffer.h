@@ -54,7 +54,6 @@ bool is_removed(id<MTLDevice> device);
     std::atomic<NSUInteger> status_;
     std::vector<std::function<void()>> commands_;
     std::set<EmulatedResource *> resources_; // this object retains them
-    std::vector<MTLCommandBufferHandler> scheduled_;
     std::vector<MTLCommandBufferHandler> completed_;
     // For each encoder its label and the number of commands until its end.
     std::vector<std::pair<std::string, std::size_t>> encoders_;

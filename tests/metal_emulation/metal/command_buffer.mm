@@ -54,10 +54,6 @@ NSString *const MTLCommandBufferEncoderInfoErrorKey = @"MTLCommandBufferEncoderI
     [label_ release];
     [super dealloc];
 }
-
-- (NSArray<NSString *> *)debugSignposts {
-    return [NSArray array];
-}
 @end
 
 namespace {
@@ -198,10 +194,8 @@ void work_off(const std::shared_ptr<QueueState> &state) {
     commands_.clear();
     for (EmulatedResource *resource : resources_) [resource release];
     resources_.clear();
-    for (auto *list : {&scheduled_, &completed_}) {
-        for (MTLCommandBufferHandler handler : *list) Block_release(handler);
-        list->clear();
-    }
+    for (MTLCommandBufferHandler handler : completed_) Block_release(handler);
+    completed_.clear();
 }
 
 - (id<MTLDevice>)device {
@@ -228,17 +222,6 @@ void work_off(const std::shared_ptr<QueueState> &state) {
 }
 - (CFTimeInterval)GPUEndTime {
     return ended_;
-}
-- (CFTimeInterval)kernelStartTime {
-    return started_;
-}
-- (CFTimeInterval)kernelEndTime {
-    return ended_;
-}
-- (void)pushDebugGroup:(NSString *)string {
-    (void)string;
-}
-- (void)popDebugGroup {
 }
 
 - (BOOL)acceptsCommands:(const char *)action fromEncoder:(id)encoder {
@@ -281,15 +264,11 @@ void work_off(const std::shared_ptr<QueueState> &state) {
 }
 
 - (id<MTLComputeCommandEncoder>)computeCommandEncoder {
-    return [self computeCommandEncoderWithDispatchType:MTLDispatchTypeSerial];
-}
-
-- (id<MTLComputeCommandEncoder>)computeCommandEncoderWithDispatchType:(MTLDispatchType)dispatchType {
     if (![self acceptsCommands:"a compute encoder is asked for" fromEncoder:nil] ||
         take_one(switches().fail_encoders))
         return nil;
     EmulatedComputeEncoder *encoder =
-        [[[EmulatedComputeEncoder alloc] initWithCommandBuffer:self dispatchType:dispatchType] autorelease];
+        [[[EmulatedComputeEncoder alloc] initWithCommandBuffer:self] autorelease];
     openEncoder_ = encoder;
     ++switches().compute_encoders_made;
     return encoder;
@@ -304,18 +283,10 @@ void work_off(const std::shared_ptr<QueueState> &state) {
     return encoder;
 }
 
-- (void)addHandler:(MTLCommandBufferHandler)handler to:(std::vector<MTLCommandBufferHandler> &)list {
+- (void)addCompletedHandler:(MTLCommandBufferHandler)block {
     if (!METAL_EXPECT(status_ < MTLCommandBufferStatusCommitted, "a handler is added after the commit"))
         return;
-    list.push_back(Block_copy(handler));
-}
-
-- (void)addScheduledHandler:(MTLCommandBufferHandler)block {
-    [self addHandler:block to:scheduled_];
-}
-
-- (void)addCompletedHandler:(MTLCommandBufferHandler)block {
-    [self addHandler:block to:completed_];
+    completed_.push_back(Block_copy(block));
 }
 
 - (void)enqueue {
@@ -339,13 +310,6 @@ void work_off(const std::shared_ptr<QueueState> &state) {
     [queue_ wake];
 }
 
-- (void)waitUntilScheduled {
-    if (!METAL_EXPECT(status_ >= MTLCommandBufferStatusCommitted, "waitUntilScheduled before the commit"))
-        return;
-    std::unique_lock lock(mutex_);
-    finished_.wait(lock, [&] { return status_ >= MTLCommandBufferStatusScheduled; });
-}
-
 - (void)waitUntilCompleted {
     if (!METAL_EXPECT(status_ >= MTLCommandBufferStatusCommitted, "waitUntilCompleted before the commit"))
         return;
@@ -353,8 +317,8 @@ void work_off(const std::shared_ptr<QueueState> &state) {
     finished_.wait(lock, [&] { return handlersDone_; });
 }
 
-- (void)call:(const std::vector<MTLCommandBufferHandler> &)handlers {
-    for (MTLCommandBufferHandler handler : handlers) {
+- (void)callHandlers {
+    for (MTLCommandBufferHandler handler : completed_) {
         try {
             handler(self);
         } catch (...) {
@@ -422,13 +386,12 @@ void work_off(const std::shared_ptr<QueueState> &state) {
 
 - (void)run {
     [self become:MTLCommandBufferStatusScheduled];
-    [self call:scheduled_];
     started_ = seconds_now();
     [self runCommands];
     ended_ = seconds_now();
     for (EmulatedResource *resource : resources_) [resource endFlight];
     [self become:[self error] ? MTLCommandBufferStatusError : MTLCommandBufferStatusCompleted];
-    [self call:completed_];
+    [self callHandlers];
     {
         std::lock_guard lock(mutex_);
         handlersDone_ = YES;

@@ -30,14 +30,6 @@ constexpr NSUInteger max_threadgroup_bytes = 32768;
 - (id<MTLDevice>)device {
     return [commandBuffer_ device];
 }
-- (void)insertDebugSignpost:(NSString *)string {
-    (void)string;
-}
-- (void)pushDebugGroup:(NSString *)string {
-    (void)string;
-}
-- (void)popDebugGroup {
-}
 
 - (BOOL)accepts:(const char *)action {
     return METAL_EXPECT(!ended_, "%s after endEncoding", action) && [commandBuffer_ acceptsCommands:action
@@ -53,10 +45,8 @@ constexpr NSUInteger max_threadgroup_bytes = 32768;
 
 @implementation EmulatedComputeEncoder
 
-- (instancetype)initWithCommandBuffer:(EmulatedCommandBuffer *)commandBuffer
-                         dispatchType:(MTLDispatchType)dispatchType {
+- (instancetype)initWithCommandBuffer:(EmulatedCommandBuffer *)commandBuffer {
     self = [super initWithCommandBuffer:commandBuffer];
-    dispatchType_ = dispatchType;
     retained_ = [[NSMutableArray alloc] init];
     return self;
 }
@@ -64,10 +54,6 @@ constexpr NSUInteger max_threadgroup_bytes = 32768;
 - (void)dealloc {
     [retained_ release];
     [super dealloc];
-}
-
-- (MTLDispatchType)dispatchType {
-    return dispatchType_;
 }
 
 - (void)keep:(id)object {
@@ -104,13 +90,6 @@ constexpr NSUInteger max_threadgroup_bytes = 32768;
     [self keep:buffer];
 }
 
-- (void)setBufferOffset:(NSUInteger)offset atIndex:(NSUInteger)index {
-    if (![self acceptsIndex:index below:msl::max_buffers action:"setBufferOffset:"] ||
-        !METAL_EXPECT(buffers_[index].buffer, "setBufferOffset: where no buffer is set"))
-        return;
-    [self setBuffer:buffers_[index].buffer offset:offset atIndex:index];
-}
-
 - (void)setTexture:(id<MTLTexture>)texture atIndex:(NSUInteger)index {
     if (![self acceptsIndex:index below:msl::max_textures action:"setTexture:"]) return;
     textures_[index] = static_cast<EmulatedTexture *>(texture);
@@ -124,17 +103,6 @@ constexpr NSUInteger max_threadgroup_bytes = 32768;
         !METAL_EXPECT(length % 16 == 0, "setThreadgroupMemoryLength: %lu, no multiple of 16", length))
         return;
     threadgroupLengths_[index] = length;
-}
-
-- (void)useResource:(id<MTLResource>)resource usage:(MTLResourceUsage)usage {
-    if (![self accepts:"useResource:"]) return;
-    [commandBuffer_ useResource:static_cast<EmulatedResource *>(resource)
-                        written:(usage & MTLResourceUsageWrite) != 0];
-}
-
-- (void)memoryBarrierWithScope:(MTLBarrierScope)scope {
-    METAL_EXPECT(scope != 0, "memoryBarrierWithScope: of nothing");
-    [self accepts:"memoryBarrierWithScope:"];
 }
 
 // ---- Dispatch ---------------------------------------------------------------------------------------------
@@ -293,13 +261,5 @@ struct Launch {
     switches().threadgroups_started += static_cast<long>(groups);
     switches().threads_started += static_cast<long>(groups * ((size + width - 1) / width * width));
     [self dispatch:threads groups:threadgroupsPerGrid groupSize:threadsPerThreadgroup];
-}
-
-- (void)dispatchThreads:(MTLSize)threadsPerGrid threadsPerThreadgroup:(MTLSize)threadsPerThreadgroup {
-    auto divide = [](NSUInteger a, NSUInteger b) { return b ? (a + b - 1) / b : 0; };
-    const MTLSize groups = MTLSizeMake(divide(threadsPerGrid.width, threadsPerThreadgroup.width),
-                                       divide(threadsPerGrid.height, threadsPerThreadgroup.height),
-                                       divide(threadsPerGrid.depth, threadsPerThreadgroup.depth));
-    [self dispatch:threadsPerGrid groups:groups groupSize:threadsPerThreadgroup];
 }
 @end

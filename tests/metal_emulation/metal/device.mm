@@ -41,9 +41,6 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor, bool unified) {
            METAL_EXPECT([descriptor width] > 0 && [descriptor height] > 0 &&
                             std::max([descriptor width], [descriptor height]) <= max_pixels_per_axis,
                         "a texture of %lu x %lu", [descriptor width], [descriptor height]) &&
-           METAL_EXPECT([descriptor depth] == 1 && [descriptor mipmapLevelCount] == 1 &&
-                            [descriptor sampleCount] == 1,
-                        "the emulation has no volumes, mipmaps or samples") &&
            METAL_EXPECT([descriptor arrayLength] >= 1 &&
                             [descriptor arrayLength] <= (is_array ? max_slices : 1),
                         "a texture of %lu slices", [descriptor arrayLength]) &&
@@ -94,12 +91,6 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor, bool unified) {
 - (uint64_t)recommendedMaxWorkingSetSize {
     return 8 * gigabyte;
 }
-- (NSUInteger)currentAllocatedSize {
-    return 0;
-}
-- (NSUInteger)maxThreadgroupMemoryLength {
-    return 32768;
-}
 - (NSUInteger)maxBufferLength {
     return static_cast<NSUInteger>(switches().max_buffer_bytes.load());
 }
@@ -125,11 +116,6 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor, bool unified) {
 - (id<MTLCommandQueue>)newCommandQueue {
     if (take_one(switches().fail_queues)) return nil;
     return [[EmulatedCommandQueue alloc] initWithDevice:self];
-}
-
-- (id<MTLCommandQueue>)newCommandQueueWithMaxCommandBufferCount:(NSUInteger)maxCommandBufferCount {
-    METAL_EXPECT(maxCommandBufferCount > 0, "a queue of no command buffers");
-    return [self newCommandQueue];
 }
 
 - (BOOL)canHave:(NSUInteger)length {
@@ -192,11 +178,6 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor, bool unified) {
     return [self libraryAt:utf8(filepath) error:error];
 }
 
-- (id<MTLLibrary>)newLibraryWithURL:(NSURL *)url error:(NSError **)error {
-    METAL_EXPECT([url isFileURL], "newLibraryWithURL: of a URL that is not a file's");
-    return [self libraryAt:utf8([url path]) error:error];
-}
-
 - (id<MTLLibrary>)newLibraryWithData:(dispatch_data_t)data error:(NSError **)error {
     if (!METAL_EXPECT(data, "newLibraryWithData: nil")) return nil;
     return [self libraryAt:library_file([static_cast<EmulatedData *>(data) bytes]) error:error];
@@ -229,9 +210,6 @@ static std::string file_of(const std::string &source) {
         }
     }
     std::vector<std::string> arguments;
-    NSDictionary *macros = [options preprocessorMacros];
-    for (NSString *name in macros)
-        arguments.push_back("--define=" + utf8(name) + "=" + utf8([[macros objectForKey:name] description]));
     // Metal's default: the compiler may assume that there are no NaN and no infinities.
     if (!options || [options fastMathEnabled]) arguments.push_back("--flag=-ffinite-math-only");
     std::string path;

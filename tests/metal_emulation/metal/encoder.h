@@ -26,7 +26,6 @@ struct BoundBuffer {
 
 @interface EmulatedComputeEncoder : EmulatedEncoder <MTLComputeCommandEncoder> {
 @private
-    MTLDispatchType dispatchType_;
     EmulatedPipeline *pipeline_;
     metal_emulation::BoundBuffer buffers_[msl::max_buffers];
     EmulatedTexture *textures_[msl::max_textures];
@@ -34,8 +33,6 @@ struct BoundBuffer {
     // Bound objects live as long as the encoder.
     NSMutableArray *retained_;
 }
-- (instancetype)initWithCommandBuffer:(EmulatedCommandBuffer *)commandBuffer
-                         dispatchType:(MTLDispatchType)dispatchType;
 @end
 
 @interface EmulatedBlitEncoder : EmulatedEncoder <MTLBlitCommandEncoder>

@@ -280,20 +280,8 @@ static NSArray *typed_value(const void *value, MTLDataType type) {
     [byIndex_ setObject:typed_value(value, type) forKey:[NSNumber numberWithUnsignedLong:index]];
 }
 
-- (void)setConstantValues:(const void *)values type:(MTLDataType)type withRange:(NSRange)range {
-    for (NSUInteger i = 0; i < range.length; ++i)
-        [self setConstantValue:static_cast<const char *>(values) + i * size_of(type)
-                          type:type
-                       atIndex:range.location + i];
-}
-
 - (void)setConstantValue:(const void *)value type:(MTLDataType)type withName:(NSString *)name {
     [byName_ setObject:typed_value(value, type) forKey:name];
-}
-
-- (void)reset {
-    [byIndex_ removeAllObjects];
-    [byName_ removeAllObjects];
 }
 
 - (NSData *)bytesForIndex:(int)index name:(const char *)name type:(NSUInteger *)type {
@@ -306,8 +294,7 @@ static NSArray *typed_value(const void *value, MTLDataType type) {
 @end
 
 @implementation MTLCompileOptions
-@synthesize preprocessorMacros = preprocessorMacros_, fastMathEnabled = fastMathEnabled_;
-@synthesize languageVersion = languageVersion_;
+@synthesize fastMathEnabled = fastMathEnabled_, languageVersion = languageVersion_;
 METAL_EMULATION_COUNT_OBJECTS
 
 - (instancetype)init {
@@ -318,13 +305,11 @@ METAL_EMULATION_COUNT_OBJECTS
 
 - (void)dealloc {
     object_died(object_getClassName(self));
-    [preprocessorMacros_ release];
     [super dealloc];
 }
 
 - (id)copyWithZone:(NSZone *)zone {
     MTLCompileOptions *copy = [[MTLCompileOptions allocWithZone:zone] init];
-    [copy setPreprocessorMacros:preprocessorMacros_];
     [copy setFastMathEnabled:fastMathEnabled_];
     [copy setLanguageVersion:languageVersion_];
     return copy;

@@ -55,25 +55,8 @@ bool GuardedMemory::intact() const {
 - (id<MTLDevice>)device {
     return device_;
 }
-- (MTLResourceOptions)resourceOptions {
-    return options_;
-}
 - (MTLStorageMode)storageMode {
     return storage_mode(options_);
-}
-- (MTLCPUCacheMode)cpuCacheMode {
-    return static_cast<MTLCPUCacheMode>(options_ & 15);
-}
-- (MTLHazardTrackingMode)hazardTrackingMode {
-    return static_cast<MTLHazardTrackingMode>(options_ >> 8 & 3);
-}
-- (NSUInteger)allocatedSize {
-    return device_memory_ ? device_memory_->length() : 0;
-}
-- (MTLPurgeableState)setPurgeableState:(MTLPurgeableState)state {
-    METAL_EXPECT(state == MTLPurgeableStateKeepCurrent || state == MTLPurgeableStateNonVolatile,
-                 "the emulation keeps the contents of every resource");
-    return MTLPurgeableStateNonVolatile;
 }
 
 - (void)allocate:(std::size_t)length {
@@ -102,12 +85,6 @@ bool GuardedMemory::intact() const {
 - (void)endFlight {
     --in_flight_;
     METAL_EXPECT([self isIntact], "a kernel wrote outside a %s", object_getClassName(self));
-}
-
-- (void)synchronize {
-    ahead_ = false;
-    if (processor_memory_)
-        std::memcpy(processor_memory_->data(), device_memory_->data(), device_memory_->length());
 }
 
 - (void)recycle {
@@ -166,9 +143,6 @@ bool GuardedMemory::intact() const {
 - (NSUInteger)length {
     return length_;
 }
-- (NSUInteger)allocatedSize {
-    return length_;
-}
 
 - (void)setBytes:(const void *)bytes {
     if (length_ == 0) return; // an empty array may have any address
@@ -183,22 +157,12 @@ bool GuardedMemory::intact() const {
 - (void *)contents {
     return foreign_ ? foreign_ : [self processorBytes:"contents"];
 }
-
-- (void)didModifyRange:(NSRange)range {
-    if (!METAL_EXPECT([self storageMode] == MTLStorageModeManaged,
-                      "didModifyRange: of a buffer without managed storage") ||
-        !METAL_EXPECT(NSMaxRange(range) <= length_, "didModifyRange: beyond the buffer's end") ||
-        !METAL_EXPECT(in_flight_ == 0, "didModifyRange: while the device works with the buffer") || foreign_)
-        return;
-    std::memcpy(device_memory_->data() + range.location, processor_memory_->data() + range.location,
-                range.length);
-}
 @end
 
 @implementation EmulatedTexture
 
 - (instancetype)initWithDevice:(id<MTLDevice>)device descriptor:(MTLTextureDescriptor *)descriptor {
-    self = [super initWithDevice:device options:[descriptor resourceOptions]];
+    self = [super initWithDevice:device options:[descriptor storageMode] << 4];
     descriptor_ = [descriptor copy];
     const auto layout = pixel_layout([descriptor pixelFormat]).value();
     view_.is_array = [descriptor textureType] == MTLTextureType2DArray;
@@ -235,26 +199,11 @@ bool GuardedMemory::intact() const {
 - (NSUInteger)height {
     return view_.height;
 }
-- (NSUInteger)depth {
-    return 1;
-}
-- (NSUInteger)mipmapLevelCount {
-    return 1;
-}
-- (NSUInteger)sampleCount {
-    return 1;
-}
 - (NSUInteger)arrayLength {
     return view_.slices;
 }
 - (MTLTextureUsage)usage {
     return [descriptor_ usage];
-}
-- (id<MTLTexture>)parentTexture {
-    return nil;
-}
-- (id<MTLBuffer>)buffer {
-    return nil;
 }
 
 // Return true if a region is within the texture and its rows do not overlap; otherwise record a violation.
@@ -290,18 +239,6 @@ bool GuardedMemory::intact() const {
         std::memcpy(static_cast<unsigned char *>(pixelBytes) + y * bytesPerRow,
                     from + (region.origin.y + y) * view_.row_bytes + region.origin.x * pixel,
                     region.size.width * pixel);
-}
-
-- (void)getBytes:(void *)pixelBytes
-     bytesPerRow:(NSUInteger)bytesPerRow
-      fromRegion:(MTLRegion)region
-     mipmapLevel:(NSUInteger)level {
-    [self getBytes:pixelBytes
-          bytesPerRow:bytesPerRow
-        bytesPerImage:0
-           fromRegion:region
-          mipmapLevel:level
-                slice:0];
 }
 
 - (void)replaceRegion:(MTLRegion)region

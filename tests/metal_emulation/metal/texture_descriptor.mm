@@ -8,9 +8,7 @@ using namespace metal_emulation;
 
 @implementation MTLTextureDescriptor
 @synthesize textureType = textureType_, pixelFormat = pixelFormat_, width = width_, height = height_;
-@synthesize depth = depth_, mipmapLevelCount = mipmapLevelCount_, sampleCount = sampleCount_;
-@synthesize arrayLength = arrayLength_, cpuCacheMode = cpuCacheMode_, storageMode = storageMode_;
-@synthesize hazardTrackingMode = hazardTrackingMode_, usage = usage_;
+@synthesize arrayLength = arrayLength_, storageMode = storageMode_, usage = usage_;
 METAL_EMULATION_COUNT_OBJECTS
 
 + (MTLTextureDescriptor *)texture2DDescriptorWithPixelFormat:(MTLPixelFormat)pixelFormat
@@ -29,8 +27,7 @@ METAL_EMULATION_COUNT_OBJECTS
     self = [super init];
     textureType_ = MTLTextureType2D;
     pixelFormat_ = MTLPixelFormatRGBA8Unorm;
-    width_ = height_ = depth_ = 1;
-    mipmapLevelCount_ = sampleCount_ = arrayLength_ = 1;
+    width_ = height_ = arrayLength_ = 1;
     storageMode_ = switches().discrete_memory ? MTLStorageModeManaged : MTLStorageModeShared;
     usage_ = MTLTextureUsageShaderRead;
     return self;
@@ -47,22 +44,9 @@ METAL_EMULATION_COUNT_OBJECTS
     [copy setPixelFormat:pixelFormat_];
     [copy setWidth:width_];
     [copy setHeight:height_];
-    [copy setDepth:depth_];
-    [copy setMipmapLevelCount:mipmapLevelCount_];
-    [copy setSampleCount:sampleCount_];
     [copy setArrayLength:arrayLength_];
-    [copy setResourceOptions:[self resourceOptions]];
+    [copy setStorageMode:storageMode_];
     [copy setUsage:usage_];
     return copy;
-}
-
-- (MTLResourceOptions)resourceOptions {
-    return static_cast<MTLResourceOptions>(storageMode_ << 4 | hazardTrackingMode_ << 8 | cpuCacheMode_);
-}
-
-- (void)setResourceOptions:(MTLResourceOptions)options {
-    cpuCacheMode_ = static_cast<MTLCPUCacheMode>(options & 15);
-    storageMode_ = static_cast<MTLStorageMode>(options >> 4 & 15);
-    hazardTrackingMode_ = static_cast<MTLHazardTrackingMode>(options >> 8 & 3);
 }
 @end

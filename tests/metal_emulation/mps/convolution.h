@@ -33,8 +33,6 @@ void add_tap(const ConvolutionPlan &plan, const float *from, NSUInteger row, NSU
 } // namespace metal_emulation
 
 @interface MPSCNNConvolutionDescriptor (Emulation)
-- (NSData *)batchNormalizationScale;
-- (NSData *)batchNormalizationShift;
 - (BOOL)isDepthwise;
 /// Record a violation for parameters that MPS refuses.
 - (BOOL)isValid;

@@ -44,7 +44,7 @@ void convolve(const ConvolutionPlan &plan, const Pixels &source, Pixels &result)
                     add_tap(plan, source.at(static_cast<NSUInteger>(from_x), static_cast<NSUInteger>(from_y)),
                             row, column, sums);
                 }
-            for (NSUInteger o = 0; o < plan.outputs; ++o) sums[o] = plan.neuron(sums[o], o);
+            for (NSUInteger o = 0; o < plan.outputs; ++o) sums[o] = plan.neuron(sums[o]);
         }
 }
 
@@ -93,7 +93,6 @@ std::vector<float> floats_of(NSData *data) {
 } // namespace
 
 @implementation MPSCNNConvolution
-@synthesize dataSource = dataSource_, channelMultiplier = channelMultiplier_;
 @synthesize accumulatorPrecisionOption = accumulatorPrecisionOption_;
 
 - (instancetype)initWithDevice:(id<MTLDevice>)device {
@@ -176,7 +175,6 @@ std::vector<float> floats_of(NSData *data) {
     strideInPixelsY_ = [descriptor strideInPixelsY];
     dilationRateX_ = [descriptor dilationRateX];
     dilationRateY_ = [descriptor dilationRateY];
-    channelMultiplier_ = [descriptor isDepthwise] ? 1 : 0;
     return YES;
 }
 
@@ -194,20 +192,14 @@ std::vector<float> floats_of(NSData *data) {
     if ([dataSource_ dataType] == MPSDataTypeUInt8)
         if (!stretch(given, [dataSource_ rangesForUInt8Kernel], outputs)) return NO;
     switches().bytes_of_weights += static_cast<long>(given.size() * bytes_of([dataSource_ dataType]));
-    const std::vector<float> scale = floats_of([descriptor_ batchNormalizationScale]);
-    const std::vector<float> shift = floats_of([descriptor_ batchNormalizationShift]);
     const float *terms = [dataSource_ biasTerms];
-    METAL_EXPECT(scale.empty() || terms,
-                 "batch normalization in a convolution needs bias terms, of zeros if there are none");
-
     std::vector<float> weights(given.size()), bias(outputs);
     const bool exact = [self holdsFloat32];
     for (NSUInteger o = 0; o < outputs; ++o) {
-        const float factor = scale.empty() ? 1.0f : scale[o];
-        bias[o] = (terms ? terms[o] : 0.0f) * factor + (shift.empty() ? 0.0f : shift[o]);
+        bias[o] = terms ? terms[o] : 0.0f;
         for (NSUInteger tap = 0; tap < taps; ++tap)
             for (NSUInteger i = 0; i < inputs; ++i) {
-                const float weight = given[(o * taps + tap) * inputs + i] * factor;
+                const float weight = given[(o * taps + tap) * inputs + i];
                 const NSUInteger in_group = o % (outputs / groups), group = o / (outputs / groups);
                 weights[((group * taps + tap) * inputs + i) * (outputs / groups) + in_group] =
                     exact ? weight : rounded_to_half(weight);
@@ -271,17 +263,11 @@ std::vector<float> floats_of(NSData *data) {
 - (NSUInteger)groups {
     return [descriptor_ groups];
 }
-- (NSUInteger)subPixelScaleFactor {
-    return 1;
-}
 - (MPSNNNeuronDescriptor *)fusedNeuronDescriptor {
     return [descriptor_ fusedNeuronDescriptor];
 }
 
 - (NSUInteger)sourceChannelsIn:(MPSImage *)source {
-    METAL_EXPECT(sourceFeatureChannelMaxCount_ >= [self inputFeatureChannels],
-                 "a convolution of %lu channels whose source may have %lu only", [self inputFeatureChannels],
-                 sourceFeatureChannelMaxCount_);
     (void)source;
     return [self inputFeatureChannels];
 }
@@ -292,11 +278,11 @@ std::vector<float> floats_of(NSData *data) {
 }
 
 - (NSInteger)firstColumn {
-    return window_start(offset_.x, WindowAxis{kernelWidth_, strideInPixelsX_, dilationRateX_}.extent());
+    return window_start(offset_.x, (kernelWidth_ - 1) * dilationRateX_ + 1);
 }
 
 - (NSInteger)firstRow {
-    return window_start(offset_.y, WindowAxis{kernelHeight_, strideInPixelsY_, dilationRateY_}.extent());
+    return window_start(offset_.y, (kernelHeight_ - 1) * dilationRateY_ + 1);
 }
 
 - (BOOL)acceptsSource:(MPSImage *)source {
@@ -323,7 +309,7 @@ std::vector<float> floats_of(NSData *data) {
     plan->half_sums = accumulatorPrecisionOption_ == MPSNNConvolutionAccumulatorPrecisionOptionHalf;
     plan->weights = floats_of(weights_);
     plan->bias = floats_of(bias_);
-    plan->neuron = Neuron::from([self fusedNeuronDescriptor], plan -> outputs);
+    plan->neuron = Neuron::from([self fusedNeuronDescriptor]);
     return plan;
 }
 

@@ -2,8 +2,6 @@
 
 #import <objc/runtime.h>
 
-#include <cmath>
-
 using namespace metal_emulation;
 
 @implementation MPSCNNConvolutionDescriptor
@@ -38,8 +36,6 @@ METAL_EMULATION_COUNT_OBJECTS
 - (void)dealloc {
     object_died(object_getClassName(self));
     [fusedNeuronDescriptor_ release];
-    [batchNormalizationScale_ release];
-    [batchNormalizationShift_ release];
     [super dealloc];
 }
 
@@ -57,36 +53,7 @@ METAL_EMULATION_COUNT_OBJECTS
     MPSNNNeuronDescriptor *neuron = [fusedNeuronDescriptor_ copy];
     [copy setFusedNeuronDescriptor:neuron];
     [neuron release];
-    copy->batchNormalizationScale_ = [batchNormalizationScale_ retain];
-    copy->batchNormalizationShift_ = [batchNormalizationShift_ retain];
     return copy;
-}
-
-// I = gamma / sqrt(variance + epsilon); weights are multiplied by I, the bias becomes bias * I + beta - I *
-// mean.
-- (void)setBatchNormalizationParametersForInferenceWithMean:(const float *)mean
-                                                   variance:(const float *)variance
-                                                      gamma:(const float *)gamma
-                                                       beta:(const float *)beta
-                                                    epsilon:(const float)epsilon {
-    std::vector<float> scale(outputFeatureChannels_), shift(outputFeatureChannels_);
-    for (NSUInteger c = 0; c < outputFeatureChannels_; ++c) {
-        scale[c] = (gamma ? gamma[c] : 1.0f) / std::sqrt(variance[c] + epsilon);
-        shift[c] = (beta ? beta[c] : 0.0f) - scale[c] * mean[c];
-    }
-    [batchNormalizationScale_ release];
-    [batchNormalizationShift_ release];
-    batchNormalizationScale_ = [[NSData alloc] initWithBytes:scale.data()
-                                                      length:scale.size() * sizeof(float)];
-    batchNormalizationShift_ = [[NSData alloc] initWithBytes:shift.data()
-                                                      length:shift.size() * sizeof(float)];
-}
-
-- (NSData *)batchNormalizationScale {
-    return batchNormalizationScale_;
-}
-- (NSData *)batchNormalizationShift {
-    return batchNormalizationShift_;
 }
 
 - (BOOL)isDepthwise {
@@ -101,17 +68,11 @@ METAL_EMULATION_COUNT_OBJECTS
                         outputFeatureChannels_, groups_) &&
            METAL_EXPECT(groups_ == 1 || (inputFeatureChannels_ / groups_ % channels_per_slice == 0 &&
                                          outputFeatureChannels_ / groups_ % channels_per_slice == 0),
-                        "a convolution whose groups have a number of channels that is not a multiple of 4") &&
-           METAL_EXPECT([fusedNeuronDescriptor_ neuronType] != MPSCNNNeuronTypePReLU,
-                        "a fused PReLU neuron, on which the headers contradict each other");
+                        "a convolution whose groups have a number of channels that is not a multiple of 4");
 }
 @end
 
 @implementation MPSCNNDepthWiseConvolutionDescriptor
-
-- (NSUInteger)channelMultiplier {
-    return outputFeatureChannels_ / inputFeatureChannels_;
-}
 
 - (BOOL)isDepthwise {
     return YES;

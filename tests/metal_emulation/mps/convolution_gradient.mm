@@ -149,10 +149,6 @@ void write(const std::vector<double> &sums, id<MTLBuffer> buffer, bool wrong) {
     gradientOption_ = MPSCNNConvolutionGradientOptionAll;
     primaryStrideInPixelsX_ = secondaryStrideInPixelsX_ = [convolution_ strideInPixelsX];
     primaryStrideInPixelsY_ = secondaryStrideInPixelsY_ = [convolution_ strideInPixelsY];
-    primaryKernelWidth_ = secondaryKernelWidth_ = [convolution_ kernelWidth];
-    primaryKernelHeight_ = secondaryKernelHeight_ = [convolution_ kernelHeight];
-    primaryDilationRateX_ = secondaryDilationRateX_ = [convolution_ dilationRateX];
-    primaryDilationRateY_ = secondaryDilationRateY_ = [convolution_ dilationRateY];
     [self hold:std::vector<float>([convolution_ plan]->weights.size(), std::nanf(""))];
     return self;
 }
@@ -181,22 +177,6 @@ void write(const std::vector<double> &sums, id<MTLBuffer> buffer, bool wrong) {
     [convolution_ release];
     [held_ release];
     [super dealloc];
-}
-
-- (NSUInteger)sourceGradientFeatureChannels {
-    return [convolution_ outputFeatureChannels];
-}
-- (NSUInteger)sourceImageFeatureChannels {
-    return [convolution_ inputFeatureChannels];
-}
-- (NSUInteger)groups {
-    return [convolution_ groups];
-}
-- (NSUInteger)channelMultiplier {
-    return [convolution_ channelMultiplier];
-}
-- (id<MPSCNNConvolutionDataSource>)dataSource {
-    return [convolution_ dataSource];
 }
 
 - (void)reloadWeightsAndBiasesWithCommandBuffer:(id<MTLCommandBuffer>)commandBuffer
@@ -266,8 +246,8 @@ void write(const std::vector<double> &sums, id<MTLBuffer> buffer, bool wrong) {
     [commandBuffer append:[plan = [self gradientPlan], images, weights, biases, wrong] {
         std::vector<double> sums(plan.forward->weights.size()), bias_sums(plan.forward->outputs);
         for (const auto &[gradient, source] : images)
-            add_weight_gradient(plan, unpack(gradient.texture, gradient.channels, 0, 0, gradient.channels),
-                                unpack(source.texture, source.channels, 0, 0, source.channels), sums,
+            add_weight_gradient(plan, unpack(gradient.texture, gradient.channels, 0, gradient.channels),
+                                unpack(source.texture, source.channels, 0, source.channels), sums,
                                 bias_sums);
         write(sums, weights, wrong);
         write(bias_sums, biases, wrong);
@@ -277,9 +257,8 @@ void write(const std::vector<double> &sums, id<MTLBuffer> buffer, bool wrong) {
 - (void)encodeDataOf:(MPSImage *)gradient
        commandBuffer:(id<MTLCommandBuffer>)commandBuffer
               result:(MPSImage *)result {
-    const Source source{gradient, MPSOffset{0, 0, 0}, 0, [convolution_ outputFeatureChannels]};
-    const Target target{result, clipRect_, destinationFeatureChannelOffset_,
-                        [convolution_ inputFeatureChannels]};
+    const Source source{gradient, MPSOffset{0, 0, 0}, [convolution_ outputFeatureChannels]};
+    const Target target{result, [convolution_ inputFeatureChannels]};
     encode(
         [self class], commandBuffer, { source }, target,
         [plan = [self gradientPlan], held = static_cast<EmulatedWeights *>(held_)->values_](

@@ -45,10 +45,6 @@ bool have_one_shape(MPSCNNConvolutionDescriptor *a, MPSCNNConvolutionDescriptor 
     return static_cast<MPSCNNConvolution *>(kernel_);
 }
 
-- (MPSCNNConvolutionWeightsLayout)gradientForWeightsLayout {
-    return MPSCNNConvolutionWeightsLayoutOHWI;
-}
-
 - (BOOL)isTakenBy:(MPSCNNConvolutionDescriptor *)descriptor
          gradient:(MPSImage *)gradient
            source:(MPSImage *)source {

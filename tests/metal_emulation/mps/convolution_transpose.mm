@@ -27,7 +27,7 @@ void convolve_spread(const ConvolutionPlan &plan, const Pixels &source, Pixels &
                             spread_pixel(plan, source, plan.x0 + static_cast<NSInteger>(x + column),
                                          plan.y0 + static_cast<NSInteger>(y + row)))
                         add_tap(plan, from, row, column, sums);
-            for (NSUInteger o = 0; o < plan.outputs; ++o) sums[o] = plan.neuron(sums[o], o);
+            for (NSUInteger o = 0; o < plan.outputs; ++o) sums[o] = plan.neuron(sums[o]);
         }
 }
 
@@ -67,21 +67,6 @@ void convolve_spread(const ConvolutionPlan &plan, const Pixels &source, Pixels &
     [super dealloc];
 }
 
-- (BOOL)isBackwards {
-    return YES;
-}
-- (NSUInteger)inputFeatureChannels {
-    return [convolution_ inputFeatureChannels];
-}
-- (NSUInteger)outputFeatureChannels {
-    return [convolution_ outputFeatureChannels];
-}
-- (NSUInteger)groups {
-    return [convolution_ groups];
-}
-- (id<MPSCNNConvolutionDataSource>)dataSource {
-    return [convolution_ dataSource];
-}
 - (MPSNNConvolutionAccumulatorPrecisionOption)accumulatorPrecisionOption {
     return [convolution_ accumulatorPrecisionOption];
 }

@@ -9,33 +9,26 @@
 
 namespace metal_emulation {
 
-/// A kernel's source image and the part of it that is read.
+/// A kernel's source image, and how many of its channels are read.
 struct Source {
     MPSImage *image;
     MPSOffset offset;
-    NSUInteger first_channel;
     NSUInteger channels;
 };
 
-/// The part of a destination that is written.
+/// A destination, and how many of its channels are written.
 struct Target {
     MPSImage *image;
-    MTLRegion clip;
-    NSUInteger first_channel;
     NSUInteger channels;
 };
 
-/// Compute a result of the clip rectangle's size. Result (0, 0) is the clip rectangle's origin.
+/// Compute a result of the destination's size.
 using Compute = std::function<void(const std::vector<Pixels> &sources, Pixels &result)>;
 
-/// Append a kernel of the class `kernel` to a command buffer, once for each image of the clip region.
+/// Append a kernel of the class `kernel` to a command buffer, once for each image of the destination.
 /// Decrement the sources' read counts.
 void encode(Class kernel, id<MTLCommandBuffer> command_buffer, const std::vector<Source> &sources,
             const Target &target, const Compute &compute);
-
-/// Return the number of channels from `first` on, at most `maximum`. If there are none, record a violation
-/// and return 1.
-NSUInteger channels_from(MPSImage *image, NSUInteger first, NSUInteger maximum);
 
 /// Return the source index of the window's first tap for result 0, along one axis. `extent` is (taps - 1) *
 /// dilation + 1.

@@ -24,10 +24,6 @@ bool is_uniform(MPSImageBatch *batch) {
     return [super initWithDevice:device];
 }
 
-- (BOOL)isBackwards {
-    return YES;
-}
-
 - (BOOL)acceptsGradients:(MPSImageBatch *)gradients
                  sources:(MPSImageBatch *)sources
                   states:(MPSStateBatch *)states
@@ -97,9 +93,11 @@ bool is_uniform(MPSImageBatch *batch) {
                 source:(MPSImage *)source
                 result:(MPSImage *)result
          commandBuffer:(id<MTLCommandBuffer>)commandBuffer {
-    [self encodeToCommandBuffer:commandBuffer
-                   primaryImage:gradient
-                 secondaryImage:source
-               destinationImage:result];
+    const NSUInteger channels = [source featureChannels];
+    encode([self class], commandBuffer,
+           {
+               {gradient, primaryOffset_, channels}, { source, secondaryOffset_, channels }
+           },
+           {result, channels}, [self compute]);
 }
 @end

@@ -31,25 +31,15 @@ struct Pixels {
     const float *at(NSUInteger x, NSUInteger y) const { return values.data() + (y * width + x) * channels; }
 };
 
-/// Read channels `first` ... `first + count - 1` of an image's texture. Unused lanes must be finite.
-Pixels unpack(const msl::TextureView &texture, NSUInteger image_channels, NSUInteger image, NSUInteger first,
-              NSUInteger count);
+/// Read the first `count` channels of an image's texture. Unused lanes must be finite.
+Pixels unpack(const msl::TextureView &texture, NSUInteger image_channels, NSUInteger image, NSUInteger count);
 
-/// Write pixels at a position. Like MPS, it writes whole slices, with arbitrary values in unused lanes.
-void pack(const Pixels &pixels, const msl::TextureView &texture, NSUInteger image_channels, NSUInteger image,
-          NSUInteger first, NSUInteger x, NSUInteger y);
+/// Write pixels. Like MPS, it writes whole slices, with arbitrary values in unused lanes.
+void pack(const Pixels &pixels, const msl::TextureView &texture, NSUInteger image_channels, NSUInteger image);
 
 MTLPixelFormat pixel_format_of(MPSImageFeatureChannelFormat format, NSUInteger channels);
 
 } // namespace metal_emulation
-
-/// The allocator for results of kernels without another allocator.
-@interface EmulatedImageAllocator : NSObject <MPSImageAllocator> {
-@private
-    Class imageClass_;
-}
-- (instancetype)initWithImageClass:(Class)imageClass;
-@end
 
 @interface MPSImage (Emulation)
 - (EmulatedTexture *)emulatedTexture;
@@ -57,22 +47,14 @@ MTLPixelFormat pixel_format_of(MPSImageFeatureChannelFormat format, NSUInteger c
 - (BOOL)acceptsUseOn:(EmulatedCommandBuffer *)commandBuffer;
 /// Called after each kernel that reads the image.
 - (void)wasRead;
+/// Return the bytes of all images, unless the texture was given.
+- (NSUInteger)resourceSize;
 @end
 
-/// Copies between the image and processor memory.
 @interface MPSImage (Transfer)
-- (BOOL)acceptsRegion:(MTLRegion)region
-             channels:(MPSImageReadWriteParams)channels
-           imageIndex:(NSUInteger)imageIndex
-               action:(const char *)action;
+/// Copy an image from or to processor memory, with all channels of a pixel together.
 - (void)transfer:(unsigned char *)host
-       dataLayout:(MPSDataLayout)dataLayout
-      bytesPerRow:(NSUInteger)bytesPerRow
-    bytesPerImage:(NSUInteger)bytesPerImage
-           region:(MTLRegion)region
-         channels:(MPSImageReadWriteParams)channels
-       imageIndex:(NSUInteger)imageIndex
-          writing:(BOOL)writing;
-/// Return the bytes of a row of the whole image.
-- (NSUInteger)denseRow:(MPSDataLayout)dataLayout;
+      imageIndex:(NSUInteger)imageIndex
+         writing:(BOOL)writing
+          action:(const char *)action;
 @end

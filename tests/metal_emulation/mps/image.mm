@@ -6,43 +6,9 @@
 
 using namespace metal_emulation;
 
-@implementation EmulatedImageAllocator
-
-- (instancetype)initWithImageClass:(Class)imageClass {
-    self = [super init];
-    imageClass_ = imageClass;
-    return self;
-}
-
-- (MPSImage *)imageForCommandBuffer:(id<MTLCommandBuffer>)cmdBuf
-                    imageDescriptor:(MPSImageDescriptor *)descriptor
-                             kernel:(MPSKernel *)kernel {
-    (void)kernel;
-    if (imageClass_ == [MPSTemporaryImage class])
-        return [MPSTemporaryImage temporaryImageWithCommandBuffer:cmdBuf imageDescriptor:descriptor];
-    return [[[MPSImage alloc] initWithDevice:[cmdBuf device] imageDescriptor:descriptor] autorelease];
-}
-
-+ (BOOL)supportsSecureCoding {
-    return YES;
-}
-- (void)encodeWithCoder:(NSCoder *)coder {
-    (void)coder;
-}
-- (id)initWithCoder:(NSCoder *)coder {
-    (void)coder;
-    return [self initWithImageClass:[MPSImage class]];
-}
-@end
-
 @implementation MPSImage
 @synthesize device = device_, label = label_;
 METAL_EMULATION_COUNT_OBJECTS
-
-+ (id<MPSImageAllocator>)defaultAllocator {
-    static id allocator = [[EmulatedImageAllocator alloc] initWithImageClass:[MPSImage class]];
-    return allocator;
-}
 
 - (instancetype)initWithDevice:(id<MTLDevice>)device
                imageDescriptor:(const MPSImageDescriptor *)imageDescriptor {
@@ -139,17 +105,14 @@ static MPSImageFeatureChannelFormat channel_format_of(MTLPixelFormat format) {
 - (NSUInteger)precision {
     return static_cast<NSUInteger>(pixel_layout([self pixelFormat])->channel_bytes) * 8;
 }
-- (size_t)pixelSize {
-    return static_cast<size_t>(pixel_layout([self pixelFormat])->bytes());
-}
 - (MPSImage *)parent {
     return nil;
 }
 
 - (NSUInteger)resourceSize {
     if (givenTexture_) return 0;
-    return [self width] * [self height] * [self pixelSize] * slices_of([self featureChannels]) *
-           [self numberOfImages];
+    const auto pixel = static_cast<NSUInteger>(pixel_layout([self pixelFormat])->bytes());
+    return [self width] * [self height] * pixel * slices_of([self featureChannels]) * [self numberOfImages];
 }
 
 // The texture is made at first use.
@@ -162,7 +125,6 @@ static MPSImageFeatureChannelFormat channel_format_of(MTLPixelFormat format) {
     [descriptor setHeight:[self height]];
     [descriptor setArrayLength:slices_of([self featureChannels]) * [self numberOfImages]];
     [descriptor setUsage:[self usage]];
-    [descriptor setCpuCacheMode:[descriptor_ cpuCacheMode]];
     [descriptor setStorageMode:[descriptor_ storageMode]];
     texture_ = [device_ newTextureWithDescriptor:descriptor];
     [descriptor release];
@@ -181,103 +143,22 @@ static MPSImageFeatureChannelFormat channel_format_of(MTLPixelFormat format) {
 - (void)wasRead {
 }
 
-- (void)synchronizeOnCommandBuffer:(id<MTLCommandBuffer>)commandBuffer {
-    if ([descriptor_ storageMode] != MTLStorageModeManaged) return;
-    id<MTLBlitCommandEncoder> encoder = [commandBuffer blitCommandEncoder];
-    [encoder synchronizeResource:[self texture]];
-    [encoder endEncoding];
-}
-
-- (void)readBytes:(void *)dataBytes
-            dataLayout:(MPSDataLayout)dataLayout
-           bytesPerRow:(NSUInteger)bytesPerRow
-         bytesPerImage:(NSUInteger)bytesPerImage
-                region:(MTLRegion)region
-    featureChannelInfo:(MPSImageReadWriteParams)featureChannelInfo
-            imageIndex:(NSUInteger)imageIndex {
-    if (![self acceptsRegion:region channels:featureChannelInfo imageIndex:imageIndex action:"readBytes:"])
-        return;
-    [self transfer:static_cast<unsigned char *>(dataBytes)
-           dataLayout:dataLayout
-          bytesPerRow:bytesPerRow
-        bytesPerImage:bytesPerImage
-               region:region
-             channels:featureChannelInfo
-           imageIndex:imageIndex
-              writing:NO];
-}
-
-- (void)writeBytes:(const void *)dataBytes
-            dataLayout:(MPSDataLayout)dataLayout
-           bytesPerRow:(NSUInteger)bytesPerRow
-         bytesPerImage:(NSUInteger)bytesPerImage
-                region:(MTLRegion)region
-    featureChannelInfo:(MPSImageReadWriteParams)featureChannelInfo
-            imageIndex:(NSUInteger)imageIndex {
-    const NSUInteger end =
-        featureChannelInfo.featureChannelOffset + featureChannelInfo.numberOfFeatureChannelsToReadWrite;
-    if (![self acceptsRegion:region channels:featureChannelInfo imageIndex:imageIndex action:"writeBytes:"] ||
-        !METAL_EXPECT(end % channels_per_slice == 0 || end == [self featureChannels],
-                      "writeBytes: of only some channels of a pixel"))
-        return;
-    // The bytes are only read, since they are the source here.
-    [self transfer:static_cast<unsigned char *>(const_cast<void *>(dataBytes))
-           dataLayout:dataLayout
-          bytesPerRow:bytesPerRow
-        bytesPerImage:bytesPerImage
-               region:region
-             channels:featureChannelInfo
-           imageIndex:imageIndex
-              writing:YES];
-}
-
-- (void)readBytes:(void *)dataBytes
-            dataLayout:(MPSDataLayout)dataLayout
-           bytesPerRow:(NSUInteger)bytesPerRow
-                region:(MTLRegion)region
-    featureChannelInfo:(MPSImageReadWriteParams)featureChannelInfo
-            imageIndex:(NSUInteger)imageIndex {
-    [self readBytes:dataBytes
-                dataLayout:dataLayout
-               bytesPerRow:bytesPerRow
-             bytesPerImage:0
-                    region:region
-        featureChannelInfo:featureChannelInfo
-                imageIndex:imageIndex];
-}
-
-- (void)writeBytes:(const void *)dataBytes
-            dataLayout:(MPSDataLayout)dataLayout
-           bytesPerRow:(NSUInteger)bytesPerRow
-                region:(MTLRegion)region
-    featureChannelInfo:(MPSImageReadWriteParams)featureChannelInfo
-            imageIndex:(NSUInteger)imageIndex {
-    [self writeBytes:dataBytes
-                dataLayout:dataLayout
-               bytesPerRow:bytesPerRow
-             bytesPerImage:0
-                    region:region
-        featureChannelInfo:featureChannelInfo
-                imageIndex:imageIndex];
-}
-
 - (void)readBytes:(void *)dataBytes dataLayout:(MPSDataLayout)dataLayout imageIndex:(NSUInteger)imageIndex {
-    [self readBytes:dataBytes
-                dataLayout:dataLayout
-               bytesPerRow:[self denseRow:dataLayout]
-                    region:MTLRegionMake3D(0, 0, 0, [self width], [self height], 1)
-        featureChannelInfo:MPSImageReadWriteParams{0, [self featureChannels]}
-                imageIndex:imageIndex];
+    (void)dataLayout; // there is one
+    [self transfer:static_cast<unsigned char *>(dataBytes)
+        imageIndex:imageIndex
+           writing:NO
+            action:"readBytes:"];
 }
 
 - (void)writeBytes:(const void *)dataBytes
         dataLayout:(MPSDataLayout)dataLayout
         imageIndex:(NSUInteger)imageIndex {
-    [self writeBytes:dataBytes
-                dataLayout:dataLayout
-               bytesPerRow:[self denseRow:dataLayout]
-                    region:MTLRegionMake3D(0, 0, 0, [self width], [self height], 1)
-        featureChannelInfo:MPSImageReadWriteParams{0, [self featureChannels]}
-                imageIndex:imageIndex];
+    (void)dataLayout;
+    // The bytes are only read, since they are the source here.
+    [self transfer:static_cast<unsigned char *>(const_cast<void *>(dataBytes))
+        imageIndex:imageIndex
+           writing:YES
+            action:"writeBytes:"];
 }
 @end

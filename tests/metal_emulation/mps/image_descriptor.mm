@@ -29,7 +29,7 @@ MTLPixelFormat pixel_format_of(MPSImageFeatureChannelFormat format, NSUInteger c
 
 @implementation MPSImageDescriptor
 @synthesize width = width_, height = height_, featureChannels = featureChannels_;
-@synthesize numberOfImages = numberOfImages_, channelFormat = channelFormat_, cpuCacheMode = cpuCacheMode_;
+@synthesize numberOfImages = numberOfImages_, channelFormat = channelFormat_;
 @synthesize storageMode = storageMode_, usage = usage_;
 METAL_EMULATION_COUNT_OBJECTS
 
@@ -81,7 +81,6 @@ METAL_EMULATION_COUNT_OBJECTS
     [copy setFeatureChannels:featureChannels_];
     [copy setNumberOfImages:numberOfImages_];
     [copy setChannelFormat:channelFormat_];
-    [copy setCpuCacheMode:cpuCacheMode_];
     [copy setStorageMode:storageMode_];
     [copy setUsage:usage_];
     return copy;

@@ -17,13 +17,6 @@
 - (NSUInteger)resultChannelsFor:(MPSImage *)source;
 @end
 
-@interface MPSCNNBinaryKernel (Emulation)
-- (metal_emulation::Compute)computeForPrimary:(MPSImage *)primary secondary:(MPSImage *)secondary;
-- (NSUInteger)primaryChannelsIn:(MPSImage *)image;
-- (NSUInteger)secondaryChannelsIn:(MPSImage *)image;
-- (NSUInteger)resultChannelsFor:(MPSImage *)primary secondary:(MPSImage *)secondary;
-@end
-
 @interface MPSNNGradientState (Emulation)
 - (instancetype)initWithKernel:(MPSCNNKernel *)kernel
                    sourceImage:(MPSImage *)sourceImage
@@ -36,6 +29,8 @@
 @end
 
 @interface MPSCNNGradientKernel (Emulation)
+/// Return the computation for a gradient and an image of equal size, which most kernels have.
+- (metal_emulation::Compute)compute;
 /// The class of the forward kernel.
 - (Class)forwardClass;
 /// Record a violation for a state of another kernel or of a kernel with other properties.
@@ -52,31 +47,3 @@
                   states:(MPSStateBatch *)states
                  results:(MPSImageBatch *)results;
 @end
-
-namespace metal_emulation {
-
-/// A kernel's window along one axis, for the rules of automatic sizing.
-struct WindowAxis {
-    NSUInteger kernel;
-    NSUInteger stride;
-    NSUInteger dilation;
-
-    NSUInteger extent() const { return (kernel - 1) * dilation + 1; }
-};
-
-/// The result's size and the offset that a padding policy determines.
-struct PlacedAxis {
-    NSUInteger size;
-    NSInteger offset;
-};
-PlacedAxis place(MPSNNPaddingMethod method, const WindowAxis &window, NSUInteger source_size,
-                 bool remainder_before);
-
-/// Record a violation for alignments whose meaning is only known on a Mac.
-void check_padding_method(MPSNNPaddingMethod method);
-
-/// Remainder bits: true if the odd pixel of padding comes first along x or y.
-bool remainder_left(MPSNNPaddingMethod method);
-bool remainder_top(MPSNNPaddingMethod method);
-
-} // namespace metal_emulation

@@ -6,8 +6,6 @@
 
 using namespace metal_emulation;
 
-const MTLRegion MPSRectNoClip = {{0, 0, 0}, {NSUIntegerMax, NSUIntegerMax, NSUIntegerMax}};
-
 BOOL MPSSupportsMTLDevice(id<MTLDevice> device) { return device && !switches().unsupported_device; }
 
 void MPSHintTemporaryMemoryHighWaterMark(id<MTLCommandBuffer> cmdBuf, NSUInteger bytes) {
@@ -17,7 +15,7 @@ void MPSHintTemporaryMemoryHighWaterMark(id<MTLCommandBuffer> cmdBuf, NSUInteger
 }
 
 @implementation MPSKernel
-@synthesize options = options_, device = device_, label = label_;
+@synthesize device = device_, label = label_;
 METAL_EMULATION_COUNT_OBJECTS
 
 - (instancetype)initWithDevice:(id<MTLDevice>)device {
@@ -45,16 +43,5 @@ METAL_EMULATION_COUNT_OBJECTS
     [device_ release];
     [label_ release];
     [super dealloc];
-}
-
-- (instancetype)copyWithZone:(NSZone *)zone device:(id<MTLDevice>)device {
-    (void)zone;
-    (void)device;
-    violation("the emulation does not copy kernels");
-    return nil;
-}
-
-- (id)copyWithZone:(NSZone *)zone {
-    return [self copyWithZone:zone device:device_];
 }
 @end

@@ -8,27 +8,14 @@ using namespace metal_emulation;
 
 namespace metal_emulation {
 
-Neuron Neuron::from(MPSNNNeuronDescriptor *descriptor, NSUInteger channels) {
-    Neuron neuron;
-    if (!descriptor) return neuron;
-    neuron = {[descriptor neuronType], [descriptor a], [descriptor b], [descriptor c], {}};
-    if (neuron.type == MPSCNNNeuronTypePReLU) {
-        NSData *data = [descriptor data];
-        if (METAL_EXPECT([data length] >= channels * sizeof(float),
-                         "PReLU with %lu parameters for %lu channels", [data length] / sizeof(float),
-                         channels)) {
-            const auto *first = static_cast<const float *>([data bytes]);
-            neuron.per_channel.assign(first, first + channels);
-        } else {
-            neuron.per_channel.assign(channels, 0);
-        }
-    }
-    return neuron;
+Neuron Neuron::from(MPSNNNeuronDescriptor *descriptor) {
+    if (!descriptor) return {};
+    return {[descriptor neuronType], [descriptor a], [descriptor b], [descriptor c]};
 }
 
 // The formulas of MPSCNNNeuron.h and MPSCNNNeuronType.h in float. min, max and clamp are a GPU's: of a number
 // and a NaN they return the number. So large arguments overflow, and NaN and infinities may be lost.
-float Neuron::operator()(float x, NSUInteger channel) const {
+float Neuron::operator()(float x) const {
     const float base = c == -1 ? std::exp(1.0f) : c;
     switch (type) {
     case MPSCNNNeuronTypeReLU:
@@ -49,8 +36,6 @@ float Neuron::operator()(float x, NSUInteger channel) const {
         return x / (1 + std::fabs(x));
     case MPSCNNNeuronTypeELU:
         return x >= 0 ? x : a * (std::exp(x) - 1);
-    case MPSCNNNeuronTypePReLU:
-        return x >= 0 ? x : per_channel[channel] * x;
     case MPSCNNNeuronTypeReLUN:
         return std::fmin(x >= 0 ? x : a * x, b);
     case MPSCNNNeuronTypePower:
@@ -69,7 +54,7 @@ float Neuron::operator()(float x, NSUInteger channel) const {
 } // namespace metal_emulation
 
 @implementation MPSNNNeuronDescriptor
-@synthesize neuronType = neuronType_, a = a_, b = b_, c = c_, data = data_;
+@synthesize neuronType = neuronType_, a = a_, b = b_, c = c_;
 METAL_EMULATION_COUNT_OBJECTS
 
 + (MPSNNNeuronDescriptor *)cnnNeuronDescriptorWithType:(MPSCNNNeuronType)neuronType {
@@ -91,19 +76,12 @@ METAL_EMULATION_COUNT_OBJECTS
     METAL_EXPECT(neuronType >= MPSCNNNeuronTypeNone && neuronType < MPSCNNNeuronTypeCount, "neuron type %d",
                  static_cast<int>(neuronType));
     METAL_EXPECT(neuronType != MPSCNNNeuronTypePReLU,
-                 "PReLU is described by cnnNeuronPReLUDescriptorWithData:");
+                 "PReLU is described by cnnNeuronPReLUDescriptorWithData:noCopy:");
     MPSNNNeuronDescriptor *descriptor = [[[self alloc] initForFactory] autorelease];
     [descriptor setNeuronType:neuronType];
     [descriptor setA:a];
     [descriptor setB:b];
     [descriptor setC:c];
-    return descriptor;
-}
-
-+ (MPSNNNeuronDescriptor *)cnnNeuronPReLUDescriptorWithData:(NSData *)data noCopy:(bool)noCopy {
-    MPSNNNeuronDescriptor *descriptor = [[[self alloc] initForFactory] autorelease];
-    [descriptor setNeuronType:MPSCNNNeuronTypePReLU];
-    [descriptor setData:noCopy ? data : [NSData dataWithData:data]];
     return descriptor;
 }
 
@@ -118,7 +96,6 @@ METAL_EMULATION_COUNT_OBJECTS
 
 - (void)dealloc {
     object_died(object_getClassName(self));
-    [data_ release];
     [super dealloc];
 }
 
@@ -128,7 +105,6 @@ METAL_EMULATION_COUNT_OBJECTS
     [copy setA:a_];
     [copy setB:b_];
     [copy setC:c_];
-    [copy setData:data_];
     return copy;
 }
 @end
@@ -154,24 +130,9 @@ METAL_EMULATION_COUNT_OBJECTS
     [super dealloc];
 }
 
-- (MPSCNNNeuronType)neuronType {
-    return [descriptor_ neuronType];
-}
-- (float)a {
-    return [descriptor_ a];
-}
-- (float)b {
-    return [descriptor_ b];
-}
-- (float)c {
-    return [descriptor_ c];
-}
-- (NSData *)data {
-    return [descriptor_ data];
-}
-
 - (Compute)computeForSource:(MPSImage *)source {
-    const Neuron neuron = Neuron::from(descriptor_, [self sourceChannelsIn:source]);
+    (void)source;
+    const Neuron neuron = Neuron::from(descriptor_);
     const MPSOffset offset = offset_;
     const MPSImageEdgeMode edge = edgeMode_;
     return [neuron, offset, edge](const std::vector<Pixels> &sources, Pixels &result) {
@@ -185,7 +146,7 @@ METAL_EMULATION_COUNT_OBJECTS
                                                              : sources[0].at(static_cast<NSUInteger>(from_x),
                                                                              static_cast<NSUInteger>(from_y));
                 for (NSUInteger c = 0; c < result.channels; ++c)
-                    result.at(x, y)[c] = neuron(from ? from[c] : 0, c);
+                    result.at(x, y)[c] = neuron(from ? from[c] : 0);
             }
     };
 }

@@ -62,8 +62,8 @@ void average_gradient(const Axis &columns, const Axis &rows, const Pixels &gradi
     METAL_EXPECT(kernelWidth && kernelHeight && strideInPixelsX && strideInPixelsY,
                  "a pooling's gradient kernel with a window of %lu x %lu and strides %lu, %lu", kernelWidth,
                  kernelHeight, strideInPixelsX, strideInPixelsY);
-    primaryKernelWidth_ = secondaryKernelWidth_ = kernelWidth;
-    primaryKernelHeight_ = secondaryKernelHeight_ = kernelHeight;
+    kernelWidth_ = kernelWidth;
+    kernelHeight_ = kernelHeight;
     primaryStrideInPixelsX_ = secondaryStrideInPixelsX_ = strideInPixelsX;
     primaryStrideInPixelsY_ = secondaryStrideInPixelsY_ = strideInPixelsY;
     sourceSize_ = MTLSizeMake(NSUIntegerMax, NSUIntegerMax, NSUIntegerMax);
@@ -93,8 +93,8 @@ void average_gradient(const Axis &columns, const Axis &rows, const Pixels &gradi
 - (BOOL)acceptsState:(MPSState *)state gradient:(MPSImage *)gradient source:(MPSImage *)source {
     if (![super acceptsState:state gradient:gradient source:source]) return NO;
     auto *forward = static_cast<MPSCNNPoolingAverage *>([static_cast<MPSNNGradientState *>(state) kernel]);
-    return METAL_EXPECT([forward kernelWidth] == secondaryKernelWidth_ &&
-                            [forward kernelHeight] == secondaryKernelHeight_ &&
+    return METAL_EXPECT([forward kernelWidth] == kernelWidth_ &&
+                            [forward kernelHeight] == kernelHeight_ &&
                             [forward strideInPixelsX] == secondaryStrideInPixelsX_ &&
                             [forward strideInPixelsY] == secondaryStrideInPixelsY_ &&
                             [forward zeroPadSizeX] == zeroPadSizeX_ &&
@@ -116,20 +116,20 @@ void average_gradient(const Axis &columns, const Axis &rows, const Pixels &gradi
                     static_cast<NSInteger>(stride),  static_cast<NSInteger>(size),
                     static_cast<NSInteger>(padding), secondaryEdgeMode_ == MPSImageEdgeModeZero};
     };
-    const Axis columns = axis(secondaryOffset_.x, secondaryKernelWidth_, secondaryStrideInPixelsX_,
+    const Axis columns = axis(secondaryOffset_.x, kernelWidth_, secondaryStrideInPixelsX_,
                               [source width], zeroPadSizeX_),
-               rows = axis(secondaryOffset_.y, secondaryKernelHeight_, secondaryStrideInPixelsY_,
+               rows = axis(secondaryOffset_.y, kernelHeight_, secondaryStrideInPixelsY_,
                            [source height], zeroPadSizeY_);
     METAL_EXPECT(columns.first <= 0 && rows.first <= 0 && [result width] == [source width] &&
                      [result height] == [source height],
                  "the emulation has gradients of a pooling's whole source only");
     if (![source acceptsUseOn:static_cast<EmulatedCommandBuffer *>(commandBuffer)]) return;
-    const NSUInteger channels = [self primaryChannelsIn:gradient];
+    const NSUInteger channels = [gradient featureChannels];
     encode([self class], commandBuffer,
            {
-               { gradient, primaryOffset_, primarySourceFeatureChannelOffset_, channels }
+               { gradient, primaryOffset_, channels }
            },
-           {result, clipRect_, destinationFeatureChannelOffset_, channels},
+           {result, channels},
            [columns, rows](const std::vector<Pixels> &sources, Pixels &to) {
                average_gradient(columns, rows, sources[0], to);
            });

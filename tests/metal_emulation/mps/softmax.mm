@@ -84,9 +84,7 @@ Compute compute_softmax(MPSOffset offset, bool logarithm) {
     return [MPSCNNSoftMax class];
 }
 
-- (Compute)computeForPrimary:(MPSImage *)primary secondary:(MPSImage *)secondary {
-    (void)primary;
-    (void)secondary;
+- (Compute)compute {
     return compute_softmax_gradient(false);
 }
 @end
@@ -101,9 +99,7 @@ Compute compute_softmax(MPSOffset offset, bool logarithm) {
     return [MPSCNNLogSoftMax class];
 }
 
-- (Compute)computeForPrimary:(MPSImage *)primary secondary:(MPSImage *)secondary {
-    (void)primary;
-    (void)secondary;
+- (Compute)compute {
     return compute_softmax_gradient(true);
 }
 @end

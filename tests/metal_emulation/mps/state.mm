@@ -13,10 +13,6 @@ METAL_EMULATION_COUNT_OBJECTS
     [label_ release];
     [super dealloc];
 }
-
-- (BOOL)isTemporary {
-    return NO;
-}
 @end
 
 @implementation MPSNNGradientState

@@ -5,11 +5,6 @@ using namespace metal_emulation;
 @implementation MPSTemporaryImage
 @synthesize readCount = readCount_;
 
-+ (id<MPSImageAllocator>)defaultAllocator {
-    static id allocator = [[EmulatedImageAllocator alloc] initWithImageClass:[MPSTemporaryImage class]];
-    return allocator;
-}
-
 + (instancetype)temporaryImageWithCommandBuffer:(id<MTLCommandBuffer>)commandBuffer
                                 imageDescriptor:(const MPSImageDescriptor *)imageDescriptor {
     METAL_EXPECT([imageDescriptor storageMode] == MTLStorageModePrivate,
@@ -19,15 +14,6 @@ using namespace metal_emulation;
     MPSTemporaryImage *image = [[[self alloc] initForCommandBuffer:commandBuffer
                                                         descriptor:imageDescriptor] autorelease];
     return image;
-}
-
-+ (void)prefetchStorageWithCommandBuffer:(id<MTLCommandBuffer>)commandBuffer
-                     imageDescriptorList:(NSArray<MPSImageDescriptor *> *)descriptorList {
-    METAL_EXPECT([commandBuffer status] < MTLCommandBufferStatusCommitted,
-                 "prefetchStorageWithCommandBuffer: after the commit");
-    for (MPSImageDescriptor *descriptor in descriptorList)
-        METAL_EXPECT([descriptor storageMode] == MTLStorageModePrivate,
-                     "prefetchStorageWithCommandBuffer: of an image whose storage is not private");
 }
 
 - (instancetype)initForCommandBuffer:(id<MTLCommandBuffer>)commandBuffer
@@ -84,24 +70,4 @@ using namespace metal_emulation;
                         "a temporary image is used on another command buffer") &&
            METAL_EXPECT(readCount_ > 0, "a temporary image is used after its read count fell to 0");
 }
-
-- (void)synchronizeOnCommandBuffer:(id<MTLCommandBuffer>)commandBuffer {
-    (void)commandBuffer;
-    violation("synchronizeOnCommandBuffer: of a temporary image");
-}
 @end
-
-NSUInteger MPSImageBatchIncrementReadCount(MPSImageBatch *batch, NSInteger amount) {
-    NSSet *unique = [NSSet setWithArray:batch];
-    for (MPSImage *image in unique)
-        if ([image isKindOfClass:[MPSTemporaryImage class]]) {
-            auto *temporary = static_cast<MPSTemporaryImage *>(image);
-            [temporary
-                setReadCount:static_cast<NSUInteger>(static_cast<NSInteger>([temporary readCount]) + amount)];
-        }
-    return [unique count];
-}
-
-void MPSImageBatchSynchronize(MPSImageBatch *batch, id<MTLCommandBuffer> cmdBuf) {
-    for (MPSImage *image in [NSSet setWithArray:batch]) [image synchronizeOnCommandBuffer:cmdBuf];
-}

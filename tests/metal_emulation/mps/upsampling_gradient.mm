@@ -72,12 +72,12 @@ void sum_copies(NSUInteger factor_x, NSUInteger factor_y, const Pixels &gradient
                 result:(MPSImage *)result
          commandBuffer:(id<MTLCommandBuffer>)commandBuffer {
     if (![source acceptsUseOn:static_cast<EmulatedCommandBuffer *>(commandBuffer)]) return;
-    const NSUInteger channels = [self primaryChannelsIn:gradient];
+    const NSUInteger channels = [gradient featureChannels];
     encode([self class], commandBuffer,
            {
-               { gradient, primaryOffset_, primarySourceFeatureChannelOffset_, channels }
+               { gradient, primaryOffset_, channels }
            },
-           {result, clipRect_, destinationFeatureChannelOffset_, channels},
+           {result, channels},
            [factor_x = factorX_, factor_y = factorY_](const std::vector<Pixels> &sources, Pixels &to) {
                sum_copies(factor_x, factor_y, sources[0], to);
            });

@@ -56,7 +56,6 @@ def preprocess(arguments: argparse.Namespace, source: Path, depfile: Path) -> st
     """Preprocess a shader; Metal's headers are empty files here."""
     command = [arguments.compiler, "-E", "-x", "c++", "-std=c++14", "-nostdinc", "-DMSL_REFLECT", *PREDEFINED]
     command += [f"-I{directory}" for directory in arguments.include]
-    command += [f"-D{definition}" for definition in arguments.define]
     # -MD would also list the emulation's headers, on which the build depends anyway.
     command += ["-isystem", str(SHIM), "-MMD", "-MF", str(depfile), str(source)]
     return call(command, arguments.directory)
@@ -190,7 +189,6 @@ def main() -> int:
     parser.add_argument("--output", required=True)
     parser.add_argument("--compiler", default="clang++-16")
     parser.add_argument("--include", action="append", default=[], help="where to look for included files")
-    parser.add_argument("--define", action="append", default=[], help="NAME=VALUE")
     parser.add_argument("--flag", action="append", default=[], help="for the compiler, such as -O2")
     parser.add_argument("--directory", help="where the compiler runs: an empty one shows forgotten includes")
     parser.add_argument("--depfile")

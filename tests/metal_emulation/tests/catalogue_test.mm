@@ -77,7 +77,6 @@ CLEAN_TEST(upsampling_repeats_pixels) {
 
 CLEAN_TEST(transposed_convolution_correlates_with_the_spread_source) {
     MPSCNNConvolutionTranspose *kernel = transposed({1, 10, 100}, 3, 2);
-    CHECK([kernel isBackwards]);
     // The spread source is 5 0 7, and the centre of the first window is at position 0.
     CHECK(result_of(kernel, image_of(2, 1, 1, {5, 7}), image(4, 1, 1)) ==
           std::vector<float>({50, 705, 70, 7}));

@@ -48,34 +48,12 @@ TEST(convolutions) {
     });
     BREAKS("multiplier must be 1",
            convolution(convolution_descriptor(4, 8, [MPSCNNDepthWiseConvolutionDescriptor class]), 8));
-    BREAKS("fused PReLU", {
-        MPSCNNConvolutionDescriptor *descriptor = convolution_descriptor(1, 1);
-        [descriptor
-            setFusedNeuronDescriptor:[MPSNNNeuronDescriptor cnnNeuronPReLUDescriptorWithData:[NSData data]
-                                                                                      noCopy:false]];
-        convolution(descriptor, 1);
-    });
-    BREAKS("needs bias terms", {
-        MPSCNNConvolutionDescriptor *descriptor = convolution_descriptor(1, 1);
-        const float one = 1;
-        [descriptor setBatchNormalizationParametersForInferenceWithMean:&one
-                                                               variance:&one
-                                                                  gamma:&one
-                                                                   beta:&one
-                                                                epsilon:0];
-        convolution(descriptor, 1);
-    });
     BREAKS("with sums in half precision", {
         TestWeights *source = weights_for(convolution_descriptor(1, 1), 1);
         source->kernelType_ = MPSDataTypeFloat32;
         MPSCNNConvolution *kernel = convolution_of(source);
         [kernel setAccumulatorPrecisionOption:MPSNNConvolutionAccumulatorPrecisionOptionHalf];
         encode(kernel, image_of(1, 1, 1, {0}), image(1, 1, 1));
-    });
-    BREAKS("whose source may have 1 only", {
-        MPSCNNConvolution *kernel = convolution(convolution_descriptor(2, 1), 2);
-        [kernel setSourceFeatureChannelMaxCount:1];
-        encode(kernel, image_of(1, 1, 2, {0, 0}), image(1, 1, 1));
     });
     BREAKS("source of 1 feature channels",
            encode(convolution(convolution_descriptor(2, 1), 2), image_of(1, 1, 1, {0}), image(1, 1, 1)));

@@ -1,50 +1,7 @@
 // Breaks every rule of MPS once, and checks that it is noticed.
 #include "emulation_check.h"
 
-namespace {
-
-MPSCNNAdd *adding() { return owned([[MPSCNNAdd alloc] initWithDevice:device()]); }
-
-void combine(MPSCNNBinaryKernel *kernel) {
-    id<MTLCommandBuffer> commands = command_buffer();
-    [kernel encodeToCommandBuffer:commands
-                     primaryImage:image_of(1, 1, 1, {0})
-                   secondaryImage:image_of(1, 1, 1, {0})
-                 destinationImage:image(1, 1, 1)];
-    finish(commands);
-}
-
-} // namespace
-
 TEST(images) {
-    BREAKS("no multiple of 4", {
-        MPSImage *eight = image_of(1, 1, 8, std::vector<float>(8));
-        float values[8];
-        [eight readBytes:values
-                    dataLayout:MPSDataLayoutHeightxWidthxFeatureChannels
-                   bytesPerRow:32
-                        region:MTLRegionMake3D(0, 0, 0, 1, 1, 1)
-            featureChannelInfo:MPSImageReadWriteParams{2, 4}
-                    imageIndex:0];
-    });
-    BREAKS("only some channels", {
-        const float values[3] = {0};
-        [image(1, 1, 8) writeBytes:values
-                        dataLayout:MPSDataLayoutHeightxWidthxFeatureChannels
-                       bytesPerRow:12
-                            region:MTLRegionMake3D(0, 0, 0, 1, 1, 1)
-                featureChannelInfo:MPSImageReadWriteParams{0, 3}
-                        imageIndex:0];
-    });
-    BREAKS("fewer than a row has", {
-        const float values[8] = {0};
-        [image(2, 1, 4) writeBytes:values
-                        dataLayout:MPSDataLayoutHeightxWidthxFeatureChannels
-                       bytesPerRow:16
-                            region:MTLRegionMake3D(0, 0, 0, 2, 1, 1)
-                featureChannelInfo:MPSImageReadWriteParams{0, 4}
-                        imageIndex:0];
-    });
     BREAKS("without a channel format",
            owned([[MPSImage alloc]
                 initWithDevice:device()
@@ -54,38 +11,11 @@ TEST(images) {
                                                              height:1
                                                     featureChannels:1]]));
     BREAKS("hold NaN or infinity", encode(any_kernel(), image(1, 1, 3), image(1, 1, 3)));
-    BREAKS("of a region that is empty", {
-        float values[4];
-        [image_of(1, 1, 4, {0, 0, 0, 0}) readBytes:values
-                                        dataLayout:MPSDataLayoutHeightxWidthxFeatureChannels
-                                       bytesPerRow:16
-                                            region:MTLRegionMake3D(0, 0, 0, 2, 1, 1)
-                                featureChannelInfo:MPSImageReadWriteParams{0, 4}
-                                        imageIndex:0];
-    });
-    BREAKS("a number of feature channels that is not a multiple", {
-        float values[2];
-        [image_of(1, 1, 8, std::vector<float>(8)) readBytes:values
-                                                 dataLayout:MPSDataLayoutHeightxWidthxFeatureChannels
-                                                bytesPerRow:8
-                                                     region:MTLRegionMake3D(0, 0, 0, 1, 1, 1)
-                                         featureChannelInfo:MPSImageReadWriteParams{4, 2}
-                                                 imageIndex:0];
-    });
-    BREAKS("of images 1 to 2 of 1", {
+    BREAKS("of image 1 of 1", {
         float values[4];
         [image_of(1, 1, 4, {0, 0, 0, 0}) readBytes:values
                                         dataLayout:MPSDataLayoutHeightxWidthxFeatureChannels
                                         imageIndex:1];
-    });
-    BREAKS("of channels that the image does not have", {
-        float values[8];
-        [image_of(1, 1, 4, {0, 0, 0, 0}) readBytes:values
-                                        dataLayout:MPSDataLayoutHeightxWidthxFeatureChannels
-                                       bytesPerRow:32
-                                            region:MTLRegionMake3D(0, 0, 0, 1, 1, 1)
-                                featureChannelInfo:MPSImageReadWriteParams{4, 4}
-                                        imageIndex:0];
     });
     BREAKS("an image without a device", owned([[MPSImage alloc] initWithDevice:nil
                                                                imageDescriptor:describe(1, 1, 1)]));
@@ -160,20 +90,6 @@ TEST(temporary_images) {
                                                                   imageDescriptor:describe(1, 1, 1)]);
         [made setReadCount:0];
     });
-    BREAKS("synchronizeOnCommandBuffer: of a temporary image", {
-        id<MTLCommandBuffer> commands = command_buffer();
-        MPSTemporaryImage *made = temporary(commands);
-        [made synchronizeOnCommandBuffer:commands];
-        [made setReadCount:0];
-    });
-    BREAKS("whose storage is not private",
-           [MPSTemporaryImage prefetchStorageWithCommandBuffer:command_buffer()
-                                           imageDescriptorList:[NSArray arrayWithObject:describe(1, 1, 1)]]);
-    BREAKS("prefetchStorageWithCommandBuffer: after the commit", {
-        id<MTLCommandBuffer> commands = command_buffer();
-        finish(commands);
-        [MPSTemporaryImage prefetchStorageWithCommandBuffer:commands imageDescriptorList:[NSArray array]];
-    });
     BREAKS("128 bytes at once, of which 64 were announced", {
         id<MTLCommandBuffer> commands = command_buffer();
         MPSHintTemporaryMemoryHighWaterMark(commands, 64);
@@ -208,11 +124,6 @@ TEST(kernels) {
     });
     BREAKS("destination of 4 feature channels",
            encode(any_kernel(), image_of(1, 1, 8, std::vector<float>(8)), image(1, 1, 4)));
-    BREAKS("destination feature channel offset", {
-        MPSCNNKernel *kernel = any_kernel();
-        [kernel setDestinationFeatureChannelOffset:2];
-        encode(kernel, image_of(1, 1, 1, {0}), image(1, 1, 8));
-    });
     BREAKS("source of 1 images", {
         MPSCNNKernel *kernel = any_kernel();
         [kernel setOffset:MPSOffset{0, 0, 1}];
@@ -229,16 +140,6 @@ TEST(kernels) {
         encode(any_kernel(), owned([[MPSImage alloc] initWithDevice:device() imageDescriptor:descriptor]),
                image(1, 1, 1));
     });
-    BREAKS("a source feature channel offset of 2, no multiple", {
-        MPSCNNKernel *kernel = any_kernel();
-        [kernel setSourceFeatureChannelOffset:2];
-        encode(kernel, image_of(1, 1, 8, std::vector<float>(8)), image(1, 1, 6));
-    });
-    BREAKS("a source feature channel offset of 8 of 4", {
-        MPSCNNKernel *kernel = any_kernel();
-        [kernel setSourceFeatureChannelOffset:8];
-        encode(kernel, image_of(1, 1, 4, std::vector<float>(4)), image(1, 1, 4));
-    });
     BREAKS("without a command buffer", [any_kernel() encodeToCommandBuffer:nil
                                                                sourceImage:image_of(1, 1, 1, {0})
                                                           destinationImage:image(1, 1, 1)]);
@@ -252,58 +153,15 @@ TEST(kernels) {
     BREAKS("initWithDevice: of MPSCNNPoolingMax is unavailable",
            [[MPSCNNPoolingMax alloc] initWithDevice:device()]);
     BREAKS("MPS does not support", [[MPSCNNSoftMax alloc] initWithDevice:nil]);
-    BREAKS("whose meaning is not documented", {
-        MPSCNNKernel *kernel = any_kernel();
-        [kernel setPadding:[MPSNNDefaultPadding paddingWithMethod:MPSNNPaddingMethodAlignTopLeft]];
-        [kernel destinationImageDescriptorForSourceImages:[NSArray arrayWithObject:image(1, 1, 1)]
-                                             sourceStates:nil];
-    });
 }
 
 TEST(abstract_kernels) {
     BREAKS("the abstract class MPSCNNKernel", encode(owned([[MPSCNNKernel alloc] initWithDevice:device()]),
                                                      image_of(1, 1, 1, {0}), image(1, 1, 1)));
-    BREAKS("the abstract class MPSCNNBinaryKernel",
-           combine(owned([[MPSCNNBinaryKernel alloc] initWithDevice:device()])));
-    BREAKS("initWithDevice: of MPSCNNArithmetic is unavailable",
-           [[MPSCNNArithmetic alloc] initWithDevice:device()]);
 }
 
 TEST(settings_of_kernels) {
     BREAKS("without a destination image", encode(any_kernel(), image_of(1, 1, 1, {0}), nil));
-    BREAKS("batches of 1 and 0 images",
-           [any_kernel() encodeBatchToCommandBuffer:command_buffer()
-                                       sourceImages:[NSArray arrayWithObject:image(1, 1, 1)]
-                                  destinationImages:[NSArray array]]);
-    BREAKS("batches of 1, 0 and 0 images",
-           [adding() encodeBatchToCommandBuffer:command_buffer()
-                                  primaryImages:[NSArray arrayWithObject:image(1, 1, 1)]
-                                secondaryImages:[NSArray array]
-                              destinationImages:[NSArray array]]);
-    BREAKS("a stride of 2 of an arithmetic kernel", {
-        MPSCNNAdd *kernel = adding();
-        [kernel setPrimaryStrideInPixelsX:2];
-        combine(kernel);
-    });
-    const auto add = [](NSUInteger primary, NSUInteger secondary) {
-        id<MTLCommandBuffer> commands = command_buffer();
-        [adding() encodeToCommandBuffer:commands
-                           primaryImage:image_of(1, 1, primary, std::vector<float>(primary))
-                         secondaryImage:image_of(1, 1, secondary, std::vector<float>(secondary))
-                       destinationImage:image(1, 1, 3)];
-        finish(commands);
-    };
-    BREAKS("the primary source of an arithmetic kernel", add(2, 3));
-    BREAKS("the secondary source of an arithmetic kernel", add(3, 2));
-    BREAKS("without both source images", [adding() encodeToCommandBuffer:command_buffer()
-                                                            primaryImage:nil
-                                                          secondaryImage:image(1, 1, 1)
-                                                        destinationImage:image(1, 1, 1)]);
-    BREAKS("for 1 source images of a binary kernel",
-           [adding() destinationImageDescriptorForSourceImages:[NSArray arrayWithObject:image(1, 1, 1)]
-                                                  sourceStates:nil]);
-    BREAKS("for 0 source images of a unary kernel",
-           [any_kernel() destinationImageDescriptorForSourceImages:[NSArray array] sourceStates:nil]);
     BREAKS("MPSCNNCrossChannelNormalization of no channels",
            owned([[MPSCNNCrossChannelNormalization alloc] initWithDevice:device() kernelSize:0]));
     const auto moved = [](MPSCNNKernel *kernel) {
@@ -329,33 +187,6 @@ TEST(neurons) {
     BREAKS("PReLU is described by", [MPSNNNeuronDescriptor cnnNeuronDescriptorWithType:MPSCNNNeuronTypePReLU
                                                                                      a:0]);
     BREAKS("init of MPSNNNeuronDescriptor", owned([[MPSNNNeuronDescriptor alloc] init]));
-    BREAKS("PReLU with 2 parameters for 3 channels", {
-        const float slopes[2] = {1, 2};
-        MPSNNNeuronDescriptor *descriptor = [MPSNNNeuronDescriptor
-            cnnNeuronPReLUDescriptorWithData:[NSData dataWithBytes:slopes length:sizeof slopes]
-                                      noCopy:false];
-        encode(owned([[MPSCNNNeuron alloc] initWithDevice:device() neuronDescriptor:descriptor]),
-               image_of(1, 1, 3, {1, 1, 1}), image(1, 1, 3));
-    });
     BREAKS("a neuron without a descriptor", owned([[MPSCNNNeuron alloc] initWithDevice:device()
                                                                       neuronDescriptor:nil]));
-}
-
-TEST(padding_policies) {
-    BREAKS("with the custom bit", [MPSNNDefaultPadding paddingWithMethod:MPSNNPaddingMethodCustom]);
-    BREAKS("a result of size 0", {
-        MPSCNNPoolingMax *kernel = owned([[MPSCNNPoolingMax alloc] initWithDevice:device()
-                                                                      kernelWidth:3
-                                                                     kernelHeight:1]);
-        [kernel setPadding:[MPSNNDefaultPadding paddingWithMethod:MPSNNPaddingMethodSizeValidOnly]];
-        [kernel destinationImageDescriptorForSourceImages:[NSArray arrayWithObject:image(2, 1, 1)]
-                                             sourceStates:nil];
-    });
-    BREAKS("for a kernel with 2 sources", {
-        MPSCNNAdd *kernel = adding();
-        [kernel setPadding:[MPSNNDefaultPadding paddingForTensorflowAveragePooling]];
-        [kernel destinationImageDescriptorForSourceImages:[NSArray arrayWithObjects:image(1, 1, 1),
-                                                                                    image(1, 1, 1), nil]
-                                             sourceStates:nil];
-    });
 }

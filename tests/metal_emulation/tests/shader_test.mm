@@ -55,7 +55,7 @@ CLEAN_TEST(buffers_and_function_constants) {
     [encoder setBuffer:source offset:0 atIndex:0];
     [encoder setBuffer:result offset:0 atIndex:1];
     [encoder setBytes:&params length:sizeof params atIndex:2];
-    [encoder dispatchThreads:MTLSizeMake(100, 1, 1) threadsPerThreadgroup:MTLSizeMake(32, 1, 1)];
+    [encoder dispatchThreadgroups:MTLSizeMake(4, 1, 1) threadsPerThreadgroup:MTLSizeMake(32, 1, 1)];
     [encoder endEncoding];
     finish(commands);
     CHECK([commands status] == MTLCommandBufferStatusCompleted);
@@ -78,7 +78,12 @@ CLEAN_TEST(textures_of_halves_round_after_each_operation) {
     [encoder endEncoding];
     finish(commands);
     std::vector<_Float16> got(12);
-    [result getBytes:got.data() bytesPerRow:24 fromRegion:MTLRegionMake2D(0, 0, 3, 1) mipmapLevel:0];
+    [result getBytes:got.data()
+          bytesPerRow:24
+        bytesPerImage:0
+           fromRegion:MTLRegionMake2D(0, 0, 3, 1)
+          mipmapLevel:0
+                slice:0];
     for (int x = 0; x < 3; ++x)
         for (int c = 0; c < 4; ++c) {
             float sum = 0;
@@ -160,7 +165,6 @@ id<MTLLibrary> compile(const char *body, NSError **error) {
     MTLCompileOptions *options = owned([[MTLCompileOptions alloc] init]);
     [options setFastMathEnabled:NO];
     [options setLanguageVersion:MTLLanguageVersion2_3];
-    [options setPreprocessorMacros:[NSDictionary dictionaryWithObject:@"4" forKey:@"AMOUNT"]];
     const std::string source = std::string("#include <metal_stdlib>\nusing namespace metal;\n") + body;
     return owned([device() newLibraryWithSource:[NSString stringWithUTF8String:source.c_str()]
                                         options:options
@@ -221,7 +225,7 @@ CLEAN_TEST(libraries_are_loaded_from_memory) {
 CLEAN_TEST(source_is_compiled_at_run_time) {
     const std::vector<float> got =
         run_source("kernel void run(device float *v [[buffer(0)]], uint i [[thread_position_in_grid]]) {"
-                   "    v[i] = float(AMOUNT) * v[i] + float(half(0.1f)); }",
+                   "    v[i] = float(4) * v[i] + float(half(0.1f)); }",
                    8, 8);
     for (std::size_t i = 0; i < 8; ++i)
         CHECK(got[i] == 4 * ramp(8)[i] + static_cast<float>(static_cast<_Float16>(0.1f)));

@@ -6,5 +6,4 @@
 @protocol MTLBuffer <MTLResource>
 @property(readonly) NSUInteger length;
 - (void *)contents;
-- (void)didModifyRange:(NSRange)range;
 @end

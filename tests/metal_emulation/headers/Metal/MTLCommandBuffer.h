@@ -52,7 +52,6 @@ typedef NS_ENUM(NSInteger, MTLCommandEncoderErrorState) {
 
 @protocol MTLCommandBufferEncoderInfo <NSObject>
 @property(nonatomic, readonly) NSString *label;
-@property(nonatomic, readonly) NSArray<NSString *> *debugSignposts;
 @property(nonatomic, readonly) MTLCommandEncoderErrorState errorState;
 @end
 
@@ -73,21 +72,14 @@ typedef NS_ENUM(NSInteger, MTLCommandEncoderErrorState) {
 @property(copy) NSString *label;
 @property(readonly) CFTimeInterval GPUStartTime;
 @property(readonly) CFTimeInterval GPUEndTime;
-@property(readonly) CFTimeInterval kernelStartTime;
-@property(readonly) CFTimeInterval kernelEndTime;
 @property(readonly) MTLCommandBufferStatus status;
 @property(readonly) NSError *error;
 - (void)enqueue;
 - (void)commit;
-- (void)addScheduledHandler:(MTLCommandBufferHandler)block;
-- (void)waitUntilScheduled;
 - (void)addCompletedHandler:(MTLCommandBufferHandler)block;
 - (void)waitUntilCompleted;
 - (id<MTLBlitCommandEncoder>)blitCommandEncoder;
 - (id<MTLComputeCommandEncoder>)computeCommandEncoder;
-- (id<MTLComputeCommandEncoder>)computeCommandEncoderWithDispatchType:(MTLDispatchType)dispatchType;
-- (void)pushDebugGroup:(NSString *)string;
-- (void)popDebugGroup;
 @end
 
 @protocol MTLCommandQueue <NSObject>

@@ -37,11 +37,9 @@ typedef NS_ENUM(NSUInteger, MTLFunctionType) {
 
 @interface MTLCompileOptions : NSObject <NSCopying> {
 @protected
-    NSDictionary<NSString *, NSObject *> *preprocessorMacros_;
     BOOL fastMathEnabled_;
     MTLLanguageVersion languageVersion_;
 }
-@property(nonatomic, copy) NSDictionary<NSString *, NSObject *> *preprocessorMacros;
 @property(nonatomic) BOOL fastMathEnabled;
 @property(nonatomic) MTLLanguageVersion languageVersion;
 @end
@@ -52,9 +50,7 @@ typedef NS_ENUM(NSUInteger, MTLFunctionType) {
     NSMutableDictionary *byName_;
 }
 - (void)setConstantValue:(const void *)value type:(MTLDataType)type atIndex:(NSUInteger)index;
-- (void)setConstantValues:(const void *)values type:(MTLDataType)type withRange:(NSRange)range;
 - (void)setConstantValue:(const void *)value type:(MTLDataType)type withName:(NSString *)name;
-- (void)reset;
 @end
 
 @interface MTLFunctionConstant : NSObject {

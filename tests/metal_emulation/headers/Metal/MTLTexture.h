@@ -57,27 +57,16 @@ typedef NS_OPTIONS(NSUInteger, MTLTextureUsage) {
     MTLPixelFormat pixelFormat_;
     NSUInteger width_;
     NSUInteger height_;
-    NSUInteger depth_;
-    NSUInteger mipmapLevelCount_;
-    NSUInteger sampleCount_;
     NSUInteger arrayLength_;
-    MTLCPUCacheMode cpuCacheMode_;
     MTLStorageMode storageMode_;
-    MTLHazardTrackingMode hazardTrackingMode_;
     MTLTextureUsage usage_;
 }
 @property(nonatomic) MTLTextureType textureType;
 @property(nonatomic) MTLPixelFormat pixelFormat;
 @property(nonatomic) NSUInteger width;
 @property(nonatomic) NSUInteger height;
-@property(nonatomic) NSUInteger depth;
-@property(nonatomic) NSUInteger mipmapLevelCount;
-@property(nonatomic) NSUInteger sampleCount;
 @property(nonatomic) NSUInteger arrayLength;
-@property(nonatomic) MTLResourceOptions resourceOptions;
-@property(nonatomic) MTLCPUCacheMode cpuCacheMode;
 @property(nonatomic) MTLStorageMode storageMode;
-@property(nonatomic) MTLHazardTrackingMode hazardTrackingMode;
 @property(nonatomic) MTLTextureUsage usage;
 + (MTLTextureDescriptor *)texture2DDescriptorWithPixelFormat:(MTLPixelFormat)pixelFormat
                                                        width:(NSUInteger)width
@@ -85,20 +74,13 @@ typedef NS_OPTIONS(NSUInteger, MTLTextureUsage) {
                                                    mipmapped:(BOOL)mipmapped;
 @end
 
-@protocol MTLBuffer;
-
 @protocol MTLTexture <MTLResource>
 @property(readonly) MTLTextureType textureType;
 @property(readonly) MTLPixelFormat pixelFormat;
 @property(readonly) NSUInteger width;
 @property(readonly) NSUInteger height;
-@property(readonly) NSUInteger depth;
-@property(readonly) NSUInteger mipmapLevelCount;
-@property(readonly) NSUInteger sampleCount;
 @property(readonly) NSUInteger arrayLength;
 @property(readonly) MTLTextureUsage usage;
-@property(readonly) id<MTLTexture> parentTexture;
-@property(readonly) id<MTLBuffer> buffer;
 - (void)getBytes:(void *)pixelBytes
       bytesPerRow:(NSUInteger)bytesPerRow
     bytesPerImage:(NSUInteger)bytesPerImage
@@ -111,10 +93,6 @@ typedef NS_OPTIONS(NSUInteger, MTLTextureUsage) {
             withBytes:(const void *)pixelBytes
           bytesPerRow:(NSUInteger)bytesPerRow
         bytesPerImage:(NSUInteger)bytesPerImage;
-- (void)getBytes:(void *)pixelBytes
-     bytesPerRow:(NSUInteger)bytesPerRow
-      fromRegion:(MTLRegion)region
-     mipmapLevel:(NSUInteger)level;
 - (void)replaceRegion:(MTLRegion)region
           mipmapLevel:(NSUInteger)level
             withBytes:(const void *)pixelBytes

@@ -3,14 +3,9 @@
 
 #import <MetalPerformanceShaders/MPSCNNNeuron.h>
 
-typedef NS_ENUM(uint32_t, MPSCNNConvolutionWeightsLayout) {
-    MPSCNNConvolutionWeightsLayoutOHWI = 0,
-};
-
 typedef NS_ENUM(uint32_t, MPSCNNWeightsQuantizationType) {
     MPSCNNWeightsQuantizationTypeNone = 0,
     MPSCNNWeightsQuantizationTypeLinear = 1,
-    MPSCNNWeightsQuantizationTypeLookupTable = 2,
 };
 
 @interface MPSCNNConvolutionDescriptor : NSObject <NSCopying> {
@@ -25,8 +20,6 @@ typedef NS_ENUM(uint32_t, MPSCNNWeightsQuantizationType) {
     NSUInteger dilationRateX_;
     NSUInteger dilationRateY_;
     MPSNNNeuronDescriptor *fusedNeuronDescriptor_;
-    NSData *batchNormalizationScale_;
-    NSData *batchNormalizationShift_;
 }
 @property(nonatomic) NSUInteger kernelWidth;
 @property(nonatomic) NSUInteger kernelHeight;
@@ -42,15 +35,9 @@ typedef NS_ENUM(uint32_t, MPSCNNWeightsQuantizationType) {
                                            kernelHeight:(NSUInteger)kernelHeight
                                    inputFeatureChannels:(NSUInteger)inputFeatureChannels
                                   outputFeatureChannels:(NSUInteger)outputFeatureChannels;
-- (void)setBatchNormalizationParametersForInferenceWithMean:(const float *)mean
-                                                   variance:(const float *)variance
-                                                      gamma:(const float *)gamma
-                                                       beta:(const float *)beta
-                                                    epsilon:(const float)epsilon;
 @end
 
 @interface MPSCNNDepthWiseConvolutionDescriptor : MPSCNNConvolutionDescriptor
-@property(nonatomic, readonly) NSUInteger channelMultiplier;
 @end
 
 typedef float vector_float2 __attribute__((ext_vector_type(2)));
@@ -65,10 +52,7 @@ typedef float vector_float2 __attribute__((ext_vector_type(2)));
 - (NSString *)label;
 @optional
 - (vector_float2 *)rangesForUInt8Kernel;
-- (float *)lookupTableForUInt8Kernel;
 - (MPSCNNWeightsQuantizationType)weightsQuantizationType;
-- (instancetype)copyWithZone:(NSZone *)zone device:(id<MTLDevice>)device;
-- (MPSCNNConvolutionWeightsLayout)weightsLayout;
 - (MPSDataType)kernelWeightsDataType;
 @end
 
@@ -83,7 +67,6 @@ typedef float vector_float2 __attribute__((ext_vector_type(2)));
 @property(nonatomic, readonly) id<MTLBuffer> gradientForWeights;
 @property(nonatomic, readonly) id<MTLBuffer> gradientForBiases;
 @property(nonatomic, readonly, retain) MPSCNNConvolution *convolution;
-@property(nonatomic, readonly) MPSCNNConvolutionWeightsLayout gradientForWeightsLayout;
 @end
 
 typedef NSArray<MPSCNNConvolutionGradientState *> MPSCNNConvolutionGradientStateBatch;
@@ -109,7 +92,6 @@ typedef NSArray<MPSCNNConvolutionGradientState *> MPSCNNConvolutionGradientState
 @interface MPSCNNConvolution : MPSCNNKernel {
 @protected
     id<MPSCNNConvolutionDataSource> dataSource_;
-    NSUInteger channelMultiplier_;
     MPSNNConvolutionAccumulatorPrecisionOption accumulatorPrecisionOption_;
     MPSCNNConvolutionDescriptor *descriptor_;
     NSData *weights_;
@@ -118,10 +100,7 @@ typedef NSArray<MPSCNNConvolutionGradientState *> MPSCNNConvolutionGradientState
 @property(nonatomic, readonly) NSUInteger inputFeatureChannels;
 @property(nonatomic, readonly) NSUInteger outputFeatureChannels;
 @property(nonatomic, readonly) NSUInteger groups;
-@property(nonatomic, readonly, retain) id<MPSCNNConvolutionDataSource> dataSource;
-@property(nonatomic, readonly) NSUInteger subPixelScaleFactor;
 @property(nonatomic, readonly) MPSNNNeuronDescriptor *fusedNeuronDescriptor;
-@property(nonatomic, readonly) NSUInteger channelMultiplier;
 @property(nonatomic) MPSNNConvolutionAccumulatorPrecisionOption accumulatorPrecisionOption;
 - (instancetype)initWithDevice:(id<MTLDevice>)device weights:(id<MPSCNNConvolutionDataSource>)weights;
 - (MPSCNNConvolutionGradientState *)resultStateForSourceImage:(MPSImage *)sourceImage
@@ -146,13 +125,9 @@ typedef NSArray<MPSCNNConvolutionGradientState *> MPSCNNConvolutionGradientState
     NSInteger kernelOffsetX_;
     NSInteger kernelOffsetY_;
 }
-@property(nonatomic, readonly) NSUInteger inputFeatureChannels;
-@property(nonatomic, readonly) NSUInteger outputFeatureChannels;
 @property(nonatomic) NSInteger kernelOffsetX;
 @property(nonatomic) NSInteger kernelOffsetY;
-@property(nonatomic, readonly) NSUInteger groups;
 @property(nonatomic) MPSNNConvolutionAccumulatorPrecisionOption accumulatorPrecisionOption;
-@property(nonatomic, readonly, retain) id<MPSCNNConvolutionDataSource> dataSource;
 - (instancetype)initWithDevice:(id<MTLDevice>)device weights:(id<MPSCNNConvolutionDataSource>)weights;
 @end
 
@@ -169,11 +144,6 @@ typedef NS_OPTIONS(NSUInteger, MPSCNNConvolutionGradientOption) {
     BOOL isLoaded_;
     MPSCNNConvolutionGradientOption gradientOption_;
 }
-@property(nonatomic, readonly) NSUInteger sourceGradientFeatureChannels;
-@property(nonatomic, readonly) NSUInteger sourceImageFeatureChannels;
-@property(nonatomic, readonly) NSUInteger groups;
-@property(nonatomic, readonly) NSUInteger channelMultiplier;
-@property(nonatomic, readonly, retain) id<MPSCNNConvolutionDataSource> dataSource;
 @property(nonatomic) MPSCNNConvolutionGradientOption gradientOption;
 - (instancetype)initWithDevice:(id<MTLDevice>)device weights:(id<MPSCNNConvolutionDataSource>)weights;
 - (void)reloadWeightsAndBiasesFromDataSource;

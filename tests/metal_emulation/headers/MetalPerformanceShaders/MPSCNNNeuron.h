@@ -29,13 +29,11 @@ typedef NS_ENUM(int32_t, MPSCNNNeuronType) {
     float a_;
     float b_;
     float c_;
-    NSData *data_;
 }
 @property(nonatomic) MPSCNNNeuronType neuronType;
 @property(nonatomic) float a;
 @property(nonatomic) float b;
 @property(nonatomic) float c;
-@property(nonatomic, retain) NSData *data;
 + (MPSNNNeuronDescriptor *)cnnNeuronDescriptorWithType:(MPSCNNNeuronType)neuronType;
 + (MPSNNNeuronDescriptor *)cnnNeuronDescriptorWithType:(MPSCNNNeuronType)neuronType a:(float)a;
 + (MPSNNNeuronDescriptor *)cnnNeuronDescriptorWithType:(MPSCNNNeuronType)neuronType a:(float)a b:(float)b;
@@ -43,18 +41,12 @@ typedef NS_ENUM(int32_t, MPSCNNNeuronType) {
                                                      a:(float)a
                                                      b:(float)b
                                                      c:(float)c;
-+ (MPSNNNeuronDescriptor *)cnnNeuronPReLUDescriptorWithData:(NSData *)data noCopy:(bool)noCopy;
 @end
 
 @interface MPSCNNNeuron : MPSCNNKernel {
 @protected
     MPSNNNeuronDescriptor *descriptor_;
 }
-@property(nonatomic, readonly) MPSCNNNeuronType neuronType;
-@property(nonatomic, readonly) float a;
-@property(nonatomic, readonly) float b;
-@property(nonatomic, readonly) float c;
-@property(nonatomic, readonly, retain) NSData *data;
 - (instancetype)initWithDevice:(id<MTLDevice>)device
               neuronDescriptor:(MPSNNNeuronDescriptor *)neuronDescriptor;
 @end

@@ -31,6 +31,8 @@
 
 @interface MPSCNNPoolingGradient : MPSCNNGradientKernel {
 @protected
+    NSUInteger kernelWidth_;
+    NSUInteger kernelHeight_;
     MTLSize sourceSize_;
 }
 @property(nonatomic) MTLSize sourceSize;

@@ -3,15 +3,6 @@
 
 #import <Metal/Metal.h>
 
-typedef NS_OPTIONS(NSUInteger, MPSKernelOptions) {
-    MPSKernelOptionsNone = 0,
-    MPSKernelOptionsSkipAPIValidation = 1,
-    MPSKernelOptionsAllowReducedPrecision = 2,
-    MPSKernelOptionsDisableInternalTiling = 4,
-    MPSKernelOptionsInsertDebugGroups = 8,
-    MPSKernelOptionsVerbose = 16,
-};
-
 typedef NS_ENUM(NSUInteger, MPSImageEdgeMode) {
     MPSImageEdgeModeZero = 0,
     MPSImageEdgeModeClamp = 1,
@@ -52,5 +43,3 @@ typedef struct MPSOffset {
     NSInteger y;
     NSInteger z;
 } MPSOffset;
-
-FOUNDATION_EXPORT const MTLRegion MPSRectNoClip;

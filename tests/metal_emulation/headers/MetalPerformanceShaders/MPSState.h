@@ -7,7 +7,6 @@
 @protected
     NSString *label_;
 }
-@property(nonatomic, readonly) BOOL isTemporary;
 @property(copy) NSString *label;
 @end
 

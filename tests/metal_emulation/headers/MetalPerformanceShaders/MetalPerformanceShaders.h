@@ -3,7 +3,6 @@
 
 #import <MetalPerformanceShaders/MPSCNNConvolution.h>
 #import <MetalPerformanceShaders/MPSCNNKernel.h>
-#import <MetalPerformanceShaders/MPSCNNMath.h>
 #import <MetalPerformanceShaders/MPSCNNNeuron.h>
 #import <MetalPerformanceShaders/MPSCNNNormalization.h>
 #import <MetalPerformanceShaders/MPSCNNPooling.h>
