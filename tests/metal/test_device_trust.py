@@ -308,12 +308,6 @@ def run_self_check(cache: Path, switches: str = "", **environment: str) -> list[
     return done.stdout.splitlines()
 
 
-def test_the_self_check_can_be_skipped(tmp_path: Path) -> None:
-    said = run_self_check(tmp_path, "wrong_results=1", MPSCNN_SKIP_SELF_CHECK="1")
-    assert said == ["metal as asked; float32 lowers no accuracy"] * 2
-    assert not records(tmp_path)
-
-
 def test_a_right_answer_is_remembered_for_device_and_system(tmp_path: Path) -> None:
     right = ["metal as asked; float32 lowers no accuracy"] * 2
     assert run_self_check(tmp_path) == right
@@ -448,12 +442,6 @@ def test_a_second_process_with_few_cases_keeps_the_archive(tmp_path: Path) -> No
 # ---- Results that are recorded -----------------------------------------------------------------------------------
 
 
-def test_a_cache_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
-    blocked = tmp_path / "file"
-    blocked.write_text("no directory", "utf-8")
-    assert len(run_self_check(blocked)) == 2
-
-
 def test_a_failure_that_does_not_come_twice_is_no_answer(tmp_path: Path) -> None:
     assert run_self_check(tmp_path, "command_buffer_error=8")[0].startswith("metal as asked; float32")
 
@@ -584,22 +572,6 @@ def test_a_device_that_is_refused_says_so_where_it_is_asked_for(tmp_path: Path) 
     )
     assert done.returncode == 0, "checked again"
     assert run_self_check(tmp_path)[0].startswith("metal as asked")
-
-
-def test_without_a_cache_every_process_checks(tmp_path: Path) -> None:
-    blocked = tmp_path / "file"
-    blocked.write_text("no directory", "utf-8")
-    assert run_automatic(blocked)[0] == "metal metal metal 0"
-    assert run_automatic(blocked, "end_process=6")[0] == "metal metal metal 1"
-
-
-def test_processes_at_once_agree(tmp_path: Path) -> None:
-    """Processes at the same time choose the same device. device_trust_test.cpp tests that only one checks."""
-    command, variables = [sys.executable, "-c", AUTOMATIC], automatic_variables(tmp_path, "")
-    running = [subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    for process in running:
-        assert process.communicate(timeout=300)[0].splitlines()[0] == "metal metal metal 0"
-    assert len(records(tmp_path)) == 1
 
 
 def check_program() -> Path:

@@ -45,8 +45,10 @@ std::vector<std::uint8_t> bytes_of(id<MTLTexture> texture) {
     std::vector<std::uint8_t> bytes(4 * [texture width] * [texture height]);
     [texture getBytes:bytes.data()
           bytesPerRow:4 * [texture width]
+        bytesPerImage:0
            fromRegion:MTLRegionMake3D(0, 0, 0, [texture width], [texture height], 1)
-          mipmapLevel:0];
+          mipmapLevel:0
+                slice:0];
     return bytes;
 }
 

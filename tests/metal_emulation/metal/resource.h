@@ -48,6 +48,8 @@ private:
 - (void)endFlight;
 /// Called after a command of the device has written to the resource.
 - (void)wasWritten;
+/// Copy the device's memory to the processor's; does nothing without managed storage.
+- (void)synchronize;
 /// Forbid further use, because the storage of this temporary image now belongs to another one.
 - (void)recycle;
 - (void)fillWithNaN;

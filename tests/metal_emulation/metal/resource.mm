@@ -87,6 +87,12 @@ bool GuardedMemory::intact() const {
     METAL_EXPECT([self isIntact], "a kernel wrote outside a %s", object_getClassName(self));
 }
 
+- (void)synchronize {
+    ahead_ = false;
+    if (processor_memory_)
+        std::memcpy(processor_memory_->data(), device_memory_->data(), device_memory_->length());
+}
+
 - (void)recycle {
     recycled_ = true;
 }

@@ -247,8 +247,7 @@ void write(const std::vector<double> &sums, id<MTLBuffer> buffer, bool wrong) {
         std::vector<double> sums(plan.forward->weights.size()), bias_sums(plan.forward->outputs);
         for (const auto &[gradient, source] : images)
             add_weight_gradient(plan, unpack(gradient.texture, gradient.channels, 0, gradient.channels),
-                                unpack(source.texture, source.channels, 0, source.channels), sums,
-                                bias_sums);
+                                unpack(source.texture, source.channels, 0, source.channels), sums, bias_sums);
         write(sums, weights, wrong);
         write(bias_sums, biases, wrong);
     }];

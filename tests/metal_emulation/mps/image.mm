@@ -143,6 +143,16 @@ static MPSImageFeatureChannelFormat channel_format_of(MTLPixelFormat format) {
 - (void)wasRead {
 }
 
+- (void)synchronizeOnCommandBuffer:(id<MTLCommandBuffer>)commandBuffer {
+    auto *buffer = static_cast<EmulatedCommandBuffer *>(commandBuffer);
+    if ([descriptor_ storageMode] != MTLStorageModeManaged ||
+        ![buffer acceptsCommands:"an image is synchronized" fromEncoder:nil])
+        return;
+    EmulatedTexture *texture = [self emulatedTexture];
+    [buffer useResource:texture written:NO];
+    [buffer append:[texture] { [texture synchronize]; }];
+}
+
 - (void)readBytes:(void *)dataBytes dataLayout:(MPSDataLayout)dataLayout imageIndex:(NSUInteger)imageIndex {
     (void)dataLayout; // there is one
     [self transfer:static_cast<unsigned char *>(dataBytes)

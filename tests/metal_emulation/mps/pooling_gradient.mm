@@ -93,8 +93,7 @@ void average_gradient(const Axis &columns, const Axis &rows, const Pixels &gradi
 - (BOOL)acceptsState:(MPSState *)state gradient:(MPSImage *)gradient source:(MPSImage *)source {
     if (![super acceptsState:state gradient:gradient source:source]) return NO;
     auto *forward = static_cast<MPSCNNPoolingAverage *>([static_cast<MPSNNGradientState *>(state) kernel]);
-    return METAL_EXPECT([forward kernelWidth] == kernelWidth_ &&
-                            [forward kernelHeight] == kernelHeight_ &&
+    return METAL_EXPECT([forward kernelWidth] == kernelWidth_ && [forward kernelHeight] == kernelHeight_ &&
                             [forward strideInPixelsX] == secondaryStrideInPixelsX_ &&
                             [forward strideInPixelsY] == secondaryStrideInPixelsY_ &&
                             [forward zeroPadSizeX] == zeroPadSizeX_ &&
@@ -116,10 +115,10 @@ void average_gradient(const Axis &columns, const Axis &rows, const Pixels &gradi
                     static_cast<NSInteger>(stride),  static_cast<NSInteger>(size),
                     static_cast<NSInteger>(padding), secondaryEdgeMode_ == MPSImageEdgeModeZero};
     };
-    const Axis columns = axis(secondaryOffset_.x, kernelWidth_, secondaryStrideInPixelsX_,
-                              [source width], zeroPadSizeX_),
-               rows = axis(secondaryOffset_.y, kernelHeight_, secondaryStrideInPixelsY_,
-                           [source height], zeroPadSizeY_);
+    const Axis columns = axis(secondaryOffset_.x, kernelWidth_, secondaryStrideInPixelsX_, [source width],
+                              zeroPadSizeX_),
+               rows = axis(secondaryOffset_.y, kernelHeight_, secondaryStrideInPixelsY_, [source height],
+                           zeroPadSizeY_);
     METAL_EXPECT(columns.first <= 0 && rows.first <= 0 && [result width] == [source width] &&
                      [result height] == [source height],
                  "the emulation has gradients of a pooling's whole source only");

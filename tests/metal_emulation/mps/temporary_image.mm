@@ -70,4 +70,9 @@ using namespace metal_emulation;
                         "a temporary image is used on another command buffer") &&
            METAL_EXPECT(readCount_ > 0, "a temporary image is used after its read count fell to 0");
 }
+
+- (void)synchronizeOnCommandBuffer:(id<MTLCommandBuffer>)commandBuffer {
+    (void)commandBuffer;
+    violation("synchronizeOnCommandBuffer: of a temporary image");
+}
 @end

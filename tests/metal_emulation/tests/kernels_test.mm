@@ -249,3 +249,14 @@ CLEAN_TEST(images_keep_what_is_written) {
     CHECK([image(2, 3, 3) textureType] == MTLTextureType2D);
     CHECK([image(2, 3, 3) pixelFormat] == MTLPixelFormatRGBA32Float);
 }
+
+CLEAN_TEST(managed_images_are_synchronized) {
+    MPSImage *managed = owned([[MPSImage alloc] initWithDevice:device()
+                                               imageDescriptor:describe(1, 1, 1, MTLStorageModeManaged)]);
+    MPSCNNSoftMax *softmax = owned([[MPSCNNSoftMax alloc] initWithDevice:device()]);
+    id<MTLCommandBuffer> commands = command_buffer();
+    [softmax encodeToCommandBuffer:commands sourceImage:image_of(1, 1, 1, {3}) destinationImage:managed];
+    [managed synchronizeOnCommandBuffer:commands];
+    finish(commands);
+    CHECK(pixels_of(managed)[0] == 1);
+}

@@ -90,6 +90,12 @@ TEST(temporary_images) {
                                                                   imageDescriptor:describe(1, 1, 1)]);
         [made setReadCount:0];
     });
+    BREAKS("synchronizeOnCommandBuffer: of a temporary image", {
+        id<MTLCommandBuffer> commands = command_buffer();
+        MPSTemporaryImage *made = temporary(commands);
+        [made synchronizeOnCommandBuffer:commands];
+        [made setReadCount:0];
+    });
     BREAKS("128 bytes at once, of which 64 were announced", {
         id<MTLCommandBuffer> commands = command_buffer();
         MPSHintTemporaryMemoryHighWaterMark(commands, 64);

@@ -119,17 +119,6 @@ def test_parameters_of_torch() -> None:
     np.testing.assert_allclose(run(net), expected, atol=0.05)
 
 
-def test_a_tensor_that_fits_both_layouts_needs_one() -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-    module = torch.nn.Conv2d(3, 32, 3, bias=False)
-    net = network(filters=32)
-    with pytest.raises(mpscnn.WeightsError, match=r"\(32, 3, 3, 3\) fits both layouts: say layout='OIHW'"):
-        net.load_weights({"conv1.weight": module.weight})
-    net.load_weights({"conv1.weight": module.weight}, layout="OIHW")
-    expected = module(torch.from_numpy(X).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).detach().numpy()
-    np.testing.assert_allclose(run(net), expected, atol=1e-5)
-
-
 def test_tensors_without_memory() -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     module = torch.nn.Conv2d(3, 6, 5, device="meta")
@@ -178,15 +167,3 @@ def test_columns_that_have_one_order() -> None:
     net = flattened("flat", channels=1)
     net.load_weights({"fc.weight": own[:, :8]}, layout="OIHW")
     np.testing.assert_allclose(run(net, x[..., :1]), x[..., :1].reshape(2, 8) @ own[:, :8].T, rtol=1e-5)
-
-
-def test_a_module_that_flattens() -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(24, 5, bias=False))
-    x = weight(2, 4, 2, 3)
-    expected = module(torch.from_numpy(x).permute(0, 3, 1, 2)).detach().numpy()
-    net = flattened("flat")
-    with pytest.raises(mpscnn.WeightsError, match=r"a flattened image \(4, 2, 3\) .* say layout='OIHW'"):
-        net.load_weights({"fc.weight": module[1].weight})
-    net.load_weights({"fc.weight": module[1].weight}, layout="OIHW")
-    np.testing.assert_allclose(run(net, x), expected, rtol=1e-4, atol=1e-5)

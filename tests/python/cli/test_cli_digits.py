@@ -108,11 +108,6 @@ def test_images_without_a_digit_do_not_stop_the_others(
     assert errors[3].startswith(f"error: {tmp_path / 'c.png'}: is not an image")
 
 
-def test_nothing_but_failures(tmp_path: Path, command: Command) -> None:
-    result = command("digits", str(tmp_path))
-    assert (result.returncode, result.stdout) == (1, "")
-
-
 # ---- IDX files ---------------------------------------------------------------------------------------------------
 
 

@@ -120,11 +120,16 @@ def test_segmenters_colour_the_video(command: Command, clip: Path, tmp_path: Pat
     assert photo.y.shape == (150, 160)  # the legend has a quarter of the height
 
 
-def test_features_of_frames_with_times(command: Command, clip: Path, tmp_path: Path) -> None:
+def half_model(folder: Path) -> Path:
     network = mpscnn.Network(input=(8, 8, 3))
     network.output(network.average_pool2d(network.input, 2, name="half"))
-    model, output = tmp_path / "half.safetensors", tmp_path / "out.npz"
-    network.save(model, preprocess="unit")
+    path = folder / "half.safetensors"
+    network.save(path, preprocess="unit")
+    return path
+
+
+def test_features_of_frames_with_times(command: Command, clip: Path, tmp_path: Path) -> None:
+    model, output = half_model(tmp_path), tmp_path / "out.npz"
     arguments = ("--layers", "half", "--every", "5", "--output", str(output), "--json")
     ended = command("features", str(clip), "--model", str(model), *arguments)
     assert ended.returncode == 0, ended.stderr
@@ -152,14 +157,6 @@ def test_features_of_frames_with_times(command: Command, clip: Path, tmp_path: P
         ]
         expected = np.concatenate(alone[::5]).reshape(4, 48)
         np.testing.assert_array_equal(np.array(found, np.float32), expected)
-
-
-def half_model(folder: Path) -> Path:
-    network = mpscnn.Network(input=(8, 8, 3))
-    network.output(network.average_pool2d(network.input, 2, name="half"))
-    path = folder / "half.safetensors"
-    network.save(path, preprocess="unit")
-    return path
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "csv", "npz"])

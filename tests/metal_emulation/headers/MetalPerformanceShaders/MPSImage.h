@@ -71,6 +71,7 @@ typedef NS_ENUM(NSUInteger, MPSDataLayout) {
 - (void)writeBytes:(const void *)dataBytes
         dataLayout:(MPSDataLayout)dataLayout
         imageIndex:(NSUInteger)imageIndex;
+- (void)synchronizeOnCommandBuffer:(id<MTLCommandBuffer>)commandBuffer;
 @end
 
 @interface MPSTemporaryImage : MPSImage {
