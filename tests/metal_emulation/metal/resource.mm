@@ -211,6 +211,9 @@ bool GuardedMemory::intact() const {
 - (MTLTextureUsage)usage {
     return [descriptor_ usage];
 }
+- (id<MTLTexture>)parentTexture {
+    return nil;
+}
 
 // Return true if a region is within the texture and its rows do not overlap; otherwise record a violation.
 - (BOOL)acceptsRegion:(MTLRegion)region

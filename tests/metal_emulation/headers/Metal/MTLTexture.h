@@ -81,6 +81,7 @@ typedef NS_OPTIONS(NSUInteger, MTLTextureUsage) {
 @property(readonly) NSUInteger height;
 @property(readonly) NSUInteger arrayLength;
 @property(readonly) MTLTextureUsage usage;
+@property(readonly) id<MTLTexture> parentTexture;
 - (void)getBytes:(void *)pixelBytes
       bytesPerRow:(NSUInteger)bytesPerRow
     bytesPerImage:(NSUInteger)bytesPerImage
