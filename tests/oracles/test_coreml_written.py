@@ -124,7 +124,7 @@ def test_classifiers_of_logits_are_the_same_file(choice: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("choice", CHOICES)
-@pytest.mark.parametrize("end", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("end", ["softmax", "log_softmax", "relu", "relu6", "sigmoid", "hard_sigmoid", "elu"])
 def test_a_function_after_a_reshape_of_one_pixel_is_the_same_file(
     end: str, choice: str, tmp_path: Path
 ) -> None:
@@ -134,7 +134,8 @@ def test_a_function_after_a_reshape_of_one_pixel_is_the_same_file(
     network = Network(input=(8, 8, 3))
     x = network.global_average_pool2d(network.conv2d(network.input, 12, 3, name="features"), name="pool")
     x = network.flatten(network.conv2d(x, 5, 1, name="classifier"), name="logits")
-    network.output(getattr(network, end)(x, name="end"))
+    made = getattr(network, end, None)
+    network.output(made(x, name="end") if made else network.activation(x, end, name="end"))
     network.initialize_weights(seed=1)
     first, second = written_again(network, tmp_path, choice, 2)
     assert first == second

@@ -78,6 +78,25 @@ def test_text_of_the_compiler(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found, -3.0 * x[..., ::-1])
 
 
+@pytest.mark.parametrize("described_by", ["the pipeline", "the part"])
+def test_the_network_of_a_pipeline(described_by: str, tmp_path: Path) -> None:
+    """The first part of a compiled pipeline is read, and a note names the others."""
+    whole, alone = tmp_path / "a.mlmodelc", tmp_path / "b.mlmodelc"
+    for folder in (whole / "model0", alone):
+        compiled(program(), folder, new=True, inputs=[PHOTO])
+    if described_by == "the pipeline":
+        (whole / "model0" / "metadata.json").rename(whole / "metadata.json")
+    (whole / "model1").mkdir()
+    found, expected = (converters.read_network([path], name="same") for path in (whole, alone))
+    assert found.to_dict() == expected.to_dict()
+    assert found.preprocess == expected.preprocess
+    assert found.preprocess is not None
+    for one, other in zip(found.weights.values(), expected.weights.values(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    (note,) = set(found.notes) - set(expected.notes)
+    assert "the parts model1 of the compiled pipeline are left out" in note
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [
@@ -85,7 +104,14 @@ def test_text_of_the_compiler(tmp_path: Path) -> None:
             ("model.espresso.net", "model.espresso.weights"),
             "a compiled neural network .*: give the .mlmodel or",
         ),
-        (("model0/model.mil",), "a compiled pipeline, .*: give the .mlmodel or"),
+        (
+            ("model0/model.mil", "model1/model.mil"),
+            r"a compiled pipeline of several programs \(model0, model1\): give the .mlmodel or",
+        ),
+        (
+            ("model0/model.espresso.net", "model1/coremldata.bin"),
+            r"a compiled pipeline whose first part \(model0\) has no text .*: give the .mlmodel or",
+        ),
         (("coremldata.bin",), r"without the text of a program \(model.mil\): give the .mlmodel or"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,29 +20,54 @@ from mpscnn.errors import UnsupportedError, WeightsError
 COMPILED = ".mlmodelc"
 _PROGRAM, _DESCRIPTION = "model.mil", "metadata.json"
 _MAX_DESCRIPTION = 1 << 24
+_MAX_PARTS = 100
+_PARTS = "model"  # the names of a pipeline's parts are "model0", "model1", ...
 _SOURCE = "give the .mlmodel or .mlpackage that it was compiled from"
 _COLORS = {order: number for number, order in ORDERS.items() if number in (10, 20, 30)}
 
 
 def read_compiled(path: Path) -> CoremlFile:
-    """Read a compiled model that contains a program as text.
+    """Read a compiled model that contains a program as text, or a compiled pipeline that begins with one.
 
     Raises:
-        UnsupportedError: it is a compiled neural network or pipeline. WeightsError: it is damaged.
+        UnsupportedError: it is a compiled neural network, or a pipeline that begins with something else. WeightsError:
+            it is damaged.
     """
     origin = os.fspath(path)
     if not is_folder(path):
         raise WeightsError(f"{origin}: is not a folder, as a compiled model ({COMPILED}) is: {_SOURCE}")
-    program = path / _PROGRAM
-    if not program.is_file():
-        raise UnsupportedError(f"{origin}: is {_kind(path)}: {_SOURCE}")
+    parts = _parts(path)
+    folder = parts[0] if parts else path
+    program = folder / _PROGRAM
+    if not program.is_file() or any((part / _PROGRAM).is_file() for part in parts[1:]):
+        raise UnsupportedError(f"{origin}: is {_kind(path, parts)}: {_SOURCE}")
     with prefix_errors(origin):
         text = _text(program, MAX_TEXT)
         model = parse_program(text)
         model.specificationVersion = 6
-        _describe(model, path / _DESCRIPTION)
+        described = folder / _DESCRIPTION
+        _describe(model, described if described.is_file() else path / _DESCRIPTION)
     total = sum(part.stat().st_size for part in compiled_files(path))
-    return CoremlFile(origin, program, model, Weights(FileBytes(program)), total, path)
+    weights = Weights(FileBytes(program))
+    return CoremlFile(origin, program, model, weights, total, path, _notes(parts[1:]))
+
+
+def _parts(path: Path) -> list[Path]:
+    """Return the folders of a compiled pipeline's parts in their order; none for a single model."""
+    found: list[Path] = []
+    while (part := path / f"{_PARTS}{len(found)}").is_dir() and len(found) < _MAX_PARTS:
+        found.append(part)
+    return found
+
+
+def _notes(left_out: Sequence[Path]) -> list[str]:
+    if not left_out:
+        return []
+    names = ", ".join(part.name for part in left_out)
+    return [
+        f"the parts {names} of the compiled pipeline are left out, because only Apple's software reads them. The "
+        f"outputs are those of the network in {_PARTS}0. For the results of the whole pipeline, {_SOURCE}"
+    ]
 
 
 def compiled_files(path: Path) -> list[Path]:
@@ -49,12 +75,15 @@ def compiled_files(path: Path) -> list[Path]:
     return sorted(Path(folder) / name for folder, _, names in os.walk(path) for name in names)
 
 
-def _kind(path: Path) -> str:
+def _kind(path: Path, parts: Sequence[Path]) -> str:
+    programs = [part.name for part in parts if (part / _PROGRAM).is_file()]
+    if len(programs) > 1:
+        return f"a compiled pipeline of several programs ({', '.join(programs)})"
+    if parts:
+        return f"a compiled pipeline whose first part ({parts[0].name}) has no text of a program ({_PROGRAM})"
     names = {entry.name for entry in path.iterdir()}
     if any(name.startswith("model.espresso.") for name in names):
         return "a compiled neural network (model.espresso.net), whose format is Apple's own"
-    if "model0" in names:
-        return "a compiled pipeline, whose parts are in folders of their own"
     return f"a compiled Core ML model without the text of a program ({_PROGRAM})"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -34,6 +35,7 @@ class CoremlFile:
         weights: reads the weights of its neural networks.
         size: the size of all its files in bytes. It limits the memory and work of the conversion.
         root: the folder of the package. Files outside of it are never read. None: the model is a single file.
+        notes: sentences about parts of the files that are not read.
     """
 
     origin: str
@@ -42,6 +44,7 @@ class CoremlFile:
     weights: Weights
     size: int
     root: Path | None
+    notes: Sequence[str] = ()
 
     def blob_file(self, name: str) -> Path:
         """Return the path of a file that the model refers to. Raises WeightsError if it is outside of the package."""

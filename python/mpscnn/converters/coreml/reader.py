@@ -38,6 +38,7 @@ def convert(file: CoremlFile, options: ReadOptions) -> Network:
     with prefix_errors(file.origin):
         network = _network(file, file.model, options)
         state_placing(network, file.model.description.metadata)
+        network.notes += file.notes
     return network
 
 

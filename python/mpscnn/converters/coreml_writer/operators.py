@@ -16,7 +16,16 @@ from mpscnn.errors import UnsupportedError
 
 
 def _unary(kind: str, **settings: Any) -> Handler:
-    return lambda op: getattr(op.mb, kind)(x=op.x, name=op.name, **settings)
+    return lambda op: _of_elements(op, kind, **settings)
+
+
+def _of_elements(op: Operator, kind: str, **settings: Any) -> Any:
+    """Write a function of each element."""
+
+    def function(mb: Any, x: Any, _axis: int, **named: str) -> Any:
+        return getattr(mb, kind)(x=x, **settings, **named)
+
+    return of_channels(op.mb, op.x, function, name=op.name)
 
 
 def _binary(kind: str) -> Handler:
@@ -311,9 +320,7 @@ def _best_place(kind: str) -> Handler:
 def _clip(op: Operator) -> Any:
     low = float(op.constant(1).reshape(())) if op.given(1) else -LARGEST
     high = float(op.constant(2).reshape(())) if op.given(2) else LARGEST
-    return op.mb.clip(
-        x=op.x, alpha=np.float32(max(low, -LARGEST)), beta=np.float32(min(high, LARGEST)), name=op.name
-    )
+    return _of_elements(op, "clip", alpha=np.float32(max(low, -LARGEST)), beta=np.float32(min(high, LARGEST)))
 
 
 def _limit(kind: str) -> Handler:
@@ -332,16 +339,14 @@ def _limit(kind: str) -> Handler:
 
 def _with_alpha(kind: str, default: float) -> Handler:
     def convert(op: Operator) -> Any:
-        return getattr(op.mb, kind)(
-            x=op.x, alpha=np.float32(op.attributes.get("alpha", default)), name=op.name
-        )
+        return _of_elements(op, kind, alpha=np.float32(op.attributes.get("alpha", default)))
 
     return convert
 
 
 def _hard_sigmoid(op: Operator) -> Any:
     alpha, beta = op.attributes.get("alpha", 0.2), op.attributes.get("beta", 0.5)
-    return op.mb.sigmoid_hard(x=op.x, alpha=np.float32(alpha), beta=np.float32(beta), name=op.name)
+    return _of_elements(op, "sigmoid_hard", alpha=np.float32(alpha), beta=np.float32(beta))
 
 
 def _hard_swish(op: Operator) -> Any:

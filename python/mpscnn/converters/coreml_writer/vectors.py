@@ -27,7 +27,7 @@ def of_channels(mb: Any, value: Any, function: Callable[..., Any], **named: str)
 
 def _pixel_before(vector: Any) -> Any:
     """Return the image of one pixel that an operation reshapes to a vector; None for other values."""
-    operation = vector.op
+    operation = getattr(vector, "op", None)  # constants have none
     if operation is None or operation.op_type not in ("reshape", "squeeze"):
         return None
     image = operation.x
