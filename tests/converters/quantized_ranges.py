@@ -140,8 +140,8 @@ CASES = {
 }  # fmt: skip
 #: Operators that LiteRT computes only in floats and in integers without a scale.
 FLOAT_CASES = {
-    **dict.fromkeys(("CEIL", "FLOOR", "ROUND", "SIGN", "SQUARE"), Case(versions=(1, 1))),
-    **dict.fromkeys(("ADD_N", "FLOOR_DIV", "POW"), Case(inputs=(X, X), versions=(1, 1))),
+    **dict.fromkeys(("CEIL", "COS", "FLOOR", "ROUND", "SIGN", "SIN", "SQUARE"), Case(versions=(1, 1))),
+    **dict.fromkeys(("ADD_N", "FLOOR_DIV", "FLOOR_MOD", "POW"), Case(inputs=(X, X), versions=(1, 1))),
     "CUMSUM": Case(settings=([3],), options=(102, ()), versions=(1, 1)),
     "L2_POOL_2D": Case((1, 3, 5, 8), options=(5, _POOL), activation=5, versions=(1, 1)),
     "LOCAL_RESPONSE_NORMALIZATION": Case(options=(13, [(0, "Int32", 1)]), versions=(1, 1)),

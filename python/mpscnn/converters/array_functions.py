@@ -53,6 +53,7 @@ def _linear(x: Array, factor: float, offset: float) -> Array:
 
 
 _WITH_NUMBERS: dict[str, Callable[[Array, float, float], Array]] = {
+    "clamp": np.clip,
     "elu": lambda x, a, _: np.where(x > 0, x, a * np.expm1(np.minimum(x, 0))),
     "hard_sigmoid": lambda x, a, b: np.clip(a * x + b, 0.0, 1.0),
     "linear": _linear,

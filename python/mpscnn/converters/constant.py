@@ -64,8 +64,6 @@ _ARITHMETIC: dict[str, Callable[[Array, Array], Array]] = {
     "maximum": np.maximum,
     "minimum": np.minimum,
     "power": lambda a, b: np.asarray(np.power(a, b)).astype(a.dtype, copy=False),
-    "modulo": np.mod,
-    "remainder": np.fmod,
 }
 _COMPARISONS: dict[str, Callable[[Array, Array], Array]] = {
     "equal": np.equal,
@@ -91,7 +89,12 @@ _REDUCTIONS: dict[str, Callable[..., Array]] = {
     "l2_norm": lambda x, **over: np.sqrt(np.sum(np.square(x), **over)).astype(x.dtype),
 }
 _SUMS = frozenset({"product", "sum", "sum_of_squares"})  # the reductions whose results may be large integers
-_SCATTERS: dict[str, np.ufunc] = {"add": np.add, "mul": np.multiply, "max": np.maximum, "min": np.minimum}
+_SCATTERS: dict[str, np.ufunc] = {
+    "add": np.add,
+    "multiply": np.multiply,
+    "maximum": np.maximum,
+    "minimum": np.minimum,
+}
 
 
 class Constant(ConstantPair, Value):
@@ -151,15 +154,24 @@ class Constant(ConstantPair, Value):
 
         return self.compute(compute, *others)
 
-    def combine(self, operation: str, other: Constant) -> Constant:
+    def combine(
+        self, operation: str, other: Constant, suffix: str = "", activation: Activation = None
+    ) -> Constant:
         """Apply an operation of two operands; see `Value.combine`. A power has the type of its base.
 
-        There are also "floor_divide", "modulo", "remainder" (with the sign of the dividend), "and", "or" and "xor".
+        There are also "floor_divide", "and", "or" and "xor".
         """
+        del suffix  # it would name a layer
         if operation in _COMPARISONS:
-            return self.elementwise(_COMPARISONS[operation], other)
-        weight = FUNCTION if operation in ("power", "modulo", "remainder") else CHEAP
-        return self.elementwise(_exact(_ARITHMETIC[operation]), other, weight=weight)
+            made = self.elementwise(_COMPARISONS[operation], other)
+        else:
+            weight = FUNCTION if operation == "power" else CHEAP
+            made = self.elementwise(_exact(_ARITHMETIC[operation]), other, weight=weight)
+        return made if activation is None else made.map(activation)
+
+    def remainder(self, other: Constant, *, of_dividend: bool) -> Constant:
+        """Return the rest of a division; see `composed_functions.remainder`."""
+        return self.elementwise(_exact(np.fmod if of_dividend else np.mod), other, weight=FUNCTION)
 
     def map(self, function: Activation, suffix: str = "") -> Constant:
         """Apply an activation to each element; see `Value.map`."""
@@ -176,15 +188,32 @@ class Constant(ConstantPair, Value):
         """Return 1 divided by each element."""
         return self.elementwise(np.reciprocal)
 
+    def sin(self) -> Constant:
+        """Return the sine of each element."""
+        return self.elementwise(np.sin, weight=FUNCTION)
+
+    def cos(self) -> Constant:
+        """Return the cosine of each element."""
+        return self.elementwise(np.cos, weight=FUNCTION)
+
     def logical_not(self) -> Constant:
         """Return whether each element is 0."""
         return self.elementwise(np.logical_not)
 
-    def where(self, chosen: Constant, other: Constant) -> Constant:
+    def is_infinite(self, *, negative: bool = True, positive: bool = True) -> Constant:
+        """Return whether each element is minus infinity or infinity; see `composed_functions.is_infinite`."""
+        signs = [-1] * negative + [1] * positive
+        return self.elementwise(lambda x: np.isinf(x) & np.isin(np.sign(x), signs))
+
+    def where(self, chosen: Constant | None, other: Constant | None) -> Constant:
         """Return elements of `chosen` where this constant is true, and elements of `other` elsewhere."""
-        return self.elementwise(
-            lambda at, a, b: np.asarray(np.where(at, a, b)).astype(a.dtype, copy=False), chosen, other
-        )
+
+        def choose(at: Array, a: Array | None, b: Array | None) -> Array:
+            dtype = next(one.dtype for one in (a, b, at) if one is not None)
+            made = np.where(at, 0 if a is None else a, 0 if b is None else b)
+            return np.asarray(made).astype(dtype, copy=False)
+
+        return self.elementwise(choose, chosen, other)
 
     def cast(self, convert: Callable[[Array], Array]) -> Constant:
         """Convert the elements to another type by a function."""
@@ -307,30 +336,26 @@ class Constant(ConstantPair, Value):
 
         return self.compute(compute, indices)
 
-    def scatter_along_axis(self, axis: int, indices: Constant, updates: Constant, kind: str) -> Constant:
-        """Replace elements at the places that `take_along_axis` reads; see `scatter_at` for `kind`."""
-        return self._scatter(lambda x, places: _along(x, places, axis), indices, updates, kind)
+    def scatter_along_axis(
+        self, axis: int, indices: Constant, updates: Constant, operation: str | None
+    ) -> Constant:
+        """Replace elements at the places that `take_along_axis` reads; see `flat_indices.scatter_at`."""
+        return self._scatter(lambda x, places: _along(x, places, axis), indices, updates, operation)
 
-    def scatter_at(self, indices: Constant, updates: Constant, kind: str) -> Constant:
-        """Replace elements, or parts, at the places that `take_at` reads.
-
-        `kind` is "none", or "add", "mul", "max" or "min" to combine them with the updates.
-        """
-        return self._scatter(lambda _, places: tuple(np.moveaxis(places, -1, 0)), indices, updates, kind)
+    def scatter_at(self, indices: Constant, updates: Constant, operation: str | None) -> Constant:
+        """Replace elements, or parts, at the places that `take_at` reads; see `flat_indices.scatter_at`."""
+        return self._scatter(lambda _, places: tuple(np.moveaxis(places, -1, 0)), indices, updates, operation)
 
     def _scatter(
-        self, find: Callable[[Array, Array], Any], indices: Constant, updates: Constant, kind: str
+        self, find: Callable[[Array, Array], Any], indices: Constant, updates: Constant, operation: str | None
     ) -> Constant:
-        if kind != "none" and kind not in _SCATTERS:
-            raise UnsupportedError(f"scatters by {kind!r}, which is not supported")
-
         def compute(x: Array, places: Array, new: Array) -> Array:
             def scatter() -> Array:
                 result = np.array(x)
-                if kind == "none":
+                if operation is None:
                     result[find(x, places)] = new
                 else:
-                    _SCATTERS[kind].at(result, find(x, places), new)
+                    _SCATTERS[operation].at(result, find(x, places), new)
                 return result
 
             count = places.size * max(places.ndim, 1) + new.size
@@ -348,21 +373,18 @@ class Constant(ConstantPair, Value):
 
         return self.compute(compute, times)
 
-    def pad(self, sides: Constant | Sequence[int], mode: str, value: Constant | None) -> Constant:
-        """Pad all axes: `sides` has the numbers before each axis, then those after it. `mode` is numpy.pad's."""
+    def pad(self, sides: Sequence[tuple[int, int]], mode: str, value: float) -> Constant:
+        """Pad each axis before and after it; negative sides crop. `mode` is numpy.pad's, `value` that of a constant."""
         pad: Callable[..., Array] = np.pad
+        options = {"constant_values": value} if mode == "constant" else {}
 
-        def compute(x: Array, both: Any, number: Array | None) -> Array:
-            pads = listed(both, "its pads")
-            if len(pads) != 2 * x.ndim or min(pads, default=0) < 0:
-                raise UnsupportedError("pads some axes of a constant only, or cuts it")
-            pairs = list(zip(pads[: x.ndim], pads[x.ndim :], strict=True))
-            count = math.prod(extent + sum(pair) for extent, pair in zip(x.shape, pairs, strict=True))
-            border = {"constant_values": 0 if number is None else number.reshape(())}
-            options = border if mode == "constant" else {}
-            return self.run(2 * count, FUNCTION, lambda: pad(x, pairs, mode=mode, **options), kept=x.size)
+        def compute(x: Array) -> Array:
+            kept = x[tuple(slice(max(-first, 0), min(last, 0) or None) for first, last in sides)]
+            added = [(max(first, 0), max(last, 0)) for first, last in sides]
+            count = math.prod(extent + sum(pair) for extent, pair in zip(kept.shape, added, strict=True))
+            return self.run(2 * count, FUNCTION, lambda: pad(kept, added, mode=mode, **options), kept=x.size)
 
-        return self.compute(compute, sides, value)
+        return self.compute(compute)
 
     def non_zero(self) -> Constant:
         """Return the places of the elements that are not 0, with a row for each axis."""
@@ -434,20 +456,15 @@ class Constant(ConstantPair, Value):
 
         return self.compute(compute, axis)
 
-    def softmax(self, axis: int, *, with_later_axes: bool = False) -> Constant:
-        """Return exp(x) / sum(exp(x)) over an axis, or over this axis and all later ones."""
+    def softmax(self, axes: Sequence[int]) -> Constant:
+        """Return exp(x) / sum(exp(x)) over these axes."""
+        along = tuple(axes)
 
         def compute(x: Array) -> Array:
             def shares() -> Array:
-                rows, along = x, axis
-                if with_later_axes and not -x.ndim <= axis <= x.ndim:
-                    raise WeightsError(f"damaged: its axis is {axis}, its operand has {x.ndim} axes")
-                if with_later_axes:
-                    first = axis + x.ndim if axis < 0 else axis
-                    rows, along = x.reshape(math.prod(x.shape[:first]), -1), 1
-                powers = np.exp(rows - rows.max(axis=along, keepdims=True)) if x.size else rows
+                powers = np.exp(x - x.max(axis=along, keepdims=True)) if x.size else x
                 made = powers / powers.sum(axis=along, keepdims=True)
-                return np.asarray(made.reshape(x.shape).astype(x.dtype, copy=False))
+                return np.asarray(made.astype(x.dtype, copy=False))
 
             return self.run(2 * x.size, FUNCTION, shares)
 

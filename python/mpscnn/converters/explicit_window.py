@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.window_sizes import crop, left_out, same_padding
+
 __all__ = ["Axis", "Window", "crops_first", "divisors_of", "removed_from", "window_of"]
 
 
@@ -122,10 +124,8 @@ def _axis(
     dilation = attributes[f"dilation_{suffix}"]
     reach = (kernel - 1) * dilation + 1
     policy = attributes["padding"]
-    # The total padding that the output size needs; an odd one has the extra element after.
     if policy == "same":
-        total = max((output - 1) * stride + reach - size, 0)
-        before, after = total // 2, total - total // 2
+        before, after = same_padding(size, stride, reach)
     elif policy == "full":
         before = after = reach - 1
     else:
@@ -175,6 +175,6 @@ def _removed(
 ) -> tuple[int, int]:
     stride = a[f"stride_{suffix}"]
     reach = (a[f"kernel_{side}"] - 1) * a[f"dilation_{suffix}"] + 1
-    everything = (size - 1) * stride + reach
-    before = max(everything - output, 0) // 2 if a["padding"] == "same" else a[first]
-    return before, everything - output - before
+    total = left_out(size, stride, reach, output)
+    before = crop(total).before if a["padding"] == "same" else a[first]
+    return before, total - before

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.budget import Budget, Cost
+from mpscnn.converters.constant import Constant
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import CHOOSE_SIZE
+from mpscnn.converters.value import Value
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _LAYERS_OF_ROUND = 12  # the layers that combine some elements of a tensor with others
@@ -63,12 +65,107 @@ def take_flat(x: FileTensor, numbers: NDArray[np.int64], shape: Sequence[int] | 
     return flat.reshape(extents)
 
 
+def take_at(x: Value, indices: Constant) -> Value:
+    """Gather elements, or parts, at places: the last axis of the indices has the coordinates of a place."""
+    if isinstance(x, Constant):
+        return x.take_at(indices)
+    assert isinstance(x, FileTensor)
+    places = indices.fixed("its indices")
+    if places.ndim and places.shape[-1] == 1:
+        return x.take(0, places[..., 0])
+    numbers = numbers_in(x.arranger.budget, x, places)
+    rest = x.trial_shapes()[1][places.shape[-1] :]
+    return take_flat(x, numbers, [*places.shape[:-1], *rest])
+
+
+def take_along_axis(x: Value, axis: int, indices: Value) -> Value:
+    """Gather elements of an axis as numpy.take_along_axis does.
+
+    Along other axes only the first elements are read if the indices have a smaller extent.
+    """
+    if isinstance(x, Constant) and isinstance(indices, Constant):
+        return x.take_along_axis(axis, indices)
+    assert isinstance(x, FileTensor)
+    if isinstance(indices, Constant):
+        return _take_along_axis(x, axis, indices.fixed("its indices"))
+    assert isinstance(indices, FileTensor)
+    return x.take_along_axis(axis, indices)
+
+
+def _take_along_axis(x: FileTensor, axis: int, given: NDArray[Any]) -> FileTensor:
+    """Gather elements of an axis by constant indices, from all elements of an image."""
+    low, high = x.trial_shapes()
+    if given.ndim != x.rank or not given.size:
+        raise WeightsError(f"damaged: takes elements of {x.shown} by indices {given.shape}")
+    x.arranger.budget.spend(Cost(8 * given.size, 8 * given.size))
+    if x.has_batch_first and (high[0] != 1 or len(given) != 1):
+        if axis == 0 or len(given) != high[0] or not bool((given == given[:1]).all()):
+            raise UnsupportedError("takes other elements for each image of the batch")
+        own, extents, axis = given[0], low[1:], axis - 1
+    else:
+        own, extents = given, low
+    first = [low[:1], high[:1]] if own is not given else [[], []]
+    if extents != high[len(high) - len(extents) :]:
+        raise UnsupportedError(f"takes elements of {x.shown}, whose size is free: {CHOOSE_SIZE}")
+    numbers = _along(x, own, axis, extents).reshape(-1)
+    flat = x.reshape_to(*([*(batch or [1]), math.prod(extents)] for batch in first))
+    return flat.take(1, numbers).reshape_to(*([*batch, *own.shape] for batch in first))
+
+
+def scatter_along_axis(
+    x: Value, axis: int, indices: Constant, updates: Value, operation: str | None
+) -> Value:
+    """Replace elements at the places that `take_along_axis` reads; see `scatter_at` for the operation."""
+    if isinstance(x, Constant) and isinstance(updates, Constant):
+        return x.scatter_along_axis(axis, indices, updates, operation)
+    assert isinstance(x, FileTensor)
+    assert isinstance(updates, FileTensor)
+    given = indices.fixed("its indices")
+    fixed_size(x)
+    if given.ndim != x.rank or not given.size:
+        raise WeightsError(f"damaged: its indices {given.shape} do not fit {x.shown}")
+    x.arranger.budget.spend(Cost(8 * given.size, 8 * given.size))
+    return _scatter(x, _along(x, given, axis, x.trial_shapes()[1]), updates, operation)
+
+
+def scatter_at(x: Value, indices: Constant, updates: Value, operation: str | None) -> Value:
+    """Replace elements, or parts, at the places that `take_at` reads, by those of `updates`.
+
+    `operation` is None, or "add", "multiply", "maximum" or "minimum" to combine both.
+    """
+    if isinstance(x, Constant) and isinstance(updates, Constant):
+        return x.scatter_at(indices, updates, operation)
+    assert isinstance(x, FileTensor)
+    assert isinstance(updates, FileTensor)
+    return _scatter(x, numbers_in(x.arranger.budget, x, indices.fixed("its indices")), updates, operation)
+
+
+def _along(x: FileTensor, own: NDArray[Any], axis: int, extents: Sequence[int]) -> NDArray[np.int64]:
+    """Return the flat indices of the elements that indices along an axis select."""
+    others = (place for place in range(own.ndim) if place != axis)
+    beyond = any(own.shape[place] > extents[place] for place in others)
+    if beyond or int(own.min()) < -extents[axis] or int(own.max()) >= extents[axis]:
+        raise WeightsError(f"damaged: its indices {own.shape} are beyond {x.shown}")
+    places: list[Any] = list(np.indices(own.shape, sparse=True))
+    places[axis] = own % extents[axis]
+    every: Any = np.broadcast_arrays(*places)
+    return np.asarray(np.ravel_multi_index(every, tuple(extents)))
+
+
 def fixed_size(x: FileTensor) -> int:
     """Return the number of elements. Raises UnsupportedError if it is free, or for a batch that is not 1."""
     low, high = x.trial_shapes()
     if low != high or any(atom.is_batch and atom.high != 1 for axis in x.axes for atom in axis):
         raise UnsupportedError(f"moves elements of {x.shown}, whose batch or size is free: {CHOOSE_SIZE}")
     return math.prod(high)
+
+
+def _scatter(
+    x: FileTensor, numbers: NDArray[np.int64], updates: FileTensor, operation: str | None
+) -> FileTensor:
+    if operation is None:
+        return scatter_flat(x, numbers, updates)
+    return scatter_and_combine(x, numbers, updates, operation)
 
 
 def scatter_flat(x: FileTensor, numbers: NDArray[np.int64], updates: FileTensor) -> FileTensor:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import Arranger
 from mpscnn.converters.unsupported import CHOOSE_SIZE
+from mpscnn.converters.window_sizes import same_padding
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -184,11 +185,10 @@ def unpool(a: Arranger, x: Tensor, maxima: Maxima) -> Tensor:
     return network.mask(here, spread(x, "/element"), name=a.name(""))
 
 
-def same_padding(x: Tensor, y: Tensor, kernel: Pair, strides: Pair) -> Pair:
-    """Return the padding before the first row and column of a pooling of x with "same" padding, whose result is y."""
-    extents = zip(_size_of(x), _size_of(y), kernel, strides, strict=True)
-    totals = [max((end - 1) * stride + taps - size, 0) for size, end, taps, stride in extents]
-    return totals[0] // 2, totals[1] // 2
+def padding_before(x: Tensor, kernel: Pair, strides: Pair) -> Pair:
+    """Return the padding before the first row and column of a pooling of x with "same" padding."""
+    (top, _), (left, _) = map(same_padding, _size_of(x), strides, kernel)
+    return top, left
 
 
 def _size_of(x: Tensor) -> Pair:

@@ -24,6 +24,9 @@ _SLICES = (
 )
 _BORDERS = (("top", "bottom"), ("left", "right"), ("front", "back"))
 _TILES = ("rows", "columns", "channels")
+PAD_MODES = {"constant": "constant", "edge": "clamp", "reflect": "mirror", "symmetric": "mirror_with_edge"}
+"""The modes of mpscnn's padding layer by the names that NumPy, ONNX and Keras give them."""
+
 _NO_END = 2**31 - 1  # a larger end stands for the end of any axis
 
 

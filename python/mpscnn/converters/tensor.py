@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters import contractions, special_values
+from mpscnn.converters import contractions, positions, special_values
 from mpscnn.converters.arrange import Arranger
 from mpscnn.converters.broadcast import align
 from mpscnn.converters.concat import concat
 from mpscnn.converters.constant_pair import ConstantPair
-from mpscnn.converters.layout import Arranged, Axis, product, without_batch
+from mpscnn.converters.layout import Arranged, Axis, product
 from mpscnn.converters.lookup import look_up
 from mpscnn.converters.slicing import as_slice, gather, pad, reverse, slice_axis, take_part, tile
 from mpscnn.converters.strided_slice import expand_indices
@@ -174,6 +174,20 @@ class FileTensor(Arranged, Value):
         name = self.arranger.name(suffix)
         return self.wrap(both.result(compute(both.first, both.second, activation=activation, name=name)))
 
+    def where(
+        self, chosen: FileTensor | None, other: FileTensor | None, activation: Activation = None
+    ) -> FileTensor:
+        """Return the sum of two masked tensors, one of which is 0 at each position; see `Value.where`.
+
+        Zeros add nothing to the sum, so they are left out.
+        """
+        parts = [(name, one) for name, one in (("mask", chosen), ("mask_out", other)) if one is not None]
+        if not parts:
+            return self.linear(0.0)
+        suffix = "/part" if len(parts) > 1 else ""
+        first, *others = (self.combine(method, one, suffix) for method, one in parts)
+        return first.combine("add", others[0], "", activation) if others else first
+
     def __add__(self, other: Arranged) -> FileTensor:
         return self.combine("add", other)
 
@@ -260,71 +274,15 @@ class FileTensor(Arranged, Value):
 
     def top_k(self, axis: int, count: int, *, largest: bool) -> FileTensor:
         """Return the indices of the largest or smallest elements of an axis, the best first; see `Network.top_k`."""
-        extent = self.known_extent(axis, "orders elements of")
-        if not 1 <= count <= extent:
-            raise UnsupportedError(f"takes {count} of {extent} elements, which is not supported")
-        x = self.with_batch_outside(axis)  # refuses the batch, unless it is 1
-        rest = tuple(atom for atom in x.order if atom not in x.axes[axis])
-        tensor = self.arranger.physical(x, (rest, x.axes[axis]))
-        attributes = {"kind": "max" if largest else "min", "count": count}
-        y = self.network.layer("top_k", [tensor], attributes, name=self.arranger.name("/indices"))
-        (new,) = self.arranger.atoms([count])
-        axes = (*x.axes[:axis], new, *x.axes[axis + 1 :])
-        return self.wrap(Arranged(y, axes, rest + new, whole_numbers=True))
+        return self.wrap(positions.top_k(self.arranger, self, axis, count, largest=largest))
 
-    def take_along_axis(self, axis: int, indices: FileTensor) -> FileTensor:
-        """Gather elements of an axis by computed indices, as numpy.take_along_axis does.
+    def take_along_axis(self, axis: int, indices: Arranged) -> FileTensor:
+        """Gather elements of an axis by computed indices; see `positions.take_along_axis`."""
+        return self.wrap(positions.take_along_axis(self.arranger, self, axis, indices))
 
-        Along other axes only the first elements are read if the indices have a smaller extent.
-        """
-        if indices.rank != self.rank:
-            raise WeightsError(f"damaged: takes elements of {self.shown} by indices {indices.shown}")
-        x = self
-        for other, (own, wanted) in enumerate(zip(self.shape, indices.shape, strict=True)):
-            if other == axis or own == wanted:
-                continue
-            if own is None or wanted is None:
-                raise UnsupportedError(f"takes elements of {self.shown} by {indices.shown}: {CHOOSE_SIZE}")
-            if wanted > own:
-                raise WeightsError(f"damaged: takes elements of {self.shown} by indices {indices.shown}")
-            x = x.slice_axis(other, range(wanted))
-        source, places = x.with_batch_outside(axis), indices.with_own_atoms().with_batch_outside(axis)
-        others = [number for number in range(self.rank) if number != axis]
-        orders = [
-            (without_batch(tuple(value.atoms_of(others))), value.axes[axis]) for value in (source, places)
-        ]
-        tensors = [
-            self.arranger.physical(value, order)
-            for value, order in zip((source, places), orders, strict=True)
-        ]
-        y = self.network.take_along_axis(*tensors, name=self.arranger.name(""))
-        rest, last = orders[1]
-        return self.wrap(Arranged(y, places.axes, rest + last, whole_numbers=self.whole_numbers))
-
-    def gather(self, axis: int, indices: FileTensor, *, of_each_image: bool = False) -> FileTensor:
-        """Gather positions of an axis by computed indices: the axes of the indices replace the axis.
-
-        Args:
-            axis: any axis but the batch.
-            indices: the positions, which are the same for all other axes. Negative ones count from the end.
-            of_each_image: whether the first axis of both is the batch and each image has its own positions, as with one
-                batch dimension of TensorFlow Lite. Otherwise the positions' batch must be 1.
-        """
-        batch = [atom for atoms in indices.axes for atom in atoms if atom.is_batch]
-        if of_each_image and not (self.has_batch_first and indices.has_batch_first and axis > 0):
-            raise UnsupportedError(f"takes positions {indices.shown} of each image of {self.shown}")
-        if not of_each_image and any(atom.high != 1 for atom in batch):
-            raise UnsupportedError(f"takes positions {indices.shown}, whose batch is not 1, of {self.shown}")
-        x, places = self.with_batch_outside(axis), indices.with_own_atoms()
-        tensor, groups, place = self.arranger.image_around(x, x.axes[axis])
-        within: list[Axis] = [(), (), ()]
-        within[place] = groups[place] = places.order
-        numbers = self.arranger.physical(places, within)
-        y = self.network.take_along_axis(tensor, numbers, axis=place + 1, name=self.arranger.name(""))
-        new = tuple(without_batch(atoms) for atoms in places.axes)[of_each_image:]
-        axes = (*x.axes[:axis], *new, *x.axes[axis + 1 :])
-        order = tuple(atom for group in groups for atom in group)
-        return self.wrap(Arranged(y, axes, order, whole_numbers=self.whole_numbers))
+    def gather(self, axis: int, indices: Arranged, *, of_each_image: bool = False) -> FileTensor:
+        """Gather positions of an axis by computed indices; see `positions.gather`."""
+        return self.wrap(positions.gather(self.arranger, self, axis, indices, of_each_image=of_each_image))
 
     def multiply_by_matrix(
         self, axis: int, results: int, matrix: Callable[[], NDArray[np.float32]]
@@ -362,8 +320,12 @@ class FileTensor(Arranged, Value):
                 x = self.wrap(take_part(self.arranger, x, axis, as_slice(first), as_slice(second)))
         return x.squeeze([axis for axis, entry in enumerate(low) if isinstance(entry, int)])
 
-    def take(self, axis: int, indices: ConstantPair | Sequence[int] | NDArray[Any]) -> FileTensor:
+    def take(
+        self, axis: int, indices: FileTensor | ConstantPair | Sequence[int] | NDArray[Any]
+    ) -> FileTensor:
         """Gather positions of an axis: the axes of the indices replace it. Negative ones count from the end."""
+        if isinstance(indices, FileTensor):
+            return self.gather(axis, indices)
         given = indices.fixed("its positions") if isinstance(indices, ConstantPair) else np.asarray(indices)
         extent = self.known_extent(axis, "takes a part of")
         if given.dtype.kind not in "iu":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from mpscnn.converters.unsupported import CHOOSE_SIZE
@@ -130,8 +131,16 @@ class Value(ABC):
             ranges: constants or lists, such as starts and ends.
         """
 
+    def split(self, axis: int, sizes: Sequence[int]) -> list[Self]:
+        """Return parts of these sizes along an axis. Their sum must be the extent of the axis."""
+        extent = self.known_extent(axis, "splits")
+        if not sizes or sum(sizes) != extent or min(sizes) < 0:
+            raise WeightsError(f"damaged: splits {self.shown} along axis {axis} into {list(sizes[:5])}")
+        parts = [slice(end - size, end) for size, end in zip(sizes, accumulate(sizes), strict=True)]
+        return [self.slice(lambda _, part=part: [*[slice(None)] * axis, part]) for part in parts]
+
     @abstractmethod
-    def take(self, axis: int, indices: ConstantPair) -> Self:
+    def take(self, axis: int, indices: Any) -> Self:
         """Gather positions of an axis: the axes of the indices replace it. Negative ones count from the end."""
 
     @abstractmethod
@@ -149,11 +158,19 @@ class Value(ABC):
     # ---- Arithmetic ------------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def combine(self, operation: str, other: Self) -> Self:
-        """Apply an operation of two operands, which are broadcast by the rules of NumPy.
+    def combine(self, operation: str, other: Self, suffix: str = "", activation: Activation = None) -> Self:
+        """Apply an operation of two operands, which are broadcast by the rules of NumPy, and then an activation.
 
-        `operation` is the name of a method of `Network`, such as "add".
+        `operation` is the name of a method of `Network`, such as "add". See `map` for the suffix.
         """
+
+    @abstractmethod
+    def where(self, chosen: Self | None, other: Self | None) -> Self:
+        """Return elements of `chosen` where this value is true, and elements of `other` elsewhere. None is zeros."""
+
+    @abstractmethod
+    def softmax(self, axes: Sequence[int]) -> Self:
+        """Return exp(x) / sum(exp(x)) over these axes."""
 
     @abstractmethod
     def reduce(self, kind: str, axes: Sequence[int]) -> Self:

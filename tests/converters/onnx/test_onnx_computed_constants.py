@@ -13,7 +13,7 @@ from mpscnn.converters.onnx_reader.conversion import compute
 from mpscnn.converters.onnx_reader.file import file_from_model
 from mpscnn.converters.onnx_reader.operators import FOLDED
 from mpscnn.converters.onnx_reader.parameters import Parameters
-from mpscnn.errors import UnsupportedError
+from mpscnn.errors import UnsupportedError, WeightsError
 
 NUMBERS = np.random.default_rng(2).normal(size=(2, 3, 4)).astype(np.float32)
 
@@ -60,11 +60,20 @@ def test_borders_of_constants(mode: str, opset: int) -> None:
         assert_computed("Pad", operands, result, opset, mode=mode)
 
 
-@pytest.mark.parametrize("pads", [[0, -1, 0, 0, 0, 0], [1, 1]])
-def test_other_borders_of_constants_are_refused(pads: list[int]) -> None:
-    operands = {"k": NUMBERS, "p": np.array(pads)}
+def test_borders_of_some_axes_of_constants() -> None:
+    operands = {
+        "k": NUMBERS,
+        "p": np.array([1, -2, -1, 3]),
+        "v": np.array(0.5, np.float32),
+        "a": np.array([1, -1]),
+    }
+    assert_computed("Pad", operands, (2, 3, 5), 18)
+
+
+def test_another_number_of_borders_of_constants_is_refused() -> None:
+    operands = {"k": NUMBERS, "p": np.array([1, 1])}
     nodes = [node("Pad", list(operands), "c"), node("Add", ["x", "c"])]
-    with pytest.raises(UnsupportedError, match=r"\(Pad\): pads some axes of a constant only, or cuts it"):
+    with pytest.raises(WeightsError, match=r"\(Pad\): damaged: pads \[1, 1\] for 3 axes"):
         read(model(nodes, {"x": [1, 2, 2, 4]}, operands))
 
 
@@ -73,8 +82,7 @@ REFUSED = (
     "by their own statistics",
     "dequantises something other than integers",
     "computes with text",
-    "takes other places of each part of a constant",
-    "pads some axes of a constant only",
+    "takes other places for each image of the batch",
 )
 
 

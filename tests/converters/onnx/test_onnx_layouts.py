@@ -161,6 +161,21 @@ def test_nhwc_files_keep_their_layout() -> None:
     assert network.input.shape == (None, 9, 8, 6)
 
 
+@pytest.mark.parametrize("before", ["Pad<mode='reflect'>(x, pads)", "Clip(x, low)", "Max(x, low)", "Neg(x)"])
+def test_operators_before_the_transposition_keep_the_layout(before: str) -> None:
+    # Keras writes the border of a convolution before the transposition that shows the order of the axes.
+    made = model(
+        nodes_of(f"""
+            p = {before.replace("'", '"')}; t = Transpose<perm=[0, 3, 1, 2]>(p); y = Conv(t, w)
+        """),
+        {"x": ["n", 9, 8, 6]},
+        {"w": weights(4, 6, 3, 3), "pads": np.array([0, 1, 1, 0, 0, 1, 1, 0]), "low": np.float32(0.25)},
+    )
+    network = assert_like_onnxruntime(made, nhwc=True)
+    assert network.input.shape == (None, 9, 8, 6)
+    assert "transpose" not in operations(network)
+
+
 def test_group_normalization_by_parts_is_one_layer() -> None:
     made = model(
         nodes_of("""

@@ -38,6 +38,18 @@ def test_steps_of_every_axis(axis: int, start: int, end: int, step: int) -> None
     assert operations(made)[-1] == "slice"
 
 
+@pytest.mark.parametrize("order", [1, 2])
+def test_norms_of_channels(order: int) -> None:
+    assert_like_onnxruntime(model([node("GlobalLpPool", ["x"], p=order)], IMAGE))
+
+
+def test_norms_of_channels_of_other_orders_are_refused() -> None:
+    with pytest.raises(
+        UnsupportedError, match=r"\(GlobalLpPool\): a norm of order 3; supported are orders 1 and 2"
+    ):
+        read(model([node("GlobalLpPool", ["x"], p=3)], IMAGE))
+
+
 def test_positions_in_a_table_become_axes() -> None:
     table = np.array([[5, 0, 0], [1, 4, 4]])
     made = model(

@@ -7,6 +7,7 @@ from typing import Any
 from mpscnn.converters.caffe.file import CaffeLayer
 from mpscnn.converters.caffe.parameters import Handler, blob, flag, image, value
 from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.window_sizes import count_of_caffe
 from mpscnn.errors import UnsupportedError, WeightsError
 
 Pair = tuple[int, int]
@@ -75,23 +76,13 @@ def _pooling(b: Builder, layer: CaffeLayer) -> str:
         raise WeightsError(f"damaged: a window of {kernel} with strides of {strides}")
     upwards = p.round_mode not in ("FLOOR", "1") and flag(p, "ceil_mode", True)
     for size, taps, stride, pad in zip(shape[2:], kernel, strides, pads, strict=True):
-        count = _windows(size, taps, stride, pad, upwards=upwards, padded=any(pads))
-        if (count - 1) * stride >= size + pad:
-            raise UnsupportedError("its last window lies outside of the image, which is not supported")
+        count_of_caffe(
+            size, stride, taps, pad, upwards=upwards, padded=any(pads)
+        )  # refuses a last window outside
     window: dict[str, Any] = {"kernel_shape": list(kernel), "strides": list(strides), "pads": [*pads, *pads]}
     if kind == "Average":
         window["count_include_pad"] = 1
     return b.op(f"{kind}Pool", x, ceil_mode=int(upwards), **window)
-
-
-def _windows(size: int, taps: int, stride: int, pad: int, *, upwards: bool, padded: bool) -> int:
-    """Return the number of windows along an axis.
-
-    `padded` is true if any of the two axes has padding, because Caffe then drops a last window in the padding on both.
-    """
-    room = size + 2 * pad - taps
-    count = (-(-room // stride) if upwards else room // stride) + 1
-    return count - 1 if padded and (count - 1) * stride >= size + pad else count
 
 
 WINDOWS: dict[str, Handler] = {

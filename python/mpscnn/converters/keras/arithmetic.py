@@ -18,6 +18,7 @@ from mpscnn.converters.keras.functions import LAYERS, gated, named_function
 from mpscnn.converters.keras.layer_call import LayerCall
 from mpscnn.converters.special_values import have_reciprocals
 from mpscnn.converters.tensor import FileTensor
+from mpscnn.converters.with_number import with_number
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
 
@@ -104,25 +105,17 @@ def _with_constant(
     c: LayerCall, x: FileTensor, operation: str, numbers: Any, *, constant_first: bool
 ) -> FileTensor | None:
     """Convert arithmetic with constants to an activation, or to a scale or offset of channels, or return None."""
-    number = float(numbers.item()) if numbers.size == 1 else None
-    if operation in _SUMS_AND_PRODUCTS:
-        divides = operation == "divide"
-        if divides and number == 0.0 and not constant_first:
+    if numbers.size == 1:
+        number = float(numbers.item())
+        if operation == "divide" and number == 0.0 and not constant_first:
             raise UnsupportedError("divides by 0")
-        if divides and (constant_first or not have_reciprocals(numbers)):
-            return x.reciprocal(number) if number is not None and constant_first else None
-        if number is not None:
-            scale, offset = scale_and_offset(operation, number, constant_first=constant_first)
-            return x.linear(1.0 if scale is None else scale, 0.0 if offset is None else offset)
-        if numbers.ndim < x.rank:
-            factors = scale_and_offset(operation, numbers, constant_first=constant_first)
-            return c.affine(x, *(None if one is None else np.asarray(one) for one in factors))
-    elif number is not None and operation in ("maximum", "minimum"):
-        limits = (number, _LARGEST) if operation == "maximum" else (-_LARGEST, number)
-        return x.map({"kind": "clamp", "a": limits[0], "b": limits[1]})
-    elif number is not None and operation == "power":
-        return x.exponential(number) if constant_first else x.power(number)
-    return None
+        return with_number(x, operation, number, is_first=constant_first)
+    if operation not in _SUMS_AND_PRODUCTS or numbers.ndim >= x.rank:
+        return None
+    if operation == "divide" and (constant_first or not have_reciprocals(numbers)):
+        return None
+    factors = scale_and_offset(operation, numbers, constant_first=constant_first)
+    return c.affine(x, *(None if one is None else np.asarray(one) for one in factors))
 
 
 def _comparison(operation: str) -> Handler:
@@ -137,18 +130,10 @@ def _junction(c: LayerCall, operation: str) -> FileTensor:
 
 
 def _where(c: LayerCall) -> FileTensor:
-    """Convert where to a sum of two masked tensors. A constant 0 adds nothing to the sum, so it is left out."""
-    condition, *both = operands(c, 3)
-    choices = [
-        (method, value)
-        for method, value in zip(("mask", "mask_out"), both, strict=True)
-        if np.any(value != 0.0)
-    ]
-    parts = [
-        as_tensor(c, condition).combine(method, as_tensor(c, value), "/part" if len(choices) > 1 else "")
-        for method, value in choices
-    ]
-    return parts[0] + parts[1] if len(parts) > 1 else parts[0]
+    """Convert where. A constant 0 adds nothing to the sum of the masked tensors, so it is left out."""
+    condition, *choices = operands(c, 3)
+    chosen, other = (as_tensor(c, one) if np.any(one != 0.0) else None for one in choices)
+    return as_tensor(c, condition).where(chosen, other)
 
 
 # ---- Functions of one operand ----------------------------------------------------------------------------------------

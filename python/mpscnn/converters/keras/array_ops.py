@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from mpscnn.converters.keras.arithmetic import operands
 from mpscnn.converters.keras.layer_call import LayerCall
 from mpscnn.converters.keras.normalizations import l2_normalize
+from mpscnn.converters.slicing import PAD_MODES
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -105,8 +107,7 @@ def _split(c: LayerCall) -> list[FileTensor]:
         if given[0] > _MAX_PARTS:
             raise UnsupportedError(f"splits {x.shown} into {given[0]} parts; supported are {_MAX_PARTS}")
         given = [*range(extent // given[0], extent, extent // given[0])]
-    before, ends = [slice(None)] * axis, zip([0, *given], [*given, extent], strict=True)
-    return [x.slice(lambda _, part=slice(first, last): [*before, part]) for first, last in ends]
+    return x.split(axis, [last - first for first, last in pairwise([0, *given, extent])])
 
 
 def _take(c: LayerCall) -> FileTensor:
@@ -161,17 +162,14 @@ def _flip(c: LayerCall) -> FileTensor:
     return x
 
 
-_MODES = {"constant": "constant", "edge": "clamp", "reflect": "mirror", "symmetric": "mirror_with_edge"}
-
-
 def _pad(c: LayerCall) -> FileTensor:
     x, mode, value = c.x(), c.settings.text("mode", "constant"), c.keywords.get("constant_values")
     sides = np.broadcast_to(c.settings.array("pad_width").astype(np.int64), (x.rank, 2)).tolist()
-    if mode not in _MODES or any(sides[0]) or not isinstance(value, (int, float, type(None))):
+    if mode not in PAD_MODES or any(sides[0]) or not isinstance(value, (int, float, type(None))):
         raise UnsupportedError(f"pads {x.shown} by {sides} with the mode {mode!r}, which is not supported")
     for axis, (before, after) in enumerate(sides):
         if before or after:
-            x = x.pad(axis, (before, after), {"mode": _MODES[mode], "value": float(value or 0.0)})
+            x = x.pad(axis, (before, after), {"mode": PAD_MODES[mode], "value": float(value or 0.0)})
     return x
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mpscnn.converters.keras.images import Handler, Pair, is_sequence_layer, on_image, pair
 from mpscnn.converters.keras.layer_call import LayerCall
 from mpscnn.converters.tensor import FileTensor
-from mpscnn.converters.transposed_window import crop
+from mpscnn.converters.window_sizes import crop
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layers.layer_maker import Tensor
 

@@ -138,13 +138,8 @@ def space_to_depth(b: Builder, x: str, block: int, *, shuffled: bool = False) ->
 
     The new channels are ordered by position in the block, then channel, or with `shuffled` the other way round.
     """
-    _, channels, height, width = image(b, x)
-    if block < 1 or height % block or width % block:
-        raise WeightsError(f"damaged: blocks of {block} pixels of {height} x {width}")
-    rows, columns = height // block, width // block
-    apart = b.reshape(x, [0, channels, rows, block, columns, block])
-    order = [0, 1, 3, 5, 2, 4] if shuffled else [0, 3, 5, 1, 2, 4]
-    return b.reshape(b.op("Transpose", apart, perm=order), [0, channels * block * block, rows, columns])
+    image(b, x)
+    return b.op("SpaceToDepth", x, blocksize=block, mode="CRD" if shuffled else "DCR")
 
 
 def depth_to_space(b: Builder, x: str, block: int, *, shuffled: bool) -> str:
@@ -213,7 +208,7 @@ def stack(b: Builder, tensors: Sequence[str], axis: int) -> str:
 def pad(b: Builder, x: str, amounts: Sequence[int], mode: str, value: float = 0.0) -> str:
     """Pad the last axes. `amounts` has (before, after) for each of them.
 
-    `mode` is one of ONNX' Pad, or "symmetric": a mirror image that repeats the elements at the edges.
+    `mode` is one of ONNX' Pad, or "symmetric", which mirrors the elements at the edges, too.
     """
     rank, count = b.rank(x), len(amounts) // 2
     if len(amounts) % 2 or count > rank or min(amounts, default=0) < 0:
@@ -224,25 +219,13 @@ def pad(b: Builder, x: str, amounts: Sequence[int], mode: str, value: float = 0.
     if not any(before + after):
         return x
     if mode == "symmetric":
-        return _mirror(b, x, before, after)
+        extents = [extent or max(sides) for extent, *sides in zip(b.extents(x), before, after, strict=True)]
+        if any(max(sides) > extent for extent, *sides in zip(extents, before, after, strict=True)):
+            raise WeightsError(f"damaged: mirrors {before} and {after} elements of {extents}")
     pads = b.integers([*before, *after])
     if mode != "constant":
         return b.op("Pad", x, pads, mode=mode)
     return b.op("Pad", x, pads, b.weight("value", np.asarray(value, np.float32)), mode=mode)
-
-
-def _mirror(b: Builder, x: str, before: Sequence[int], after: Sequence[int]) -> str:
-    for axis, (first, last) in enumerate(zip(before, after, strict=True)):
-        if not first and not last:
-            continue
-        extent = b.extents(x)[axis]
-        if extent is None:
-            raise UnsupportedError("mirrors an axis whose extent is not known")
-        if max(first, last) > extent:
-            raise WeightsError(f"damaged: mirrors {first} and {last} of {extent} elements")
-        places = [*range(first - 1, -1, -1), *range(extent), *range(extent - 1, extent - 1 - last, -1)]
-        x = b.op("Gather", x, b.integers(places), axis=axis)
-    return x
 
 
 def slice_axes(

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mpscnn.converters.onnx_builder.builder import Builder
-from mpscnn.converters.transposed_window import crop, left_out
 from mpscnn.converters.unsupported import CHOOSE_SIZE
+from mpscnn.converters.window_sizes import crop, left_out
 from mpscnn.errors import UnsupportedError
 
 

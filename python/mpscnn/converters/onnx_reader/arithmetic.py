@@ -15,13 +15,13 @@ from mpscnn.converters.broadcast_views import stored
 from mpscnn.converters.layout import Axis
 from mpscnn.converters.onnx_reader.attention_masks import add_mask, is_mask
 from mpscnn.converters.onnx_reader.context import Context
-from mpscnn.converters.onnx_reader.neurons import clipping
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Operands, Row, either
+from mpscnn.converters.onnx_reader.operands import Operands, Row
 from mpscnn.converters.onnx_reader.quantizations import note_integers
 from mpscnn.converters.special_values import have_reciprocals
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.value import Value
+from mpscnn.converters.with_number import with_number
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
 
@@ -43,48 +43,55 @@ _SUMS = ("Add", "Sum")
 _OF_WHOLE_NUMBERS = ("Add", "Sub")  # operators that may compute positions, which are whole numbers
 
 
-def _combined(o: Operands) -> Value:
-    """Return the result of constants, one after the other."""
-    result, *others = o.values()
-    for other in others:
-        result = result.combine(_TWO_TENSORS[o.node.kind], other)
-    return result.linear(1.0 / (1 + len(others))) if o.node.kind == "Mean" else result
+def _arithmetic(o: Operands) -> Value:
+    """Combine all operands, from left to right. A tensor and one constant may become a layer of one input."""
+    if not o.are_constants and (made := _of_one_constant(o.c, o.node)):
+        return made
+    result, *others = o.values() if o.are_constants else _broadcast_operands(o.c, o.node)
+    if not others:
+        return result
+    is_whole = any(isinstance(one, FileTensor) and one.whole_numbers for one in (result, *others))
+    mean: Activation = {"kind": "linear", "a": 1.0 / (1 + len(others))}
+    operation = _TWO_TENSORS[o.node.kind]
+    for place, other in enumerate(others[:-1], start=2):
+        result = result.combine(operation, other, f"/{place}")
+    result = result.combine(operation, others[-1], "", mean if o.node.kind == "Mean" else None)
+    return result.mark_as_integers() if is_whole else result
 
 
-def _arithmetic(c: Context, node: Node) -> FileTensor:
+def _of_one_constant(c: Context, node: Node) -> FileTensor | None:
+    """Convert arithmetic of a tensor and a constant; None if it needs the constant as a tensor."""
+    constants = _constants(c, node)
+    if len(node.inputs) != 2 or not constants or node.kind == "Mean" or c.learns(constants[0]):
+        return None
+    if _is_of_integers(c, node, constants[0]):
+        return None
+    is_first = node.inputs[0] == constants[0]
+    x = c.value(node.inputs[int(is_first)], whole_numbers=node.kind in _OF_WHOLE_NUMBERS)
+    return _with_constant(c, node, x, constants[0], constant_first=is_first)
+
+
+def _constants(c: Context, node: Node) -> list[str]:
+    """Return the operands that are constants. If all are constants, trainable parameters count as tensors."""
     constants = [name for name in node.inputs if c.is_constant(name)]
-    computed = [name for name in node.inputs if name not in constants]
-    if not computed and not any(map(c.learns, constants)):
+    if len(constants) < len(node.inputs):
+        return constants
+    if not any(map(c.learns, constants)):
         raise UnsupportedError("all its inputs are constants, which is not supported")
-    constants = [name for name in constants if computed or not c.learns(name)]
-    is_whole = node.kind in _OF_WHOLE_NUMBERS
-    if (
-        len(node.inputs) == 2
-        and constants
-        and node.kind != "Mean"
-        and not c.learns(constants[0])
-        and not _is_of_integers(c, node, constants[0])
-    ):
-        first = node.inputs[0] == constants[0]
-        x = c.value(node.inputs[int(first)], whole_numbers=is_whole)
-        if y := _with_constant(c, node, x, constants[0], constant_first=first):
-            return y
+    return [name for name in constants if not c.learns(name)]
+
+
+def _broadcast_operands(c: Context, node: Node) -> list[FileTensor]:
+    """Return all operands as tensors of the network that will be broadcast."""
+    constants = _constants(c, node)
     known = [name for name in node.inputs if name not in constants]
-    others = dict(zip(known, c.broadcast_values(known, whole_numbers=is_whole), strict=True))
-    rank = max(value.rank for value in others.values())
+    computed = c.broadcast_values(known, whole_numbers=node.kind in _OF_WHOLE_NUMBERS)
+    others, rank = dict(zip(known, computed, strict=True)), max(value.rank for value in computed)
     values = [c.constant(name, rank) if name in constants else others[name] for name in node.inputs]
-    is_result_whole = any(value.whole_numbers for value in values)
     for name, value in zip(node.inputs, values, strict=True):
         if name in constants and _is_of_integers(c, node, name):
             note_integers(c, value, name)
-    operation, result = _TWO_TENSORS[node.kind], values[0]
-    for place, value in enumerate(values[1:-1], start=2):
-        result = result.combine(operation, value, f"/{place}")
-    if len(values) == 1:
-        return result
-    mean: Activation = {"kind": "linear", "a": 1.0 / len(values)}
-    result = result.combine(operation, values[-1], "", mean if node.kind == "Mean" else None)
-    return result.mark_as_integers() if is_result_whole else result
+    return values
 
 
 def _is_of_integers(c: Context, node: Node, name: str) -> bool:
@@ -115,13 +122,13 @@ def _with_constant(
         return None
     x = x.wrap(move_varying_last(c.arranger, x, constant))
     is_number = bool((constant == constant.reshape(-1)[0]).all())
-    divides = node.kind == "Div" and not constant_first
     numbers, suffix = constant, x.order[:0]
     if is_number or node.kind not in ("Max", "Min", "Pow"):
         suffix, numbers = varying_atoms(x, constant)  # raises an error if the shapes do not fit
-    if is_number and not (divides and not have_reciprocals(constant)):
-        return _with_number(node.kind, x, float(constant.reshape(-1)[0]), constant_first=constant_first)
-    if is_number or node.kind in ("Max", "Min", "Pow"):
+    if is_number:
+        number = float(constant.reshape(-1)[0])
+        return with_number(x, _TWO_TENSORS[node.kind], number, is_first=constant_first)
+    if node.kind in ("Max", "Min", "Pow"):
         return None
     groups = c.arranger.grouping(x)
     is_map = node.kind in ("Div", "Mul") and groups and len(groups) == _MAX_AXES and suffix != groups[-1]
@@ -188,16 +195,4 @@ def _with_numbers(
     return x.with_same_layout(compute(*ordered, name=c.layer_name(node)))
 
 
-def _with_number(kind: str, x: FileTensor, number: float, *, constant_first: bool) -> FileTensor:
-    if kind in ("Max", "Min"):
-        return x.map(clipping(*((number, math.inf) if kind == "Max" else (-math.inf, number))))
-    if kind == "Pow":
-        return x.exponential(number) if constant_first else x.power(number)
-    if kind == "Div" and constant_first:
-        return x.reciprocal(number)
-    scale, offset = scale_and_offset(_TWO_TENSORS[kind], number, constant_first=constant_first)
-    factor = 1.0 if scale is None else scale
-    return x.linear(factor, offset or 0.0) if factor != 1.0 or offset else x
-
-
-ARITHMETIC: dict[str, Row] = dict.fromkeys(_TWO_TENSORS, either(_combined, _arithmetic))
+ARITHMETIC: dict[str, Row] = dict.fromkeys(_TWO_TENSORS, _arithmetic)

@@ -14,14 +14,14 @@ from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.expansions import ALIGNED
 from mpscnn.converters.onnx_reader.known_results import Border, Expanded
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Operands, Row, either
+from mpscnn.converters.onnx_reader.operands import Operands, Row
+from mpscnn.converters.slicing import PAD_MODES
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import MixedImagesError
 from mpscnn.converters.value import Value
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.subpixel import ChannelBlocks
 
-_MODES = {"constant": "constant", "reflect": "mirror", "edge": "clamp"}
 _IMAGE_RANK = 4
 
 
@@ -36,12 +36,13 @@ def _dropout(c: Context, node: Node) -> FileTensor:
     return c.x(node, whole_numbers=True)
 
 
-def _expand(c: Context, node: Node) -> None:
-    """Record an Expand. A layer is added when a node reads the result, unless that node broadcasts the operand."""
-    x = c.x(node, whole_numbers=True)
-    shapes = c.constants.shapes(node.input(1), "the new shape")
-    missing = len(shapes[1]) - x.rank
-    x = x.expand_dims(range(missing)) if missing > 0 else x
+def _expand(o: Operands) -> Value | None:
+    """Convert Expand. A tensor gets a layer when a node reads the result, unless that node broadcasts the operand."""
+    x, wanted = o.x(whole_numbers=True), o.constant(1, "the new shape")
+    if not isinstance(x, FileTensor):
+        return x.broadcast_to(wanted)
+    shapes = wanted.shapes("the new shape")
+    x = x.wrap(x.expand_dims(range(len(shapes[1]) - x.rank)))
     low, high = (
         [
             extent if number == 1 else number
@@ -51,14 +52,15 @@ def _expand(c: Context, node: Node) -> None:
         ]
         for numbers, extents in zip(shapes, x.trial_shapes(), strict=True)
     )
-    shape = Constant.of_extents((low, high), c.constants.budget)
+    shape = Constant.of_extents((low, high), o.budget)
 
     def repeated() -> FileTensor:
         y = x.broadcast_to(shape)
         return y.mark_as_integers() if x.whole_numbers else y
 
-    c.merged.expanded[node.outputs[0]] = Expanded(x, (low, high))
-    c.known.deferred[node.outputs[0]] = node, repeated
+    o.c.merged.expanded[o.node.outputs[0]] = Expanded(x, (low, high))
+    o.c.known.deferred[o.node.outputs[0]] = o.node, repeated
+    return None
 
 
 def _aligned(o: Operands) -> Value:
@@ -71,22 +73,14 @@ def _aligned(o: Operands) -> Value:
 # ---- Borders and blocks --------------------------------------------------------------------------------------------
 
 
-def _pad_constant(o: Operands) -> Value:
-    if o.optional(3) is not None:
-        raise UnsupportedError("pads some axes of a constant only, or cuts it")
-    x, sides, value = o.given(0), o.setting("pads", 1, "its pads"), o.optional(2)
-    if o.node.has("value"):
-        value = Constant.of(np.asarray(o.node.number("value"), x.low.dtype), o.budget)
-    if sides is None:
-        raise WeightsError("damaged: it has no pads")
-    return x.pad(sides, o.node.text("mode", "constant"), value)
-
-
-def _pad_tensor(c: Context, node: Node) -> FileTensor | None:
-    x, mode = c.x(node), node.text("mode", "constant")
-    if mode not in _MODES and mode != "wrap":
-        raise UnsupportedError(f"its mode is {mode!r}; supported are {', '.join(_MODES)} and wrap")
-    pads, value = borders(c, node, x.rank)
+def _pad(o: Operands) -> Value | None:
+    x, mode = o.x(), o.node.text("mode", "constant")
+    if mode not in PAD_MODES and mode != "wrap":
+        raise UnsupportedError(f"its mode is {mode!r}; supported are {', '.join(PAD_MODES)} and wrap")
+    pads, value = borders(o, x.rank)
+    if isinstance(x, Constant):
+        return x.pad([*zip(pads[: x.rank], pads[x.rank :], strict=True)], mode, value)
+    assert isinstance(x, FileTensor)
     if pads[0] or pads[x.rank]:
         raise MixedImagesError("pads the batch")
     if not any(pads):
@@ -94,8 +88,15 @@ def _pad_tensor(c: Context, node: Node) -> FileTensor | None:
     if x.rank not in (3, _IMAGE_RANK) or mode == "wrap":
         for axis, sides in enumerate(zip(pads[: x.rank], pads[x.rank :], strict=True)):
             if any(sides):
-                x = _padded_axis(c, x, axis, sides, mode, value)
+                x = _padded_axis(x, axis, sides, mode, value)
         return x
+    return _padded_image(o.c, o.node, x, pads, mode, value)
+
+
+def _padded_image(
+    c: Context, node: Node, x: FileTensor, pads: list[int], mode: str, value: float
+) -> FileTensor | None:
+    """Pad an image or a sequence by one layer. A border of minus infinity waits for a MaxPool."""
     if x.rank == 3:
         pads = [pads[0], pads[1], 0, pads[2], pads[3], pads[4], 0, pads[5]]
     lies_channels_last = _lies_channels_last(x, pads)
@@ -111,7 +112,7 @@ def _pad_tensor(c: Context, node: Node) -> FileTensor | None:
         c.known.deferred[node.outputs[0]] = node, lambda: _refused(reason)
         return None
     attributes = {"front": front, "back": back, "top": top, "bottom": bottom, "left": left, "right": right}
-    settings = attributes | {"mode": _MODES[mode], "value": value}
+    settings = attributes | {"mode": PAD_MODES[mode], "value": value}
     y = x.wrap_image(c.network.layer("padding", [x.image()], settings, name=c.layer_name(node)))
     return y.transpose([0, 2, 3, 1]) if lies_channels_last else y
 
@@ -130,13 +131,11 @@ def _lies_channels_last(x: FileTensor, pads: list[int]) -> bool:
     return x.order == x.atoms_of([1, 2, 3])
 
 
-def _padded_axis(
-    c: Context, x: FileTensor, axis: int, sides: tuple[int, int], mode: str, value: float
-) -> FileTensor:
+def _padded_axis(x: FileTensor, axis: int, sides: tuple[int, int], mode: str, value: float) -> FileTensor:
     if mode != "wrap":
         if not math.isfinite(value):
             raise UnsupportedError(f"its border holds {value}, which is only supported for images")
-        return x.pad(axis, sides, {"mode": _MODES[mode], "value": value})
+        return x.pad(axis, sides, {"mode": PAD_MODES[mode], "value": value})
     extent = x.known_extent(axis, "repeats")
     before, after = (max(side, 0) for side in sides)
     first, last = (max(-side, 0) for side in sides)  # negative pads crop first; then the rest is repeated
@@ -144,24 +143,24 @@ def _padded_axis(
     if kept < 1:
         raise WeightsError(f"damaged: leaves {kept} of axis {axis} of {x.shown}")
     count = before + kept + after
-    c.constants.budget.spend(Cost.of_list(count))
+    x.arranger.budget.spend(Cost.of_list(count))
     return x.take(axis, first + np.arange(-before, count - before) % kept)
 
 
-def borders(c: Context, node: Node, rank: int) -> tuple[list[int], float]:
+def borders(o: Operands, rank: int) -> tuple[list[int], float]:
     """Return the pads before and after each axis of a Pad node, and the value of a constant border."""
-    if c.file.opset < 11:
-        pads, value = node.integers("pads"), node.number("value", 0.0)
-    else:
-        pads = c.constants.integers(node.input(1), "its pads")
-        value = 0.0 if node.input(2) is None else c.constants.number(node.input(2), "its value")
-    if node.input(3) is not None:
-        axes = c.constants.integers(node.input(3), "its axes")
+    pads, value = o.integers("pads", 1, "its pads"), o.node.number("value", 0.0)
+    if pads is None:
+        raise WeightsError("damaged: it has no pads")
+    if (stated := o.optional(2)) is not None:
+        value = stated.number("its value")
+    if (axes := o.optional(3)) is not None:
+        places = axes.integers("its axes")
         full = [0] * (2 * rank)
-        for place, axis in enumerate(axes):
+        for place, axis in enumerate(places):
             if not -rank <= axis < rank:
                 raise WeightsError(f"damaged: pads axis {axis} of {rank}")
-            full[axis % rank], full[axis % rank + rank] = pads[place], pads[place + len(axes)]
+            full[axis % rank], full[axis % rank + rank] = pads[place], pads[place + len(places)]
         pads = full
     if len(pads) != 2 * rank:
         raise WeightsError(f"damaged: pads {pads} for {rank} axes")
@@ -192,8 +191,8 @@ def _channel_blocks(node: Node) -> ChannelBlocks:
 
 ARRAY_OPS: dict[str, Row] = {
     ALIGNED: _aligned,
-    "Expand": either(lambda o: o.given(0).broadcast_to(o.given(1)), _expand),
-    "Pad": either(_pad_constant, _pad_tensor),
+    "Expand": _expand,
+    "Pad": _pad,
 }
 """The functions of operators that serve constants and tensors of the network alike."""
 

@@ -12,6 +12,7 @@ from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import CHOOSE_SIZE, ONE_IMAGE
+from mpscnn.converters.window_sizes import same_padding
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _MAX_TAPS = 1024  # the maximum number of tensors that a layer joins
@@ -97,9 +98,8 @@ def _padding(
         return pads[:count], pads[count:]
     if automatic not in ("SAME_UPPER", "SAME_LOWER"):
         raise WeightsError(f"damaged: its auto_pad is {automatic!r}")
-    total = [
-        max((-(-extent // stride) - 1) * stride + (taps - 1) * step + 1 - extent, 0)
+    sides = [
+        same_padding(extent, stride, (taps - 1) * step + 1, more_first=automatic == "SAME_LOWER")
         for extent, taps, stride, step in zip(extents, kernel, strides, dilations, strict=True)
     ]
-    smaller, larger = [one // 2 for one in total], [one - one // 2 for one in total]
-    return (smaller, larger) if automatic == "SAME_UPPER" else (larger, smaller)
+    return [before for before, _ in sides], [after for _, after in sides]

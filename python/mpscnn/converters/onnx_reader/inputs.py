@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Set
 from dataclasses import dataclass, replace
 
 from mpscnn.converters.layer_names import quote_name
@@ -21,6 +22,8 @@ _MAX_IN_BETWEEN = 64
 # Operators that do not change channels before the first convolution, besides `IN_BETWEEN`, and their maximum number.
 _KEEPING_CHANNELS = frozenset({"BatchNormalization", "Pad", "Resize", "Transpose", "Unsqueeze", "Upsample"})
 _MAX_BEFORE_CONVOLUTION = 8
+# Operators that may come before the transposition of an image (n, height, width, channels), and keep its axes.
+_BEFORE_TRANSPOSITION = IN_BETWEEN | {"Clip", "Max", "Min", "Neg", "Pad"}
 
 
 @dataclass(frozen=True)
@@ -165,8 +168,8 @@ def _without_batch(name: str, shape: Extents, where: str) -> FileInput:
 
 
 def _is_nhwc(file: OnnxFile, name: str) -> bool:
-    """Return True if the first operation on an image transposes it to NCHW."""
-    user = _first_user(file, name)
+    """Return True if the first operation on an image transposes it to NCHW. Arithmetic and borders may come before."""
+    user = _first_user(file, name, _BEFORE_TRANSPOSITION)
     return user is not None and user.kind == "Transpose" and tuple(user.integers("perm", ())) == TO_NCHW
 
 
@@ -198,8 +201,8 @@ def _reaches(file: OnnxFile, name: str, kind: str) -> bool:
     return user is not None and user.kind == kind
 
 
-def _first_user(file: OnnxFile, name: str) -> Node | None:
-    """Return the first node that reads a tensor, or reads what elementwise arithmetic makes of it."""
+def _first_user(file: OnnxFile, name: str, passed: Set[str] = IN_BETWEEN) -> Node | None:
+    """Return the first node that reads a tensor, or reads what operators of the kinds `passed` make of it."""
     position = file.positions
     places = {position[id(node)] for node in file.users.get(name, ())}
     waiting = sorted(places)
@@ -207,7 +210,7 @@ def _first_user(file: OnnxFile, name: str) -> Node | None:
         if not waiting:
             break
         node = file.nodes[heapq.heappop(waiting)]
-        if node.kind not in IN_BETWEEN:
+        if node.kind not in passed:
             return node
         users = {position[id(user)] for output in node.outputs for user in file.users.get(output, ())}
         for place in users - places:

@@ -74,7 +74,7 @@ def _settings(c: Context, nodes: list[Node], again: list[Node]) -> _Settings | N
         if not (_is_square(c, square) and x.rank in (3, 4) and x.has_batch_first and None not in x.shape[1:]):
             return None
         window = average.integers("kernel_shape")
-        pads, value = borders(c, border, x.rank + 1)
+        pads, value = borders(Operands(border, c.constants, c), x.rank + 1)
         size = window[0]
         wanted = [0] * (2 * x.rank + 2)
         wanted[2], wanted[x.rank + 3] = size // 2, (size - 1) // 2

@@ -6,9 +6,7 @@ import math
 
 from mpscnn.converters.onnx_reader.attention_masks import mask_where
 from mpscnn.converters.onnx_reader.context import Context
-from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Operands, Row, either
-from mpscnn.converters.tensor import FileTensor
+from mpscnn.converters.onnx_reader.operands import Operands, Row
 from mpscnn.converters.value import Value
 
 _OF_TWO = {
@@ -50,33 +48,29 @@ def _not(o: Operands) -> Value:
     return o.x(whole_numbers=True).logical_not()
 
 
-def _where(c: Context, node: Node) -> FileTensor:
-    """Convert Where to a sum of two masked tensors: at each position one of the two is 0.
-
-    A constant of minus infinity is not masked: it is added where the condition chooses it.
-    """
-    condition, *both = node.inputs
-    choices = [*zip(both, ("mask", "mask_out"), strict=True)]
-    infinite = next((method for name, method in choices if _is_number(c, name, -math.inf)), None)
-    choices = [one for one in choices if one[1] != infinite]
-    # A constant 0 adds nothing to the sum, so it is left out.
-    choices = [one for one in choices if not _is_number(c, one[0], 0.0)] or choices[:1]
-    rank = c.rank_of(node.inputs, whole_numbers=True)
-    mask = c.tensor(condition, rank, whole_numbers=True)
-    suffix = "/part" if len(choices) == 2 or infinite else ""
-    first, *others = (
-        mask.combine(method, c.tensor(name, rank, whole_numbers=True), suffix) for name, method in choices
-    )
+def _where(o: Operands) -> Value:
+    """Convert Where. A constant of minus infinity is not masked: it is added where the condition chooses it."""
+    if o.are_constants:
+        return o.given(0).where(o.given(1), o.given(2))
+    c, names = o.c, o.node.inputs
+    rank = c.rank_of(names, whole_numbers=True)
+    condition = c.tensor(names[0], rank, whole_numbers=True)
+    infinite = next((place for place in (1, 2) if _is_number(o, place, -math.inf)), None)
     if infinite:
-        return mask_where(c, node, first, condition, is_true=infinite == "mask")
-    return first + others[0] if others else first
+        other = c.tensor(names[3 - infinite], rank, whole_numbers=True)
+        scores = condition.combine("mask_out" if infinite == 1 else "mask", other, "/part")
+        return mask_where(c, o.node, scores, names[0], is_true=infinite == 1)
+    chosen, zeros = None, [_is_number(o, place, 0.0) for place in (1, 2)]
+    if not zeros[0] or zeros[1]:
+        chosen = c.tensor(names[1], rank, whole_numbers=True)
+    return condition.where(chosen, None if zeros[1] else c.tensor(names[2], rank, whole_numbers=True))
 
 
-def _is_number(c: Context, name: str, number: float) -> bool:
-    """Return True if a tensor is a constant with this number as its single element."""
-    if not c.is_constant(name):
+def _is_number(o: Operands, place: int, number: float) -> bool:
+    """Return True if an operand is a constant with this number as its single element."""
+    if not o.c.is_constant(o.node.inputs[place]):
         return False
-    values = c.constants.real_view(name, "its operand")
+    values = o.given(place).real_view("its operand")
     return values.size == 1 and bool((values == number).all())
 
 
@@ -90,5 +84,5 @@ LOGIC: dict[str, Row] = {
     **dict.fromkeys(_OF_TWO, _truth),
     "IsNaN": _is_nan,
     "Not": _not,
-    "Where": either(lambda o: o.given(0).where(o.given(1), o.given(2)), _where),
+    "Where": _where,
 }

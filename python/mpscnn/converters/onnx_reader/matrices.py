@@ -12,9 +12,10 @@ from mpscnn.converters.contractions import pointwise
 from mpscnn.converters.layout import in_memory_order, without_batch
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Row, either
+from mpscnn.converters.onnx_reader.operands import Operands, Row
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import CHOOSE_SIZE, ONE_IMAGE
+from mpscnn.converters.value import Value
 from mpscnn.errors import UnsupportedError, WeightsError
 
 
@@ -88,8 +89,11 @@ def _one_matrix(c: Context, name: str) -> FileTensor:
     return x
 
 
-def _matmul(c: Context, node: Node) -> FileTensor:
+def _matmul(o: Operands) -> Value:
     """Convert MatMul. A vector operand counts as a row (first) or column (second), and the result lacks this axis."""
+    if o.are_constants:
+        return o.given(0).matmul(o.given(1))
+    c, node = o.c, o.node
     first, second = node.inputs
     if not c.is_constant(second):
         b = c.value(second)
@@ -167,5 +171,5 @@ def _scaled(values: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
     return np.broadcast_to(stored(values) * np.float32(factor), values.shape)
 
 
-MATRICES: dict[str, Row] = {"MatMul": either(lambda o: o.given(0).matmul(o.given(1)), _matmul)}
+MATRICES: dict[str, Row] = {"MatMul": _matmul}
 GEMM: dict[str, Handler] = {"Gemm": _gemm}

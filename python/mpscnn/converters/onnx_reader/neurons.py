@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mpscnn._private.literals import ActivationName
 from mpscnn.converters.constant import Constant
 from mpscnn.converters.layout import in_memory_order
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Operands, Row, either
+from mpscnn.converters.onnx_reader.operands import Operands, Row
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.value import Value
+from mpscnn.converters.with_number import clipping
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
 
@@ -61,28 +63,24 @@ def _activation(node: Node) -> Activation:
     return None
 
 
-def _clip_constant(o: Operands) -> Value:
-    x = o.given(0)
-    for operation, name, place in (("maximum", "min", 1), ("minimum", "max", 2)):
-        limit = o.optional(place)
-        if o.node.has(name):
-            limit = Constant.of(np.asarray(o.node.number(name), x.low.dtype), o.budget)
-        x = x if limit is None else x.combine(operation, limit)
+def _clip(o: Operands) -> Value:
+    """Convert Clip. Constant limits of a tensor are an activation, others those of a maximum and of a minimum."""
+    computed = not o.are_constants and any(name and not o.c.is_constant(name) for name in o.node.inputs[1:3])
+    if not (o.are_constants or computed):
+        return o.x().map(clipping(*_limits(o)))
+    x = o.x(whole_numbers=True)
+    limits = [("maximum", _limit(o, x, "min", 1)), ("minimum", _limit(o, x, "max", 2))]
+    given = [(operation, limit) for operation, limit in limits if limit is not None]
+    for place, (operation, limit) in enumerate(given, start=1):
+        x = x.combine(operation, limit, "" if place == len(given) else "/low")
     return x
 
 
-def _clip_tensor(c: Context, node: Node) -> FileTensor:
-    """Convert Clip. Limits that the network computes are those of a maximum and of a minimum."""
-    ends = {"maximum": node.input(1), "minimum": node.input(2)}
-    computed = {method: name for method, name in ends.items() if name is not None and not c.is_constant(name)}
-    if c.file.opset < 11 or not computed:
-        return c.x(node).map(clipping(*limits(c, node)))
-    x = c.x(node, whole_numbers=True)
-    given = [(method, name) for method, name in ends.items() if name is not None]
-    for method, name in given:
-        is_last = method == given[-1][0]
-        x = x.combine(method, c.tensor(name, whole_numbers=True), "" if is_last else "/low")
-    return x
+def _limit(o: Operands, x: Value, name: str, place: int) -> Value | None:
+    """Return a limit of Clip: an attribute up to opset 10, later an operand; None if it is left out."""
+    if isinstance(x, Constant) and o.node.has(name):
+        return Constant.of(np.asarray(o.node.number(name), x.low.dtype), o.budget)
+    return None if o.node.input(place) is None else o.common(place, whole_numbers=True)
 
 
 def _plain(o: Operands) -> Value:
@@ -95,58 +93,54 @@ def _plain(o: Operands) -> Value:
 # ---- Limits --------------------------------------------------------------------------------------------------------
 
 
-def limits(c: Context, node: Node) -> tuple[float, float]:
-    """Return the limits of Clip: attributes up to opset 10, then inputs."""
-    if c.file.opset < 11:
-        return node.number("min", -_LARGEST), node.number("max", _LARGEST)
-    low, high = node.input(1), node.input(2)
+def _limits(o: Operands) -> tuple[float, float]:
+    """Return constant limits of Clip: attributes up to opset 10, then operands."""
+    if o.stored.opset < 11:
+        return o.node.number("min", -_LARGEST), o.node.number("max", _LARGEST)
+    low, high = o.optional(1), o.optional(2)
     return (
-        -math.inf if low is None else c.constants.number(low, "its lower limit"),
-        math.inf if high is None else c.constants.number(high, "its upper limit"),
+        -math.inf if low is None else low.number("its lower limit"),
+        math.inf if high is None else high.number("its upper limit"),
     )
-
-
-def clipping(low: float, high: float) -> Activation:
-    """Return the activation that clips to a range. The lowest and the largest float32 mean no limit."""
-    if low > high:  # the upper limit is applied last
-        return clipping(high, high)
-    if low == math.inf or high == -math.inf:
-        raise UnsupportedError(f"its limits are {low} and {high}: nothing but an infinity is within")
-    if low == 0.0 < high:
-        return "relu" if high >= _LARGEST else {"kind": "relun", "a": 0.0, "b": high}
-    if math.isnan(low) or math.isnan(high):
-        raise UnsupportedError(f"its limits are {low} and {high}")
-    return {"kind": "clamp", "a": max(low, -_LARGEST), "b": min(high, _LARGEST)}
 
 
 # ---- Others --------------------------------------------------------------------------------------------------------
 
 
-def _prelu_of_constant(o: Operands) -> Value:
-    return o.given(0).elementwise(
-        lambda x, slope: np.where(x > 0, x, x * slope).astype(x.dtype, copy=False), o.given(1)
-    )
+def _prelu(o: Operands) -> Value:
+    """Convert PRelu to a layer with a slope for each channel, or else to max(x, 0) + slopes * min(x, 0)."""
+    x = o.x()
+    slopes: Value = o.constant(1, "its slopes")
+    if isinstance(x, FileTensor):
+        numbers = o.constant(1, "its slopes").real("its slopes")
+        if (made := _with_slopes(o.c, o.node, x, numbers)) is not None:
+            return made
+        slopes = _slopes(o.c, o.node, x, numbers)
+    positive = x.map("relu", "/positive")
+    negative = x.map({"kind": "clamp", "a": -_LARGEST, "b": 0.0}, "/negative")
+    return positive.combine("add", negative.combine("multiply", slopes, "/scaled"))
 
 
-def _prelu(c: Context, node: Node) -> FileTensor:
-    x = c.x(node)
-    slope = c.constants.real(node.input(1), "its slopes")
+def _with_slopes(c: Context, node: Node, x: FileTensor, slope: NDArray[np.float32]) -> FileTensor | None:
+    """Convert PRelu with one slope, or one for each channel; None for other slopes."""
     if slope.size == 1 and not c.learns(node.inputs[1]):
         return x.map({"kind": "relu", "a": float(slope.reshape(-1)[0])})
     extents = (1,) * (x.rank - slope.ndim) + slope.shape
-    if x.rank > 1 and len(extents) == x.rank and slope.size == extents[1] == x.shape[1]:
-        tensor, rest, channels = c.arranger.channels_last(x, x.axes[1])
-        name = c.layer_name(node)
-        y = c.network.activation(tensor, "prelu", name=name)
-        c.set_weight(name, "slope", in_memory_order(slope.reshape(-1), x.axes[1], channels), node.inputs[1])
-        return x.with_tensor(y, rest + channels)
-    # The result is max(x, 0) + slopes * min(x, 0).
+    if not (x.rank > 1 and len(extents) == x.rank and slope.size == extents[1] == x.shape[1]):
+        return None
+    tensor, rest, channels = c.arranger.channels_last(x, x.axes[1])
+    name = c.layer_name(node)
+    y = c.network.activation(tensor, "prelu", name=name)
+    c.set_weight(name, "slope", in_memory_order(slope.reshape(-1), x.axes[1], channels), node.inputs[1])
+    return x.with_tensor(y, rest + channels)
+
+
+def _slopes(c: Context, node: Node, x: FileTensor, slope: NDArray[np.float32]) -> FileTensor:
+    """Return the slopes as a tensor that broadcasts to x."""
     slopes = c.constant(node.inputs[1], x.rank, what="its slopes")
     if any(extent not in (1, own) for extent, own in zip(slopes.shape[1:], x.shape[1:], strict=True)):
         raise UnsupportedError(f"slopes of shape {slope.shape} for {x.shown}, which do not fit")
-    positive = x.map("relu", "/positive")
-    negative = x.map({"kind": "clamp", "a": -_LARGEST, "b": 0.0}, "/negative")
-    return positive + negative.combine("multiply", slopes, "/scaled")
+    return slopes
 
 
 def _celu(o: Operands) -> Value:
@@ -170,8 +164,8 @@ def _cast_of_floats(c: Context, node: Node) -> FileTensor:
 NEURONS: dict[str, Row] = {
     **dict.fromkeys(PLAIN, _plain),
     "Celu": _celu,
-    "Clip": either(_clip_constant, _clip_tensor),
-    "PRelu": either(_prelu_of_constant, _prelu),
+    "Clip": _clip,
+    "PRelu": _prelu,
     "Reciprocal": lambda o: o.x().reciprocal(),
     "Selu": _selu,
     "Sqrt": lambda o: o.x().sqrt(),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from mpscnn.converters.budget import Budget
 from mpscnn.converters.constant import Constant
 from mpscnn.converters.onnx_reader.constants import Constants
-from mpscnn.converters.onnx_reader.context import Context, Handler, Made
+from mpscnn.converters.onnx_reader.context import Context, Made
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.value import Value
 from mpscnn.errors import WeightsError
@@ -42,17 +42,23 @@ class Operands:
         return self._context.value(self.node.input(0), whole_numbers=whole_numbers)
 
     def value(self, place: int, *, whole_numbers: bool = False) -> Value:
-        """Return an operand in its own state."""
-        name = self.node.input(place)
-        if name is None or self._context is None or self._context.is_constant(name):
+        """Return an operand in its own state. Trainable parameters are tensors of the network."""
+        name, c = self.node.input(place), self._context
+        if name is None or c is None or (c.is_constant(name) and not c.learns(name)):
             return self.given(place)
-        return self._context.value(name, whole_numbers=whole_numbers)
+        return c.value(name, whole_numbers=whole_numbers)
 
     def values(self, *, whole_numbers: bool = False) -> Sequence[Value]:
         """Return all operands in one state: constants, or tensors of the network if it computes one of them."""
         if self._context is None:
             return [self.given(place) for place in range(len(self.node.inputs))]
         return self._context.tensors(self.node.inputs, whole_numbers=whole_numbers)
+
+    def common(self, place: int, rank: int | None = None, *, whole_numbers: bool = False) -> Value:
+        """Return an operand in the state of all: a constant, or else a tensor; see `Context.tensor` for the rank."""
+        if self._context is None:
+            return self.given(place)
+        return self._context.tensor(self.node.inputs[place], rank, whole_numbers=whole_numbers)
 
     def given(self, place: int) -> Constant:
         """Return an operand that is a constant. Raises WeightsError if it is left out."""
@@ -88,8 +94,3 @@ class Operands:
 
 Row = Callable[[Operands], Made]
 """Computes the result or the results of a node. None: it has set the results itself."""
-
-
-def either(of_constants: Row, of_tensors: Handler) -> Row:
-    """Return the function of an operator that needs other methods for constants than for tensors of the network."""
-    return lambda o: of_constants(o) if o.are_constants else of_tensors(o.c, o.node)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
 
 from mpscnn.converters.constant import listed
 from mpscnn.converters.constant_pair import Array
 from mpscnn.converters.onnx_reader.operands import Operands, Row
 from mpscnn.converters.value import Value
-from mpscnn.errors import WeightsError
+from mpscnn.errors import UnsupportedError, WeightsError
 
 
 def _slice(o: Operands) -> Value:
@@ -43,11 +42,9 @@ def _split(o: Operands) -> list[Value]:
         whole = o.node.integer("num_outputs", count)
         size = -(-extent // max(whole, 1))
         sizes = [size] * (whole - 1) + [extent - size * (whole - 1)]
-    if sum(sizes) != extent or len(sizes) != count or min(sizes) < 0:
-        raise WeightsError(f"damaged: splits {x.shown} along axis {axis} into {sizes[:5]}")
-    ends = accumulate(sizes)
-    parts = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
-    return [x.slice(lambda _, part=part: [*[slice(None)] * axis, part]) for part in parts]
+    if len(sizes) != count:
+        raise WeightsError(f"damaged: splits {x.shown} into {len(sizes)} parts, but has {count} results")
+    return list(x.split(axis, sizes))
 
 
 def _tile(o: Operands) -> Value:
@@ -90,11 +87,21 @@ def _reduce(o: Operands) -> Value:
     return y if o.node.flag("keepdims", default=True) else y.squeeze(axes)
 
 
+def _global_norm(o: Operands) -> Value:
+    """Convert GlobalLpPool: the norm of each channel."""
+    x, order = o.x(), o.node.integer("p", 2)
+    kinds = {1: "l1_norm", 2: "l2_norm"}
+    if order not in kinds:
+        raise UnsupportedError(f"a norm of order {order}; supported are orders 1 and 2")
+    return x.reduce(kinds[order], range(2, x.rank))
+
+
 PARTS: dict[str, Row] = {
     **dict.fromkeys(_REDUCTIONS, _reduce),
     "ArgMax": _argument,
     "ArgMin": _argument,
     "CumSum": _running_sum,
+    "GlobalLpPool": _global_norm,
     "Slice": _slice,
     "Split": _split,
     "Tile": _tile,

@@ -24,9 +24,10 @@ from mpscnn.converters.onnx_reader.casts import converter
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.known_results import Integers, Quantized
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Operands, Row, either
+from mpscnn.converters.onnx_reader.operands import Operands, Row
 from mpscnn.converters.onnx_reader.tensors import element_type, type_number
 from mpscnn.converters.tensor import FileTensor
+from mpscnn.converters.value import Value
 from mpscnn.errors import Error, UnsupportedError, WeightsError
 
 _INTEGERS = re.compile(r"(u?)int(\d+)")
@@ -108,8 +109,11 @@ def _quantize_constant(o: Operands) -> Constant:
     return values.compute(compute, o.given(1), zero)
 
 
-def _quantize_tensor(c: Context, node: Node) -> FileTensor | None:
+def _quantize(o: Operands) -> Value | None:
     """Convert QuantizeLinear. If only DequantizeLinear with the same integers reads its result, no layer is added."""
+    if o.are_constants:
+        return _quantize_constant(o)
+    c, node = o.c, o.node
     source = node.inputs[0]
     if not _is_undone(c, node):
         return _integers(c, node)
@@ -166,11 +170,14 @@ def _dequantize_constant(o: Operands) -> Constant:
     return made
 
 
-def _dequantize_tensor(c: Context, node: Node) -> FileTensor:
+def _dequantize(o: Operands) -> Value:
     """Convert DequantizeLinear.
 
     After QuantizeLinear it is the value before both, clipped to the range of the integers.
     """
+    if o.are_constants:
+        return _dequantize_constant(o)
+    c, node = o.c, o.node
     found = c.integers.quantized.get(node.inputs[0])
     if found is None:
         return _numbers(c, node)
@@ -256,6 +263,6 @@ def _grid(c: Context, node: Node, otherwise: np.dtype[Any] | None = None) -> Gri
 
 
 QUANTIZATIONS: dict[str, Row] = {
-    "DequantizeLinear": either(_dequantize_constant, _dequantize_tensor),
-    "QuantizeLinear": either(_quantize_constant, _quantize_tensor),
+    "DequantizeLinear": _dequantize,
+    "QuantizeLinear": _quantize,
 }

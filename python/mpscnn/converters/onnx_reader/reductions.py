@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 from mpscnn.converters.affine import is_affine
 from mpscnn.converters.arrange import surroundings
 from mpscnn.converters.broadcast_views import stored
-from mpscnn.converters.constant import FUNCTION, Constant
-from mpscnn.converters.constant_pair import Array
 from mpscnn.converters.layout import Axis, in_memory_order, product
 from mpscnn.converters.onnx_reader.attention_masks import masked_scores
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.expansions import JOINT_SOFTMAX, PER_CHANNEL
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Operands, Row, either
+from mpscnn.converters.onnx_reader.operands import Operands, Row
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.value import Value
 from mpscnn.converters.zero_epsilon import batch_norm_epsilon, group_norm_epsilon, layer_norm_epsilon
@@ -36,23 +34,22 @@ def _lp_normalization(c: Context, node: Node) -> FileTensor:
     return x.apply_along([axis], c.network.unit_norm, order=order, epsilon=0.0)
 
 
-def _softmax_of_constant(o: Operands) -> Value:
-    is_joint = _is_joint(o.stored.opset, o.node)
-    return o.given(0).softmax(o.node.integer("axis", 1 if is_joint else -1), with_later_axes=is_joint)
-
-
-def _is_joint(opset: int, node: Node) -> bool:
-    return opset < 13 or node.kind == JOINT_SOFTMAX
-
-
-def _softmax(c: Context, node: Node) -> FileTensor:
-    """Convert Softmax, LogSoftmax and `JOINT_SOFTMAX`. Up to opset 12 all include the axes after the stated one."""
-    x, is_log = c.x(node), node.kind == "LogSoftmax"
-    is_joint = _is_joint(c.file.opset, node)
+def _softmax_axes(x: Value, node: Node, opset: int) -> range:
+    """Return the axes of Softmax, LogSoftmax and `JOINT_SOFTMAX`. Up to opset 12 later axes belong to them, too."""
+    is_joint = opset < 13 or node.kind == JOINT_SOFTMAX
     axis = x.axis(node.integer("axis", 1 if is_joint else -1))
-    x = x if is_log else masked_scores(c, node, axis)
-    function = c.network.log_softmax if is_log else c.network.softmax
-    return x.apply_along(range(axis, x.rank if is_joint else axis + 1), function)
+    return range(axis, x.rank if is_joint else axis + 1)
+
+
+def _softmax(o: Operands) -> Value:
+    x = o.x()
+    axes = _softmax_axes(x, o.node, o.stored.opset)
+    return (x if o.are_constants else masked_scores(o.c, o.node, axes.start)).softmax(axes)
+
+
+def _log_softmax(c: Context, node: Node) -> FileTensor:
+    x = c.x(node)
+    return x.apply_along(_softmax_axes(x, node, c.file.opset), c.network.log_softmax)
 
 
 # ---- Normalizations ------------------------------------------------------------------------------------------------
@@ -65,29 +62,22 @@ def _factors(c: Context, node: Node) -> tuple[NDArray[np.float32], NDArray[np.fl
     return scale, offset
 
 
-def _normalize_constant(o: Operands) -> Constant:
-    """Normalize a constant by the given statistics."""
-    node = o.node
-    if node.flag("training_mode", default=False) or len(list(filter(None, node.outputs))) > 1:
+def _batch_normalization(o: Operands) -> Value:
+    """Convert BatchNormalization: (x - mean) / sqrt(variance + epsilon) * scale + offset, for each channel."""
+    if not o.are_constants:
+        return _batch_norm_layer(o.c, o.node)
+    x, *weights = o.values()
+    if o.node.flag("training_mode", default=False) or len(list(filter(None, o.node.outputs))) > 1:
         raise UnsupportedError("normalises constants by their own statistics, which is not supported")
-
-    def compute(x: Array, *parameters: Array) -> Array:
-        if x.ndim < 2 or any(one.shape != (x.shape[1],) for one in parameters):
-            raise WeightsError(f"damaged: weights {[one.shape for one in parameters]} for {x.shape}")
-
-        def normalized() -> Array:
-            along = (-1, *[1] * (x.ndim - 2))
-            scale, offset, mean, variance = (one.reshape(along) for one in parameters)
-            deviation = np.sqrt(variance + np.float32(node.number("epsilon", 1e-5)))
-            return np.asarray((scale * ((x - mean) / deviation) + offset).astype(x.dtype))
-
-        return values.run(2 * x.size, FUNCTION, normalized)
-
-    values, *parameters = (o.given(place) for place in range(5))
-    return values.compute(compute, *parameters)
+    if x.rank < 2 or any(one.trial_shapes()[0] != x.trial_shapes()[0][1:2] for one in weights):
+        raise WeightsError(f"damaged: weights {[one.shown for one in weights]} for {x.shown}")
+    scale, offset, mean, variance = (one.reshape([-1, *[1] * (x.rank - 2)]) for one in weights)
+    deviation = variance.linear(1.0, o.node.number("epsilon", 1e-5)).sqrt()
+    normalized = x.combine("subtract", mean).combine("divide", deviation)
+    return normalized.combine("multiply", scale).combine("add", offset)
 
 
-def _normalize_tensor(c: Context, node: Node) -> FileTensor:
+def _batch_norm_layer(c: Context, node: Node) -> FileTensor:
     x = c.x(node)
     c.refuse_results(node, 1, "statistics of the batch")
     if not node.flag("spatial", default=True):
@@ -227,13 +217,13 @@ def _for_each(c: Context, values: NDArray[np.float32], extents: Sequence[int | N
 
 
 SOFTMAX_AND_NORM: dict[str, Row] = {
-    **dict.fromkeys(("Softmax", JOINT_SOFTMAX), either(_softmax_of_constant, _softmax)),
-    "BatchNormalization": either(_normalize_constant, _normalize_tensor),
+    **dict.fromkeys(("Softmax", JOINT_SOFTMAX), _softmax),
+    "BatchNormalization": _batch_normalization,
 }
 """The functions of operators that serve constants and tensors of the network alike."""
 
 REDUCTIONS: dict[str, Handler] = {
-    "LogSoftmax": _softmax,
+    "LogSoftmax": _log_softmax,
     "InstanceNormalization": _instance_normalization,
     "GroupNormalization": _group_normalization,
     "LayerNormalization": _layer_normalization,

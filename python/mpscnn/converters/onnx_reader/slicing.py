@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import accumulate
 
 import numpy as np
 
+from mpscnn.converters.constant import Constant
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Operands, Row, either
+from mpscnn.converters.onnx_reader.operands import Operands, Row
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.value import Value
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _MAX_PARTS = 4096  # the maximum number of tensors in a sequence
-
-
-def _divided(x: FileTensor, axis: int, sizes: Sequence[int]) -> list[FileTensor]:
-    """Return parts of these sizes along an axis."""
-    ends = accumulate(sizes)
-    return [x.slice_axis(axis, range(end - size, end)) for size, end in zip(sizes, ends, strict=True)]
 
 
 def _split_to_sequence(c: Context, node: Node) -> None:
@@ -35,7 +29,7 @@ def _split_to_sequence(c: Context, node: Node) -> None:
         return
     x = c.x(node)
     axis = x.axis(node.integer("axis", 0))
-    parts = _divided(x, axis, _sizes(c, node, x.known_extent(axis, "splits"), x.shown))
+    parts = x.split(axis, _sizes(c, node, x.known_extent(axis, "splits"), x.shown))
     c.known.sequences[node.outputs[0]] = [one.squeeze([axis]) if drops_axis else one for one in parts]
 
 
@@ -110,42 +104,38 @@ def _parts_of(c: Context, node: Node) -> list[FileTensor | str]:
     return c.known.sequences[node.inputs[0]]
 
 
-def _gather(c: Context, node: Node) -> FileTensor:
+def _gather(o: Operands) -> Value:
     """Convert Gather. The axes of the indices replace the axis."""
-    if c.is_constant(node.inputs[0]) and not c.learns(node.inputs[0]):
-        return _look_up(c, node)
-    x, name = c.x(node), node.input(1)
-    axis = x.axis(node.integer("axis", 0))
-    if name is not None and not c.is_constant(name):
-        return x.gather(axis, c.value(name, whole_numbers=True))
-    return x.take(axis, c.constants.fixed(name, "its indices"))
+    x, indices = o.value(0, whole_numbers=True), o.value(1, whole_numbers=True)
+    if isinstance(x, Constant) and isinstance(indices, FileTensor):
+        return _look_up(o, x, indices)
+    return x.take(x.axis(o.node.integer("axis", 0)), indices)
 
 
-def _look_up(c: Context, node: Node) -> FileTensor:
+def _look_up(o: Operands, constant: Constant, indices: FileTensor) -> FileTensor:
     """Convert Gather of a constant by computed indices: an embedding lookup. Negative indices count from the end."""
-    table = c.constants.real(node.inputs[0], "its table")
-    if node.integer("axis", 0) or table.ndim < 2:
+    table = constant.real("its table")
+    if o.node.integer("axis", 0) or table.ndim < 2:
         raise UnsupportedError(f"looks up a constant {table.shape} along another axis than the first one")
-    x = c.value(node.inputs[1], whole_numbers=True).mark_as_floats()
-    return x.wrap_negative_indices(len(table)).look_up(table)
+    return indices.mark_as_floats().wrap_negative_indices(len(table)).look_up(table)
 
 
-def _concat_constants(o: Operands) -> Value:
-    first, *others = o.values()
-    return first.concat(others, o.node.integer("axis", 1))
+def _concat(o: Operands) -> Value:
+    first, *others = o.values() if o.are_constants else _joined_tensors(o.c, o.node)
+    return first.concat(others, first.axis(o.node.integer("axis", 1)))
 
 
-def _concat(c: Context, node: Node) -> FileTensor:
+def _joined_tensors(c: Context, node: Node) -> list[FileTensor]:
+    """Return the operands of Concat as tensors, each with the batch in the same axis."""
     computed = c.first_computed(node.inputs)
     axis = computed.axis(node.integer("axis", 1))
     computed = _with_batch_outside(computed, axis)
-    first, *others = (
+    return [
         c.constant_with_batch_of(name, computed)
         if c.is_constant(name)
         else _with_batch_outside(c.value(name), axis)
         for name in node.inputs
-    )
-    return first.concat(others, axis)
+    ]
 
 
 def _with_batch_outside(x: FileTensor, axis: int) -> FileTensor:
@@ -156,8 +146,8 @@ def _with_batch_outside(x: FileTensor, axis: int) -> FileTensor:
 
 
 SLICING: dict[str, Row] = {
-    "Concat": either(_concat_constants, _concat),
-    "Gather": either(lambda o: o.given(0).take(o.node.integer("axis", 0), o.given(1)), _gather),
+    "Concat": _concat,
+    "Gather": _gather,
 }
 """The functions of operators that serve constants and tensors of the network alike."""
 

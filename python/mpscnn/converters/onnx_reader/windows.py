@@ -13,13 +13,13 @@ from mpscnn.converters.arrange import image_axes, image_rows
 from mpscnn.converters.budget import Cost
 from mpscnn.converters.images_as_channels import channels_as_images, images_as_channels
 from mpscnn.converters.layout import Axis, in_memory_order, product
-from mpscnn.converters.max_unpooling import Windows, find_maxima, flat_positions, same_padding, unpool
+from mpscnn.converters.max_unpooling import Windows, find_maxima, flat_positions, padding_before, unpool
 from mpscnn.converters.onnx_reader.computed_weights import convolution_of_two
 from mpscnn.converters.onnx_reader.context import Context, Handler, Made
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
-from mpscnn.converters.transposed_window import crop, left_out
 from mpscnn.converters.unsupported import CHOOSE_SIZE, ONE_IMAGE
+from mpscnn.converters.window_sizes import crop, left_out, same_padding
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 
@@ -84,9 +84,9 @@ def _same_lower(x: FileTensor, kernel: Pair, strides: Pair, dilation: Pair) -> d
             raise UnsupportedError(
                 f"its auto_pad is SAME_LOWER, but the size of the image is free: {CHOOSE_SIZE}"
             )
-        total = max((-(-size // stride) - 1) * stride + (taps - 1) * step + 1 - size, 0)
-        before.append(total - total // 2)
-        after.append(total // 2)
+        first, last = same_padding(size, stride, (taps - 1) * step + 1, more_first=True)
+        before.append(first)
+        after.append(last)
     return _explicit((before[0], before[1]), (after[0], after[1]))
 
 
@@ -355,7 +355,7 @@ def _pooling_with_positions(
     )
     before = (attributes.get("pad_top", 0), attributes.get("pad_left", 0))
     if attributes.get("padding") == "same":
-        before = same_padding(image, pooled, kernel, strides)
+        before = padding_before(image, kernel, strides)
     windows = Windows.of(image, pooled, kernel, strides, dilation, before)
     positions = node.outputs[1]
     maxima = find_maxima(c.arranger, image, pooled, windows, windows.offsets)

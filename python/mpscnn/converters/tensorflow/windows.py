@@ -10,8 +10,8 @@ from mpscnn.converters.onnx_builder.blocks import slice_axes
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.tensorflow.elementwise import activate
 from mpscnn.converters.tensorflow.operation import Handler, Operation, channels_first, numbers, restore_layout
-from mpscnn.converters.transposed_window import crop, left_out
 from mpscnn.converters.unsupported import CHOOSE_SIZE
+from mpscnn.converters.window_sizes import crop, left_out
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _LARGEST = 2**31 - 1

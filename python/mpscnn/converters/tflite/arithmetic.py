@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.affine import affine, scale_and_offset
+from mpscnn.converters.composed_functions import remainder, sine
 from mpscnn.converters.special_values import have_reciprocals
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite import integer_forms
 from mpscnn.converters.tflite.operation import Handler, Made, Operation
+from mpscnn.converters.with_number import with_number
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 
@@ -68,6 +70,12 @@ def _sum(o: Operation) -> Made:
     return first
 
 
+def _remainder(o: Operation) -> Made:
+    """Convert FLOOR_MOD: the rest of a division has the sign of the divisor."""
+    first, second = o.values()
+    return remainder(first, second, of_dividend=False)
+
+
 # ---- A constant --------------------------------------------------------------------------------------------
 
 
@@ -89,13 +97,11 @@ def _with_constant(
     if kind in ("ADD", "SUB", "MUL") and o.are_integers(0, 1):
         return None
     if kind in ("MAXIMUM", "MINIMUM", "POW", "SQUARED_DIFFERENCE"):
-        number = float(values.reshape(-1)[0])
         if values.size != 1:
             return None
-        if kind == "POW" and constant_first:
-            return x.exponential(number)
+        number = float(values.reshape(-1)[0])
         if kind == "POW":
-            return x.power(number)
+            return with_number(x, "power", number, is_first=constant_first)
         function: Activation = {"kind": "power", "a": 1.0, "b": -number, "c": 2.0}
         if kind != "SQUARED_DIFFERENCE":
             constant = o.inputs[0 if constant_first else 1]
@@ -212,8 +218,11 @@ ARITHMETIC: dict[str, Handler] = {
     **dict.fromkeys(set(_TWO_TENSORS) - {"ADD_N"}, _binary),
     **dict.fromkeys(_FUNCTIONS, _function),
     "ADD_N": _sum,
+    "COS": lambda o: sine(o.value(), shifted=True),
     "FAKE_QUANT": _fake_quantization,
+    "FLOOR_MOD": _remainder,
     "GELU": _function,
     "LEAKY_RELU": _function,
     "PRELU": _prelu,
+    "SIN": lambda o: sine(o.value()),
 }

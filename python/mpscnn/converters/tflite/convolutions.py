@@ -10,7 +10,7 @@ from mpscnn.converters.images_as_channels import channels_as_images, images_as_c
 from mpscnn.converters.tflite import integer_forms
 from mpscnn.converters.tflite.flatbuffer import Table
 from mpscnn.converters.tflite.operation import Handler, Made, Operation
-from mpscnn.converters.transposed_window import crop, left_out
+from mpscnn.converters.window_sizes import crop, left_out
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layers.layer_maker import Tensor
 

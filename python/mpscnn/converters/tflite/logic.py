@@ -11,8 +11,8 @@ _TWO = {
     "GREATER_EQUAL": "greater_equal",
     "LESS": "less",
     "LESS_EQUAL": "less_equal",
-    "LOGICAL_AND": "multiply",
-    "LOGICAL_OR": "maximum",
+    "LOGICAL_AND": "and",
+    "LOGICAL_OR": "or",
     "NOT_EQUAL": "not_equal",
 }
 
@@ -28,11 +28,7 @@ def _select(o: Operation) -> Made:
     if o.kind == "SELECT" and ranks[0] == 1 < max(ranks):
         raise UnsupportedError("chooses between images of the batch")
     condition, first, second = o.tensors()
-    chosen, other = (
-        condition.combine("mask", first, "/part"),
-        condition.combine("mask_out", second, "/part"),
-    )
-    return chosen.combine("add", other, "", o.fused_activation(None))
+    return condition.where(first, second, o.fused_activation(None))
 
 
 def _one_hot(o: Operation) -> Made:
@@ -44,7 +40,7 @@ def _one_hot(o: Operation) -> Made:
 
 LOGIC: dict[str, Handler] = {
     **dict.fromkeys(_TWO, _compare),
-    "LOGICAL_NOT": lambda o: o.x().linear(-1.0, 1.0),
+    "LOGICAL_NOT": lambda o: o.x().logical_not(),
     "ONE_HOT": _one_hot,
     "SELECT": _select,
     "SELECT_V2": _select,

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import replace
 
-from mpscnn.converters.max_unpooling import Windows, find_maxima, same_padding, unpool
+from mpscnn.converters.max_unpooling import Windows, find_maxima, padding_before, unpool
 from mpscnn.converters.tflite.operation import Handler, Made, Operation
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -44,7 +44,7 @@ def _pooling(o: Operation) -> Iterator[Tensor]:
     yield y
     if not o.is_used(o.outputs[1]):
         return
-    before = same_padding(x, y, kernel, strides) if is_same else (0, 0)
+    before = padding_before(x, kernel, strides) if is_same else (0, 0)
     windows = Windows.of(x, y, kernel, strides, (1, 1), before)
     maxima = find_maxima(o.arranger, x, y, windows, range(height * width))
     o.c.maxima[o.outputs[1]] = maxima

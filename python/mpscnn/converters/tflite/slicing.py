@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from collections.abc import Iterator
 from typing import Any
 
 from mpscnn.converters.constant import listed
@@ -44,13 +43,6 @@ def _slice(o: Operation) -> Made:
     return x.slice(lambda _, *numbers: from_begins_and_sizes(*numbers), *ranges)
 
 
-def _parts(x: Value, axis: int, sizes: Sequence[int]) -> Iterator[Value]:
-    """Yield parts of these sizes along an axis."""
-    for size, end in zip(sizes, accumulate(sizes), strict=True):
-        part = slice(end - size, end)
-        yield x.slice(lambda _, part=part: [*[slice(None)] * axis, part])
-
-
 def _split(o: Operation) -> Iterator[Value]:
     sized = o.kind == "SPLIT_V"
     x = o.value(0 if sized else 1)
@@ -61,9 +53,9 @@ def _split(o: Operation) -> Iterator[Value]:
     if sized:
         sizes = o.integers(1, "its sizes")
         sizes = [extent - sum(sizes) - 1 if size == -1 else size for size in sizes]
-    if len(sizes) != count or min(sizes) < 1 or sum(sizes) != extent:
-        raise WeightsError(f"damaged: splits {x.shown} along axis {axis} into {sizes[:5]}")
-    for output, part in zip(o.outputs, _parts(x, axis, sizes), strict=True):
+    if len(sizes) != count:
+        raise WeightsError(f"damaged: splits {x.shown} into {len(sizes)} parts, but has {count} results")
+    for output, part in zip(o.outputs, x.split(axis, sizes), strict=True):
         yield o.reinterpreted(part, output)
 
 
@@ -72,7 +64,7 @@ def _unpack(o: Operation) -> Iterator[Value]:
     axis = x.axis(o.integer(1))
     if any(shape[axis] != count for shape in x.trial_shapes()):
         raise WeightsError(f"damaged: takes {x.shown} apart along axis {axis} into {count}")
-    for part in _parts(x, axis, [1] * count):
+    for part in x.split(axis, [1] * count):
         yield part.squeeze([axis])
 
 

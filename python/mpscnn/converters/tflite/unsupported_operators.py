@@ -15,11 +15,11 @@ _REASONS = {
         DYNAMIC_UPDATE_SLICE EMBEDDING_LOOKUP EMBEDDING_LOOKUP_SPARSE REVERSE_SEQUENCE SEGMENT_SUM SPARSE_TO_DENSE
         UNSORTED_SEGMENT_MAX UNSORTED_SEGMENT_MIN UNSORTED_SEGMENT_PROD UNSORTED_SEGMENT_SUM""",
     "random numbers are not supported": "MULTINOMIAL RANDOM_STANDARD_NORMAL RANDOM_UNIFORM",
-    "integers and their bits are not supported": "BITCAST BITWISE_XOR BUCKETIZE FLOOR_MOD RIGHT_SHIFT",
+    "integers and their bits are not supported": "BITCAST BITWISE_XOR BUCKETIZE RIGHT_SHIFT",
     "complex numbers are not supported": "COMPLEX_ABS IMAG REAL RFFT2D",
     "3-D layers are not supported": "CONV_3D CONV_3D_TRANSPOSE",
     "text is not supported": "LSH_PROJECTION SKIP_GRAM",
-    "mpscnn has no such function": "ATAN2 COS SIN",
+    "mpscnn has no such function": "ATAN2",
     "mpscnn has no such layer": "CONCAT_EMBEDDINGS DELEGATE DILATE MATRIX_DIAG MATRIX_SET_DIAG REDUCE_WINDOW",
 }
 

@@ -12,6 +12,7 @@ from mpscnn.converters.tflite_writer.arrays import bordered, gathered, joined, r
 from mpscnn.converters.tflite_writer.builder import Value
 from mpscnn.converters.tflite_writer.layer import Layer
 from mpscnn.converters.tflite_writer.options import PADDINGS
+from mpscnn.converters.window_sizes import same_padding
 
 DEPTHWISE_FROM_OHWI = (3, 1, 2, 0)
 
@@ -160,8 +161,7 @@ def transposed_convolution(layer: Layer) -> Value:
 
 def _is_same(size: int, output: int, stride: int, kernel: int, removed: tuple[int, int]) -> bool:
     """Return True if TensorFlow's padding "same" gives these results of one axis."""
-    total = max((size - 1) * stride + kernel - output, 0)
-    return -(-output // stride) == size and removed[0] == total // 2
+    return -(-output // stride) == size and removed[0] == same_padding(output, stride, kernel)[0]
 
 
 def _dilated(weight: NDArray[Any], rows: int, columns: int) -> NDArray[Any]:

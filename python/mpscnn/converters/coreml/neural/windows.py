@@ -12,6 +12,7 @@ from mpscnn.converters.onnx_builder.deconvolution import deconvolution_padding
 from mpscnn.converters.onnx_builder.indexing import cast_to_int
 from mpscnn.converters.onnx_builder.resizing import CORNERS, FROM_EDGE, HALF_PIXEL, resize, resize_by_factors
 from mpscnn.converters.unsupported import CHOOSE_SIZE
+from mpscnn.converters.window_sizes import count_of_caffe
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _KINDS = ("Max", "Average", "L2")
@@ -106,11 +107,8 @@ def _last_pixel(
     for side, taps, stride, amount in zip(b.extents(x)[-2:], kernel, strides, pads, strict=True):
         if side is None:
             raise UnsupportedError(f"its size is rounded up, and the image's is free: {CHOOSE_SIZE}")
-        count = -(-(side + 2 * amount - taps) // stride) + 1
-        if any(pads) and (count - 1) * stride >= side + amount:
-            count -= 1
-        if (count - 1) * stride >= side + amount:
-            raise UnsupportedError("its last window lies after the image")
+        # This refuses a last window outside of the image.
+        count_of_caffe(side, stride, taps, amount, upwards=True, padded=any(pads))
     return {"pads": [*pads, *pads], "ceil_mode": 1}
 
 

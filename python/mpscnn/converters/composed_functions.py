@@ -1,6 +1,7 @@
-"""Compute trigonometric functions of tensors by sums, products and roundings, because no layer computes them.
+"""Compute functions of values that no layer computes: angles, rests of divisions, and the search for infinities.
 
-Both methods are those of Cephes (S. L. Moshier) in float32: an angle is brought near 0, where a polynomial is accurate.
+The network's tensors get several layers. The trigonometric functions are those of Cephes (S. L. Moshier) in float32: an
+angle is brought near 0, where a polynomial is accurate.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ import math
 from collections.abc import Sequence
 
 from mpscnn.converters.budget import Cost
+from mpscnn.converters.constant import Constant
 from mpscnn.converters.tensor import FileTensor
+from mpscnn.converters.value import Value
 
 # Three parts of pi. The products of the first two with whole numbers below 2^13 are exact.
 _PI = (3.140625, 9.67502593994140625e-4, 1.509957990978376432e-7)
@@ -21,11 +24,14 @@ _LAYERS = 25  # the number of layers of a function
 _EIGHTH = math.tan(math.pi / 8)
 
 
-def sine(x: FileTensor, *, shifted: bool = False) -> FileTensor:
+def sine(x: Value, *, shifted: bool = False) -> Value:
     """Return the sine of each element, or with `shifted` the cosine.
 
     The absolute error is about 1e-7 for angles up to 10,000, and grows with them.
     """
+    if isinstance(x, Constant):
+        return x.cos() if shifted else x.sin()
+    assert isinstance(x, FileTensor)
     x.arranger.budget.spend(Cost.of_layers(_LAYERS))
     half = 0.5 if shifted else 0.0
     turns = x.linear(1.0 / math.pi, -half, "/turns").map("round", "/half_turns")
@@ -63,3 +69,41 @@ def _odd_polynomial(x: FileTensor, factors: Sequence[float]) -> FileTensor:
     for place, factor in enumerate([*others[-2::-1], 0.0]):
         y = y.combine("multiply", square, f"/power{place}", {"kind": "linear", "a": 1.0, "b": factor})
     return y.combine("multiply", x, "/odd_part").combine("add", x, "/series")
+
+
+def is_infinite(x: Value, *, negative: bool, positive: bool) -> Value:
+    """Return whether each element is minus infinity (`negative`) or infinity (`positive`).
+
+    Infinities are equal to themselves, but their difference from themselves is NaN.
+    """
+    if isinstance(x, Constant):
+        return x.is_infinite(negative=negative, positive=positive)
+    assert isinstance(x, FileTensor)
+    difference = x.combine("subtract", x, "/difference")
+    not_finite = difference.combine("not_equal", difference, "/not_finite")
+    found = not_finite.combine("subtract", x.combine("not_equal", x, "/not_a_number"), "/infinite")
+    for name, factor, is_found in (("negative", 1.0, negative), ("positive", -1.0, positive)):
+        if not is_found:
+            sign = x.linear(factor, suffix=f"/{name}_side").less_than(0.0, f"/not_{name}")
+            found = found.combine("multiply", sign.linear(-1.0, 1.0, f"/{name}"), f"/without_{name}")
+    return found.map({"kind": "none"}).mark_as_integers()
+
+
+def remainder(x: Value, divisor: Value, *, of_dividend: bool) -> Value:
+    """Return the rest of a division. It has the sign of x (`of_dividend`), or that of the divisor."""
+    if isinstance(x, Constant) and isinstance(divisor, Constant):
+        return x.remainder(divisor, of_dividend=of_dividend)
+    assert isinstance(x, FileTensor)
+    assert isinstance(divisor, FileTensor)
+    whole = x.combine("divide", divisor, "/quotient").truncate("/multiples")
+    product = whole.combine("multiply", divisor, "/multiple")
+    # A divisor that is infinite is taken 0 times, which leaves x.
+    rest = x.combine("subtract", whole.combine("mask", product, "/product"), "/rest")
+    if of_dividend:
+        made = rest.map({"kind": "none"})
+    else:
+        signs = rest.map("sign", "/sign").combine(
+            "multiply", divisor.map("sign", "/sign_of_divisor"), "/signs"
+        )
+        made = rest.combine("add", signs.less_than(0.0, "/differ").combine("mask", divisor, "/added"))
+    return made.mark_as_integers() if x.whole_numbers and divisor.whole_numbers else made
