@@ -13,6 +13,7 @@ MPSCNN = {"LSTM": "ifog", "GRU": "zrn"}
 ONNX = {"LSTM": "iofg", "GRU": "zrn", "RNN": "n"}
 CORE_ML = {"LSTM": "ifog", "GRU": "rnz", "RNN": "n"}
 KERAS = {"LSTM": "ifgo", "GRU": "zrn"}
+PYTORCH = {"LSTM": "ifgo", "GRU": "rzn", "RNN": "n"}
 TENSORFLOW_LITE = {"LSTM": "ifgo"}
 
 ONNX_FUNCTIONS: dict[str, dict[str, Any]] = {

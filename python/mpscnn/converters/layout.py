@@ -26,6 +26,9 @@ from mpscnn.graph.layers.layer_maker import Tensor
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+TO_NHWC, TO_NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
+"""The transpositions of an image with the channels second to one with the channels last, and back."""
+
 Pair = tuple[int, int]
 #: The maximum number of axes of a file's tensor. Several functions of NumPy support no more, and the work for a tensor
 #: grows with the square of its axes.

@@ -10,6 +10,7 @@ import numpy as np
 from mpscnn.converters.budget import Cost
 from mpscnn.converters.constant import Constant
 from mpscnn.converters.image_blocks import space_to_depth
+from mpscnn.converters.layout import TO_NCHW, TO_NHWC
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.expansions import ALIGNED
 from mpscnn.converters.onnx_reader.known_results import Border, Expanded
@@ -101,8 +102,8 @@ def _padded_image(
         pads = [pads[0], pads[1], 0, pads[2], pads[3], pads[4], 0, pads[5]]
     lies_channels_last = _lies_channels_last(x, pads)
     if lies_channels_last:
-        x = x.transpose([0, 3, 1, 2])
-        pads = [pads[side + axis] for side in (0, _IMAGE_RANK) for axis in (0, 3, 1, 2)]
+        x = x.transpose(TO_NCHW)
+        pads = [pads[side + axis] for side in (0, _IMAGE_RANK) for axis in TO_NCHW]
     _, front, top, left, _, back, bottom, right = pads
     if not math.isfinite(value):
         reason = f"its border holds {value}, which is only supported as the padding of a maximum"
@@ -114,7 +115,7 @@ def _padded_image(
     attributes = {"front": front, "back": back, "top": top, "bottom": bottom, "left": left, "right": right}
     settings = attributes | {"mode": PAD_MODES[mode], "value": value}
     y = x.wrap_image(c.network.layer("padding", [x.image()], settings, name=c.layer_name(node)))
-    return y.transpose([0, 2, 3, 1]) if lies_channels_last else y
+    return y.transpose(TO_NHWC) if lies_channels_last else y
 
 
 def _refused(reason: str) -> NoReturn:
@@ -177,8 +178,8 @@ def _space_to_depth(c: Context, node: Node) -> FileTensor:
     x = c.x(node)
     if x.rank != _IMAGE_RANK:
         raise UnsupportedError(f"makes channels of blocks of {x.shown}, which is not an image")
-    made = space_to_depth(x.transpose((0, 2, 3, 1)), node.integer("blocksize"), _channel_blocks(node))
-    return made.transpose((0, 3, 1, 2))
+    made = space_to_depth(x.transpose(TO_NHWC), node.integer("blocksize"), _channel_blocks(node))
+    return made.transpose(TO_NCHW)
 
 
 def _channel_blocks(node: Node) -> ChannelBlocks:

@@ -15,11 +15,11 @@ from mpscnn.converters.broadcast_views import is_filled
 from mpscnn.converters.constant import Constant
 from mpscnn.converters.float32_intermediates import Operators
 from mpscnn.converters.layer_names import quote_name
-from mpscnn.converters.layout import Atom, product
+from mpscnn.converters.layout import TO_NCHW, TO_NHWC, Atom, product
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.file import OnnxFile
 from mpscnn.converters.onnx_reader.known_results import FileIntegers, KnownResults, MergedNodes
-from mpscnn.converters.onnx_reader.layouts import TO_NCHW, TO_NHWC, InputLayout
+from mpscnn.converters.onnx_reader.layouts import InputLayout
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.parameters import Parameters
 from mpscnn.converters.onnx_reader.tensors import element_type, type_number

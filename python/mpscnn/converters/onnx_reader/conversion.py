@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from mpscnn.converters.constant import Constant
 from mpscnn.converters.float32_intermediates import Origin
+from mpscnn.converters.layout import TO_NHWC
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.context import Context
-from mpscnn.converters.onnx_reader.layouts import TO_NHWC, Extents
+from mpscnn.converters.onnx_reader.layouts import Extents
 from mpscnn.converters.onnx_reader.local_response_norm import begins_local_response_norm
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.operands import Operands

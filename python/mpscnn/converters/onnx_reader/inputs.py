@@ -7,8 +7,9 @@ from collections.abc import Set
 from dataclasses import dataclass, replace
 
 from mpscnn.converters.layer_names import quote_name
+from mpscnn.converters.layout import TO_NCHW, TO_NHWC
 from mpscnn.converters.onnx_reader.file import Described, OnnxFile
-from mpscnn.converters.onnx_reader.layouts import IN_BETWEEN, TO_NCHW, TO_NHWC, Extents, InputLayout
+from mpscnn.converters.onnx_reader.layouts import IN_BETWEEN, Extents, InputLayout
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.tensor import FileTensor

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 Extents = tuple[int | None, ...]
 
-TO_NHWC, TO_NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
 IN_BETWEEN = frozenset({"Add", "Cast", "Div", "Identity", "Mul", "Sub", "QuantizeLinear", "DequantizeLinear"})
 """Operators that may come between an input and the transposition that shows the order of its axes."""
 

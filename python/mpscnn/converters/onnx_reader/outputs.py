@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from mpscnn.converters.layer_names import quote_name
-from mpscnn.converters.layout import Arranged, Axis
+from mpscnn.converters.layout import TO_NHWC, Arranged, Axis
 from mpscnn.converters.onnx_reader.context import Context
-from mpscnn.converters.onnx_reader.layouts import IN_BETWEEN, TO_NHWC, OutputLayout
+from mpscnn.converters.onnx_reader.layouts import IN_BETWEEN, OutputLayout
 from mpscnn.converters.onnx_reader.neurons import NEURONS
 from mpscnn.errors import UnsupportedError
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mpscnn.converters.arrange import image_axes, image_rows
 from mpscnn.converters.budget import Cost
 from mpscnn.converters.images_as_channels import channels_as_images, images_as_channels
-from mpscnn.converters.layout import Axis, in_memory_order, product
+from mpscnn.converters.layout import TO_NHWC, Axis, in_memory_order, product
 from mpscnn.converters.max_unpooling import Windows, find_maxima, flat_positions, padding_before, unpool
 from mpscnn.converters.onnx_reader.computed_weights import convolution_of_two
 from mpscnn.converters.onnx_reader.context import Context, Handler, Made
@@ -115,7 +115,7 @@ def _convolution(c: Context, node: Node) -> FileTensor:
         weight = c.constants.tile(weight, images)
     filters, inputs, height, width = weight.shape
     attributes = window(node, x, (height, width)) | {"output_channels": filters, "groups": groups}
-    weight = weight.transpose(0, 2, 3, 1)
+    weight = weight.transpose(TO_NHWC)
     tensor, tail, lies = _operand(c, x, attributes)
     if product(tail) == inputs:
         weight = in_memory_order(weight, x.axes[1], tail, axis=3)

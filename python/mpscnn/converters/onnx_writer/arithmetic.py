@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC, Value
+from mpscnn.converters.layout import TO_NCHW
+from mpscnn.converters.onnx_writer.builder import Value
 
 if TYPE_CHECKING:
     from mpscnn.converters.onnx_writer.layer import Layer
@@ -30,7 +31,7 @@ def _operand(layer: Layer, value: Value, role: str) -> str:
         if stride == 1 or axis < 1 or (stride == 0 and value.shape[axis] == 1):
             continue
         end, step = (1, 1) if stride == 0 else (np.iinfo(np.int64).max, stride)
-        place = NCHW_FROM_NHWC.index(axis) if value.is_image else axis
+        place = TO_NCHW.index(axis) if value.is_image else axis
         limits = [layer.constant([int(number)], role) for number in (0, end, place, step)]
         name = layer.add("Slice", name, *limits)
     scale = float(layer.attributes[f"{role}_scale"])

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC, VALUE
+from mpscnn.converters.layout import TO_NCHW
+from mpscnn.converters.onnx_writer.builder import VALUE
 
 _INT64 = 7  # onnx.TensorProto.INT64
 
@@ -19,7 +20,7 @@ def transpose(layer: Layer) -> str:
     (x,) = layer.inputs
     axes = [0, *layer.attributes["axes"]]
     if x.is_image:
-        axes = [NCHW_FROM_NHWC.index(axes[axis]) for axis in NCHW_FROM_NHWC]
+        axes = [TO_NCHW.index(axes[axis]) for axis in TO_NCHW]
     return layer.add("Transpose", x.name, perm=axes)
 
 
@@ -28,7 +29,7 @@ def channel_shuffle(layer: Layer) -> str:
     (x,) = layer.inputs
     groups, rank = layer.attributes["groups"], len(layer.shape)
     axis = 1 if x.is_image else rank - 1
-    extents = [layer.shape[i] for i in (NCHW_FROM_NHWC if x.is_image else range(rank))]
+    extents = [layer.shape[i] for i in (TO_NCHW if x.is_image else range(rank))]
     extents[0] = -1
     cut = [*extents[:axis], groups, extents[axis] // groups, *extents[axis + 1 :]]
     order = [*range(axis), axis + 1, axis, *range(axis + 2, rank + 1)]
@@ -41,7 +42,7 @@ def gather(layer: Layer) -> str:
     """Write a Gather along one axis."""
     (x,) = layer.inputs
     axis = layer.attributes["axis"] % len(layer.shape)
-    axis = NCHW_FROM_NHWC.index(axis) if x.is_image else axis
+    axis = TO_NCHW.index(axis) if x.is_image else axis
     return layer.add("Gather", x.name, layer.constant(layer.attributes["indices"], "indices"), axis=axis)
 
 
@@ -49,7 +50,7 @@ def take_along_axis(layer: Layer) -> str:
     """Write a GatherElements, for which both tensors are repeated to the same extents along the other axes."""
     x, indices = layer.inputs
     along = layer.attributes["axis"] % len(layer.shape)
-    order = NCHW_FROM_NHWC if x.is_image else range(len(layer.shape))
+    order = TO_NCHW if x.is_image else range(len(layer.shape))
     extent = x.shape[along]
     bounds = [
         layer.constant(float(number), role) for number, role in ((-extent, "lowest"), (extent - 1, "highest"))
@@ -71,7 +72,7 @@ def tile(layer: Layer) -> str:
     repeats = [layer.attributes[name] for name in ("rows", "columns", "channels")]
     repeats = [1, *repeats[4 - len(layer.shape) :]]
     if x.is_image:
-        repeats = [repeats[axis] for axis in NCHW_FROM_NHWC]
+        repeats = [repeats[axis] for axis in TO_NCHW]
     return layer.add("Tile", x.name, layer.constant(repeats, "repeats"))
 
 
@@ -82,7 +83,7 @@ def constant(layer: Layer) -> str:
     """
     value = layer.required("value")[np.newaxis]
     if value.ndim == 4:
-        value = value.transpose(NCHW_FROM_NHWC)
+        value = value.transpose(TO_NCHW)
     if layer.repeats_images:
         return layer.builder.constant(value, layer.name)
     name = layer.builder.constant(value, layer.name + VALUE)
@@ -96,7 +97,7 @@ def matrix_product(layer: Layer) -> str:
     names = []
     for value, role in zip(layer.inputs, ("transpose_first", "transpose_second"), strict=True):
         rank = len(value.shape)
-        order = [NCHW_FROM_NHWC.index(axis) for axis in range(4)] if value.is_image else list(range(rank))
+        order = [TO_NCHW.index(axis) for axis in range(4)] if value.is_image else list(range(rank))
         if layer.attributes[role]:
             order[-2:] = reversed(order[-2:])
         names.append(
@@ -105,4 +106,4 @@ def matrix_product(layer: Layer) -> str:
     result = layer.add("MatMul", *names)
     if layer.attributes["scale"] != 1:
         result = layer.add("Mul", result, layer.constant(float(layer.attributes["scale"]), "scale"))
-    return layer.add("Transpose", result, perm=NCHW_FROM_NHWC) if len(layer.shape) == 4 else result
+    return layer.add("Transpose", result, perm=TO_NCHW) if len(layer.shape) == 4 else result

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.layout import TO_NCHW, TO_NHWC
 from mpscnn.errors import UnsupportedError, WeightsError
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ IR_VERSION = 8
 PRODUCER = "mpscnn"
 #: The suffix of a constant's name, if other nodes repeat the constant and their result has the layer's name.
 VALUE = ".value"
-
-NCHW_FROM_NHWC = (0, 3, 1, 2)
-NHWC_FROM_NCHW = (0, 2, 3, 1)
 
 
 @dataclass(frozen=True)
@@ -155,13 +153,13 @@ class Builder:
         self._inputs.append(self._info(value, layout))
         if not value.is_image or layout == "nchw":
             return value
-        return Value(self.add("Transpose", [value.name], name, perm=NCHW_FROM_NHWC), shape)
+        return Value(self.add("Transpose", [value.name], name, perm=TO_NCHW), shape)
 
     def output(self, value: Value, name: str, layout: str) -> None:
         """Add an output whose name is derived from the layer's name."""
         result = self._free_name(f"{name}.output")
         if value.is_image and layout == "nhwc":
-            self._node("Transpose", [value.name], result, name, {"perm": NHWC_FROM_NCHW})
+            self._node("Transpose", [value.name], result, name, {"perm": TO_NHWC})
         else:
             self._node("Identity", [value.name], result, name, {})
         self._outputs.append(self._info(Value(result, value.shape), layout))
@@ -183,7 +181,7 @@ class Builder:
     def _info(self, value: Value, layout: str) -> onnx.ValueInfoProto:
         shape = value.shape
         if value.is_image and layout == "nchw":
-            shape = tuple(shape[axis] for axis in NCHW_FROM_NHWC)
+            shape = tuple(shape[axis] for axis in TO_NCHW)
         return self._onnx.helper.make_tensor_value_info(value.name, self.number, ["n", *shape[1:]])
 
     def _free_name(self, stem: str) -> str:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.explicit_window import removed_from, window_of
+from mpscnn.converters.layout import TO_NCHW
 from mpscnn.converters.onnx_writer.borders import pad
-from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC
 from mpscnn.converters.onnx_writer.window import crop_input
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def subpixel_convolution(layer: Layer) -> str:
     rows, columns = (-(-extent // scale) for extent in layer.shape[1:3])
     window = window_of(layer.attributes, x.shape, (1, rows, columns, 1))
     name, pads = crop_input(layer, window)
-    inputs = [name, layer.constant(layer.required("weight").transpose(NCHW_FROM_NHWC), "weight")]
+    inputs = [name, layer.constant(layer.required("weight").transpose(TO_NCHW), "weight")]
     if (bias := layer.weight("bias")) is not None:
         inputs.append(layer.constant(bias, "bias"))
     result = layer.add("Conv", *inputs, group=layer.attributes["groups"], pads=pads, **window.sizes)
@@ -90,7 +90,7 @@ def binary_convolution(layer: Layer) -> str:
     (x,) = layer.inputs
     window = window_of(layer.attributes, x.shape, layer.shape)
     bordered = _pad(layer, x.name, x.shape[1:3], window.pads)
-    weight = _binary_weights(layer).transpose(NCHW_FROM_NHWC)
+    weight = _binary_weights(layer).transpose(TO_NCHW)
     result = layer.add(
         "Conv", _binary_inputs(layer, bordered), layer.constant(weight, "weight"), **window.sizes
     )
@@ -106,7 +106,7 @@ def binary_fully_connected(layer: Layer) -> str:
     (x,) = layer.inputs
     weight = _binary_weights(layer)
     if x.is_image:
-        weight = weight.transpose(NCHW_FROM_NHWC)
+        weight = weight.transpose(TO_NCHW)
     weight = weight.reshape(len(weight), -1)
     inputs = layer.add("Flatten", _binary_inputs(layer, x.name))
     result = layer.add("Gemm", inputs, layer.constant(weight, "weight"), transB=1)

@@ -17,13 +17,14 @@ from mpscnn._private.copies import require_no_functions
 from mpscnn._private.files import replace_atomically
 from mpscnn.converters.explicit_window import window_of
 from mpscnn.converters.layer_shapes import shapes_of
+from mpscnn.converters.layout import TO_NCHW, TO_NHWC
 from mpscnn.converters.metadata_entries import metadata_entries
 from mpscnn.converters.onnx_writer import array_ops
 from mpscnn.converters.onnx_writer import normalization as onnx_normalization
 from mpscnn.converters.onnx_writer import recurrent as onnx_recurrent
 from mpscnn.converters.onnx_writer import reduction as onnx_reduction
 from mpscnn.converters.onnx_writer.arithmetic import ARITHMETIC
-from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC, NHWC_FROM_NCHW, Builder, Value
+from mpscnn.converters.onnx_writer.builder import Builder, Value
 from mpscnn.converters.onnx_writer.convolution import (
     binary_convolution,
     binary_fully_connected,
@@ -169,7 +170,7 @@ def build(
 def _convolution(layer: Layer) -> str:
     window = window_of(layer.attributes, layer.inputs[0].shape, layer.shape)
     name, pads = crop_input(layer, window)
-    inputs = [name, layer.parameter("weight", NCHW_FROM_NHWC)]
+    inputs = [name, layer.parameter("weight", TO_NCHW)]
     if layer.weight("bias") is not None:
         inputs.append(layer.parameter("bias"))
     return layer.add("Conv", *inputs, group=layer.attributes["groups"], pads=pads, **window.sizes)
@@ -180,7 +181,7 @@ def _fully_connected(layer: Layer) -> str:
     outputs = layer.attributes["outputs"]
     # The Flatten gets another name, so that the result of the Gemm has the layer's name.
     flat = layer.builder.add("Flatten", [x.name], f"{layer.name}.flatten")
-    weight = layer.parameter("weight", NCHW_FROM_NHWC if x.is_image else None, (outputs, -1))
+    weight = layer.parameter("weight", TO_NCHW if x.is_image else None, (outputs, -1))
     inputs = [flat, weight]
     if layer.weight("bias") is not None:
         inputs.append(layer.parameter("bias"))
@@ -230,19 +231,19 @@ def _batch_normalization(layer: Layer) -> str:
 def _concatenation(layer: Layer) -> str:
     rank = len(layer.shape)
     axis = layer.attributes["axis"] % rank
-    axis = NCHW_FROM_NHWC.index(axis) if rank == 4 else axis
+    axis = TO_NCHW.index(axis) if rank == 4 else axis
     return layer.add("Concat", *(value.name for value in layer.inputs), axis=axis)
 
 
 def _reshape(layer: Layer) -> str:
     (x,) = layer.inputs
     result = Value(layer.name, layer.shape)
-    name = x.name if x.same_order else layer.add("Transpose", x.name, perm=NHWC_FROM_NCHW)
+    name = x.name if x.same_order else layer.add("Transpose", x.name, perm=TO_NHWC)
     target = [-1, *layer.shape[1:]]
     if result.is_image and result.same_order:
-        return layer.add("Reshape", name, layer.constant([target[axis] for axis in NCHW_FROM_NHWC], "shape"))
+        return layer.add("Reshape", name, layer.constant([target[axis] for axis in TO_NCHW], "shape"))
     name = layer.add("Reshape", name, layer.constant(target, "shape"))
-    return name if result.same_order else layer.add("Transpose", name, perm=NCHW_FROM_NHWC)
+    return name if result.same_order else layer.add("Transpose", name, perm=TO_NCHW)
 
 
 #: The function that writes each operation of mpscnn.operations().

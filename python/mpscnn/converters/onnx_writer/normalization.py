@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mpscnn.converters.layout import TO_NCHW, TO_NHWC
 from mpscnn.converters.onnx_writer.borders import pad
-from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC, NHWC_FROM_NCHW
 
 if TYPE_CHECKING:
     from mpscnn.converters.onnx_writer.builder import Value
@@ -176,11 +176,11 @@ def layer_normalization(layer: Layer) -> str:
     channels = layer.shape[-1]
     gamma, beta = layer.weight("gamma"), layer.weight("beta")
     # LayerNormalization needs the channels on the last axis, so images are transposed before and after it.
-    name = layer.add("Transpose", x.name, perm=NHWC_FROM_NCHW) if x.is_image else x.name
+    name = layer.add("Transpose", x.name, perm=TO_NHWC) if x.is_image else x.name
     scale = layer.constant(np.ones(channels, np.float32) if gamma is None else gamma, "gamma")
     others = [] if beta is None else [layer.constant(beta, "beta")]
     result = layer.add("LayerNormalization", name, scale, *others, axis=-1, epsilon=attributes["epsilon"])
-    return layer.add("Transpose", result, perm=NCHW_FROM_NHWC) if x.is_image else result
+    return layer.add("Transpose", result, perm=TO_NCHW) if x.is_image else result
 
 
 def _unscaled(layer: Layer) -> str:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mpscnn.converters.layout import TO_NCHW
 from mpscnn.converters.onnx_writer.borders import pad
-from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC
 from mpscnn.errors import UnsupportedError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def part(layer: Layer) -> str:
         axis, step = rank - from_end, sides[stride]
         start = sides[first] % x.shape[axis]
         end = start + (layer.shape[axis] - 1) * step + (1 if step > 0 else -1)
-        place = NCHW_FROM_NHWC.index(axis) if x.is_image else axis
+        place = TO_NCHW.index(axis) if x.is_image else axis
         # An end of -1 would mean the last element, so the end before the first element is written as -extent - 1.
         values = (start, end if end >= 0 else -x.shape[axis] - 1, place, step)
         for role, value in zip(numbers, values, strict=True):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mpscnn.converters.constant import Constant
+from mpscnn.converters.layout import TO_NCHW, TO_NHWC
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.tensorflow.values import Array
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -222,12 +223,12 @@ def channels_first(b: Builder, op: Operation, place: int = 0) -> str:
     x = op.tensor(place)
     if b.rank(x) != 4:
         raise UnsupportedError(f"its input has {b.rank(x)} axes; supported are images")
-    return x if op.is_nchw else b.op("Transpose", x, perm=[0, 3, 1, 2])
+    return x if op.is_nchw else b.op("Transpose", x, perm=TO_NCHW)
 
 
 def restore_layout(b: Builder, op: Operation, x: str) -> str:
     """Transpose an image (batch, channels, height, width) back to the operator's data_format."""
-    return x if op.is_nchw else b.op("Transpose", x, perm=[0, 2, 3, 1])
+    return x if op.is_nchw else b.op("Transpose", x, perm=TO_NHWC)
 
 
 Handler = Callable[[Builder, Operation], "str | list[str]"]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from mpscnn.converters.coreml.neural.layer import Handler, Layer
+from mpscnn.converters.layout import TO_NHWC
 from mpscnn.converters.onnx_builder.blocks import (
     depth_to_space,
     expand_dims,
@@ -83,7 +84,7 @@ def _one_image(b: Builder, layer: Layer, x: str) -> str:
 
 def _flatten(b: Builder, layer: Layer) -> str:
     _, channels, height, width = image(b, layer.x)
-    x = b.op("Transpose", layer.x, perm=[0, 2, 3, 1]) if layer.p.mode == _CHANNEL_LAST else layer.x
+    x = b.op("Transpose", layer.x, perm=TO_NHWC) if layer.p.mode == _CHANNEL_LAST else layer.x
     return b.reshape(x, [0, channels * height * width, 1, 1])
 
 

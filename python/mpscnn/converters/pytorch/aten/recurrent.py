@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn.converters import gates
 from mpscnn.converters.pytorch.aten.writer import Operator, Writer
 from mpscnn.errors import UnsupportedError
-
-# The order of PyTorch's gates in ONNX: i, f, g, o become i, o, f, c; and r, z, n become z, r, h.
-_ORDERS = {"LSTM": (0, 3, 1, 2), "GRU": (1, 0, 2), "RNN": (0,)}
 
 
 def _recurrent(kind: str, activation: str = "") -> Operator:
@@ -94,8 +92,7 @@ def _ordered(g: Writer, kind: str, parameter: str) -> np.ndarray[Any, Any]:
     """Return a weight or bias with the gates in the order of ONNX."""
     if parameter not in g.arrays:
         raise UnsupportedError("weights that are computed")
-    gates = np.split(g.arrays[parameter], len(_ORDERS[kind]))
-    return np.concatenate([gates[place] for place in _ORDERS[kind]])
+    return gates.reorder_gates(g.arrays[parameter], gates.PYTORCH[kind], gates.ONNX[kind])
 
 
 def _of_layer(g: Writer, state: str, begin: int, count: int) -> str | None:
