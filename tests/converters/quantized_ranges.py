@@ -53,10 +53,10 @@ class Case:
 
 #: Operators without quantized results in LiteRT: comparisons, and operators on floats or longer integers only.
 WITHOUT_RANGE = {
-    "ADD_N", "ARG_MAX", "ARG_MIN", "CAST", "CEIL", "CUMSUM", "CUSTOM TFLite_Detection_PostProcess", "DENSIFY",
-    "DEQUANTIZE", "EQUAL", "FAKE_QUANT", "FLOOR", "FLOOR_DIV", "GREATER", "GREATER_EQUAL", "L2_POOL_2D", "LESS",
-    "LESS_EQUAL", "LOCAL_RESPONSE_NORMALIZATION", "LOGICAL_AND", "LOGICAL_NOT", "LOGICAL_OR", "NOT_EQUAL", "ONE_HOT",
-    "POW", "REDUCE_ALL", "REDUCE_ANY", "ROUND", "SIGN", "SQUARE", "ZEROS_LIKE",
+    "ADD_N", "ARG_MAX", "ARG_MIN", "CAST", "CEIL", "COS", "CUMSUM", "CUSTOM TFLite_Detection_PostProcess",
+    "DENSIFY", "DEQUANTIZE", "EQUAL", "FAKE_QUANT", "FLOOR", "FLOOR_DIV", "FLOOR_MOD", "GREATER", "GREATER_EQUAL",
+    "L2_POOL_2D", "LESS", "LESS_EQUAL", "LOCAL_RESPONSE_NORMALIZATION", "LOGICAL_AND", "LOGICAL_NOT", "LOGICAL_OR",
+    "NOT_EQUAL", "ONE_HOT", "POW", "REDUCE_ALL", "REDUCE_ANY", "ROUND", "SIGN", "SIN", "SQUARE", "ZEROS_LIKE",
 }  # fmt: skip
 
 CASES = {

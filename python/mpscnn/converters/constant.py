@@ -205,15 +205,11 @@ class Constant(ConstantPair, Value):
         signs = [-1] * negative + [1] * positive
         return self.elementwise(lambda x: np.isinf(x) & np.isin(np.sign(x), signs))
 
-    def where(self, chosen: Constant | None, other: Constant | None) -> Constant:
+    def where(self, chosen: Constant, other: Constant) -> Constant:
         """Return elements of `chosen` where this constant is true, and elements of `other` elsewhere."""
-
-        def choose(at: Array, a: Array | None, b: Array | None) -> Array:
-            dtype = next(one.dtype for one in (a, b, at) if one is not None)
-            made = np.where(at, 0 if a is None else a, 0 if b is None else b)
-            return np.asarray(made).astype(dtype, copy=False)
-
-        return self.elementwise(choose, chosen, other)
+        return self.elementwise(
+            lambda at, a, b: np.asarray(np.where(at, a, b)).astype(a.dtype, copy=False), chosen, other
+        )
 
     def cast(self, convert: Callable[[Array], Array]) -> Constant:
         """Convert the elements to another type by a function."""

@@ -175,17 +175,23 @@ class FileTensor(Arranged, Value):
         return self.wrap(both.result(compute(both.first, both.second, activation=activation, name=name)))
 
     def where(
-        self, chosen: FileTensor | None, other: FileTensor | None, activation: Activation = None
+        self,
+        chosen: Callable[[], FileTensor] | None,
+        other: Callable[[], FileTensor] | None,
+        activation: Activation = None,
     ) -> FileTensor:
-        """Return the sum of two masked tensors, one of which is 0 at each position; see `Value.where`.
+        """Return elements of one tensor where this one is 1, and elements of another where it is 0.
 
-        Zeros add nothing to the sum, so they are left out.
+        It is the sum of two masked tensors, one of which is 0 at each position.
+
+        Args:
+            chosen, other: functions that return the tensors, and add their layers; None: zeros, which add nothing to
+                the sum. At least one is not None.
+            activation: the activation of the sum.
         """
-        parts = [(name, one) for name, one in (("mask", chosen), ("mask_out", other)) if one is not None]
-        if not parts:
-            return self.linear(0.0)
-        suffix = "/part" if len(parts) > 1 else ""
-        first, *others = (self.combine(method, one, suffix) for method, one in parts)
+        choices = [(name, one) for name, one in (("mask", chosen), ("mask_out", other)) if one is not None]
+        suffix = "/part" if len(choices) > 1 else ""
+        first, *others = [self.combine(method, one(), suffix) for method, one in choices]
         return first.combine("add", others[0], "", activation) if others else first
 
     def __add__(self, other: Arranged) -> FileTensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -131,13 +131,14 @@ class Value(ABC):
             ranges: constants or lists, such as starts and ends.
         """
 
-    def split(self, axis: int, sizes: Sequence[int]) -> list[Self]:
-        """Return parts of these sizes along an axis. Their sum must be the extent of the axis."""
+    def split(self, axis: int, sizes: Sequence[int]) -> Iterator[Self]:
+        """Yield parts of these sizes along an axis. Their sum must be the extent of the axis."""
         extent = self.known_extent(axis, "splits")
         if not sizes or sum(sizes) != extent or min(sizes) < 0:
             raise WeightsError(f"damaged: splits {self.shown} along axis {axis} into {list(sizes[:5])}")
-        parts = [slice(end - size, end) for size, end in zip(sizes, accumulate(sizes), strict=True)]
-        return [self.slice(lambda _, part=part: [*[slice(None)] * axis, part]) for part in parts]
+        for size, end in zip(sizes, accumulate(sizes), strict=True):
+            part = slice(end - size, end)
+            yield self.slice(lambda _, part=part: [*[slice(None)] * axis, part])
 
     @abstractmethod
     def take(self, axis: int, indices: Any) -> Self:
@@ -163,10 +164,6 @@ class Value(ABC):
 
         `operation` is the name of a method of `Network`, such as "add". See `map` for the suffix.
         """
-
-    @abstractmethod
-    def where(self, chosen: Self | None, other: Self | None) -> Self:
-        """Return elements of `chosen` where this value is true, and elements of `other` elsewhere. None is zeros."""
 
     @abstractmethod
     def softmax(self, axes: Sequence[int]) -> Self:

@@ -16,7 +16,7 @@ from mpscnn.converters.tflite import names as tflite_names
 from mpscnn.converters.tflite import reader
 
 ADD, CONCATENATION, CONV_2D, FULLY_CONNECTED, RELU, RESHAPE, TANH = 0, 2, 3, 9, 19, 22, 28
-COS, SIN = 108, 66
+MATRIX_DIAG, DILATE = 113, 203
 CONV_OPTIONS: list[Field] = [
     (0, "Int8", 1),
     (1, "Int32", 1),
@@ -421,10 +421,10 @@ def test_all_unsupported_layers_are_named_at_once(tmp_path: Path) -> None:
         Tensor("good", (1, 4, 4, 4)),
     ]
     operators = [
-        Operator(COS, [0], [1]),
-        Operator(SIN, [1], [2]),
+        Operator(MATRIX_DIAG, [0], [1]),
+        Operator(DILATE, [1], [2]),
         Operator(CONV_2D, [2, 3], [4], 1, [*CONV_OPTIONS, (3, "Int8", 5)]),
-        Operator(SIN, [4], [5]),
+        Operator(DILATE, [4], [5]),
         Operator(32, [5], [6], custom=("Own\x1b[2JThing", b"")),
         Operator(RELU, [6], [7]),
     ]
@@ -432,8 +432,8 @@ def test_all_unsupported_layers_are_named_at_once(tmp_path: Path) -> None:
     first, *lines = message.split("\n")
     assert first == f"{tmp_path}/file.tflite: 5 layers cannot be converted:"
     assert [line.strip() for line in lines] == [
-        "layer 'depth' (COS): mpscnn has no such function",
-        "layers 'pads', 'pads again' (SIN): mpscnn has no such function",
+        "layer 'depth' (MATRIX_DIAG): mpscnn has no such layer",
+        "layers 'pads', 'pads again' (DILATE): mpscnn has no such layer",
         "layer 'fused' (CONV_2D): it ends with the activation SIGN_BIT, which LiteRT does not compute either",
         "layer 'custom' (CUSTOM Own\\x1b[2JThing): custom operators are not supported",
     ]
@@ -441,10 +441,10 @@ def test_all_unsupported_layers_are_named_at_once(tmp_path: Path) -> None:
 
 def test_a_damaged_layer_behind_an_unsupported_one(tmp_path: Path) -> None:
     """The conversion stops at an unsupported layer, without checking the layers after it."""
-    tensors = [Tensor("x", (1, 4, 4, 4)), Tensor("cosine", (1, 9)), Tensor("y", (1, 4, 4, 4))]
-    operators = [Operator(COS, [0], [1]), Operator(ADD, [0, 1], [2], 11)]
+    tensors = [Tensor("x", (1, 4, 4, 4)), Tensor("matrix", (1, 9)), Tensor("y", (1, 4, 4, 4))]
+    operators = [Operator(MATRIX_DIAG, [0], [1]), Operator(ADD, [0, 1], [2], 11)]
     message = refusal(tmp_path, write_tflite(tensors, operators, [0], [2]))
-    assert "layer 'cosine' (COS)" in message
+    assert "layer 'matrix' (MATRIX_DIAG)" in message
 
 
 def test_thousands_of_unsupported_layers_give_a_short_error(tmp_path: Path) -> None:
@@ -456,7 +456,7 @@ def test_thousands_of_unsupported_layers_give_a_short_error(tmp_path: Path) -> N
     assert len(message) < 60_000
 
 
-@pytest.mark.parametrize("number", [7, 33, 103, 108, 115, 125, 131, 137, 143, 149])
+@pytest.mark.parametrize("number", [7, 33, 103, 113, 115, 125, 131, 137, 143, 149])
 def test_operators_have_names(tmp_path: Path, number: int) -> None:
     tensors = [Tensor("x", (1, 5)), Tensor("y", (1, 5))]
     message = refusal(tmp_path, write_tflite(tensors, [Operator(number, [0], [1])], [0], [1]))

@@ -12,7 +12,7 @@ from converters.tflite_writer import Operator, Subgraph, Tensor, constant, write
 import mpscnn
 from mpscnn import converters
 
-FULLY_CONNECTED, RELU, SIN = 9, 19, 66
+FULLY_CONNECTED, RELU, MATRIX_DIAG = 9, 19, 113
 
 
 def subgraph(name: str) -> Subgraph:
@@ -89,7 +89,9 @@ def test_the_subgraph_of_the_only_signature(
 
 
 def test_the_report_is_about_the_chosen_signature(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    other = Subgraph([Tensor("x", (1, 5)), Tensor("sine", (1, 5))], [Operator(SIN, [0], [1])], [0], [1])
+    other = Subgraph(
+        [Tensor("x", (1, 5)), Tensor("matrix", (1, 5))], [Operator(MATRIX_DIAG, [0], [1])], [0], [1]
+    )
     path = tmp_path / "file.tflite"
     path.write_bytes(write_subgraphs([subgraph("a"), other], signatures={"classify": 0, "embed": 1}))
     for signature, count in (("classify", 0), ("embed", 1)):

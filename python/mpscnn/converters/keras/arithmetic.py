@@ -132,7 +132,7 @@ def _junction(c: LayerCall, operation: str) -> FileTensor:
 def _where(c: LayerCall) -> FileTensor:
     """Convert where. A constant 0 adds nothing to the sum of the masked tensors, so it is left out."""
     condition, *choices = operands(c, 3)
-    chosen, other = (as_tensor(c, one) if np.any(one != 0.0) else None for one in choices)
+    chosen, other = (partial(as_tensor, c, one) if np.any(one != 0.0) else None for one in choices)
     return as_tensor(c, condition).where(chosen, other)
 
 

@@ -107,7 +107,7 @@ def _split(c: LayerCall) -> list[FileTensor]:
         if given[0] > _MAX_PARTS:
             raise UnsupportedError(f"splits {x.shown} into {given[0]} parts; supported are {_MAX_PARTS}")
         given = [*range(extent // given[0], extent, extent // given[0])]
-    return x.split(axis, [last - first for first, last in pairwise([0, *given, extent])])
+    return list(x.split(axis, [last - first for first, last in pairwise([0, *given, extent])]))
 
 
 def _take(c: LayerCall) -> FileTensor:

@@ -15,13 +15,14 @@ from mpscnn.converters.budget import Budget, Cost
 from mpscnn.converters.constant import Constant
 from mpscnn.converters.float32_intermediates import Origin
 from mpscnn.converters.layer_names import LayerNames, quote_name
-from mpscnn.converters.onnx_builder.values import BOOL, FLOAT, INT64, OPSET, Extents, Values
+from mpscnn.converters.onnx_builder.values import OPSET, Extents, Values
 from mpscnn.converters.onnx_reader.composed_operators import COMPOSED
 from mpscnn.converters.onnx_reader.expansions import expanded
-from mpscnn.converters.onnx_reader.file import OnnxFile
+from mpscnn.converters.onnx_reader.file import NODE_BYTES, OnnxFile
 from mpscnn.converters.onnx_reader.neurons import CAST_OF_FLOATS
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.reader import convert
+from mpscnn.converters.onnx_reader.tensors import BOOL, FLOAT, INT64
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -33,8 +34,6 @@ __all__ = ["BOOL", "FLOAT", "INT64", "Builder", "Extents"]
 _ELEMENTS_PER_BYTE = 8
 # The maximum number of elements of a constant that repeats one number.
 _MAX_REPEATED = 4_096
-# The bytes that a node counts as, beside the constants, for the limits of the conversion.
-_NODE_BYTES = 100
 
 
 class Builder:
@@ -298,7 +297,7 @@ class Builder:
             self._values.inputs,
             [self._results.get(name, name) for name in outputs],
             self._constants,
-            size=copied + stored + _NODE_BYTES * len(self._nodes),
+            size=copied + stored + NODE_BYTES * len(self._nodes),
             opset=OPSET,
             stated=lambda: self._values.inputs,
             origins={self._results.get(name, name): origin for name, origin in self._origins.items()},

@@ -17,14 +17,12 @@ from mpscnn.converters.onnx_reader.inputs import FileInput, add_batch, read_inpu
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.parameters import Parameters
 from mpscnn.converters.onnx_reader.reader import begin
+from mpscnn.converters.onnx_reader.tensors import BOOL, FLOAT, INT64, element_type
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 
 OPSET = 20
 """The version of ONNX' operators."""
-
-FLOAT, INT64, BOOL = 1, 7, 9
-"""ONNX' numbers of element types."""
 
 Extents = tuple[int | None, ...]
 
@@ -81,9 +79,8 @@ class Values:
         *,
         keeps_axes: bool,
     ) -> None:
-        names = {FLOAT: "float", INT64: "int64", BOOL: "bool"}
         self.inputs = [
-            Described(name, names[elements[name]], tuple(extents)) for name, extents in inputs.items()
+            Described(name, element_type(elements[name]), tuple(extents)) for name, extents in inputs.items()
         ]
         self._tensors = tensors
         self._elements = dict(elements)

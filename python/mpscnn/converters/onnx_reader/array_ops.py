@@ -123,13 +123,15 @@ def _refused(reason: str) -> NoReturn:
 
 
 def _lies_channels_last(x: FileTensor, pads: list[int]) -> bool:
-    """Return True for an image with the channels last, as in TensorFlow, whose channels get no border.
+    """Return True for an image with the channels last, as in TensorFlow.
 
-    The file's order of axes is then the order in memory, so no element needs to move.
+    The file's order of axes is then the order in memory, so no element needs to move. An image of one channel may lie
+    in both orders; then its last axis is taken for the channels only if it gets no border.
     """
-    if x.rank != _IMAGE_RANK or not x.has_batch_first or pads[3] or pads[7] or x.shape[3] is None:
+    if x.rank != _IMAGE_RANK or not x.has_batch_first or x.shape[3] is None:
         return False
-    return x.order == x.atoms_of([1, 2, 3])
+    lies_as_image = x.order == x.atoms_of([2, 3, 1])
+    return x.order == x.atoms_of([1, 2, 3]) and not (lies_as_image and (pads[3] or pads[7]))
 
 
 def _padded_axis(x: FileTensor, axis: int, sides: tuple[int, int], mode: str, value: float) -> FileTensor:

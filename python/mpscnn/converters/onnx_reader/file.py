@@ -41,6 +41,9 @@ OLDEST_OPSET = 1
 EXPANSIONS = {**COMPOSED, **MICROSOFT, **QUANTIZED}
 """The functions that write the standard operators of an operator that is replaced."""
 
+NODE_BYTES = 100
+"""The bytes that a node of a graph which is built in memory counts as, for the limits of the conversion."""
+
 _MAX_RANK = 64
 # The maximum number of nodes, inputs, outputs, weights and described tensors of a graph.
 _MAX_PARTS = 100_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 from mpscnn.converters.onnx_reader.attention_masks import mask_where
 from mpscnn.converters.onnx_reader.context import Context
@@ -60,10 +61,11 @@ def _where(o: Operands) -> Value:
         other = c.tensor(names[3 - infinite], rank, whole_numbers=True)
         scores = condition.combine("mask_out" if infinite == 1 else "mask", other, "/part")
         return mask_where(c, o.node, scores, names[0], is_true=infinite == 1)
-    chosen, zeros = None, [_is_number(o, place, 0.0) for place in (1, 2)]
-    if not zeros[0] or zeros[1]:
-        chosen = c.tensor(names[1], rank, whole_numbers=True)
-    return condition.where(chosen, None if zeros[1] else c.tensor(names[2], rank, whole_numbers=True))
+    zeros = [_is_number(o, place, 0.0) for place in (1, 2)]
+    tensors = [partial(c.tensor, name, rank, whole_numbers=True) for name in names[1:]]
+    return condition.where(
+        None if zeros[0] and not zeros[1] else tensors[0], None if zeros[1] else tensors[1]
+    )
 
 
 def _is_number(o: Operands, place: int, number: float) -> bool:

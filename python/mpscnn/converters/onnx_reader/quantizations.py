@@ -25,16 +25,14 @@ from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.known_results import Integers, Quantized
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.operands import Operands, Row
-from mpscnn.converters.onnx_reader.tensors import element_type, type_number
+from mpscnn.converters.onnx_reader.tensors import UINT8, array_type, element_type, type_number
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.value import Value
 from mpscnn.errors import Error, UnsupportedError, WeightsError
 
 _INTEGERS = re.compile(r"(u?)int(\d+)")
 _MIN_SCALE = 2.0**-126
-_UINT8 = 2  # the number of uint8 in ONNX
-#: NumPy's types of integers by ONNX' numbers of data types.
-_STATED = {2: np.uint8, 3: np.int8, 4: np.uint16, 5: np.int16, 6: np.int32}
+_STATED = ("uint8", "int8", "uint16", "int16", "int32")  # the types of integers without a zero point
 
 
 def note_integers(c: Context, value: Arranged, name: str) -> None:
@@ -87,7 +85,7 @@ def range_of_integers(name: str) -> tuple[int, int] | None:
 def _quantize_constant(o: Operands) -> Constant:
     """Compute x / scale + zero point. Integers are rounded, and clipped to the range of their type."""
     node, zero = o.node, o.optional(2)
-    target = node.integer("output_dtype", 0) or type_number(np.dtype(np.uint8))
+    target = node.integer("output_dtype", 0) or UINT8
     if zero is not None:
         target = type_number(zero.low.dtype)
     name, convert = element_type(target), converter(node, target)
@@ -138,7 +136,7 @@ def _is_undone(c: Context, node: Node) -> bool:
 def _integers(c: Context, node: Node) -> FileTensor:
     """Compute the integers of QuantizeLinear: x / scale, rounded, plus the zero point, clipped to their range."""
     x, zero = c.value(node.inputs[0]), node.input(2)
-    kind = c.type_of(zero) if zero is not None else element_type(node.integer("output_dtype", 0) or _UINT8)
+    kind = c.type_of(zero) if zero is not None else element_type(node.integer("output_dtype", 0) or UINT8)
     limits = range_of_integers(kind)
     if limits is None:
         raise UnsupportedError(f"makes {kind} of computed numbers; supported are integers")
@@ -248,11 +246,11 @@ def _grid(c: Context, node: Node, otherwise: np.dtype[Any] | None = None) -> Gri
         stated = node.integer("output_dtype", 0) if node.kind == "QuantizeLinear" else 0
         dtype = np.dtype(np.uint8) if otherwise is None else otherwise
         if stated:
-            if stated not in _STATED:
+            if element_type(stated) not in _STATED:
                 raise UnsupportedError(
                     f"its output_dtype is {stated}; supported are integers of 8, 16 and 32 bits"
                 )
-            dtype = np.dtype(_STATED[stated])
+            dtype = array_type(stated)
         return Grid(float(scale.reshape(-1)[0]), 0, dtype)
     zero_point = c.constants.fixed(name, "its zero point")
     if zero_point.size != 1 or zero_point.dtype.kind not in "iu":

@@ -74,17 +74,20 @@ def _float8e8m0() -> Array:
 
 
 _BYTE, _SIGNED = np.dtype("u1"), np.dtype("i1")
-_FLOAT, _INT32, _INT64, _STRING, _FLOAT16, _BFLOAT16, _COMPLEX = 1, 6, 7, 8, 10, 16, (14, 15)
+FLOAT, UINT8, INT64, BOOL = 1, 2, 7, 9
+"""ONNX' numbers of element types that readers of other formats use, too."""
+
+_INT32, _STRING, _FLOAT16, _BFLOAT16, _COMPLEX = 6, 8, 10, 16, (14, 15)
 # The types by ONNX' numbers. The small floats are those of the standard "OCP 8-bit Floating Point Specification".
 _ELEMENTS = {
-    _FLOAT: _plain("float", "float_data", "<f4"),
-    2: _plain("uint8", "int32_data", "u1"),
+    FLOAT: _plain("float", "float_data", "<f4"),
+    UINT8: _plain("uint8", "int32_data", "u1"),
     3: _plain("int8", "int32_data", "i1"),
     4: _plain("uint16", "int32_data", "<u2"),
     5: _plain("int16", "int32_data", "<i2"),
     _INT32: _plain("int32", "int32_data", "<i4"),
-    _INT64: _plain("int64", "int64_data", "<i8"),
-    9: _plain("bool", "int32_data", "?"),
+    INT64: _plain("int64", "int64_data", "<i8"),
+    BOOL: _plain("bool", "int32_data", "?"),
     _FLOAT16: _plain("float16", "int32_data", "<f2"),
     11: _plain("double", "double_data", "<f8"),
     12: _plain("uint32", "uint64_data", "<u4"),

@@ -28,7 +28,7 @@ def _select(o: Operation) -> Made:
     if o.kind == "SELECT" and ranks[0] == 1 < max(ranks):
         raise UnsupportedError("chooses between images of the batch")
     condition, first, second = o.tensors()
-    return condition.where(first, second, o.fused_activation(None))
+    return condition.where(lambda: first, lambda: second, o.fused_activation(None))
 
 
 def _one_hot(o: Operation) -> Made:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.onnx_reader.file import Described, OnnxFile
+from mpscnn.converters.onnx_reader.file import NODE_BYTES, Described, OnnxFile
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.pytorch.aten.extent_nodes import ExtentNodes
 from mpscnn.converters.pytorch.extents import Extent, FreeExtent
@@ -17,9 +17,6 @@ from mpscnn.converters.pytorch.extents import Extent, FreeExtent
 OPSET = 21
 
 Shape = tuple[Extent, ...]
-
-#: The bytes that a node counts as, beside the constants, for the limits of the conversion.
-_NODE_BYTES = 100
 
 
 class OnnxModel:
@@ -102,7 +99,7 @@ class OnnxModel:
             self._inputs,
             [end.name for end in ends],
             self._constants,
-            size=sum(array.nbytes for array in self._constants.values()) + _NODE_BYTES * len(self._nodes),
+            size=sum(array.nbytes for array in self._constants.values()) + NODE_BYTES * len(self._nodes),
             opset=OPSET,
             stated=lambda: [*self._inputs, *ends],
         )

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mpscnn.converters.onnx_reader.tensors import BOOL, FLOAT, INT64
 from mpscnn.converters.pytorch.aten.onnx_model import OnnxModel, Shape
 from mpscnn.converters.pytorch.extents import Extent
 
@@ -15,7 +16,7 @@ Operator = Callable[..., Results]
 
 #: The type of a tensor's elements: networks compute with floats of any precision alike.
 Kind = Literal["float", "int", "bool"]
-_TO_ELEMENTS: dict[Kind, int] = {"float": 1, "int": 7, "bool": 9}
+_TO_ELEMENTS: dict[Kind, int] = {"float": FLOAT, "int": INT64, "bool": BOOL}
 
 
 class Writer(OnnxModel):
