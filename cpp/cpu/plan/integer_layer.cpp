@@ -16,8 +16,8 @@ using engine::Quantization;
 std::size_t IntegerLayer::bytes() const {
     return values.size() * sizeof(std::int16_t) + quads.size() + rest_quads.size() + moved.size() +
            constant.size() +
-           (bias.size() + multipliers.size() + shifts.size() + rest_first.size() + rest_steps.size() +
-            table.size()) *
+           (products.size() + bias.size() + multipliers.size() + shifts.size() + rest_first.size() +
+            rest_steps.size() + table.size()) *
                sizeof(std::int32_t) +
            factors.size() * sizeof(double);
 }

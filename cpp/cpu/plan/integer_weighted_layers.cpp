@@ -174,6 +174,24 @@ private:
             const std::int64_t place = depthwise ? k * places() + output : place_in_panel(output, k);
             layer_.values[static_cast<std::size_t>(place)] = static_cast<std::int16_t>(weight);
         });
+        if (!depthwise) set_products();
+    }
+
+    /// Compute IntegerWeights::products modulo 2^32.
+    void set_products() {
+        constexpr std::int64_t panel = IntegerWeights::panel;
+        const std::int64_t pairs = layer_.weights.pairs();
+        layer_.products = zeros(places());
+        const std::int16_t *values = layer_.values.data();
+        for (std::int64_t first = 0; first < places(); first += panel, values += 2 * panel * pairs)
+            for (std::int64_t k = 0; k + 1 < pairs; k += 2)
+                for (std::int64_t i = 0; i < 2 * panel; ++i) {
+                    std::int32_t &sum = layer_.products[static_cast<std::size_t>(first + i / 2)];
+                    const int product = values[2 * panel * k + i] * values[2 * panel * (k + 1) + i];
+                    sum = static_cast<std::int32_t>(static_cast<std::uint32_t>(sum) +
+                                                    static_cast<std::uint32_t>(product));
+                }
+        layer_.weights.products = layer_.products.data();
     }
 
     /// True if the kernels for quads (sets of four 8-bit weights) support the weights. In depthwise layers,

@@ -3,9 +3,11 @@
 // The inputs of a block of pixels are gathered (im2col) as 16-bit integers minus the zero point, with zeros
 // outside the source. Registers hold sums of 12 pixels with AVX-512 and 6 with AVX2. Weights of a pair of
 // inputs are loaded, and the pixels' inputs are broadcast. The speed is limited by the products, or with few
-// inputs by the requantization. Depthwise convolutions multiply the channels of one tap at a time, with the
-// sums of two panels in registers. AVX2 combines rows in pairs (integer_depthwise_pairs.h). Processors with
-// dot products of four bytes use integer_quads.h instead, and with AVX-512 also integer_depthwise_quads.h.
+// inputs by the requantization. With AVX2 and many inputs, products of two pairs are computed as one product
+// of sums, for 4 pixels (integer_pairs.h). Depthwise convolutions multiply the channels of one tap at a time,
+// with the sums of two panels in registers. AVX2 combines rows in pairs (integer_depthwise_pairs.h).
+// Processors with dot products of four bytes use integer_quads.h instead, and with AVX-512 also
+// integer_depthwise_quads.h.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/integers/integer_pairs.h"
@@ -34,6 +36,11 @@ constexpr std::int64_t panel_outputs = IntegerWeights::panel;
 struct IntegerConvolutionPlan {
     WorkSplit split; ///< for depthwise convolutions
     std::int64_t pixels, block, blocks, panel_parts, row_elements;
+    bool of_sums;      ///< true if add_pairs() multiplies sums
+    std::int64_t tile; ///< pixels whose sums are in registers
+
+    /// Return the number of rows of gathered inputs. The last tile of a block is computed as a whole.
+    MPSCNN_INLINE std::int64_t rows() const { return block + tile; }
 };
 
 /// Return the number of elements of a pixel's gathered inputs for one group, rounded up to a multiple of 2.
@@ -46,6 +53,14 @@ Prepared depthwise_prepare(const IntegerConvolutionTask &task, const Planning &p
         split_work(to.batch, to.height, 1, to.batch * to.height * to.width * to.channels * task.weights.taps,
                    min_elements, planning.threads);
     return planning.keep(plan, plan.split.items());
+}
+
+/// Return true if products of sums are faster. With few inputs or outputs, the products of inputs take too
+/// long.
+bool multiplies_sums(const IntegerWeights &weights) {
+    constexpr std::int64_t min_inputs = 64, min_panels = 4;
+    return PanelSums::pixels_of_sums != 0 && row_elements(weights) >= min_inputs &&
+           weights.panels() >= min_panels;
 }
 
 template <class V>
@@ -61,19 +76,21 @@ Prepared integer_convolution_prepare(const IntegerConvolutionTask &task, const P
     IntegerConvolutionPlan plan{};
     plan.pixels = to.batch * to.height * to.width;
     plan.row_elements = row_elements(task.weights);
+    plan.of_sums = multiplies_sums(task.weights);
+    plan.tile = plan.of_sums ? PanelSums::pixels_of_sums : PanelSums::pixels;
     // The pixels of a block fill L1, because each block reads all weights. The blocks are divided among
     // threads.
     constexpr std::int64_t max_bytes = 32 * 1024;
     const std::int64_t row_bytes = plan.row_elements * static_cast<std::int64_t>(sizeof(std::int16_t));
     const std::int64_t wanted = planning.threads == 1 ? 1 : 3 * planning.threads;
     const std::int64_t fitting = min(max_bytes / row_bytes, divide_up(plan.pixels, wanted));
-    plan.block = min(plan.pixels, PanelSums::pixels * max(fitting / PanelSums::pixels, 1));
+    plan.block = min(plan.pixels, plan.tile * max(fitting / plan.tile, 1));
     plan.blocks = divide_up(plan.pixels, plan.block);
     plan.panel_parts =
         clamped(divide_up(wanted, plan.blocks), 1, task.weights.groups * task.weights.panels());
-    const std::int64_t rows = plan.block + PanelSums::pixels; // the last tile is computed as a whole
     return planning.keep(plan, plan.blocks * plan.panel_parts,
-                         static_cast<std::size_t>(rows * row_bytes) + widened * sizeof(std::int16_t));
+                         static_cast<std::size_t>(plan.rows() * row_bytes) + widened * sizeof(std::int16_t) +
+                             static_cast<std::size_t>(plan.rows()) * sizeof(std::int32_t));
 }
 
 /// The position of a pixel of the result. The pixel after it may be in the next row or image.
@@ -150,10 +167,56 @@ void gather_block(const IntegerConvolutionTask &task, Range pixels, std::int64_t
         gather_pixel(task, pixel, group, end, rows + i * elements);
 }
 
-/// Compute one panel of outputs for a block of pixels, whose gathered inputs of the panel's group are `rows`.
+/// The gathered inputs of a block of pixels.
+struct GatheredRows {
+    std::int16_t *values;
+    std::int32_t *products; ///< PanelSums::store_products() for each row
+
+    template <bool of_sums, class Sums = PanelSums>
+    void gather(const IntegerConvolutionTask &task, Range pixels, std::int64_t group) const {
+        gather_block(task, pixels, group, values);
+        if constexpr (of_sums) {
+            const std::int64_t elements = row_elements(task.weights);
+            for (std::int64_t i = 0; i < pixels.size(); i += Sums::pixels_of_sums)
+                Sums::store_products(values + i * elements, elements, task.weights.pairs(), products + i);
+        }
+    }
+};
+
+/// Prefetches the weights of the next panel to L2, a part for each tile of pixels. The weights of large
+/// layers come from the last-level cache or memory.
+class NextPanel {
+public:
+    MPSCNN_INLINE NextPanel(const std::int16_t *values, std::int64_t elements, std::int64_t tiles)
+        : next_(values), end_(values + elements), step_(min(divide_up(elements, tiles), max_step)) {}
+
+    MPSCNN_INLINE void prefetch() {
+        for (const std::int16_t *const stop = next_ + min(step_, end_ - next_); next_ < stop; next_ += line)
+            __builtin_prefetch(next_, 0, 2);
+    }
+
+private:
+    static constexpr std::int64_t line = 64 / sizeof(std::int16_t), max_step = 16 * line;
+    const std::int16_t *next_, *end_;
+    std::int64_t step_;
+};
+
+/// The numbers to which the products of one panel of outputs are added.
+struct PanelStart {
+    alignas(64) std::int32_t values[panel_outputs];
+
+    MPSCNN_INLINE PanelStart(const IntegerWeights &weights, std::int64_t place, bool of_sums) {
+        for (std::int64_t i = 0; i < panel_outputs; ++i)
+            values[i] = static_cast<std::int32_t>(
+                static_cast<std::uint32_t>(weights.bias[place + i]) -
+                (of_sums ? static_cast<std::uint32_t>(weights.products[place + i]) : 0));
+    }
+};
+
+/// Compute one panel of outputs for a block of pixels.
+template <int tile, bool of_sums>
 void multiply_block(const IntegerConvolutionTask &task, Range pixels, std::int64_t group, std::int64_t panel,
-                    const std::int16_t *rows) {
-    constexpr int max_pixels = PanelSums::pixels;
+                    const GatheredRows &gathered) {
     const IntegerWeights &weights = task.weights;
     const View &to = task.destination;
     const std::int64_t elements = row_elements(weights), pairs = weights.pairs(), own = panel * panel_outputs,
@@ -162,36 +225,50 @@ void multiply_block(const IntegerConvolutionTask &task, Range pixels, std::int64
     const std::int64_t place = (group * weights.panels() + panel) * panel_outputs,
                        outputs = min(weights.outputs - own, panel_outputs);
     const std::int16_t *const values = weights.values + place * elements;
-    const std::int32_t *const bias = weights.bias + place;
+    const PanelStart start(weights, place, of_sums);
     const PanelRequantizer requantizer(task.requantization, place);
     auto pixel = ResultPixel::at(to, pixels.begin);
-    std::uint8_t *result = bytes_at(to, pixel.image, pixel.y, pixel.x) + output;
-    alignas(64) std::int32_t sums[max_pixels * panel_outputs];
-    for (std::int64_t left = pixels.size(); left > 0; left -= max_pixels, rows += max_pixels * elements) {
+    std::uint8_t *result = bytes_at(to, pixel.image, pixel.y, pixel.x) + output, *results[tile];
+    alignas(64) std::int32_t sums[tile * panel_outputs];
+    const std::int16_t *rows = gathered.values;
+    const std::int32_t *products = gathered.products;
+    NextPanel next(values + panel_outputs * elements, panel_outputs * elements,
+                   divide_up(pixels.size(), tile));
+    for (std::int64_t left = pixels.size(); left > 0; left -= tile) {
         if (left == 1)
-            add_pairs<1>(rows, elements, pairs, values, bias, sums);
+            add_pairs<1, of_sums>(rows, elements, pairs, values, start.values, products, sums);
         else
-            add_pairs<max_pixels>(rows, elements, pairs, values, bias, sums);
-        const std::int64_t count = min(left, max_pixels);
+            add_pairs<tile, of_sums>(rows, elements, pairs, values, start.values, products, sums);
+        rows += tile * elements;
+        products += tile;
+        next.prefetch();
+        const std::int64_t count = min(left, tile);
         for (std::int64_t p = 0; p < count; ++p) {
-            requantizer.store(sums + p * panel_outputs, outputs, result);
+            results[p] = result;
             pixel.step(to);
             if (pixel.x != 0)
                 result += to.pixel_stride;
             else if (p + 1 < left)
                 result = bytes_at(to, pixel.image, pixel.y, 0) + output;
         }
+        if (count == tile)
+            store_pixels<tile>(requantizer, sums, outputs, results);
+        else
+            for (std::int64_t p = 0; p < count; ++p)
+                requantizer.store(sums + p * panel_outputs, outputs, results[p]);
     }
 }
 
-void convolve_block(const IntegerConvolutionTask &task, Range pixels, Range panels, std::int16_t *rows) {
+template <int tile, bool of_sums>
+void convolve_block(const IntegerConvolutionTask &task, Range pixels, Range panels,
+                    const GatheredRows &rows) {
     const std::int64_t panels_of_group = task.weights.panels();
     std::int64_t gathered = -1;
     for (std::int64_t index = panels.begin; index < panels.end; ++index) {
         const std::int64_t group = index / panels_of_group;
-        if (group != gathered) gather_block(task, pixels, group, rows);
+        if (group != gathered) rows.gather<of_sums>(task, pixels, group);
         gathered = group;
-        multiply_block(task, pixels, group, index % panels_of_group, rows);
+        multiply_block<tile, of_sums>(task, pixels, group, index % panels_of_group, rows);
     }
 }
 
@@ -306,10 +383,17 @@ void integer_convolution_run(const IntegerConvolutionTask &task, const Prepared 
             continue;
         }
         const std::int64_t first = index / plan.panel_parts * plan.block;
-        convolve_block(
-            task, {first, min(first + plan.block, plan.pixels)},
-            part_of(task.weights.groups * task.weights.panels(), plan.panel_parts, index % plan.panel_parts),
-            reinterpret_cast<std::int16_t *>(worker.scratch));
+        auto *const products = reinterpret_cast<std::int32_t *>(worker.scratch);
+        const GatheredRows rows{reinterpret_cast<std::int16_t *>(products + plan.rows()), products};
+        const Range pixels{first, min(first + plan.block, plan.pixels)};
+        const Range panels =
+            part_of(task.weights.groups * task.weights.panels(), plan.panel_parts, index % plan.panel_parts);
+        if constexpr (PanelSums::pixels_of_sums != 0)
+            if (plan.of_sums) {
+                convolve_block<PanelSums::pixels_of_sums, true>(task, pixels, panels, rows);
+                continue;
+            }
+        convolve_block<PanelSums::pixels, false>(task, pixels, panels, rows);
     }
 }
 

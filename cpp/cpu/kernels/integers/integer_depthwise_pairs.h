@@ -68,9 +68,16 @@ public:
             add<5, 3>(columns, outputs.size(), sums);
         else
             add_any(columns, outputs.size(), sums);
-        std::uint8_t *result = bytes_at(task_.destination, image, y, outputs.begin) + channel_;
-        for (std::int64_t i = 0; i < outputs.size(); ++i, result += task_.destination.pixel_stride)
-            requantizer_.store(sums + i * panel, count_, result);
+        const auto result_of = [&](std::int64_t i) {
+            return bytes_at(task_.destination, image, y, outputs.begin + i) + channel_;
+        };
+        std::int64_t i = 0;
+        for (; i + 4 <= outputs.size(); i += 4) {
+            std::uint8_t *const results[] = {result_of(i), result_of(i + 1), result_of(i + 2),
+                                             result_of(i + 3)};
+            store_pixels<4>(requantizer_, sums + i * panel, count_, results);
+        }
+        for (; i < outputs.size(); ++i) requantizer_.store(sums + i * panel, count_, result_of(i));
     }
 
 private:

@@ -74,7 +74,7 @@ void multiply_panel(const IntegerMatrixProductTask &task, const IntegerMatrixPla
         // The last tile is computed as a whole, with repeated rows.
         for (std::int64_t p = 0; p < tile; ++p)
             widen_row(task, plan, image, y, min(row + p, plan.rows - 1), rows + p * plan.pitch);
-        add_pairs<tile>(rows, plan.pitch, plan.pitch / 2, packed, start, sums);
+        add_pairs<tile, false>(rows, plan.pitch, plan.pitch / 2, packed, start, nullptr, sums);
         for (std::int64_t p = 0; p < min(tile, plan.rows - row); ++p)
             requantizer.store(sums + p * panel_columns, columns,
                               bytes_at(task.destination, image, y, row + p) + first);

@@ -130,6 +130,14 @@ public:
         has_ties_ ? store_rounded<true>(sums, count, result) : store_rounded<false>(sums, count, result);
     }
 
+    /// Store the results of an even number of pixels, two at a time. Return false if bounds differ: a result
+    /// may be wrong then.
+    template <int pixels>
+    MPSCNN_INLINE bool store_twos(const std::int32_t *sums, std::uint8_t *const *results) const {
+        return fits_ && (has_ties_ ? store_rounded_twos<pixels, true>(sums, results)
+                                   : store_rounded_twos<pixels, false>(sums, results));
+    }
+
 private:
     static constexpr float max_error = 0x1p-13f;
 
@@ -175,18 +183,44 @@ private:
     template <bool has_ties>
     MPSCNN_INLINE void store_rounded(const std::int32_t *sums, std::int64_t count,
                                      std::uint8_t *result) const {
-        const __m256 error = _mm256_set1_ps(2.0f * max_error);
-        const __m256 a = own_[0].lower_bound<has_ties>(load(sums)),
-                     b = own_[1].lower_bound<has_ties>(load(sums + 8));
-        const __m256i lower = _mm256_packs_epi32(_mm256_cvttps_epi32(a), _mm256_cvttps_epi32(b)),
-                      upper = _mm256_packs_epi32(_mm256_cvttps_epi32(_mm256_add_ps(a, error)),
-                                                 _mm256_cvttps_epi32(_mm256_add_ps(b, error)));
+        const Bounds own = bounds<has_ties>(sums);
         const __m256i bytes =
-            _mm256_min_epu8(_mm256_max_epu8(_mm256_packus_epi16(lower, upper), low_), high_);
+            _mm256_min_epu8(_mm256_max_epu8(_mm256_packus_epi16(own.lower, own.upper), low_), high_);
         const __m256i turned = _mm256_shuffle_epi32(bytes, 0x4e);
         if (_mm256_movemask_epi8(_mm256_cmpeq_epi8(bytes, turned)) != -1)
             return store_any(sums, count, result);
         store_bytes(bytes, count, result);
+    }
+
+    /// The lower and upper bounds of a pixel's results, as 16-bit integers in mixed order.
+    struct Bounds {
+        __m256i lower, upper;
+    };
+    template <bool has_ties> MPSCNN_INLINE Bounds bounds(const std::int32_t *sums) const {
+        const __m256 error = _mm256_set1_ps(2.0f * max_error);
+        const __m256 a = own_[0].lower_bound<has_ties>(load(sums)),
+                     b = own_[1].lower_bound<has_ties>(load(sums + 8));
+        return {_mm256_packs_epi32(_mm256_cvttps_epi32(a), _mm256_cvttps_epi32(b)),
+                _mm256_packs_epi32(_mm256_cvttps_epi32(_mm256_add_ps(a, error)),
+                                   _mm256_cvttps_epi32(_mm256_add_ps(b, error)))};
+    }
+
+    template <int pixels, bool has_ties>
+    MPSCNN_INLINE bool store_rounded_twos(const std::int32_t *sums, std::uint8_t *const *results) const {
+        __m256i differences = _mm256_setzero_si256();
+#pragma GCC unroll 4
+        for (int p = 0; p < pixels; p += 2) {
+            const Bounds one = bounds<has_ties>(sums + 16 * p), two = bounds<has_ties>(sums + 16 * (p + 1));
+            const __m256i lower = _mm256_packus_epi16(one.lower, two.lower),
+                          upper = _mm256_packus_epi16(one.upper, two.upper);
+            differences = _mm256_or_si256(differences, _mm256_xor_si256(lower, upper));
+            const __m256i bytes =
+                _mm256_permutevar8x32_epi32(_mm256_min_epu8(_mm256_max_epu8(lower, low_), high_),
+                                            _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+            _mm_storeu_si128(reinterpret_cast<__m128i *>(results[p]), _mm256_castsi256_si128(bytes));
+            _mm_storeu_si128(reinterpret_cast<__m128i *>(results[p + 1]), _mm256_extracti128_si256(bytes, 1));
+        }
+        return _mm256_testz_si256(differences, differences);
     }
 
     /// Store bytes whose order is mixed: four lanes of the first part, four of the second, and so on.
@@ -284,6 +318,16 @@ private:
     std::int64_t first_;
 };
 #endif
+
+/// Store the results of several pixels. Each has a panel of sums, of which `count` are outputs.
+template <int pixels>
+MPSCNN_INLINE void store_pixels(const PanelRequantizer &requantizer, const std::int32_t *sums,
+                                std::int64_t count, std::uint8_t *const *results) {
+#if defined(__AVX2__) && !defined(__AVX512BW__)
+    if (count == 16 && requantizer.store_twos<pixels>(sums, results)) return;
+#endif
+    for (int p = 0; p < pixels; ++p) requantizer.store(sums + 16 * p, count, results[p]);
+}
 
 } // namespace
 } // namespace mpscnn::cpu

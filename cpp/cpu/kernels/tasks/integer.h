@@ -32,6 +32,9 @@ struct IntegerWeights {
     /// [tap][channel]. Other layers have [output][2] for each group, panel and pair of inputs, padded with
     /// zeros.
     const std::int16_t *values = nullptr;
+    /// For each output the sum of v * w over two adjacent pairs v and w of its weights, which are multiplied
+    /// element by element. Kernels that multiply sums of inputs and weights subtract it.
+    const std::int32_t *products = nullptr;
     /// The weights as 8-bit integers, for kernels that multiply four bytes at a time. Inputs form `runs` runs
     /// of adjacent bytes, and each run is padded with zeros to a multiple of 4. The layout is
     /// [panel][four inputs][output][4]. In a depthwise layer each weight is the sum of two bytes, and the
