@@ -14,10 +14,10 @@ from mpscnn import converters, models
 from mpscnn.converters.recognise import with_library_names
 
 
-def with_other_names(network: mpscnn.Network, kept: tuple[str, ...] = ()) -> mpscnn.Network:
-    """Rename layers, as in a file of another framework. Inputs, outputs and `kept` keep their names."""
+def with_other_names(network: mpscnn.Network) -> mpscnn.Network:
+    """Rename layers, as in a file of another framework. Inputs and outputs keep their names."""
     structure = network.to_dict()
-    fixed = {*kept, *structure["outputs"], *(tensor.name for tensor in network.inputs)}
+    fixed = {*structure["outputs"], *(tensor.name for tensor in network.inputs)}
     names = {name: name if name in fixed else f"Net/{i}" for i, name in enumerate(network.layer_names())}
     for node in structure["nodes"]:
         node["name"], node["inputs"] = names[node["name"]], [names[source] for source in node["inputs"]]

@@ -20,20 +20,16 @@ def tensor(name: str, shape: tuple[int, ...], data: Any = None) -> FileTensor:
     return FileTensor(name, shape, np.dtype(np.float32 if data is None else np.int32), None, values)
 
 
-def file_with(axis: Any, *, goes_on: bool = False) -> TfliteFile:
-    """Return a file with the position of each pixel's largest channel. If it `goes_on`, a padding follows."""
+def file_with(axis: Any) -> TfliteFile:
+    """Return a file with the position of each pixel's largest channel, after a padding."""
     tensors = [
         tensor("image", (1, 4, 5, 3)),
         tensor("axis", (1,), axis),
-        tensor("classes", (1, 4, 5)),
         tensor("sides", (4, 2), [[0, 0], [1, 1], [1, 1], [0, 0]]),
         tensor("padded", (1, 6, 7, 3)),
         tensor("small", (1, 6, 7)),
     ]
-    if not goes_on:
-        operators = [FileOperator("PAD", (0, 3), (4,), None), FileOperator("ARG_MAX", (4, 1), (5,), None)]
-        return TfliteFile("file.tflite", tensors, operators, (0,), (5,), 1_000)
-    operators = [FileOperator("ARG_MAX", (0, 1), (2,), None), FileOperator("PAD", (2, 3), (4,), None)]
+    operators = [FileOperator("PAD", (0, 2), (3,), None), FileOperator("ARG_MAX", (3, 1), (4,), None)]
     return TfliteFile("file.tflite", tensors, operators, (0,), (4,), 1_000)
 
 

@@ -298,12 +298,9 @@ def test_fully_connected_of_another_size_is_damaged(tmp_path: Path) -> None:
 # ---- Constants and names -----------------------------------------------------------------------------------
 
 
-def added_file(
-    values: Any, *, shape: tuple[int, ...] = (1, 2, 3, 4), first: bool = False, code: int = 1
-) -> bytes:
+def added_file(values: Any, *, shape: tuple[int, ...]) -> bytes:
     tensors = [Tensor("x", shape), constant("values", values), Tensor("sum", shape)]
-    places = [1, 0] if first else [0, 1]
-    return write_tflite(tensors, [Operator(ADD, places, [2], 11, [(0, "Int8", code)])], [0], [2])
+    return write_tflite(tensors, [Operator(ADD, [0, 1], [2], 11, [(0, "Int8", 1)])], [0], [2])
 
 
 def test_constants_repeat_the_image(tmp_path: Path) -> None:

@@ -348,7 +348,10 @@ def test_arrays_are_not_copied_without_need() -> None:
         (np.zeros((4, 5, 3), bool), "bool: expected uint8"),
         (np.zeros((4, 5, 5), np.uint8), r"\(4, 5, 5\) uint8: expected uint8 with 1 to 4 channels"),
         (np.zeros((4, 5, 2), np.uint16), "uint16: expected"),
-        (np.zeros((3, 40, 50), np.float32), r"channels come last: numpy.asarray\(array\).transpose\(1, 2, 0\)"),
+        (
+            np.zeros((3, 40, 50), np.float32),
+            r"channels come last: numpy.asarray\(array\).transpose\(1, 2, 0\)",
+        ),
         (np.zeros((1, 4, 5, 3), np.uint8), r"shape \(height, width\) or .*several photos give a list"),
         (np.zeros(7, np.uint8), r"shape \(height, width\) or"),
         (np.zeros((0, 5, 3), np.uint8), r"array \(0, 5, 3\) uint8: has no pixels"),
