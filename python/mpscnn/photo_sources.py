@@ -18,7 +18,7 @@ from mpscnn.vision.photo_list import is_pattern, is_url, photo_paths
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network
 
-__all__ = ["is_photo", "one_photo", "photo_as_input", "photos_for", "several_photos"]
+__all__ = ["input_array", "is_photo", "one_photo", "photo_as_input", "photos_for", "several_photos"]
 
 _NUMBERS = (int, float, list, tuple)
 
@@ -86,6 +86,31 @@ def is_photo(image: Any) -> bool:
         image, (str, bytes, os.PathLike)
     )
     return not (is_array or isinstance(image, _NUMBERS)) or type(image).__module__.startswith("PIL.")
+
+
+def input_array(what: str, network: Network, shape: tuple[int | None, ...], image: Any) -> NDArray[Any]:
+    """Return a photo, several photos or an array as an array for a network's input of this shape.
+
+    If the network takes photos, integers are pixels of photos: one (height, width[, channels]), or several (n, height,
+    width, channels). Floats are the input itself. Errors begin with `what`.
+
+    Raises:
+        ImageError: a photo cannot be read, its integers are not of 8 or 16 bits, or floats are pixels from 0 to 255.
+        UnsupportedError: as for `photo_as_input`.
+    """
+    if is_photo(image):
+        return photo_as_input(what, network, shape, image)
+    given = np.asarray(image)
+    if network.preprocess is None or len(network.inputs) != 1 or len(shape) != 4 or None in shape[1:]:
+        return given
+    if given.dtype.kind in "iu" and given.ndim in (2, 3, 4) and given.size:
+        photos = given if given.ndim == 4 else [given]
+        return np.concatenate([photo_as_input(what, network, shape, photo) for photo in photos])
+    if given.dtype.kind == "f":
+        from mpscnn.vision.preprocessing import require_prepared
+
+        require_prepared(given, network.preprocess)
+    return given
 
 
 def photo_as_input(

@@ -19,7 +19,7 @@ from mpscnn.core_model import model_task
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.model import Model
-from mpscnn.photo_sources import is_photo, photo_as_input, photos_for
+from mpscnn.photo_sources import input_array, photos_for
 from mpscnn.runtime.library import precisions_of
 from mpscnn.runtime.program import named_results
 
@@ -251,10 +251,7 @@ def image_arrays(what: str, network: Network, images: Any) -> list[Array]:
     Raises ParameterError if there are none, or if they are not finite numbers, and the errors of photos.
     """
     shape = network.input.shape
-    given = [
-        photo_as_input(what, network, shape, image) if is_photo(image) else np.asarray(image)
-        for image in photos_for(f"{what}: images", images)
-    ]
+    given = [input_array(what, network, shape, image) for image in photos_for(f"{what}: images", images)]
     if not all(image.ndim for image in given):
         raise ShapeError(f"{what}: images must be arrays (n, ...), got a number")
     for image in given:

@@ -12,7 +12,7 @@ from mpscnn._private.arrays import naming_remedy
 from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
-from mpscnn.photo_sources import is_photo, photo_as_input, photos_for
+from mpscnn.photo_sources import input_array, photos_for
 
 Array = NDArray[np.float32]
 Given = Mapping[str, Array]
@@ -90,9 +90,7 @@ def _inputs(network: Network, image: Any) -> Given:
 
 def _input(network: Network, tensor: Tensor, image: Any) -> Array:
     expected = tensor.shape
-    if is_photo(image):
-        return photo_as_input("quantize", network, expected, image)
-    given = np.asarray(image)
+    given = input_array("quantize", network, expected, image)
     if given.dtype.kind not in "fiub":
         raise ParameterError(f"quantize: images must be numbers or photos, got an array of {given.dtype}")
     with np.errstate(over="ignore"):

@@ -85,6 +85,30 @@ def test_quantize_and_comparisons_take_every_form(model: mpscnn.Model[Any], fold
     assert mpscnn.quantize(trained_on_photos(), photos)[1].images == 3
 
 
+PIXELS: dict[str, Callable[[Any], Any]] = {
+    "list of photos": list,
+    "one array": lambda pixels: pixels,
+    "list of batches": lambda pixels: [pixels[:1], pixels[1:]],
+}
+
+
+@pytest.mark.parametrize("form", PIXELS)
+def test_arrays_of_integers_are_photos(folder: Path, form: str) -> None:
+    """Pixels are no input of a network that has preprocessing, so they would calibrate wrong ranges."""
+    network, colours = trained_on_photos(), ("blue", "green", "red")
+    pixels = np.stack([np.full((8, 8, 3), COLOURS[name], np.uint8) for name in colours])
+    expected, found = (
+        mpscnn.quantize(network, images)[0].to_dict() for images in (folder, PIXELS[form](pixels))
+    )
+    assert found == expected
+    for use in (mpscnn.quantize, mpscnn.check_precision):
+        assert use(network, PIXELS[form](pixels)) is not None
+        for dtype in (np.int64, np.float32):
+            wrong = [pixels.astype(dtype)] if dtype is np.float32 else PIXELS[form](pixels.astype(dtype))
+            with pytest.raises(mpscnn.ImageError, match=r"give numpy\.asarray\(array, numpy\.uint8\)"):
+                use(network, wrong)
+
+
 def trained_on_photos() -> mpscnn.Network:
     network = mpscnn.Network((8, 8, 3))
     network.output(network.conv2d(network.input, 4, 3))
