@@ -136,6 +136,9 @@ def test_predict_segments(model: mpscnn.Model) -> None:
     assert (result.device, result.precision) == ("cpu", "float32")
     assert result.milliseconds > 0
     np.testing.assert_array_equal(model.segment(pixels).labels, result.labels)
+    white = np.full_like(pixels, 255)
+    for scores in (False, True):
+        assert (model.segment(white, scores=scores).labels == 1).all()  # the first of three equal scores
 
 
 def result_of(labels: Any, names: Any = NAMES) -> mpscnn.Segmentation:
