@@ -316,6 +316,15 @@ def test_what_a_refusal_of_a_target_advises_works(
     assert path.exists()
 
 
+def test_many_outputs_are_refused(tmp_path: Path) -> None:
+    """The time of coremltools grows with the square of their number."""
+    network = mpscnn.Network(input=(4,))
+    for _ in range(201):
+        network.output(network.relu(network.input))
+    with pytest.raises(UnsupportedError, match="has 201 outputs; a Core ML model may have 200"):
+        network.save(tmp_path / "many.mlpackage")
+
+
 def test_free_sizes(tmp_path: Path) -> None:
     network = Network(input=(None, None, 3), name="free")
     network.output(network.conv2d(network.input, 2, 3))

@@ -24,7 +24,8 @@ class CheckResult:
     Attributes:
         sentence: the result as a sentence for users.
         differs: whether the network's results differ from those of its file.
-        failed: whether the file's own engine crashed or hung, or mpscnn's engine cannot run the network.
+        failed: whether the file's own engine crashed or hung, mpscnn's engine cannot run the network, or a run would
+            cost much more than a file of this size should.
     """
 
     sentence: str

@@ -15,6 +15,7 @@ from converters.tflite_writer import Operator, Tensor, constant, quantized, writ
 
 import mpscnn
 from mpscnn._private.child_python import code_command
+from mpscnn.comparison.check_process import costs_too_much
 from mpscnn.comparison.conversion_check import check_conversion, differs
 from mpscnn.comparison.litert_engine import LitertEngine
 from mpscnn.comparison.native_engine import NativeEngine
@@ -187,6 +188,33 @@ def test_an_engine_that_hangs_is_ended(path: Path, monkeypatch: pytest.MonkeyPat
     )
     with pytest.warns(RuntimeWarning, match=r"not checked: the check took more than 0\.5 s"):
         mpscnn.load(path)
+
+
+@pytest.mark.parametrize(
+    ("window", "repeats", "problem"),
+    [
+        (2, 1, ""),
+        (200, 1, "its layers take 4,800,000,000 operations, which is much for a file of 100 bytes"),
+        (2, 1_000, "its layers compute 120,120,000 numbers, which is much for a file of 100 bytes"),
+    ],
+)
+def test_a_run_that_costs_too_much_is_not_a_check(window: int, repeats: int, problem: str) -> None:
+    """A file of a few bytes can describe a run that takes hours, or all memory."""
+    network = Network(input=(200, 200, 3))
+    made = network.average_pool2d(network.input, window, padding="same", strides=1)
+    network.output(network.layer("tile", [made], {"channels": repeats}))
+    assert costs_too_much(network, 100) == problem
+    assert costs_too_much(network, 3_000_000) == ""
+
+
+def test_a_file_whose_check_costs_too_much_is_loaded(tmp_path: Path) -> None:
+    shape, wide = (1, 4_000, 4_000, 1), Tensor("x", (1, 4_000, 4_000, 1))
+    tensors = [wide, *(Tensor(f"r{i}", shape) for i in range(4))]
+    operators = [Operator(RELU, [i], [i + 1]) for i in range(4)]
+    file = tmp_path / "large.tflite"
+    file.write_bytes(write_tflite(tensors, operators, [0], [4]))
+    with pytest.warns(RuntimeWarning, match=r"not checked: its layers compute 64,000,000 numbers"):
+        assert mpscnn.load(file).program.outputs == {"r3": (None, 4_000, 4_000, 1)}
 
 
 _X, _Y = Tensor("x", (1, 6)), Tensor("y", (1, 6))

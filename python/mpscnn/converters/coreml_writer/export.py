@@ -42,6 +42,8 @@ SUFFIXES = (PACKAGE, MODEL)
 """The suffixes of the files that `export` writes."""
 TARGETS = ("iOS13", "iOS14", "iOS15", "iOS16", "iOS17", "iOS18")
 """The minimum deployment targets. Each includes macOS and the other systems of the same year."""
+#: The largest number of outputs. coremltools takes time in proportion to its square.
+_MAX_OUTPUTS = 200
 _PROGRAMS, _COMPRESSED = "programs", "programs with compressed weights"
 _NEWEST_NETWORK = "iOS14"
 _OLDEST_PROGRAM, _OLDEST_COMPRESSED, _OLDEST_RESETTING_AFTER = "iOS15", "iOS16", "iOS18"
@@ -85,6 +87,10 @@ def export(
     kind = path.suffix.lower()
     if kind not in SUFFIXES:
         raise ParameterError(f"{path}: the name of a Core ML model ends in {PACKAGE} or {MODEL}")
+    if len(network.outputs) > _MAX_OUTPUTS:
+        raise UnsupportedError(
+            f"{path}: the network has {len(network.outputs):,} outputs; a Core ML model may have {_MAX_OUTPUTS}"
+        )
     if dtype not in ("float32", "float16", "uint8"):
         raise ParameterError(
             f"{path}: Core ML models have weights of float32, float16 or uint8, not {dtype!r}"
