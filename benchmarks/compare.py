@@ -24,7 +24,7 @@ from typing import Any
 import compare_report
 import networks
 import numpy as np
-from harness import input_shape
+from harness import quantized
 from peer_files.all_peers import ALL_PEERS
 
 import mpscnn
@@ -168,13 +168,6 @@ def compared(arguments: argparse.Namespace) -> Iterator[Comparison]:
             for threads in counts:
                 result = Comparison(path.name, "int8", threads, turn=5)
                 yield compare(result, open_subject(str(path)), peers, arguments, Path(folder))
-
-
-def quantized(network: mpscnn.Network) -> mpscnn.Network:
-    """Quantize a network by the ranges of random images, since the speed does not depend on the scales."""
-    draw = np.random.default_rng(0)
-    images = [draw.uniform(-1.0, 1.0, input_shape(network)).astype(np.float32) for _ in range(4)]
-    return mpscnn.quantize(network, images)[0]
 
 
 def compile_options(precision: str) -> dict[str, Any]:

@@ -22,8 +22,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from compare import compile_options, quantized
-from harness import input_shape, table_head, table_row
+from compare import compile_options
+from harness import input_shape, quantized, table_head, table_row
 from numpy.typing import NDArray
 from peer_files.torch_writer import torch_module
 

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+import numpy as np
+
+import mpscnn
+
 Call = Callable[[], object]
 
 # The pause in seconds before a call of several threads. In it the threads of the previous call stop spinning and sleep.
@@ -32,6 +36,13 @@ class Times:
 def input_shape(network: Any, batch: int = 1) -> tuple[int, ...]:
     """Return the shape of a network's input for a number of images. Free extents become 1."""
     return batch, *(extent or 1 for extent in network.input.shape[1:])
+
+
+def quantized(network: mpscnn.Network) -> mpscnn.Network:
+    """Quantize a network by the ranges of random images, since the speed does not depend on the scales."""
+    draw = np.random.default_rng(0)
+    images = [draw.uniform(-1.0, 1.0, input_shape(network)).astype(np.float32) for _ in range(4)]
+    return mpscnn.quantize(network, images)[0]
 
 
 def measure(calls: Mapping[str, Call], runs: int, threads: int = 1) -> dict[str, Times]:

@@ -25,6 +25,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from harness import quantized
+
 import mpscnn
 from mpscnn import models
 from mpscnn.apps.cli.package import cmake_directory
@@ -41,10 +44,11 @@ SETS = ("baseline", "avx2")
 
 @dataclass(frozen=True)
 class Inference:
-    """One measurement: a network, and a number of images."""
+    """One measurement: a network, a number of images, and a precision."""
 
     build: Callable[[], mpscnn.Network]
     batch: int = 1
+    precision: str = "float32"
 
 
 # Images are smaller than usual, because emulated FMAs are slow. Layers of larger images use the same kernels.
@@ -56,6 +60,8 @@ INFERENCES = {
     "deep_mnist": Inference(models.deep_mnist),
     # compare.py times batches of 64.
     "deep_mnist batch 16": Inference(models.deep_mnist, batch=16),
+    "mobilenet_v1 128 int8": Inference(lambda: models.mobilenet_v1(input_size=128), precision="int8"),
+    "mobilenet_v2 128 int8": Inference(lambda: models.mobilenet_v2(input_size=128), precision="int8"),
 }
 
 #: The number of instructions by network, and then by instruction set.
@@ -69,7 +75,7 @@ class Case:
     network: str
     instruction_set: str
     model: Path
-    batch: int
+    inference: Inference
 
 
 def main() -> int:
@@ -105,11 +111,12 @@ def count_all(networks: Sequence[str], sets: Sequence[str], directory: Path) -> 
     program = build_program(directory / "build")
     cases = []
     for number, name in enumerate(networks):
-        network = INFERENCES[name].build()
+        inference = INFERENCES[name]
+        network = inference.build()
         network.initialize_weights()
         path = directory / f"{number}.safetensors"
-        network.save(path)
-        cases += [Case(name, one, path, INFERENCES[name].batch) for one in sets]
+        (quantized(network) if inference.precision == "int8" else network).save(path)
+        cases += [Case(name, one, path, inference) for one in sets]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         counted = list(pool.map(lambda case: count(program, case), cases))
     counts: Counts = {name: {} for name in networks}
@@ -130,7 +137,8 @@ def build_program(build: Path) -> Path:
 
 def count(program: Path, case: Case) -> int:
     command = ["valgrind", "--tool=callgrind", "--collect-atstart=no", "--toggle-collect=run_once"]
-    command += ["--callgrind-out-file=/dev/null", str(program), str(case.model), str(case.batch)]
+    command += ["--callgrind-out-file=/dev/null", str(program), str(case.model)]
+    command += [str(case.inference.batch), case.inference.precision]
     said = run(command, MPSCNN_CPU=case.instruction_set, MPSCNN_FUSION=CHAINS, MPSCNN_CACHE_SIZES=CACHES)
     found = re.search(r"Collected : (\d+)", said)
     if not found or found[1] == "0":

@@ -1,5 +1,5 @@
-// one_run MODEL BATCH: runs the network of a model file once, on one thread, with this many random inputs.
-// instructions.py counts only the instructions of run_once().
+// one_run MODEL BATCH PRECISION: runs the network of a model file once, on one thread, with this many random
+// inputs. instructions.py counts only the instructions of run_once().
 
 #include <algorithm>
 #include <cstdint>
@@ -25,13 +25,13 @@ struct Run {
 extern "C" __attribute__((noinline)) void run_once(Run &run) { run.session.run(run.inputs, run.outputs); }
 
 int main(int count, char **arguments) try {
-    const std::int64_t batch = count == 3 ? std::atoll(arguments[2]) : 0;
+    const std::int64_t batch = count == 4 ? std::atoll(arguments[2]) : 0;
     if (batch <= 0) {
-        std::fprintf(stderr, "usage: one_run MODEL BATCH\n");
+        std::fprintf(stderr, "usage: one_run MODEL BATCH PRECISION\n");
         return 2;
     }
     const mpscnn::ModelFile model = mpscnn::ModelFile::load(arguments[1]);
-    const mpscnn::Program program = model.graph().compile({.device = "cpu", .precision = "float32"});
+    const mpscnn::Program program = model.graph().compile({.device = "cpu", .precision = arguments[3]});
 
     std::mt19937 generator(0);
     std::normal_distribution<float> normal;
