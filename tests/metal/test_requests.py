@@ -234,7 +234,8 @@ LARGE = np.random.default_rng(2).uniform(-1, 1, (7, 10, 7, 8)).astype(np.float32
     [
         ("mps", 20_000.0, 1),
         ("mps", 0.3, 4),  # at most two images, so the last command buffer computes one image again
-        ("mps", 0.001, 7),  # one image is the least
+        ("mps", 0.13, 7),  # one image
+        ("mps", 0.001, 14),  # one image is too much, so each of its layers has a command buffer
         ("own", 0.9, 1),
         ("own", 0.5, 2),  # a layer is the least, because all images of a layer are one array
         ("own", 0.001, 2),
@@ -252,6 +253,59 @@ def test_a_large_batch_takes_several_command_buffers(
     request = session.submit(LARGE)
     np.testing.assert_array_equal(request.result(), right)
     assert len(session.profile(LARGE, runs=2).milliseconds) == 2
+
+
+def residual(gmacs: str, monkeypatch: pytest.MonkeyPatch) -> mpscnn.Session:
+    """Return a session of a network whose input and first results are read again by later layers."""
+    monkeypatch.setenv("MPSCNN_METAL_GMACS", gmacs)
+    net = mpscnn.Network(input=(6, 5, 8), name="residual")
+    first = net.conv2d(net.input, 8, 3, padding="same", activation="relu")
+    second = net.conv2d(net.max_pool2d(first, 3, strides=1, padding="same"), 8, 3, padding="same")
+    third = net.conv2d(net.add(first, second), 8, 3, padding="same")
+    net.output(net.concatenate([net.add(third, net.input), first]))
+    net.output(net.global_average_pool2d(second))
+    net.initialize_weights(5)
+    return net.compile(device="metal").session(inflight=2)
+
+
+@pytest.mark.parametrize(
+    ("gmacs", "images", "command_buffers"),
+    [
+        ("0.00004", 1, 2),  # two convolutions of 17,280 multiplications, then the third
+        ("0.00004", 3, 5),  # two of nine convolutions at a time
+        ("0.000001", 1, 3),
+        ("0.000001", 3, 9),
+    ],
+)
+def test_the_layers_of_one_image_take_several_command_buffers(
+    emulation: Emulation, monkeypatch: pytest.MonkeyPatch, gmacs: str, images: int, command_buffers: int
+) -> None:
+    x = LARGE[:images, :6, :5]
+    right = residual("1", monkeypatch).run(x)
+    session = residual(gmacs, monkeypatch)
+    before = emulation.get("command_buffers_made")
+    for result, expected in zip(session.run(x), right, strict=True):
+        np.testing.assert_array_equal(result, expected)
+    assert emulation.get("command_buffers_made") - before == command_buffers
+    requests = [session.submit(LARGE[i : i + images, :6, :5]) for i in range(3)]
+    for result, expected in zip(requests[0].result(), right, strict=True):
+        np.testing.assert_array_equal(result, expected)
+    assert len(session.profile(x, runs=1).milliseconds) == 1
+
+
+@pytest.mark.parametrize("part", range(3))
+def test_a_layer_that_cannot_be_encoded_fails_the_request(
+    emulation: Emulation, monkeypatch: pytest.MonkeyPatch, part: int
+) -> None:
+    session = residual("0.000001", monkeypatch)
+    x = LARGE[:1, :6, :5]
+    right = session.run(x)
+    emulation.set("successes_first", part)
+    emulation.set("fail_command_buffers", 1)
+    with pytest.raises(mpscnn.DeviceError, match="Metal gives no command buffer"):
+        session.run(x)
+    for result, expected in zip(session.run(x), right, strict=True):
+        np.testing.assert_array_equal(result, expected)
 
 
 @pytest.mark.parametrize("part", [0, 1, 3])

@@ -32,14 +32,16 @@ struct StoredValue {
 
 /// Encodes one pass of a network (some images of the batch) into a command buffer. Values are temporary
 /// images, whose memory is freed as soon as all readers are encoded. If a pass needs several command buffers,
-/// values are ordinary images.
+/// those values are ordinary images that a later command buffer reads.
 class Encoding {
 public:
     /// Encode into one command buffer. `first_image` is the number in the batch of the pass's first image.
     Encoding(id<MTLCommandBuffer> command_buffer, const std::vector<StoredValue> &values,
              std::int64_t first_image);
-    /// Encode into several command buffers, which `go_on_in` sets.
-    Encoding(const std::vector<StoredValue> &values, std::int64_t first_image);
+    /// Encode into several command buffers, which `go_on_in` sets. `is_read_later` is true for each value
+    /// that a later command buffer reads than the one that writes it.
+    Encoding(const std::vector<StoredValue> &values, std::int64_t first_image,
+             std::vector<bool> is_read_later);
     /// Release the temporary images that are left if encoding ended early.
     ~Encoding();
     Encoding(const Encoding &) = delete;
@@ -74,7 +76,7 @@ private:
     id<MTLCommandBuffer> command_buffer_;
     const std::vector<StoredValue> &values_;
     std::int64_t first_image_;
-    bool keeps_images_ = false; ///< true: images are used in the next command buffer, too
+    std::vector<bool> is_read_later_; ///< empty: no value is
     std::vector<Image> images_;
 };
 

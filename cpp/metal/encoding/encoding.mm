@@ -4,6 +4,7 @@
 #include <limits>
 #include <map>
 #include <mutex>
+#include <utility>
 
 #include "core/json.h"
 #include "metal/device/text.h"
@@ -118,9 +119,10 @@ Encoding::Encoding(id<MTLCommandBuffer> command_buffer, const std::vector<Stored
                    std::int64_t first_image)
     : command_buffer_(command_buffer), values_(values), first_image_(first_image), images_(values.size()) {}
 
-Encoding::Encoding(const std::vector<StoredValue> &values, std::int64_t first_image)
+Encoding::Encoding(const std::vector<StoredValue> &values, std::int64_t first_image,
+                   std::vector<bool> is_read_later)
     : Encoding(nil, values, first_image) {
-    keeps_images_ = true;
+    is_read_later_ = std::move(is_read_later);
 }
 
 Encoding::~Encoding() {
@@ -143,7 +145,7 @@ void Encoding::lend(engine::ValueId value, MPSImage *image) {
 MPSImage *Encoding::create(engine::ValueId value) {
     if (at(value).owner == Owner::caller) return image(value);
     const StoredValue &stored = values_[static_cast<std::size_t>(value)];
-    if (keeps_images_) {
+    if (!is_read_later_.empty() && is_read_later_[static_cast<std::size_t>(value)]) {
         at(value) = {make_kept_image([command_buffer_ device], stored.layout), stored.readers};
         return image(value);
     }

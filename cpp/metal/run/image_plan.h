@@ -23,7 +23,8 @@ struct Port {
 ///
 /// A texture array has a limited number of slices, so a large batch takes several passes. All passes have the
 /// same size, because the extents of steps are fixed. Therefore the last pass recomputes some images instead
-/// of being smaller.
+/// of being smaller. The units of a run are its passes. If one pass has more multiplications than a command
+/// buffer may have, they are the inputs, steps and outputs of each pass.
 class ImagePlan : public MetalPlan {
 public:
     ImagePlan(std::shared_ptr<const LoweredNetwork> network, const std::vector<Shape> &input_shapes);
@@ -56,6 +57,11 @@ private:
     void make_ports();
     Operands operands_of(const LoweredLayer &layer) const;
     void bind_layers();
+    void divide();
+    std::size_t units_of_pass() const { return inputs_.size() + steps_.size() + outputs_.size(); }
+    std::vector<double> multiplications_of_units() const;
+    std::vector<bool> values_read_later() const;
+    void encode_units(id<MTLCommandBuffer> command_buffer, const Slot &slot, Part part) const;
     std::size_t peak_bytes() const;
 
     std::shared_ptr<const LoweredNetwork> network_;
@@ -64,6 +70,8 @@ private:
     std::vector<StoredValue> values_;
     std::vector<std::unique_ptr<Step>> steps_;
     std::vector<std::int64_t> passes_;
+    /// True for each value that a later command buffer reads. Empty if no pass is divided.
+    std::vector<bool> is_read_later_;
     std::size_t arena_bytes_ = 0;
 };
 

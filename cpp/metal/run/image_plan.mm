@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "core/json.h"
 #include "engine/backend/memory_plan.h"
@@ -20,6 +21,12 @@ double multiplications_of(const Graph &graph, const std::vector<Shape> &input_sh
     for (const engine::LayerSummary &layer : graph.summary(input_shapes))
         sum += static_cast<double>(layer.cost.macs);
     return sum;
+}
+
+std::int64_t batch_of(const std::vector<Shape> &shapes) {
+    std::int64_t batch = 1;
+    for (const Shape &shape : shapes) batch = std::max(batch, shape[0]);
+    return batch;
 }
 
 /// Return the number of images of a pass if a batch is divided into equal passes of at most `most` images. A
@@ -43,6 +50,7 @@ ImagePlan::ImagePlan(std::shared_ptr<const LoweredNetwork> network, const std::v
     lay_out_values();
     make_ports();
     bind_layers();
+    divide();
     arena_bytes_ = peak_bytes();
 }
 
@@ -59,8 +67,7 @@ void ImagePlan::count_readers() {
 }
 
 void ImagePlan::lay_out_values() {
-    std::int64_t batch = 1;
-    for (const Shape &shape : shapes()) batch = std::max(batch, shape[0]);
+    const std::int64_t batch = batch_of(shapes());
     std::int64_t images = batch;
     for (std::size_t i = 0; i < shapes().size(); ++i) {
         values_[i].shape = shapes()[i];
@@ -87,8 +94,6 @@ void ImagePlan::lay_out_values() {
     for (StoredValue &value : values_)
         if (!is_shared(value)) value.layout.images = images;
     passes_ = passes_over(batch, images);
-    const double of_pass = multiplications * static_cast<double>(images) / static_cast<double>(batch);
-    set_parts(std::vector<double>(passes_.size(), of_pass));
 }
 
 void ImagePlan::make_ports() {
@@ -141,6 +146,54 @@ void ImagePlan::bind_layers() {
         steps_.push_back(layer.layer->bind(operands_of(layer)));
 }
 
+/// Return the number of multiplications of each unit of a pass: its inputs, its steps and its outputs.
+std::vector<double> ImagePlan::multiplications_of_units() const {
+    const std::vector<engine::LayerSummary> layers = network_->graph.summary(input_shapes());
+    const std::int64_t batch = batch_of(shapes());
+    std::vector<double> units(inputs_.size(), 0.0);
+    for (const LoweredLayer &layer : network_->layers) {
+        const std::size_t node = network_->graph.producer_number(layer.result);
+        const auto images =
+            static_cast<double>(values_[static_cast<std::size_t>(layer.result)].layout.images);
+        units.push_back(static_cast<double>(layers[node].cost.macs) * images / static_cast<double>(batch));
+    }
+    units.resize(units_of_pass());
+    return units;
+}
+
+void ImagePlan::divide() {
+    const std::vector<double> of_pass = multiplications_of_units();
+    const double sum = std::accumulate(of_pass.begin(), of_pass.end(), 0.0);
+    if (sum <= most_multiplications()) return set_parts(std::vector<double>(passes_.size(), sum));
+    std::vector<double> of_units;
+    for (std::size_t pass = 0; pass < passes_.size(); ++pass)
+        of_units.insert(of_units.end(), of_pass.begin(), of_pass.end());
+    set_parts(of_units);
+    is_read_later_ = values_read_later();
+}
+
+/// Return true for each value that is read in a later part than the one that writes it, in any pass.
+std::vector<bool> ImagePlan::values_read_later() const {
+    std::vector<std::size_t> part_of;
+    for (std::size_t part = 0; part < parts().size(); ++part) part_of.resize(parts()[part].behind, part);
+    std::vector<bool> is_read_later(values_.size(), false);
+    std::vector<std::size_t> writer(values_.size(), 0);
+    const auto read = [&](ValueId value, std::size_t unit) {
+        const auto index = static_cast<std::size_t>(value);
+        if (writer[index] != part_of[unit]) is_read_later[index] = true;
+    };
+    std::size_t unit = 0;
+    for (std::size_t pass = 0; pass < passes_.size(); ++pass) {
+        for (const Port &port : inputs_) writer[static_cast<std::size_t>(port.value)] = part_of[unit++];
+        for (const LoweredLayer &layer : network_->layers) {
+            for (ValueId value : layer.sources) read(value, unit);
+            writer[static_cast<std::size_t>(layer.result)] = part_of[unit++];
+        }
+        for (const Port &port : outputs_) read(port.value, unit++);
+    }
+    return is_read_later;
+}
+
 /// Return the peak size of the images. Inputs exist before step 1; outputs are read after the last step.
 std::size_t ImagePlan::peak_bytes() const {
     const int behind = static_cast<int>(network_->layers.size()) + 1;
@@ -173,6 +226,7 @@ bool ImagePlan::are_shared(std::span<const TensorView> inputs, std::span<const T
 
 void ImagePlan::prepare(Slot &slot, std::span<const TensorView> inputs, std::span<const TensorView> outputs,
                         PageBuffers &buffers) const {
+    slot.pass.reset();
     slot.inputs.resize(inputs.size());
     slot.outputs.resize(outputs.size());
     for (std::size_t i = 0; i < inputs.size(); ++i)
@@ -204,16 +258,36 @@ void ImagePlan::encode(id<MTLCommandBuffer> command_buffer, const Slot &slot, Pa
     const std::lock_guard lock(network_->encoding);
     MPSHintTemporaryMemoryHighWaterMark(command_buffer, arena_bytes());
     const auto shared = share_encoder(command_buffer);
+    if (!is_read_later_.empty()) return encode_units(command_buffer, slot, part);
     for (std::size_t pass = part.first; pass < part.behind; ++pass) {
         Encoding encoding(command_buffer, values_, passes_[pass]);
         encode_pass(encoding, *this, slot, [](std::size_t, const std::string &, auto encode) { encode(); });
     }
 }
 
+/// Encode those units of passes that belong to a part. The slot keeps a pass until its last unit is encoded.
+void ImagePlan::encode_units(id<MTLCommandBuffer> command_buffer, const Slot &slot, Part part) const {
+    const std::size_t units = units_of_pass();
+    try {
+        for (std::size_t begin = part.first / units * units; begin < part.behind; begin += units) {
+            if (begin >= part.first)
+                slot.pass = std::make_shared<Encoding>(values_, passes_[begin / units], is_read_later_);
+            slot.pass->go_on_in(command_buffer);
+            encode_pass(*slot.pass, *this, slot, [&](std::size_t number, const std::string &, auto encode) {
+                if (begin + number >= part.first && begin + number < part.behind) encode();
+            });
+            if (begin + units <= part.behind) slot.pass.reset();
+        }
+    } catch (...) {
+        slot.pass.reset();
+        throw;
+    }
+}
+
 engine::RunTimes ImagePlan::run_steps_apart(Handlers &handlers, const Slot &slot) const {
     TimedRun run(device(), handlers, inputs_.size() + steps_.size() + outputs_.size());
     for (std::int64_t first_image : passes_) {
-        Encoding encoding(values_, first_image);
+        Encoding encoding(values_, first_image, std::vector<bool>(values_.size(), true));
         encode_pass(encoding, *this, slot, [&](std::size_t number, const std::string &name, auto encode) {
             run.step(number, name, [&](id<MTLCommandBuffer> command_buffer) {
                 const std::lock_guard lock(network_->encoding);

@@ -63,7 +63,8 @@ public:
 protected:
     /// Return the shapes of all values.
     const std::vector<Shape> &shapes() const { return shapes_; }
-    /// Divide a run into parts. `multiplications` has the number for each unit.
+    /// Divide a run into parts. `multiplications` has the number for each unit. Units without any, such as
+    /// copies, are in the part of the unit before them.
     void set_parts(const std::vector<double> &multiplications);
 
 private:

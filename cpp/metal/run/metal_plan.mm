@@ -49,7 +49,7 @@ void MetalPlan::set_parts(const std::vector<double> &multiplications) {
     double sum = 0;
     parts_ = {{0, 0}};
     for (std::size_t unit = 0; unit < multiplications.size(); ++unit) {
-        if (sum > 0 && sum + multiplications[unit] > most) {
+        if (sum > 0 && multiplications[unit] > 0 && sum + multiplications[unit] > most) {
             parts_.push_back({unit, unit});
             sum = 0;
         }

@@ -11,6 +11,8 @@
 
 namespace mpscnn::metal {
 
+class Encoding; // from encoding.h
+
 /// The memory in which the GPU reads or writes one input or output. If possible it is the caller's pages
 /// (PageMemory). Otherwise it is staging memory, and the array is copied to or from it.
 class PortMemory {
@@ -73,6 +75,8 @@ private:
 struct Slot {
     std::vector<PortMemory> inputs, outputs;
     ArenaMemory arena;
+    /// The pass of which one command buffer has taken some layers, and the next one takes others.
+    mutable std::shared_ptr<Encoding> pass;
 };
 
 /// A session's slots. Their number limits the requests in flight.
