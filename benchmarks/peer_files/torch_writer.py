@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC, NHWC_FROM_NCHW
+from mpscnn.converters.layout import TO_NCHW, TO_NHWC
 from mpscnn.graph.network import Network
 from peer_files.layer import PeerLayer, Shape, peer_layers
 
@@ -31,7 +31,7 @@ def write_torch(network: Network, input_shape: Shape, path: Path) -> None:
     Raises UnsupportedError for a layer that this writer lacks.
     """
     module = torch_module(network, input_shape)
-    image = torch.rand(tuple(input_shape[axis] for axis in NCHW_FROM_NHWC)) * 2 - 1
+    image = torch.rand(tuple(input_shape[axis] for axis in TO_NCHW)) * 2 - 1
     image = image.to(memory_format=torch.channels_last)
     with torch.no_grad():
         traced = torch.jit.trace(module, image, check_trace=False)
@@ -123,7 +123,7 @@ def _convolution(program: _Program, layer: PeerLayer, x: Any) -> Any:
         layer.attributes["groups"],
         bias="bias" in layer.weights,
     )
-    return program.module(module, layer, layer.weights["weight"].transpose(NCHW_FROM_NHWC), x)
+    return program.module(module, layer, layer.weights["weight"].transpose(TO_NCHW), x)
 
 
 def _transposed_convolution(program: _Program, layer: PeerLayer, x: Any) -> Any:
@@ -137,7 +137,7 @@ def _transposed_convolution(program: _Program, layer: PeerLayer, x: Any) -> Any:
 def _fully_connected(program: _Program, layer: PeerLayer, x: Any) -> Any:
     weight = layer.weights["weight"]
     if weight.ndim == 4:
-        weight = weight.transpose(NCHW_FROM_NHWC)
+        weight = weight.transpose(TO_NCHW)
     weight = weight.reshape(len(weight), -1)
     module = torch.nn.Linear(weight.shape[1], len(weight), bias="bias" in layer.weights)
     return program.module(module, layer, weight, program.graph.call_function(torch.flatten, (x, 1)))
@@ -166,14 +166,14 @@ def _arithmetic(function: Callable[..., Any]) -> Callable[..., Any]:
 def _concatenation(program: _Program, layer: PeerLayer, *inputs: Any) -> Any:
     rank = len(layer.shape)
     axis = layer.attributes["axis"] % rank
-    return program.graph.call_function(torch.cat, (inputs, NCHW_FROM_NHWC.index(axis) if rank == 4 else axis))
+    return program.graph.call_function(torch.cat, (inputs, TO_NCHW.index(axis) if rank == 4 else axis))
 
 
 def _reshape(program: _Program, layer: PeerLayer, x: Any) -> Any:
     if len(layer.input_shapes[0]) == 4:
-        x = program.reordered(x, NHWC_FROM_NCHW)
+        x = program.reordered(x, TO_NHWC)
     x = program.graph.call_function(torch.reshape, (x, layer.shape))
-    return program.reordered(x, NCHW_FROM_NHWC) if len(layer.shape) == 4 else x
+    return program.reordered(x, TO_NCHW) if len(layer.shape) == 4 else x
 
 
 def _resize(program: _Program, layer: PeerLayer, x: Any) -> Any:
