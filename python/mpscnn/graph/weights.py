@@ -103,9 +103,10 @@ class GraphWeights(ABC):
         if not _has_norms(unknown):
             return None
         try:
-            return toolkit.converter().fold_state(weights, self.name)
+            folded: OwnWeights = toolkit.converter().fold_state(weights, self.name)
         except UnsupportedError:
             return None
+        return folded
 
     def load_raw_weights(
         self, directory: str | PathLike[str], names: Mapping[str, str] | None = None
