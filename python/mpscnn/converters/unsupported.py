@@ -22,6 +22,15 @@ ONE_IMAGE = f"choose a batch of 1 with {CHOOSE_SHAPE}"
 """The advice for layers that combine images of a batch."""
 
 STOP_BEFORE = "stop before it with --outputs (outputs= in Python), or replace it in the source network"
+"""The advice for layers of files that mpscnn does not have."""
+
+REPLACE_IN_MODULE = (
+    'replace it in the module, or let torch.compile(module, backend="mpscnn") leave it to PyTorch'
+)
+"""The same for modules of PyTorch."""
+
+OTHER_FORMAT = "write another kind of file, or leave it out of the network"
+"""The advice for layers that a kind of file cannot hold."""
 
 
 class MixedImagesError(UnsupportedError):
@@ -48,6 +57,11 @@ class UnsupportedLayer:
     def remedy(self) -> str:
         """The advice for a user."""
         return next((one for one in (CHOOSE_SIZE, CHOOSE_EXTENTS) if one in self.reason), STOP_BEFORE)
+
+    @property
+    def has_advice(self) -> bool:
+        """True if the reason itself says what to do: after a colon, or by naming what is supported."""
+        return any(part in self.reason for part in (": ", "supported are ", "supported is "))
 
 
 class UnsupportedLayersError(UnsupportedError):
@@ -84,10 +98,12 @@ class UnsupportedLayers:
     Args:
         origin: the name of the file, which begins the message.
         free_shape: whether the file leaves extents of inputs free that are not the height and width of an image.
+        advice: what a user can do about layers whose reason has no advice.
     """
 
-    def __init__(self, origin: str, *, free_shape: bool = False) -> None:
+    def __init__(self, origin: str, *, free_shape: bool = False, advice: str = STOP_BEFORE) -> None:
         self._origin = origin
+        self._advice = advice
         self._free_shape = free_shape
         self._layers: list[UnsupportedLayer] = []
 
@@ -147,15 +163,18 @@ class UnsupportedLayers:
         return bool(self._layers)
 
     def error(self) -> UnsupportedLayersError:
-        """Return the error. Its message has one line for each reason, in the order of the file."""
+        """Return the error. Its message has one line for each reason, in the order of the file, and what to do."""
         names: dict[tuple[str, str], list[str]] = {}
         for layer in self._layers:
             names.setdefault((layer.kind, layer.reason), []).append(layer.name)
         lines = [_line(kind, alike, reason) for (kind, reason), alike in names.items()]
+        lacks_advice = not all(layer.has_advice for layer in self._layers)
         if len(lines) == 1:
-            return UnsupportedLayersError(f"{self._origin}: {lines[0]}", self._layers)
+            advice = f": {self._advice}" if lacks_advice else ""
+            return UnsupportedLayersError(f"{self._origin}: {lines[0]}{advice}", self._layers)
         if len(lines) > _MAX_LINES:
             lines[_MAX_LINES:] = [f"and {len(lines) - _MAX_LINES} more"]
+        lines += [f"what to do: {self._advice}"] if lacks_advice else []
         head = f"{self._origin}: {len(self._layers)} layers cannot be converted:"
         return UnsupportedLayersError("\n  ".join([head, *lines]), self._layers)
 

@@ -40,10 +40,11 @@ def test_layers_that_cannot_be_converted_have_a_line_each(
     )
     onnx.save(made, path)
     assert call("convert", str(path), str(tmp_path / "out.safetensors")) == 1
-    head, first, second = capsys.readouterr().err.splitlines()
+    head, first, second, advice = capsys.readouterr().err.splitlines()
     assert head.endswith("2 layers cannot be converted:")
     assert "(Bernoulli)" in first
     assert "(Det)" in second
+    assert "what to do: stop before it with --outputs" in advice
 
 
 def test_a_source_is_not_written_over(path: Path) -> None:

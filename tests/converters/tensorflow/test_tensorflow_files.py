@@ -26,6 +26,7 @@ import mpscnn
 from mpscnn.converters import read_network
 from mpscnn.converters.tensorflow.bundle import Bundle
 from mpscnn.converters.tensorflow.slim import FAMILIES, _slim_name
+from mpscnn.converters.unsupported import STOP_BEFORE
 
 Array = NDArray[Any]
 RANDOM = np.random.default_rng(11)
@@ -216,7 +217,8 @@ def test_shapes_of_unsupported_results_hide_no_reason(tmp_path: Path) -> None:
     for outputs in ((), ("reshaped",), ("filled",)):
         with pytest.raises(mpscnn.UnsupportedError) as caught:
             read_network([path], outputs=outputs)
-        assert str(caught.value) == f"{path}: layer 'mystery' (Mystery): mpscnn does not know this operator"
+        reason = "layer 'mystery' (Mystery): mpscnn does not know this operator"
+        assert str(caught.value) == f"{path}: {reason}: {STOP_BEFORE}"
 
 
 @pytest.mark.parametrize("way", ["half", "bfloat16", "transposed", "both"])

@@ -14,6 +14,7 @@ import mpscnn
 from mpscnn import converters
 from mpscnn.converters.tflite import names as tflite_names
 from mpscnn.converters.tflite import reader
+from mpscnn.converters.unsupported import STOP_BEFORE
 
 ADD, CONCATENATION, CONV_2D, FULLY_CONNECTED, RELU, RESHAPE, TANH = 0, 2, 3, 9, 19, 22, 28
 MATRIX_DIAG, DILATE = 113, 203
@@ -433,6 +434,7 @@ def test_all_unsupported_layers_are_named_at_once(tmp_path: Path) -> None:
         "layers 'pads', 'pads again' (DILATE): mpscnn has no such layer",
         "layer 'fused' (CONV_2D): it ends with the activation SIGN_BIT, which LiteRT does not compute either",
         "layer 'custom' (CUSTOM Own\\x1b[2JThing): custom operators are not supported",
+        f"what to do: {STOP_BEFORE}",
     ]
 
 

@@ -17,7 +17,7 @@ from mpscnn.converters.coreml_writer.operators import OPERATORS
 from mpscnn.converters.coreml_writer.probabilities import Probabilities
 from mpscnn.converters.layer_names import LayerNames, quote_name
 from mpscnn.converters.onnx_writer.builder import OPSET
-from mpscnn.converters.unsupported import UnsupportedLayers
+from mpscnn.converters.unsupported import OTHER_FORMAT, UnsupportedLayers
 from mpscnn.errors import Error, UnsupportedError
 
 __all__ = ["ProgramBuilder", "first_line"]
@@ -61,7 +61,7 @@ class ProgramBuilder:
             for name, shape in shapes.items()
         }
         self.program = mil.Program()
-        self._unsupported = UnsupportedLayers(origin)
+        self._unsupported = UnsupportedLayers(origin, advice=OTHER_FORMAT)
         version = getattr(tools.target, opset) if opset is not None and is_program else None
         with mil.Function(specs, opset_version=version) as function:
             self._function = function

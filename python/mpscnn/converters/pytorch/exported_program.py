@@ -25,7 +25,7 @@ from mpscnn.converters.pytorch.aten.writer import Writer
 from mpscnn.converters.pytorch.decomposed import decomposed
 from mpscnn.converters.pytorch.extents import FreeExtent, own_extent, own_shape
 from mpscnn.converters.pytorch.folded_norms import foldable_norms, folded, has_zero_bias, with_bias
-from mpscnn.converters.unsupported import UnsupportedLayers
+from mpscnn.converters.unsupported import REPLACE_IN_MODULE, UnsupportedLayers
 from mpscnn.errors import UnsupportedError
 
 __all__ = ["Program", "read_program"]
@@ -82,7 +82,7 @@ class _Reader:
         self._calls: dict[str | None, str] = {}  # the results of calls by their operators and operands
         self._read_values: list[Any] = []
         self._refused: set[Node] = set()
-        self._unsupported = UnsupportedLayers(title)
+        self._unsupported = UnsupportedLayers(title, advice=REPLACE_IN_MODULE)
         self._notes: list[str] = []
 
     def read(self) -> Program:

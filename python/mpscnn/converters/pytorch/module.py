@@ -21,7 +21,14 @@ from mpscnn.converters.pytorch.program_calls import program_call
 from mpscnn.converters.pytorch.tracing import example_tensors, exported, for_inference, without_messages
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.simplify.simplifier import simplify
-from mpscnn.converters.unsupported import CHOOSE_EXTENTS, CHOOSE_SHAPE, CHOOSE_SIZE, UnsupportedLayersError
+from mpscnn.converters.unsupported import (
+    CHOOSE_EXTENTS,
+    CHOOSE_SHAPE,
+    CHOOSE_SIZE,
+    REPLACE_IN_MODULE,
+    STOP_BEFORE,
+    UnsupportedLayersError,
+)
 from mpscnn.errors import ParameterError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -150,6 +157,7 @@ def _advised(message: str, inputs: Sequence[Any]) -> str:
     """Return an error message with the advice for a module instead of that for a file."""
     for advice in (CHOOSE_SIZE, CHOOSE_EXTENTS, f"choose a shape with {CHOOSE_SHAPE}"):
         message = message.replace(advice, "leave it out of dynamic_shapes")
+    message = message.replace(STOP_BEFORE, REPLACE_IN_MODULE)
     if len(inputs) < 2:
         return message
     return f"{message}. An example input that is a torch.nn.Parameter becomes a weight instead of an input"
