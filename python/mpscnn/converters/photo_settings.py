@@ -182,17 +182,33 @@ def _are_of(network: Network, labels: Sequence[str]) -> bool:
 
 
 def read_labels(path: str | PathLike[str]) -> list[str]:
-    """Read class names from a text file: one per line, up to the first blank line. Notes may follow after it."""
+    """Read class names from a file: a JSON list (.json), or text with one name per line.
+
+    Text is read up to the first blank line. Notes may follow after it.
+    """
     try:
         with convert_read_errors(path, WeightsError):
             require_regular(path, WeightsError)
             text = Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise WeightsError(f"{path}: is not a text file in UTF-8: {error}") from error
-    labels = parse_labels(text)
+    labels = _listed(path, text) if Path(path).suffix.lower() == ".json" else parse_labels(text)
     if not 0 < len(labels) <= MAX_LABELS:
         raise WeightsError(f"{path}: holds {len(labels)} labels")
     return labels
+
+
+def _listed(path: str | PathLike[str], text: str) -> list[str]:
+    """Return the names in a JSON list. Its lines are no names, also if there are as many of them as classes."""
+    try:
+        listed = _json("the file", text)
+    except ParameterError as error:
+        raise WeightsError(f"{fspath(path)}: {error}") from error
+    if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
+        raise WeightsError(
+            f"{fspath(path)}: must be a JSON list of names, or a text file with a name in each line"
+        )
+    return listed
 
 
 def labelled_classes(network: Network) -> int | None:

@@ -66,6 +66,21 @@ def test_notes_may_follow_labels(tmp_path: Path) -> None:
             converters.read_labels(path)
 
 
+def test_labels_in_a_json_file(tmp_path: Path) -> None:
+    """The lines of a JSON list are no names, also if there are as many of them as classes."""
+    path = tmp_path / "labels.json"
+    path.write_text('["background",\n "cat",\n "dog"]')
+    assert converters.read_labels(path) == ["background", "cat", "dog"]
+    for text, message in (
+        ('{"0": "cat"}', "a JSON list of names"),
+        ("[1, 2]", "a JSON list of"),
+        ("cat", "not JSON"),
+    ):
+        path.write_text(text)
+        with pytest.raises(mpscnn.WeightsError, match=rf"labels\.json: .*{message}"):
+            converters.read_labels(path)
+
+
 def test_labels_of_another_length_are_refused(shared: Path, tmp_path: Path) -> None:
     google = shared / "models/google"
     with pytest.raises(mpscnn.WeightsError, match="has 1001 labels, but the network has 21 classes"):
