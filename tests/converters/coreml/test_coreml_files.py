@@ -421,8 +421,14 @@ def test_sizes_that_the_file_does_not_allow(
     made.neuralNetwork.arrayInputShapeMapping = made.neuralNetwork.imageInputShapeMapping = 1
     add(made.neuralNetwork, "pooling", "x", "y", settings(type=1, globalPooling=True))
     path = saved(made, tmp_path / "one.mlmodel")
+    notes = converters.read_network([path]).notes
+    assert any("in the file: Core ML refuses other sizes" in note for note in notes) == (
+        fill is not _image_of_a_range
+    )
     if not message:
-        assert converters.read_network([path], size=size).input.shape == (None, *size, 3)
+        network = converters.read_network([path], size=size)
+        assert network.input.shape == (None, *size, 3)
+        assert not any("Core ML refuses" in note for note in network.notes)
         return
     with pytest.raises(ParameterError, match=f"input 'x' .*{message}"):
         converters.read_network([path], size=size)

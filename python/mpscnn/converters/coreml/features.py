@@ -52,15 +52,28 @@ class Feature:
             all(extent in (None, one) for extent, one in zip(own, size, strict=True)) for size in self.sizes
         )
         if self.sizes and not fits:
-            listed = ", ".join(_shown(size) for size in self.sizes[:_MAX_SHOWN])
-            more = ", ..." if len(self.sizes) > _MAX_SHOWN else ""
-            raise ParameterError(f"{where} may be {listed}{more} in the file; {_shown(own)} cannot be chosen")
+            raise ParameterError(f"{where} may be {self._listed} in the file; {_shown(own)} cannot be chosen")
         for extent, (low, high) in zip(own, self.limits, strict=False):
             if extent is not None and not low <= extent <= (extent if high is None else high):
                 allowed = f"from {low} on" if high is None else f"from {low} to {high}"
                 raise ParameterError(
                     f"{where} has an extent {allowed} in the file; {_shown(own)} cannot be chosen"
                 )
+
+    @property
+    def _listed(self) -> str:
+        more = ", ..." if len(self.sizes) > _MAX_SHOWN else ""
+        return ", ".join(_shown(size) for size in self.sizes[:_MAX_SHOWN]) + more
+
+    @property
+    def sizes_note(self) -> str | None:
+        """The note for a network whose size stays free, although the file allows some sizes only; None: it has none."""
+        if len(self.sizes) < 2:
+            return None
+        return (
+            f"input {quote_name(self.name)} may be {self._listed} in the file: Core ML refuses other sizes, and mpscnn "
+            "computes them"
+        )
 
     @property
     def is_float_image(self) -> bool:

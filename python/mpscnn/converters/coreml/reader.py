@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mpscnn.converters.coreml.features import feature
 from mpscnn.converters.coreml.file import CoremlFile
 from mpscnn.converters.coreml.neural.reader import read_neural_network
 from mpscnn.converters.coreml.pipeline import (
@@ -38,8 +39,16 @@ def convert(file: CoremlFile, options: ReadOptions) -> Network:
     with prefix_errors(file.origin):
         network = _network(file, file.model, options)
         state_placing(network, file.model.description.metadata)
-        network.notes += file.notes
+        network.notes += [*file.notes, *_size_notes(network, file)]
     return network
+
+
+def _size_notes(network: Network, file: CoremlFile) -> list[str]:
+    """Return a note for each input of listed sizes, if the size of the network stays free."""
+    if not any(None in tensor.shape[1:] for tensor in network.inputs):
+        return []
+    described = [feature(message, file.origin) for message in file.model.description.input]
+    return [one.sizes_note for one in described if one.sizes_note is not None]
 
 
 def _network(
