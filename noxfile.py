@@ -81,7 +81,7 @@ CROSS_TARGETS = tuple(
 EVERYTHING = (
     *("lint", "portable", "libcxx", "tidy", "isa", "emulated", "sanitize", "fuzz", "instructions", "oracles"),
     *("metal", "metal_sanitize", "cuda", "free_threading", "ray", "docs", "release", "tensorflow"),
-    *("more_tests", "environments", "tests"),
+    *("more_tests", "environments", "oldest_packages", "tests"),
 )
 
 
@@ -127,6 +127,18 @@ def environments(session: nox.Session) -> None:
     options = [option for option in session.posargs if option.startswith("-")]
     command = (*PYTHON_TESTS, *ON_ALL_CORES, *options)
     session.run("python", ".ci/environments.py", *names, "--", *command, env=FOR_WORKERS)
+
+
+@nox.session(venv_backend="uv")
+def oldest_packages(session: nox.Session) -> None:
+    """Run the tests with the oldest packages that pyproject.toml allows and this Python has wheels of.
+
+    Arguments go to pytest.
+    """
+    install_build_tools(session)
+    wheel = built_wheel(session)
+    session.install("--resolution=lowest-direct", "--only-binary=:all:", f"{wheel}[test]")
+    session.run(*PYTHON_TESTS, *ON_ALL_CORES, *session.posargs, env=FOR_WORKERS)
 
 
 @nox.session(python=["3.13t", "3.14t"])

@@ -6,6 +6,7 @@ import functools
 import gc
 import itertools
 import os
+import re
 import runpy
 import shutil
 import signal
@@ -74,6 +75,28 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.freeze()
 
 
+#: What a docstring says about a test that uses more than a processor second.
+COSTS = re.compile(r"\btakes? (a second|seconds)\b.*\b(since|because)\b", re.DOTALL)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """With --costs, fail a test that uses more than a processor second and does not say why.
+
+    Its ended child processes count. Seconds on the clock would depend on what else the machine does.
+    """
+    before = sum(os.times()[:4])
+    result = yield
+    spent = sum(os.times()[:4]) - before
+    text = getattr(getattr(item, "function", None), "__doc__", None) or ""
+    if spent > 1 and item.config.getoption("--costs") and not COSTS.search(text):
+        pytest.fail(
+            f"this test used {spent:.1f} processor seconds: make it cheaper, or let its docstring say "
+            '"This takes a second, since ..."'
+        )
+    return result
+
+
 def pytest_report_header(config: pytest.Config) -> list[str]:
     lines = []
     if (seed := config.getoption("--shuffle")) is not None:
@@ -126,6 +149,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run the tests of all tiers")
     parser.addoption(
         "--shuffle", type=int, metavar="SEED", help="run files, and the tests in them, in random order"
+    )
+    parser.addoption(
+        "--costs",
+        action="store_true",
+        help="fail tests that use more than a processor second, unless their docstrings say why",
     )
     parser.addoption(
         "--device", default="cpu", choices=["cpu", "metal"], help="what the tests of single operations run on"

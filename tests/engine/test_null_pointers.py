@@ -15,7 +15,10 @@ PROGRAM = Path(__file__).with_name("null_pointer_calls.py")
 
 
 def test_null_pointers_are_refused_or_allowed(tmp_path: Path) -> None:
-    """The functions that write files write them into the child's folder."""
+    """The functions that write files write them into the child's folder.
+
+    This takes a second, since a process is forked for each call.
+    """
     functions = [line for name, line in abi.declarations().items() if name.startswith("function ")]
     command = [sys.executable, str(PROGRAM), _core.__file__]
     answer = subprocess.run(

@@ -317,7 +317,10 @@ def derivative(operation: Operation, sample: Sample, tensor: str, direction: Arr
 @settings(max_examples=FEWER)
 @given(st.data())
 def test_gradients(differentiable: tuple[Operation, st.SearchStrategy[Sample]], data: st.DataObject) -> None:
-    """The gradients of a network follow the slopes of the reference, which is computed in float64."""
+    """The gradients of a network follow the slopes of the reference, which is computed in float64.
+
+    Transposed convolutions take seconds, since the reference is computed for each slope.
+    """
     operation, samples = differentiable
     sample = data.draw(samples)
     hypothesis.assume(sample.refusal is None)

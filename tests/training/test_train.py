@@ -45,6 +45,7 @@ def test_one_call_gives_a_model_with_history_and_report(photos: Path, tmp_path: 
 
 
 def test_the_command_and_the_function_train_the_same_network(photos: Path, tmp_path: Path) -> None:
+    """This takes a second, since a network is trained twice."""
     from command_line import run
 
     backbone = save_small_backbone(tmp_path / "small.safetensors")

@@ -101,6 +101,7 @@ def export(network: Network, path: Path, dtype: str | None) -> None:
 def test_quantised_networks_stay_so(
     folder: Path, tmp_path: Path, write: Callable[..., None], suffix: str, name: str
 ) -> None:
+    """The first case of an .mlpackage takes seconds, since it imports coremltools."""
     if suffix in NEEDS:
         pytest.importorskip(NEEDS[suffix])
     network = networks(folder)[name]

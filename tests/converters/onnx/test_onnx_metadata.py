@@ -60,6 +60,7 @@ def load(path: Path) -> mpscnn.Model[Any]:
 
 
 def test_a_classifier_gives_the_same_predictions(tmp_path: Path) -> None:
+    """This takes a second, since another process compares the file with onnxruntime."""
     model = mpscnn.load(precision="float32", device="cpu")
     model.save(tmp_path / "things.onnx")
     again = load(tmp_path / "things.onnx")
@@ -117,7 +118,10 @@ def test_the_command_keeps_them(tmp_path: Path) -> None:
 
 
 def test_the_command_sets_them(tmp_path: Path) -> None:
-    """A source of another framework and a model file take the same options."""
+    """A source of another framework and a model file take the same options.
+
+    This takes seconds, since another process compares each new file with onnxruntime.
+    """
     model, plain, named, boxes = (
         tmp_path / name for name in ("model.safetensors", "plain.onnx", "named.onnx", "boxes.onnx")
     )
@@ -215,7 +219,10 @@ def test_names_of_ultralytics(names: str, expected: list[str] | None, tmp_path: 
 
 
 def test_classifiers_of_ultralytics_get_their_preprocessing(tmp_path: Path) -> None:
-    """It is Resize(size) and CenterCrop(size) of torchvision, and numbers from 0 to 1."""
+    """It is Resize(size) and CenterCrop(size) of torchvision, and numbers from 0 to 1.
+
+    This takes a second, since another process compares both files with onnxruntime.
+    """
     path = tmp_path / "colours.onnx"
     net = classifier()
     net.preprocess = None

@@ -364,6 +364,7 @@ def kept(network: mpscnn.Network, folder: Path) -> Iterator[mpscnn.Model]:
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("name", FORMATS)
 def test_scores_of_each_format(tmp_path: Path, name: str, end: str) -> None:
+    """The first case of PyTorch takes a second, since it imports PyTorch."""
     pytest.importorskip("onnx", reason="onnx is not installed")
     scores_are, expected = ENDS[end]
     if end == "logits" and name in CALLED_PROBABILITIES:

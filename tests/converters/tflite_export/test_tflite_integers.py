@@ -100,6 +100,7 @@ def test_every_operator_of_integers(kind: str, dtype: str, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("build", [branched, bundled, v3, pytest.param(efficient, marks=pytest.mark.full)])
 def test_whole_networks(build: Callable[[], Network], tmp_path: Path) -> None:
+    """This takes a second, since a whole MobileNet is written, read and computed."""
     network = build()
     content = to_tflite(network, dtype="uint8")
     shape = [extent or 0 for extent in network.input.shape[1:]]

@@ -240,13 +240,13 @@ def test_build_config_tells_how_the_core_was_built() -> None:
     assert config["instruction_set"] in config["instruction_sets"]
 
 
-# This takes more than a second, because an emulator runs it.
 @pytest.mark.skipif(shutil.which("qemu-x86_64") is None, reason="qemu-user is not installed")
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="this processor is not an x86-64 one")
 @pytest.mark.skipif(
     "baseline" in mpscnn.build_config()["instruction_sets"], reason="this build is for all processors"
 )
 def test_a_build_for_another_machine_says_so() -> None:
+    """This takes a second, since an emulator runs it."""
     program = """
 import json, mpscnn
 found = {"config": mpscnn.build_config(), "cpu": mpscnn.devices()[0]}

@@ -23,6 +23,7 @@ def mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_trains_a_reader_of_digits(mnist: Path, tmp_path: Path) -> None:
+    """This takes seconds, since a network learns for three epochs and then reads a digit."""
     output = tmp_path / "mine.safetensors"
     result = run("train", "--digits", str(mnist), "--epochs", "3", "-o", str(output), "--threads", "2")
     assert result.returncode == 0, result.stderr

@@ -48,6 +48,7 @@ def kept(cache: Path) -> list[Path]:
 
 
 def test_converted_once(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This takes a second, since another process compares each new file with LiteRT."""
     path = tflite_file(tmp_path / "colours.tflite")
     x = np.linspace(0, 1, 60, dtype=np.float32).reshape(1, 4, 5, 3)
     loaded = mpscnn.load(path)
@@ -126,6 +127,7 @@ def test_damaged_files_leave_nothing(tmp_path: Path, cache: Path) -> None:
 def test_files_that_change_while_they_are_read(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """This takes a second, since another process compares each new file with LiteRT."""
     path = tflite_file(tmp_path / "colours.tflite")
     read = conversion_cache.read_network
 
