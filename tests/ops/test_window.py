@@ -58,6 +58,7 @@ def test_every_small_window(padding: str, sizes: Iterable[int]) -> None:
 
 @pytest.mark.parametrize("ceil_mode", [False, True])
 def test_explicit_padding(ceil_mode: bool, sizes: Iterable[int]) -> None:
+    """This takes a second, since there are thousands of combinations."""
     lowest = 0 if ceil_mode else -2
     for size, kernel, stride, before, after in itertools.product(
         sizes, range(1, 5), STRIDES, range(lowest, 3), range(lowest, 3)

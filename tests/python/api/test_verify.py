@@ -103,7 +103,8 @@ STEPS = {("NeuronGradient", kind) for kind in ("sign", "floor", "ceil", "round")
 def test_every_case_runs_and_has_bounds(group: str, full: bool) -> None:
     """Every case runs in this process. Bounds are never negative, and Metal's are at least the CPU's.
 
-    The default tier runs the first and the last case of each operation.
+    The default tier runs the first and the last case of each operation. Whole networks take a second, since they are
+    computed twice, and once more in float64.
     """
     cases = [case for case in all_cases("cpu") if case.group == group]
     if not full:

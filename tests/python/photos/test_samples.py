@@ -33,6 +33,7 @@ def test_a_wrong_name_leads_to_the_right_one() -> None:
 
 
 def test_the_module_prints_paths_for_commands() -> None:
+    """This takes a second, since it starts three processes."""
     run = [sys.executable, "-m", "mpscnn.samples"]
     assert subprocess.check_output([*run, "cat"], text=True) == f"{samples.photo('cat')}\n"
     assert len(subprocess.check_output(run, text=True).splitlines()) == 3

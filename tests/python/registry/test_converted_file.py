@@ -30,6 +30,7 @@ def damaged(content: bytes) -> Iterator[bytes]:
 
 
 def test_every_damage_shows(file: Path) -> None:
+    """This takes a second, since the file is written again for each of its bits."""
     assert is_intact(file)
     for content in damaged(CONTENT):
         file.write_bytes(content)
