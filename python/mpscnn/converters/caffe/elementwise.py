@@ -72,8 +72,7 @@ def _threshold(b: Builder, layer: CaffeLayer) -> str:
 
 def _swish(b: Builder, layer: CaffeLayer) -> str:
     """Convert Swish: x * sigmoid(beta * x)."""
-    x = only_input(b, layer)
-    return b.op("Mul", x, b.op("Sigmoid", b.linear(x, number(layer.parameters, "beta", 1.0), 0.0)))
+    return b.op("Swish", only_input(b, layer), alpha=number(layer.parameters, "beta", 1.0))
 
 
 ELEMENTWISE: dict[str, Handler] = {

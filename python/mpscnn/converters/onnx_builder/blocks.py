@@ -113,7 +113,7 @@ def threshold(b: Builder, x: str, limit: float) -> str:
 def gelu(b: Builder, x: str, mode: str) -> str:
     """Return GELU in one of three forms: exact, or approximated by tanh or sigmoid."""
     if mode == "SIGMOID_APPROXIMATION":
-        return b.op("Mul", x, b.op("Sigmoid", b.linear(x, GELU_SIGMOID, 0.0)))
+        return b.op("Swish", x, alpha=GELU_SIGMOID)
     return b.op("Gelu", x, approximate="none" if mode == "EXACT" else "tanh")
 
 

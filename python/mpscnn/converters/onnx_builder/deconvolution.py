@@ -19,28 +19,40 @@ def deconvolution_padding(
     strides: Sequence[int],
     padding: Mapping[str, Any],
 ) -> dict[str, Any]:
+    """Return the attributes of a transposed convolution of an image that gives the stated output size.
+
+    The other arguments and errors are those of `padding_of_result`. Raises UnsupportedError if the size of the image is
+    free, too.
+    """
+    sides = [side for side in b.extents(x)[2:] if side is not None]
+    if len(sides) < b.rank(x) - 2:
+        raise UnsupportedError(f"the size of its result is stated, that of the image is free: {CHOOSE_SIZE}")
+    return padding_of_result(sides, wanted, reach, strides, padding)
+
+
+def padding_of_result(
+    sides: Sequence[int],
+    wanted: Sequence[int],
+    reach: Sequence[int],
+    strides: Sequence[int],
+    padding: Mapping[str, Any],
+) -> dict[str, Any]:
     """Return the attributes of a transposed convolution that gives the stated output size.
 
     Pixels are cut off at both sides. If fewer remain than wanted, pixels that no window reaches are added at the end.
 
     Args:
-        b: builds the graph.
-        x: the image.
+        sides: the height and width of the image.
         wanted: the height and width of the result.
         reach: the pixels that a window covers along each axis.
         strides: the stride along each axis.
         padding: "pads": their first numbers are cut off at the beginning. "auto_pad": half of what is too much is cut
             off at each side. Empty: nothing is cut off at the beginning.
 
-    Raises UnsupportedError if the image's size is free, or if a whole stride of pixels would be added.
+    Raises UnsupportedError if a whole stride of pixels would be added.
     """
     cropped = []
-    sides = b.extents(x)[2:]
     for place, (side, window, stride, size) in enumerate(zip(sides, reach, strides, wanted, strict=True)):
-        if side is None:
-            raise UnsupportedError(
-                f"the size of its result is stated, that of the image is free: {CHOOSE_SIZE}"
-            )
         total = left_out(side, stride, window, size)
         if "auto_pad" in padding:
             cropped.append(crop(total, more_first=padding["auto_pad"] != "SAME_UPPER"))

@@ -8,10 +8,10 @@ import numpy as np
 
 from mpscnn.converters.onnx_builder.blocks import slice_axes
 from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_builder.deconvolution import padding_of_result
 from mpscnn.converters.tensorflow.elementwise import activate
 from mpscnn.converters.tensorflow.operation import Handler, Operation, channels_first, numbers, restore_layout
 from mpscnn.converters.unsupported import CHOOSE_SIZE
-from mpscnn.converters.window_sizes import crop, left_out
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _LARGEST = 2**31 - 1
@@ -97,21 +97,19 @@ def _transposed(b: Builder, op: Operation) -> str:
     if len(wanted) != 2:
         raise WeightsError(f"damaged: its result has the size {wanted[:5]}")
     padding = _padding(op)
-    cropped = []
-    for place in range(2):
-        window, stride, side, size = kernel.shape[place], strides[place], sides[place], wanted[place]
-        if size is None or side is None:
-            if "pads" in padding:
-                raise UnsupportedError(f"pads explicitly, but the size of the image is free: {CHOOSE_SIZE}")
-            # Use the padding that gives the output size which Keras chooses.
-            side, size = 1, stride if "auto_pad" in padding else max(window, stride)
-        first = padding["pads"][place] if "pads" in padding else None if padding else 0
-        cropped.append(crop(left_out(side, stride, window, size), first=first))
-        if cropped[-1].added >= stride:
-            raise UnsupportedError("its result has more pixels than its windows cover")
-    before, after, added = zip(*cropped, strict=True)
+    known: list[tuple[int, int]] = []
+    for window, stride, side, size in zip(kernel.shape[:2], strides, sides, wanted, strict=True):
+        if size is not None and side is not None:
+            known.append((side, size))
+            continue
+        if "pads" in padding:
+            raise UnsupportedError(f"pads explicitly, but the size of the image is free: {CHOOSE_SIZE}")
+        # Use the padding that gives the output size which Keras chooses.
+        known.append((1, stride if "auto_pad" in padding else max(window, stride)))
+    fixed_sides, fixed_sizes = zip(*known, strict=True)
     weight = op.weight(1, "weight", (3, 2, 0, 1))
-    attributes = {"strides": strides, "pads": [*before, *after], "output_padding": list(added)}
+    attributes = padding_of_result(fixed_sides, fixed_sizes, kernel.shape[:2], strides, padding)
+    attributes["strides"] = strides
     return restore_layout(b, op, b.op("ConvTranspose", x, weight, **attributes))
 
 

@@ -52,10 +52,6 @@ def _gelu(b: Builder, op: Operation) -> str:
     return gelu(b, op.tensor("x"), mode)
 
 
-def _silu(b: Builder, op: Operation) -> str:
-    return b.op("Mul", op.tensor("x"), b.op("Sigmoid", op.tensor("x")))
-
-
 def _hard_sigmoid(b: Builder, op: Operation) -> str:
     return b.op("HardSigmoid", op.tensor("x"), alpha=op.number("alpha", 0.2), beta=op.number("beta", 0.5))
 
@@ -201,7 +197,7 @@ ELEMENTWISE: dict[str, Handler] = {
     "sigmoid": convert_to_op("Sigmoid"),
     "sigmoid_hard": _hard_sigmoid,
     "sign": convert_to_op("Sign"),
-    "silu": _silu,
+    "silu": convert_to_op("Swish"),
     "softplus": convert_to_op("Softplus"),
     "softplus_parametric": _softplus_parametric,
     "softsign": convert_to_op("Softsign"),
