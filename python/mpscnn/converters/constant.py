@@ -11,7 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.converters.array_functions import array_function
+from mpscnn.converters.array_functions import (
+    ARITHMETIC,
+    COMPARISONS,
+    REDUCTIONS,
+    SCATTERS,
+    SUMS,
+    array_function,
+    exact,
+)
 from mpscnn.converters.broadcast_views import is_filled, stored_operands
 from mpscnn.converters.budget import Cost
 from mpscnn.converters.constant_pair import Array, ConstantPair
@@ -26,75 +34,6 @@ _RESULT = 64  # the minimum cost of a method, in elements and operations
 MAX_LISTED = 64
 # The values of numpy.dtype.kind for text and objects.
 _TEXT = "OSU"
-
-
-def _divide(a: Array, b: Array) -> Array:
-    """Return a / b. The quotients of integers lose their fraction, as in C."""
-    if a.dtype.kind not in "iu":
-        return np.asarray(np.divide(a, b))
-    quotient, rest = np.floor_divide(a, b), np.remainder(a, b)
-    return np.asarray(quotient + ((rest != 0) & ((a < 0) ^ (b < 0))).astype(quotient.dtype))
-
-
-def _exact(function: Callable[..., Array]) -> Callable[..., Array]:
-    """Return a function that refuses divisions of integers by 0, and results of more than 64 bits."""
-
-    def compute(*arrays: Array, **settings: Any) -> Array:
-        if any(one.dtype.kind not in "iu" for one in arrays):
-            return function(*arrays, **settings)
-        with np.errstate(divide="raise", invalid="raise"):
-            try:
-                about = function(*(one.astype(np.float64) for one in arrays), **settings)
-            except FloatingPointError:
-                raise WeightsError("damaged: divides by 0") from None
-        if arrays[0].dtype.kind == "i" and (np.abs(about) >= _BEYOND).any():
-            raise WeightsError("damaged: computes a whole number of more than 64 bits")
-        return function(*arrays, **settings)
-
-    return compute
-
-
-_BEYOND = float(1 << 63)
-_ARITHMETIC: dict[str, Callable[[Array, Array], Array]] = {
-    "add": np.add,
-    "subtract": np.subtract,
-    "multiply": np.multiply,
-    "divide": _divide,
-    "floor_divide": np.floor_divide,
-    "maximum": np.maximum,
-    "minimum": np.minimum,
-    "power": lambda a, b: np.asarray(np.power(a, b)).astype(a.dtype, copy=False),
-}
-_COMPARISONS: dict[str, Callable[[Array, Array], Array]] = {
-    "equal": np.equal,
-    "not_equal": np.not_equal,
-    "greater": np.greater,
-    "greater_equal": np.greater_equal,
-    "less": np.less,
-    "less_equal": np.less_equal,
-    "and": np.logical_and,
-    "or": np.logical_or,
-    "xor": np.logical_xor,
-}
-_REDUCTIONS: dict[str, Callable[..., Array]] = {
-    "sum": lambda x, **over: np.sum(x, dtype=x.dtype, **over),
-    "mean": lambda x, **over: np.mean(x, dtype=x.dtype, **over),
-    "product": lambda x, **over: np.prod(x, dtype=x.dtype, **over),
-    "max": lambda x, **over: np.max(x, **over, **({} if x.size else {"initial": _lowest(x.dtype)})),
-    "min": lambda x, **over: np.min(x, **over, **({} if x.size else {"initial": _highest(x.dtype)})),
-    "log_sum": lambda x, **over: np.log(np.sum(x, **over)).astype(x.dtype),
-    "log_sum_exp": lambda x, **over: np.log(np.sum(np.exp(x), **over)).astype(x.dtype),
-    "sum_of_squares": lambda x, **over: np.sum(np.square(x), dtype=x.dtype, **over),
-    "l1_norm": lambda x, **over: np.sum(np.abs(x), **over).astype(x.dtype),
-    "l2_norm": lambda x, **over: np.sqrt(np.sum(np.square(x), **over)).astype(x.dtype),
-}
-_SUMS = frozenset({"product", "sum", "sum_of_squares"})  # the reductions whose results may be large integers
-_SCATTERS: dict[str, np.ufunc] = {
-    "add": np.add,
-    "multiply": np.multiply,
-    "maximum": np.maximum,
-    "minimum": np.minimum,
-}
 
 
 class Constant(ConstantPair, Value):
@@ -162,16 +101,16 @@ class Constant(ConstantPair, Value):
         There are also "floor_divide", "and", "or" and "xor".
         """
         del suffix  # it would name a layer
-        if operation in _COMPARISONS:
-            made = self.elementwise(_COMPARISONS[operation], other)
+        if operation in COMPARISONS:
+            made = self.elementwise(COMPARISONS[operation], other)
         else:
             weight = FUNCTION if operation == "power" else CHEAP
-            made = self.elementwise(_exact(_ARITHMETIC[operation]), other, weight=weight)
+            made = self.elementwise(exact(ARITHMETIC[operation]), other, weight=weight)
         return made if activation is None else made.map(activation)
 
     def remainder(self, other: Constant, *, of_dividend: bool) -> Constant:
         """Return the rest of a division; see `composed_functions.remainder`."""
-        return self.elementwise(_exact(np.fmod if of_dividend else np.mod), other, weight=FUNCTION)
+        return self.elementwise(exact(np.fmod if of_dividend else np.mod), other, weight=FUNCTION)
 
     def map(self, function: Activation, suffix: str = "") -> Constant:
         """Apply an activation to each element; see `Value.map`."""
@@ -351,7 +290,7 @@ class Constant(ConstantPair, Value):
                 if operation is None:
                     result[find(x, places)] = new
                 else:
-                    _SCATTERS[operation].at(result, find(x, places), new)
+                    SCATTERS[operation].at(result, find(x, places), new)
                 return result
 
             count = places.size * max(places.ndim, 1) + new.size
@@ -410,7 +349,7 @@ class Constant(ConstantPair, Value):
             axes: the numbers of the axes.
             keeps_axes: whether the axes are kept with the extent 1.
         """
-        function = _exact(_REDUCTIONS[kind]) if kind in _SUMS else _REDUCTIONS[kind]
+        function = exact(REDUCTIONS[kind]) if kind in SUMS else REDUCTIONS[kind]
 
         def compute(x: Array, over: Any) -> Array:
             numbers = None if over is None else tuple(listed(over, "its axes"))
@@ -519,11 +458,3 @@ def _along(x: Array, indices: Array, axis: int) -> tuple[Array, ...]:
     places: list[Array] = list(np.indices(indices.shape, sparse=True))
     places[axis] = indices
     return tuple(places)
-
-
-def _lowest(dtype: np.dtype[Any]) -> Any:
-    return False if dtype.kind == "b" else np.iinfo(dtype).min if dtype.kind in "iu" else -np.inf
-
-
-def _highest(dtype: np.dtype[Any]) -> Any:
-    return True if dtype.kind == "b" else np.iinfo(dtype).max if dtype.kind in "iu" else np.inf
