@@ -22,6 +22,8 @@ _ALIKE = 0.25
 # Added for each layer of the pair that an activation or normalization follows, because the result of the activation or
 # normalization is preferred.
 _INNER = -0.5
+# The largest number of pairs that get a score. A pair takes some 8 us and 8 bytes.
+_MAX_PAIRS = 1_000_000
 
 Pairs = list[tuple[Value, Value]]
 
@@ -31,6 +33,7 @@ def align(first: Trace, second: Trace, tolerance: float) -> Pairs:
 
     Only layers with equal shapes are paired. Outputs are paired by their number. The other pairs keep the order of both
     engines. Only layers with equal names or values may break this order, because engines order branches differently.
+    If both traces have many layers, the other pairs are those with equal names only.
     """
     outputs = _paired_outputs(first, second)
     taken_first = {a.name for a, _ in outputs}
@@ -38,9 +41,12 @@ def align(first: Trace, second: Trace, tolerance: float) -> Pairs:
     named_first, named_second = _with_last_parts(first, second), _with_last_parts(second, first)
     a = [value for value in named_first if value.name not in taken_first]
     b = [value for value in named_second if value.name not in taken_second]
-    scores = _scores(a, b, tolerance)
-    path = _best_path(scores)
-    path += _crossing(scores, path)
+    if len(a) * len(b) > _MAX_PAIRS:
+        path = _same_names(a, b)
+    else:
+        scores = _scores(a, b, tolerance)
+        path = _best_path(scores)
+        path += _crossing(scores, path)
     pairs = [(a[i], b[j]) for i, j in path]
     order = {value.name: number for number, value in enumerate(first.values)}
     return sorted([*pairs, *outputs], key=lambda pair: order[pair[0].name])
@@ -107,6 +113,21 @@ def _paired_outputs(first: Trace, second: Trace) -> Pairs:
     b = {value.name: value for value in second.values}
     pairs = [(x, y) for x, y in zip(first.outputs, second.outputs, strict=True) if x in a and y in b]
     return [(a[x], b[y]) for x, y in pairs if fit_shape(b[y].array, a[x].array.shape) is not None]
+
+
+def _same_names(a: Sequence[Value], b: Sequence[Value]) -> list[tuple[int, int]]:
+    """Pair the layers with equal names and shapes. Each layer is looked up once."""
+    places: dict[str, int] = {}
+    for j, value in enumerate(b):
+        for name in _known(value):
+            places.setdefault(name, j)
+    pairs: dict[int, int] = {}  # the place in `a` by that in `b`
+    for i, value in enumerate(a):
+        for j in sorted({places[name] for name in _known(value) if name in places} - pairs.keys()):
+            if fit_shape(b[j].array, value.array.shape) is not None:
+                pairs[j] = i
+                break
+    return [(i, j) for j, i in pairs.items()]
 
 
 def _scores(a: Sequence[Value], b: Sequence[Value], tolerance: float) -> NDArray[np.float64]:

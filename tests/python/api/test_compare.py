@@ -11,6 +11,7 @@ import pytest
 from command_line import call, save_photo
 
 import mpscnn
+from mpscnn.comparison import alignment
 from mpscnn.comparison.alignment import align
 from mpscnn.comparison.conversion_check import check_conversion
 from mpscnn.comparison.detector_outputs import decoded_sides
@@ -608,3 +609,18 @@ def test_an_engine_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.Mon
         mpscnn.UnsupportedError, match=r"pip install no-such-package; .*@cpu computes it in mpscnn"
     ):
         mpscnn.compare(path, "digits")
+
+
+def test_of_many_layers_those_of_equal_names_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time to pair the layers of both sides is linear, however many there are."""
+    fitted: list[object] = []
+    fit = alignment.fit_shape
+    monkeypatch.setattr(alignment, "fit_shape", lambda *given: fitted.append(given) or fit(*given))
+    a, b = (
+        [Value(f"{number}", "relu", np.full((1, 2), number, np.float32)) for number in order]
+        for order in (range(1_002), range(1_001, -1, -1))
+    )
+    b[500] = Value("other", "relu", b[500].array)
+    pairs = align(Trace(tuple(a), ("1001",)), Trace(tuple(b), ("1001",)), 1e-6)
+    assert [(x.name, y.name) for x, y in pairs] == [(f"{k}", f"{k}") for k in range(1_002) if k != 501]
+    assert len(fitted) < 4_000
