@@ -26,6 +26,8 @@ SHARE_OF_MPS = 0.5
 SHARE_OF_OWN = 0.35
 SHARE_OF_SIMDGROUPS = 0.6
 TILE = 64
+SMALL_TILE, FEW_TILES, LONG_SUM = 32, 64, 64
+"""A layer with fewer than FEW_TILES tiles, and sums of at least LONG_SUM products, has tiles of SMALL_TILE."""
 HALF = 2
 MAX_CHANNELS, MAX_OUTPUTS = 96, 128
 """One kernel computes a depthwise convolution of at most MAX_CHANNELS and a pointwise one of at most MAX_OUTPUTS."""
@@ -68,9 +70,17 @@ def elements(extents: list[int]) -> int:
 def product_macs(output: list[int], depth: int) -> tuple[float, float]:
     """Return the multiplications of a matrix product in whole tiles, and the share of the cores that they keep busy."""
     rows, columns = elements(output[:-1]), output[-1]
-    tiles = -(-rows // TILE) * -(-columns // TILE)
-    # A core needs two threadgroups to hide the latency of its memory.
-    return float(tiles * TILE * TILE * depth), min(1.0, tiles / (2 * CORES))
+    tiles = tiles_of(rows, columns, TILE)
+    if tiles < FEW_TILES and depth >= LONG_SUM:
+        tiles = tiles_of(rows, columns, SMALL_TILE)
+        return float(tiles * SMALL_TILE**2 * depth), min(1.0, tiles / CORES)
+    # A core needs two threadgroups of four simdgroups to hide the latency of its memory.
+    return float(tiles * TILE**2 * depth), min(1.0, tiles / (2 * CORES))
+
+
+def tiles_of(rows: int, columns: int, tile: int) -> int:
+    """Return the number of tiles of a product."""
+    return -(-rows // tile) * -(-columns // tile)
 
 
 def merged_sums(nodes: dict[str, Any]) -> dict[str, str]:

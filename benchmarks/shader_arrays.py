@@ -1,16 +1,15 @@
-"""Measure the times of the engine's kernels on arrays on an NVIDIA GPU, and print three tables in Markdown.
+"""Measure the times of the engine's kernels on arrays on an NVIDIA GPU, and print two tables in Markdown.
 
     python benchmarks/shader_arrays.py
 
-The first table compares matrix products with cuDNN and cuBLAS in float32 without tensor cores, for MobileNetV1's
-pointwise layers. The second table compares kernels that are limited by memory with a plain copy of the same number of
-bytes. The batch of both tables is 8. The third table compares kernels that compute a depthwise and a pointwise
-convolution together with two kernels, one for each convolution.
+The first table compares kernels that are limited by memory with a plain copy of the same number of bytes, at a batch of
+8. The second table compares kernels that compute a depthwise and a pointwise convolution together with two kernels, one
+for each convolution. shader_products.py measures matrix products.
 
 A time is the mean time of launches of a CUDA graph. They use one set of buffers after the other: as many sets as have
-300 MB together, but at most 24. So only small layers find data in a cache. The results of the first two tables are
-compared with PyTorch's in float64, and those of the third table with each other. The script needs nvcc, a C++
-preprocessor, PyTorch and CuPy, but no build of mpscnn.
+300 MB together, but at most 24. So only small layers find data in a cache. The results of the first table are compared
+with PyTorch's in float64, and those of the second table with each other. The script needs nvcc, a C++ preprocessor,
+PyTorch and CuPy, but no build of mpscnn.
 """
 
 from __future__ import annotations
@@ -41,18 +40,6 @@ FILES = "array_product", "array_depthwise", "array_sum", "array_normalization", 
 BATCH = 8
 EPS = 2.0**-23
 BUFFER_BYTES = 300e6
-#: Extent, inputs, outputs and number of MobileNetV1's pointwise layers at 224 x 224.
-POINTWISE = (
-    (112, 32, 64, 1),
-    (56, 64, 128, 1),
-    (56, 128, 128, 1),
-    (28, 128, 256, 1),
-    (28, 256, 256, 1),
-    (14, 256, 512, 1),
-    (14, 512, 512, 5),
-    (7, 512, 1024, 1),
-    (7, 1024, 1024, 1),
-)
 #: Extent, channels, stride and window of depthwise convolutions of MobileNetV1, and of one of MobileNetV3.
 DEPTHWISE = (
     (112, 32, 1, 3),
@@ -102,30 +89,32 @@ def compiled(name: str, folder: Path) -> cupy.RawModule:
 
 
 class Kernels:
-    """The kernels of FILES, without activations."""
+    """The kernels of some files, without activations."""
 
-    def __init__(self) -> None:
+    def __init__(self, files: Sequence[str] = FILES) -> None:
+        self._files = files
         # CuPy reads a module's file when its first kernel is launched, so this object keeps the folder.
         self._folder = tempfile.TemporaryDirectory()
         folder = Path(self._folder.name)
-        with ThreadPoolExecutor(len(FILES)) as pool:
-            self._modules = list(pool.map(lambda name: compiled(name, folder), FILES))
+        with ThreadPoolExecutor(len(files)) as pool:
+            self._modules = list(pool.map(lambda name: compiled(name, folder), files))
 
     def launch(self, name: str, threads: int, group: int, *arguments: Any, shared: int = 0) -> None:
         """Launch a kernel on PyTorch's present stream. Arguments are tensors, in the order of the kernel's buffers."""
-        function = self._function(name)
+        function = self.function(name)
         pointers = [cupy.uint64(argument.data_ptr()) for argument in arguments]
         extents = cupy.uint32(threads), cupy.uint32(1), cupy.uint32(1)
         with cupy.cuda.ExternalStream(torch.cuda.current_stream().cuda_stream):
             function((-(-threads // group),), (group,), (*extents, *pointers), shared_mem=shared)
 
-    def _function(self, name: str) -> Any:
+    def function(self, name: str) -> Any:
+        """Return a kernel by its name."""
         for module in self._modules:
             try:
                 return module.get_function(name)
             except cupy.cuda.driver.CUDADriverError:
                 continue
-        raise SystemExit(f"no file of {FILES} has a kernel {name}")
+        raise SystemExit(f"no file of {self._files} has a kernel {name}")
 
 
 def params(layout: str, *values: float) -> torch.Tensor:
@@ -138,8 +127,8 @@ def sets_of(moved: float) -> int:
     return max(2, min(24, int(BUFFER_BYTES // moved) + 1))
 
 
-def time_of(launch: Callable[[int], object], sets: int) -> float:
-    """Return the mean seconds of a launch; the argument of `launch` is the number of the set of buffers."""
+def graph_of(launch: Callable[[int], object], sets: int) -> torch.cuda.CUDAGraph:
+    """Return a graph of one launch for each set of buffers. The argument of `launch` is the number of the set."""
     stream = torch.cuda.Stream()
     with torch.cuda.stream(stream):
         for number in range(sets):
@@ -149,15 +138,26 @@ def time_of(launch: Callable[[int], object], sets: int) -> float:
     with torch.cuda.graph(graph, stream=stream):
         for number in range(sets):
             launch(number)
-    times = []
-    for _ in range(7):
-        begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        begin.record()
-        graph.replay()
-        end.record()
-        torch.cuda.synchronize()
-        times.append(begin.elapsed_time(end) * 1e-3 / sets)
-    return statistics.median(times)
+    return graph
+
+
+def times_in_turns(graphs: Sequence[torch.cuda.CUDAGraph], rounds: int = 7) -> list[float]:
+    """Return the median seconds of each graph. The graphs run in turns."""
+    times: list[list[float]] = [[] for _ in graphs]
+    for _ in range(rounds):
+        for graph, own in zip(graphs, times, strict=True):
+            begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+            begin.record()
+            graph.replay()
+            end.record()
+            torch.cuda.synchronize()
+            own.append(begin.elapsed_time(end) * 1e-3)
+    return [statistics.median(own) for own in times]
+
+
+def time_of(launch: Callable[[int], object], sets: int) -> float:
+    """Return the mean seconds of a launch; the argument of `launch` is the number of the set of buffers."""
+    return times_in_turns([graph_of(launch, sets)])[0] / sets
 
 
 def copy_time(moved: float) -> float:
@@ -180,86 +180,6 @@ def unwritten(*shape: int) -> torch.Tensor:
 def largest_error(result: torch.Tensor, exact: torch.Tensor, magnitude: torch.Tensor) -> float:
     """Return the largest error in eps of the sum of magnitudes; NaN if a result is NaN."""
     return ((result.double() - exact).abs() / magnitude / EPS).max().item()
-
-
-# ---- Products ----
-
-
-def print_products(kernels: Kernels) -> None:
-    """Print the table of pointwise layers."""
-    print("| layer | own, microseconds | cuDNN | cuBLAS | TFLOP/s | faster library / own | error, eps |")
-    print("|---|---|---|---|---|---|---|")
-    sums = [0.0, 0.0, 0.0, 0.0]
-    for extent, inputs, outputs, count in POINTWISE:
-        own, error, cudnn, cublas = product_times(kernels, extent, inputs, outputs)
-        fastest = min(cudnn, cublas)
-        for i, seconds in enumerate((own, cudnn, cublas, fastest)):
-            sums[i] += count * seconds
-        flops = 2 * BATCH * extent**2 * inputs * outputs / own
-        print(
-            f"| {extent} x {extent} x {inputs} to {outputs}{', five times' if count > 1 else ''} | {own * 1e6:.1f} "
-            f"| {cudnn * 1e6:.1f} | {cublas * 1e6:.1f} | {flops * 1e-12:.1f} | {fastest / own:.0%} | {error:.2f} |",
-            flush=True,
-        )
-    own, cudnn, cublas, fastest = sums
-    print(
-        f"| all 13 | {own * 1e6:.0f} | {cudnn * 1e6:.0f} | {cublas * 1e6:.0f} | | {fastest / own:.0%} | |\n"
-    )
-
-
-def product_times(
-    kernels: Kernels, extent: int, inputs: int, outputs: int
-) -> tuple[float, float, float, float]:
-    """Return the seconds of array_pointwise_product, its error in eps, and the seconds of cuDNN and of cuBLAS."""
-    pixels = BATCH * extent**2
-    sets = sets_of(4 * (pixels * (inputs + outputs) + inputs * outputs))
-    x = [numbers(pixels, inputs) for _ in range(sets)]
-    weight = [numbers(outputs, inputs) / inputs**0.5 for _ in range(sets)]
-    bias, results = numbers(outputs), [unwritten(pixels, outputs) for _ in range(sets)]
-    image = (BATCH, extent, extent)
-    window = (1, 1, 1, 1, 1, 1, 0, 0)
-    # The groups' inputs and outputs, weights, part, has_bias and has_addend.
-    layout = params(
-        "2I4I4I8i4I2i3f",
-        0,
-        0,
-        *image,
-        inputs,
-        *image,
-        outputs,
-        *window,
-        inputs,
-        outputs,
-        0,
-        0,
-        1,
-        0,
-        0.0,
-        0.0,
-        0.0,
-    )
-    threads = -(-pixels // TILE) * -(-outputs // TILE) * PRODUCT_THREADS
-
-    def launch(i: int) -> None:
-        arrays = layout, x[i], weight[i], bias, weight[i], results[i]
-        kernels.launch("array_pointwise_product", threads, PRODUCT_THREADS, *arrays, shared=PRODUCT_BYTES)
-
-    own = time_of(launch, sets)
-    exact = x[0].double() @ weight[0].double().T + bias.double()
-    magnitude = x[0].double().abs() @ weight[0].double().abs().T + bias.double().abs()
-    error = largest_error(results[0], exact, magnitude)
-    images = [
-        y.view(*image, inputs).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last) for y in x
-    ]
-    kernel = [w.view(outputs, inputs, 1, 1).contiguous(memory_format=torch.channels_last) for w in weight]
-    kept: list[Any] = [None] * sets
-
-    def convolve(i: int) -> None:
-        kept[i] = functional.conv2d(images[i], kernel[i], bias)
-
-    transposed = [w.T.contiguous() for w in weight]
-    cublas = time_of(lambda i: torch.addmm(bias, x[i], transposed[i], out=results[i]), sets)
-    return own, error, time_of(convolve, sets), cublas
 
 
 # ---- Kernels limited by memory ----
@@ -547,7 +467,6 @@ def main() -> None:
     print(f"{torch.cuda.get_device_name()}, PyTorch {torch.__version__}, CUDA {torch.version.cuda}")
     print(f"A copy of 1 GiB moves {moved / copy_time(moved) / 1e9:.0f} GB/s.\n")
     kernels = Kernels()
-    print_products(kernels)
     rows = [depthwise(kernels, *case) for case in DEPTHWISE]
     rows += [pooling_gradient(kernels, *case) for case in POOLED]
     for extent, channels in NORMALIZED:

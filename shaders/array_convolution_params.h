@@ -37,5 +37,19 @@ enum {
     product_threads = 128,
     product_pitch = product_tile + 4, ///< stride in floats from one depth to the next in threadgroup memory
     /// Floats of both operands' parts in threadgroup memory.
-    product_floats = 2 * product_depth * product_pitch
+    product_floats = 2 * product_depth * product_pitch,
+    /// The most products that a kernel in simdgroups adds one after the other. Their rounding errors are at
+    /// most simdgroup_sum_depths / 2^24 = 2^-11 of the sum of magnitudes, which is half of what Metal
+    /// promises.
+    simdgroup_sum_depths = 8192
+};
+
+/// The sizes of products for layers with few pixels (array_small_product.h).
+enum {
+    small_tile = 32,      ///< rows and columns of a tile of the result
+    small_simdgroups = 8, ///< simdgroups of a threadgroup
+    small_threads = 32 * small_simdgroups,
+    small_depths = 8 * small_simdgroups, ///< depths of a step: eight for each simdgroup
+    small_pitch = small_tile + 4,        ///< stride in floats from one depth or row of sums to the next
+    small_floats = 4 * small_tile * small_pitch ///< floats of threadgroup memory: the sums of four simdgroups
 };

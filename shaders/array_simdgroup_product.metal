@@ -9,17 +9,16 @@
 
 using namespace metal;
 
-/// The sums of a simdgroup. Both operands are `Number`s, and the sums are floats.
+/// The sums of a simdgroup. Both operands are `Number`s, and the sums are floats. They are not added in
+/// blocks, because that needs twice the registers. So the host takes these kernels for at most
+/// simdgroup_sum_depths products.
 template <typename Number> struct SimdgroupSums {
     simdgroup_float8x8 block[4][4];
-    float totals[4][4][2];
 
     void begin() {
 #pragma unroll
-        for (uint i = 0u; i < 16u; ++i) {
+        for (uint i = 0u; i < 16u; ++i)
             block[i / 4u][i % 4u] = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
-            totals[i / 4u][i % 4u][0] = totals[i / 4u][i % 4u][1] = 0.0f;
-        }
     }
     /// Add the products of the parts of both operands that are in threadgroup memory.
     void add(const threadgroup Number *tiles, uint simdgroup) {
@@ -43,26 +42,14 @@ template <typename Number> struct SimdgroupSums {
             right += 8u * product_pitch;
         }
     }
-    void settle() {
-#pragma unroll
-        for (uint i = 0u; i < 16u; ++i) {
-#pragma unroll
-            for (uint element = 0u; element < 2u; ++element)
-                totals[i / 4u][i % 4u][element] += block[i / 4u][i % 4u].thread_elements()[element];
-            block[i / 4u][i % 4u] = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
-        }
-    }
+    void settle() {}
     /// Write the sums to their places in a tile, whose rows are product_pitch apart.
     void put(threadgroup float *tile, uint simdgroup) {
         threadgroup float *to = tile + first_row(simdgroup) * product_pitch + first_column(simdgroup);
 #pragma unroll
-        for (uint i = 0u; i < 16u; ++i) {
-#pragma unroll
-            for (uint element = 0u; element < 2u; ++element)
-                block[i / 4u][i % 4u].thread_elements()[element] = totals[i / 4u][i % 4u][element];
+        for (uint i = 0u; i < 16u; ++i)
             simdgroup_store(block[i / 4u][i % 4u], to + i / 4u * 8u * product_pitch + i % 4u * 8u,
                             product_pitch);
-        }
     }
 
     uint first_row(uint simdgroup) { return simdgroup / 2u * (product_tile / 2u); }

@@ -115,7 +115,11 @@ void append_own_networks(std::vector<Graph> &graphs) {
     };
     const ops::Convolution pointwise = convolution_of(68, 1, 1, 1);
     graphs.push_back(own_network("pointwise convolution of a layer", {pointwise}));
-    graphs.push_back(own_network("convolution of a layer", {convolution_of(68, 3, 1, 1)}));
+    graphs.push_back(own_network("convolution of a layer", {convolution_of(68, 1, 2, 1)}));
+    // The kernels for layers with few pixels have sums of at least 64 products.
+    graphs.push_back(own_network("convolution of a layer, long sums", {convolution_of(67, 3, 1, 1)}));
+    graphs.push_back(own_network("pointwise convolution of a layer, long sums",
+                                 {convolution_of(72, 1, 1, 1), convolution_of(40, 1, 1, 1)}));
     graphs.push_back(own_network("depthwise convolution of a layer", {depthwise(3, 1)}));
     graphs.push_back(own_network("depthwise convolution of a layer by 2", {depthwise(3, 2)}));
     graphs.push_back(own_network("depthwise convolution, 5x5", {depthwise(5, 1)}));

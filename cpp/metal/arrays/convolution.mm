@@ -3,6 +3,7 @@
 #include "metal/arrays/array_operations.h"
 #include "metal/arrays/depthwise.h"
 #include "metal/arrays/separable.h"
+#include "metal/arrays/small_product.h"
 #include "metal/layers/neuron.h"
 #include "metal/layers/window.h"
 #include "shaders/array_convolution_params.h"
@@ -25,33 +26,45 @@ ArrayConvolutionParams convolution_params(const ops::Convolution &convolution, c
     return params;
 }
 
+std::int64_t taps_of(const WindowParams &window) {
+    return std::int64_t{window.kernel_height} * window.kernel_width;
+}
+
 unsigned int pixels_of(const ArrayImage &image) { return image.images * image.height * image.width; }
 
 /// Return the fastest variant of a product shader that the device may use. Variants in simdgroups
-/// (shaders/array_simdgroup_product.metal) are faster than those of array_product.metal.
-std::string fastest_product(const ArrayProgram &program, const std::string &shader, NeuronKind activation) {
-    if (program.has_matrices()) {
-        const std::string halves = program.multiplies_halves() ? "_of_halves" : "",
-                          variant = shader + halves + "_in_simdgroups";
-        if (program.choice().may_take(variant, activation)) return variant;
-    }
+/// (shaders/array_simdgroup_product.metal) are faster than those of array_product.metal, but their rounding
+/// errors are too large for long sums.
+std::string fastest_product(const ArrayProgram &program, const std::string &shader, std::int64_t depths,
+                            NeuronKind activation) {
+    if (depths <= simdgroup_sum_depths)
+        if (auto variant = variant_in_simdgroups(program, shader, activation)) return *variant;
     return program.variant_of(shader, activation);
 }
 
 /// Add a matrix product, with one threadgroup for each tile of each part.
 ArrayStage &add_product(ArrayProgram &program, const std::string &shader,
                         const ArrayConvolutionParams &params, std::vector<std::size_t> arrays,
-                        std::int64_t tiles, std::int64_t parts = 1,
+                        const ProductExtents &extents, std::int64_t parts = 1,
                         NeuronKind activation = NeuronKind::none) {
-    ArrayStage &stage = program.add(fastest_product(program, shader, activation), params, std::move(arrays),
-                                    tiles * parts * std::int64_t{product_threads});
+    ArrayStage &stage =
+        program.add(fastest_product(program, shader, extents.depths, activation), params, std::move(arrays),
+                    extents.tiles(product_tile) * parts * std::int64_t{product_threads});
     stage.share(product_threads, 2 * product_floats * sizeof(float));
     return stage;
 }
 
-std::int64_t tiles_of(std::int64_t rows, std::int64_t columns) {
-    const auto tiles = [](std::int64_t extent) { return (extent + product_tile - 1) / product_tile; };
-    return tiles(rows) * tiles(columns);
+/// Add the product of a convolution. Layers with few pixels have smaller tiles, and read packed weights.
+ArrayStage &add_convolution_product(ArrayProgram &program, const std::string &shader,
+                                    const ArrayConvolutionParams &params, std::vector<std::size_t> arrays,
+                                    const ProductExtents &extents, NeuronKind activation) {
+    const auto small = small_product(program, shader, extents, activation);
+    if (!small) return add_product(program, shader, params, std::move(arrays), extents, 1, activation);
+    arrays[1] = *program.weight(packed_role);
+    ArrayStage &stage = program.add(*small, params, std::move(arrays),
+                                    extents.tiles(small_tile) * std::int64_t{small_threads});
+    stage.share(small_threads, small_floats * sizeof(float));
+    return stage;
 }
 
 /// True if a convolution can run as a tiled matrix product. One with groups cannot: its groups have few
@@ -99,9 +112,11 @@ void add_convolution(ArrayProgram &program, const ops::Convolution &convolution,
     const std::size_t biases = bias ? *bias : weight;
     const char *product = product_shader(program, convolution, params, activation.kind);
     ArrayStage &stage =
-        product ? add_product(program, product, params,
-                              {0, weight, biases, addend.value_or(weight), program.result()},
-                              tiles_of(pixels_of(params.output), params.output.channels), 1, activation.kind)
+        product ? add_convolution_product(program, product, params,
+                                          {0, weight, biases, addend.value_or(weight), program.result()},
+                                          {pixels_of(params.output), params.output.channels,
+                                           taps_of(params.window) * params.input.channels},
+                                          activation.kind)
                 : program.add("array_convolution", params, {0, weight, biases, program.result()},
                               program.operands().result.shape.elements());
     stage.activation = activation.kind;
@@ -130,11 +145,13 @@ void add_separable(ArrayProgram &program, const ops::Convolution &pointwise) {
     const char *shader =
         separable_shader(depthwise, input, program.operands().depthwise_activation, pointwise, between);
     if (!shader) fail(ErrorKind::state, "no kernel computes these two convolutions together");
-    ArrayStage &stage =
-        program.add(fastest_product(program, shader, activation.kind), params,
-                    {0, weight, bias ? *bias : weight, addend.value_or(weight), taps,
-                     offsets ? *offsets : taps, program.result()},
-                    tiles_of(pixels_of(params.product.output), pointwise.output_channels) * product_threads);
+    ArrayStage &stage = program.add(
+        fastest_product(program, shader, input.back(), activation.kind), params,
+        {0, weight, bias ? *bias : weight, addend.value_or(weight), taps, offsets ? *offsets : taps,
+         program.result()},
+        ProductExtents{pixels_of(params.product.output), pointwise.output_channels, input.back()}.tiles(
+            product_tile) *
+            product_threads);
     stage.share(product_threads, 2 * product_floats * sizeof(float));
     stage.activation = activation.kind;
 }
@@ -170,7 +187,8 @@ void make_program(ArrayProgram &program, const ops::ConvolutionDataGradient &ope
         return add_depthwise_data_gradient(program, operation.convolution);
     if (is_product(program, operation.convolution, "array_data_gradient_product"))
         add_product(program, "array_data_gradient_product", params, arrays,
-                    tiles_of(pixels_of(params.input), params.input.channels));
+                    {pixels_of(params.input), params.input.channels,
+                     taps_of(params.window) * params.output.channels});
     else
         program.add("array_data_gradient", params, arrays, program.shape(2).elements());
 }
@@ -180,15 +198,17 @@ void make_program(ArrayProgram &program, const ops::ConvolutionWeightGradient &o
         convolution_params(operation.convolution, program.shape(0), program.shape(1));
     const std::int64_t weights = program.operands().result.shape.elements();
     const bool product = is_product(program, operation.convolution, "array_weight_gradient_product");
-    const std::int64_t pixels = pixels_of(params.output),
-                       tiles = tiles_of(params.output.channels, weights / params.output.channels);
-    const SumParts parts = product ? product_parts(tiles, pixels) : SumParts(weights, pixels);
+    const std::int64_t pixels = pixels_of(params.output);
+    ProductExtents extents{params.output.channels, weights / params.output.channels, pixels};
+    const SumParts parts =
+        product ? product_parts(extents.tiles(product_tile), pixels) : SumParts(weights, pixels);
+    extents.depths = parts.part;
     params.weights = static_cast<unsigned int>(weights);
     params.part = static_cast<unsigned int>(parts.part);
     const bool once = parts.count == 1;
     const std::size_t sums = once ? program.result() : program.add_scratch(parts.count * weights);
     if (product)
-        add_product(program, "array_weight_gradient_product", params, {0, 1, sums}, tiles, parts.count);
+        add_product(program, "array_weight_gradient_product", params, {0, 1, sums}, extents, parts.count);
     else
         program.add("array_weight_gradient", params, {0, 1, sums}, parts.count * weights);
     if (!once) add_parts(program, sums, parts.count, program.result(), weights);

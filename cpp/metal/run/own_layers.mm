@@ -6,6 +6,7 @@
 #include "core/text.h"
 #include "metal/arrays/depthwise.h"
 #include "metal/arrays/separable.h"
+#include "metal/arrays/small_product.h"
 #include "metal/layers/weights.h"
 #include "metal/run/lowering.h"
 
@@ -35,9 +36,21 @@ std::vector<int> count_readers(const Graph &graph) {
     return readers;
 }
 
+/// Return the extents of the product of a convolution of one image. Return nothing if it is no product, or if
+/// the image's size is free.
+std::optional<ProductExtents> product_extents(const Graph &graph, std::size_t number,
+                                              const ops::Convolution &convolution) {
+    const Shape &input = graph.shape(graph.nodes()[number].inputs[0]),
+                &output = graph.shape(graph.result_of(number));
+    if (convolution.groups != 1 || output[1] == Shape::any || output[2] == Shape::any) return std::nullopt;
+    const ops::Window &window = convolution.window;
+    return ProductExtents{output[1] * output[2], output.back(),
+                          window.kernel_height * window.kernel_width * input.back()};
+}
+
 std::vector<ConstantArray> constants_of(const Graph &graph, const Node &node,
                                         const ops::Convolution &convolution, Precision precision,
-                                        const Device &device) {
+                                        const std::optional<ProductExtents> &packed, const Device &device) {
     std::vector<ConstantArray> arrays;
     for (const auto &[role, tensor] : node.weights) {
         const bool is_weight = role == "weight";
@@ -47,10 +60,16 @@ std::vector<ConstantArray> constants_of(const Graph &graph, const Node &node,
             require_weights_fit(values, held, node.name);
             values = weights_for_arrays(convolution, graph.shape(node.inputs[0]), std::move(values));
         }
-        DeviceWeights packed(values, held);
-        arrays.push_back({role,
-                          {tensor.shape(), held == Precision::float16},
-                          device.make_constants(packed.data(), packed.bytes())});
+        const auto add = [&](const std::string &name, const Shape &shape, const std::vector<float> &numbers) {
+            DeviceWeights stored(numbers, held);
+            arrays.push_back({name,
+                              {shape, held == Precision::float16},
+                              device.make_constants(stored.data(), stored.bytes())});
+        };
+        add(role, tensor.shape(), values);
+        if (!is_weight || !packed) continue;
+        const std::vector<float> small = packed_weights(values, packed->columns, packed->depths);
+        add(packed_role, Shape{static_cast<std::int64_t>(small.size())}, small);
     }
     return arrays;
 }
@@ -137,10 +156,14 @@ own_layers(const Graph &graph, Precision precision, const std::vector<bool> &hal
             layers[i].emplace();
             layers[i]->convolution = i;
             const Precision held = node.keep_float32 ? Precision::float32 : precision;
-            layers[i]->weights = constants_of(graph, node, *convolution, held, device);
-            if (const auto depthwise =
-                    merged_depthwise(graph, node, *convolution, layers, readers, held == Precision::float16,
-                                     halves, implementations)) {
+            const auto depthwise = merged_depthwise(graph, node, *convolution, layers, readers,
+                                                    held == Precision::float16, halves, implementations);
+            // A layer that is small for one image has weights in two orders, because it is not small for
+            // many images.
+            auto packed = depthwise ? std::nullopt : product_extents(graph, i, *convolution);
+            if (packed && !packed->is_small()) packed.reset();
+            layers[i]->weights = constants_of(graph, node, *convolution, held, packed, device);
+            if (depthwise) {
                 merge_depthwise(*layers[i], layers[*depthwise], *depthwise);
                 merged[*depthwise] = true;
             }

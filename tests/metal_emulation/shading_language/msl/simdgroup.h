@@ -20,6 +20,8 @@ inline unsigned lane_column(unsigned lane) { return lane % 4 * 2; }
 
 namespace metal {
 
+// The functions are static, because each file of shaders has its own group of fibers.
+
 template <class T, int Columns, int Rows> class simdgroup_matrix {
     static_assert(Columns == 8 && Rows == 8, "a simdgroup's matrix has 8 x 8 elements");
     static_assert(std::is_same_v<T, float> || std::is_same_v<T, half>,
@@ -39,7 +41,7 @@ using simdgroup_float8x8 = simdgroup_matrix<float, 8, 8>;
 using simdgroup_half8x8 = simdgroup_matrix<half, 8, 8>;
 
 template <class T, int Columns, int Rows>
-simdgroup_matrix<T, Columns, Rows> make_filled_simdgroup_matrix(T value) {
+static simdgroup_matrix<T, Columns, Rows> make_filled_simdgroup_matrix(T value) {
     msl::FiberGroup::of_this_thread().lane();
     simdgroup_matrix<T, Columns, Rows> matrix;
     matrix.thread_elements() = vec<T, 2>(value);
@@ -60,15 +62,15 @@ namespace {
 } // namespace
 
 template <class T>
-void simdgroup_load(simdgroup_matrix<T, 8, 8> &matrix, const T *source, unsigned long elements_per_row = 8,
-                    ulong2 origin = 0, bool transpose = false) {
+static void simdgroup_load(simdgroup_matrix<T, 8, 8> &matrix, const T *source,
+                           unsigned long elements_per_row = 8, ulong2 origin = 0, bool transpose = false) {
     for (int i = 0; i < 2; ++i)
         matrix.thread_elements()[i] = source[element_index(i, elements_per_row, origin, transpose)];
 }
 
 template <class T>
-void simdgroup_store(const simdgroup_matrix<T, 8, 8> &matrix, T *to, unsigned long elements_per_row = 8,
-                     ulong2 origin = 0, bool transpose = false) {
+static void simdgroup_store(const simdgroup_matrix<T, 8, 8> &matrix, T *to,
+                            unsigned long elements_per_row = 8, ulong2 origin = 0, bool transpose = false) {
     for (int i = 0; i < 2; ++i)
         to[element_index(i, elements_per_row, origin, transpose)] = matrix.thread_elements()[i];
 }
@@ -76,9 +78,10 @@ void simdgroup_store(const simdgroup_matrix<T, 8, 8> &matrix, T *to, unsigned lo
 /// Store left * right + addend in `result`, which may be one of the operands. All threads of the simdgroup
 /// must come here together.
 template <class Result, class Left, class Right, class Addend>
-void simdgroup_multiply_accumulate(simdgroup_matrix<Result, 8, 8> &result, simdgroup_matrix<Left, 8, 8> &left,
-                                   simdgroup_matrix<Right, 8, 8> &right,
-                                   simdgroup_matrix<Addend, 8, 8> &addend, int line = __builtin_LINE()) {
+static void
+simdgroup_multiply_accumulate(simdgroup_matrix<Result, 8, 8> &result, simdgroup_matrix<Left, 8, 8> &left,
+                              simdgroup_matrix<Right, 8, 8> &right, simdgroup_matrix<Addend, 8, 8> &addend,
+                              int line = __builtin_LINE()) {
     struct Operands {
         simdgroup_matrix<Result, 8, 8> *result;
         const simdgroup_matrix<Left, 8, 8> *left;
