@@ -49,7 +49,8 @@ std::optional<std::string> small_product(const ArrayProgram &program, const std:
     // Simdgroups load matrices of weights as they are, so weights must have the type of the source. Each
     // simdgroup adds a part of the products.
     const std::vector<ArrayOperand> &sources = program.operands().sources;
-    if (sources[0].half == sources[*weight].half && extents.depths <= simdgroup_sum_depths * small_simdgroups)
+    if (sources[0].half == sources[*weight].half &&
+        extents.depths <= std::int64_t{simdgroup_sum_depths} * small_simdgroups)
         if (auto variant = variant_in_simdgroups(program, small, activation)) return variant;
     if (!program.choice().may_take(small, activation)) return std::nullopt;
     return program.variant_of(small, activation);
