@@ -45,14 +45,15 @@ class ClassFigures:
         photos: the number of photos of the class.
         precision: the share of the photos that were taken for the class and belong to it; None if there are none.
         recall: the share of the class's photos that were taken for it; None if it has no photos.
-        f1: the harmonic mean of precision and recall; None if either is None.
+        f1: the harmonic mean of precision and recall. It is 0 if no photo of the class was taken for it, as in
+            scikit-learn, also if precision or recall is None.
     """
 
     label: str
     photos: int
     precision: float | None
     recall: float | None
-    f1: float | None
+    f1: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +126,7 @@ class Evaluation(Report):
 
     @property
     def f1(self) -> float:
-        """The mean F1 of the classes that have one (the macro average); NaN if there are none."""
+        """The mean F1 of all `seen_classes` (the macro average). A class that is never found counts as 0."""
         return _mean([one.f1 for one in self.classes])
 
     def _figures(self, index: int) -> ClassFigures:
@@ -133,8 +134,7 @@ class Evaluation(Report):
         photos, found = int(self.confusion[index].sum()), int(self.confusion[:, index].sum())
         precision = right / found if found else None
         recall = right / photos if photos else None
-        f1 = None if precision is None or recall is None else 2 * right / (photos + found)
-        return ClassFigures(self.labels[index], photos, precision, recall, f1)
+        return ClassFigures(self.labels[index], photos, precision, recall, 2 * right / (photos + found))
 
     def _entries(self) -> list[ClassFigures]:
         return self.classes

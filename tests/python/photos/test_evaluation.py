@@ -48,9 +48,9 @@ def test_it_counts(model_file: str) -> None:
     assert [(one.label, one.photos, one.precision, one.recall, one.f1) for one in result.classes] == [
         ("red", 3, 1.0, 2 / 3, 0.8),
         ("green", 1, 1.0, 1.0, 1.0),
-        ("blue", 0, 0.0, None, None),
+        ("blue", 0, 0.0, None, 0.0),
     ]
-    assert result.class_table().splitlines()[-1].split() == ["blue", "0", "0.000"]
+    assert result.class_table().splitlines()[-1].split() == ["blue", "0", "0.000", "0.000"]
     page = result._repr_html_()
     assert "top-1 75.00%" in page
     assert "<img" in page
@@ -59,6 +59,18 @@ def test_it_counts(model_file: str) -> None:
 def evaluation_of(confusion: Any) -> mpscnn.Evaluation:
     labels = tuple(f"class {index}" for index in range(len(confusion)))
     return mpscnn.Evaluation(labels, np.asarray(confusion, np.int64), 0, 1.0)
+
+
+@pytest.mark.parametrize("confusion", [[[4, 0], [2, 0]], [[0, 0], [3, 0]], [[2, 1, 0], [0, 3, 0], [1, 1, 0]]])
+def test_means_of_classes_are_those_of_scikit_learn(confusion: list[list[int]]) -> None:
+    metrics = pytest.importorskip("sklearn.metrics")
+    pairs = [pair for pair, photos in np.ndenumerate(confusion) for _ in range(int(photos))]
+    true, found = zip(*pairs, strict=True)
+    precision, recall, f1, _ = metrics.precision_recall_fscore_support(
+        true, found, average="macro", zero_division=np.nan
+    )
+    result = evaluation_of(confusion)
+    assert (result.precision, result.recall, result.f1) == pytest.approx((precision, recall, f1))
 
 
 def test_classes_without_photos_are_left_out() -> None:
@@ -230,7 +242,7 @@ def test_text_and_picture(photos: Path, tmp_path: Path, model_file: str) -> None
         ["-----", "------", "---------", "------", "-----"],
         ["red", "2", "1.000", "1.000", "1.000"],
         ["green", "2", "1.000", "0.500", "0.667"],
-        ["blue", "0", "0.000"],
+        ["blue", "0", "0.000", "0.000"],
     ]
     with Image.open(target) as picture:
         assert picture.width > 100
