@@ -6,6 +6,7 @@ import gc
 import json
 import pickle
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -290,6 +291,31 @@ def refused(**changes: Any) -> None:
 def test_bad_batches(changes: dict[str, Any], message: str) -> None:
     with pytest.raises((mpscnn.ParameterError, mpscnn.ShapeError), match=message):
         refused(**changes)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_pixels_are_no_inputs_of_a_network_with_preprocessing(dtype: Any) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 12, 12, 1)).astype(dtype)
+    labels = np.arange(8) % 4
+    trained = network()
+    trained.preprocess = "tensorflow"
+    calls: list[Callable[[], object]] = [
+        lambda: mpscnn.Trainer(trained).step(pixels, labels),
+        lambda: mpscnn.Trainer(trained).fit((pixels, labels), epochs=1),
+        lambda: mpscnn.Trainer(trained).fit([(pixels, labels)], epochs=1),
+        lambda: mpscnn.Trainer(trained).evaluate((pixels, labels)),
+        lambda: trained.gradients(pixels, labels),
+    ]
+    for call in calls:
+        with pytest.raises(
+            mpscnn.ImageError, match=r"has whole numbers from 0 to 255, which are pixels.*preprocess"
+        ):
+            call()
+    with pytest.raises(mpscnn.ParameterError, match=r"got uint8; pass photos through mpscnn\.preprocess"):
+        mpscnn.Trainer(trained).step(pixels.astype(np.uint8), labels)
+    mpscnn.Trainer(trained).step(pixels / dtype(127.5) - dtype(1), labels)
+    trained.preprocess = "none"  # pixels are the inputs of this network
+    mpscnn.Trainer(trained).step(pixels / dtype(8), labels)
 
 
 def test_bad_networks_and_options() -> None:

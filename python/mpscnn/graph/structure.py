@@ -54,6 +54,7 @@ class NetworkStructure(GraphWeights):
     inputs: list[Tensor]
     outputs: list[Tensor]
     labels: list[str] | None
+    preprocess: str | Mapping[str, Any] | None
     _detection: DetectionHead | None
     _scores: ScoresName | None
 

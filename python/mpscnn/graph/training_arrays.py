@@ -13,6 +13,7 @@ from mpscnn._private.expected_names import WORDS
 from mpscnn._private.settings import plain
 from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.graph.class_numbers import REPLACE_HEAD
+from mpscnn.vision.preprocessing import require_prepared
 
 if TYPE_CHECKING:
     from mpscnn.graph.structure import NetworkStructure
@@ -35,13 +36,29 @@ def to_array(what: str, value: Any) -> NDArray[Any]:
     return array
 
 
-def to_images(value: Any) -> NDArray[Any]:
-    """Return inputs as float32 or float16. They are not copied if the core can read their memory."""
+def to_images(value: Any, preprocess: str | Mapping[str, Any] | None = None) -> NDArray[Any]:
+    """Return inputs as float32 or float16. They are not copied if the core can read their memory.
+
+    `preprocess` is how photos become inputs; None: the network does not say it.
+
+    Raises:
+        ParameterError: the values are not floats. ImageError: the floats are pixels, see `require_prepared`.
+    """
     array = to_array("inputs", value)
     if array.dtype.kind != "f":
+        advice = (
+            "for pixels of 0 to 255 and a network that takes 0 to 1, pass x.astype(np.float32) / 255"
+            if preprocess is None
+            else "pass photos through mpscnn.preprocess(photo, size, network.preprocess), or train on an ImageFolder"
+        )
         raise ParameterError(
-            f"inputs must be floats as the network expects them, got {array.dtype}; for pixels of 0 to 255 and a "
-            "network that takes 0 to 1, pass x.astype(np.float32) / 255"
+            f"inputs must be floats as the network expects them, got {array.dtype}; {advice}"
+        )
+    if preprocess is not None:
+        require_prepared(
+            array,
+            preprocess,
+            "inputs are not preprocessed: use mpscnn.preprocess(photo, size, network.preprocess)",
         )
     return as_input("inputs", array)
 
@@ -59,6 +76,8 @@ def to_inputs(network: NetworkStructure, value: Any) -> list[NDArray[Any]]:
 
     Several inputs are a list, a tuple, or a mapping by name. For a network with one input, a list or tuple may be its
     images, too.
+
+    Raises ImageError for pixels in place of the input of a network with preprocessing.
     """
     if isinstance(value, Mapping):
         names = [tensor.name for tensor in network.inputs]
@@ -76,7 +95,8 @@ def to_inputs(network: NetworkStructure, value: Any) -> list[NDArray[Any]]:
         raise ParameterError(
             f"network {network.name!r} has {count} input{'s' * (count > 1)}, got {len(arrays)} arrays"
         )
-    return [to_images(array) for array in arrays]
+    preprocess = network.preprocess if count == 1 else None
+    return [to_images(array, preprocess) for array in arrays]
 
 
 def prediction_shape(batch: int, extents: Sequence[int | None], labels: Any) -> tuple[int, ...]:

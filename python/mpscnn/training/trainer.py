@@ -192,6 +192,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
 
         Raises:
             StateError: the loss (or with `check_finite` any result) is not finite. The weights then stay unchanged.
+            ImageError: the network has preprocessing, and the inputs are pixels from 0 to 255.
             ParameterError: the labels belong to other classes than those of the network, or another argument is wrong.
         """
         return self._step(inputs, labels, weights)

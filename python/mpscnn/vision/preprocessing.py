@@ -54,7 +54,14 @@ def preprocess(
     return output
 
 
-def require_prepared(values: NDArray[Any], settings: str | Mapping[str, Any]) -> None:
+_GIVE_INTEGERS = (
+    "floats are the network's input without preprocessing: give numpy.asarray(array, numpy.uint8)"
+)
+
+
+def require_prepared(
+    values: NDArray[Any], settings: str | Mapping[str, Any], advice: str = _GIVE_INTEGERS
+) -> None:
     """Raise ImageError for pixels in place of a network's input: whole numbers from 0 to 255.
 
     Photos become other numbers with these settings, such as -1 to 1. So pixels would give wrong results. Whole numbers
@@ -63,6 +70,7 @@ def require_prepared(values: NDArray[Any], settings: str | Mapping[str, Any]) ->
     Args:
         values: the input (n, height, width, channels).
         settings: the preprocessing of photos, as for `preprocess`.
+        advice: the end of the message, which says what to do.
     """
     if values.ndim != 4 or values.shape[3] not in (1, 3) or not values.size:
         return
@@ -78,5 +86,5 @@ def require_prepared(values: NDArray[Any], settings: str | Mapping[str, Any]) ->
         return
     raise ImageError(
         f"array {values.shape} {values.dtype}: has whole numbers from 0 to {highest:g}, which are pixels of photos; "
-        "floats are the network's input without preprocessing: give numpy.asarray(array, numpy.uint8)"
+        f"{advice}"
     )
