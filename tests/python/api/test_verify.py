@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -330,6 +331,23 @@ def test_a_hang_ends_its_group_only() -> None:
 
 
 @pytest.mark.usefixtures("scripted")
+def test_a_process_that_cannot_be_killed_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver may keep a process that was killed. It is ended here, after the test has seen its outcome."""
+    kept: list[subprocess.Popen[str]] = []
+    monkeypatch.setattr(processes, "_END_LIMIT", 0.01)
+    monkeypatch.setattr(subprocess.Popen, "kill", lambda process: kept.append(process))
+    try:
+        assert outcomes("hang", time_limit=2.0) == ["hung: no answer within 2 s"]
+    finally:
+        monkeypatch.undo()
+        for process in kept:
+            process.kill()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
+
+
+@pytest.mark.usefixtures("scripted")
 def test_a_process_that_reports_progress_does_not_hang() -> None:
     said: list[str] = []
     cases = [Case("group", "subject", "live", {"do": "live"})]
@@ -353,6 +371,37 @@ def test_the_self_check_runs_first_and_its_verdict_is_kept(monkeypatch: pytest.M
     assert [row.subject for row in rows] == ["self-check", CASE.subject]
     assert rows[0].notes == ["right answers"]
     assert order == ["self-check on metal", f"{CASE.subject} on cpu", f"{CASE.subject} on metal"]
+
+
+@pytest.mark.parametrize(
+    ("groups", "run"),
+    [
+        ("hhhhr", 3),  # three groups in a row hang without a result
+        ("hhrhhrr", 7),  # a group with results lies between
+        ("mmmr", 4),  # each group has a result before it hangs
+    ],
+)
+def test_a_device_that_always_hangs_does_not_take_the_limit_of_each_group(
+    groups: str, run: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right, hung = Outcome({"result": RIGHT}), Outcome(problem="hung: no answer", hung=True)
+    kinds = {"h": [hung, hung], "r": [right, right], "m": [right, hung]}
+    started = []
+
+    def run_cases(cases: Any, device: str, *_: object) -> list[Outcome]:
+        if device == "cpu":
+            return [right] * len(cases)
+        started.append(cases[0].group)
+        return kinds[groups[int(cases[0].group)]]
+
+    monkeypatch.setattr(conformance, "run_cases", run_cases)
+    monkeypatch.setattr(conformance, "allowed_error", lambda *_: {"result": RIGHT})
+    cases = [Case(f"{i}", f"{i}", name, {}) for i in range(len(groups)) for name in ("first", "second")]
+    sides = conformance.Sides("metal", {}, {})
+    rows = list(conformance.compare(cases, sides, time_limit=1.0, progress=lambda _: None))
+    assert [row.cases for row in rows] == [2] * len(groups), "each case is in the report"
+    assert len(started) == run
+    assert all("three groups in a row hung" in row.failures[0].problem for row in rows[run:])
 
 
 def test_a_verification_that_ends_early_leaves_its_report(

@@ -19,6 +19,10 @@ from mpscnn.apps.verify.processes import Outcome, run_cases
 #: The row that lets "auto" choose the device if it passes.
 SELF_CHECK = "self-check"
 
+#: After this many groups in a row that hang and have no result, no further group runs, because each would take the time
+#: limit.
+_HUNG_GROUPS = 3
+
 #: Networks that come with the package.
 _NETWORKS = ("default", "digits", "page_digits")
 
@@ -86,10 +90,21 @@ def compare(
     checks = [case for case in cases if case.recipe.get("self_check")]
     others = [case for case in cases if not case.recipe.get("self_check")]
 
-    def rows_of(group: str, members: Sequence[Case], right: Mapping[Case, Outcome]) -> Iterator[Row]:
+    hung_groups = 0
+
+    def outcomes_of(group: str, members: Sequence[Case]) -> list[Outcome]:
+        nonlocal hung_groups
+        if hung_groups == _HUNG_GROUPS:
+            return [Outcome(problem="not run, since three groups in a row hung") for _ in members]
         progress(group)
-        rows: dict[str, Row] = {}
         outcomes = run_cases(members, sides.device, sides.subject, time_limit, progress)
+        is_dead = any(outcome.hung for outcome in outcomes) and all(outcome.problem for outcome in outcomes)
+        hung_groups = hung_groups + 1 if is_dead else 0
+        return outcomes
+
+    def rows_of(group: str, members: Sequence[Case], right: Mapping[Case, Outcome]) -> Iterator[Row]:
+        rows: dict[str, Row] = {}
+        outcomes = outcomes_of(group, members)
         for case, outcome in zip(members, outcomes, strict=True):
             row = rows.setdefault(case.subject, Row(case.subject))
             compare_case(row, case, right.get(case, Outcome()), outcome, sides.device)

@@ -21,6 +21,8 @@ from mpscnn.apps.verify.layers import Arrays
 
 #: Seconds in which a process must begin its first case, even on a busy machine.
 _START_LIMIT = 60.0
+#: Seconds in which a process must end after its output has ended, or after it was killed.
+_END_LIMIT = 10.0
 
 WORKER: tuple[str, ...] = module_command("mpscnn.apps.verify.worker")
 
@@ -35,6 +37,8 @@ class Outcome:
     """The reason why there are no results; "" if there are."""
     refused: bool = False
     """True if the device's engine does not support the case."""
+    hung: bool = False
+    """True if the process wrote nothing for the time limit."""
     note: str = ""
     """The verdict of the self-check."""
 
@@ -110,11 +114,11 @@ class _Process:
                 reply = json.loads(line)
                 begun = reply.get("begin", begun)
                 self._take(reply, outcomes)
-            status = self._process.wait()
+            status = self._process.wait(_END_LIMIT)
             if status != 0 or outcomes[begun] is None:
                 outcomes[begun] = Outcome(problem=_describe_exit(status) + self._last_error_line())
-        except queue.Empty:
-            outcomes[begun] = Outcome(problem=f"hung: no answer within {patience:g} s")
+        except (queue.Empty, subprocess.TimeoutExpired):
+            outcomes[begun] = Outcome(problem=f"hung: no answer within {patience:g} s", hung=True)
             return False
         finally:
             self._close()
@@ -135,12 +139,15 @@ class _Process:
             self._progress(f"self-check: {done} of {cases} cases")
 
     def _close(self) -> None:
+        self._errors.close()
         self._process.kill()  # has no effect on a process that has ended
-        self._process.wait()
+        try:
+            self._process.wait(_END_LIMIT)
+        except subprocess.TimeoutExpired:
+            return  # a driver keeps it, so its output does not end either
         self._reader.join()
         assert self._process.stdout is not None
         self._process.stdout.close()
-        self._errors.close()
 
     def _last_error_line(self) -> str:
         """Return the last line on stderr, such as a failed assertion or Python's message."""
