@@ -184,6 +184,7 @@ class Model(Expected, Generic[Answer]):
         ("labels", "class_names"),
         ("summary", "info"),
         ("save", "export_onnx export_coreml export_tflite to_onnx to_coreml to_tflite"),
+        ("network.replace_head", "replace_head"),
         ("program.inputs", "inputs"),
         ("program.outputs", "outputs"),
     )

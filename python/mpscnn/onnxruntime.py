@@ -17,6 +17,8 @@ from enum import IntEnum
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from mpscnn import __version__ as __version__
+from mpscnn._private.expected_names import Expected
 from mpscnn._private.files import convert_read_errors, is_folder, require_regular
 from mpscnn._private.names import did_you_mean, shown_names
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
@@ -34,8 +36,11 @@ __all__ = [
     "NodeArg",
     "RunOptions",
     "SessionOptions",
+    "get_all_providers",
     "get_available_providers",
     "get_device",
+    "set_default_logger_severity",
+    "set_default_logger_verbosity",
 ]
 
 _CPU = "CPUExecutionProvider"
@@ -161,7 +166,7 @@ class ModelMetadata:
         self.version: int = model.model_version
 
 
-class InferenceSession:
+class InferenceSession(Expected):
     """A compiled ONNX model with the methods of onnxruntime's class. Several threads may use it.
 
     Args:
@@ -185,8 +190,6 @@ class InferenceSession:
         provider_options: Sequence[Mapping[str, Any]] | None = None,  # noqa: ARG002 - as onnxruntime's
         **_ignored: Any,
     ) -> None:
-        from mpscnn import onnx_backend
-
         options = SessionOptions() if sess_options is None else sess_options
         if not isinstance(options, SessionOptions):
             raise ParameterError(
@@ -194,15 +197,22 @@ class InferenceSession:
             )
         options._check()
         self._options = options
-        self._providers = _chosen(providers)
+        chosen = _chosen(providers)
         self._model = _read(path_or_bytes)
         graph = self._model.graph
         known = {tensor.name for tensor in graph.initializer}
-        threads = {"threads": options.intra_op_num_threads} if options.intra_op_num_threads else {}
-        self._prepared = onnx_backend.prepare(self._model, _DEVICES[self._providers[0]], **threads)
+        self._prepare(chosen)
         self._inputs = [NodeArg(info) for info in graph.input if info.name not in known]
         self._overridable = [NodeArg(info) for info in graph.input if info.name in known]
         self._outputs = [NodeArg(info) for info in graph.output]
+
+    def _prepare(self, providers: list[str]) -> None:
+        from mpscnn import onnx_backend
+
+        threads = self._options.intra_op_num_threads
+        options = {"threads": threads} if threads else {}
+        self._prepared = onnx_backend.prepare(self._model, _DEVICES[providers[0]], **options)
+        self._providers = providers
 
     def get_inputs(self) -> list[NodeArg]:
         """Return the inputs in the file's order."""
@@ -224,6 +234,20 @@ class InferenceSession:
         """Return onnxruntime's name of the device in use."""
         return self._providers
 
+    def set_providers(
+        self,
+        providers: Sequence[Any] | None = None,
+        provider_options: Sequence[Mapping[str, Any]] | None = None,  # noqa: ARG002 - as onnxruntime's
+    ) -> None:
+        """Compile the model for another device. Arguments and warnings are those of the class."""
+        self._prepare(_chosen(providers))
+
+    def disable_fallback(self) -> None:
+        """Change nothing: a run that fails is an error, and no other device repeats it."""
+
+    def enable_fallback(self) -> None:
+        """Change nothing, as `disable_fallback`."""
+
     def get_provider_options(self) -> dict[str, dict[str, str]]:
         """Return an empty dict for the device in use."""
         return {name: {} for name in self._providers}
@@ -241,9 +265,9 @@ class InferenceSession:
         """Compute outputs.
 
         Args:
-            output_names: the names of the outputs to return; None: all.
+            output_names: the names of the outputs to return; None or []: all.
             input_feed: an array for each input by name, with the file's element type and order of axes, such as
-                (n, channels, height, width).
+                (n, channels, height, width). Nested lists become arrays of the file's element type.
             run_options: accepted, and not read.
 
         Raises:
@@ -255,7 +279,7 @@ class InferenceSession:
                 f"run: the inputs must be a dict of arrays by name, got {type(input_feed).__name__}"
             )
         known = [output.name for output in self._outputs]
-        wanted = known if output_names is None else list(output_names)
+        wanted = list(output_names) if output_names else known
         for name in wanted:
             if name not in known:
                 raise ParameterError(
@@ -272,6 +296,19 @@ def get_available_providers() -> list[str]:
     """Return onnxruntime's names of the devices of this machine, the fastest first."""
     has_gpu = is_available("metal")
     return [name for name, device in _DEVICES.items() if device == "CPU" or has_gpu]
+
+
+def get_all_providers() -> list[str]:
+    """Return onnxruntime's names of all devices that mpscnn has on some machine, the fastest first."""
+    return list(_DEVICES)
+
+
+def set_default_logger_severity(severity: int) -> None:
+    """Change nothing: mpscnn reports problems as errors and warnings, and not in a log."""
+
+
+def set_default_logger_verbosity(verbosity: int) -> None:
+    """Change nothing, as `set_default_logger_severity`."""
 
 
 def get_device() -> str:

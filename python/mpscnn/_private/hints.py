@@ -113,7 +113,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("Model Network mpscnn argument", "export convert to_torch format opset opset_version", _SAVES),
     ("*", "predict_proba", "predict(photo) has the labels and probabilities, the most probable first"),
     ("* argument", "submit stream predict_async run_async predict_batch workers num_workers", _RUNS),
-    ("* argument", "run forward infer get_inputs get_outputs providers", _ARRAYS),
+    ("* argument", "run forward infer get_inputs get_outputs io_binding providers", _ARRAYS),
     ("Model", "track", "mpscnn.video(path, model) detects objects frame by frame, without tracks"),
     ("Trainer", "load load_weights", "mpscnn.Trainer.resume(path) reads a checkpoint"),
     ("Network", "load from_file", "mpscnn.load(path).network reads a file"),

@@ -87,21 +87,28 @@ def _ambiguous(what: str, reason: str) -> WeightsError:
 def reorder_flattened_weights(
     name: str, array: NDArray[Any], image: tuple[int, int, int], layout: WeightLayout | None
 ) -> NDArray[Any]:
-    """Return the weights of a dense layer that reads a flattened image.
+    """Return the weights of a layer that reads a flattened image.
 
-    The result has the axes [out][height * width * channels]. PyTorch flattens channel by channel: the layout "OIHW"
-    says that the given columns have that order.
+    The result has the axes [out][height * width * channels] for a dense layer, and [height * width * channels] for
+    weights of one number for each feature, such as those of a normalization. PyTorch flattens channel by channel: the
+    layout "OIHW" says that the given features have that order. Without a layout, a normalization's weights have
+    mpscnn's names and so mpscnn's order.
 
-    Raises WeightsError if the order is not stated and cannot be known.
+    Raises WeightsError if the order of columns is not stated and cannot be known.
     """
     height, width, channels = image
-    if array.ndim != 2 or array.shape[1] != math.prod(image) or channels == 1 or height * width == 1:
+    if (
+        array.ndim not in (1, 2)
+        or array.shape[-1] != math.prod(image)
+        or channels == 1
+        or height * width == 1
+    ):
         return array
     if layout == "OIHW":
         by_channel = array.reshape(-1, channels, height, width)
         columns: NDArray[Any] = by_channel.transpose(_FROM_OIHW).reshape(array.shape)
         return columns
-    if layout is None:
+    if layout is None and array.ndim == 2:
         raise _ambiguous(
             f"{name}: an array {array.shape} for a flattened image {image}",
             "may have its columns channel by channel, as PyTorch flattens, or pixel by pixel",
@@ -109,28 +116,52 @@ def reorder_flattened_weights(
     return array
 
 
+def _from_torch(array: NDArray[Any], transposed_groups: int | None) -> NDArray[Any]:
+    """Return PyTorch's weights of a convolution with the axes [out][kernel height][kernel width][in]."""
+    if transposed_groups is None:
+        turned: NDArray[Any] = array.transpose(_FROM_OIHW)
+        return turned
+    _, outputs, height, width = array.shape
+    grouped = array.reshape(transposed_groups, -1, outputs, height, width).transpose(0, 2, 3, 4, 1)
+    ordered: NDArray[Any] = grouped.reshape(transposed_groups * outputs, height, width, -1)
+    return ordered
+
+
+def _torch_shape(shape: tuple[int, ...], transposed_groups: int | None) -> tuple[int, ...]:
+    """Return the shape in PyTorch's order of weights with the axes [out][kernel height][kernel width][in]."""
+    outputs, *kernel, inputs = shape
+    if transposed_groups is None:
+        return (outputs, inputs, *kernel)
+    return (inputs * transposed_groups, outputs // transposed_groups, *kernel)
+
+
 def convert_layout(
-    name: str, array: NDArray[Any], shape: tuple[int, ...], layout: WeightLayout | None
+    name: str,
+    array: NDArray[Any],
+    shape: tuple[int, ...],
+    layout: WeightLayout | None,
+    transposed_groups: int | None = None,
 ) -> NDArray[Any]:
     """Return a convolution's weights with the axes [out][kernel height][kernel width][in], which `shape` has.
+
+    PyTorch's order is [out][in][kernel height][kernel width], and for a transposed convolution
+    [in][out][kernel height][kernel width]. `transposed_groups` is the number of groups of a transposed convolution, and
+    None for other layers.
 
     Without a layout, it is the one that the array fits. Raises WeightsError if the array fits both, or does not fit in
     the given layout.
     """
     if array.ndim != 4 or len(shape) != 4:
         return array
-    in_order: NDArray[Any] = array.transpose(_FROM_OIHW)
-    turned = in_order.shape
-    if layout == "OIHW":
-        if turned != shape:
-            given = (shape[0], shape[3], *shape[1:3])
-            raise WeightsError(f"{name}: expected {given} in the layout OIHW, got {array.shape}")
-        return in_order
-    if layout == "OHWI" or turned != shape:
+    expected = _torch_shape(shape, transposed_groups)
+    if layout == "OIHW" and array.shape != expected:
+        order = "OIHW" if transposed_groups is None else "OIHW, which is [in][out] in transposed convolutions"
+        raise WeightsError(f"{name}: expected {expected} in the layout {order}, got {array.shape}")
+    if layout == "OHWI" or array.shape != expected:
         return array
-    if array.shape != shape:
-        return in_order
-    if not _is_same_in_both(shape):
+    if layout == "OIHW" or array.shape != shape:
+        return _from_torch(array, transposed_groups)
+    if transposed_groups is not None or not _is_same_in_both(shape):
         raise _ambiguous(f"{name}: an array {array.shape}", "fits both layouts")
     return array
 

@@ -45,12 +45,13 @@ class GraphWeights(ABC):
             weights: floating-point arrays with any strides, or PyTorch tensors on any device. float64 is rounded to
                 float32.
             layout: the order of axes in convolution weights: "OHWI", `[out][kernel height][kernel width][in]`, or
-                PyTorch's "OIHW". Transposed convolutions of PyTorch need `weight.transpose(0, 1)` first. The layout
-                also applies to the columns of dense layers that read a flattened image, which PyTorch flattens channel
-                by channel. With "OIHW", PyTorch's names of roles are accepted for all layers: "weight", "bias",
-                "running_mean" and "running_var". None: the weights of another network (`Network.weights`), or
-                arrays that fit only one layout. The state dict of a network of torchvision or timm fits the network of
-                that name in `mpscnn.models`: its batch normalizations become part of the layers before them.
+                PyTorch's "OIHW". PyTorch's transposed convolutions have [in] before [out], and "OIHW" expects that.
+                The layout also applies to layers that read a flattened image, which PyTorch flattens channel by
+                channel: the columns of dense layers, and the weights of normalizations and PReLU. With "OIHW",
+                PyTorch's names of roles are accepted for all layers: "weight", "bias", "running_mean" and
+                "running_var". None: the weights of another network (`Network.weights`), or arrays that fit only one
+                layout. The state dict of a network of torchvision or timm fits the network of that name in
+                `mpscnn.models`: its batch normalizations become part of the layers before them.
 
         Raises:
             WeightsError: a name is unknown, a weight is missing, a shape is wrong, a value is not finite, or `layout`
@@ -84,15 +85,16 @@ class GraphWeights(ABC):
             named = ", ".join(f"{name!r}{_suggestion(name, specs)}" for name in unknown[:5])
             raise WeightsError(f"network {self.name!r} has no weight {named}{_norms_hint(unknown)}")
         images = flattened_images(self.graph)
+        groups = _transposed_groups(self.graph)
         for name, value in weights.items():
             array = weight_array(name, value)
             shape = tuple(specs[name]["shape"])
             image = images.get(specs[name]["layer"])
-            if image is not None and array.ndim == 2:
+            if image is not None and array.ndim in (1, 2) and specs[name]["role"] != "bias":
                 array = reorder_flattened_weights(name, array, image, layout)
                 array = array.reshape(shape) if array.size == math.prod(shape) else array
             else:
-                array = convert_layout(name, array, shape, layout)
+                array = convert_layout(name, array, shape, layout, groups.get(specs[name]["layer"]))
             self._set_weight(specs[name], array)
 
     def _folded(self, weights: Mapping[str, Any], unknown: Sequence[str]) -> OwnWeights | None:
@@ -259,6 +261,15 @@ _OTHER_ROLES = {
     "moving_mean": "mean",
     "moving_variance": "variance",
 }
+
+
+def _transposed_groups(graph: _core.Graph) -> dict[str, int]:
+    """Return the number of groups of each transposed convolution by its name."""
+    return {
+        node["name"]: node["attributes"]["groups"]
+        for node in json.loads(graph.to_json())["nodes"]
+        if node["operation"] == "transposed_convolution"
+    }
 
 
 def _has_norms(unknown: Sequence[str]) -> bool:

@@ -111,7 +111,12 @@ class BackendModel:
 
     def _fitting(self, port: Port, given: Any) -> Array:
         where = f"{self.title}: input {quote_name(port.name)}"
-        array = np.asarray(given)
+        try:
+            array = np.asarray(given)
+        except ValueError as error:  # lists of different lengths
+            raise ParameterError(f"{where} is not an array: {error}") from error
+        if isinstance(given, list) and np.can_cast(array.dtype, port.dtype, "same_kind"):
+            array = array.astype(port.dtype)  # numbers of Python have no element type
         if array.dtype != port.dtype:
             raise ParameterError(f"{where} is of {port.dtype}, got {array.dtype}")
         fits = port.shape is None or (

@@ -100,7 +100,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
         WeightsError: the network lacks weights.
     """
 
-    _other_names = (("network.predict", "predict"),)
+    _other_names = (("network.predict", "predict"), ("step", "train_step training_step"))
     _instead = "save(path) writes a checkpoint, and Trainer.resume(path) makes a trainer of it"
 
     @accept_foreign_arguments

@@ -83,8 +83,27 @@ def from_bytes(path: Path) -> Any:
     return session.run(["features", "embedding"], {"x": images(1)})[1]
 
 
+def recognizer(path: Path) -> Any:
+    """A class as insightface has it: a subclass of the session, which chooses the device later."""
+    import onnxruntime
+
+    class Pickable(onnxruntime.InferenceSession):  # type: ignore[misc]
+        def __init__(self, model_path: str, **options: Any) -> None:
+            super().__init__(model_path, **options)
+            self.model_path = model_path
+
+    onnxruntime.set_default_logger_severity(3)
+    assert onnxruntime.__version__
+    session = Pickable(str(path), providers=["CPUExecutionProvider"], provider_options=None)
+    session.set_providers(["CPUExecutionProvider"])
+    session.disable_fallback()
+    assert (session.model_path, session.get_providers()) == (str(path), ["CPUExecutionProvider"])
+    return session.run([], {"x": images(1).tolist()})[0]
+
+
 @pytest.mark.parametrize(
-    ("program", "count", "output"), [(embedder, 2, 0), (pipeline, 3, 1), (from_bytes, 1, 0)]
+    ("program", "count", "output"),
+    [(embedder, 2, 0), (pipeline, 3, 1), (from_bytes, 1, 0), (recognizer, 1, 0)],
 )
 def test_programs_for_onnxruntime_run_unchanged(
     program: Any, count: int, output: int, file: Path, monkeypatch: pytest.MonkeyPatch
@@ -129,6 +148,14 @@ def test_wrong_calls_are_explained(file: Path, tmp_path: Path) -> None:
         session.run(None, {})
     with pytest.raises(ParameterError, match="must be a dict of arrays by name, got ndarray"):
         session.run(None, images(1))  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match="input 'x' is not an array"):
+        session.run(None, {"x": [[1.0], [1.0, 2.0]]})  # type: ignore[dict-item]
+    with pytest.raises(ParameterError, match=r"input 'x' has the shape .*, got \(2,\)"):
+        session.run(None, {"x": [1, 2]})  # type: ignore[dict-item]
+    with pytest.raises(ParameterError, match="input 'x' is of float32, got <U1"):
+        session.run(None, {"x": ["a"]})  # type: ignore[dict-item]
+    with pytest.raises(AttributeError, match=r"no attribute 'io_binding'; .*onnxruntime's run"):
+        session.io_binding()  # type: ignore[attr-defined]
     with pytest.raises(ParameterError, match="got int"):
         mpscnn.InferenceSession(3)  # type: ignore[arg-type]
     (tmp_path / "a.onnx").write_bytes(b"no model")

@@ -30,6 +30,41 @@ LAYERS: dict[str, tuple[Callable[[], Any], Callable[[Network], Tensor], bool]] =
     "transposed": (
         lambda: nn.ConvTranspose2d(3, 8, 3),
         lambda n: n.conv2d_transpose(n.input, 8, 3, name="layer"),
+        False,
+    ),
+    "transposed with as many outputs": (
+        lambda: nn.ConvTranspose2d(3, 3, 2, stride=2),
+        lambda n: n.conv2d_transpose(n.input, 3, 2, strides=2, name="layer"),
+        False,
+    ),
+    "transposed with a kernel of as many rows": (
+        lambda: nn.ConvTranspose2d(3, 3, 3),
+        lambda n: n.conv2d_transpose(n.input, 3, 3, name="layer"),
+        True,
+    ),
+    "transposed with groups": (
+        lambda: nn.ConvTranspose2d(3, 6, 2, groups=3),
+        lambda n: n.conv2d_transpose(n.input, 6, 2, groups=3, name="layer"),
+        False,
+    ),
+    "normalization of a flattened image": (
+        lambda: nn.Sequential(nn.Flatten(), nn.BatchNorm1d(60)),
+        lambda n: pixels_last(n, n.batch_norm(n.flatten(n.input), epsilon=1e-5, name="layer")),
+        False,
+    ),
+    "layer normalization of a flattened image": (
+        lambda: nn.Sequential(nn.Flatten(), nn.LayerNorm(60)),
+        lambda n: pixels_last(n, n.layer_norm(n.flatten(n.input), name="layer")),
+        False,
+    ),
+    "PReLU of a flattened image": (
+        lambda: nn.Sequential(nn.Flatten(), nn.PReLU(60)),
+        lambda n: pixels_last(n, n.layer("neuron", [n.flatten(n.input)], {"kind": "prelu"}, name="layer")),
+        False,
+    ),
+    "dense of a normalized, flattened image": (
+        lambda: nn.Sequential(nn.Flatten(), nn.LayerNorm(60, elementwise_affine=False), nn.Linear(60, 7)),
+        lambda n: n.dense(n.layer_norm(n.flatten(n.input), name="norm"), 7, name="layer"),
         True,
     ),
     "dense of an image": (
@@ -60,6 +95,11 @@ LAYERS: dict[str, tuple[Callable[[], Any], Callable[[Network], Tensor], bool]] =
 }
 
 
+def pixels_last(network: Network, x: Tensor) -> Tensor:
+    """Return the features of a flattened image in PyTorch's order, channel by channel."""
+    return network.flatten(network.transpose(network.reshape(x, (4, 5, 3)), (3, 1, 2)))
+
+
 def module_of(kind: str) -> Any:
     """Return the module in inference, with weights that are not neutral."""
     torch.manual_seed(3)
@@ -83,8 +123,6 @@ def state_of(module: Any, kind: str, form: str) -> dict[str, Any]:
     made = {}
     for name, value in module.state_dict().items():
         role = name.rpartition(".")[2]
-        if kind == "transposed" and role == "weight":
-            value = value.transpose(0, 1).contiguous()  # as `load_weights` says
         made[f"layer.{role}"] = {
             "tensors": lambda value: value,
             "arrays": lambda value: value.numpy(),

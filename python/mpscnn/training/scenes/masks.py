@@ -83,7 +83,11 @@ def read_masks(folder: Path, masks: Path) -> MaskedPhotos:
             )
     labels = named or ["background", *(f"class {number}" for number in range(1, largest + 1))]
     if len(labels) < 2:
-        fail(masks, "the masks have no other class than 0")
+        fail(
+            masks,
+            "the masks have no other class than 0. Pixels of 255 are ignored, so the class of masks in black and white "
+            "is 1, not 255",
+        )
     return MaskedPhotos(tuple(labels), tuple(photos))
 
 
