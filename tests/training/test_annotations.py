@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import io
+import itertools
 import json
 import struct
 import zlib
@@ -18,7 +19,7 @@ from training.labelled_scenes import HEIGHT, LABELS, WIDTH, Scenes, write_scenes
 
 from mpscnn import Error, ImageError, ParameterError
 from mpscnn._private.names import did_you_mean, first_repeated
-from mpscnn.training.scenes import yolo_parts
+from mpscnn.training.scenes import class_names, yolo_parts
 from mpscnn.training.scenes.class_names import names_of_settings
 from mpscnn.training.scenes.labelled import LabelledObjects, LabelledPhoto
 from mpscnn.training.scenes.masks import read_mask, read_masks
@@ -345,6 +346,18 @@ def test_folders_of_a_data_yaml_are_read_once(scenes: Scenes, monkeypatch: pytes
     parts = yolo_parts.parts_of_settings(settings)
     assert len(read) == 1
     assert len(parts[TRAIN].photos) == 4
+
+
+def test_a_data_yaml_is_read_once_for_all_its_keys(scenes: Scenes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand spellings of a key without entries cost little."""
+    read: list[Path] = []
+    lines_of = class_names.text_lines
+    monkeypatch.setattr(class_names, "text_lines", lambda path: read.append(path) or lines_of(path))
+    spellings = map("".join, itertools.product(*zip("validation", "VALIDATION", strict=True)))
+    settings = scenes.photos.parent / "data.yaml"
+    settings.write_text("".join(f"{key}:\n" for key in spellings), "utf-8")
+    assert yolo_parts.parts_of_settings(settings) == {}
+    assert len(read) == 1
 
 
 def test_few_of_many_known_names_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice, takewhile
 from pathlib import Path
 
 from mpscnn._private.arguments import whole_number_in
@@ -13,11 +14,10 @@ from mpscnn.training.scenes.labelled import fail
 
 __all__ = [
     "NAME_FILES",
-    "entries_of_setting",
+    "Settings",
     "names_beside",
     "names_of_settings",
     "scalar",
-    "setting_lines",
     "settings_beside",
     "text_lines",
 ]
@@ -67,10 +67,10 @@ def names_of_settings(path: Path) -> list[str]:
 
     Raises ParameterError for other content. It is no parser of YAML: what it does not know, it refuses.
     """
-    lines = setting_lines(path)
-    if not any(re.match(r"names\s*:", line) for line in lines):
+    settings = Settings(path)
+    if "names" not in settings.starts:
         fail(path, "has no 'names' of the classes")
-    entries, is_numbered = entries_of_setting(lines, "names", path)
+    entries, is_numbered = settings.entries("names")
     if is_numbered:
         pairs = [entry.partition(":") for entry in entries]
         if [number.strip() for number, _, _ in pairs] != [str(i) for i in range(len(pairs))]:
@@ -78,36 +78,48 @@ def names_of_settings(path: Path) -> list[str]:
         entries = [name.strip() for _, _, name in pairs]
     remedy = f"write the names into {NAME_FILES[0]}, one a line"
     names = checked_names([scalar(entry, path, "name", remedy) for entry in entries], path)
-    stated = next((found[1] for line in lines if (found := re.fullmatch(r"nc\s*:\s*(\d+)", line))), None)
+    stated = next(
+        (found[1] for line in settings.lines if (found := re.fullmatch(r"nc\s*:\s*(\d+)", line))), None
+    )
     if stated is not None and whole_number_in(stated) != len(names):
         fail(path, f"has {len(names)} 'names', but 'nc' is {stated[:20]}")
     return names
 
 
-def setting_lines(path: Path) -> list[str]:
-    """Return the lines of a data.yaml without comments."""
-    return [line.split(" #")[0].rstrip() for line in text_lines(path)]
+class Settings:
+    """The lines of a data.yaml without comments.
 
+    Attributes:
+        lines: the lines.
+        starts: the indices of the lines where each key begins, in the order of the file.
+    """
 
-def entries_of_setting(
-    lines: list[str], key: str, path: Path, *, single: bool = False
-) -> tuple[list[str], bool]:
-    """Return the entries of a list or mapping, and whether it is a mapping. With `single` it may be one scalar."""
-    starts = [i for i, line in enumerate(lines) if re.match(rf"{key}\s*:", line)]
-    if len(starts) > 1:
-        fail(path, f"has {len(starts)} {key!r}; write it once")
-    if not starts:
-        return [], False
-    first, rest = lines[starts[0]].partition(":")[2].strip(), lines[starts[0] + 1 :]
-    if single and first and first[0] not in "[{#":
-        return [first], False
-    if first and not first.startswith("#"):
-        return _in_brackets(first, rest, key, path)
-    end = next((i for i, line in enumerate(rest) if line and not re.match(r"[\s-]", line)), len(rest))
-    entries = [line.strip() for line in rest[:end] if line.strip() and not line.strip().startswith("#")]
-    if entries and not entries[0].startswith("-"):
-        return entries, True
-    return [entry.removeprefix("-").strip() for entry in entries], False
+    def __init__(self, path: Path) -> None:
+        self.lines = [line.split(" #")[0].rstrip() for line in text_lines(path)]
+        self.starts: dict[str, list[int]] = {}
+        for number, line in enumerate(self.lines):
+            if found := re.match(r"(\w+)\s*:", line):
+                self.starts.setdefault(found[1], []).append(number)
+        self._path = path
+
+    def entries(self, key: str, *, single: bool = False) -> tuple[list[str], bool]:
+        """Return the entries of a list or mapping, and whether it is a mapping. With `single` it may be one scalar."""
+        starts = self.starts.get(key, [])
+        if len(starts) > 1:
+            fail(self._path, f"has {len(starts)} {key!r}; write it once")
+        if not starts:
+            return [], False
+        first = self.lines[starts[0]].partition(":")[2].strip()
+        rest = islice(self.lines, starts[0] + 1, None)
+        if single and first and first[0] not in "[{#":
+            return [first], False
+        if first and not first.startswith("#"):
+            return _in_brackets(first, list(rest), key, self._path)
+        own = (line.strip() for line in takewhile(lambda line: not line or line[0] in " \t-", rest))
+        entries = [line for line in own if line and not line.startswith("#")]
+        if entries and not entries[0].startswith("-"):
+            return entries, True
+        return [entry.removeprefix("-").strip() for entry in entries], False
 
 
 def _in_brackets(first: str, rest: list[str], key: str, path: Path) -> tuple[list[str], bool]:

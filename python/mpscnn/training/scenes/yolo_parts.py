@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from mpscnn._private.files import is_folder
-from mpscnn.training.scenes.class_names import entries_of_setting, scalar, setting_lines, text_lines
+from mpscnn.training.scenes.class_names import Settings, scalar, text_lines
 from mpscnn.training.scenes.labelled import StatedPart, fail, labelled_photo_paths
 from mpscnn.training.split_folders import TEST, TRAIN, split_kind
 
@@ -22,7 +22,7 @@ def root_of_settings(settings: Path) -> Path:
     A relative `path` begins in the folder of the file, or else in the current one. It may also be the name of the
     file's own folder. Raises ParameterError if there is no such folder.
     """
-    entries = _texts(settings, "path")
+    entries = _texts(Settings(settings), "path", settings)
     if not entries:
         return settings.parent
     if len(entries) > 1:
@@ -47,10 +47,10 @@ def parts_of_settings(settings: Path) -> dict[str, StatedPart]:
     parts, and for parts without one for training.
     """
     keys: dict[str, str] = {}
-    for line in setting_lines(settings):
-        key = line.partition(":")[0].strip()
-        kind = split_kind(key) if ":" in line and line[0].isalpha() and key.isalpha() else None
-        if kind is not None and key not in keys.values() and _texts(settings, key):
+    content = Settings(settings)
+    for key in content.starts:
+        kind = split_kind(key) if key.isalpha() else None
+        if kind is not None and _texts(content, key, settings):
             if kind in keys:
                 fail(settings, f"{keys[kind]!r} and {key!r} mean the same; write one of them")
             keys[kind] = key
@@ -61,7 +61,7 @@ def parts_of_settings(settings: Path) -> dict[str, StatedPart]:
     known: dict[str, str] = {}
     for kind, key in keys.items():
         places: dict[str, Path] = {}  # entries may mean the same folder or file, which is read once
-        for entry in dict.fromkeys(_texts(settings, key)):
+        for entry in dict.fromkeys(_texts(content, key, settings)):
             if place := _place(settings, key, root, entry, kind):
                 places.setdefault(os.path.realpath(place), place)
         photos = list(dict.fromkeys(photo for place in places.values() for photo in _photos(place, root)))
@@ -90,9 +90,9 @@ def _real_folder(folder: str) -> str:
     return os.path.realpath(folder)
 
 
-def _texts(settings: Path, key: str) -> list[str]:
+def _texts(content: Settings, key: str, settings: Path) -> list[str]:
     """Return the one text or the list of texts that a key has; [] if it has none."""
-    entries, is_numbered = entries_of_setting(setting_lines(settings), key, settings, single=True)
+    entries, is_numbered = content.entries(key, single=True)
     if is_numbered:
         fail(settings, f"{key!r} must be {_KINDS}")
     return [scalar(entry, settings, f"entry of {key!r}", f"write {_KINDS}") for entry in entries]
