@@ -130,7 +130,7 @@ ValueId Graph::add_input_value(Input input) {
 
 ValueId Graph::add_input(std::string name, const Shape &shape) {
     require_input_shape(name, shape);
-    return add_input_value({std::move(name), shape});
+    return add_input_value({std::move(name), shape, false, std::nullopt, {}});
 }
 
 ValueId Graph::add_variable(std::string name, const Shape &shape) {
@@ -138,7 +138,7 @@ ValueId Graph::add_variable(std::string name, const Shape &shape) {
         shape.elements() > max_image_elements)
         fail(ErrorKind::shape, {"variable ", quoted(name), ": two to four fixed extents with at most ",
                                 max_image_elements, " elements, got ", shape.text()});
-    return add_input_value({std::move(name), shape, true});
+    return add_input_value({std::move(name), shape, true, std::nullopt, {}});
 }
 
 Node &Graph::require_node(ValueId value, const char *what) {
@@ -233,6 +233,13 @@ void Graph::quantize(ValueId value, const Quantization &quantization) {
     input.quantization = quantization;
 }
 
+void Graph::allow_sizes(ValueId input, AllowedSizes sizes) {
+    if (!is_input(input)) fail(ErrorKind::parameter, "allow_sizes: only an input has allowed sizes");
+    Input &own = inputs_[static_cast<std::size_t>(input)];
+    sizes.require_valid("input " + quoted(own.name), own.shape);
+    own.sizes = std::move(sizes);
+}
+
 std::vector<Shape> Graph::input_shapes_of(const std::vector<ValueId> &inputs) const {
     std::vector<Shape> result;
     result.reserve(inputs.size());
@@ -298,10 +305,12 @@ void Graph::require_admitted(const std::vector<Shape> &input_shapes) const {
     if (input_shapes.size() != inputs_.size())
         fail(ErrorKind::shape, {"network ", quoted(name_), " takes ", inputs_.size(),
                                 " inputs, got shapes for ", input_shapes.size()});
-    for (std::size_t i = 0; i < input_shapes.size(); ++i)
+    for (std::size_t i = 0; i < input_shapes.size(); ++i) {
         if (!inputs_[i].shape.admits(input_shapes[i]))
             fail(ErrorKind::shape, {"input ", quoted(inputs_[i].name), ": expected ", inputs_[i].shape.text(),
                                     ", got ", input_shapes[i].text()});
+        inputs_[i].sizes.require(inputs_[i].name, input_shapes[i]);
+    }
 }
 
 std::vector<Shape> Graph::infer_shapes(const std::vector<Shape> &input_shapes) const {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/json.h"
+#include "engine/graph/allowed_sizes.h"
 #include "engine/graph/quantization.h"
 #include "engine/graph/weights.h"
 #include "ops/op_list.h"
@@ -26,6 +27,7 @@ struct Input {
     bool is_variable = false;
     std::optional<Quantization> quantization =
         std::nullopt; ///< meaning of the input's integers in int8 networks
+    AllowedSizes sizes = {};
 };
 
 /// A layer: one operation on earlier values. Its result has the layer's name.
@@ -101,6 +103,8 @@ public:
     /// Set the quantization of a value in int8 networks; other precisions ignore it. Throws ParameterError
     /// for an invalid quantization and for a variable.
     void quantize(ValueId value, const Quantization &quantization);
+    /// Set the sizes that an input may have. Throws ParameterError for ranges that do not fit its shape.
+    void allow_sizes(ValueId input, AllowedSizes sizes);
     /// Remove the quantizations of all values.
     void forget_quantizations();
     const std::optional<Quantization> &quantization(ValueId value) const {

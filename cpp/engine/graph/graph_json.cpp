@@ -12,6 +12,7 @@ Json Graph::to_json() const {
         entry.set("shape", Json(std::vector<std::int64_t>(input.shape.begin(), input.shape.end())));
         if (input.is_variable) entry.set("variable", true);
         if (input.quantization) entry.set("quantization", input.quantization->to_json());
+        if (!input.sizes.ranges.empty()) entry.set("sizes", input.sizes.to_json());
         inputs.push_back(std::move(entry));
     }
     Json nodes = Json::array();
@@ -85,12 +86,13 @@ Graph Graph::from_json(const Json &json, ErrorKind kind) {
         const JsonView inputs = root.at("inputs");
         for (std::size_t i = 0; i < inputs.size(); ++i) {
             const JsonView entry = inputs.at(i);
-            entry.allow_only({"name", "shape", "quantization"});
+            entry.allow_only({"name", "shape", "quantization", "sizes"});
             const auto extents = entry.at("shape").get<std::vector<std::int64_t>>();
             const ValueId input = graph.add_input(entry.at("name").get<std::string>(),
                                                   Shape(std::span<const std::int64_t>(extents)));
             if (entry.has("quantization"))
                 graph.quantize(input, Quantization::from_json(entry.at("quantization")));
+            if (entry.has("sizes")) graph.allow_sizes(input, AllowedSizes::from_json(entry.at("sizes")));
         }
         const JsonView nodes = root.at("nodes");
         for (std::size_t i = 0; i < nodes.size(); ++i) read_node(graph, nodes.at(i));

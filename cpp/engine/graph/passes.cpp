@@ -26,9 +26,11 @@ Graph copy_kept(const Graph &graph, const std::vector<Node> &nodes, const std::v
         renumbered[i] = graph.inputs()[i].is_variable
                             ? result.add_variable(graph.inputs()[i].name, graph.inputs()[i].shape)
                             : result.add_input(graph.inputs()[i].name, graph.inputs()[i].shape);
-    for (std::size_t i = 0; i < graph.inputs().size(); ++i)
+    for (std::size_t i = 0; i < graph.inputs().size(); ++i) {
         if (const auto &quantization = graph.inputs()[i].quantization)
             result.quantize(renumbered[i], *quantization);
+        result.allow_sizes(renumbered[i], graph.inputs()[i].sizes);
+    }
     for (std::size_t i = 0; i < nodes.size(); ++i) {
         if (!kept[i]) continue;
         const Node &node = nodes[i];

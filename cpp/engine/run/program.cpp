@@ -187,6 +187,7 @@ void Program::check_inputs(const std::vector<Shape> &shapes) const {
             fail(ErrorKind::shape,
                  {"input ", quoted(inputs_[i].name), ": expected ", inputs_[i].shape.text(), ", got ",
                   shapes[i].text(), ": ", difference(inputs_[i].shape, shapes[i]), "."});
+        graph_.inputs()[i].sizes.require(inputs_[i].name, shapes[i]);
         if (graph_.inputs()[i].is_variable) continue;
         if (!batch) batch = &shapes[i];
         if (shapes[i][0] != (*batch)[0])

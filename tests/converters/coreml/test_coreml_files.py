@@ -19,7 +19,7 @@ from PIL import Image
 import mpscnn
 from mpscnn import converters
 from mpscnn.converters.isolated_check import check_in_process
-from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
+from mpscnn.errors import ParameterError, ShapeError, UnsupportedError, WeightsError
 
 _DRAW = np.random.default_rng(13)
 FILTERS, BIAS = _DRAW.normal(size=(4, 3, 3, 3)) * 0.01, _DRAW.normal(size=4)
@@ -403,35 +403,82 @@ def _array_of_shapes(kind: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fill", "size", "message"),
+    ("fill", "size", "message", "message_at_run"),
     [
-        (_image_of_sizes, (16, 12), ""),
-        (_image_of_sizes, (16, 6), "3 x 8 x 6, 3 x 16 x 12, 3 x 10 x 12 in the file; 3 x 16 x 6 cannot"),
-        (_image_of_a_range, (16, 100), ""),
-        (_image_of_a_range, (17, 6), "an extent from 8 to 16 in the file; 3 x 17 x 6 cannot be chosen"),
-        (_image_of_a_range, (8, 5), "an extent from 6 on in the file; 3 x 8 x 5 cannot be chosen"),
-        (_array_of_shapes, (10, 12), ""),
-        (_array_of_shapes, (12, 10), "1 x 3 x 10 x 12 in the file; 1 x 3 x 12 x 10 cannot be chosen"),
+        (_image_of_sizes, (16, 12), "", ""),
+        (
+            _image_of_sizes,
+            (16, 6),
+            "3 x 8 x 6, 3 x 16 x 12, 3 x 10 x 12 in the file; 3 x 16 x 6 cannot",
+            "8 x 6 x 3, 16 x 12 x 3, 10 x 12 x 3",
+        ),
+        (_image_of_a_range, (16, 100), "", ""),
+        (
+            _image_of_a_range,
+            (17, 6),
+            "an extent from 8 to 16 in the file; 3 x 17 x 6 cannot be chosen",
+            "8 to 16 x 6 or more x 3",
+        ),
+        (
+            _image_of_a_range,
+            (8, 5),
+            "an extent from 6 on in the file; 3 x 8 x 5 cannot be chosen",
+            "8 to 16 x 6 or more x 3",
+        ),
+        (_array_of_shapes, (10, 12), "", ""),
+        (
+            _array_of_shapes,
+            (12, 10),
+            "1 x 3 x 10 x 12 in the file; 1 x 3 x 12 x 10 cannot be chosen",
+            "8 x 6 x 3, 16 x 12 x 3, 10 x 12 x 3",
+        ),
     ],
 )
 def test_sizes_that_the_file_does_not_allow(
-    fill: Any, size: tuple[int, int], message: str, tmp_path: Path
+    fill: Any, size: tuple[int, int], message: str, message_at_run: str, tmp_path: Path
 ) -> None:
     made = model({"x": fill}, {"y": array((1, 3, 1, 1))}, version=5)
     made.neuralNetwork.arrayInputShapeMapping = made.neuralNetwork.imageInputShapeMapping = 1
     add(made.neuralNetwork, "pooling", "x", "y", settings(type=1, globalPooling=True))
     path = saved(made, tmp_path / "one.mlmodel")
-    notes = converters.read_network([path]).notes
-    assert any("in the file: Core ML refuses other sizes" in note for note in notes) == (
-        fill is not _image_of_a_range
-    )
+    free = converters.read_network([path])
+    free.save(tmp_path / "free.safetensors")
+    x = np.ones((2, *size, 3), np.float32)
+    for same in (free, free.subgraph(["y"]), mpscnn.load(tmp_path / "free.safetensors").network):
+        if message:
+            with pytest.raises(
+                ShapeError, match=f"input '(image|x)': got .*{message_at_run}.* Resize the input"
+            ):
+                same.predict(x)
+        else:
+            np.testing.assert_array_equal(same.predict(x), np.ones((2, 1, 1, 3), np.float32))
     if not message:
         network = converters.read_network([path], size=size)
         assert network.input.shape == (None, *size, 3)
-        assert not any("Core ML refuses" in note for note in network.notes)
+        assert "sizes" not in network.to_dict()["inputs"][0]
         return
     with pytest.raises(ParameterError, match=f"input 'x' .*{message}"):
         converters.read_network([path], size=size)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ([{"lowest": [8, 6], "highest": [8, 6]}], "an allowed size needs 3 extents"),
+        ([{"lowest": [8, 6, 3], "highest": [8, 5, 3]}], "cannot be 6 to 5"),
+        ([{"lowest": [0, 6, 3], "highest": [8, 6, 3]}], "cannot be 0 to 8"),
+        ([{"lowest": [8, 6, 3], "highest": [8, 6, 3]}] * 1001, "has 1001 allowed sizes, at most 1000"),
+        ([{"lowest": [8, 6, 3], "most": [8, 6, 3]}], "unknown key 'most'"),
+        (8, "expected an array"),
+    ],
+)
+def test_damaged_sizes_of_a_network(sizes: Any, message: str) -> None:
+    network = mpscnn.Network((None, None, 3))
+    network.output(network.relu(network.input))
+    structure = network.to_dict()
+    structure["inputs"][0]["sizes"] = sizes
+    with pytest.raises(ParameterError, match=message):
+        network.restructured(structure)
 
 
 # ---- Regressors ----------------------------------------------------------------------------------------------------

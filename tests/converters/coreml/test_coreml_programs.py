@@ -128,6 +128,32 @@ def test_casts_stay_within_their_type(kind: str, tmp_path: Path) -> None:
     compare(run_program(program, [x], tmp_path), expected)
 
 
+@pytest.mark.parametrize("axis", [None, 1, -2])
+@pytest.mark.parametrize("kind", ["int8", "uint8"])
+@pytest.mark.parametrize("has_zero_points", [False, True])
+def test_quantised_activations(kind: str, axis: int | None, has_zero_points: bool, tmp_path: Path) -> None:
+    """Numbers are rounded to the grid of their scale, also if the integers move before they become numbers again."""
+    shape, draw = (1, 4, 5, 6), np.random.default_rng(3)
+    count = () if axis is None else (shape[axis],)
+    scale, zero = draw.uniform(0.004, 0.02, count).astype(np.float32), draw.integers(0, 99, count, kind)
+    given: dict[str, Any] = {"scale": scale, **({} if axis is None else {"axis": np.int32(axis)})}
+    if has_zero_points:
+        given["zero_point"] = zero
+    program = Program({"x0": shape})
+    program.add("quantize", f"whole:{kind}", input="%x0", output_dtype=kind, **given)
+    program.add("relu", f"positive:{kind}", x="%whole")
+    program.add("dequantize", input="%positive", **given)
+    x, limits = random_inputs([shape])[0], np.iinfo(kind)
+    along = (
+        [1] * 4
+        if axis is None
+        else [extent if place == axis % 4 else 1 for place, extent in enumerate(shape)]
+    )
+    scale, zero = scale.reshape(along), zero.reshape(along).astype(np.float32) * has_zero_points
+    whole = np.clip(np.rint(x / scale) + zero, limits.min, limits.max)
+    compare(run_program(program, [x], tmp_path), (np.maximum(whole, 0) - zero) * scale)
+
+
 @pytest.mark.parametrize("kind", [*_LOGICAL, "logical_not"])
 def test_truth_values(kind: str, tmp_path: Path) -> None:
     program = Program({"x0": (1, 4, 5, 6), "x1": (1, 4, 5, 6)})
@@ -389,7 +415,7 @@ def test_damaged_sparse_weights_with_tables(
 
 def test_each_kind_of_operation_has_a_case() -> None:
     others = {"select", "cast", "concat", "einsum", "stack", "shape", "fill", "logical_not"}
-    others |= {"batch_to_space", "space_to_batch"}
+    others |= {"batch_to_space", "space_to_batch", "quantize", "dequantize"}
     others |= {"gru", "lstm", "rnn"}  # tests/converters/coreml/test_coreml_recurrent.py
     others |= set(INDEXING)  # tests/converters/coreml/test_coreml_positions.py
     tested = {case.kind for case in TABLE.values()} | set(_COMPARISONS) | set(_LOGICAL) | others

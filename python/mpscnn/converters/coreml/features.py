@@ -22,6 +22,7 @@ SCORES = "mpscnn.scores"
 _MAX_RANK = 8
 _MAX_EXTENT = 2**31 - 1
 _MAX_SHOWN = 8
+_NO_LIMIT = -1
 
 
 @dataclass(frozen=True)
@@ -65,20 +66,39 @@ class Feature:
         more = ", ..." if len(self.sizes) > _MAX_SHOWN else ""
         return ", ".join(_shown(size) for size in self.sizes[:_MAX_SHOWN]) + more
 
-    @property
-    def sizes_note(self) -> str | None:
-        """The note for a network whose size stays free, although the file allows some sizes only; None: it has none."""
-        if len(self.sizes) < 2:
-            return None
-        return (
-            f"input {quote_name(self.name)} may be {self._listed} in the file: Core ML refuses other sizes, and mpscnn "
-            "computes them"
-        )
+    def allowed_sizes(self, own: Extents) -> list[dict[str, list[int]]]:
+        """Return the allowed sizes of a network's input as its file stores them (docs/model_format.md).
+
+        Args:
+            own: the input's extents without the batch, in the network's order; None stands for a free extent. The
+                network has the channels last or keeps the file's order.
+        """
+        rank = len(own)
+        order = next((one for one in _orders(rank) if _fits(own, self.extents[-rank:], one)), None)
+        if order is None or None not in own:
+            return []
+        ranges = [(size, size) for size in self.sizes]
+        if not ranges and self.limits:
+            lowest = tuple(max(low, 1) for low, _ in self.limits)
+            ranges = [(lowest, tuple(_NO_LIMIT if high is None else high for _, high in self.limits))]
+        ordered = [[[bound[-rank:][axis] for axis in order] for bound in one] for one in ranges]
+        return [dict(zip(("lowest", "highest"), one, strict=True)) for one in ordered]
 
     @property
     def is_float_image(self) -> bool:
         """True if the image's pixels are float16 and not samples of 0 to 255."""
         return self.color == _GRAY_FLOAT16
+
+
+def _orders(rank: int) -> list[tuple[int, ...]]:
+    """Return the orders in which a network may have a file's axes: with the channels last, and unchanged."""
+    return [(*range(1, rank), 0), tuple(range(rank))]
+
+
+def _fits(own: Extents, stated: Extents, order: Sequence[int]) -> bool:
+    return len(own) == len(stated) and all(
+        stated[axis] in (None, one) for one, axis in zip(own, order, strict=True)
+    )
 
 
 def _shown(extents: Extents) -> str:
@@ -155,8 +175,10 @@ def _allowed_arrays(array: Any) -> tuple[list[tuple[int, ...]], Limits]:
 
 def _limits(stated: Any) -> tuple[int, int | None]:
     """Return the bounds of a range. An upper bound below 0 means that there is none."""
-    upper = int(stated.upperBound)
-    return int(stated.lowerBound), upper if upper >= 0 else None
+    lower, upper = int(stated.lowerBound), int(stated.upperBound)
+    if lower > _MAX_EXTENT or 0 <= upper < max(lower, 1):
+        raise WeightsError(f"damaged: an input has an extent from {lower} to {upper}")
+    return lower, upper if upper >= 0 else None
 
 
 def _array(array: Any, where: str) -> Extents:

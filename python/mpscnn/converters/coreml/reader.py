@@ -23,6 +23,7 @@ from mpscnn.converters.named_errors import prefix_errors
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.network import Network
+from mpscnn.graph.settings import copy_settings
 
 _NETWORKS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
 _PIPELINES = ("pipeline", "pipelineClassifier", "pipelineRegressor")
@@ -39,16 +40,28 @@ def convert(file: CoremlFile, options: ReadOptions) -> Network:
     with prefix_errors(file.origin):
         network = _network(file, file.model, options)
         state_placing(network, file.model.description.metadata)
-        network.notes += [*file.notes, *_size_notes(network, file)]
-    return network
+        network.notes += file.notes
+        return network
 
 
-def _size_notes(network: Network, file: CoremlFile) -> list[str]:
-    """Return a note for each input of listed sizes, if the size of the network stays free."""
-    if not any(None in tensor.shape[1:] for tensor in network.inputs):
-        return []
-    described = [feature(message, file.origin) for message in file.model.description.input]
-    return [one.sizes_note for one in described if one.sizes_note is not None]
+def _with_allowed_sizes(network: Network, model: Any, origin: str) -> Network:
+    """Return the network with the sizes that its model allows for inputs whose size stays free.
+
+    The inputs are those of the model, in its order: a network may rename them.
+    """
+    described = [feature(message, origin) for message in model.description.input]
+    if len(described) != len(network.inputs):
+        return network
+    structure = network.to_dict()
+    for entry, tensor, one in zip(structure["inputs"], network.inputs, described, strict=True):
+        if sizes := one.allowed_sizes(tensor.shape[1:]):
+            entry["sizes"] = sizes
+    if not any("sizes" in entry for entry in structure["inputs"]):
+        return network
+    limited = network.restructured(structure)
+    copy_settings(network, limited)
+    limited.notes, limited.source_ends = network.notes, network.source_ends
+    return limited
 
 
 def _network(
@@ -56,9 +69,11 @@ def _network(
 ) -> Network:
     for kind in _NETWORKS:
         if model.has(kind):
-            return read_neural_network(file, model, getattr(model, kind), options, post_processing)
+            network = read_neural_network(file, model, getattr(model, kind), options, post_processing)
+            return _with_allowed_sizes(network, model, file.origin)
     if model.has(_PROGRAM):
-        return read_program(file, model, options, post_processing)
+        network = read_program(file, model, options, post_processing)
+        return _with_allowed_sizes(network, model, file.origin)
     if post_processing is None:
         for kind in _PIPELINES:
             if model.has(kind):

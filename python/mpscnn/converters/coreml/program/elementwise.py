@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from mpscnn.converters.coreml.program.operation import Handler, Operation, binary, convert_to_op
 from mpscnn.converters.onnx_builder.blocks import (
     ANGLES,
@@ -15,6 +17,7 @@ from mpscnn.converters.onnx_builder.blocks import (
     threshold,
 )
 from mpscnn.converters.onnx_builder.builder import BOOL, FLOAT, Builder
+from mpscnn.converters.onnx_reader.quantizations import range_of_integers
 from mpscnn.errors import UnsupportedError, WeightsError
 
 # A smaller epsilon is left out. It is a denormal float32, which changes a sum only next to 0.
@@ -143,6 +146,36 @@ def _cast(b: Builder, op: Operation) -> str:
     return b.op("Cast", x, to=kind)
 
 
+def _quantize(b: Builder, op: Operation) -> str:
+    """Compute the integers of numbers, as floats: x / scale, rounded, plus the zero point, clipped to their type."""
+    limits = range_of_integers(op.text("output_dtype", ""))
+    if limits is None:
+        raise WeightsError("damaged: its output_dtype is not a type of integers")
+    x = op.tensor("input")
+    y = b.op("Round", b.op("Div", x, _along_axis(b, op, x, "scale")))
+    if op.has("zero_point"):
+        y = b.op("Add", y, _along_axis(b, op, x, "zero_point"))
+    return clip(b, y, *map(float, limits))
+
+
+def _dequantize(b: Builder, op: Operation) -> str:
+    """Compute the numbers of integers: (x - zero point) * scale."""
+    x = op.tensor("input")
+    y = b.op("Cast", x, to=FLOAT) if b.is_integer(x) else x
+    if op.has("zero_point"):
+        y = b.op("Sub", y, _along_axis(b, op, x, "zero_point"))
+    return b.op("Mul", y, _along_axis(b, op, x, "scale"))
+
+
+def _along_axis(b: Builder, op: Operation, x: str, role: str) -> str:
+    """Return scales or zero points, one or one for each index of the axis, in a form that broadcasts to x."""
+    values = op.array(role).astype(np.float32)
+    shape = [1] * b.rank(x)
+    if values.size > 1:
+        shape[b.axis(x, op.integer("axis"))] = values.size
+    return b.weight(role, values.reshape(shape if values.size > 1 else ()))
+
+
 def _identity(_: Builder, op: Operation) -> str:
     return op.tensor("x")
 
@@ -158,6 +191,7 @@ ELEMENTWISE: dict[str, Handler] = {
     "ceil": convert_to_op("Ceil"),
     "clamped_relu": _clamped,
     "clip": _clip,
+    "dequantize": _dequantize,
     "elu": _elu,
     "equal": binary("Equal"),
     "erf": convert_to_op("Erf"),
@@ -187,6 +221,7 @@ ELEMENTWISE: dict[str, Handler] = {
     "not_equal": _not_equal,
     "pow": binary("Pow"),
     "prelu": _prelu,
+    "quantize": _quantize,
     "real_div": binary("Div"),
     "relu": convert_to_op("Relu"),
     "relu6": _relu6,

@@ -18,7 +18,7 @@ _REASONS = {
     "states, values that are kept between runs, are not supported": "read_state coreml_update_state slice_update "
     "write_state",
     "random numbers are not supported": "random_bernoulli random_categorical random_normal random_uniform",
-    "its numbers are quantised while it runs, which is not supported": "conv_quantized dequantize quantize",
+    "its numbers are quantised while it runs, which is not supported": "conv_quantized",
     "suppression of boxes within a network is not supported: write it as a part of a pipeline, after the network": (
         "non_maximum_suppression"
     ),
