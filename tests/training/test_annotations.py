@@ -467,12 +467,24 @@ def test_masks_keep_their_numbers_in_all_formats(tmp_path: Path, content: bytes,
         np.testing.assert_array_equal(read_mask(path), NUMBERS)
 
 
+MASKS_WITHOUT_NAMES = [
+    ([0, 255], "no other class than 0. Pixels of 255 are ignored"),
+    ([0, 3, 255], "the class 3, but not '1', '2': number the classes without gaps, or name all of them"),
+]
+
+
+def test_masks_of_one_bit(tmp_path: Path) -> None:
+    Image.fromarray(NUMBERS > 1).save(tmp_path / "mask.png")
+    np.testing.assert_array_equal(read_mask(tmp_path / "mask.png"), NUMBERS > 1)
+
+
 def test_masks_without_names(scenes: Scenes) -> None:
     (scenes.masks / "classes.txt").unlink()
     assert read_masks(scenes.photos, scenes.masks).labels == ("background", "class 1", "class 2")
-    for path in scenes.masks.glob("*.png"):
-        mask_of([[0, 255]])(path)
-    with pytest.raises(ParameterError, match="masks: the masks have no other class than 0"):
-        read_masks(scenes.photos, scenes.masks)
+    for numbers, message in MASKS_WITHOUT_NAMES:
+        for path in scenes.masks.glob("*.png"):
+            mask_of([numbers])(path)
+        with pytest.raises(ParameterError, match=f"masks: the masks have {message}"):
+            read_masks(scenes.photos, scenes.masks)
     with pytest.raises(ParameterError, match="none: is not a folder of masks"):
         read_masks(scenes.photos, scenes.masks.with_name("none"))

@@ -9,7 +9,7 @@ import numpy as np
 
 from mpscnn.graph.structure import NetworkStructure
 
-__all__ = ["has_integers", "stored_type", "unquantized"]
+__all__ = ["has_integer_tensors", "has_integers", "stored_type", "unquantized"]
 
 _KEY = "quantization"
 
@@ -18,9 +18,14 @@ def _has_quantization(structure: Mapping[str, Any]) -> bool:
     return any(_KEY in entry for entry in (*structure["inputs"], *structure["nodes"]))
 
 
+def has_integer_tensors(network: NetworkStructure) -> bool:
+    """Return True if inputs or results of layers have the scale of integers, in which precision int8 computes."""
+    return _has_quantization(network.to_dict())
+
+
 def has_integers(network: NetworkStructure) -> bool:
     """Return True if any weights, inputs or layers of the network are 8-bit integers."""
-    return _has_quantization(network.to_dict()) or any(
+    return has_integer_tensors(network) or any(
         network.graph.get_weight(spec["layer"], "weight")[0].dtype == np.uint8
         for spec in network.weight_specs()
         if spec["set"] and spec["role"] == "weight"

@@ -69,7 +69,8 @@ class Backend(_base.Backend):  # type: ignore[misc,name-defined]
         Args:
             model: a model, or the path of its file. All tensors must be in the model itself.
             device: "CPU" or "METAL". ":0" may follow.
-            options: the fields of `mpscnn.CompileOptions` except the device, and those of `mpscnn.RunOptions`.
+            options: the fields of `mpscnn.CompileOptions` except the device, and those of `mpscnn.RunOptions`. Without
+                `precision`, a quantised model computes in int8 on the CPU, and any other one in float32.
 
         Raises:
             WeightsError: the model violates the rules of ONNX.
@@ -91,7 +92,7 @@ class Backend(_base.Backend):  # type: ignore[misc,name-defined]
         if name is None:
             raise ParameterError(f"onnx_backend: device must be 'CPU' or 'METAL', got {device!r}")
         try:
-            found = load_options({"precision": "float32", **options, "device": name})  # type: ignore[typeddict-item]
+            found = load_options({**options, "device": name})  # type: ignore[typeddict-item]
         except TypeError as error:
             raise ParameterError(f"onnx_backend: {error}") from error
         return PreparedModel(model, *found)

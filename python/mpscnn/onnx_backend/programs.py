@@ -18,6 +18,8 @@ from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.simplify.simplifier import simplify
 from mpscnn.converters.unsupported import UnsupportedLayersError
 from mpscnn.errors import UnsupportedError
+from mpscnn.graph.network import Network
+from mpscnn.graph.quantized import has_integer_tensors
 from mpscnn.onnx_backend.models import BackendModel
 from mpscnn.runtime.options import CompileOptions, RunOptions
 from mpscnn.runtime.program import named_results
@@ -145,8 +147,18 @@ class BoundPrograms:
         options = ReadOptions(title, shapes=shapes, outputs=file.outputs, has_batch=form.has_batch)
         made = converted(file, options)
         network = keep_intermediates(simplify(made.network))
-        program = network.compile(**self._for_programs.to_dict())
+        program = network.compile(**{**self._for_programs.to_dict(), "precision": self._precision(network)})
         return _Compiled(form, made, SessionPool(program, self._for_runs), inputs)
+
+    def _precision(self, network: Network) -> str:
+        """Return the precision in which the program computes what the file says, unless the caller chose one.
+
+        A quantised file rounds to integers after each layer, and only int8 does that. Metal has no int8.
+        """
+        chosen = self._for_programs
+        if chosen.precision != "auto":
+            return chosen.precision
+        return "int8" if chosen.device == "cpu" and has_integer_tensors(network) else "float32"
 
 
 def _forms(model: BackendModel, inputs: Sequence[Array]) -> list[_Form]:

@@ -14,6 +14,7 @@ from exact_engines import onnxruntime_results
 from numpy.typing import NDArray
 
 import mpscnn
+from mpscnn import onnx_backend
 from mpscnn.converters import convert_files, export_onnx, read_network
 
 pytest.importorskip("onnxruntime")
@@ -120,9 +121,8 @@ def test_files_of_onnxruntimes_quantiser(
     assert 'precision "int8" computes in its integers' in again.notes[0]
     assert not any("float32" in note for note in again.notes), again.notes
     x = np.random.default_rng(1).uniform(-1, 1, (64, 12, 12, 3)).astype(np.float32)
-    (right,) = onnxruntime_results(
-        tmp_path / "integers.onnx", {"image": np.ascontiguousarray(x.transpose(0, 3, 1, 2))}
-    )
+    given = {"image": np.ascontiguousarray(x.transpose(0, 3, 1, 2))}
+    (right,) = onnxruntime_results(tmp_path / "integers.onnx", given)
     step = again.to_dict()["nodes"][-1]["quantization"]["scale"]
     found = in_integers(again, x)
     # onnxruntime and mpscnn round at different places, so some results differ by a few integers.
@@ -130,6 +130,12 @@ def test_files_of_onnxruntimes_quantiser(
     assert (np.abs(found - right) < 1.01 * step).mean() > 0.95
     floats = np.asarray(network.compile(device="cpu", precision="float32").session().run(x))
     assert np.abs(found - floats).max() < 0.1 * np.abs(floats).max()
+    # The calls of onnxruntime and of ONNX' backends compute what the file says, unless the caller wants floats.
+    np.testing.assert_array_equal(
+        mpscnn.InferenceSession(tmp_path / "integers.onnx").run(None, given)[0], found
+    )
+    chosen = onnx_backend.prepare(tmp_path / "integers.onnx", precision="float32").run(given)[0]
+    np.testing.assert_array_equal(chosen, again.compile(device="cpu", precision="float32").session().run(x))
 
 
 STEPS = {"s": np.float32(0.05), "z": np.int8(-20), "t": np.float32(0.1), "u": np.int8(3)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ __all__ = ["MaskedPhoto", "MaskedPhotos", "read_mask", "read_masks"]
 #: The names of lossy compressions in TIFF files.
 _LOSSY = ("jpeg", "tiff_jpeg", "webp")
 #: The difference of the samples for neighbouring class numbers, by Pillow's name of their layout in the file.
-_STEPS = {"L": 1, "L;2": 85, "L;4": 17}
+_STEPS = {"1": 1, "L": 1, "L;2": 85, "L;4": 17}
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ def read_masks(folder: Path, masks: Path) -> MaskedPhotos:
         masks: the folder with PNG files whose pixels are class numbers, in a palette or in gray. 255 is ignored.
 
     Raises:
-        ParameterError: a photo has no mask, or a mask has a class without a name. ImageError: a mask or the folder
-            cannot be read.
+        ParameterError: a photo has no mask, a mask has a class without a name, or there are no names and the numbers
+            of the classes have gaps. ImageError: a mask or the folder cannot be read.
     """
     if not is_folder(masks):
         fail(masks, "is not a folder of masks")
@@ -70,17 +71,28 @@ def read_masks(folder: Path, masks: Path) -> MaskedPhotos:
         if not mask.is_file():
             fail(path, f"has no mask; expected is {str(mask)!r}")
         photos.append(MaskedPhoto(path, str(mask)))
+    return MaskedPhotos(_class_names(masks, photos), tuple(photos))
+
+
+def _class_names(masks: Path, photos: Sequence[MaskedPhoto]) -> tuple[str, ...]:
+    """Return the names of all classes. Raises ParameterError if the numbers in the masks do not fit them."""
     named = names_beside(masks)
-    largest = 0
+    found = {0}
     for photo in photos:
-        numbers = read_mask(photo.mask)
-        counted = numbers[numbers != UNSEEN]
-        largest = max(largest, int(counted.max(initial=0)))
+        found.update(np.unique(read_mask(photo.mask)).tolist())
+        largest = max(found - {UNSEEN})
         if named is not None and largest >= len(named):
             fail(
                 photo.mask,
                 f"has the class {largest}, but there are {len(named)} classes: {shown_names(named)}",
             )
+    largest = max(found - {UNSEEN})
+    if named is None and (absent := sorted({*range(largest)} - found)):
+        fail(
+            masks,
+            f"the masks have the class {largest}, but not {shown_names([str(number) for number in absent])}: "
+            "number the classes without gaps, or name all of them in a classes.txt",
+        )
     labels = named or ["background", *(f"class {number}" for number in range(1, largest + 1))]
     if len(labels) < 2:
         fail(
@@ -88,7 +100,7 @@ def read_masks(folder: Path, masks: Path) -> MaskedPhotos:
             "the masks have no other class than 0. Pixels of 255 are ignored, so the class of masks in black and white "
             "is 1, not 255",
         )
-    return MaskedPhotos(tuple(labels), tuple(photos))
+    return tuple(labels)
 
 
 def read_mask(path: str | Path) -> NDArray[np.uint8]:
@@ -110,7 +122,7 @@ def read_mask(path: str | Path) -> NDArray[np.uint8]:
                 raise ImageError(f"{path}: is damaged or cut off: {error}") from error
     if picture is None:
         raise ImageError(f"{path}: is no picture; a mask has class numbers, in a palette or in gray")
-    numbers: NDArray[np.uint8] = np.asarray(picture) // np.uint8(steps[0])
+    numbers: NDArray[np.uint8] = np.asarray(picture, np.uint8) // np.uint8(steps[0])
     return numbers
 
 
@@ -119,7 +131,7 @@ def _step(picture: ImageFile, path: object) -> int:
 
     Raises ImageError for an opened picture that does not keep class numbers.
     """
-    if picture.mode not in ("P", "L"):
+    if picture.mode not in ("1", "P", "L"):
         raise ImageError(
             f"{path}: is a picture of mode {picture.mode}; a mask has class numbers, in a palette or in gray"
         )
