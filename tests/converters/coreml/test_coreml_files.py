@@ -618,7 +618,8 @@ def test_a_vectorizer_before_the_network_is_left_out(read: str, tmp_path: Path) 
     message = pipeline_of(part, "pipelineRegressor")
     del message.description.input[:]
     joined = model({"rooms": array((1,)), "size": array((4,))}, {read: array((5,))})
-    joined.featureVectorizer.SetInParent()
+    for name, count in (("size", 4), ("rooms", 1)):  # not the order of the description
+        joined.featureVectorizer.inputList.add(inputColumn=name, inputDimensions=count)
     message.description.input.extend(joined.description.input)
     models = message.pipelineRegressor.pipeline.models
     models.insert(0, joined)
@@ -629,7 +630,7 @@ def test_a_vectorizer_before_the_network_is_left_out(read: str, tmp_path: Path) 
         return
     network = converters.read_network([path])
     assert network.notes == [
-        "the featureVectorizer before the network is left out: the input 'x' joins 'rooms', 'size'"
+        "the featureVectorizer before the network is left out: the input 'x' joins 'size' (4), 'rooms' (1)"
     ]
     x = np.random.default_rng(1).normal(size=(3, 5)).astype(np.float32)
     found = network.compile(device="cpu").session().run(x.reshape(3, *network.input.shape[1:]))

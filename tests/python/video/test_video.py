@@ -232,6 +232,36 @@ def test_a_start_between_packets_that_say_no_time(tmp_path: Path, model: mpscnn.
     np.testing.assert_allclose([luma(frame.photo) for frame in taken], expected, atol=2)
 
 
+@pytest.mark.parametrize(
+    ("suffix", "sound_from", "video_from"),
+    [(".mkv", 0, 1), (".mkv", 2, 3), (".mov", 0, 1), (".mov", 1, 0), (".mov", -1, 0)],
+)
+def test_times_count_from_the_beginning_of_sound_or_pictures(
+    tmp_path: Path, suffix: str, sound_from: int, video_from: int
+) -> None:
+    """Times are those that a player shows, also if the sound comes first. Sound before time 0 does not count."""
+    path = tmp_path / f"clip{suffix}"
+    with av.open(str(path), "w") as container:
+        sound, video = container.add_stream("pcm_s16le", rate=8000), container.add_stream("mpeg4", rate=25)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        heard = av.AudioFrame.from_ndarray(np.zeros((1, 16000), np.int16), format="s16", layout="mono")
+        heard.sample_rate, heard.pts, heard.time_base = 8000, 8000 * sound_from, Fraction(1, 8000)
+        container.mux([*sound.encode(heard), *sound.encode(None)])
+        for i in range(50):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 4 * i, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = 25 * video_from + i, Fraction(1, 25)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+    first = video_from - max(min(sound_from, video_from), 0)
+    for start in (0.0, first + 1.0):
+        source = open_source(path, start)
+        times = [frame.time for frame in source.frames()]
+        source.close()
+        assert times == pytest.approx(
+            [first + i / 25 for i in range(50) if first + i / 25 >= start], abs=2e-3
+        )
+
+
 def test_variable_rate_keeps_its_times(tmp_path: Path, model: mpscnn.Model) -> None:
     times = [0, 1, 5, 6, 20, 21]
     path = write_clip(tmp_path / "a.mkv", shades(6), times=times)

@@ -269,10 +269,18 @@ class _AvSource(VideoSource):
         return "the last picture is unfinished" if missing is None and unfinished else missing
 
     def _origin(self) -> float | None:
+        """Return the source's time of the file's beginning; None for a live source: the time of its first frame.
+
+        A file whose sound comes first begins with the sound, as in players. Sound before time 0 only fills a decoder.
+        """
         if self.live:
             return None
         begun = self._stream.start_time
-        return 0.0 if begun is None else float(begun * self._stream.time_base)
+        if begun is None:
+            return 0.0
+        of_stream = float(begun * self._stream.time_base)
+        of_file = self._container.start_time
+        return of_stream if of_file is None else min(of_stream, max(of_file / _MICROSECONDS, 0.0))
 
     def _decoded(self, origin: float | None) -> Iterator[Any]:
         """Decode from the key frame before `start`. If the format cannot seek exactly, decode from the beginning."""

@@ -60,8 +60,14 @@ def _left_out(parts: Sequence[Any], networks: Sequence[str]) -> list[Any]:
 
 
 def vectorizer_note(vectorizer: Any) -> str:
-    """Return the note of a network whose feature vectorizer is left out."""
-    joined = ", ".join(quote_name(message.name) for message in vectorizer.description.input)
+    """Return the note of a network whose feature vectorizer is left out, with the order and sizes of its inputs.
+
+    The order is that of the vectorizer's own list. That of the model's description may be another one.
+    """
+    joined = ", ".join(
+        f"{quote_name(column.inputColumn)} ({column.inputDimensions})"
+        for column in vectorizer.featureVectorizer.inputList
+    )
     made = ", ".join(quote_name(message.name) for message in vectorizer.description.output)
     return f"the {VECTORIZER} before the network is left out: the input {made} joins {joined}"
 

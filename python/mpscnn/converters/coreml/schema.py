@@ -42,10 +42,12 @@ _MODEL = {
     "coordinatesInputFeatureName:string:201 iouThresholdInputFeatureName:string:202 "
     "confidenceThresholdInputFeatureName:string:203 confidenceOutputFeatureName:string:210 "
     "coordinatesOutputFeatureName:string:211",
+    "Column": "inputColumn:string:1 inputDimensions:uint64:2",
+    "Vectorizer": "inputList:Column*:1",
     "Model": "specificationVersion:int32:1 description:Description:2 pipelineClassifier:PipelineOf:200 "
     "pipelineRegressor:PipelineOf:201 pipeline:Pipeline:202 neuralNetworkRegressor:NeuralNetwork:303 "
     "neuralNetworkClassifier:NeuralNetwork:403 neuralNetwork:NeuralNetwork:500 mlProgram:Program:502 "
-    "nonMaximumSuppression:Suppression:610 "
+    "featureVectorizer:Vectorizer:602 nonMaximumSuppression:Suppression:610 "
     + " ".join(
         f"{name}:Empty:{number}"
         for name, number in {
@@ -63,7 +65,6 @@ _MODEL = {
             "classConfidenceThresholding": 560,
             "oneHotEncoder": 600,
             "imputer": 601,
-            "featureVectorizer": 602,
             "dictVectorizer": 603,
             "scaler": 604,
             "categoricalMapping": 606,
@@ -389,5 +390,7 @@ MODEL_KIND = read_table(MESSAGES)["Model"]
 
 #: The kinds of models that are not networks and therefore not supported.
 OTHER_MODELS = tuple(
-    field.split(":")[0] for field in MESSAGES["Model"].split() if field.split(":")[1] == "Empty"
+    field.split(":")[0]
+    for field in MESSAGES["Model"].split()
+    if field.split(":")[1] in ("Empty", "Vectorizer")
 )
