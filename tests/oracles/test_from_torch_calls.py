@@ -255,6 +255,7 @@ def test_images_of_torch_are_told_to_be_permuted() -> None:
         lambda: mpscnn.compare(network, network, x): r"; x\.permute\(0, 2, 3, 1\) fits",
         lambda: mpscnn.compare(network, network, [x]): r"; x\.permute\(0, 2, 3, 1\) fits",
         lambda: mpscnn.quantize(network, [x]): r"; x\.permute\(0, 2, 3, 1\) fits",
+        lambda: mpscnn.quantize(network, x): r"; x\.permute\(0, 2, 3, 1\) fits",
         lambda: trainer.fit([(x, torch.zeros(2, 12, 10, 4))]): r"fits, for a tensor of PyTorch x\.permute\(",
     }
     for call, message in calls.items():

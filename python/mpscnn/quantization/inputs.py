@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arrays import naming_remedy
+from mpscnn._private.expected_names import number_format
 from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
@@ -23,10 +24,18 @@ _BATCH = 1 << 17
 
 def to_arrays(network: Network, images: Iterable[Any], what: str) -> list[Given]:
     """Convert a user's images to arrays. Errors begin with `what`. Raises the errors of `mpscnn.quantize`."""
-    found = [_inputs(network, image) for image in photos_for(f"quantize: {what}", images)]
+    several = [images] if _is_batch(network, images) else photos_for(f"quantize: {what}", images)
+    found = [_inputs(network, image) for image in several]
     if not sum(map(count_images, found)):
         raise ParameterError(f"quantize: {what}: no images given")
     return [given for given in found if count_images(given)]
+
+
+def _is_batch(network: Network, images: Any) -> bool:
+    """Return True for one array of floats with the rank of the network's only input. It is a list of one batch."""
+    dtype = str(number_format(getattr(images, "dtype", None)))
+    rank = getattr(images, "ndim", 0)
+    return dtype.startswith("float") and len(network.inputs) == 1 and rank == len(network.input.shape)
 
 
 def count_images(given: Given) -> int:

@@ -41,9 +41,10 @@ def quantize(
 
     Args:
         network: a float network with its weights. It stays unchanged.
-        images: a list of inputs (n, height, width, channels) or of the network's shape. If the network has a
-            `Network.preprocess`, also a list of photos, a folder, a pattern or an `ImageFolder`; arrays of integers are
-            pixels of photos. For a network with several inputs: mappings by their names, or sequences, of inputs.
+        images: inputs (n, height, width, channels) or of the network's shape: one array, or a list of them. If the
+            network has a `Network.preprocess`, also a list of photos, a folder, a pattern or an `ImageFolder`; arrays
+            of integers are pixels of photos. For a network with several inputs: a list of mappings by their names, or
+            of sequences, of inputs.
         test_images: images on which results before and after are compared; None: `images`.
         test_classes: the right class of each of these, for the accuracy of a classifier.
         keep_float32: layers to keep in float32, for example those with the largest errors, besides those that the

@@ -508,7 +508,9 @@ def _require_unit_range(pixels: NDArray[Any], name: str) -> None:
     """
     low, high = float(pixels.min()), float(pixels.max())
     if low < -_BEYOND or high > 1.0 + _BEYOND:
-        remedy = "divide by 255, or give uint8" if low >= 0.0 and high <= 255.0 else "scale them to it"
+        remedy = "divide by 255, or give uint8"
+        if low < 0.0 or high > 255.0:
+            remedy = "scale them to it, or give a prepared input to session.run (`with model.session() as session`)"
         raise ImageError(f"{name}: has values from {low:.4g} to {high:.4g}; floats mean 0 to 1: {remedy}")
 
 

@@ -169,6 +169,15 @@ def test_one_image_and_photos(tmp_path: Path) -> None:
     assert again.labels == list(LABELS)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_one_array_is_a_list_of_its_images(dtype: Any) -> None:
+    network, images = classifier(), np.concatenate(noise(4)).astype(dtype)
+    expected, report = mpscnn.quantize(network, list(images[:, None]))
+    found, again = mpscnn.quantize(network, images, test_images=images)
+    assert (report.images, again.images) == (4, 4)
+    assert found.to_dict() == expected.to_dict()
+
+
 # ---- Activations, resizes, inputs -----------------------------------------------------------------------------
 
 

@@ -37,7 +37,9 @@ def test_floats_of_bytes_range_are_refused(model: mpscnn.Model, dtype: Any) -> N
 
 
 def test_floats_of_a_networks_range_are_refused(model: mpscnn.Model) -> None:
-    with pytest.raises(mpscnn.ImageError, match="from -1 to 1; floats mean 0 to 1: scale them"):
+    with pytest.raises(
+        mpscnn.ImageError, match=r"from -1 to 1; floats mean 0 to 1: scale them to it, or .*session"
+    ):
         model.predict((RED / 127.5 - 1).astype(np.float32))
     # Values slightly outside 0 to 1 are accepted, because sharp resizing produces them.
     assert model.predict((RED / 255 * 1.2 - 0.1).astype(np.float32))[0].label == "red"
