@@ -17,7 +17,7 @@ from enum import IntEnum
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from mpscnn import __version__ as __version__
+from mpscnn import _core
 from mpscnn._private.expected_names import Expected
 from mpscnn._private.files import convert_read_errors, is_folder, require_regular
 from mpscnn._private.names import did_you_mean, shown_names
@@ -43,6 +43,7 @@ __all__ = [
     "set_default_logger_verbosity",
 ]
 
+__version__ = _core.version()
 _CPU = "CPUExecutionProvider"
 #: onnxruntime's names of providers that mpscnn has, each with mpscnn's name of the device.
 _DEVICES = {"CoreMLExecutionProvider": "METAL", _CPU: "CPU"}
