@@ -59,6 +59,16 @@ def fused_matmul(d: Draw) -> Case:
     ]
     first, second = (d.numbers(batch, heads, *shape) for shape in shapes)
     attributes = {"alpha": d.choice(1.0, 0.3), "transA": int(turned[0]), "transB": int(turned[1])}
+    if d.flag():  # the rows of a fixed number come first, as onnxruntime writes products of attention
+        attributes["transBatchB"] = 1
+        operands = ["x", "w"]
+        if d.flag():
+            attributes["transBatchA"], operands[0] = 1, "turned"
+        nodes = [
+            node("Transpose", ["x"], "turned", perm=[2, 0, 1, 3]),
+            ours("FusedMatMul", operands, **attributes),
+        ]
+        return Case(nodes, {"x": first}, {"w": np.moveaxis(second, 2, 0)}, 17, on_runtime=True)
     nodes = [ours(d.choice("FusedMatMul", "TransposeMatMul"), ["x", "w"], **attributes)]
     if d.flag():
         return Case(nodes, {"x": first, "w": second}, opset=17, on_runtime=True)

@@ -47,6 +47,9 @@ along the last axis, and have the zero point 2^(bits - 1) if none is given. Inte
 TRANSPOSED = "mpscnn.TransposeLast"
 """An operator that ONNX lacks: it swaps the last two axes, for any rank."""
 
+ROWS_FROM_FRONT = "mpscnn.RowsFromFront"
+"""An operator that ONNX lacks: it moves the first axis before the last one, for any rank."""
+
 
 class Expansion:
     """Writes the nodes that one operator of a file becomes.

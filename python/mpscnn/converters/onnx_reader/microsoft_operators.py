@@ -15,6 +15,7 @@ from mpscnn.converters.onnx_reader.expansions import (
     IMAGE,
     JOINT_SOFTMAX,
     PER_CHANNEL,
+    ROWS_FROM_FRONT,
     TRANSPOSED,
     UNPACKED,
     Expansion,
@@ -71,13 +72,15 @@ def _end_activated(e: Expansion, y: str) -> None:
     e.end_with_activation(y, kind, **given)
 
 
+def _turned(e: Expansion, place: int, letter: str) -> str:
+    x = e.input(place)
+    if e.node.flag(f"transBatch{letter}", default=False):
+        x = e.add(ROWS_FROM_FRONT, [x])
+    return e.add(TRANSPOSED, [x]) if e.node.flag(f"trans{letter}", default=False) else x
+
+
 def _matmul(e: Expansion) -> None:
-    for name in ("transBatchA", "transBatchB"):
-        e.refuse_unless(name, 0)
-    operands = [
-        e.add(TRANSPOSED, [e.input(place)]) if e.node.flag(name, default=False) else e.input(place)
-        for place, name in enumerate(("transA", "transB"))
-    ]
+    operands = [_turned(e, place, letter) for place, letter in enumerate("AB")]
     alpha = e.node.number("alpha", 1.0)
     y = e.add("MatMul", operands)
     _end_activated(e, y if alpha == 1.0 else e.add("Mul", [y, e.constant(alpha)]))

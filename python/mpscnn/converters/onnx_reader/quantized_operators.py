@@ -13,6 +13,7 @@ from mpscnn.converters.onnx_reader.expansions import (
     CHANNELS_FIRST,
     CHANNELS_LAST,
     JOINT_SOFTMAX,
+    ROWS_FROM_FRONT,
     TRANSPOSED,
     Expansion,
     Names,
@@ -191,8 +192,8 @@ QUANTIZED: dict[str, Row] = {
 
 _MOVES = frozenset(
     {
-        CHANNELS_FIRST, CHANNELS_LAST, TRANSPOSED, "Concat", "DepthToSpace", "Expand", "Flatten", "Gather",
-        "GlobalMaxPool", "Identity", "MaxPool", "ReduceMax", "ReduceMin", "Reshape", "Resize", "Slice",
+        CHANNELS_FIRST, CHANNELS_LAST, ROWS_FROM_FRONT, TRANSPOSED, "Concat", "DepthToSpace", "Expand", "Flatten",
+        "Gather", "GlobalMaxPool", "Identity", "MaxPool", "ReduceMax", "ReduceMin", "Reshape", "Resize", "Slice",
         "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze", "Upsample",
     }
 )  # fmt: skip

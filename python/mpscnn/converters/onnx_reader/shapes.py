@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from mpscnn.converters.constant import Constant
-from mpscnn.converters.onnx_reader.expansions import CHANNELS_FIRST, CHANNELS_LAST, IMAGE, TRANSPOSED
+from mpscnn.converters.onnx_reader.expansions import (
+    CHANNELS_FIRST,
+    CHANNELS_LAST,
+    IMAGE,
+    ROWS_FROM_FRONT,
+    TRANSPOSED,
+)
 from mpscnn.converters.onnx_reader.operands import Operands, Row
 from mpscnn.converters.value import Value
 from mpscnn.errors import WeightsError
@@ -63,6 +69,11 @@ def _transpose_last(o: Operands) -> Value:
     return x.transpose([*range(x.rank - 2), x.rank - 1, x.rank - 2])
 
 
+def _rows_from_front(o: Operands) -> Value:
+    x = o.x(whole_numbers=True)
+    return x.transpose([*range(1, x.rank - 1), 0, x.rank - 1])
+
+
 def _image(o: Operands) -> Value:
     x = o.x()
     return x.expand_dims([1, 2]) if x.rank == 2 else x
@@ -83,6 +94,7 @@ SHAPES: dict[str, Row] = {
     CHANNELS_FIRST: _channels_first,
     CHANNELS_LAST: _channels_last,
     IMAGE: _image,
+    ROWS_FROM_FRONT: _rows_from_front,
     TRANSPOSED: _transpose_last,
     "Flatten": _flatten,
     "Identity": lambda o: o.x(whole_numbers=True),
