@@ -693,3 +693,10 @@ def test_norm_poolings_of_opset_1_have_a_float_order() -> None:
     assert operations(read(made)) == ["pooling"]
     with pytest.raises(UnsupportedError, match=r"a norm of order 2.5 is not supported"):
         read(model([node("LpPool", ["x"], kernel_shape=[2, 2], p=2.5)], {"x": [1, 1, 4, 4]}, opset=1))
+
+
+@pytest.mark.parametrize("kind", ["Conv", "ReorderOutput"])
+def test_operators_of_one_processor_are_refused_with_another_level_of_optimisation(kind: str) -> None:
+    made = model([node(kind, ["x"], domain="com.microsoft.nchwc")], {"x": [1, 8, 4, 4]})
+    with pytest.raises(UnsupportedError, match=r"one kind of processor: .* ORT_ENABLE_EXTENDED"):
+        read(made)

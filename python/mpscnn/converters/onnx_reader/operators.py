@@ -36,6 +36,11 @@ _REASONS = {
     **dict.fromkeys(["If", "Loop", "Scan"], "control flow, which networks of mpscnn do not have"),
     "NonMaxSuppression": "suppression of boxes is not a layer here",
 }
+_OF_ONE_PROCESSOR = "com.microsoft.nchwc."
+_REASON_OF_ONE_PROCESSOR = (
+    "onnxruntime has written it for one kind of processor: convert the file from before the optimisation, or "
+    "optimise it with the level ORT_ENABLE_EXTENDED"
+)
 
 
 ROWS: dict[str, Row] = {
@@ -91,4 +96,6 @@ def convert(c: Context, node: Node) -> Made:
 
 def reason_against(kind: str) -> str:
     """Return why an operator that is not in the table cannot be converted."""
+    if kind.startswith(_OF_ONE_PROCESSOR):
+        return _REASON_OF_ONE_PROCESSOR
     return _REASONS.get(kind, UNKNOWN)
