@@ -486,7 +486,8 @@ class Model(Expected, Generic[Answer]):
             iou_threshold: boxes of one class with a larger overlap (intersection / union) count as one object; None:
                 the model's setting.
             max_detections: the maximum number of objects; None: the model's setting.
-            classes: return only objects of these classes, by name or number; None: all.
+            classes: return only objects of these classes, by name or number; None: all. A text is a name if all labels
+                are numbers.
             channel_order: as for `classify`.
 
         Raises:

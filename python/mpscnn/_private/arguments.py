@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -14,6 +14,7 @@ from mpscnn.errors import ParameterError
 
 __all__ = [
     "IntPair",
+    "are_numbers",
     "input_size",
     "is_finite_number",
     "is_sequence",
@@ -43,6 +44,14 @@ def whole_number_in(text: str) -> int | None:
     `int` accepts more: signs, spaces, underscores, digits of other scripts, and any length.
     """
     return int(text) if _DIGITS.fullmatch(text) else None
+
+
+def are_numbers(labels: Collection[str]) -> bool:
+    """Return True if all labels of classes are numbers, such as years or digits.
+
+    A number that a user gives as text is then a label, and never the number of a class.
+    """
+    return bool(labels) and all(whole_number_in(label) is not None for label in labels)
 
 
 def number_in(text: str) -> float | None:

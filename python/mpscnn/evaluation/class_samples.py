@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from mpscnn._private.arguments import whole_number_in
+from mpscnn._private.arguments import are_numbers, whole_number_in
 from mpscnn._private.files import is_folder
 from mpscnn._private.names import did_you_mean, shown_names
 from mpscnn.errors import Error, ImageError, ParameterError
@@ -107,12 +108,14 @@ def samples_in_folders(folder: Path, labels: Sequence[str], failed: Failed | Non
 class ClassFinder:
     """Finds the class of a folder's photos: the folder is named after its label, one of its names, or its number.
 
-    A label like ImageNet's "goldfish, Carassius auratus" has several names. Case and separators do not matter. Each
-    name is prepared once, because there may be many folders and many labels.
+    A label like ImageNet's "goldfish, Carassius auratus" has several names. Case, separators and the Unicode form do
+    not matter. If all labels are numbers, a folder is never named after the number of a class. Each name is prepared
+    once, because there may be many folders and many labels.
     """
 
     def __init__(self, labels: Sequence[str]) -> None:
         self._labels = labels
+        self._has_numbers = not are_numbers(labels)
         self._by_label: dict[str, list[int]] = {}
         self._by_name: dict[str, list[int]] = {}
         for index, label in enumerate(labels):
@@ -125,7 +128,7 @@ class ClassFinder:
         wanted = _plain(folder.name)
         found = self._by_label.get(wanted) or self._by_name.get(wanted) or []
         number = whole_number_in(wanted)
-        if not found and number is not None and number < len(self._labels):
+        if not found and self._has_numbers and number is not None and number < len(self._labels):
             found = [number]
         if len(found) == 1:
             return found[0]
@@ -136,11 +139,13 @@ class ClassFinder:
             )
         names = dict.fromkeys(name.strip() for label in self._labels for name in (label, *label.split(",")))
         hint = did_you_mean(folder.name, names) or "."
+        numbered = f" or numbered 0 to {len(self._labels) - 1}" if self._has_numbers else ""
         raise ParameterError(
             f"{folder}: the model has no class {folder.name!r}{hint} Folders are named like "
-            f"the model's labels or numbered 0 to {len(self._labels) - 1}"
+            f"the model's labels{numbered}"
         )
 
 
 def _plain(name: str) -> str:
+    name = unicodedata.normalize("NFC", name)  # macOS may write a letter and its accent as two characters
     return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from mpscnn import _core
-from mpscnn._private.arguments import whole_number, whole_number_in
+from mpscnn._private.arguments import are_numbers, whole_number, whole_number_in
 from mpscnn.errors import ParameterError
 from mpscnn.vision.detection import Detections
 from mpscnn.vision.detector import limits
@@ -117,7 +117,10 @@ def _class_name(labels: Sequence[str], index: int) -> str:
 
 
 def _class_numbers(model: PhotoModel, classes: Sequence[str | int]) -> frozenset[int]:
-    """Return the numbers of classes given by name or number. Raise ParameterError for an unknown name."""
+    """Return the numbers of classes given by name or number. Raise ParameterError for an unknown name.
+
+    If all labels are numbers, a text is a name and never the number of a class.
+    """
     if not isinstance(classes, Iterable):
         raise ParameterError(f"classes must be names or numbers of classes, got {classes!r}")
     labels = model.labels or []
@@ -126,7 +129,7 @@ def _class_numbers(model: PhotoModel, classes: Sequence[str | int]) -> frozenset
         if isinstance(one, str) and one in labels:
             numbers |= {index for index, label in enumerate(labels) if label == one}
             continue
-        number = whole_number_in(one) if isinstance(one, str) else one
+        number = _class_number_in(one, labels) if isinstance(one, str) else one
         if number is None:
             from mpscnn._private.names import did_you_mean
 
@@ -135,6 +138,10 @@ def _class_numbers(model: PhotoModel, classes: Sequence[str | int]) -> frozenset
             )
         numbers.add(whole_number("a class", number, 0, len(labels) - 1 if labels else None))
     return frozenset(numbers)
+
+
+def _class_number_in(text: str, labels: Sequence[str]) -> int | None:
+    return None if are_numbers(labels) else whole_number_in(text)
 
 
 def segmentation_task(model: PhotoModel, *, scores: bool = False) -> PhotoTask[Segmentation]:

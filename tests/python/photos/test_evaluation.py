@@ -200,6 +200,28 @@ def test_folders_are_named_like_labels_or_numbers() -> None:
         finder.of_folder(Path("9"))
 
 
+@pytest.mark.parametrize(
+    ("labels", "folder", "found"),
+    [
+        (["1", "10", "2"], "2", 2),
+        (["1", "10", "2"], "0", None),  # not the class of the label "1"
+        (["10", "2", "7"], "1", None),
+        (["10", "2", "7"], "7", 2),
+        (["7", "07"], "07", 1),
+        (["ten", "2", "7"], "0", 0),
+        (["th\u00e9", "caf\u00e9"], "cafe\u0301", 1),
+        (["the\u0301", "cafe\u0301"], "caf\u00e9", 1),
+    ],
+)
+def test_numbers_as_labels_and_unicode_forms(labels: list[str], folder: str, found: int | None) -> None:
+    finder = ClassFinder(labels)
+    if found is not None:
+        assert finder.of_folder(Path(folder)) == found
+        return
+    with pytest.raises(mpscnn.ParameterError, match=r"Folders are named like the model's labels$"):
+        finder.of_folder(Path(folder))
+
+
 def test_names_of_classes_are_prepared_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Many folders cost little, also if there are many labels."""
     prepared: list[str] = []

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import photo_models
 import pytest
 from command_line import save_colour_model
+from constant_detector import save_constant_detector
 from PIL import Image
 from serving import Answer, Service, require_packages, serving
 
@@ -142,6 +143,22 @@ def test_large_numbers_are_errors_of_parameters(tmp_path: Path, text: str) -> No
     colours = mpscnn.load(save_colour_model(tmp_path / "colours.safetensors"))
     with pytest.raises(mpscnn.ParameterError, match="top must be a number from 1 to 2147483647"):
         colours.classify(Image.new("RGB", (8, 8)), top=int(text))
+
+
+def test_a_text_is_a_label_if_all_labels_are_numbers(tmp_path: Path) -> None:
+    photo = Image.new("RGB", (32, 16))
+    numbered, mixed = (
+        mpscnn.load(save_constant_detector(tmp_path / f"{labels[1]}.safetensors", labels=labels))
+        for labels in (("10", "0"), ("10", "dog"))
+    )
+    assert [one.label for one in numbered.detect(photo, classes=["10"])] == ["10"]
+    assert [one.label for one in numbered.detect(photo, classes=[0])] == ["10"]
+    assert [one.label for one in mixed.detect(photo, classes=["0"])] == ["10"]
+    assert (
+        list(numbered.detect(photo, classes=["0"])) == []
+    )  # the label of class 1, of which there is no object
+    with pytest.raises(mpscnn.ParameterError, match="there is no class '1'"):
+        numbered.detect(photo, classes=["1"])
 
 
 def test_texts_of_numbers() -> None:
