@@ -417,9 +417,16 @@ def test_options_of_other_tasks(scenes: Scenes, capsys: pytest.CaptureFixture[st
     from command_line import call
 
     for options, message in (
-        (["--task=detect", "--masks=a", "--views=2"], "--masks, --views"),
+        (["--task=detect", "--masks=a", "--views=2"], "--masks, --views: do not go with --task detect"),
         (["--task=detect"], "--task detect needs --annotations"),
-        (["--annotations=a.json"], "does not go with --task classify"),
+        (["--task=classify", "--annotations=a.json"], "not go with --task classify, only with --task detect"),
+        (
+            ["--annotations=a.json", "--masks=a"],
+            "--masks: does not go with --task detect, only with --task segment",
+        ),
+        (["--annotations=a.json", "--epochs=0"], "--epochs: --task detect needs 1 or more"),
+        (["--masks=a", "--epochs=0"], "--epochs: --task segment needs 1 or more"),
+        (["--size=64x64"], "not go with --task classify, only with --task detect or --task segment"),
         (["--task=detect", "--annotations=a.json", "--epochs=0"], "--epochs: --task detect needs 1 or more"),
     ):
         assert call("train", str(scenes.photos), *options) == 2

@@ -125,7 +125,7 @@ class EpochLoop(ABC):
             data, validation_data = split_validation(data, validation_split)
         data = self._training_data(data, None, validation_data)
         if class_weight is not None or self._weighs_classes:
-            data = self._weighted_by_class(data, class_weight or {})
+            data = self._weighted_by_class(data, {} if class_weight is None else class_weight)
         last = self._current_position.epoch + whole_number("epochs", epochs, minimum=0)
         callbacks, early_stopping = stopping_among(callbacks, early_stopping)
         watch = Watch(early_stopping, validated=validation_data is not None)

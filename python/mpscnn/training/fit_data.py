@@ -42,7 +42,8 @@ def class_weights(
         return np.asarray(counts.sum() / (classes * np.maximum(counts, 1)), np.float32)
     if not isinstance(given, Mapping):
         raise ParameterError(
-            f"class_weight must be 'balanced' or a mapping from classes to weights, got {given!r}"
+            f"class_weight must be 'balanced' or a mapping from classes to weights, got {given!r}; "
+            "dict(enumerate(weights)) makes the mapping of a list or an array"
         )
     weights = np.ones(classes, np.float32)
     numbers = {label: number for number, label in enumerate(labels or ())}

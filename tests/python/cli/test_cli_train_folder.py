@@ -487,7 +487,7 @@ def test_a_stopped_run_is_not_deleted_unasked(
         ([], "expected either FOLDER or --digits DIR"),
         (["photos", "--digits", "mnist"], "expected either FOLDER or --digits DIR"),
         (["photos", "-o", "mine.onnx"], "must end in .safetensors"),
-        (["photos", "--augment"], "--augment: does not go with --task classify"),
+        (["photos", "--augment"], "--augment: does not go with --task classify, only with --digits"),
         (["--digits", "mnist", "--resume", "--restart"], "--resume, --restart: do not go with --digits"),
         (["--digits", "mnist", "--report", "report"], "--report: does not go with --digits"),
         *[

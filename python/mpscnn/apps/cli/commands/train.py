@@ -71,12 +71,12 @@ def train(
         ),
     ] = None,
     task: Annotated[
-        Literal["classify", "detect", "segment"],
+        Literal["classify", "detect", "segment"] | None,
         typer.Option(
             help="Train a classifier of photos, a detector of objects (--annotations) or a segmenter of pixels "
-            "(--masks)."
+            "(--masks). Default: detect with --annotations, segment with --masks, otherwise classify."
         ),
-    ] = "classify",
+    ] = None,
     annotations: Annotated[
         str | None,
         typer.Option(
@@ -274,8 +274,7 @@ def train(
 
     Example: mpscnn classify --model mine.safetensors photo.jpg
 
-    --task detect trains a detector on the photos in FOLDER, whose objects are in --annotations. --task segment trains a
-    segmenter on photos with --masks. Both start from a pretrained classifier, or from a model of the same task.
+    --annotations trains a detector on the photos in FOLDER, whose objects they have. --masks trains a segmenter. Both start from a pretrained classifier, or from a model of the same task.
 
     Example: mpscnn train --task detect photos/ --annotations a.json --output mine.safetensors
 
@@ -291,6 +290,8 @@ def train(
     report_folder = None if report is None else Path(report)
     if "" in (folder, digits):  # an empty path would mean the current folder
         raise typer.BadParameter("an empty name is not a folder", param_hint="FOLDER | --digits")
+    if task is None:
+        task = "detect" if annotations is not None else "segment" if masks is not None else "classify"
     _require_kind(context, f"--task {task}" if digits is None else _DIGITS)
     if task != "classify" and epochs == 0:
         raise typer.BadParameter(f"--task {task} needs 1 or more", param_hint="--epochs")
@@ -377,14 +378,16 @@ def _labels(task: str, annotations: str | None, masks: str | None) -> str:
 
 def _require_kind(context: typer.Context, kind: str) -> None:
     """Refuse given options that have no meaning for this kind of training."""
-    wrong = [
-        f"--{name.replace('_', '-')}"
+    wrong = {
+        f"--{name.replace('_', '-')}": kinds
         for name, kinds in _KINDS.items()
         if kind not in kinds and _is_given(context, name)
-    ]
+    }
     if wrong:
+        shared = [one for one in (*_PHOTOS, _DIGITS) if all(one in kinds for kinds in wrong.values())]
+        lead = f", only with {' or '.join(shared)}" if shared else ""
         raise typer.BadParameter(
-            f"{'does' if len(wrong) == 1 else 'do'} not go with {kind}", param_hint=", ".join(wrong)
+            f"{'does' if len(wrong) == 1 else 'do'} not go with {kind}{lead}", param_hint=", ".join(wrong)
         )
 
 
