@@ -18,9 +18,18 @@ from mpscnn.vision.photo_list import is_pattern, is_url, photo_paths
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network
 
-__all__ = ["input_array", "is_photo", "one_photo", "photo_as_input", "photos_for", "several_photos"]
+__all__ = [
+    "input_array",
+    "is_one_photo",
+    "is_photo",
+    "one_photo",
+    "photo_as_input",
+    "photos_for",
+    "several_photos",
+]
 
 _NUMBERS = (int, float, list, tuple)
+_CHANNELS = (1, 3, 4)  # of a photo (height, width, channels)
 
 
 def several_photos(given: Any) -> list[Any] | None:
@@ -51,13 +60,20 @@ def photos_for(what: str, given: Any) -> Iterable[Any]:
     several = several_photos(given)
     if several is not None:
         return several
-    if isinstance(given, (str, os.PathLike)):
+    if is_one_photo(given) and (is_photo(given) or np.asarray(given).dtype.kind in "iu"):
         return [given]
-    if isinstance(given, (bytes, Mapping)) or not isinstance(given, Iterable):
+    if isinstance(given, Mapping) or not isinstance(given, Iterable):
         raise ParameterError(
-            f"{what} must be a list of arrays or photos, a folder, a pattern or an ImageFolder, got {given!r}"
+            f"{what} must be photos, a list of arrays or photos, a folder, a pattern or an ImageFolder, got {given!r}"
         )
     return given
+
+
+def is_one_photo(given: Any) -> bool:
+    """Return True for a path, the bytes of a file, a Pillow image or an array (height, width, channels)."""
+    if isinstance(given, (str, os.PathLike, bytes)) or type(given).__module__.startswith("PIL."):
+        return True
+    return getattr(given, "ndim", 0) == 3 and given.shape[-1] in _CHANNELS
 
 
 def one_photo(photo: Any) -> Any:
@@ -66,8 +82,11 @@ def one_photo(photo: Any) -> Any:
     Raises:
         ImageError: it is a video or the number of a camera. DownloadError: the URL cannot be downloaded.
     """
-    if is_whole_number(photo) or (isinstance(photo, str) and photo.isdecimal() and not os.path.exists(photo)):  # noqa: PTH110 - starts faster
-        raise ImageError(f"{photo} is not a photo; mpscnn.video('camera:{photo}', model) reads a camera")
+    camera = photo.removeprefix("camera:") if isinstance(photo, str) else photo
+    if is_whole_number(camera) or (
+        isinstance(photo, str) and camera.isdecimal() and not os.path.exists(photo)  # noqa: PTH110 - starts faster
+    ):
+        raise ImageError(f"{photo} is not a photo; mpscnn.video('camera:{camera}', model) reads a camera")
     if not isinstance(photo, (str, os.PathLike)):
         return photo
     name = os.fspath(photo)

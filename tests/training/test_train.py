@@ -326,7 +326,11 @@ def test_fit_refuses_wrong_splits_and_weights(data: Any, options: dict[str, Any]
         ({"class_weight": "even"}, "class_weight must be 'balanced' or a mapping"),
         *[
             ({"class_weight": given}, r"got .*; dict\(enumerate\(weights\)\) makes the mapping")
-            for given in ([1, 2], (), np.ones(2))  # the array is what scikit-learn's compute_class_weight returns
+            for given in (
+                [1, 2],
+                (),
+                np.ones(2),
+            )  # the array is what scikit-learn's compute_class_weight returns
         ],
         ({"class_weight": {"pink": 2}}, "class_weight names no class of the data: 'pink'"),
         ({"class_weight": {"red": -1}}, "the weight of 'red' must be at least 0"),

@@ -128,7 +128,7 @@ def naming_remedy(
 
 def _remedy(expected: Sequence[Sequence[int | None]], arrays: Sequence[NDArray[Any]]) -> str:
     """Return another order of axes, or a batch of one image, that makes a single input fit; "" if there is none."""
-    if len(expected) != 1:
+    if len(expected) != 1 or not arrays:
         return ""
     (shape,), array = expected, arrays[0]
     remedies: dict[str, tuple[int | None, ...]] = {

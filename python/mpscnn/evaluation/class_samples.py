@@ -13,9 +13,10 @@ from mpscnn._private.arguments import are_numbers, whole_number_in
 from mpscnn._private.files import is_folder
 from mpscnn._private.names import did_you_mean, shown_names
 from mpscnn.errors import Error, ImageError, ParameterError
-from mpscnn.photo_sources import several_photos
+from mpscnn.photo_sources import is_one_photo, one_photo, several_photos
 from mpscnn.training.split_folders import find_splits, visible_folders
-from mpscnn.vision.photo_list import photos_in, warn_of_left_out
+from mpscnn.vision.photo import open_photo
+from mpscnn.vision.photo_list import is_url, photos_in, warn_of_left_out
 
 __all__ = ["ClassFinder", "Sample", "part_to_measure", "samples_in_folders", "samples_of"]
 
@@ -38,6 +39,11 @@ def samples_of(given: Any, labels: Sequence[str], failed: Failed | None) -> Iter
         if is_folder(given):
             return samples_in_folders(part_to_measure(Path(given)), labels, failed)
         given = several_photos(given) or [given]
+    if is_one_photo(given) or not isinstance(given, Iterable):
+        raise ParameterError(
+            "expected a folder, a pattern, an ImageFolder, or pairs of a photo and its class, got "
+            f"{type(given).__name__}"
+        )
     return _with_classes(given, labels)
 
 
@@ -49,10 +55,24 @@ def _with_classes(samples: Iterable[Any], labels: Sequence[str]) -> Iterator[Any
             yield sample
             continue
         for path in several_photos(sample) or [sample]:
-            folder = Path(path).absolute().parent
+            folder = Path(path).parent if _is_url(path) else Path(path).absolute().parent
             if folder not in known:
-                known[folder] = finder.of_folder(folder)
+                known[folder] = _class_of(path, folder, finder)
             yield path, known[folder]
+
+
+def _is_url(path: str | PathLike[str]) -> bool:
+    return isinstance(path, str) and is_url(path)
+
+
+def _class_of(path: str | PathLike[str], folder: Path, finder: ClassFinder) -> int:
+    """Return the class of a photo by its folder. Raises ImageError if there is no class and the file is no photo."""
+    try:
+        return finder.of_folder(folder)
+    except ParameterError:
+        if not _is_url(path):
+            open_photo(one_photo(path))
+        raise
 
 
 def part_to_measure(folder: Path) -> Path:

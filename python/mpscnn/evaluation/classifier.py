@@ -269,7 +269,7 @@ def _checked(samples: Iterable[Sample], classes: int, model: Model) -> Iterator[
     numbers = {label: number for number, label in enumerate(labels) if counts[label] == 1}
     for sample in samples:
         if not isinstance(sample, Sequence) or isinstance(sample, str) or len(sample) != 2:
-            raise ParameterError(f"expected pairs of a photo and its class, got {sample!r}")
+            raise _not_a_pair(sample)
         photo, given = sample
         true = numbers.get(given, given) if isinstance(given, str) else given
         if not is_whole_number(true) or not 0 <= true < classes:
@@ -278,6 +278,11 @@ def _checked(samples: Iterable[Sample], classes: int, model: Model) -> Iterator[
                 f"{model.name} has the classes 0 to {classes - 1}, a photo has the label {given!r}{others}"
             )
         yield photo, int(true)
+
+
+def _not_a_pair(sample: object) -> ParameterError:
+    count = f" of {len(sample)}" if isinstance(sample, Sequence) else ""
+    return ParameterError(f"expected pairs of a photo and its class, got {type(sample).__name__}{count}")
 
 
 def require_model(model: Any) -> None:

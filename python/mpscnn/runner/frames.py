@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ from mpscnn._private.signal_handlers import raised_by_signal_handler
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.features import FeatureExtractor, is_network_input
 from mpscnn.model import Model
-from mpscnn.photo_sources import one_photo, several_photos
+from mpscnn.photo_sources import is_one_photo, one_photo, several_photos
 from mpscnn.runtime.program import Program
 from mpscnn.vision.photo import Photo, kept_photo, open_photo
 from mpscnn.vision.photo_tasks import TASKS, EndCallback, PhotoTask, option_names
@@ -175,7 +174,7 @@ class _Photos(Frames):
         several = several_photos(frames)
         if several is not None:
             return several
-        return [frames] if isinstance(frames, (str, os.PathLike)) else frames
+        return [frames] if is_one_photo(frames) else frames
 
     def _wanted(self, options: dict[str, Any]) -> tuple[PhotoTask[Any], ChannelOrderName | None]:
         channel_order = options.pop("channel_order", None)

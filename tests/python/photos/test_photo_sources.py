@@ -13,9 +13,10 @@ import pytest
 from command_line import COLOURS, save_colour_model, save_photo
 from file_server import Server
 from patience import little_work
+from PIL import Image
 
 import mpscnn
-from mpscnn.errors import DownloadError
+from mpscnn.errors import DownloadError, ParameterError
 from mpscnn.registry import download, url_file
 from mpscnn.registry.download import Client
 from mpscnn.vision.photo_list import photo_paths
@@ -109,6 +110,54 @@ def test_arrays_of_integers_are_photos(folder: Path, form: str) -> None:
                 use(network, wrong)
 
 
+ONE: dict[str, Callable[[Path], Any]] = {
+    "path": str,
+    "bytes": lambda path: path.read_bytes(),
+    "Pillow image": Image.open,
+    "array": lambda path: np.asarray(Image.open(path).convert("RGB")),
+}
+
+
+@pytest.mark.parametrize("form", ONE)
+def test_one_photo_is_a_list_of_one(model: mpscnn.Model[Any], folder: Path, form: str) -> None:
+    """An array (height, width, channels) is one photo, as in `predict`, and its rows are no photos."""
+    photo = ONE[form](folder / "red/a.png")
+    with mpscnn.Runner(model) as runner:
+        assert labels([model.predict(photo), *runner.map(photo)]) == ["red", "red"]
+    assert mpscnn.compare_precisions(model, photo, runs=1, precisions=["float32"]).images == 1
+    assert mpscnn.check_precision(model.network, photo).images == 1
+    network = trained_on_photos()
+    found, report = mpscnn.quantize(network, photo)
+    assert report.images == 1
+    assert found.to_dict() == mpscnn.quantize(network, [photo])[0].to_dict()
+    if form != "path":  # a path has the class of its folder
+        with pytest.raises(ParameterError, match=r"expected a folder, .*pairs of a photo and its class, got"):
+            mpscnn.evaluate(model, photo)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (None, "expected a folder, .*got NoneType"),
+        (3, "expected a folder, .*got int"),
+        ([np.zeros((8, 8, 3), np.uint8)], "pairs of a photo and its class, got ndarray$"),
+        ([("a.png", 0, 1)], "pairs of a photo and its class, got tuple of 3$"),
+        ("absent.png", r"absent\.png: cannot be read"),
+        (["absent.png"], r"absent\.png: cannot be read"),
+        ("a.mp4", r"mpscnn\.video\('a\.mp4', model\)"),
+        ("https://example.org/pink/a.png", "no class 'pink'"),
+    ],
+)
+def test_evaluate_says_what_it_takes(model: mpscnn.Model[Any], wrong: Any, message: str) -> None:
+    with pytest.raises((ParameterError, mpscnn.ImageError), match=message):
+        mpscnn.evaluate(model, wrong)
+
+
+def test_compare_needs_an_input(model: mpscnn.Model[Any]) -> None:
+    with pytest.raises(mpscnn.ShapeError, match="compare: the inputs of"):
+        mpscnn.compare(model, model, input=[])
+
+
 def trained_on_photos() -> mpscnn.Network:
     network = mpscnn.Network((8, 8, 3))
     network.output(network.conv2d(network.input, 4, 3))
@@ -119,7 +168,10 @@ def trained_on_photos() -> mpscnn.Network:
 
 @pytest.mark.parametrize(
     ("wrong", "lead"),
-    [(0, r"mpscnn\.video\('camera:0', model\)"), ("a.mp4", r"mpscnn\.video\('a\.mp4', model\)")],
+    [
+        *((camera, r"mpscnn\.video\('camera:0', model\)") for camera in (0, "0", "camera:0")),
+        ("a.mp4", r"mpscnn\.video\('a\.mp4', model\)"),
+    ],
 )
 def test_videos_and_cameras_lead_to_video(model: mpscnn.Model[Any], wrong: Any, lead: str) -> None:
     with mpscnn.Runner(model) as runner:

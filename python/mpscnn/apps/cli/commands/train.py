@@ -274,7 +274,8 @@ def train(
 
     Example: mpscnn classify --model mine.safetensors photo.jpg
 
-    --annotations trains a detector on the photos in FOLDER, whose objects they have. --masks trains a segmenter. Both start from a pretrained classifier, or from a model of the same task.
+    --annotations trains a detector on the photos in FOLDER, whose objects they have. --masks trains a segmenter. Both
+    start from a pretrained classifier, or from a model of the same task.
 
     Example: mpscnn train --task detect photos/ --annotations a.json --output mine.safetensors
 
