@@ -27,17 +27,21 @@ ENGINES = {
     **dict.fromkeys(("quantize_dynamic", "quantize_per_tensor", "quantize_per_channel"), "tests/reference"),
 }
 #: The same in the text of a program, and the module that opens onnxruntime by ONNX' interface for backends.
-IN_TEXT = re.compile(rf"\b({'|'.join(ENGINES)})\(|\bonnxruntime\.backend\b")
+IN_TEXT = re.compile(rf"(?<!mpscnn\.)\b({'|'.join(ENGINES)})\(|\bonnxruntime\.backend\b")
 #: The file whose functions open these engines, and the file with programs in float32 that were written for onnxruntime,
 #: which run with onnxruntime and with mpscnn's class of the same name.
 ONLY_IN = {"exact_engines.py", "converters/onnx_backend/test_onnxruntime.py"}
 
 
 def names_in(source: str) -> Iterator[tuple[int, str]]:
-    """Yield each name that the code uses or imports, or takes from a module by a string, with its line."""
+    """Yield each name that the code uses or imports, or takes from a module by a string, with its line.
+
+    `mpscnn.InferenceSession` is mpscnn's own class, so attributes of `mpscnn` are left out.
+    """
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Attribute):
-            yield node.lineno, node.attr
+            if not (isinstance(node.value, ast.Name) and node.value.id == "mpscnn"):
+                yield node.lineno, node.attr
         elif isinstance(node, ast.Name):
             yield node.lineno, node.id
         elif isinstance(node, ast.ImportFrom):
@@ -98,13 +102,23 @@ def test_every_way_to_open_an_engine_is_noticed(source: str) -> None:
     assert len(engines_opened_in(source)) == 1
 
 
+@pytest.mark.parametrize(
+    "source",
+    ["mpscnn.InferenceSession(path)", 'PROGRAM = "import mpscnn; mpscnn.InferenceSession(path)"'],
+)
+def test_a_class_of_mpscnn_is_no_other_engine(source: str) -> None:
+    assert not engines_opened_in(source)
+
+
 # ---- Other systems ------------------------------------------------------------------------------------------
 
 #: Names that Linux has and that macOS lacks or uses otherwise. `tests/systems.py` has functions that guard it.
 OF_LINUX = re.compile(
-    r"/proc/|/dev/(full|shm)|\b(LD_PRELOAD|RLIMIT_(AS|DATA|RSS|STACK)|MAP_POPULATE|O_(DIRECT|PATH|TMPFILE)"
-    r"|F_[GS]ETPIPE_SZ|SIG(RTMIN|RTMAX|PWR|POLL|STKFLT)|TCP_(KEEPIDLE|QUICKACK|USER_TIMEOUT)|CLOCK_BOOTTIME"
-    r"|sched_[gs]etaffinity|prctl|epoll|eventfd|inotify|memfd_create|pidfd_open|pipe2|posix_fallocate|unshare|setns"
+    r"/proc/|/sys/|/dev/(full|shm)|\blib(c|dl|m)\.so|\b(LD_PRELOAD|RLIMIT_(AS|DATA|RSS|STACK)|prlimit|RUSAGE_THREAD"
+    r"|MAP_POPULATE|O_(DIRECT|NOATIME|PATH|TMPFILE)|SOCK_(CLOEXEC|NONBLOCK)|CLOCK_BOOTTIME"
+    r"|F_[GS]ETPIPE_SZ|SIG(RTMIN|RTMAX|PWR|POLL|STKFLT)|TCP_(KEEPIDLE|QUICKACK|USER_TIMEOUT)"
+    r"|sched_[gs]et(affinity|param|scheduler)|(list|[gs]et|remove)xattr|setres[gu]id"
+    r"|prctl|epoll|eventfd|inotify|memfd_create|pidfd_open|pipe2|posix_fallocate|unshare|setns"
     r"|malloc_trim|mallinfo2?|ru_maxrss|MSG_(NOSIGNAL|MORE)|getrandom|posix_fadvise|copy_file_range|sig(timedwait|waitinfo)"
     r"|SO_PEERCRED|AF_(NETLINK|PACKET))\b"
 )
@@ -152,10 +166,49 @@ def test_what_macos_lacks_is_guarded() -> None:
         "libc.prctl(1, 9)",
         'subprocess.run(command, env=os.environ | {"LD_PRELOAD": library})',
         "resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10",
+        "resource.prlimit(process, resource.RLIMIT_NOFILE, (64, 64))",
+        'ctypes.CDLL("libc.so.6")',
+        'Path("/sys/fs/cgroup/cpu.max").exists()',
+        'os.setxattr(path, "user.name", b"value")',
     ],
 )
 def test_every_use_of_what_macos_lacks_is_noticed(source: str) -> None:
     assert len(of_linux_in(source)) == 1
+
+
+#: The files of C++ tests that name files of Linux although every system runs them, and the reason.
+OF_EVERY_SYSTEM = {
+    "cpp/core/control_groups_test.cpp": "writes files of these names into a temporary folder",
+    "engine/safetensors_test.cpp": "skips the test without these files",
+}
+
+
+def of_linux_in_cpp(source: str) -> list[str]:
+    """Return what not every system understands in C++ code, outside of comments and `#if defined(__linux__)`.
+
+    .ci/check_other_systems.py compiles this code for macOS, but does not run it.
+    """
+    conditions: list[bool] = []
+    found = []
+    for line in re.sub(r"//.*", "", source).splitlines():
+        if word := re.match(r"\s*#\s*(if|el|endif)", line):
+            if word[1] != "if":
+                conditions.pop()
+            if word[1] != "endif":
+                conditions.append(word[1] == "if" and "__linux__" in line)
+        elif not any(conditions):
+            found += [match[0] for match in OF_LINUX.finditer(line)]
+    return found
+
+
+def test_what_macos_lacks_is_guarded_in_cpp() -> None:
+    files = (path for kind in ("cpp", "engine") for path in (TESTS / kind).rglob("*_test.cpp"))
+    found = {str(path.relative_to(TESTS)): of_linux_in_cpp(path.read_text("utf-8")) for path in files}
+    unguarded = {path: names for path, names in found.items() if names}
+    assert unguarded.keys() == OF_EVERY_SYSTEM.keys(), unguarded
+    assert of_linux_in_cpp("#if defined(__linux__)\nsetrlimit(RLIMIT_AS, &limit);\n#endif\n") == []
+    code = "#if defined(__linux__)\nf();\n#else\nsetrlimit(RLIMIT_AS, &limit);\n#endif // /proc/\n"
+    assert of_linux_in_cpp(code) == ["RLIMIT_AS"]
 
 
 def test_docstrings_and_comments_may_tell_of_linux() -> None:
