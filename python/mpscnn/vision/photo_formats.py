@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 __all__ = [
+    "ANIMATION_SUFFIXES",
     "FORMATS",
     "OF_JPEG",
     "VIDEO_SUFFIXES",
@@ -39,6 +40,8 @@ VIDEO_SUFFIXES = {
     *(".hevc", ".ivf", ".m1v", ".m2ts", ".m2v", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4", ".mpeg"),
     *(".mpg", ".mts", ".mxf", ".nut", ".ogv", ".qt", ".ts", ".vob", ".webm", ".wmv", ".y4m"),
 }
+#: The suffixes of files that are photos, whose first picture counts, and whose pictures can be frames of a video.
+ANIMATION_SUFFIXES = {".apng", ".gif"}
 OF_JPEG = "MPO"  # Pillow's name of a JPEG file with several pictures
 #: The remedies for formats that Pillow alone does not always read, by suffix.
 _REMEDIES = {

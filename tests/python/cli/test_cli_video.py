@@ -277,6 +277,20 @@ def test_a_folder_is_a_video_with_options_of_videos(command: Command, album: Pat
     ]
 
 
+@pytest.mark.parametrize(("name", "kind"), [("a.gif", "GIF"), ("a.apng", "PNG")])
+def test_an_animation_is_a_video_with_options_of_videos(
+    command: Command, tmp_path: Path, name: str, kind: str
+) -> None:
+    path = tmp_path / name
+    first, *others = map(Image.fromarray, photo_that_moves(6, (160, 120)))
+    first.save(path, kind, save_all=True, append_images=others, duration=40)
+    ended = command("classify", str(path), "--every", "2", "--json", "--top", "1")
+    assert ended.returncode == 0, ended.stderr
+    assert [json.loads(line)["frame"] for line in ended.stdout.splitlines()] == [0, 2, 4]
+    (plain,) = command("classify", str(path), "--json", "--top", "1").stdout.splitlines()
+    assert json.loads(plain)["image"] == str(path)
+
+
 def test_a_folder_becomes_a_video_of_the_first_photos_size(
     command: Command, album: Path, tmp_path: Path
 ) -> None:

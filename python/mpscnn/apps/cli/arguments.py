@@ -53,7 +53,7 @@ PhotosArgument = Annotated[
         metavar="PHOTO",
         help="Image files; folders for the image files in them and in their subfolders; patterns such as "
         "'*.jpg'; - for standard input. Or one video: a file, camera:N or an rtsp:// address. With an option for "
-        "videos, a folder of photos is a video with 25 frames a second.",
+        "videos, a GIF is a video, and so is a folder of photos, with 25 frames a second.",
     ),
 ]
 _MODEL_HELP = "a name (see `mpscnn models`) or a model file."

@@ -17,6 +17,7 @@ from mpscnn._private.literals import ChannelOrderName
 from mpscnn.apps.cli.output import hint
 from mpscnn.apps.cli.result_printer import ResultPrinter
 from mpscnn.errors import ParameterError
+from mpscnn.vision.photo_formats import ANIMATION_SUFFIXES, suffix_of
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
@@ -96,8 +97,8 @@ def video_part(
 ) -> VideoPart | None:
     """Return the video among the command's arguments, or None if they are photos.
 
-    A video must be the only argument. A folder counts as a video if an option for videos is given, or if the output is
-    a video.
+    A video must be the only argument. A folder or an animation counts as a video if an option for videos is given, or
+    if the output is a video.
     """
     from mpscnn.apps.video.source import is_video
     from mpscnn.apps.video.writer import is_video_name
@@ -109,9 +110,9 @@ def video_part(
     videos = [argument for argument in arguments if is_video(argument)]
     if not videos and not names:
         return None
-    if not videos and (len(arguments) > 1 or not is_folder(arguments[0])):
+    if not videos and (len(arguments) > 1 or not _has_pictures(arguments[0])):
         raise typer.BadParameter(
-            "is for one video, camera, stream or folder of photos"
+            "is for one video, animation, camera, stream or folder of photos"
             + (
                 f", and {arguments[0]} is none"
                 if len(arguments) == 1
@@ -129,6 +130,11 @@ def video_part(
     if end is not None and end <= (start or 0.0):
         raise typer.BadParameter(f"must be above --from, got {end:g}", param_hint="--to")
     return VideoPart(arguments[0], every or 1, start or 0.0, end, inflight or _INFLIGHT)
+
+
+def _has_pictures(argument: str) -> bool:
+    """Return True for a folder and for a file of photos that may be an animation."""
+    return is_folder(argument) or suffix_of(argument) in ANIMATION_SUFFIXES
 
 
 def show_frames(
