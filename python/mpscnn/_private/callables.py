@@ -41,12 +41,13 @@ def takes_output(what: str, function: object, inputs: int) -> bool:
     if not callable(function):
         raise ParameterError(f"{what} must be callable, got {function!r}")
     signature = _signature(function)
-    if signature is None:
+    operands = getattr(function, "nin", inputs)  # a ufunc of NumPy would read `out` as a further operand
+    if signature is None and operands == inputs:
         return True
-    if _takes(signature, inputs + 1):
+    if signature is not None and operands == inputs and _takes(signature, inputs + 1):
         further = [one for one in signature.parameters.values() if one.kind in _POSITIONAL][inputs:]
         return not further or further[0].default is inspect.Parameter.empty or further[0].name == "out"
-    if _takes(signature, inputs):
+    if signature is not None and operands == inputs and _takes(signature, inputs):
         return False
     names = ", ".join(["x"] if inputs == 1 else [f"x{number}" for number in range(1, inputs + 1)])
     raise ParameterError(
@@ -70,5 +71,7 @@ def _takes(signature: inspect.Signature, count: int) -> bool:
     return True
 
 
-def _shown(function: object, signature: inspect.Signature) -> str:
+def _shown(function: object, signature: inspect.Signature | None) -> str:
+    if signature is None:
+        return f"{function!r}, which takes {getattr(function, 'nin', 0)}"
     return f"{getattr(function, '__name__', type(function).__name__)}{signature}"
