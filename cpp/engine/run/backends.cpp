@@ -185,11 +185,15 @@ FoundBackend automatic_backend() {
     }
 }
 
+FoundBackend open_apple_backend(const DeviceName &device, const std::string &reason) {
+    return device.backend == "coreml" ? make_coreml_backend(device.wanted, reason)
+                                      : make_metal_backend(device.wanted, reason);
+}
+
 FoundBackend make_backend(const DeviceName &device, const std::string &reason) {
     if (device.backend == "cpu") return {cpu::make_cpu_backend(), reason};
     try {
-        return device.backend == "coreml" ? make_coreml_backend(device.wanted, reason)
-                                          : make_metal_backend(device.wanted, reason);
+        return open_apple_backend(device, reason);
     } catch (const Error &error) {
         fail(error.kind(), {error.what(), ". Use device='cpu' or device='auto'."});
     }
@@ -239,6 +243,10 @@ BackendChoice choose_backend(const std::string &asked, const std::string &precis
     const DeviceName name = require_device_name(device);
     precision_for(name.backend, precision); // throws for a wrong precision before any device is looked for
     return choice_of(make_backend(name, device == asked ? "as asked" : "as MPSCNN_DEVICE says"), precision);
+}
+
+BackendChoice choose_apple_backend(const std::string &device, const std::string &precision) {
+    return choice_of(open_apple_backend(require_device_name(device), "chosen by auto"), precision);
 }
 
 BackendChoice choose_native_backend(void *device, void *queue, const std::string &precision) {

@@ -36,6 +36,10 @@ std::vector<DeviceDescription> list_devices();
 /// unknown name. Only backends.cpp knows which backends exist.
 BackendChoice choose_backend(const std::string &device, const std::string &precision);
 
+/// Choose the backend for a device of Apple's that "auto" tries. Throws the errors of choose_backend, without
+/// the remedy for users who named the device.
+BackendChoice choose_apple_backend(const std::string &device, const std::string &precision);
+
 /// Compare a device's results with the CPU engine's, and replace the recorded verdict. The check runs in
 /// child processes if the check program exists (device_trust.h), otherwise in this process. Returns the
 /// verdict as text for people. Throws DeviceError for a device that does not exist or is not trusted, and

@@ -36,7 +36,7 @@ BackendChoice faster_choice(BackendChoice before, BackendChoice engine, const En
 }
 
 BackendChoice choose_by_preflight(BackendChoice before, const Graph &graph, const CompileOptions &options) {
-    BackendChoice engine = choose_backend(neural_engine_device, options.precision);
+    BackendChoice engine = choose_apple_backend(neural_engine_device, options.precision);
     const auto verdict = verdict_of_preflight(
         engine, graph, options, installed_check_program(neural_engine_device),
         [&](const std::vector<Shape> &shapes) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from typing import Any
@@ -246,6 +247,15 @@ def test_wrong_outputs_are_named() -> None:
     for out, kind, message in cases:
         with pytest.raises(kind, match=message):
             session.run(x, out=out)
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="Macs have Core ML")
+def test_a_machine_without_a_neural_engine_takes_another_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MPSCNN_DEVICE")
+    allowed = small_network().compile(device="auto", precision="float16", neural_engine=True)
+    assert allowed.device == "cpu"
+    assert "the neural engine is not used: Core ML is a part of macOS" in allowed.reason
+    assert "Use device=" not in allowed.reason, "the remedy is for users who named the device"
 
 
 def test_devices_precisions_and_threads_are_checked() -> None:
