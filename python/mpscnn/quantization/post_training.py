@@ -14,6 +14,7 @@ from mpscnn.comparison.precision_table import Answers, AnswerSums, right_classes
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.integer_layers import refused_layers
 from mpscnn.graph.network import Network
+from mpscnn.graph.slicing import read_results
 from mpscnn.model import Model
 from mpscnn.quantization.calibration import Computed, calibrate
 from mpscnn.quantization.equalization import equalize_weights
@@ -58,7 +59,7 @@ def quantize(
     before them are no longer separate layers.
 
     Raises:
-        UnsupportedError: no layer has an integer version.
+        UnsupportedError: no layer has an integer version, or layers read more than 1,000 results.
         ParameterError: the network is quantised already; a layer to keep does not exist; there are no images, or they
             are not the network's inputs; results are not finite; or `test_classes` has another length or unknown
             classes.
@@ -130,6 +131,7 @@ def require_quantizable(network: Network, keep_float32: Sequence[str] = ()) -> Q
         if network[name].index < len(network.inputs):  # raises an error for an unknown layer
             raise ParameterError(f"quantize: keep_float32: {name!r} is an input, not a layer")
     prepared, became = prepare(network, keep_float32)
+    read_results(prepared, [node["name"] for node in prepared.to_dict()["nodes"]])
     inputs = {tensor.name for tensor in prepared.inputs}
     prepared.keep_float32([became[name] for name in keep_float32 if became[name] not in inputs])
     refused = refused_layers(prepared)

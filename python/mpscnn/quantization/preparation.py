@@ -64,6 +64,8 @@ class _Preparation:
         self._kept: dict[str, Node] = {}
         self._alias: dict[str, str] = {}
         self._became = {name: name for name in network.layer_names()}
+        self._names_of = {name: [name] for name in self._became}
+        """The given layers that each layer has become, the inverse of `_became`."""
 
     def run(self) -> tuple[Network, dict[str, str]]:
         for node in self._apart():
@@ -81,6 +83,9 @@ class _Preparation:
 
     def _apart(self) -> Iterator[Node]:
         """Yield the nodes, with activations as separate layers where needed."""
+        roles: dict[str, list[str]] = {}
+        for layer, _, role in (key.rpartition(".") for key in self._weights):
+            roles.setdefault(layer, []).append(role)
         for node in self._structure["nodes"]:
             name, activation = node["name"], _activation(node)
             stays = node.get("keep_float32") or name in self._keep_float32 or node["operation"] == "neuron"
@@ -91,9 +96,9 @@ class _Preparation:
             while linear in self._became:
                 linear += "_"
             del node["activation"]
-            for key in [key for key in self._weights if key.rpartition(".")[0] == name]:
-                if (role := key.rpartition(".")[2]) != "slope":  # the slope belongs to the activation
-                    self._weights[f"{linear}.{role}"] = self._weights.pop(key)
+            for role in roles.get(name, []):
+                if role != "slope":  # the slope belongs to the activation
+                    self._weights[f"{linear}.{role}"] = self._weights.pop(f"{name}.{role}")
             self._uses[linear] = 1
             self._before_activation[linear] = name
             yield {**node, "name": linear}
@@ -150,9 +155,9 @@ class _Preparation:
                 self._weights[f"{name}.{role}"] = values
 
     def _rename(self, before: str, after: str) -> None:
-        for name, became in self._became.items():
-            if became == before:
-                self._became[name] = after
+        names = self._names_of.pop(before, [])
+        self._became.update(dict.fromkeys(names, after))
+        self._names_of.setdefault(after, []).extend(names)
 
     def _fold(self, node: Node) -> bool:
         producer = self._sole_producer(node)

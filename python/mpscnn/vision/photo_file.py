@@ -186,7 +186,7 @@ def _check_density(image: ImageFile, size: int) -> None:
     if width * height > maximum:
         raise ImageError(
             f"{width} x {height} pixels are more than the {maximum:,} allowed for such a {name} file of {size:,} "
-            "bytes; if you trust it, open it with Pillow, and give the image"
+            "bytes; make it smaller, or open it with Pillow if you trust it, and give the image"
         )
 
 

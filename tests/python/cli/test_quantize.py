@@ -22,7 +22,8 @@ from quantized_networks import (
 )
 
 import mpscnn
-from mpscnn.quantization.preparation import prepare
+from mpscnn.graph import slicing
+from mpscnn.quantization.preparation import _Preparation, prepare
 
 # ---- Networks ---------------------------------------------------------------------------------------------------
 
@@ -369,6 +370,44 @@ def test_what_cannot_be_quantised(tmp_path: Path) -> None:
         mpscnn.quantize(empty, noise(1))
     with pytest.raises(mpscnn.WeightsError, match="finite"):
         empty.set_weights({"conv.weight": np.full((2, 1, 1, 3), np.nan, np.float32)})
+
+
+def test_results_are_counted_before_images_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = slicing._MAX_INPUTS
+    with pytest.raises(mpscnn.ParameterError, match=f"at most {limit} inputs"):
+        mpscnn.Network(input={f"x{number}": (1,) for number in range(limit + 1)})
+    monkeypatch.setattr(slicing, "_MAX_INPUTS", 2)
+    network = mpscnn.Network(SHAPE, name="long")
+    x = network.input
+    for _ in range(3):
+        x = network.conv2d(x, 2, 1)
+    network.output(x)
+    network.initialize_weights()
+    with pytest.raises(
+        mpscnn.UnsupportedError, match=r"'long': its layers read 3 results, .* at most 2; give a"
+    ):
+        mpscnn.quantize(network, (pytest.fail("was read") for _ in range(1)))
+
+
+def test_layers_that_merge_are_not_compared_with_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Preparing a network of many layers is linear: each name is changed once."""
+    network = mpscnn.Network(SHAPE)
+    x = network.input
+    for _ in range(200):
+        x = network.relu(network.conv2d(x, 2, 1))
+    network.output(x)
+    network.initialize_weights()
+    names: list[int] = []
+    rename = _Preparation._rename
+
+    def counted(preparation: _Preparation, before: str, after: str) -> None:
+        names.append(len(preparation._names_of.get(before, [])))
+        rename(preparation, before, after)
+
+    monkeypatch.setattr(_Preparation, "_rename", counted)
+    _, became = prepare(network)
+    assert len(became) == 401
+    assert sum(names) == 200
 
 
 def test_results_that_are_not_finite() -> None:

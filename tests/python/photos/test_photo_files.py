@@ -306,6 +306,19 @@ def test_samples_of_a_small_file_are_bounded(
             open_photo(content)
 
 
+@pytest.mark.parametrize(
+    ("width", "height", "samples", "size"),
+    [
+        pytest.param(8_000, 6_000, 3, 300_000, id="drawing"),
+        pytest.param(9_921, 14_031, 1, 300_000, id="scan"),
+        pytest.param(12_000, 8_400, 3, 2_000_000, id="JPEG"),
+        pytest.param(6_400, 4_800, 3, 20_000, id="flat"),
+    ],
+)
+def test_usual_large_pictures_are_allowed(width: int, height: int, samples: int, size: int) -> None:
+    assert photo_file.allowed_pixels(size, samples) >= width * height
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV"])
 def test_strips_of_a_picture_are_joined(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     image = noise().convert(mode) if mode != "PA" else noise().convert("P").convert("PA")
