@@ -514,6 +514,11 @@ ARRAY: dict[str, Callable[[Any], Any]] = {
     "cast": lambda x: ops.cast(ops.cast(3.0 * x, "int32"), "float32"),
     "cast to 8 bits": lambda x: ops.cast(ops.cast(ops.relu(20.0 * x), "uint8"), "float32"),
     "clip": lambda x: ops.clip(x, -0.5, 0.25),
+    "comparisons with numbers": lambda x: (
+        ops.where(ops.less(0.25, x), x, 3.0)
+        + ops.where(x <= 0.5, -2.0 * x, x)
+        + ops.where(ops.not_equal(x, 0.5), x, 1.0)
+    ),
     "comparison": lambda x: ops.cast(ops.logical_and(x > 0.25, ops.logical_not(x >= 0.75)), "float32") * 2.0,
     "cumsum": lambda x: ops.cumsum(x, axis=2),
     "difference from channels": lambda x: ops.subtract(np.arange(4, dtype=np.float32), x),

@@ -119,7 +119,11 @@ def _with_constant(
 
 
 def _comparison(operation: str) -> Handler:
-    return lambda c: _operator(c, operation).mark_as_integers()
+    def convert(c: LayerCall) -> FileTensor:
+        first, second = (as_tensor(c, value) for value in operands(c, 2))
+        return first.combine(operation, second).mark_as_integers()
+
+    return convert
 
 
 def _junction(c: LayerCall, operation: str) -> FileTensor:

@@ -9,7 +9,7 @@ _REASONS = {
         Lambda""",
     "is an operation of TensorFlow: save the model as .tflite or .onnx": "TensorFlowOpLayer TFSMLayer",
     "is a module of another framework: convert it from there": "FlaxLayer JaxLayer TorchModuleWrapper",
-    "attention of this kind is not supported": "AdditiveAttention GroupedQueryAttention",
+    "attention of this kind is not supported": "AdditiveAttention GroupQueryAttention GroupedQueryAttention",
     "lookups of words in both directions are not supported": "ReversibleEmbedding",
     "text and categories are not supported": """
         CategoryEncoding Discretization HashedCrossing Hashing IntegerLookup StringLookup TextVectorization""",
