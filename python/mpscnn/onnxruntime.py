@@ -114,8 +114,8 @@ class SessionOptions(_Options):
     def _check(self) -> None:
         if self.enable_profiling:
             raise UnsupportedError(
-                "SessionOptions: enable_profiling is not supported; mpscnn.load(path) makes a Model, whose "
-                "session().profile(x) measures its layers"
+                "SessionOptions: enable_profiling is not supported; mpscnn.load(path) makes a Model, whose layers "
+                "mpscnn.profile(model) measures"
             )
         if self.optimized_model_filepath:
             raise UnsupportedError(

@@ -27,8 +27,8 @@ _ARRAYS = (
     "onnxruntime's run"
 )
 _MEASURES = (
-    "session.profile(x) measures the layers (`with program.session() as session`), and `mpscnn benchmark`"
-    " in a shell"
+    "program.session().profile(x) measures the layers, mpscnn.profile(model) those of a model, and "
+    "`mpscnn benchmark` the time in a shell"
 )
 _WEIGHTS = "Network.weights has the arrays by name, and Network.load_weights takes them"
 _BATCHES = (

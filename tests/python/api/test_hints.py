@@ -36,6 +36,16 @@ def test_a_word_stands_once_at_each_place_of_a_short_table() -> None:
     assert {place for place, _, _ in WORDS} <= {"*", "argument", "option", "command", *MODULES, *CLASSES}
 
 
+def test_the_lead_to_profiles_runs() -> None:
+    lead = twin_of("*", "warmup")
+    assert "program.session().profile(x)" in lead
+    assert "mpscnn.profile(model)" in lead
+    model = mpscnn.load()
+    x = np.zeros((1, 64, 64, 3), np.float32)
+    assert len(model.network.compile(device="cpu").session().profile(x).steps) > 10
+    assert len(mpscnn.profile(model).steps) > 10
+
+
 @pytest.fixture(scope="module")
 def objects() -> dict[str, Any]:
     return {name: OBJECTS[name]() for name in CLASSES}
