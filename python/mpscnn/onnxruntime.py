@@ -11,6 +11,7 @@ Names, shapes, element types and the order of axes are those of the file. It nee
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
@@ -18,7 +19,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from mpscnn import _core
-from mpscnn._private.expected_names import Expected
+from mpscnn._private.expected_names import Expected, attribute_error, twin_attribute
 from mpscnn._private.files import convert_read_errors, is_folder, require_regular
 from mpscnn._private.names import did_you_mean, shown_names
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
@@ -367,3 +368,10 @@ def _read(given: Any) -> onnx.ModelProto:
             f"{what}: is not an ONNX file; mpscnn.load reads other formats ({error})"
         ) from error
     return model
+
+
+if not TYPE_CHECKING:  # hidden from type checkers, for which every wrong name would be an Any
+
+    def __getattr__(name: str) -> Any:
+        _, hint = twin_attribute(sys.modules[__name__], __name__, name)
+        raise attribute_error(__name__, name, hint)

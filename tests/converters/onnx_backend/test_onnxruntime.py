@@ -185,3 +185,19 @@ def test_other_calls_lead_to_the_session(file: Path) -> None:
     np.testing.assert_array_equal(prepared.run([images(1)])[0], expected[0])
     with mpscnn.load().session() as session, pytest.raises(TypeError, match=r"mpscnn\.InferenceSession"):
         session.run(None, {"x": images(1)})  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("OrtValue", "has onnxruntime's run"),
+        ("quantization", r"mpscnn\.quantize"),
+        ("InferenceSesion", "did you mean 'InferenceSession'"),
+        ("io_binding", "has onnxruntime's run"),
+        ("end_profiling", r"session\.profile\(x\)"),
+    ],
+)
+def test_absent_names_lead_to_what_there_is(file: Path, name: str, hint: str) -> None:
+    owner: Any = ours if name[0].isupper() or name == "quantization" else mpscnn.InferenceSession(file)
+    with pytest.raises(AttributeError, match=f"{name}.*{hint}"):
+        getattr(owner, name)

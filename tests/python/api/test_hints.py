@@ -13,12 +13,16 @@ from command_line import call
 from guessed_objects import OBJECTS
 
 import mpscnn
-from mpscnn import models, onnx_backend, quantization, training
+from mpscnn import models, onnx_backend, onnxruntime, quantization, training
 from mpscnn._private.expected_names import option_error
 from mpscnn._private.hints import ROWS, place_of, twin_of
 
 MODULES = {"mpscnn": mpscnn, "mpscnn.models": models, "mpscnn.onnx_backend": onnx_backend}
-MODULES |= {"mpscnn.quantization": quantization, "mpscnn.training": training}
+MODULES |= {
+    "mpscnn.quantization": quantization,
+    "mpscnn.training": training,
+    "mpscnn.onnxruntime": onnxruntime,
+}
 CLASSES = [name for name in OBJECTS if name != "mpscnn"]
 WORDS = sorted(
     {
