@@ -174,7 +174,7 @@ def test_contents_and_size(tmp_path: Path, checker: ModuleType) -> None:
         library = macho() if platform.startswith("macosx") else elf(1)
         large = write_wheel(tmp_path, checker, library, platform=platform, more=fill)
         (fault,) = checker.check_wheel(large)
-        assert re.fullmatch(rf"has \d{{7}} bytes without models, {maximum} are allowed", fault)
+        assert re.fullmatch(rf"has \d+ bytes without models, {maximum} are allowed", fault)
 
 
 def test_the_limit_is_the_one_that_contributors_are_told(checker: ModuleType) -> None:
