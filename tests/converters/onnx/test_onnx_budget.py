@@ -102,6 +102,7 @@ CASES: dict[str, Make] = {
     **{kind: of_filled(kind, SQUARE, axes=[1]) for kind in REDUCED},
     **{kind: of_filled(kind, ((1, "n"), TRUE), (("n", 1), TRUE)) for kind in TRUTHS},
     "ArgMax": of_filled("ArgMax", SQUARE, axis=1),
+    "GlobalLpPool": of_filled("GlobalLpPool", ((1, "n", "n"), np.float32(1))),
     "ArgMin": of_filled("ArgMin", SQUARE, axis=1),
     "BatchNormalization": of_filled("BatchNormalization", SQUARE, *[(("n",), HALF)] * 4),
     "BitShift": of_filled("BitShift", ((1, "n"), BYTE), (("n", 1), np.uint8(1)), direction="LEFT"),
@@ -143,7 +144,8 @@ CASES["Expand"] = lambda n: (
 )
 # Elementwise operators compute elements that are equal by broadcasting once, so a filled constant costs them nothing.
 ELEMENTWISE = [
-    *UNARY, *BINARY, *TRUTHS, "BitShift", "Cast", "CastLike", "Clip", "Mod", "Not", "PRelu", "Where",
+    *UNARY, *BINARY, *TRUTHS,
+    "BatchNormalization", "BitShift", "Cast", "CastLike", "Clip", "Mod", "Not", "PRelu", "Where",
 ]  # fmt: skip
 FILLED = {kind: CASES.pop(kind) for kind in ELEMENTWISE}
 # These operators take no memory, however large their operand is.

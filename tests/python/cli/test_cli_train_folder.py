@@ -101,6 +101,7 @@ def split_photos(folder: Path, **counts: int) -> Path:
     return folder
 
 
+@pytest.mark.filterwarnings("ignore:validation. . photos have the bytes")  # drawn photos repeat
 def test_a_split_data_set_trains_with_its_own_parts(
     backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], output: Path
 ) -> None:
@@ -353,6 +354,7 @@ def test_a_loss_that_is_not_finite_is_an_error(
     assert mpscnn.load(output).labels == LABELS
 
 
+@pytest.mark.filterwarnings("ignore:validation. . photos have the bytes")  # drawn photos repeat
 def test_photos_that_cannot_be_read_are_all_named(
     backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -87,6 +87,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 CALLS = [
     ("benchmark", "colours.safetensors", "--runs", "2"),
     ("benchmark", "colours.safetensors", "--runs", "2", "--runner", "--inflight", "12"),
+    ("cache",),
     ("check-precision", "colours.safetensors"),
     ("check-precision", "long.safetensors"),
     ("compare", "colours.safetensors", "colours.safetensors@float16", "--layers"),
