@@ -456,15 +456,20 @@ def separable_times(
     return *seconds, (results[0] - expected[0]).abs().max().item()
 
 
-def main() -> None:
-    """Print all tables."""
+def begin(usage: str | None) -> None:
+    """Refuse arguments, let PyTorch compute in float32 without tensor cores, and print the device and the versions."""
     if len(sys.argv) > 1:
-        raise SystemExit(__doc__)
+        raise SystemExit(usage)
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.benchmark = True
     torch.manual_seed(0)
-    moved = 2.0 * 2**30
     print(f"{torch.cuda.get_device_name()}, PyTorch {torch.__version__}, CUDA {torch.version.cuda}")
+
+
+def main() -> None:
+    """Print all tables."""
+    begin(__doc__)
+    moved = 2.0 * 2**30
     print(f"A copy of 1 GiB moves {moved / copy_time(moved) / 1e9:.0f} GB/s.\n")
     kernels = Kernels()
     rows = [depthwise(kernels, *case) for case in DEPTHWISE]

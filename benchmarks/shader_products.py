@@ -10,7 +10,6 @@ them are launched in turns, like those of shader_arrays.py, and results are comp
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -22,6 +21,7 @@ from shader_arrays import (
     PRODUCT_THREADS,
     TILE,
     Kernels,
+    begin,
     graph_of,
     largest_error,
     numbers,
@@ -189,12 +189,8 @@ def print_resources(kernels: Kernels) -> None:
 
 def main() -> None:
     """Print all tables."""
-    if len(sys.argv) > 1:
-        raise SystemExit(__doc__)
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.benchmark = True
-    torch.manual_seed(0)
-    print(f"{torch.cuda.get_device_name()}, PyTorch {torch.__version__}, CUDA {torch.version.cuda}\n")
+    begin(__doc__)
+    print()
     kernels = Kernels(FILES)
     print_resources(kernels)
     for batch in (1, BATCH):
