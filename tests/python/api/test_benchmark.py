@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import call, colour_network, run, save_colour_model
+from constant_detector import SETTINGS, constant_network
 from project_scripts import script
 
 import mpscnn
@@ -30,6 +31,7 @@ from mpscnn.apps.benchmark import (
     worker,
 )
 from mpscnn.apps.benchmark.peers import with_unsigned_bytes
+from mpscnn.vision.detector import DetectionHead
 
 ALL_PEERS = script("benchmarks", "peer_files.all_peers").ALL_PEERS
 
@@ -108,6 +110,18 @@ def test_quantised_networks_are_measured_in_integers(tmp_path: Path) -> None:
         ):
             ALL_PEERS[engine].network_file(subject, tmp_path)
     assert not Subject("floats", network).is_quantized
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "litert"])
+def test_other_engines_compute_the_outputs_of_a_detector(engine: str, tmp_path: Path) -> None:
+    """Their files do not choose boxes."""
+    PEERS[engine].require()
+    network = constant_network()
+    anchors = np.full((1, 4), 0.5, np.float32)
+    network.detection = DetectionHead(SETTINGS | {"anchors": {"rule": "stored"}}, anchors)
+    _, theirs = measure(Subject("detector", network), peers=[PEERS[engine]], threads=1, runs=1)
+    assert theirs.difference is not None
+    assert theirs.difference < 1e-5
 
 
 def test_several_outputs_and_images_are_compared(tmp_path: Path) -> None:

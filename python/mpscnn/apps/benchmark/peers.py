@@ -112,7 +112,10 @@ def with_unsigned_bytes(network: Network) -> Network:
 def _tflite(subject: Subject, path: Path) -> None:
     from mpscnn.converters.tflite_writer.export import export
 
-    export(subject.network, path, dtype="uint8" if subject.is_quantized else "float32")
+    # The other engines compute a detector's boxes and scores without choosing boxes. A copy of the structure has no
+    # detection settings.
+    network = subject.network.restructured(subject.network.to_dict())
+    export(network, path, dtype="uint8" if subject.is_quantized else "float32")
 
 
 def _ncnn(subject: Subject, path: Path) -> None:
