@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <vector>
 
 #include "api/guard.h"
 #include "api/photo_frame.h"
@@ -36,6 +38,18 @@ Shape require_segmenter(const engine::Program &program, const mpscnn_model &mode
     return output;
 }
 
+/// Return the scores with finite numbers in place of infinities, so that they can be interpolated. Throws
+/// Error(parameter) for a NaN.
+std::vector<float> finite_scores(const engine::Program &program, const float *begin, const float *end) {
+    if (std::any_of(begin, end, [](float value) { return std::isnan(value); }))
+        fail(ErrorKind::parameter, {"network ", quoted(program.name()),
+                                    ": a score is not a number (NaN), so the classes cannot be compared"});
+    constexpr float largest = std::numeric_limits<float>::max() / 2; // sums of two parts stay finite
+    std::vector<float> scores(begin, end);
+    for (float &score : scores) score = std::clamp(score, -largest, largest);
+    return scores;
+}
+
 } // namespace
 
 c_api::Read c_api::into_labels(const engine::Program &program, const mpscnn_model &model,
@@ -46,11 +60,13 @@ c_api::Read c_api::into_labels(const engine::Program &program, const mpscnn_mode
         fail(ErrorKind::shape, {"scores: room for ", classes, " classes, network ", quoted(program.name()),
                                 " has ", output[3]});
     return [=, &program, preprocess = *model.preprocess](std::span<const engine::TensorView> outputs) {
-        const auto *const result = static_cast<const float *>(outputs[0].data);
-        if (std::any_of(result, result + output.elements(), [](float value) { return std::isnan(value); }))
-            fail(ErrorKind::parameter,
-                 {"network ", quoted(program.name()),
-                  ": a score is not a number (NaN), so the classes cannot be compared"});
+        const auto *result = static_cast<const float *>(outputs[0].data);
+        const auto *const end = result + output.elements();
+        std::vector<float> bounded;
+        if (!std::all_of(result, end, [](float value) { return std::isfinite(value); })) {
+            bounded = finite_scores(program, result, end);
+            result = bounded.data();
+        }
         const vision::ScoreGrid grid{result, static_cast<int>(output[1]), static_cast<int>(output[2]),
                                      static_cast<int>(output[3])};
         vision::label_photo(grid, photo, preprocess, static_cast<int>(input[1]), static_cast<int>(input[2]),

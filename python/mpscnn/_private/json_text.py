@@ -1,13 +1,14 @@
-"""Parse JSON of files and requests that may be damaged or hostile."""
+"""Parse JSON of files and requests that may be damaged or hostile, and write JSON of any results."""
 
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import numpy as np
 
-__all__ = ["MAX_DEPTH", "parse_json"]
+__all__ = ["MAX_DEPTH", "json_line", "parse_json", "without_infinities"]
 
 # Python's parser calls itself for each list. Python 3.12 stops it at 10,000 calls, however small the thread's stack is.
 MAX_DEPTH = 500
@@ -29,6 +30,23 @@ def parse_json(content: str | bytes, **options: Any) -> Any:
     if "\\u" in text:
         json.dumps(value, ensure_ascii=False).encode()  # a UnicodeEncodeError is a ValueError
     return value
+
+
+def json_line(value: Any) -> str:
+    """Return a value as JSON on one line, with null in place of NaN and infinities, which JSON does not have."""
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError:
+        return json.dumps(without_infinities(value), allow_nan=False)
+
+
+def without_infinities(value: Any) -> Any:
+    """Return a value of JSON with None in place of NaN and infinities."""
+    if isinstance(value, dict):
+        return {key: without_infinities(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_infinities(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _depth(text: str) -> int:

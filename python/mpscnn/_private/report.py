@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mpscnn._private.expected_names import Expected
+from mpscnn._private.json_text import json_line
 from mpscnn._private.summary import text_table
 from mpscnn.errors import UnsupportedError
 
@@ -105,8 +105,8 @@ class Report(Tabular):
         return asdict(self)
 
     def to_json(self) -> str:
-        """Return `to_dict` as JSON on one line."""
-        return json.dumps(self.to_dict())
+        """Return `to_dict` as JSON on one line, with null for NaN and infinities."""
+        return json_line(self.to_dict())
 
     def table(self, *, width: int | None = None) -> str:
         """Return the entries as a table. Lines have at most `width` characters if possible."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any, ClassVar
 
 from mpscnn._private.files import replace_atomically
+from mpscnn._private.json_text import json_line
 from mpscnn._private.report import Cell, Tabular
 from mpscnn.errors import ParameterError
 
@@ -70,5 +70,5 @@ class PhotoResult(Tabular):
                 raise ParameterError(f"{os.fspath(path)}: {error}") from error
 
     def to_json(self) -> str:
-        """Return `to_dict` as JSON on one line."""
-        return json.dumps(self.to_dict())
+        """Return `to_dict` as JSON on one line, with null for NaN and infinities."""
+        return json_line(self.to_dict())

@@ -1,4 +1,4 @@
-"""Test the reading of JSON that may be damaged, and the files in which it lies."""
+"""Test the reading of JSON that may be damaged and the files in which it lies, and the writing of any numbers."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mpscnn import Error, converters
-from mpscnn._private.json_text import MAX_DEPTH, parse_json
+from mpscnn._private.json_text import MAX_DEPTH, json_line, parse_json
 
 HALF = r"\ud800"
 
@@ -33,6 +34,11 @@ def test_bytes_of_half_pairs_are_refused(encoding: str) -> None:
 @pytest.mark.parametrize("value", ["\U0001f600", "\\u", {"ä": [1, None, True]}, "\ufeff"])
 def test_kept(value: object) -> None:
     assert parse_json(json.dumps(value)) == parse_json(json.dumps(value).encode()) == value
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf"), np.float64("inf")])
+def test_numbers_that_json_lacks_are_null(number: float) -> None:
+    assert json_line([1.5, {"a": (number, "NaN")}, number]) == '[1.5, {"a": [null, "NaN"]}, null]'
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,14 @@ def test_the_end_of_a_network_is_found(name: str) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+def test_infinite_scores_are_null_in_json() -> None:
+    net = classifier(lambda net, x: x * 3e38 * 10.0)
+    found = mpscnn.Model(net, scores="as is").predict(PHOTO)
+    assert [one.probability for one in found] == [float("inf"), float("inf"), -float("inf")]
+    sent = json.loads(found.to_json(), parse_constant=lambda name: pytest.fail(name))
+    assert [one["probability"] for one in sent["predictions"]] == [None, None, None]
+
+
 def test_an_attached_sigmoid_is_found() -> None:
     net = classifier(activation="sigmoid")
     assert net.last_function == "sigmoid"

@@ -256,6 +256,23 @@ def test_networks_that_do_not_segment(tmp_path: Path, model: mpscnn.Model) -> No
         model.classify(photo)
 
 
+@pytest.mark.parametrize("scores", [False, True])
+def test_infinite_scores_count_as_the_largest_numbers(tmp_path: Path, scores: bool) -> None:
+    results = []
+    for factor in (3e38, 1e6):  # 3e38 times two or more is infinite
+        network = mpscnn.Network(input=(8, 12, 3), name="large")
+        network.output(network.conv2d(network.input, 3, 1, name="scores"))
+        weight = np.diag([factor, -factor, 0]).astype(np.float32).reshape(3, 1, 1, 3)
+        bias = np.array([-1, 0.5, 0.25], np.float32)
+        network.load_weights({"scores.weight": weight, "scores.bias": bias}, layout="OHWI")
+        model = saved(tmp_path / "m.safetensors", network, "none", NAMES[1:])
+        photos = [photo_of(seed, *size) // 128 * 255 for seed, size in enumerate([(8, 12), (16, 18), (5, 9)])]
+        results.append([model.segment(photo, scores=scores) for photo in photos])
+    for infinite, finite in zip(*results, strict=True):
+        np.testing.assert_array_equal(infinite.labels, finite.labels)
+        assert infinite.scores is None or np.isfinite(infinite.scores).all()
+
+
 def test_scores_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     network = colour_segmenter()
     network.load_weights({"scores.weight": np.full((4, 1, 1, 3), 3e38), "scores.bias": np.zeros(4)})

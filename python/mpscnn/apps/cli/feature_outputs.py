@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.files import convert_write_errors, create_temporary, replace_atomically, replace_target
+from mpscnn._private.json_text import json_line
 from mpscnn._private.report import csv_text
 from mpscnn._private.summary import bytes_text
 from mpscnn.apps.cli.picture_folder import PictureFolder
@@ -152,7 +152,7 @@ class FrameLines:
         origin: dict[str, Any] = {"image": photo} if moment is None else asdict(moment)
         numbers = {layer: value.reshape(-1).tolist() for layer, value in features.items()}
         if self._as_json:
-            text = json.dumps(origin | numbers) + "\n"
+            text = json_line(origin | numbers) + "\n"
         else:
             columns = [f"{layer}[{place}]" for layer, row in numbers.items() for place in range(len(row))]
             head = [] if self._begun else [(*origin, *columns)]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from typing import TextIO
 
+from mpscnn._private.json_text import json_line
 from mpscnn._private.printable import printable
 from mpscnn._private.summary import prose
 from mpscnn.errors import DownloadError
@@ -28,8 +28,8 @@ def show_as_is(text: str) -> None:
 
 
 def show_json(value: object) -> None:
-    """Print a value as one line of JSON. Its control characters are escaped, including DEL."""
-    print(json.dumps(value).replace("\x7f", "\\u007f"), flush=True)
+    """Print a value as one line of JSON, as `json_line`. Its control characters are escaped, including DEL."""
+    print(json_line(value).replace("\x7f", "\\u007f"), flush=True)
 
 
 def report(message: object) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 from mpscnn._private.files import replace_atomically
+from mpscnn._private.json_text import json_line
 from mpscnn._private.report import csv_text
 from mpscnn.apps.ray.cluster import import_arrow
 from mpscnn.apps.ray.rows import IMAGE, KIND, result_from_row, row_to_json
@@ -72,7 +72,7 @@ def _parquet(file: Any) -> Iterator[_Write]:
 
 def _write_lines(file: Any, table: Any) -> None:
     for row in table.to_pylist():
-        file.write(json.dumps(row_to_json(row)).encode() + b"\n")
+        file.write(json_line(row_to_json(row)).encode() + b"\n")
 
 
 class _CsvTable:

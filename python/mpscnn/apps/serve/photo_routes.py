@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 
 from mpscnn._private.arguments import number_in, whole_number_in
+from mpscnn._private.json_text import without_infinities
 from mpscnn.apps.serve.base64_photos import IMAGE, is_json, read_base64
 from mpscnn.apps.serve.forms import is_form, read_form, whole_body
 from mpscnn.apps.serve.hosting import Compiled, HostedModel
@@ -160,7 +161,7 @@ class _Taken:
         return self.photo
 
     def json(self, model: str, result: Any) -> bytes:
-        found = result.to_dict()
+        found = without_infinities(result.to_dict())
         milliseconds = result.milliseconds + 1000.0 * self._decoding
         return json_bytes(
             {
