@@ -46,9 +46,9 @@ class Truth:
         if photo is None:
             return
         entries = self.dataset["annotations"]
-        for (left, top, right, bottom), kind in zip(
-            photo.boxes_in_pixels(size).tolist(), photo.classes.tolist(), strict=True
-        ):
+        boxes, classes = photo.boxes_in_pixels(size).tolist(), photo.classes.tolist()
+        difficult = [False] * len(boxes) if photo.difficult is None else photo.difficult.tolist()
+        for (left, top, right, bottom), kind, left_out in zip(boxes, classes, difficult, strict=True):
             width, height = right - left, bottom - top
             entries.append(
                 {
@@ -56,7 +56,9 @@ class Truth:
                     "image_id": image,
                     "category_id": kind + 1,
                     "bbox": [left, top, width, height],
-                    "area": width * height,
+                    # pycocotools leaves out objects whose area is in no range: whether they are found or not
+                    # changes nothing.
+                    "area": -1 if left_out else width * height,
                     "iscrowd": 0,
                 }
             )

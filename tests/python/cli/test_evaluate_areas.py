@@ -169,6 +169,28 @@ def test_annotations_of_other_formats(tmp_path: Path, detector: str, command: Co
         assert "2.xml: has 200 x 81 pixels, but its upright photo 200 x 80" in result.stderr
 
 
+@pytest.mark.usefixtures("needs_pycocotools")
+@pytest.mark.parametrize(("flag", "expected"), [("0", 0.663), ("1", 1.0), ("true", 1.0)])
+def test_difficult_objects_are_left_out(
+    tmp_path: Path, detector: str, command: Command, flag: str, expected: float
+) -> None:
+    """A difficult cat that is not found, and a difficult dog that is found, change nothing."""
+    photos, annotations = annotated_otherwise(tmp_path / "shapes", "voc")
+    text, begin = VOC.format(2, 80), "<object><name>"
+    one = text[text.index(begin) : text.index("</annotation>")]
+    difficult = one.replace("<bndbox>", f"<difficult>{flag}</difficult><bndbox>")
+    missed = difficult.replace(">51<", ">1<").replace(">150<", ">20<")
+    text = text.replace(one, one + missed + difficult.replace("cat", "dog"))
+    (annotations / "2.xml").write_text(text)
+    arguments = (str(photos), "--model", detector, "--annotations", str(annotations), "--json")
+    found = json.loads(command("evaluate", *arguments).stdout)
+    assert found["by_class"]["cat"] == pytest.approx(expected, abs=1e-3)
+    assert found["by_class"]["dog"] == pytest.approx(-1 if expected == 1 else 0.5)
+    (annotations / "2.xml").write_text(text.replace(f">{flag}</difficult>", ">2</difficult>"))
+    result = command("evaluate", *arguments)
+    assert "<difficult> must be 0 or 1, got '2'" in result.stderr
+
+
 def test_a_folder_without_the_photos_is_one_error(tmp_path: Path, detector: str, command: Command) -> None:
     path = annotated(tmp_path, [[(17, SEEN)]] * 3)
     (tmp_path / "empty").mkdir()

@@ -46,6 +46,8 @@ class LabelledPhoto:
         size: (width, height) of the photo in the annotations; (0, 0): pixels of the photo itself; None: the boxes are
             fractions.
         part: the part of the data set that the annotations state, such as `TRAIN`; None: they state none.
+        difficult: (k,) True for objects that the annotations call difficult. They are learned, and evaluations leave
+            them out; None: there are none.
     """
 
     path: str
@@ -54,6 +56,7 @@ class LabelledPhoto:
     classes: NDArray[np.int64]
     size: tuple[int, int] | None = None
     part: str | None = None
+    difficult: NDArray[np.bool_] | None = None
 
     def boxes_in_pixels(self, size: tuple[int, int]) -> NDArray[np.float64]:
         """Return the boxes in pixels of the photo, whose (width, height) is `size`.
@@ -154,8 +157,9 @@ class ObjectList:
     size: tuple[float, float] | None
     boxes: list[tuple[float, float, float, float]] = field(default_factory=list)
     classes: list[int] = field(default_factory=list)
+    difficult: list[bool] = field(default_factory=list)
 
-    def add(self, place: str, edges: Sequence[Any], number: int) -> None:
+    def add(self, place: str, edges: Sequence[Any], number: int, *, difficult: bool = False) -> None:
         """Add an object with left, top, right and bottom, cut off at the photo's edges.
 
         Raises ParameterError for edges that are not finite, a box without an area or a box outside of the photo.
@@ -176,11 +180,15 @@ class ObjectList:
             fail(place, f"the box {_shown(edges)} has no area; expected are left < right and top < bottom")
         self.boxes.append((left, top, right, bottom))
         self.classes.append(number)
+        self.difficult.append(difficult)
 
     def photo(self, path: str, place: str, size: tuple[int, int] | None) -> LabelledPhoto:
         """Return the photo with these objects."""
         boxes = np.asarray(self.boxes, np.float64).reshape(-1, 4)
-        return LabelledPhoto(path, place, boxes, np.asarray(self.classes, np.int64), size)
+        difficult = np.asarray(self.difficult, np.bool_) if any(self.difficult) else None
+        return LabelledPhoto(
+            path, place, boxes, np.asarray(self.classes, np.int64), size, difficult=difficult
+        )
 
 
 def fail(place: object, problem: str) -> NoReturn:

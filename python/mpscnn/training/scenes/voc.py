@@ -15,6 +15,7 @@ __all__ = ["read_voc"]
 
 _MAX_BYTES = 16 << 20
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
+_FLAGS = {"": False, "0": False, "false": False, "1": True, "true": True}
 
 
 def read_voc(folder: Path, annotations: Path) -> LabelledObjects:
@@ -80,7 +81,11 @@ def _photo(folder: Path, path: Path, root: ElementTree.Element, numbers: dict[st
         if box is None:
             fail(place, "has no <bndbox>")
         left, top, right, bottom = (_number(box, edge, place) for edge in _EDGES)
-        objects.add(place, (left - 1, top - 1, right, bottom), numbers[_text(entry, "name", path)])
+        edges = (left - 1, top - 1, right, bottom)
+        flag = (entry.findtext("difficult") or "").strip().lower()
+        if flag not in _FLAGS:
+            fail(place, f"<difficult> must be 0 or 1, got {flag[:40]!r}")
+        objects.add(place, edges, numbers[_text(entry, "name", path)], difficult=_FLAGS[flag])
     whole = (0, 0) if sides is None else (int(sides[0]), int(sides[1]))
     return objects.photo(photo, str(path), whole)
 
