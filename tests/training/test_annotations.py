@@ -473,6 +473,14 @@ MASKS_WITHOUT_NAMES = [
 ]
 
 
+@pytest.mark.parametrize(("orientation", "turn"), [(1, 0), (3, 2), (6, -1), (8, 1)], ids=["1", "3", "6", "8"])
+def test_masks_are_turned_like_photos(tmp_path: Path, orientation: int, turn: int) -> None:
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    Image.fromarray(NUMBERS).save(tmp_path / "mask.png", exif=exif)
+    np.testing.assert_array_equal(read_mask(tmp_path / "mask.png"), np.rot90(NUMBERS, turn))
+
+
 def test_masks_of_one_bit(tmp_path: Path) -> None:
     Image.fromarray(NUMBERS > 1).save(tmp_path / "mask.png")
     np.testing.assert_array_equal(read_mask(tmp_path / "mask.png"), NUMBERS > 1)

@@ -33,7 +33,16 @@ if TYPE_CHECKING:
     from PIL import Image as PillowImage
     from PIL.ImageFile import ImageFile
 
-__all__ = ["MAX_PIXELS", "MAX_SIDE", "Photo", "YuvImage", "kept_photo", "open_content", "open_photo"]
+__all__ = [
+    "MAX_PIXELS",
+    "MAX_SIDE",
+    "Photo",
+    "YuvImage",
+    "exif_orientation",
+    "kept_photo",
+    "open_content",
+    "open_photo",
+]
 
 _EXIF_ORIENTATION = 0x0112
 _ARRAY_FORMATS = {  # (dtype, channel order) -> the core's name of the pixel format
@@ -403,7 +412,7 @@ def _decoding(name: str) -> Iterator[None]:
 def _photo(samples: Samples, name: str) -> Photo:
     # Read EXIF after load(), because in PNG it may follow the pixels.
     return Photo(
-        samples.pixels, samples.format, _orientation(samples.image), name, reduction=samples.reduction
+        samples.pixels, samples.format, exif_orientation(samples.image), name, reduction=samples.reduction
     )
 
 
@@ -414,7 +423,7 @@ def _reduce(image: ImageFile, *, min_size: tuple[int, int]) -> int:
     """
     if image.format != "JPEG":
         return 1
-    minimum = min_size if _orientation(image) >= 5 else min_size[::-1]
+    minimum = min_size if exif_orientation(image) >= 5 else min_size[::-1]
     for factor in (8, 4, 2):
         if all(
             side % factor == 0 and side // factor >= low
@@ -430,7 +439,8 @@ def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _orientation(image: PillowImage.Image) -> int:
+def exif_orientation(image: PillowImage.Image) -> int:
+    """Return the orientation that a decoded file states and Pillow has not applied: 1 to 8."""
     if image.format == "TIFF":
         # Pillow rotated the image while loading it, but some versions keep the old orientation in the EXIF block.
         return 1

@@ -15,6 +15,8 @@ from mpscnn._private.names import shown_names
 from mpscnn.errors import ImageError
 from mpscnn.training.scenes.class_names import names_beside
 from mpscnn.training.scenes.labelled import fail, labelled_photo_paths
+from mpscnn.training.scenes.views import upright
+from mpscnn.vision.photo import Photo, exif_orientation
 from mpscnn.vision.photo_file import read_image
 from mpscnn.vision.photo_samples import raw_mode
 from mpscnn.vision.segmentation import UNSEEN
@@ -104,7 +106,7 @@ def _class_names(masks: Path, photos: Sequence[MaskedPhoto]) -> tuple[str, ...]:
 
 
 def read_mask(path: str | Path) -> NDArray[np.uint8]:
-    """Return the class numbers (height, width) of a picture with a palette or in gray.
+    """Return the class numbers (height, width) of a picture with a palette or in gray, turned as its EXIF block says.
 
     Raises ImageError for a picture of another kind, one that does not keep class numbers, or one that cannot be read.
     """
@@ -123,7 +125,7 @@ def read_mask(path: str | Path) -> NDArray[np.uint8]:
     if picture is None:
         raise ImageError(f"{path}: is no picture; a mask has class numbers, in a palette or in gray")
     numbers: NDArray[np.uint8] = np.asarray(picture, np.uint8) // np.uint8(steps[0])
-    return numbers
+    return upright(Photo(numbers, "gray8", exif_orientation(picture), str(path))).pixels
 
 
 def _step(picture: ImageFile, path: object) -> int:
