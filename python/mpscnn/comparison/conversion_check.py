@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +11,18 @@ from mpscnn.comparison.layer_comparison import Comparison
 from mpscnn.comparison.side_by_side import compare_traces, default_tolerance, random_inputs
 from mpscnn.comparison.sides import Side, missing_engine, open_side
 from mpscnn.converters import read_network
+from mpscnn.converters.file_bytes import total_size
+from mpscnn.converters.formats import model_files
 from mpscnn.errors import Error
 from mpscnn.graph.network import Network
+
+#: The numbers that all layers may compute, and their operations, for a file of any size and for each of its bytes. A
+#: few bytes can describe a run that takes hours.
+_FREE_NUMBERS, _NUMBERS_PER_BYTE = 48_000_000, 40
+_FREE_OPERATIONS, _OPERATIONS_PER_BYTE = 4_000_000_000, 1_000
+#: Products of weights are computed faster than other operations by about this factor, but not by LiteRT's reference
+#: kernels.
+_SPEED_OF_PRODUCTS = 16
 
 
 def check_conversion(
@@ -35,11 +46,12 @@ def check_conversion(
         outputs: tensors of the source at which the conversion stopped, instead of its outputs.
         shapes: shapes of the source's free inputs, as for the conversion.
         signature: the signature of a SavedModel that was converted; None: its default.
-        quick: run a TensorFlow Lite file with LiteRT's fast kernels instead of its reference kernels.
+        quick: run a TensorFlow Lite file with LiteRT's fast kernels instead of its reference kernels, which also
+            happens if the reference kernels would take long.
 
     Returns:
         The comparison, and the verdict as a sentence. If the source's own engine is not installed or cannot run it with
-        the network's input, None and the reason.
+        the network's input, or if a run would cost much more than a file of this size should, None and the reason.
 
     Raises the errors of mpscnn's own engine if it cannot run the network.
     """
@@ -50,6 +62,9 @@ def check_conversion(
         return None, f"not checked: the source ends elsewhere than at {', '.join(ends)}"
     if missing := missing_engine(sources[0]):
         return None, f"not checked: {missing}"
+    if reason := costs_too_much(network, sources):
+        return None, f"not checked: {reason}; mpscnn compare runs both all the same"
+    quick = quick or bool(costs_too_much(network, sources, quick=False))
     try:
         if network.source_ends and network.detection is not None:
             network = read_network(sources, size=size, shapes=shapes, outputs=network.source_ends)
@@ -76,6 +91,26 @@ def check_conversion(
     except MemoryError:
         return None, f"not checked: there is not enough memory to run {sources[0].name} on its own engine"
     return found, f"checked against {found.second}: {found.verdict()}"
+
+
+def costs_too_much(network: Network, sources: Sequence[Path], *, quick: bool = True) -> str:
+    """Return why a run for one image costs much more than files of this size should; "" if it does not.
+
+    Without `quick`, the kernels that run the source compute products no faster than other operations.
+    """
+    try:
+        layers = network.describe(any_size(network))["layers"]
+    except Error:
+        return ""  # the network leaves another extent free than those of an image
+    size = sum(total_size(model_files(source)) for source in sources)
+    faster = _SPEED_OF_PRODUCTS if quick else 1
+    numbers = sum(math.prod(layer["output"]) for layer in layers)
+    operations = sum(layer["flops"] // (faster if layer["macs"] else 1) for layer in layers)
+    if numbers > _FREE_NUMBERS + _NUMBERS_PER_BYTE * size:
+        return f"its layers compute {numbers:,} numbers, which is much for a file of {size:,} bytes"
+    if operations > _FREE_OPERATIONS + _OPERATIONS_PER_BYTE * size:
+        return f"its layers take {operations:,} operations, which is much for a file of {size:,} bytes"
+    return ""
 
 
 def differs(found: Comparison | None) -> bool:

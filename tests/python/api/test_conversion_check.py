@@ -15,8 +15,7 @@ from converters.tflite_writer import Operator, Tensor, constant, quantized, writ
 
 import mpscnn
 from mpscnn._private.child_python import code_command
-from mpscnn.comparison.check_process import costs_too_much
-from mpscnn.comparison.conversion_check import check_conversion, differs
+from mpscnn.comparison.conversion_check import check_conversion, costs_too_much, differs
 from mpscnn.comparison.litert_engine import LitertEngine
 from mpscnn.comparison.native_engine import NativeEngine
 from mpscnn.comparison.trace import Trace
@@ -198,16 +197,30 @@ def test_an_engine_that_hangs_is_ended(path: Path, monkeypatch: pytest.MonkeyPat
         (2, 1_000, "its layers compute 120,120,000 numbers, which is much for a file of 100 bytes"),
     ],
 )
-def test_a_run_that_costs_too_much_is_not_a_check(window: int, repeats: int, problem: str) -> None:
+def test_a_run_that_costs_too_much_is_not_a_check(
+    tmp_path: Path, window: int, repeats: int, problem: str
+) -> None:
     """A file of a few bytes can describe a run that takes hours, or all memory."""
     network = Network(input=(200, 200, 3))
     made = network.average_pool2d(network.input, window, padding="same", strides=1)
     network.output(network.layer("tile", [made], {"channels": repeats}))
-    assert costs_too_much(network, 100) == problem
-    assert costs_too_much(network, 3_000_000) == ""
+    for size, said in ((100, problem), (3_000_000, "")):
+        file = tmp_path / "file.tflite"
+        file.write_bytes(bytes(size))
+        assert costs_too_much(network, [file]) == said
 
 
-def test_a_file_whose_check_costs_too_much_is_loaded(tmp_path: Path) -> None:
+def test_products_take_longer_in_reference_kernels(tmp_path: Path) -> None:
+    network = Network(input=(100, 100, 64))
+    network.output(network.conv2d(network.input, 64, 9, padding="same"))
+    (file := tmp_path / "file.tflite").write_bytes(bytes(100))
+    assert costs_too_much(network, [file]) == ""
+    assert "its layers take 6,6" in costs_too_much(network, [file], quick=False)
+
+
+def test_a_file_whose_check_costs_too_much_is_loaded_and_converted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     shape, wide = (1, 4_000, 4_000, 1), Tensor("x", (1, 4_000, 4_000, 1))
     tensors = [wide, *(Tensor(f"r{i}", shape) for i in range(4))]
     operators = [Operator(RELU, [i], [i + 1]) for i in range(4)]
@@ -215,6 +228,9 @@ def test_a_file_whose_check_costs_too_much_is_loaded(tmp_path: Path) -> None:
     file.write_bytes(write_tflite(tensors, operators, [0], [4]))
     with pytest.warns(RuntimeWarning, match=r"not checked: its layers compute 64,000,000 numbers"):
         assert mpscnn.load(file).program.outputs == {"r3": (None, 4_000, 4_000, 1)}
+    assert call("convert", str(file), str(tmp_path / "out.safetensors")) == 0
+    assert "not checked: its layers compute 64,000,000 numbers" in (said := capsys.readouterr().out)
+    assert "gives the same results" not in said
 
 
 _X, _Y = Tensor("x", (1, 6)), Tensor("y", (1, 6))

@@ -17,7 +17,7 @@ def write_model(given: Conversion) -> None:
     With `given.check`, compare the network with its source. If they differ, the file is only written with
     `given.force`.
     """
-    from mpscnn.comparison.conversion_check import any_size, check_conversion, differs
+    from mpscnn.comparison.conversion_check import any_size, check_conversion, costs_too_much, differs
     from mpscnn.comparison.weight_rounding import rounding_effect
     from mpscnn.converters import convert_files
     from mpscnn.converters.photo_input import takes_photos
@@ -59,6 +59,7 @@ def write_model(given: Conversion) -> None:
     )
     if given.check:
         show(f"before storing: {verdict}" if compared else verdict)
-        show(rounding_effect(network, output, size).sentence(output, stored))
+        if not costs_too_much(network, given.sources):
+            show(rounding_effect(network, output, size).sentence(output, stored))
     if different:
         warn_of_difference(given)
