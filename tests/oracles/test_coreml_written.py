@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 import mpscnn
 from mpscnn import Network, converters
+from mpscnn.converters.coreml_writer import export
 from mpscnn.converters.coreml_writer.export import TARGETS
 from mpscnn.errors import ParameterError, UnsupportedError
 
@@ -316,13 +317,28 @@ def test_what_a_refusal_of_a_target_advises_works(
     assert path.exists()
 
 
-def test_many_outputs_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("count", "joined", "reason"),
+    [
+        (201, False, "has 201 outputs; a Core ML model may have 200"),
+        (1_001, True, "1,001 operations read the result 'input'; in a Core ML model 1,000 may"),
+    ],
+)
+def test_many_outputs_and_readers_are_refused(tmp_path: Path, count: int, joined: bool, reason: str) -> None:
     """The time of coremltools grows with the square of their number."""
     network = mpscnn.Network(input=(4,))
-    for _ in range(201):
-        network.output(network.relu(network.input))
-    with pytest.raises(UnsupportedError, match="has 201 outputs; a Core ML model may have 200"):
+    results = [network.relu(network.input) for _ in range(count)]
+    for result in [network.concat(results)] if joined else results:
+        network.output(result)
+    with pytest.raises(UnsupportedError, match=reason):
         network.save(tmp_path / "many.mlpackage")
+
+
+def test_a_warning_announces_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "_MANY_LAYERS", 1)
+    with pytest.warns(RuntimeWarning, match="coremltools can take minutes to write 2 operations") as said:
+        converters.export_coreml(network_of(LAYERS["convolution"]), tmp_path / "two.mlmodel")
+    assert said[0].filename == __file__
 
 
 def test_free_sizes(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ The network becomes an ONNX graph with the channels first. Each of its operators
 from __future__ import annotations
 
 import json
+import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
 from os import PathLike
 from pathlib import Path
@@ -42,8 +44,11 @@ SUFFIXES = (PACKAGE, MODEL)
 """The suffixes of the files that `export` writes."""
 TARGETS = ("iOS13", "iOS14", "iOS15", "iOS16", "iOS17", "iOS18")
 """The minimum deployment targets. Each includes macOS and the other systems of the same year."""
-#: The largest number of outputs. coremltools takes time in proportion to its square.
-_MAX_OUTPUTS = 200
+#: The largest numbers of outputs, and of layers that read one result. coremltools takes time in proportion to their
+#: squares.
+_MAX_OUTPUTS, _MAX_READERS = 200, 1_000
+#: More operations than this can take minutes: coremltools checks the whole program after each of a hundred passes.
+_MANY_LAYERS = 2_000
 _PROGRAMS, _COMPRESSED = "programs", "programs with compressed weights"
 _NEWEST_NETWORK = "iOS14"
 _OLDEST_PROGRAM, _OLDEST_COMPRESSED, _OLDEST_RESETTING_AFTER = "iOS15", "iOS16", "iOS18"
@@ -119,6 +124,7 @@ def export(
     tools = coremltools()
     builder = build(network, size=size, layout="nchw", uses_lrn=True)
     onnx_model = builder.model(_core.version())
+    _limit_time(onnx_model.graph, path)
     parts = {_PROGRAMS: _OLDEST_PROGRAM}
     if dtype == "uint8":
         parts[_COMPRESSED] = _OLDEST_COMPRESSED
@@ -147,6 +153,23 @@ def export(
             model = post_processing.pipeline(tools, model)
     _describe(model, information)
     _save(model, path)
+
+
+def _limit_time(graph: Any, path: Path) -> None:
+    """Refuse a graph for which coremltools would take time in proportion to a square, and warn of a large one."""
+    constants = {tensor.name for tensor in graph.initializer} | {""}
+    readers = Counter(name for node in graph.node for name in node.input if name not in constants)
+    for name, count in readers.most_common(1):
+        if count > _MAX_READERS:
+            raise UnsupportedError(
+                f"{path}: {count:,} operations read the result {name!r}; in a Core ML model {_MAX_READERS:,} may"
+            )
+    if len(graph.node) > _MANY_LAYERS:
+        warnings.warn(
+            f"{path}: coremltools can take minutes to write {len(graph.node):,} operations",
+            RuntimeWarning,
+            stacklevel=4,
+        )
 
 
 def _kept_layers(network: Network) -> set[str]:
