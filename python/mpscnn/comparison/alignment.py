@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 
 from mpscnn.comparison.trace import Array, Trace, Value
 
-# At most this many values of two layers are compared to decide whether the layers belong together.
-_SAMPLES = 2048
+# At most this many values of two layers are compared to decide whether the layers belong together. If there are many
+# pairs, fewer are compared, so that all pairs together compare at most about _MAX_COMPARED values.
+_SAMPLES, _FEWEST_SAMPLES, _MAX_COMPARED = 2048, 128, 1 << 27
+# So many values of a pair are compared first.
+_FEW_SAMPLES = 16
 # A pair of layers with equal shapes has the score _ALIKE. The same name, equal values and the same kind of layer add
 # the other scores. Equal values count more than equal kinds, because one engine may compute a layer as several layers
 # of other kinds.
@@ -22,7 +25,7 @@ _ALIKE = 0.25
 # Added for each layer of the pair that an activation or normalization follows, because the result of the activation or
 # normalization is preferred.
 _INNER = -0.5
-# The largest number of pairs that get a score. A pair takes some 8 us and 8 bytes.
+# The largest number of pairs that get a score.
 _MAX_PAIRS = 1_000_000
 
 Pairs = list[tuple[Value, Value]]
@@ -131,23 +134,98 @@ def _same_names(a: Sequence[Value], b: Sequence[Value]) -> list[tuple[int, int]]
 
 
 def _scores(a: Sequence[Value], b: Sequence[Value], tolerance: float) -> NDArray[np.float64]:
-    """Return the score of each pair; 0 for impossible pairs."""
+    """Return the score of each pair; 0 for impossible pairs.
+
+    Each layer of `a` is compared with all layers of `b` at once.
+    """
     found = np.zeros((len(a), len(b)))
-    named_first, named_second = ({value.name for value in side} for side in (a, b))
+    count = max(_FEWEST_SAMPLES, min(_SAMPLES, _MAX_COMPARED // max(found.size, 1)))
+    groups = _groups(b, count)
+    known, named, titled = (
+        _places(names) for names in (map(_known, b), (y.names for y in b), ({y.name} for y in b))
+    )
+    kinds = np.array([y.kind for y in b], dtype=object)
+    parts, inner = np.array([y.part for y in b], bool), np.array([y.inner for y in b], bool)
+    first_names = {x.name for x in a}
+    has_name_of_first = np.array([y.name in first_names for y in b], bool)
     for i, x in enumerate(a):
-        sample = _sample(x.array)
-        for j, y in enumerate(b):
-            other = fit_shape(y.array, x.array.shape)
-            if other is None:
-                continue
-            same_name = not _known(x).isdisjoint(_known(y))
-            score = _ALIKE + _SAME_KIND * (x.kind == y.kind != "") + _SAME_NAME * same_name
-            if _close(sample, _sample(other), tolerance):
-                score += _SAME_VALUES
-            elif x.part or y.part or x.name in named_second - y.names or y.name in named_first - x.names:
-                continue  # the other side has this layer in another place or shape, or only as a part of a layer
-            found[i, j] = max(score + _INNER * (x.inner + y.inner), _ALIKE / 8)
+        group = groups.get((x.array.ndim >= 3, _plain(x.array.shape)))
+        if group is None:
+            continue
+        places = group.places
+        score = np.full(len(places), _ALIKE)
+        score[(kinds[places] == x.kind) & (x.kind != "")] += _SAME_KIND
+        score[_among(places, known, _known(x))] += _SAME_NAME
+        close = group.close(_sample(x.array, count).astype(np.float64), tolerance)
+        score[close] += _SAME_VALUES
+        # The other side may have this layer in another place or shape, or only as a part of a layer.
+        elsewhere = parts[places] | x.part
+        if x.name in titled:
+            elsewhere |= ~_among(places, named, [x.name])
+        elsewhere |= has_name_of_first[places] & ~_among(places, titled, x.names)
+        score += _INNER * (inner[places].astype(float) + x.inner)
+        found[i, places] = np.where(elsewhere & ~close, 0.0, np.maximum(score, _ALIKE / 8))
     return found
+
+
+class _Group:
+    """The layers of one shape, with samples of their values.
+
+    Args:
+        places: the places of the layers in their trace.
+        arrays: their results, with the elements in the order of the other side.
+        count: the largest number of elements of a sample.
+    """
+
+    def __init__(self, places: Sequence[int], arrays: Sequence[Array], count: int) -> None:
+        self.places = np.array(places)
+        self._samples = np.stack([_sample(array, count) for array in arrays]).astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            self._largest = np.abs(self._samples).max(axis=1, initial=0.0)
+
+    def close(self, sample: Array, tolerance: float) -> NDArray[np.bool_]:
+        """Return which layers have the values of a sample. A few values show most differences."""
+        allowed = tolerance * np.maximum(self._largest, 1e-30)
+        step = max(1, sample.size // _FEW_SAMPLES)
+        with np.errstate(invalid="ignore", over="ignore"):
+            few = np.abs(self._samples[:, ::step] - sample[::step]).max(axis=1, initial=0.0)
+            found: NDArray[np.bool_] = few <= allowed
+            likely = np.flatnonzero(found)
+            worst = np.abs(self._samples[likely] - sample).max(axis=1, initial=0.0)
+            found[likely] = worst <= allowed[likely]
+        return found
+
+
+def _groups(values: Sequence[Value], count: int) -> dict[tuple[bool, tuple[int, ...]], _Group]:
+    """Return the layers that fit each shape as `fit_shape` defines it.
+
+    The keys are whether the shape has three or more axes, and the shape without axes of extent 1.
+    """
+    members: dict[tuple[bool, tuple[int, ...]], dict[int, Array]] = {}
+    for place, value in enumerate(values):
+        array = value.array
+        for has_channels in (False, True):
+            members.setdefault((has_channels, _plain(array.shape)), {})[place] = array
+        if array.ndim == 3:
+            moved = np.moveaxis(array, 1, -1)
+            members.setdefault((True, _plain(moved.shape)), {}).setdefault(place, moved)
+    return {key: _Group(list(found), list(found.values()), count) for key, found in members.items()}
+
+
+def _places(names: Iterable[Iterable[str]]) -> dict[str, list[int]]:
+    """Return the places at which each name occurs."""
+    found: dict[str, list[int]] = {}
+    for place, several in enumerate(names):
+        for name in several:
+            found.setdefault(name, []).append(place)
+    return found
+
+
+def _among(
+    places: NDArray[np.int64], known: Mapping[str, Sequence[int]], names: Iterable[str]
+) -> NDArray[np.bool_]:
+    """Return which places have one of the names."""
+    return np.isin(places, [place for name in names for place in known.get(name, ())])
 
 
 def _known(value: Value) -> frozenset[str]:
@@ -155,18 +233,12 @@ def _known(value: Value) -> frozenset[str]:
     return value.aliases if value.part else value.names
 
 
-def _sample(array: Array) -> Array:
+def _sample(array: Array, count: int) -> Array:
     flat = array.reshape(-1)
-    if flat.size <= _SAMPLES:
+    if flat.size <= count:
         return flat
-    picked: Array = flat[np.linspace(0, flat.size - 1, _SAMPLES).astype(np.int64)]
+    picked: Array = flat[np.linspace(0, flat.size - 1, count).astype(np.int64)]
     return picked
-
-
-def _close(a: Array, b: Array, tolerance: float) -> bool:
-    with np.errstate(invalid="ignore", over="ignore"):
-        worst = np.abs(a - b).max(initial=0.0)
-        return bool(worst <= tolerance * max(np.abs(b).max(initial=0.0), 1e-30))
 
 
 def _best_path(scores: NDArray[np.float64]) -> list[tuple[int, int]]:
@@ -193,12 +265,13 @@ def _best_path(scores: NDArray[np.float64]) -> list[tuple[int, int]]:
 
 def _crossing(scores: NDArray[np.float64], path: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Pair the layers that the path leaves out, if their names or values are equal. Higher scores come first."""
-    left = scores.copy()
-    left[[i for i, _ in path]] = 0
-    left[:, [j for _, j in path]] = 0
+    rows, columns = ({pair[side] for pair in path} for side in (0, 1))
+    likely = np.flatnonzero(scores >= _SAME_VALUES)
     pairs = []
-    while left.size and left.max() >= _SAME_VALUES:
-        i, j = map(int, np.unravel_index(int(left.argmax()), left.shape))
-        pairs.append((i, j))
-        left[i], left[:, j] = 0, 0
+    for place in likely[np.argsort(-scores.reshape(-1)[likely], kind="stable")]:
+        i, j = divmod(int(place), scores.shape[1])
+        if i not in rows and j not in columns:
+            pairs.append((i, j))
+            rows.add(i)
+            columns.add(j)
     return pairs
