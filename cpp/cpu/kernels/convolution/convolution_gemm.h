@@ -366,10 +366,11 @@ inline TilesFunction block_function(const GemmPlan &plan, std::int64_t rows, con
 }
 
 /// Compute a panel of output channels for all tiles of a block. Adjacent tiles of equal size are computed in
-/// one call.
+/// one call. Each tile prefetches a part of the next panel's weights or, with `inputs_first`, the inputs of
+/// the next tile.
 template <class V>
 inline void multiply_block(const GemmPlan &plan, const PixelTile *tiles, std::int64_t count,
-                           ChannelPanel panel) {
+                           ChannelPanel panel, bool inputs_first = false) {
     const std::int64_t size = panel.halves ? sizeof(std::uint16_t) : sizeof(float);
     const std::int64_t bytes = round_up_to_width<V>(panel.channels) * size;
     const char *first_byte = panel.halves ? reinterpret_cast<const char *>(panel.halves)
@@ -382,8 +383,22 @@ inline void multiply_block(const GemmPlan &plan, const PixelTile *tiles, std::in
         while (next < count && tiles[next].pixels == tiles[first].pixels) ++next;
         panel.ahead = next_panel + first * panel.ahead_tile;
         const std::int64_t rows = tiles[first].pixels;
+        if (inputs_first) {
+            const std::ptrdiff_t inputs = rows * tiles[first].run->pixel_stride;
+            panel.ahead_tile = inputs * static_cast<std::ptrdiff_t>(sizeof(float));
+            panel.ahead_step = divide_up(panel.ahead_tile, plan.depth);
+            panel.ahead = reinterpret_cast<const char *>(tiles[first].source + inputs);
+        }
         block_function<V>(plan, rows, panel)(tiles + first, next - first, panel);
     }
+}
+
+/// True if the inputs of a block of tiles are prefetched instead of weights. With few panels of weights,
+/// these stay in the caches, and the first panel would wait for the inputs of its pixels.
+inline bool awaits_inputs(const GemmPlan &plan) {
+    constexpr std::int64_t few_panels = 2;
+    return plan.panels <= few_panels && !plan.gathers && plan.regions == 1 &&
+           plan.region->run.rows * plan.region->run.columns == 1;
 }
 
 /// For a tile of one pixel, compute the panels [panels), several at a time. Return the first panel that
@@ -426,7 +441,8 @@ inline void run_item(const ConvolutionTask &task, const GemmPlan &plan, std::int
         if (tiles.size() == 1 && block->pixels == 1)
             p = multiply_pixel_panels<V>(task, plan, group, panels, *block);
     for (; p < panels.end; ++p)
-        multiply_block<V>(plan, block, tiles.size(), channel_panel<V>(task, plan, group, p));
+        multiply_block<V>(plan, block, tiles.size(), channel_panel<V>(task, plan, group, p),
+                          p == panels.begin && awaits_inputs(plan));
 }
 
 template <class V>
