@@ -33,10 +33,10 @@ MPSCNN_INLINE void for_each_piece(const ConstView &view, std::int64_t image, Ran
 }
 
 /// Sum over the pixels of a part for `count` vectors of channels. `term` adds an element x to the sums of a
-/// piece; the pieces are added to `sums`.
+/// piece; the pieces are added to `sums`. Elements that are `ahead` floats after x are prefetched.
 template <class V, int count, bool partial, int kinds, class Term>
 MPSCNN_INLINE void sum_part(const ConstView &from, std::int64_t image, Range pixels, std::int64_t channel,
-                            typename V::reg (&sums)[kinds][count], Term term) {
+                            std::int64_t ahead, typename V::reg (&sums)[kinds][count], Term term) {
     for (auto &kind : sums)
         for (auto &sum : kind) sum = V::zero();
     for_each_piece(from, image, pixels, [&](const float *at, std::int64_t length) {
@@ -47,7 +47,7 @@ MPSCNN_INLINE void sum_part(const ConstView &from, std::int64_t image, Range pix
         for (std::int64_t i = 0; i < length; ++i, at += from.pixel_stride) {
 #pragma GCC unroll 4
             for (int v = 0; v < count; ++v) {
-                prefetch<V::width>(at + v * V::width);
+                __builtin_prefetch(at + v * V::width + ahead);
                 const auto x =
                     partial ? V::load_partial(at, from.channels - channel) : V::load(at + v * V::width);
                 term(piece, v, x);
@@ -68,11 +68,13 @@ __attribute__((noinline)) void part_moments(const MomentsTask &task, std::int64_
     const View &to = task.destination;
     const auto size = V::set1(static_cast<float>(pixels.size()));
     reg mean[1][count], deviations[2][count];
-    sum_part<V, count, partial>(from, image, pixels, channel, mean, [](reg(&sums)[1][count], int v, reg x) {
-        sums[0][v] = V::add(sums[0][v], x);
-    });
+    sum_part<V, count, partial>(
+        from, image, pixels, channel, stream_ahead, mean,
+        [](reg(&sums)[1][count], int v, reg x) { sums[0][v] = V::add(sums[0][v], x); });
     for (auto &sum : mean[0]) sum = V::div(sum, size);
-    sum_part<V, count, partial>(from, image, pixels, channel, deviations,
+    // This part is in L2 now, so prefetch the next one.
+    const std::int64_t next = pixels.size() * from.pixel_stride;
+    sum_part<V, count, partial>(from, image, pixels, channel, next, deviations,
                                 [&](reg(&sums)[2][count], int v, reg x) {
                                     const auto deviation = V::sub(x, mean[0][v]);
                                     sums[0][v] = V::add(sums[0][v], deviation);
