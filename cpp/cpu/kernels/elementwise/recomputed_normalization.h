@@ -67,6 +67,20 @@ public:
             store_lanes<V>(to + c, clamp_(V::fma(away, V::load(scales_ + at), V::load(shifts_ + at))), left);
         }
     }
+    /// Normalize a vector of channels of `pixels` pixels, of which `left` channels exist, and store whole
+    /// vectors.
+    template <int pixels>
+    MPSCNN_INLINE void vectors(const float *from, std::ptrdiff_t stride, float *to, std::ptrdiff_t to_stride,
+                               std::int64_t channel, std::int64_t left) const {
+        const auto mean = V::load(means_ + channel), scale = V::load(scales_ + channel),
+                   shift = V::load(shifts_ + channel);
+#pragma GCC unroll 4
+        for (int p = 0; p < pixels; ++p) {
+            __builtin_prefetch(from + (p + 2 * pixels) * stride);
+            const auto away = V::sub(load_lanes<V>(from + p * stride, left), mean);
+            V::store(to + p * to_stride, clamp_(V::fma(away, scale, shift)));
+        }
+    }
 
 private:
     static std::int64_t pitch(std::int64_t channels) { return round_up(channels, V::width) + V::width; }

@@ -30,7 +30,17 @@ struct WeightGradientPlan {
     std::int64_t items;         ///< work items in each part
     bool one_pixel;             ///< true: windows are single pixels, at equal distances in the source
     bool reads_source;          ///< true: the inputs of single pixels are read in place
+    bool packs_inputs;          ///< true: the inputs of a block of single pixels are copied to panels
+    bool packs_gradients;       ///< true: the gradients of a block of pixels are copied to panels
+    std::int64_t input_floats;  ///< floats of scratch memory for the inputs of a block of pixels
 };
+
+/// Call run<4>(p) or run<1>(p) for pixels from p on, until all `count` pixels are done.
+template <class Run> MPSCNN_INLINE void for_some_pixels(std::int64_t count, Run run) {
+    std::int64_t p = 0;
+    for (; p + 4 <= count; p += 4) run.template operator()<4>(p);
+    for (; p < count; ++p) run.template operator()<1>(p);
+}
 
 /// The sums of one part: those of output o begin at data + o * output_stride.
 struct PartResult {

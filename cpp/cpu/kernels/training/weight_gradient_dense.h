@@ -2,9 +2,11 @@
 
 // Weight gradients of dense and grouped convolutions. The inputs of the windows of a block of pixels are
 // gathered (im2col) as [pixels][taps], unless they already have that layout. Then sums over these pixels, for
-// a tile of outputs x two vectors of taps, are computed in registers and added to the result. Neither operand
-// is packed. If the inputs are the result of a batch normalization, they are recomputed while they are
-// gathered, so training need not store them.
+// a tile of outputs x two vectors of taps, are computed in registers and added to the result. Inputs of
+// single pixels are copied to panels, one for each tile of taps, and gradients to one for each tile of
+// outputs, unless there are few taps. So each tile reads contiguous memory, whose lines do not compete for
+// few sets of L1. If the inputs are the result of a batch normalization, they are recomputed while they are
+// copied, so training need not store them.
 //
 // With bfloat16 operands, the numbers of two adjacent pixels form a pair. Both operands are rounded and
 // paired once for each block of pixels, and in the kernel a pair takes the place of a pixel.
@@ -115,6 +117,14 @@ void add_products(const GradientOperands &operands, float *to, std::ptrdiff_t to
         }
 }
 
+/// Return the distance of the pixels of gathered taps: whole tiles, and an odd number of cache lines, so that
+/// the pixels do not compete for few sets of L1.
+template <class V> std::int64_t row_pitch(std::int64_t taps) {
+    constexpr std::int64_t line = 16;
+    const std::int64_t pitch = round_up(taps, tile_taps<V>);
+    return pitch % (2 * line) == 0 ? pitch + line : pitch;
+}
+
 using AddProducts = void (*)(const GradientOperands &, float *, std::ptrdiff_t, std::int64_t);
 
 template <class V, int vectors, int rows = gradient_rows<V>>
@@ -217,6 +227,72 @@ void pair_pixels(const Element *from, std::ptrdiff_t stride, std::int64_t pixels
     }
 }
 
+/// The tiles of outputs of a work item: its output block, in tiles of nearly equal size, because small tiles
+/// have more loads for each product.
+template <class V> struct OutputTiles {
+    std::int64_t size, larger; ///< the first `larger` tiles have one output more than `size`
+    Range tiles;               ///< the item's tiles
+
+    OutputTiles(const WeightGradientPlan &plan, std::int64_t block)
+        : OutputTiles(plan.outputs, divide_up(plan.outputs, gradient_rows<V>), plan.output_blocks, block) {}
+
+    MPSCNN_INLINE std::int64_t first(std::int64_t tile) const { return tile * size + min(tile, larger); }
+    MPSCNN_INLINE Range outputs(std::int64_t tile) const { return {first(tile), first(tile + 1)}; }
+    MPSCNN_INLINE Range all() const { return {first(tiles.begin), first(tiles.end)}; }
+
+private:
+    OutputTiles(std::int64_t outputs, std::int64_t count, std::int64_t blocks, std::int64_t block)
+        : size(outputs / count), larger(outputs % count), tiles(part_of(count, blocks, block)) {}
+};
+
+/// The floats of a panel of gradients: those of a tile, for all pixels of a block. A copy of whole vectors
+/// may write beyond the last pixel.
+template <class V> inline constexpr std::int64_t panel_floats = gradient_block * gradient_rows<V> + V::width;
+
+/// Copy the gradients of some pixels to panels, one for each tile of outputs. `from` points to the first
+/// pixel's first output.
+template <class V, int pixels>
+MPSCNN_INLINE void pack_gradients(const OutputTiles<V> &tiles, const float *from, std::ptrdiff_t stride,
+                                  float *to) {
+    // Each pixel writes whole vectors. What it writes after its tile is overwritten by the next pixel.
+    static_assert(gradient_rows<V> <= V::width || gradient_rows<V> % V::width == 0);
+    const std::int64_t begin = tiles.all().begin, last = tiles.all().end;
+    for (std::int64_t tile = tiles.tiles.begin; tile < tiles.tiles.end; ++tile, to += panel_floats<V>) {
+        const std::int64_t first = tiles.first(tile), left = last - first;
+        const float *const at = from + first - begin;
+#pragma GCC unroll 4
+        for (std::int64_t o = 0; o < gradient_rows<V>; o += V::width) {
+            if (o >= left) break;
+            for (int p = 0; p < pixels; ++p)
+                V::store(to + p * gradient_rows<V> + o, load_lanes<V>(at + p * stride + o, left - o));
+        }
+    }
+}
+
+/// Copy some pixels to panels, one for each tile of taps, by copy. `from` points to the first pixel's tap
+/// number 0, which is channel number `channel`.
+template <class V, int pixels, class Copy>
+MPSCNN_INLINE void pack_inputs(const float *from, std::ptrdiff_t stride, std::int64_t channel,
+                               std::int64_t taps, float *to, const Copy &copy) {
+    for (std::int64_t tap = 0; tap < taps; tap += tile_taps<V>, to += gradient_block * tile_taps<V>)
+        for (std::int64_t v = 0; v < tile_taps<V> && tap + v < taps; v += V::width)
+            copy.template vectors<pixels>(from + tap + v, stride, to + v, tile_taps<V>, channel + tap + v,
+                                          taps - tap - v);
+}
+
+/// Copies vectors of several pixels.
+template <class V> struct PlainCopy {
+    MPSCNN_INLINE void operator()(const float *from, float *to, std::int64_t, std::int64_t count) const {
+        copy_channels<V>(from, to, count);
+    }
+    template <int pixels>
+    MPSCNN_INLINE void vectors(const float *from, std::ptrdiff_t stride, float *to, std::ptrdiff_t to_stride,
+                               std::int64_t, std::int64_t left) const {
+#pragma GCC unroll 4
+        for (int p = 0; p < pixels; ++p) V::store(to + p * to_stride, load_lanes<V>(from + p * stride, left));
+    }
+};
+
 template <class V, bool normalizes>
 void dense_gradient(const WeightGradientTask &task, const WeightGradientPlan &plan, std::int64_t part,
                     std::int64_t item, float *scratch) {
@@ -224,13 +300,10 @@ void dense_gradient(const WeightGradientTask &task, const WeightGradientPlan &pl
                        tap_block = item / plan.output_blocks % plan.tap_blocks,
                        group = item / (plan.output_blocks * plan.tap_blocks);
     const Range taps{tap_block * plan.block_taps, min((tap_block + 1) * plan.block_taps, plan.taps)};
-    const std::int64_t tiles = divide_up(plan.outputs, gradient_rows<V>);
-    const Range block = part_of(tiles, plan.output_blocks, output_block);
-    // Tiles have nearly equal numbers of outputs, because small ones have more loads for each product.
-    const auto tile = [&](std::int64_t number) { return part_of(plan.outputs, tiles, number); };
-    const Range outputs{tile(block.begin).begin, tile(block.end - 1).end};
+    const OutputTiles<V> tiles(plan, output_block);
+    const Range outputs = tiles.all();
     const std::int64_t channels = task.source.channels / task.groups, first_channel = group * channels;
-    const std::int64_t pitch = round_up(taps.size(), tile_taps<V>);
+    const std::int64_t pitch = row_pitch<V>(taps.size());
     const PartResult sums(task, plan, part);
     float *const result = sums.data + group * plan.outputs * sums.output_stride + taps.begin;
     for (std::int64_t o = outputs.begin; o < outputs.end; ++o)
@@ -242,67 +315,82 @@ void dense_gradient(const WeightGradientTask &task, const WeightGradientPlan &pl
             scratch += NormalizedCopy<V>::floats(task.source.channels);
             return NormalizedCopy<V>(task, numbers);
         } else {
-            return [](const float *from, float *to, std::int64_t, std::int64_t count) {
-                copy_channels<V>(from, to, count);
-            };
+            return PlainCopy<V>();
         }
     }();
     // Lanes after the last tap are computed as well. Set them to zero, because scratch memory may hold
     // subnormal numbers, which some processors multiply a hundred times more slowly.
-    if (!plan.reads_source)
+    if (!plan.reads_source && !plan.packs_inputs)
         for (std::int64_t p = 0; p < gradient_block; ++p)
             for (std::int64_t i = taps.size(); i < pitch; ++i) scratch[p * pitch + i] = 0.0f;
+    float *const packed_gradients = scratch + plan.input_floats;
 
-    [[maybe_unused]] float *const paired_gradients = scratch + gradient_block * plan.block_taps;
     for_each_block(task, rows_of_part(task, part), [&](const PixelBlock &pixels) {
-        const float *inputs = scratch;
-        std::ptrdiff_t input_stride = pitch;
-        if (plan.one_pixel) {
-            const std::int64_t first = first_channel + taps.begin;
-            inputs = pixel_at(task.source, pixels.image, pixels.y, pixels.x) + first;
-            input_stride = task.source.pixel_stride;
-            if (!plan.reads_source) {
-                for (std::int64_t p = 0; p < pixels.pixels; ++p, inputs += input_stride)
-                    copy(inputs, scratch + p * pitch, first, taps.size());
-                inputs = scratch, input_stride = pitch;
-            }
-        } else {
-            gather_taps<V, !normalizes>(task, pixels, first_channel, channels, taps, scratch, pitch, copy);
-        }
-        const std::int64_t first_output = group * plan.outputs + outputs.begin;
-        const float *gradients = pixel_at(task.gradient, pixels.image, pixels.y, pixels.x) + first_output;
-        std::ptrdiff_t gradient_stride = task.gradient.pixel_stride;
+        const std::int64_t first = first_channel + taps.begin,
+                           first_output = group * plan.outputs + outputs.begin;
+        const float *const source = pixel_at(task.source, pixels.image, pixels.y, pixels.x) + first;
+        const float *const given = pixel_at(task.gradient, pixels.image, pixels.y, pixels.x) + first_output;
+        const std::ptrdiff_t given_stride = task.gradient.pixel_stride;
         std::int64_t count = pixels.pixels;
-        const auto ahead = [&](const float *from, std::ptrdiff_t stride, bool in_place) {
-            return BlockAhead(from + pixels.follow * stride, in_place ? pixels.follow * stride : 0);
+        // `inputs` and `gradients` are the operands of the first pixel. Pixels and tiles are at equal
+        // distances.
+        const float *inputs = scratch, *gradients = packed_gradients;
+        std::ptrdiff_t input_stride = pitch, gradient_stride = gradient_rows<V>;
+        std::ptrdiff_t input_step = tile_taps<V>;
+        const auto ahead = [&](const float *from, std::ptrdiff_t stride, bool reads) {
+            return BlockAhead(from + pixels.follow * stride, reads ? pixels.follow * stride : 0);
         };
-        BlockAhead inputs_ahead = ahead(inputs, input_stride, plan.reads_source && !has_bfloat16<V>),
-                   gradients_ahead = ahead(gradients, gradient_stride, !has_bfloat16<V>);
+        BlockAhead inputs_ahead =
+                       ahead(source, task.source.pixel_stride, plan.reads_source && !has_bfloat16<V>),
+                   gradients_ahead = ahead(given, given_stride, !has_bfloat16<V>);
+        if (plan.reads_source) {
+            inputs = source, input_stride = task.source.pixel_stride;
+        } else if (!plan.one_pixel) {
+            gather_taps<V, !normalizes>(task, pixels, first_channel, channels, taps, scratch, pitch, copy);
+        } else if (!plan.packs_inputs) {
+            for (std::int64_t p = 0; p < count; ++p)
+                copy(source + p * task.source.pixel_stride, scratch + p * pitch, first, taps.size());
+        } else {
+            const std::ptrdiff_t stride = task.source.pixel_stride;
+            for_some_pixels(count, [&]<int some>(std::int64_t p) {
+                pack_inputs<V, some>(source + p * stride, stride, first, taps.size(),
+                                     scratch + p * tile_taps<V>, copy);
+            });
+            input_stride = tile_taps<V>, input_step = gradient_block * tile_taps<V>;
+        }
         if constexpr (has_bfloat16<V>) {
-            const std::int64_t own_pitch = round_up(outputs.size(), V::width);
+            gradient_stride = round_up(outputs.size(), V::width);
             pair_pixels<V>(inputs, input_stride, count, taps.size(), scratch, pitch);
             if (task.gradient.element == Element::bfloat16) {
                 const auto *own =
                     pixel_at<typename V::element>(task.gradient, pixels.image, pixels.y, pixels.x);
-                pair_pixels<V>(own + first_output, gradient_stride, count, outputs.size(), paired_gradients,
-                               own_pitch);
+                pair_pixels<V>(own + first_output, given_stride, count, outputs.size(), packed_gradients,
+                               gradient_stride);
             } else {
-                pair_pixels<V>(gradients, gradient_stride, count, outputs.size(), paired_gradients,
-                               own_pitch);
+                pair_pixels<V>(given, given_stride, count, outputs.size(), packed_gradients, gradient_stride);
             }
             inputs = scratch, input_stride = pitch;
-            gradients = paired_gradients, gradient_stride = own_pitch;
             count = divide_up(count, 2);
+        } else if (plan.packs_gradients) {
+            for_some_pixels(count, [&]<int some>(std::int64_t p) {
+                pack_gradients<V, some>(tiles, given + p * given_stride, given_stride,
+                                        packed_gradients + p * gradient_rows<V>);
+            });
+        } else {
+            gradients = given, gradient_stride = given_stride;
         }
         [[maybe_unused]] const BlockArithmetic<V> arithmetic;
-        for (std::int64_t tap = 0; tap < taps.size(); tap += tile_taps<V>) {
+        for (std::int64_t tap = 0; tap < taps.size(); tap += tile_taps<V>, inputs += input_step) {
             const std::int64_t left = taps.size() - tap;
-            for (std::int64_t number = block.begin; number < block.end; ++number) {
-                const Range rows = tile(number);
+            for (std::int64_t number = tiles.tiles.begin; number < tiles.tiles.end; ++number) {
+                const Range rows = tiles.outputs(number);
                 const AddProducts add = left > V::width ? products_function<V, 2>(rows.size())
                                                         : products_function<V, 1>(rows.size());
-                add({inputs + tap, gradients + rows.begin - outputs.begin, input_stride, gradient_stride,
-                     count, inputs_ahead.take(count), gradients_ahead.take(count)},
+                const std::ptrdiff_t to_tile = plan.packs_gradients
+                                                   ? (number - tiles.tiles.begin) * panel_floats<V>
+                                                   : rows.begin - outputs.begin;
+                add({inputs, gradients + to_tile, input_stride, gradient_stride, count,
+                     inputs_ahead.take(count), gradients_ahead.take(count)},
                     result + rows.begin * sums.output_stride + tap, sums.output_stride, left);
             }
         }
@@ -330,13 +418,18 @@ template <class V> Prepared dense_gradient_prepare(const WeightGradientTask &tas
                      task.horizontal.before == 0 && from.height == task.gradient.height &&
                      from.width == task.gradient.width && images_join(from);
     const bool normalizes = task.normalization.applies;
-    plan.reads_source = plan.one_pixel && !normalizes && (has_bfloat16<V> || channels % V::width == 0);
+    plan.packs_gradients = !has_bfloat16<V> && plan.block_taps >= 3 * tile_taps<V>;
+    plan.reads_source = plan.one_pixel && !normalizes &&
+                        (has_bfloat16<V> || (!plan.packs_gradients && channels % V::width == 0));
     std::int64_t floats = normalizes ? NormalizedCopy<V>::floats(from.channels) : 0;
-    if (has_bfloat16<V>) // for the paired inputs and gradients
-        floats += gradient_block * plan.block_taps +
-                  gradient_block / 2 * (round_up(plan.outputs, V::width) + V::width);
-    else if (!plan.reads_source)
-        floats += gradient_block * plan.block_taps;
+    plan.packs_inputs = plan.one_pixel && !plan.reads_source && !has_bfloat16<V>;
+    plan.input_floats =
+        gradient_block * (plan.packs_inputs ? plan.block_taps : row_pitch<V>(plan.block_taps));
+    floats += plan.input_floats;
+    if (has_bfloat16<V>) // for the paired gradients
+        floats += gradient_block / 2 * (round_up(plan.outputs, V::width) + V::width);
+    else if (plan.packs_gradients)
+        floats += divide_up(plan.outputs, gradient_rows<V>) * panel_floats<V>;
     return planning.keep(plan, parts * plan.items, static_cast<std::size_t>(floats) * sizeof(float));
 }
 

@@ -4,8 +4,8 @@
 // channels at a time. The gradient of each pixel is multiplied by the inputs of its window. The sums of
 // kernels that are 3 or 5 wide stay in registers for the strip, those of other kernels are in L1. The next
 // vectors of channels follow immediately, while their cache lines are still in L1. If the inputs are the
-// result of a batch normalization, a few rows of inputs are recomputed at a time and then read from L2. The
-// speed is limited by memory: 8 bytes for each element.
+// result of a batch normalization, a few rows of inputs are recomputed at a time, with zeros around them, and
+// then read from L2. The speed is limited by memory: 8 bytes for each element.
 
 #include "cpu/kernels/elementwise/recomputed_normalization.h"
 #include "cpu/kernels/training/weight_gradient.h"
@@ -33,24 +33,28 @@ MPSCNN_INLINE void add_taps(GradientStrip strip, float *sums) {
     typename V::reg own[rows * taps];
 #pragma GCC unroll 9
     for (int tap = 0; tap < rows * taps; ++tap) own[tap] = V::load(sums + tap * V::width);
-    const std::ptrdiff_t last_row = (rows - 1) * strip.row_step;
-    for (std::int64_t x = 0; x < strip.pixels; ++x) {
+    const float *window[rows]; // one address for each row of taps, so that all stay in registers
+#pragma GCC unroll 3
+    for (int row = 0; row < rows; ++row) window[row] = strip.window + row * strip.row_step;
+    const float *gradient = strip.gradient;
+    const std::ptrdiff_t tap_step = strip.tap_step, window_step = strip.window_step;
+    for (std::int64_t x = 0; x < strip.pixels; ++x, gradient += strip.gradient_step) {
         // Prefetch the next strip, because hardware prefetchers do not recognise reads of one line for each
         // pixel.
-        __builtin_prefetch(strip.gradient + strip_pixels * strip.gradient_step);
-        const float *const next = strip.window + last_row + (strip_pixels + 1) * strip.window_step;
+        __builtin_prefetch(gradient + strip_pixels * strip.gradient_step);
+        const float *const next = window[rows - 1] + (strip_pixels + 1) * window_step;
         for (std::int64_t row = 0; row < strip.new_rows; ++row)
             for (std::int64_t column = 0; column < strip.new_columns; ++column)
                 __builtin_prefetch(next - row * strip.source_row + column * strip.source_pixel);
-        const auto g = load_lanes<V>(strip.gradient, lanes);
+        const auto g = load_lanes<V>(gradient, lanes);
 #pragma GCC unroll 3
-        for (int row = 0; row < rows; ++row)
+        for (int row = 0; row < rows; ++row) {
 #pragma GCC unroll 5
-            for (int tap = 0; tap < taps; ++tap) {
-                const float *at = strip.window + row * strip.row_step + tap * strip.tap_step;
-                own[row * taps + tap] = V::fma(load_lanes<V>(at, lanes), g, own[row * taps + tap]);
-            }
-        strip.window += strip.window_step, strip.gradient += strip.gradient_step;
+            for (int tap = 0; tap < taps; ++tap)
+                own[row * taps + tap] =
+                    V::fma(load_lanes<V>(window[row] + tap * tap_step, lanes), g, own[row * taps + tap]);
+            window[row] += window_step;
+        }
     }
 #pragma GCC unroll 9
     for (int tap = 0; tap < rows * taps; ++tap) V::store(sums + tap * V::width, own[tap]);
@@ -67,10 +71,11 @@ struct Columns {
 };
 
 /// Add the products of some columns of a row of the gradient to the sums [vector][rows][taps][lanes].
-/// `fixed_taps` is the number of taps of a kernel row, or 0 if it is not known at compile time.
+/// `fixed_taps` is the number of taps of a kernel row, or 0 if it is not known at compile time. If
+/// `recomputed`, the source is in L2, and is not prefetched.
 template <class V, int fixed_taps>
-void add_depthwise_columns(const WeightGradientTask &task, std::int64_t image, std::int64_t y,
-                           const Columns &columns, Range vectors, float *sums) {
+void add_depthwise_columns(const WeightGradientTask &task, bool recomputed, std::int64_t image,
+                           std::int64_t y, const Columns &columns, Range vectors, float *sums) {
     const ConstView &from = task.source, &gradient = task.gradient;
     const std::int64_t rows = task.vertical.kernel;
     const std::int64_t taps = fixed_taps > 0 ? fixed_taps : task.horizontal.kernel;
@@ -87,7 +92,7 @@ void add_depthwise_columns(const WeightGradientTask &task, std::int64_t image, s
     strip.gradient_step = gradient.pixel_stride;
     strip.source_row = from.row_stride;
     strip.source_pixel = from.pixel_stride;
-    strip.new_rows = min(task.vertical.stride, rows);
+    strip.new_rows = recomputed ? 0 : min(task.vertical.stride, rows);
     strip.new_columns = min(task.horizontal.stride, taps);
     strip.pixels = inner.size();
     for (std::int64_t vector = vectors.begin; vector < vectors.end;
@@ -140,8 +145,8 @@ void add_depthwise_columns(const WeightGradientTask &task, std::int64_t image, s
 /// Add the products of a row of the gradient, in strips that stay in L1 while all vectors of channels are
 /// processed.
 template <class V, int fixed_taps>
-void add_depthwise_row(const WeightGradientTask &task, std::int64_t image, std::int64_t y, Range vectors,
-                       float *sums) {
+void add_depthwise_row(const WeightGradientTask &task, bool recomputed, std::int64_t image, std::int64_t y,
+                       Range vectors, float *sums) {
     const std::int64_t width = task.gradient.width;
     // Find the pixels whose taps are all inside the row: [begin, end).
     const std::int64_t reach = (task.horizontal.kernel - 1) * task.horizontal.dilation;
@@ -151,69 +156,103 @@ void add_depthwise_row(const WeightGradientTask &task, std::int64_t image, std::
     for (std::int64_t x = 0; x < width; x += strip_pixels) {
         const Range all{x, min(x + strip_pixels, width)};
         const std::int64_t first = clamped(begin, all.begin, all.end);
-        add_depthwise_columns<V, fixed_taps>(task, image, y, {all, {first, clamped(end, first, all.end)}},
-                                             vectors, sums);
+        add_depthwise_columns<V, fixed_taps>(task, recomputed, image, y,
+                                             {all, {first, clamped(end, first, all.end)}}, vectors, sums);
     }
 }
 
-/// Recomputed rows of a batch normalization, for some vectors of channels. The number of rows is limited
-/// so that they fit L2.
+/// Return an axis whose windows are inside the source, because the source has zeros around it: `zeros.begin`
+/// before the first element, and `zeros.end` after the last one.
+inline WindowAxis padded_axis(WindowAxis axis, std::int64_t extent, std::int64_t windows, Range &zeros) {
+    zeros.begin = max(axis.before, 0);
+    const std::int64_t last = (windows - 1) * axis.stride - axis.before + (axis.kernel - 1) * axis.dilation;
+    zeros.end = max(last + 1 - extent, 0);
+    axis.before -= zeros.begin;
+    return axis;
+}
+
+/// Recomputed rows of a batch normalization, for some vectors of channels, with zeros around the image. The
+/// number of rows is limited so that they fit L2.
 template <class V> class NormalizedRows {
 public:
-    static std::int64_t rows(const WeightGradientTask &task, std::int64_t vectors) {
-        constexpr std::int64_t max_floats = 1 << 16;
-        const std::int64_t reach = (task.vertical.kernel - 1) * task.vertical.dilation + 1;
-        return min(task.source.height, reach + max_floats / (task.source.width * vectors * V::width));
-    }
     static std::int64_t floats(const WeightGradientTask &task, std::int64_t vectors) {
-        return NormalizedCopy<V>::floats(task.source.channels) +
-               rows(task, vectors) * task.source.width * vectors * V::width;
+        const Size size(task, vectors);
+        return NormalizedCopy<V>::floats(task.source.channels) + size.rows * size.row_floats;
     }
 
     NormalizedRows(const WeightGradientTask &task, Range vectors, float *memory)
         : task_(task), copy_(task, memory), first_channel_(vectors.begin * V::width),
           channels_(min(vectors.end * V::width, task.source.channels) - first_channel_),
-          max_(rows(task, vectors.size())), own_(task) {
+          size_(task, vectors.size()), own_(task),
+          memory_(memory + NormalizedCopy<V>::floats(task.source.channels)) {
+        own_.vertical = size_.vertical, own_.horizontal = size_.horizontal;
+        own_.source.height += size_.above.begin + size_.above.end;
+        own_.source.width += size_.beside.begin + size_.beside.end;
         own_.source.pixel_stride = vectors.size() * V::width;
-        own_.source.row_stride = own_.source.width * own_.source.pixel_stride;
+        own_.source.row_stride = size_.row_floats;
         own_.source.image_stride = 0;
-        memory_ = memory + NormalizedCopy<V>::floats(task.source.channels);
+        // Later, only the pixels of the image are written.
+        for (std::int64_t i = 0; i < size_.rows * size_.row_floats; ++i) memory_[i] = 0.0f;
     }
 
     /// Return the task with the recomputed rows as its source. They include all rows that row y of the
     /// gradient needs.
     const WeightGradientTask &task_for(std::int64_t image, std::int64_t y) {
-        const std::int64_t top = y * task_.vertical.stride - task_.vertical.before;
-        const std::int64_t reach = (task_.vertical.kernel - 1) * task_.vertical.dilation + 1;
-        const std::int64_t begin = clamped(top, 0, task_.source.height),
-                           end = clamped(top + reach, begin, task_.source.height);
+        const std::int64_t begin = max(y * own_.vertical.stride - own_.vertical.before, 0),
+                           end = min(begin + size_.reach, own_.source.height);
         if (image != image_ || begin < rows_.begin || end > rows_.end) {
             image_ = image;
-            rows_ = {begin, min(begin + max_, task_.source.height)};
+            rows_ = {begin, min(begin + size_.rows, own_.source.height)};
             bring();
         }
         return own_;
     }
 
 private:
+    /// The size of the memory for rows. Rows and columns count the zeros.
+    struct Size {
+        Range above{0, 0}, beside{0, 0}; ///< zeros above and below the image, and left and right of it
+        WindowAxis vertical, horizontal;
+        std::int64_t reach, rows, row_floats;
+
+        Size(const WeightGradientTask &task, std::int64_t vectors)
+            : vertical(padded_axis(task.vertical, task.source.height, task.gradient.height, above)),
+              horizontal(padded_axis(task.horizontal, task.source.width, task.gradient.width, beside)),
+              reach((vertical.kernel - 1) * vertical.dilation + 1) {
+            constexpr std::int64_t max_floats = 1 << 15, min_more = 6;
+            row_floats = (beside.begin + task.source.width + beside.end) * vectors * V::width;
+            rows = min(above.begin + task.source.height + above.end,
+                       reach + max(max_floats / row_floats, min_more));
+        }
+    };
+
     void bring() {
         const ConstView &from = task_.source, &to = own_.source;
         for (std::int64_t row = rows_.begin; row < rows_.end; ++row) {
-            float *out = memory_ + (row - rows_.begin) * to.row_stride;
-            for (std::int64_t x = 0; x < from.width; ++x, out += to.pixel_stride) {
-                const float *pixel = pixel_at(from, image_, row, x) + first_channel_;
-                __builtin_prefetch(pixel + 8 * from.pixel_stride);
-                copy_(pixel, out, first_channel_, channels_);
+            const std::int64_t y = row - size_.above.begin;
+            float *const out = memory_ + (row - rows_.begin) * to.row_stride;
+            if (y < 0 || y >= from.height) {
+                for (std::int64_t i = 0; i < to.row_stride; ++i) out[i] = 0.0f;
+                continue;
             }
+            const float *const pixels = pixel_at(from, image_, y, 0) + first_channel_;
+            for_some_pixels(from.width, [&]<int some>(std::int64_t x) {
+                const float *const at = pixels + x * from.pixel_stride;
+                float *const own = out + (size_.beside.begin + x) * to.pixel_stride;
+                for (std::int64_t c = 0; c < channels_; c += V::width)
+                    copy_.template vectors<some>(at + c, from.pixel_stride, own + c, to.pixel_stride,
+                                                 first_channel_ + c, channels_ - c);
+            });
         }
         own_.source.data = memory_ - rows_.begin * to.row_stride - first_channel_;
     }
 
     const WeightGradientTask &task_;
     const NormalizedCopy<V> copy_;
-    const std::int64_t first_channel_, channels_, max_;
+    const std::int64_t first_channel_, channels_;
+    const Size size_;
     WeightGradientTask own_;
-    float *memory_;
+    float *const memory_;
     std::int64_t image_ = -1;
     Range rows_{0, 0};
 };
@@ -243,13 +282,13 @@ void depthwise_gradient(const WeightGradientTask &task, const WeightGradientPlan
             if constexpr (normalizes) own = &source.task_for(image, y);
             switch (task.horizontal.kernel) {
             case 3:
-                add_depthwise_row<V, 3>(*own, image, y, vectors, block_sums);
+                add_depthwise_row<V, 3>(*own, normalizes, image, y, vectors, block_sums);
                 break;
             case 5:
-                add_depthwise_row<V, 5>(*own, image, y, vectors, block_sums);
+                add_depthwise_row<V, 5>(*own, normalizes, image, y, vectors, block_sums);
                 break;
             default:
-                add_depthwise_row<V, 0>(*own, image, y, vectors, block_sums);
+                add_depthwise_row<V, 0>(*own, normalizes, image, y, vectors, block_sums);
             }
         }
         for (std::int64_t i = 0; i < floats; i += V::width)
