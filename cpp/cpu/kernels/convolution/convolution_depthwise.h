@@ -198,6 +198,16 @@ inline bool has_small_overhang(const WindowAxis &window, std::int64_t outputs, s
     return window.before <= reach && after <= reach;
 }
 
+/// Call use.template operator()<Shape>() with the shape of a window of at most 2 x 2 taps.
+template <int rows, int columns, class Use>
+void with_small_shape(std::int64_t height, std::int64_t width, Use use) {
+    if constexpr (rows < 2)
+        if (height > rows) return with_small_shape<2, columns>(height, width, use);
+    if constexpr (columns < 2)
+        if (width > columns) return with_small_shape<rows, 2>(height, width, use);
+    use.template operator()<DepthwiseShape<rows, columns, 1, 1>>();
+}
+
 /// Call use.template operator()<Shape>() with the special shape for the task's window. Return false if there
 /// is none.
 template <class V, class Use> bool with_depthwise_shape(const ConvolutionTask &task, Use use) {
@@ -205,6 +215,11 @@ template <class V, class Use> bool with_depthwise_shape(const ConvolutionTask &t
     const std::int64_t stride = task.horizontal.stride, dilation = task.horizontal.dilation;
     [[maybe_unused]] const bool fives = height == 5 && width == 5;
     if (!has_small_overhang(task.horizontal, task.destination.width, task.source.width)) return false;
+    if constexpr (V::has_fma && !has_bfloat16<V>) // parts of gradients of 3x3 with stride 2
+        if (height <= 2 && width <= 2 && stride == 1 && dilation == 1) {
+            with_small_shape<1, 1>(height, width, use);
+            return true;
+        }
     if (height == 3 && width == 3 && stride == 1)
         use.template operator()<DepthwiseShape<3, 3, 1, 1>>();
     else if (height == 3 && width == 3 && stride == 2 && dilation == 1)

@@ -174,8 +174,8 @@ struct DepthwiseShape {
     static constexpr int source_rows(int rows) { return (rows - 1) * vertical_stride + kernel_height; }
     static constexpr int tap_columns(int columns) { return (columns - 1) * horizontal_stride + kernel_width; }
     /// True if strips have two rows wherever possible. For 5x5 windows with stride 2, two rows would need
-    /// more registers than AVX2 has.
-    static constexpr bool pairs_rows = kernel_width * horizontal_stride < 10;
+    /// more registers than AVX2 has. Rows of small windows share little, so their code would not pay.
+    static constexpr bool pairs_rows = kernel_height > 2 && kernel_width *horizontal_stride < 10;
 };
 
 /// A template argument that means: the number of tap columns outside the source is only known at run time.
