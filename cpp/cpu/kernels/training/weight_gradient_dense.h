@@ -81,12 +81,13 @@ struct GradientOperands {
     std::ptrdiff_t input_stride, gradient_stride;
     std::int64_t pixels;
     LinesAhead inputs_ahead, gradients_ahead;
+    bool first = false; ///< true for the first block of a part, whose sums replace the contents of the tile
 };
 
 /// Add the sums of products over the pixels of a block to a tile [outputs][taps].
 template <class V, int rows, int vectors>
 void add_products(const GradientOperands &operands, float *to, std::ptrdiff_t to_stride, std::int64_t taps) {
-    auto [inputs, gradients, input_stride, gradient_stride, pixels, next, next_gradients] = operands;
+    auto [inputs, gradients, input_stride, gradient_stride, pixels, next, next_gradients, first] = operands;
     typename V::reg sums[rows][vectors];
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r)
@@ -113,7 +114,8 @@ void add_products(const GradientOperands &operands, float *to, std::ptrdiff_t to
             const std::int64_t left = taps - v * V::width;
             if (left <= 0) break;
             float *at = to + v * V::width;
-            store_lanes<V>(at, V::add(load_lanes<V>(at, left), sums[r][v]), left);
+            const auto before = first ? V::zero() : load_lanes<V>(at, left);
+            store_lanes<V>(at, V::add(before, sums[r][v]), left);
         }
 }
 
@@ -306,8 +308,11 @@ void dense_gradient(const WeightGradientTask &task, const WeightGradientPlan &pl
     const std::int64_t pitch = row_pitch<V>(taps.size());
     const PartResult sums(task, plan, part);
     float *const result = sums.data + group * plan.outputs * sums.output_stride + taps.begin;
-    for (std::int64_t o = outputs.begin; o < outputs.end; ++o)
-        for (std::int64_t i = 0; i < taps.size(); ++i) result[o * sums.output_stride + i] = 0.0f;
+    const Range rows_of_sums = rows_of_part(task, part);
+    if (rows_of_sums.empty())
+        for (std::int64_t o = outputs.begin; o < outputs.end; ++o)
+            for (std::int64_t i = 0; i < taps.size(); ++i) result[o * sums.output_stride + i] = 0.0f;
+    bool first_block = true;
 
     const auto copy = [&] {
         if constexpr (normalizes) {
@@ -325,7 +330,7 @@ void dense_gradient(const WeightGradientTask &task, const WeightGradientPlan &pl
             for (std::int64_t i = taps.size(); i < pitch; ++i) scratch[p * pitch + i] = 0.0f;
     float *const packed_gradients = scratch + plan.input_floats;
 
-    for_each_block(task, rows_of_part(task, part), [&](const PixelBlock &pixels) {
+    for_each_block(task, rows_of_sums, [&](const PixelBlock &pixels) {
         const std::int64_t first = first_channel + taps.begin,
                            first_output = group * plan.outputs + outputs.begin;
         const float *const source = pixel_at(task.source, pixels.image, pixels.y, pixels.x) + first;
@@ -390,10 +395,11 @@ void dense_gradient(const WeightGradientTask &task, const WeightGradientPlan &pl
                                                    ? (number - tiles.tiles.begin) * panel_floats<V>
                                                    : rows.begin - outputs.begin;
                 add({inputs, gradients + to_tile, input_stride, gradient_stride, count,
-                     inputs_ahead.take(count), gradients_ahead.take(count)},
+                     inputs_ahead.take(count), gradients_ahead.take(count), first_block},
                     result + rows.begin * sums.output_stride + tap, sums.output_stride, left);
             }
         }
+        first_block = false;
     });
 }
 
