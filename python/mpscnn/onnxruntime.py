@@ -23,6 +23,7 @@ from mpscnn._private.expected_names import Expected, attribute_error, twin_attri
 from mpscnn._private.files import convert_read_errors, is_folder, require_regular
 from mpscnn._private.names import did_you_mean, shown_names
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
+from mpscnn.onnx_backend.io_binding import IOBinding, OrtValue, type_text
 from mpscnn.runtime.library import is_available
 
 if TYPE_CHECKING:
@@ -32,9 +33,11 @@ if TYPE_CHECKING:
 __all__ = [
     "ExecutionMode",
     "GraphOptimizationLevel",
+    "IOBinding",
     "InferenceSession",
     "ModelMetadata",
     "NodeArg",
+    "OrtValue",
     "RunOptions",
     "SessionOptions",
     "get_all_providers",
@@ -48,8 +51,6 @@ __version__ = _core.version()
 _CPU = "CPUExecutionProvider"
 #: onnxruntime's names of providers that mpscnn has, each with mpscnn's name of the device.
 _DEVICES = {"CoreMLExecutionProvider": "METAL", _CPU: "CPU"}
-#: Names of element types in onnxruntime that are not NumPy's.
-_TYPES = {"float32": "float", "float64": "double"}
 
 
 class GraphOptimizationLevel(IntEnum):
@@ -143,9 +144,8 @@ class NodeArg:
         import onnx
 
         tensor = info.type.tensor_type
-        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
         self.name: str = info.name
-        self.type: str = f"tensor({_TYPES.get(dtype, dtype)})"
+        self.type: str = type_text(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
         self.shape: list[int | str | None] = [
             extent.dim_value if extent.HasField("dim_value") else extent.dim_param or None
             for extent in tensor.shape.dim
@@ -290,6 +290,29 @@ class InferenceSession(Expected):
         found = dict(zip(known, self._prepared.run(input_feed), strict=True))
         return [found[name] for name in wanted]
 
+    def io_binding(self) -> IOBinding:
+        """Return a binding without inputs and outputs, for `run_with_iobinding`."""
+        return IOBinding(
+            [one.name for one in (*self._inputs, *self._overridable)], [one.name for one in self._outputs]
+        )
+
+    def run_with_iobinding(self, iobinding: IOBinding, run_options: RunOptions | None = None) -> None:
+        """Compute the outputs of a binding from its inputs.
+
+        Raises the errors of `run`. ParameterError: no output is bound, or a bound output has another shape or type.
+        """
+        iobinding.run(lambda names, feed: self.run(names, feed, run_options))
+
+    def run_with_ort_values(
+        self,
+        output_names: Sequence[str] | None,
+        input_dict_ort_values: Mapping[str, OrtValue],
+        run_options: RunOptions | None = None,
+    ) -> list[OrtValue]:
+        """Compute outputs from values, as `run` does from arrays, with the same errors."""
+        feed = {name: value.numpy() for name, value in input_dict_ort_values.items()}
+        return [OrtValue(array) for array in self.run(output_names, feed, run_options)]
+
     def __repr__(self) -> str:
         return f"<InferenceSession of {self._model.graph.name!r} on {self._providers[0]}>"
 
@@ -316,6 +339,10 @@ def set_default_logger_verbosity(verbosity: int) -> None:
 def get_device() -> str:
     """Return "CPU", onnxruntime's name of the default device."""
     return "CPU"
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
 
 
 def _public(kind: type) -> list[str]:

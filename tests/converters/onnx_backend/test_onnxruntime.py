@@ -154,8 +154,6 @@ def test_wrong_calls_are_explained(file: Path, tmp_path: Path) -> None:
         session.run(None, {"x": [1, 2]})  # type: ignore[dict-item]
     with pytest.raises(ParameterError, match="input 'x' is of float32, got <U1"):
         session.run(None, {"x": ["a"]})  # type: ignore[dict-item]
-    with pytest.raises(AttributeError, match=r"no attribute 'io_binding'; .*onnxruntime's run"):
-        session.io_binding()  # type: ignore[attr-defined]
     with pytest.raises(ParameterError, match="got int"):
         mpscnn.InferenceSession(3)  # type: ignore[arg-type]
     (tmp_path / "a.onnx").write_bytes(b"no model")
@@ -175,6 +173,70 @@ def test_wrong_calls_are_explained(file: Path, tmp_path: Path) -> None:
         ours.InferenceSession(b"", sess_options=other)
 
 
+def bound_results(module: Any, path: Path) -> list[NDArray[np.float32]]:
+    """Run with bound inputs and outputs of each kind, and return all results."""
+    session = module.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    x = images(2)
+    value = module.OrtValue.ortvalue_from_numpy(x)
+    assert (value.shape(), value.data_type(), value.element_type()) == ([2, 3, 8, 6], "tensor(float)", 1)
+    assert value.data_ptr() == x.ctypes.data
+    into = module.OrtValue.ortvalue_from_shape_and_type([2, 4], np.float32)
+    at = np.zeros((2, 4, 8, 6), np.float32)
+    binding, results = session.io_binding(), []
+    for bind in (
+        lambda: binding.bind_cpu_input("x", x),
+        lambda: binding.bind_ortvalue_input("x", value),
+        lambda: binding.bind_input("x", "cpu", 0, np.float32, x.shape, x.ctypes.data),
+    ):
+        bind()
+        binding.bind_output("features")
+        binding.bind_ortvalue_output("embedding", into)
+        session.run_with_iobinding(binding)
+        results += binding.copy_outputs_to_cpu()
+        binding.bind_output("features", "cpu", 0, np.float32, at.shape, at.ctypes.data)
+        np.add(x, 1, out=x)  # the binding shares this memory
+        session.run_with_iobinding(binding)
+        results += [into.numpy().copy(), at.copy(), *(one.numpy().copy() for one in binding.get_outputs())]
+        binding.clear_binding_outputs()
+    return results + [one.numpy() for one in session.run_with_ort_values(["embedding"], {"x": value})]
+
+
+def test_bindings_compute_what_onnxruntime_computes(file: Path) -> None:
+    import onnxruntime
+
+    expected = bound_results(onnxruntime, file)
+    found = bound_results(ours, file)
+    assert len(expected) == len(found) == 19
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_wrong_bindings_are_explained(file: Path) -> None:
+    session = ours.InferenceSession(file)
+    binding = session.io_binding()
+    value = ours.OrtValue.ortvalue_from_shape_and_type((1, 2), "float32")
+    wrong: dict[str, Any] = {
+        "there is no input 'y'.*inputs are 'x'": lambda: binding.bind_cpu_input("y", images(1)),
+        "there is no output 'x'": lambda: binding.bind_output("x"),
+        "device 'cpu' 0, got 'cuda' 0": lambda: binding.bind_output("features", "cuda"),
+        "no output is bound": lambda: session.run_with_iobinding(binding),
+        "element_type must be a NumPy type": lambda: binding.bind_output("features", buffer_ptr=1),
+        "buffer_ptr must be an address": lambda: binding.bind_input("x", "cpu", 0, "float32", (1,), 0),
+        "shape must be whole numbers": lambda: binding.bind_input("x", "cpu", 0, "float32", (-1,), 1),
+        "expected an array, got list": lambda: ours.OrtValue.ortvalue_from_numpy([1]),
+        "the memory is of float32 in the shape": lambda: value.update_inplace(np.zeros(2)),
+    }
+    for message, call in wrong.items():
+        with pytest.raises(ParameterError, match=message):
+            call()
+    with pytest.raises(mpscnn.StateError, match="has no outputs yet"):
+        binding.get_outputs()
+    binding.bind_cpu_input("x", images(1))
+    binding.bind_ortvalue_output("embedding", value)
+    with pytest.raises(ParameterError, match=r"output 'embedding': .*\(1, 2\), .*\(1, 4\)"):
+        session.run_with_iobinding(binding)
+
+
 def test_other_calls_lead_to_the_session(file: Path) -> None:
     with pytest.raises(ParameterError, match=r"mpscnn\.InferenceSession reads the bytes"):
         mpscnn.onnx_backend.prepare(file.read_bytes())  # type: ignore[arg-type]
@@ -190,10 +252,10 @@ def test_other_calls_lead_to_the_session(file: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("OrtValue", "has onnxruntime's run"),
+        ("OrtDevice", "it has .*OrtValue"),
         ("quantization", r"mpscnn\.quantize"),
         ("InferenceSesion", "did you mean 'InferenceSession'"),
-        ("io_binding", "has onnxruntime's run"),
+        ("io_bindin", "did you mean 'io_binding'"),
         ("end_profiling", r"session\(\)\.profile\(x\)"),
     ],
 )
