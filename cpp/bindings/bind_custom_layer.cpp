@@ -2,7 +2,10 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <bit>
+#include <cstdint>
 #include <cstring>
+#include <span>
 #include <string_view>
 #include <utility>
 
@@ -13,6 +16,16 @@
 namespace mpscnn::bindings {
 
 namespace {
+
+/// Fills the result before a function writes it. No computation gives this NaN, so it shows that nothing was
+/// written.
+constexpr std::uint32_t unwritten = 0x7FD5A7C3;
+
+std::span<float> values_of(const mpscnn_tensor &tensor) {
+    std::size_t count = 1;
+    for (int axis = 0; axis < tensor.rank; ++axis) count *= static_cast<std::size_t>(tensor.shape[axis]);
+    return {static_cast<float *>(tensor.data), count};
+}
 
 /// Owns a Python function that computes a layer: function(*inputs, out), or function(*inputs) if
 /// `takes_output` is false.
@@ -60,12 +73,21 @@ private:
                 array.attr("setflags")(py::arg("write") = false);
                 arguments[i] = std::move(array);
             }
-            if (takes_output_) arguments[inputs.size()] = array_of(output, owner);
+            const std::span<float> values = values_of(output);
+            if (takes_output_) {
+                std::ranges::fill(values, std::bit_cast<float>(unwritten));
+                arguments[inputs.size()] = array_of(output, owner);
+            }
             const py::object result = call_python(function_, arguments);
             if (!result.is_none())
                 copy(result, output);
             else if (!takes_output_)
                 throw ParameterError("its function returned None instead of the result");
+            else if (!values.empty() && std::ranges::all_of(values, [](float value) {
+                         return std::bit_cast<std::uint32_t>(value) == unwritten;
+                     }))
+                throw ParameterError("its function neither returned a result nor wrote to its last argument: "
+                                     "out[...] = result writes");
         }
         if (Py_REFCNT(owner.ptr()) > references)
             throw ParameterError("its function kept an array whose memory is the layer's only while it runs: "

@@ -33,15 +33,20 @@ def require_arguments(what: str, function: object, arguments: Sequence[str]) -> 
 def takes_output(what: str, function: object, inputs: int) -> bool:
     """Return whether a function takes an array for its result after its inputs. False: it takes only the inputs.
 
-    A further argument with a default is for the result only if it is called `out`. Functions of C without a signature
-    take it.
+    A further argument with a default is for the result only if it is called `out`. A ufunc of NumPy takes it.
 
-    Raises ParameterError if the function can be called neither way.
+    Raises ParameterError if the function can be called neither way, or is written in C and has no signature.
     """
     if not callable(function):
         raise ParameterError(f"{what} must be callable, got {function!r}")
     signature = _signature(function)
     operands = getattr(function, "nin", inputs)  # a ufunc of NumPy would read `out` as a further operand
+    names = ", ".join(["x"] if inputs == 1 else [f"x{number}" for number in range(1, inputs + 1)])
+    if signature is None and not hasattr(getattr(function, "func", function), "nin"):  # partial has `func`
+        called = f"{getattr(function, '__name__', 'function')}({names})"
+        raise ParameterError(
+            f"{what}: {function!r} does not say what it takes; give lambda {names}: {called}"
+        )
     if signature is None and operands == inputs:
         return True
     if signature is not None and operands == inputs and _takes(signature, inputs + 1):
@@ -49,7 +54,6 @@ def takes_output(what: str, function: object, inputs: int) -> bool:
         return not further or further[0].default is inspect.Parameter.empty or further[0].name == "out"
     if signature is not None and operands == inputs and _takes(signature, inputs):
         return False
-    names = ", ".join(["x"] if inputs == 1 else [f"x{number}" for number in range(1, inputs + 1)])
     raise ParameterError(
         f"{what} must take ({names}) and return the result, or take ({names}, out) and write it to out, "
         f"got {_shown(function, signature)}"

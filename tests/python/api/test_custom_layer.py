@@ -167,6 +167,17 @@ def test_functions_of_c_write_their_result() -> None:
     np.testing.assert_array_equal(run(net, x, y), x - y)
 
 
+@pytest.mark.parametrize("function", [np.where, max, np.dot, dict])
+def test_functions_without_a_signature_are_refused(function: Any) -> None:
+    net = mpscnn.Network((4, 4, 2))
+    with pytest.raises(ParameterError, match=rf"give lambda x: {function.__name__}\(x\)$"):
+        net.custom(function, net.input)
+
+
+def forget_output(x: Array, out: Array) -> None:
+    out = 2 * x  # noqa: F841 - a new array, not the output's memory
+
+
 @pytest.mark.parametrize(
     ("function", "inputs"),
     [
@@ -197,6 +208,7 @@ def test_other_signatures_are_refused_when_the_layer_is_added(function: Any, inp
         (lambda x: x[..., :1], r"returned an array of the shape \(2, 6, 5, 1\), expected \(2, 6, 5, 4\)"),
         (lambda x: 2.0, r"returned an array of the shape \(\), expected"),
         (lambda x, out: x[:1], r"returned an array of the shape \(1, 6, 5, 4\), expected"),
+        (forget_output, "neither returned a result nor wrote to its last argument"),
         (lambda x: x * 1j, "must return an array of numbers, but returned ndarray"),
         (lambda x: "double", "must return an array of numbers, but returned str"),
         (lambda x: {"out": x}, "must return an array of numbers, but returned dict"),

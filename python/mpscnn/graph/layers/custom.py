@@ -38,7 +38,8 @@ class CustomLayers(LayerMaker):
         """Add a layer that a Python function computes on the CPU.
 
         The function is called as `function(*inputs, out)` and writes its result to `out`, or as `function(*inputs)` and
-        returns its result. Its signature says which. A returned array has the shape of the result, and is copied.
+        returns its result. Its signature says which, so a function of C without one is refused. A returned array has
+        the shape of the result, and is copied. Before the call, `out` is filled with NaN.
 
         The arguments are float32 arrays with the batch first, also if `precision="float16"`. They are the network's own
         memory: inputs are read-only, and the function must not keep any array. It runs in the thread that runs the
