@@ -11,6 +11,9 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
+from mpscnn._private.arrays import naming_remedy
 from mpscnn._private.model_name import is_path
 from mpscnn._private.names import did_you_mean
 from mpscnn.apps.serve.failures import RefusedError
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
     from mpscnn.runtime.options import LoadArguments
 
 __all__ = ["Compiled", "HostedModel", "Models", "host"]
+
+#: The largest number of axes of an input whose order an error explains. NumPy's arrays have at most 32.
+_MAX_AXES = 8
 
 
 class Progress(Protocol):
@@ -88,7 +94,10 @@ class Compiled:
         """Return the outputs' shapes for these input shapes. The last result is cached, since computing it is slow."""
         known = self._known_shapes
         if known is None or known[0] != inputs:
-            known = self._known_shapes = inputs, self.model.program.output_shapes(*inputs)
+            program = self.model.program
+            arrays = [np.broadcast_to(np.float32(0), shape) for shape in inputs if len(shape) <= _MAX_AXES]
+            with naming_remedy([*program.inputs.values()], arrays, arrays):
+                known = self._known_shapes = inputs, program.output_shapes(*inputs)
         return known[1]
 
     @property

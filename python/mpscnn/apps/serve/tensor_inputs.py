@@ -15,7 +15,7 @@ from mpscnn.apps.serve.failures import RefusedError
 from mpscnn.apps.serve.hosting import Compiled
 from mpscnn.apps.serve.photos import PhotoMemory
 from mpscnn.apps.serve.responses import JSON_NUMBER
-from mpscnn.apps.serve.tensors import BYTES, InferRequest, Input
+from mpscnn.apps.serve.tensors import BYTES, OWN_NAMES, InferRequest, Input
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 from mpscnn.vision.photo import Photo
 from mpscnn.vision.photo_file import TooManyPixelsError
@@ -39,6 +39,7 @@ def tensor_bytes(compiled: Compiled, wanted: InferRequest, maximum: int) -> int:
         if name not in known:
             raise ParameterError(
                 f"there is no output {name[:200]!r}{did_you_mean(name[:200], known)}; outputs are {', '.join(known)}"
+                f"{OWN_NAMES}"
             )
     shapes = {name: _shape(compiled, given) for name, given in wanted.inputs.items()}
     halves = {name for name, given in wanted.inputs.items() if given.datatype == "FP16"}

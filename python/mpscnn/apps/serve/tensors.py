@@ -23,7 +23,7 @@ from mpscnn._private.arguments import is_whole_number, whole_number_in
 from mpscnn.apps.serve.json_parts import decoded, elements, members
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 
-__all__ = ["BYTES", "TYPES", "InferRequest", "Input", "json_length", "parse_request"]
+__all__ = ["BYTES", "OWN_NAMES", "TYPES", "InferRequest", "Input", "json_length", "parse_request"]
 
 TYPES: dict[str, np.dtype[Any]] = {
     "FP32": np.dtype("<f4"),
@@ -222,6 +222,12 @@ def _flag(parameters: dict[str, Any], name: str, otherwise: bool, what: str) -> 
     return wanted
 
 
+#: A file of another framework may have other names and another order of axes than its network here.
+OWN_NAMES = (
+    "; GET /v2/models/NAME lists the names and shapes, which are mpscnn's and not those of an ONNX file"
+)
+
+
 def _inputs(text: memoryview, rest: memoryview, names: list[str]) -> tuple[dict[str, Input], memoryview]:
     """Parse the inputs. Return them by name, and the bytes that follow their data."""
     inputs: dict[str, Input] = {}
@@ -233,7 +239,9 @@ def _inputs(text: memoryview, rest: memoryview, names: list[str]) -> tuple[dict[
             raise ParameterError(f"{given.what} is there twice")
         inputs[given.name] = given
     if set(inputs) != set(names):
-        raise ParameterError(f"inputs are {', '.join(names)}, got {', '.join(inputs)[:200] or 'none'}")
+        raise ParameterError(
+            f"inputs are {', '.join(names)}, got {', '.join(inputs)[:200] or 'none'}{OWN_NAMES}"
+        )
     return inputs, rest
 
 
