@@ -51,7 +51,9 @@ def compare(
         second: the other side. Errors are relative to its results.
         input: "random" (uniform from -1 to 1, or over the range of an integer input), a photo (with the preprocessing
             of the side that has one), an .npy file or an array: (n, height, width, channels), or (n, features); a list
-            of arrays for several inputs. A list of photos, a folder, a pattern or an `ImageFolder` is one batch.
+            of arrays for several inputs. An array of integers is the pixels of photos, (n, height, width, channels) or
+            (height, width, channels), if a side has a preprocessing. A list of photos, a folder, a pattern or an
+            `ImageFolder` is one batch.
         tolerance: the largest error that counts as equal, relative to the largest magnitude of a layer's result. None:
             by the lower precision of both sides: 0.001 for float32, 0.02 for float16, 0.1 for bfloat16. It is that of
             float16, too, if the weights of one network are float16 numbers and the other network has different weights.
@@ -67,7 +69,7 @@ def compare(
         ImageError: the photo cannot be read.
     """
     sides, meanings = decoded_sides(open_side(first), open_side(second))
-    given = _given_arrays(input)
+    given = _given_arrays(input, sides)
     shapes = None if given is None else {f"input {i}": array.shape for i, array in enumerate(given)}
     a, b = _engines(sides, shapes, size)
     inputs = _inputs(a, b, sides, input, given, size, seed)
@@ -166,9 +168,15 @@ def _engines(
     return a, second.engine(a.inputs, size=size)
 
 
-def _given_arrays(given: Any) -> list[Array] | None:
-    """Return the given arrays; None if the input must be generated or read from a photo."""
+def _given_arrays(given: Any, sides: tuple[Side, Side]) -> list[Array] | None:
+    """Return the given arrays; None if the input must be generated or read from a photo.
+
+    If a side has a preprocessing for photos, an array of integers is the pixels of photos.
+    """
     if isinstance(given, np.ndarray):
+        takes_photos = any(side.preprocess is not None for side in sides)
+        if takes_photos and given.dtype.kind in "iu" and given.ndim in (3, 4):
+            return None
         return [_array(given)]
     if hasattr(given, "__dlpack__"):  # a tensor of PyTorch
         return [_array(np.asarray(given))]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import call, save_photo
+from PIL import Image
 
 import mpscnn
 from mpscnn.comparison import alignment
@@ -332,6 +333,15 @@ def _rename_all(path: Path) -> None:
     for entry in model.graph.output:
         entry.name = f"t_{entry.name}"
     onnx.save(model, path)
+
+
+def test_arrays_of_integers_are_pixels_of_photos() -> None:
+    """They get the preprocessing of the side that has one, at any size, as in `predict`."""
+    model = mpscnn.load()
+    photo = Image.open(mpscnn.samples.photo("cat")).convert("RGB")
+    expected = mpscnn.compare(model, "cifar10_mobilenet_v2@float16", input=photo)
+    for pixels in (np.asarray(photo), np.asarray(photo)[None]):
+        assert mpscnn.compare(model, "cifar10_mobilenet_v2@float16", input=pixels).layers == expected.layers
 
 
 def test_litert(shared: Path, project: Path) -> None:
