@@ -287,8 +287,9 @@ def test_an_animation_is_a_video_with_options_of_videos(
     ended = command("classify", str(path), "--every", "2", "--json", "--top", "1")
     assert ended.returncode == 0, ended.stderr
     assert [json.loads(line)["frame"] for line in ended.stdout.splitlines()] == [0, 2, 4]
-    (plain,) = command("classify", str(path), "--json", "--top", "1").stdout.splitlines()
-    assert json.loads(plain)["image"] == str(path)
+    photo = command("classify", str(path), "--json", "--top", "1")
+    assert json.loads(photo.stdout)["image"] == str(path)
+    assert "only its first picture is taken; --every 1 takes the whole animation" in photo.stderr
 
 
 def test_a_folder_becomes_a_video_of_the_first_photos_size(

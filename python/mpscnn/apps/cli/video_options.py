@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -109,6 +109,7 @@ def video_part(
         names.append("--output")
     videos = [argument for argument in arguments if is_video(argument)]
     if not videos and not names:
+        _note_animations(arguments)
         return None
     if not videos and (len(arguments) > 1 or not _has_pictures(arguments[0])):
         raise typer.BadParameter(
@@ -130,6 +131,19 @@ def video_part(
     if end is not None and end <= (start or 0.0):
         raise typer.BadParameter(f"must be above --from, got {end:g}", param_hint="--to")
     return VideoPart(arguments[0], every or 1, start or 0.0, end, inflight or _INFLIGHT)
+
+
+def _note_animations(arguments: Sequence[str]) -> None:
+    """Say on stderr of which animations only the first picture is taken. Files that cannot be read are left out."""
+    animations = [argument for argument in arguments if suffix_of(argument) in ANIMATION_SUFFIXES]
+    if not animations:
+        return
+    from PIL import Image
+
+    for argument in animations:
+        with suppress(OSError, ValueError, SyntaxError), Image.open(argument) as picture:
+            if getattr(picture, "is_animated", False):
+                hint(f"{argument}: only its first picture is taken; --every 1 takes the whole animation")
 
 
 def _has_pictures(argument: str) -> bool:
