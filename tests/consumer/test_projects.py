@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import mpscnn
@@ -86,9 +87,40 @@ def test_pkg_config(app: Path) -> None:
     assert installed()
     directory = run(sys.executable, "-m", "mpscnn", "--pkg-config-dir").strip()
     environment = {**os.environ, "PKG_CONFIG_PATH": directory}
-    run("bash", "-euc", block("sh", "pkg-config"), cwd=app, env=environment)
+    run("bash", "-euc", block("sh", "main.cpp -o app"), cwd=app, env=environment)
     assert run(app / "app") == EXPECTED
     assert run("pkg-config", "--modversion", "mpscnn", env=environment).strip() == mpscnn.__version__
+
+
+def test_the_program_in_c(app: Path) -> None:
+    """It builds as C99 with pkg-config, classifies a gray photo, and prints the error for a missing file."""
+    need("pkg-config")
+    need("cc")
+    assert installed()
+    (app / "classify.c").write_text(block("c", "int main"))
+    environment = {**os.environ, "PKG_CONFIG_PATH": str(installed() / "lib" / "pkgconfig")}
+    run("bash", "-euc", block("sh", "classify.c"), cwd=app, env=environment)
+    model = mpscnn.load()
+    model.save(app / "model.safetensors")
+    best = model.predict(np.full((480, 640, 3), 128, np.uint8))[0]
+    found, _, share = run(app / "classify", app / "model.safetensors").partition(": ")
+    assert found == best.label
+    assert float(share) == pytest.approx(best.probability, abs=6e-4)
+    failed = subprocess.run([app / "classify", "none"], capture_output=True, text=True, check=False)
+    assert failed.returncode == 1
+    assert "none" in failed.stderr
+
+
+def test_a_missing_static_library_is_explained(app: Path) -> None:
+    need("cmake")
+    config = installed() / "lib" / "cmake" / "mpscnn"
+    if "mpscnn_static" in (config / "mpscnnTargets.cmake").read_text():
+        pytest.skip("this installation has the static library")
+    text = "project(app LANGUAGES CXX)\nfind_package(mpscnn REQUIRED COMPONENTS static)\n"
+    (app / "CMakeLists.txt").write_text("cmake_minimum_required(VERSION 3.21)\n" + text)
+    command = ["cmake", "-S", app, "-B", app / "build", f"-DCMAKE_PREFIX_PATH={config}"]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "it has no static library: build it with" in " ".join(refused.stderr.split())
 
 
 def test_headers_lie_where_the_command_says(app: Path) -> None:
