@@ -184,7 +184,13 @@ _LAZY = {
 #: Functions of `mpscnn.converters` that users look for in the package itself.
 _CONVERTERS = {"export_onnx", "export_tflite", "export_coreml", "read_network"}
 #: Other frameworks' names of our classes and functions.
-_EXPECTED = {"SGD": "Sgd", "RMSprop": "RmsProp", "load_model": "load"}
+_EXPECTED = {
+    "SGD": "Sgd",
+    "RMSprop": "RmsProp",
+    "load_model": "load",
+    "augment": "Augmentation",
+    "from_timm": "from_torch",
+}
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
 _LAZY_MODULES = {
     name: name
@@ -340,14 +346,16 @@ if not TYPE_CHECKING:  # hidden from type checkers, for which every wrong name w
 
 
 def _hint(name: str) -> str:
-    """Return a hint that says where mpscnn has a class of Apple's, or "" if it has none."""
-    from mpscnn import kernels, nodes
+    """Return a hint that says where mpscnn has a class of Apple's or of onnxruntime, or "" if it has none."""
+    from mpscnn import kernels, nodes, onnxruntime
 
     own = name.removeprefix("MPS").removeprefix("MTL")
     if own in __all__:
         return f"; it is {own!r} here"
     if name in (*nodes.names(), *nodes.__all__):
         return f"; it is mpscnn.nodes.{name}"
+    if name in onnxruntime.__all__:
+        return f"; it is mpscnn.onnxruntime.{name}"
     raw = own.removeprefix("CNN").removeprefix("NN")
     return f"; it is mpscnn.kernels.{raw}" if raw in kernels.__all__ else ""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 from mpscnn import _core
 from mpscnn._private.arguments import name_list
 from mpscnn._private.expected_names import (
-    Expected,
+    FixedAttributes,
     accept_foreign_arguments,
     canonical_device,
     device_text,
@@ -161,7 +161,7 @@ def _restored(content: bytes, options: LoadArguments, assigned: dict[str, Any]) 
     return model
 
 
-class Model(Expected, Generic[Answer]):
+class Model(FixedAttributes, Generic[Answer]):
     """A network with its preprocessing and labels, compiled for a device. Several threads may use it.
 
     Copies share the compiled program. A pickled model contains its weights, and is compiled again when it is loaded.
@@ -189,6 +189,12 @@ class Model(Expected, Generic[Answer]):
         ("program.outputs", "outputs"),
     )
 
+    program: Program
+    compile_options: CompileOptions
+    """The options of the program."""
+    run_options: RunOptions
+    """The options of each prediction."""
+
     @accept_foreign_arguments(options=LOAD_FIELDS)
     def __init__(
         self,
@@ -199,13 +205,9 @@ class Model(Expected, Generic[Answer]):
         scores: ScoresName | None = None,
         **options: Unpack[LoadArguments],
     ) -> None:
-        self.compile_options: CompileOptions
-        """The options of the program."""
-        self.run_options: RunOptions
-        """The options of each prediction."""
         self.compile_options, self.run_options = load_options(options)
         self._core = core_model(network, preprocess, labels, scores)
-        self.program: Program = compile_graph(self._core.graph(), [], self.compile_options)
+        self.program = compile_graph(self._core.graph(), [], self.compile_options)
         self._sessions = SessionPool(self.program, self.run_options)
 
     @classmethod

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mpscnn import _core
 from mpscnn._private.arrays import as_array
+from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.literals import EdgeName
 from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.runtime.device_name import named_device
@@ -19,6 +20,7 @@ _MODES = {"full": 0, "same": 1, "valid": 2}
 _BOUNDARIES = {"zero": 0, "clamp": 1}
 
 
+@accept_foreign_arguments
 def convolve1d(
     x: ArrayLike, kernel: ArrayLike, mode: Mode = "full", boundary: EdgeName = "zero", *, device: str = "cpu"
 ) -> NDArray[np.float32] | NDArray[np.float64]:
@@ -44,6 +46,7 @@ def convolve1d(
     return _convolve(x, kernel, 1, mode, boundary, correlate=False, device=device)
 
 
+@accept_foreign_arguments
 def correlate1d(
     x: ArrayLike, kernel: ArrayLike, mode: Mode = "full", boundary: EdgeName = "zero", *, device: str = "cpu"
 ) -> NDArray[np.float32] | NDArray[np.float64]:
@@ -55,6 +58,7 @@ def correlate1d(
     return _convolve(x, kernel, 1, mode, boundary, correlate=True, device=device)
 
 
+@accept_foreign_arguments
 def convolve2d(
     x: ArrayLike, kernel: ArrayLike, mode: Mode = "full", boundary: EdgeName = "zero", *, device: str = "cpu"
 ) -> NDArray[np.float32] | NDArray[np.float64]:
@@ -70,6 +74,7 @@ def convolve2d(
     return _convolve(x, kernel, 2, mode, boundary, correlate=False, device=device)
 
 
+@accept_foreign_arguments
 def correlate2d(
     x: ArrayLike, kernel: ArrayLike, mode: Mode = "full", boundary: EdgeName = "zero", *, device: str = "cpu"
 ) -> NDArray[np.float32] | NDArray[np.float64]:

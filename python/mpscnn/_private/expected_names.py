@@ -21,6 +21,7 @@ __all__ = [
     "PRECISIONS",
     "WORDS",
     "Expected",
+    "FixedAttributes",
     "accept_foreign_arguments",
     "argument_names",
     "attribute_error",
@@ -108,9 +109,12 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "channels": ("channel_order",),
     "patience": ("early_stopping",),
     "verbose": ("progress",),
-    **dict.fromkeys(("path", "name", "model_name", "model_path", "filename", "file"), ("model",)),
+    **dict.fromkeys(("path", "name", "model_name", "model_path", "filename", "file"), ("model", "path")),
     **dict.fromkeys(("image", "images", "img", "source"), ("photo",)),
     "x": ("data", "inputs", "photo"),
+    "data": ("samples", "images"),
+    "calibration_data": ("images",),
+    "criterion": ("loss",),
     "y": ("labels",),
     **dict.fromkeys(("args", "example_input", "sample_input", "dummy_input"), ("example_inputs",)),
     "model": ("backbone", "network", "module"),
@@ -119,8 +123,21 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("rotate", "degrees", "rotation_range"), ("rotation",)),
     "max_iter": ("epochs",),
     "learning_rate_init": ("learning_rate",),
-    **dict.fromkeys(("train_data", "train_dataset", "train_loader", "dataset", "generator"), ("data",)),
-    **dict.fromkeys(("val_data", "valid_data", "validation", "eval_dataset"), ("validation_data",)),
+    **dict.fromkeys(
+        ("train_data", "train_dataset", "train_loader", "dataset", "generator"), ("data", "samples", "images")
+    ),
+    **dict.fromkeys(
+        (
+            "val_data",
+            "valid_data",
+            "validation",
+            "eval_dataset",
+            "val_loader",
+            "val_dataset",
+            "val_dataloader",
+        ),
+        ("validation_data",),
+    ),
     **dict.fromkeys(("nb_epoch", "num_epochs", "n_epochs", "max_epochs"), ("epochs",)),
     **dict.fromkeys(("k", "topk", "top_k"), ("top",)),
     **dict.fromkeys(("conf", "threshold", "confidence", "min_score", "score_thresh"), ("score_threshold",)),
@@ -136,6 +153,8 @@ FLAGS = {"bgr": ("channel_order", "bgr"), **dict.fromkeys(("half", "fp16"), ("pr
 
 #: The smallest similarity of a name that an error suggests, from 0 to 1.
 _SIMILAR = 0.75
+#: The largest number of attributes that an error lists.
+_MAX_LISTED = 30
 _POSITIONAL_REST, _NAMED_REST = 0x04, 0x08  # the flags of a code object for *arguments and **options
 
 
@@ -189,7 +208,7 @@ def twin_attribute(owner: Any, place: str, name: str) -> tuple[list[Any], str]:
     """Look for another framework's name of an attribute: in its class, in the table of hints, and similar names.
 
     Return a list with the attribute to which the name is forwarded, and "". If there is none, the list is empty, and
-    the text is a hint to append to the error, or "" if nothing is known.
+    the text is a hint to append to the error. It is "" for names that begin with "_".
     """
     if name.startswith("_"):
         return [], ""
@@ -204,7 +223,11 @@ def twin_attribute(owner: Any, place: str, name: str) -> tuple[list[Any], str]:
     if found.startswith("mpscnn."):
         value = attrgetter(found.removeprefix("mpscnn."))(sys.modules["mpscnn"])
         return [partial(value, owner) if place[0].isupper() else value], ""
-    return ([attrgetter(found)(owner)], "") if found else ([], _similar(name, {*dir(owner)}))
+    return (
+        ([attrgetter(found)(owner)], "")
+        if found
+        else ([], _similar(name, dir(owner)) or _own_list(place, owner))
+    )
 
 
 def _declared_name(owner: type, name: str) -> str:
@@ -216,11 +239,19 @@ def _declared_name(owner: type, name: str) -> str:
     return ""
 
 
-def _similar(name: str, known: Set[str]) -> str:
+def _own_list(place: str, owner: Any) -> str:
+    """Return a hint with the public names of an object or a module, or how to list them if they are many."""
+    names = sorted(name for name in dir(owner) if not name.startswith("_"))
+    if len(names) > _MAX_LISTED:
+        return f"; dir({place if place.islower() else f'mpscnn.{place}'}) lists its names"
+    return f"; it has {', '.join(names)}"
+
+
+def _similar(name: str, known: Iterable[str]) -> str:
     """Return a hint if there is the name in another spelling, such as "conv2d" for "Conv2D", or a similar one."""
     from difflib import get_close_matches
 
-    public = [one for one in known if not one.startswith("_")]
+    public = [one for one in known if one[:1] != "_" or one == "__version__"]
     letters = _letters(name)
     for own in public:
         if _letters(own) == letters:
@@ -276,6 +307,33 @@ class Expected:
             return twin[0]
 
 
+class FixedAttributes(Expected):
+    """Base class of objects whose public attributes are declared in the class.
+
+    Setting another one raises AttributeError, because it would have no effect. Another framework's name of an attribute
+    sets that attribute. Subclasses of users may set any attribute.
+    """
+
+    if not TYPE_CHECKING:  # type checkers would accept every name
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            owner = type(self)
+            if not (name.startswith("_") or hasattr(owner, name) or _declares(owner, name)):
+                if own := _declared_name(owner, name):
+                    return setattr(self, own, value)
+                shown = owner.__name__
+                _, hint = twin_attribute(self, shown, name)
+                raise AttributeError(f"{shown!r} object has no attribute {name!r} to set{hint}")
+            return object.__setattr__(self, name, value)
+
+
+def _declares(owner: type, name: str) -> bool:
+    """Return True if a class or a base of it annotates an attribute, or if it is a class of a user."""
+    return owner.__module__.partition(".")[0] != "mpscnn" or any(
+        name in getattr(base, "__annotations__", ()) for base in owner.__mro__
+    )
+
+
 def option_error(name: str, known: Iterable[str]) -> TypeError:
     """Return the TypeError for an unknown option, with a hint or a similar name."""
     return TypeError(f"there is no option {name!r}{_instead_of(name, known)}")
@@ -289,7 +347,8 @@ def _instead_of(guess: str, known: Iterable[str]) -> str:
     for name in (guess, *ARGUMENTS.get(guess, ())):
         if text := twin_of("argument", name):
             return f"; {text}"
-    return did_you_mean(guess, known)
+    names = list(known)
+    return did_you_mean(guess, names) or (f"; it takes {', '.join(names)}" if names else "")
 
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -313,8 +372,8 @@ def accept_foreign_arguments(function: Any = None, /, *, options: Iterable[str] 
 
 def _taking_expected_arguments(function: Function, also: Set[str]) -> Function:
     code = function.__code__
-    named = argument_names(function)
-    known = named | also
+    # A view of keys is a set that keeps the order, in which an error lists the arguments.
+    known = dict.fromkeys([*argument_names(function), *sorted(also)]).keys()
     *_, owner, name = ("", *function.__qualname__.split("."))
     shown = owner if name in ("__init__", "__call__") else name
     others = _synonyms(known)
@@ -349,9 +408,9 @@ def translate_options(function: str, options: Mapping[str, Any], known: Iterable
 
 
 def argument_names(function: Callable[..., Any]) -> Set[str]:
-    """Return the names of a Python function's arguments. `inspect` would take milliseconds."""
+    """Return the names of a Python function's arguments in order. `inspect` would take milliseconds."""
     code = function.__code__
-    return {*code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]}
+    return dict.fromkeys(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]).keys()
 
 
 def _too_many(shown: str, function: Callable[..., Any]) -> TypeError:
@@ -374,9 +433,8 @@ def _own_names(
         if others.get(guess) in options:
             raise TypeError(f"{name}() got {guess!r} and {others[guess]!r}, which mean the same")
         if known is not None and guess not in known and guess not in others:
-            raise TypeError(
-                f"{name}() has no argument {guess!r}{_instead_of(guess, known - {'self', 'cls'})}"
-            )
+            own = [one for one in known if one not in ("self", "cls")]
+            raise TypeError(f"{name}() has no argument {guess!r}{_instead_of(guess, own)}")
     return {others.get(guess, guess): value for guess, value in options.items()}
 
 

@@ -14,7 +14,7 @@ _FIT = (
     "mpscnn.Trainer(network).fit(data) trains on arrays"
 )
 _DEVICE = (
-    "device='cpu' or 'metal' of mpscnn.load, Network.compile and Trainer chooses it, --device in a shell; "
+    "device='cpu', 'metal' or 'coreml' of mpscnn.load, Network.compile and Trainer chooses it, --device in a shell; "
     "mpscnn.devices() lists them"
 )
 _PRECISION = "precision='float16' of mpscnn.load and Network.compile chooses it, --precision in a shell"
@@ -60,7 +60,8 @@ _LENT = "a with statement lends it: with model.session() as session: session.run
 _TRANSFORMS = "RandomHorizontalFlip RandomCrop ColorJitter RandomRotation Compose Resize ToTensor Normalize"
 _VARIANTS = "mpscnn.Augmentation(flip=0.5) has flip=, crop=, rotation=, brightness= and others, and preprocess= resizes"
 _LOADERS = (
-    "YOLO pipeline from_pretrained create_model from_onnx load_onnx from_tflite from_coreml Interpreter"
+    "YOLO pipeline from_pretrained create_model from_onnx load_onnx from_tflite from_coreml Interpreter MLModel "
+    "CompiledMLModel"
 )
 _PREDICTS = "mpscnn.load(name).predict(photo), or `mpscnn classify`, `detect` or `segment` in a shell"
 _SEEDS = "Network.initialize_weights(seed) makes the first weights, and Trainer and ImageFolder take seed="
@@ -69,17 +70,19 @@ _PRETRAINED = (
     "mpscnn.load(name) loads trained weights, classes= and weights= of the functions of mpscnn.models build others; "
     "commands take NAME, or --model NAME next to photos"
 )
-_BUILDS = "network= takes a function that builds the network from an image's shape and the classes"
 _SHOWS = (
     "the result has draw() for the picture, show(), to_json() and to_csv(); in a shell -o FILE, --json or --csv, "
     "and only results are on stdout"
 )
 _FILES = "files, folders and cameras (camera:0) are given without an option"
-_DEVICE_WORDS = "to cuda cpu mps map_location device_map compute_units device --gpu --mps --cuda --cpu"
+_DEVICE_WORDS = (
+    "to cuda cpu mps map_location device_map compute_units compute_unit ComputeUnit device backends "
+    "set_default_device --gpu --mps --cuda --cpu"
+)
 _TRAINING_WORDS = (
     "optimizer loss metrics criterion scheduler lr learning_rate lr_scheduler weight_decay momentum betas "
-    "kernel_regularizer epochs callbacks data validation_data early_stopping class_weight "
-    "validation_split verbose --lr --early-stopping --class-weight --batch-size"
+    "kernel_regularizer epochs callbacks validation_data early_stopping class_weight "
+    "validation_split --lr --optimizer --momentum --early-stopping --class-weight --batch-size"
 )
 
 #: Rows of: where the words are typed (classes, modules, "argument", "command", or "*" for any class); the words; and
@@ -88,47 +91,63 @@ _TRAINING_WORDS = (
 #: the text that the error adds.
 #: Names of attributes that one class has under another name are declared by the class: `Expected._other_names`.
 ROWS: tuple[tuple[str, str, str], ...] = (
-    ("Model Network", "evaluate val score", "mpscnn.evaluate"),
+    ("Model Network mpscnn", "evaluate val score", "mpscnn.evaluate"),
     ("Model Network mpscnn", "profile benchmark", "mpscnn.profile"),
     ("Network mpscnn mpscnn.quantization", "calibrate", "mpscnn.quantize"),
     ("mpscnn mpscnn.models", "list list_models", "mpscnn.registry.names"),
-    ("mpscnn.onnx_backend", "InferenceSession", "mpscnn.InferenceSession"),
     ("mpscnn", "fine_tune fit", "train"),
+    ("mpscnn", "save to_onnx to_coreml to_tflite", _SAVES),
+    ("mpscnn", "summary", "Model.summary() and Network.summary() return the table of the layers"),
+    (
+        "mpscnn",
+        "compile jit",
+        "Network.compile(device=...) compiles a network, and torch.compile(module, backend='mpscnn') a PyTorch module",
+    ),
+    (
+        "mpscnn",
+        "ImageType TensorType RangeDim EnumeratedShapes ClassifierConfig target",
+        "Network.save('x.mlpackage', labels=, preprocess=) writes Core ML files, and the network has the shapes",
+    ),
     ("mpscnn", "datasets data callbacks transforms optim lr_scheduler", "training"),
     ("mpscnn", "schedules learning_rate_schedule", "training.schedules"),
     ("mpscnn", "CosineDecay CosineAnnealingLR", "training.schedules.cosine"),
     ("mpscnn", "image_dataset_from_directory", "ImageFolder"),
-    ("mpscnn", "augment", "Augmentation"),
     (
         "Network",
         "relu6 leaky_relu prelu elu gelu silu swish mish hardswish hardsigmoid softplus",
         _ACTIVATION,
     ),
     ("*", "state_dict load_state_dict get_weights named_parameters", _WEIGHTS),
-    ("*", "eval", "nothing trains but a Trainer, so there is nothing to switch"),
+    (
+        "* mpscnn",
+        "eval no_grad inference_mode set_grad_enabled requires_grad_ zero_grad backward",
+        "nothing trains but a Trainer, whose step(inputs, labels) does all, so there is nothing to switch",
+    ),
     ("*", "train fit train_on_batch", _FIT),
     ("* argument mpscnn", _DEVICE_WORDS, _DEVICE),
     ("* argument", "half float dtype --half --fp16", _PRECISION),
     ("*", "profile benchmark warmup end_profiling", _MEASURES),
     ("Model Network mpscnn argument", "export convert to_torch format opset opset_version", _SAVES),
-    ("*", "predict_proba", "predict(photo) has the labels and probabilities, the most probable first"),
-    ("* argument", "submit stream predict_async run_async predict_batch workers num_workers", _RUNS),
+    ("* argument", "submit stream predict_async run_async predict_batch", _RUNS),
+    (
+        "argument",
+        "workers num_workers persistent_workers --workers --num-workers",
+        "photos are read in threads: inflight= of mpscnn.evaluate and Runner; in a shell --threads",
+    ),
     (
         "* argument mpscnn.onnxruntime",
-        "run forward infer get_inputs get_outputs io_binding run_with_iobinding OrtValue IOBinding providers",
+        "run forward infer get_inputs get_outputs io_binding providers",
         _ARRAYS,
     ),
     ("Model", "track", "mpscnn.video(path, model) detects objects frame by frame, without tracks"),
-    ("Trainer", "load load_weights", "mpscnn.Trainer.resume(path) reads a checkpoint"),
     ("Network", "load from_file", "mpscnn.load(path).network reads a file"),
     (
         "Network",
-        "layers modules",
+        "layers modules named_modules children",
         "Network.layer_names() has their names, and Network.describe() what they are",
     ),
     ("Network", "squeeze unsqueeze permute view", _SHAPES),
     ("LentSession", "run profile submit predict", _LENT),
-    ("Classification", "boxes xyxy", "a classifier finds no boxes"),
     ("mpscnn", "Dataset DataLoader", _BATCHES),
     ("mpscnn.training", _TRANSFORMS, _VARIANTS),
     (
@@ -138,10 +157,10 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ),
     ("mpscnn", "losses", "loss= of Trainer takes a name, such as 'cross_entropy', a mapping or a function"),
     ("mpscnn", "Sequential Module nn layers Conv2d Linear Dense", _LAYERS),
-    ("mpscnn", _LOADERS, _LOAD),
+    ("mpscnn mpscnn.models", _LOADERS, _LOAD),
     ("mpscnn", "classify detect segment predict", _PREDICTS),
     ("mpscnn", "confusion_matrix", "mpscnn.evaluate(model, data).confusion has it"),
-    ("mpscnn argument", "set_num_threads threads num_threads", _THREADS),
+    ("mpscnn argument", "set_num_threads get_num_threads threads num_threads", _THREADS),
     ("mpscnn argument", "set_random_seed manual_seed seed kernel_initializer bias_initializer", _SEEDS),
     ("argument", _TRAINING_WORDS, _TRAINS),
     (
@@ -149,13 +168,11 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         "batch_size",
         "mpscnn.Runner(model, max_batch=8) computes photos in batches; mpscnn.train and Trainer.fit have batch_size=",
     ),
-    ("argument", "in_channels in_features", "the channels of the input follow from the tensor"),
     (
         "argument",
         "conf score_threshold iou_threshold max_detections top --conf --max-det --topk -k -n",
         _LIMITS,
     ),
-    ("argument", "task", "the file says the task, and Model.task has it"),
     ("argument", "sample_weight", "Trainer(weighted=True) takes (inputs, labels, weights) as data"),
     ("argument", "shuffle", _ORDER),
     ("argument", "pretrained num_classes --pretrained -m --model", _PRETRAINED),
@@ -164,13 +181,12 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         "imgsz image_size input_size --imgsz --size",
         "photos are resized to the network's input: Model.input_shape",
     ),
-    ("argument", "hidden_layer_sizes", _BUILDS),
     (
         "argument",
         "dim axis",
         "images are (n, height, width, channels): it is axis= here, and -1 are the channels",
     ),
-    ("argument", "save show --save --format --to -q --quiet -v --verbose", _SHOWS),
+    ("argument", "save show verbose --save --format --to -q --quiet -v --verbose", _SHOWS),
     ("argument mpscnn.onnxruntime", "quantized int8 --calibration quantization", _QUANTIZE),
     (
         "argument",
@@ -179,6 +195,12 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ),
     ("argument", "--image --images --input --source -i --data --camera --webcam", _FILES),
     ("command", "predict run infer label webcam camera video", "mpscnn classify, detect or segment"),
+    (
+        "argument",
+        "--libs --cflags --ldflags --lib-dir --libdir --prefix",
+        "`pkg-config --cflags --libs mpscnn` prints the flags, with PKG_CONFIG_PATH=$(mpscnn --pkg-config-dir)",
+    ),
+    ("command", "val validate eval score", "mpscnn evaluate PHOTOS"),
     ("command", "export save", "mpscnn convert MODEL FILE.onnx"),
     ("command", "list ls search zoo", "mpscnn models"),
     ("command", "show summary inspect describe download pull install get", "mpscnn info MODEL"),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mpscnn._private.arguments import is_finite_number
+from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.literals import PrecisionName
 from mpscnn._private.report import Column, Report
 from mpscnn.comparison.native_engine import NativeEngine, whole_layers
@@ -142,6 +143,7 @@ class _Seen:
         return math.sqrt(error / right) if right else (0.0 if error == 0.0 else math.inf)
 
 
+@accept_foreign_arguments
 def check_precision(
     network: Network,
     images: Any,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mpscnn._private.arguments import is_finite_number, whole_number, whole_numbers
+from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.literals import AccumulateName, PrecisionName
 from mpscnn._private.report import Column, Report
 from mpscnn._private.summary import bytes_text, prose
@@ -147,6 +148,7 @@ def fastest(rows: Sequence[Any], within: float) -> Any:
     return best
 
 
+@accept_foreign_arguments
 def compare_precisions(
     network: Network | Model[Any],
     images: Any,

@@ -8,6 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.files import is_folder
 from mpscnn._private.literals import StoredTypeName
 from mpscnn.converters.format_detection import is_saved_model, refuse_other_formats
@@ -35,6 +36,7 @@ __all__ = [
 CONVERTER_VERSION = 20
 
 
+@accept_foreign_arguments
 def read_network(
     sources: str | PathLike[str] | Sequence[str | PathLike[str]],
     *,
@@ -171,6 +173,7 @@ def convert_files(
     return network
 
 
+@accept_foreign_arguments
 def export_onnx(
     network: Network | Model,
     path: str | PathLike[str],
@@ -205,6 +208,7 @@ def export_onnx(
     export(network, path, size=size, layout=layout, dtype=stored_type(network, dtype, "float32"))
 
 
+@accept_foreign_arguments
 def export_tflite(
     network: Network | Model,
     path: str | PathLike[str],
@@ -238,6 +242,7 @@ def export_tflite(
     export(network, path, size=size, dtype=stored_type(network, dtype, "float32"))
 
 
+@accept_foreign_arguments
 def export_coreml(
     network: Network | Model,
     path: str | PathLike[str],

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
+from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.names import first_repeated
 from mpscnn._private.report import Column, Report
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
@@ -89,6 +90,7 @@ def precision_text(mean: float, at_half: float) -> str:
     return f"mAP {mean:.3f} at IoU 0.5 to 0.95, {at_half:.3f} at IoU 0.5"
 
 
+@accept_foreign_arguments
 def evaluate_detector(
     model: Model,
     photos: str | PathLike[str],

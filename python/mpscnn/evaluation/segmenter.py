@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.files import convert_read_errors
 from mpscnn._private.report import Column, Report
 from mpscnn.errors import ImageError, ParameterError, ShapeError
@@ -101,6 +102,7 @@ class SegmenterEvaluation(Report):
         return f"<SegmenterEvaluation of {self.images:,} images: mean IoU {self.mean_iou:.3f}>"
 
 
+@accept_foreign_arguments
 def evaluate_segmenter(
     model: Model,
     samples: Iterable[tuple[Any, Any]],

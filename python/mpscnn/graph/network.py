@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, name_list, require_text, whole_number, whole_numbers
-from mpscnn._private.expected_names import Expected, accept_foreign_arguments, number_format
+from mpscnn._private.expected_names import FixedAttributes, accept_foreign_arguments, number_format
 from mpscnn._private.literals import ScoresName, StoredTypeName
 from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn._private.names import did_you_mean
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 
 class Network(
-    Expected,
+    FixedAttributes,
     NetworkStructure,
     ConvolutionLayers,
     TransposedConvolutionLayers,
@@ -106,7 +106,18 @@ class Network(
         ("dense", "fc fully_connected"),
         ("conv2d_transpose", "conv_transpose2d deconv2d"),
         ("save", "export_onnx export_coreml export_tflite to_onnx to_coreml to_tflite"),
+        ("copy", "clone"),
+        ("replace_head", "reset_classifier"),
     )
+
+    name: str
+    graph: _core.Graph
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+    preprocess: str | Mapping[str, Any] | None
+    labels: list[str] | None
+    notes: list[str]
+    source_ends: list[str]
 
     @accept_foreign_arguments
     def __init__(
@@ -122,13 +133,13 @@ class Network(
         self._maker = GraphMaker(self.graph, name, {})
         named = input if isinstance(input, Mapping) else {"image" if len(input) == 3 else "input": input}
         self.inputs = [self._add_input(key, shape) for key, shape in named.items()]
-        self.outputs: list[Tensor] = []
+        self.outputs = []
         self._detection: DetectionHead | None = None
         self._scores: ScoresName | None = None
-        self.preprocess: str | Mapping[str, Any] | None = None
-        self.notes: list[str] = []
-        self.labels: list[str] | None = None
-        self.source_ends: list[str] = []
+        self.preprocess = None
+        self.notes = []
+        self.labels = None
+        self.source_ends = []
 
     @classmethod
     def from_graph(cls, graph: _core.Graph) -> Network:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mpscnn._private.arguments import name_list, require_bool
+from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.comparison.precision_table import Answers, AnswerSums, right_classes
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.integer_layers import refused_layers
@@ -25,6 +26,7 @@ from mpscnn.quantization.report import QuantizationReport, QuantizedLayer
 from mpscnn.runtime.program import named_results
 
 
+@accept_foreign_arguments
 def quantize(
     network: Network | Model[Any],
     images: Iterable[Any],

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.files import is_folder
 from mpscnn._private.model_name import MODEL_SUFFIX, is_path
 from mpscnn._private.toolkit import converter
@@ -41,6 +42,7 @@ def models() -> list[Entry]:
     return list(CATALOGUE)
 
 
+@accept_foreign_arguments
 def names() -> list[str]:
     """Return the names that `find` accepts, without aliases: the catalogue's, then those of local model files."""
     known = [entry.name for entry in CATALOGUE]
@@ -176,6 +178,10 @@ def _unknown(name: str) -> str:
 
     if callable(getattr(models, name, None)) and name in models.__all__:
         guess = f" mpscnn.models.{name}(weights) builds it, with weights from a file of PyTorch or arrays."
+    elif name.lower().startswith("yolo"):
+        guess = (
+            f" `yolo export model={name}.pt format=onnx` of Ultralytics writes a file that mpscnn.load reads."
+        )
     return (
         f"unknown model {name!r}.{guess} Known: {', '.join(names())} (`mpscnn models` describes them). "
         f"Files named {name}{MODEL_SUFFIX} are looked for in the directories of MPSCNN_MODELS ({searched})."

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.errors import ParameterError
 from mpscnn.runtime.profile import Profile
 from mpscnn.runtime.program import Program
@@ -14,6 +15,7 @@ from mpscnn.runtime.program import Program
 __all__ = ["profile"]
 
 
+@accept_foreign_arguments
 def profile(model: Any, x: Any = None, *, runs: int = 20, **options: Any) -> Profile:
     """Measure every step of a network, as `Session.profile` does.
 

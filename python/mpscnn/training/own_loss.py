@@ -73,6 +73,13 @@ class OwnLoss:
             self._require_inputs(loss)
             self.graph = loss.graph
         else:
+            package = getattr(loss, "__module__", "").partition(".")[0]
+            if package in ("torch", "keras", "tensorflow"):
+                name = getattr(loss, "__name__", type(loss).__name__)
+                raise ParameterError(
+                    f"loss: {name} of {package} computes its tensors; loss={name!r} takes a known loss by this name, "
+                    "and a function of yours takes arrays and returns (loss, gradient)"
+                )
             arguments = ["outputs", "targets", "weights"][: len(self._names)]
             require_arguments("loss", loss, arguments)
             self._gradient: NDArray[np.float32] | None = None

@@ -16,7 +16,12 @@ from mpscnn._private.arguments import is_finite_number, name_list, require_bool,
 from mpscnn._private.arrays import naming_remedy
 from mpscnn._private.callables import require_arguments
 from mpscnn._private.copies import NoCopies
-from mpscnn._private.expected_names import Expected, accept_foreign_arguments, conversion_hint, number_format
+from mpscnn._private.expected_names import (
+    FixedAttributes,
+    accept_foreign_arguments,
+    conversion_hint,
+    number_format,
+)
 from mpscnn._private.fork_safe_lock import ForkSafeLock
 from mpscnn._private.names import did_you_mean
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
@@ -64,7 +69,7 @@ def _one_by_one(patterns: tuple[Any, ...]) -> list[str]:
     return list(patterns)
 
 
-class Trainer(NoCopies, Expected, EpochLoop):
+class Trainer(NoCopies, FixedAttributes, EpochLoop):
     """Trains a network on the CPU or a GPU. Weights, gradients and losses are float32.
 
     Several threads may use a trainer; methods that change it or read its weights wait for the running step. Only one
@@ -100,7 +105,12 @@ class Trainer(NoCopies, Expected, EpochLoop):
         WeightsError: the network lacks weights.
     """
 
-    _other_names = (("network.predict", "predict"), ("step", "train_step training_step"))
+    _other_names = (
+        ("network.predict", "predict"),
+        ("step", "train_step training_step"),
+        ("evaluate", "validate test"),
+        ("save", "save_checkpoint"),
+    )
     _instead = "save(path) writes a checkpoint, and Trainer.resume(path) makes a trainer of it"
 
     @accept_foreign_arguments

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.printable import printable
 from mpscnn._private.report import Cell
 from mpscnn.errors import ShapeError
@@ -21,6 +22,18 @@ if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
 __all__ = ["Detection", "Detections"]
+
+
+class Boxes(np.ndarray[Any, np.dtype[np.float32]]):
+    """The array of boxes of `Detections`. Its errors lead from the attributes of boxes in other frameworks."""
+
+    if not TYPE_CHECKING:  # type checkers would accept every name
+
+        def __getattr__(self, name: str) -> Any:
+            raise AttributeError(
+                f"the boxes have no attribute {name!r}; they are an array with left, top, right and bottom in pixels, "
+                "and Detections has scores, indices and labels"
+            )
 
 
 @dataclass(frozen=True, repr=False)
@@ -47,7 +60,7 @@ class Detections(PhotoResult, Sequence[Detection]):
     @property
     def boxes(self) -> NDArray[np.float32]:
         """The boxes (n, 4): left, top, right and bottom in pixels of the upright photo."""
-        return np.array([entry.box for entry in self], np.float32).reshape(-1, 4)
+        return np.array([entry.box for entry in self], np.float32).reshape(-1, 4).view(Boxes)
 
     @property
     def scores(self) -> NDArray[np.float32]:
@@ -130,6 +143,7 @@ class Detections(PhotoResult, Sequence[Detection]):
     def __len__(self) -> int:
         return len(self.detections)
 
+    @accept_foreign_arguments
     def draw(self, photo: Any = None) -> PillowImage.Image:
         """Return the photo with boxes and labels.
 
@@ -151,6 +165,7 @@ class Detections(PhotoResult, Sequence[Detection]):
             )
         return draw_boxes(picture, self.detections)
 
+    @accept_foreign_arguments
     def show(self, photo: Any = None) -> None:
         """Open `draw(photo)` in the system's picture viewer."""
         self.draw(photo).show()

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn._private.arguments import IntPair, input_size, is_whole_number
 from mpscnn._private.arrays import as_array
+from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.files import convert_read_errors, is_folder, require_regular
 from mpscnn._private.literals import ChannelOrderName
 from mpscnn.errors import Error, ImageError, ParameterError
@@ -179,6 +180,7 @@ class Photo:
         return f"<Photo {self.name!r}: {width} x {height}, {self.format}>"
 
 
+@accept_foreign_arguments
 def open_photo(
     photo: Any,
     *,

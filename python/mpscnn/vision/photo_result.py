@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any, ClassVar
 
+from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.files import replace_atomically
 from mpscnn._private.json_text import json_line
 from mpscnn._private.report import Cell, Tabular
@@ -57,6 +58,7 @@ class PhotoResult(Tabular):
             **self._found(),
         }
 
+    @accept_foreign_arguments
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the picture of `draw()`, in the format of the suffix: .png, .jpg and others that Pillow writes.
 

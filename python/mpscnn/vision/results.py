@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arguments import whole_number
-from mpscnn._private.expected_names import Expected
+from mpscnn._private.expected_names import Expected, accept_foreign_arguments
 from mpscnn._private.literals import ScoresName
 from mpscnn._private.printable import printable
 from mpscnn._private.report import Cell
@@ -128,6 +128,7 @@ class Classification(PhotoResult, Sequence[Prediction]):
     def _found(self) -> dict[str, Any]:
         return {"scores_are": self.scores_are, "predictions": [asdict(entry) for entry in self]}
 
+    @accept_foreign_arguments
     def top(self, count: int = 5) -> list[Prediction]:
         """Return the `count` most probable classes. Raises ParameterError for a negative number."""
         return list(self.predictions[: whole_number("count", count, minimum=0)])
@@ -145,6 +146,7 @@ class Classification(PhotoResult, Sequence[Prediction]):
     def __len__(self) -> int:
         return len(self.predictions)
 
+    @accept_foreign_arguments
     def draw(self, photo: Any = None, *, count: int = _MAX_SHOWN) -> PillowImage.Image:
         """Return the photo with its most probable classes below. Bars show the probabilities.
 
@@ -162,6 +164,7 @@ class Classification(PhotoResult, Sequence[Prediction]):
         best = self.top(count)
         return add_bars(picture, [(self._text(entry), self._share(entry)) for entry in best])
 
+    @accept_foreign_arguments
     def show(self, photo: Any = None) -> None:
         """Open `draw(photo)` in the system's picture viewer."""
         self.draw(photo).show()

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arguments import is_finite_number
-from mpscnn._private.expected_names import Expected
+from mpscnn._private.expected_names import Expected, accept_foreign_arguments
 from mpscnn._private.printable import printable
 from mpscnn._private.report import Cell
 from mpscnn.errors import ParameterError, ShapeError
@@ -100,6 +100,7 @@ class Segmentation(PhotoResult):
             raise ParameterError(f"classes have the numbers 0 to {len(self.names) - 1}, got {label!r}")
         return np.equal(self.labels, index)
 
+    @accept_foreign_arguments
     def draw(self, photo: Any = None, *, opacity: float = 0.6, legend: bool = True) -> PillowImage.Image:
         """Return the photo with its classes in colours, and a legend below.
 
@@ -158,6 +159,7 @@ class Segmentation(PhotoResult):
         picture.putpalette(class_colors(256).tobytes())
         return picture
 
+    @accept_foreign_arguments
     def show(self, photo: Any = None) -> None:
         """Open `draw(photo)` in the system's picture viewer."""
         self.draw(photo).show()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from guessed_objects import PHOTO, X, Y, network
 from PIL import Image
 
 import mpscnn
+from mpscnn._private.expected_names import argument_names
 from mpscnn._private.hints import twin_of
 
 
@@ -179,7 +182,7 @@ ARGUMENTS: list[tuple[Callable[..., Any], dict[str, Any], str | None]] = [
     ),
     *(
         (lambda **options: mpscnn.Trainer(network(), **options), {name: 1}, name)
-        for name in ("metrics", "criterion", "weight_decay")
+        for name in ("metrics", "weight_decay")
     ),
 ]
 
@@ -267,3 +270,17 @@ def test_early_stopping_by_the_names_of_keras() -> None:
 
 def test_number_of_classes() -> None:
     assert mpscnn.models.resnet18(num_classes=7).outputs[0].shape == (None, 7)  # type: ignore[call-arg]
+
+
+def test_public_functions_lead_from_unknown_arguments() -> None:
+    """The error of each function of `mpscnn` names a similar argument, or lists the arguments."""
+    silent = []
+    for name in mpscnn.__all__:
+        function = getattr(mpscnn, name)
+        # A function of one or two arguments has no others that a user could mean.
+        if isinstance(function, FunctionType) and len(argument_names(inspect.unwrap(function))) > 2:
+            with pytest.raises(TypeError) as said:
+                function(no_such_argument=1)
+            if not any(lead in str(said.value) for lead in ("; it takes ", "missing", "takes nothing")):
+                silent.append(name)
+    assert silent == []

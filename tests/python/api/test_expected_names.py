@@ -17,9 +17,34 @@ import mpscnn
 
 
 @pytest.mark.parametrize("owner", OBJECTS)
-def test_unexpected_names_are_plain_errors(owner: str) -> None:
-    with pytest.raises(AttributeError, match=r"has no attribute 'no_such_name'$"):
-        OBJECTS[owner]().no_such_name  # noqa: B018
+def test_errors_about_unexpected_names_list_the_names(owner: str) -> None:
+    found = OBJECTS[owner]()
+    with pytest.raises(AttributeError) as said:
+        found.no_such_name  # noqa: B018
+    public = sorted(name for name in dir(found) if not name.startswith("_"))
+    shown = owner if owner == "mpscnn" else f"mpscnn.{owner}"
+    lead = f"it has {', '.join(public)}" if len(public) <= 30 else f"dir({shown}) lists its names"
+    assert str(said.value).endswith(f"has no attribute 'no_such_name'; {lead}")
+
+
+@pytest.mark.parametrize("owner", ["Model", "Network", "Trainer"])
+def test_setting_an_unknown_attribute_is_an_error(owner: str) -> None:
+    found = OBJECTS[owner]()
+    for name, lead in (("conf", "; "), ("nmaes", "; "), ("device_map", "mpscnn.devices")):
+        with pytest.raises(AttributeError, match=rf"has no attribute '{name}' to set.*{lead}"):
+            setattr(found, name, 1)
+        assert name not in vars(found)
+    own = type("Own", (type(found),), {"__module__": "users"})
+    assert vars(found).keys() == vars(copy.copy(found) if owner != "Trainer" else found).keys()
+    other = object.__new__(own)
+    other.conf = 1
+    assert other.conf == 1
+
+
+def test_setting_another_name_sets_the_attribute() -> None:
+    model = mpscnn.load()
+    model.class_names = [str(index) for index in range(10)]
+    assert model.labels == list("0123456789")
 
 
 def test_names_of_the_module() -> None:

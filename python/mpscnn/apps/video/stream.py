@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from mpscnn._private.arguments import is_finite_number, whole_number
-from mpscnn._private.expected_names import Expected
+from mpscnn._private.expected_names import Expected, accept_foreign_arguments
 from mpscnn.apps.video.frame_buffer import FrameBuffer
 from mpscnn.apps.video.source import VideoFrame, VideoSource, open_source
 from mpscnn.errors import ParameterError
@@ -93,6 +93,7 @@ def video(
     end: float | None = None,
     **options: Any,
 ) -> Video[Result]: ...
+@accept_foreign_arguments
 def video(
     source: str | os.PathLike[str],
     model: Model[Any] | FeatureExtractor,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arguments import require_bool
-from mpscnn._private.expected_names import conversion_hint
+from mpscnn._private.expected_names import accept_foreign_arguments, conversion_hint
 from mpscnn.converters.agreement import require_results, running_original
 from mpscnn.converters.float32_intermediates import keep_intermediates
 from mpscnn.converters.keras.config import KerasLayer, parse_model
@@ -28,6 +28,7 @@ _IMAGES = 2
 _FREE_EXTENT = 128  # the height or width of images in the comparison, if the model leaves it free
 
 
+@accept_foreign_arguments
 def from_keras(
     model: Any, *, name: str | None = None, size: tuple[int, int] | None = None, check: bool = True
 ) -> Network:

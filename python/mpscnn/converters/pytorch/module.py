@@ -121,6 +121,10 @@ def _name_of(module: Any) -> str:
     import torch
 
     is_module = isinstance(module, torch.nn.Module)
+    if isinstance(module, torch.jit.ScriptModule):
+        raise UnsupportedError(
+            "from_torch: a TorchScript program is not converted; give the module from which torch.jit made it"
+        )
     hint = conversion_hint(module)
     if (not is_module and not callable(module)) or "from_keras" in hint:
         if isinstance(module, Mapping):

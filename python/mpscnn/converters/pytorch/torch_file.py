@@ -92,6 +92,11 @@ class _TorchValues:
     def _named(self, name: Global) -> object:
         if name not in _ALLOWED:
             shown = display_kind(str(name))
+            if str(name).startswith(("ultralytics.", "models.yolo.")):
+                raise UnsupportedError(
+                    f"{self._origin}: is a checkpoint of Ultralytics ({shown}); its tool writes an ONNX file, which "
+                    "mpscnn.load reads: `yolo export model=FILE format=onnx`"
+                )
             raise UnsupportedError(
                 f"{self._origin}: it refers to {shown}; a state dict holds tensors and plain containers only, and "
                 f"nothing else is loaded; {_INSTEAD}"
