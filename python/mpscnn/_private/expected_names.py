@@ -28,6 +28,7 @@ __all__ = [
     "canonical_device",
     "conversion_hint",
     "device_text",
+    "explain_unknown_names",
     "number_format",
     "option_error",
     "translate_options",
@@ -275,6 +276,18 @@ def attribute_error(module: str, name: str, hint: str) -> AttributeError | Impor
         file = sys.modules[module].__file__
         return ImportError(f"cannot import name {name!r} from {module!r}{hint}", name=module, path=file)
     return AttributeError(f"module {module!r} has no attribute {name!r}{hint}")
+
+
+def explain_unknown_names(module: str) -> None:
+    """Let the errors about unknown names of a module lead to similar ones, or list those that there are."""
+
+    def explain(name: str) -> Any:
+        _, hint = twin_attribute(sys.modules[module], module, name)
+        raise attribute_error(module, name, hint)
+
+    names = vars(sys.modules[module])
+    names["__getattr__"] = explain  # type checkers would accept every name if they saw this function
+    names.setdefault("__dir__", lambda: sorted(names["__all__"]))
 
 
 def _is_import_from(frame: FrameType) -> bool:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from mpscnn._private.expected_names import Expected
+from mpscnn._private.expected_names import Expected, accept_foreign_arguments
+from mpscnn._private.files import replace_atomically
 from mpscnn._private.json_text import json_line
 from mpscnn._private.summary import text_table
-from mpscnn.errors import UnsupportedError
+from mpscnn.errors import ParameterError, UnsupportedError
 
 if TYPE_CHECKING:
+    from PIL import Image as PillowImage
+
     from mpscnn._private.html_view import Html
 
-__all__ = ["Cell", "Column", "Report", "Tabular", "csv_text"]
+__all__ = ["Cell", "Column", "Drawable", "Report", "Tabular", "csv_text"]
 
 Cell = str | int | float | None
 
@@ -44,6 +49,37 @@ class Tabular(Expected):
         """Return the rows as comma-separated values. The first line has the columns' names."""
         names, rows = self._named_rows()
         return csv_text([names, *rows])
+
+
+class Drawable(Tabular):
+    """A table with a picture."""
+
+    _other_names: ClassVar[tuple[tuple[str, str], ...]] = (("draw", "plot render"),)
+
+    def rows(self) -> list[tuple[Cell, ...]]:
+        """Return the rows of the table. `to_csv` and `to_pandas` name its columns."""
+        return [tuple(row) for row in self._named_rows()[1]]
+
+    def draw(self) -> PillowImage.Image:
+        """Return the picture, as a Pillow image."""
+        raise NotImplementedError
+
+    def show(self) -> None:
+        """Open `draw()` in the system's picture viewer."""
+        self.draw().show()
+
+    @accept_foreign_arguments
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the picture of `draw()`, in the format of the suffix: .png, .jpg and others that Pillow writes.
+
+        Raises ParameterError for another suffix, or if the file cannot be written, and the errors of `draw`.
+        """
+        picture = self.draw()
+        with replace_atomically(Path(path), ParameterError) as file:
+            try:
+                picture.save(file)
+            except ValueError as error:
+                raise ParameterError(f"{os.fspath(path)}: {error}") from error
 
 
 def csv_text(rows: Iterable[Sequence[Cell]]) -> str:

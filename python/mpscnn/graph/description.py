@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.html_view import Html, lines, scroll_box, table
 from mpscnn._private.printable import printable
-from mpscnn._private.report import Cell, Tabular
+from mpscnn._private.report import Cell, Drawable
 from mpscnn._private.summary import text_table
+
+if TYPE_CHECKING:
+    from PIL import Image as PillowImage
 
 __all__ = ["Description"]
 
 _NAMES = ("name", "operation", "output", "parameters", "macs", "flops")
 
 
-class Description(dict[str, Any], Tabular):
+class Description(dict[str, Any], Drawable):
     """The layers of a network. `description["layers"]` has a dictionary for each of them.
 
     Its keys are the columns for pandas and CSV: "name", "operation", "output" (the shape), "parameters", "macs"
@@ -46,6 +49,16 @@ class Description(dict[str, Any], Tabular):
             width=width,
         )
         return f"{printable(self['name'])}\n{body}"
+
+    def draw(self) -> PillowImage.Image:
+        """Return a picture with a bar for the multiply-accumulates of each layer."""
+        from mpscnn.vision.visualize import bar_picture
+
+        bars = [
+            (f"{name}   {operation}, {output}, {parameters:,} parameters, {macs:,} MACs", macs)
+            for name, operation, output, parameters, macs, _ in self._named_rows()[1]
+        ]
+        return bar_picture(str(self["name"]), bars)
 
     def _repr_html_(self) -> str:
         names, rows = self._named_rows()

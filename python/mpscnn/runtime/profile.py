@@ -7,12 +7,16 @@ import os
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from mpscnn._private.expected_names import Expected
 from mpscnn._private.files import replace_atomically
-from mpscnn._private.report import Cell, Column, Report
+from mpscnn._private.report import Cell, Column, Drawable, Report
 from mpscnn._private.summary import prose, text_table
 from mpscnn.errors import ParameterError
+
+if TYPE_CHECKING:
+    from PIL import Image as PillowImage
 
 __all__ = ["KindTotal", "Profile", "ProfileStep"]
 
@@ -25,7 +29,7 @@ _KIND_HEADERS = ("kernels", "steps", "ms", "% of time", "GFLOP/s", "% of peak")
 
 
 @dataclass(frozen=True)
-class ProfileStep:
+class ProfileStep(Expected):
     """The times of one step: usually one kernel call, for one layer or several fused ones."""
 
     layers: tuple[str, ...]
@@ -122,7 +126,7 @@ class KindTotal:
 
 
 @dataclass(frozen=True, repr=False)
-class Profile(Report):
+class Profile(Report, Drawable):
     """The time of every step of a network in several consecutive runs.
 
     A run's time also includes starting the steps in the threads, but not checking arguments, Python and allocating
@@ -227,6 +231,15 @@ class Profile(Report):
         text = json.dumps(self.chrome_trace())
         with replace_atomically(path, ParameterError) as file:
             file.write(text.encode())
+
+    def draw(self) -> PillowImage.Image:
+        """Return a picture with a bar for the minimum time of each step."""
+        from mpscnn.vision.visualize import bar_picture
+
+        bars = [
+            (f"{step.name}   {step.minimum:.3f} ms, {step.share:.1%}", step.minimum) for step in self.steps
+        ]
+        return bar_picture(f"{self.network}: {self.minimum:.3f} ms on {self.device_name}", bars)
 
     def _entries(self) -> tuple[ProfileStep, ...]:
         return self.steps

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mpscnn._private.expected_names import explain_unknown_names
 from mpscnn.errors import ParameterError
 
 __all__ = ["names", "photo"]
@@ -32,3 +33,6 @@ def photo(name: str) -> Path:
     if name not in known:
         raise ParameterError(f"there is no sample photo {name!r}; there are {', '.join(known)}")
     return _FOLDER / f"{name}.jpg"
+
+
+explain_unknown_names(__name__)

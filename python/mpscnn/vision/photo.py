@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn._private.arguments import IntPair, input_size, is_whole_number
 from mpscnn._private.arrays import as_array
-from mpscnn._private.expected_names import accept_foreign_arguments
+from mpscnn._private.expected_names import accept_foreign_arguments, explain_unknown_names
 from mpscnn._private.files import convert_read_errors, is_folder, require_regular
 from mpscnn._private.literals import ChannelOrderName
 from mpscnn.errors import Error, ImageError, ParameterError
@@ -528,3 +528,6 @@ def _require_unit_range(pixels: NDArray[Any], name: str) -> None:
 
 def __dir__() -> list[str]:
     return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
+
+
+explain_unknown_names(__name__)

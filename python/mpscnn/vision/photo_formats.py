@@ -91,6 +91,19 @@ def suffix_of(name: str) -> str:
     return Path(name).suffix.lower()
 
 
+#: Hints about files that are texts, by the beginnings of such files.
+_TEXTS = {
+    '; it is base64 text: base64.b64decode gives the image, and a service takes it as JSON, {"image": ...}': (
+        b"/9j/",  # JPEG
+        b"iVBORw0KGgo",  # PNG
+        b"UklGR",  # WebP
+        b"R0lGOD",  # GIF
+        b"data:image/",
+    ),
+    "; it is JSON, which a service takes with Content-Type: application/json": (b"{",),
+}
+
+
 def unread_text(prefix: bytes, size: int) -> str:
     """Return why a file of `size` bytes with these first 16 bytes is not read."""
     from PIL import Image
@@ -98,7 +111,8 @@ def unread_text(prefix: bytes, size: int) -> str:
     if prefix[4:8] == _BOX and prefix[8:12] in _HEIF_BRANDS and "HEIF" not in Image.OPEN:
         return f"is a HEIC file. {_remedy('.heic')}"
     known = [name for name in FORMATS if name in Image.OPEN or name != "HEIF"]
-    return f"is not an image that Pillow can read as {', '.join(known)} ({size:,} bytes)"
+    kind = next((text for text, beginnings in _TEXTS.items() if prefix.startswith(beginnings)), "")
+    return f"is not an image that Pillow can read as {', '.join(known)} ({size:,} bytes){kind}"
 
 
 def left_out_text(left_out: Counter[str]) -> str:

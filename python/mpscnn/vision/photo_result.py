@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any, ClassVar
 
-from mpscnn._private.expected_names import accept_foreign_arguments
-from mpscnn._private.files import replace_atomically
 from mpscnn._private.json_text import json_line
-from mpscnn._private.report import Cell, Tabular
-from mpscnn.errors import ParameterError
+from mpscnn._private.report import Cell, Drawable
 
 __all__ = ["PhotoResult"]
 
 
-class PhotoResult(Tabular):
+class PhotoResult(Drawable):
     """The results for one photo, and information about the computation."""
 
     _other_names: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("draw", "plot render"),
         ("to_json", "tojson json"),
         ("milliseconds", "speed latency"),
     )
@@ -38,10 +32,6 @@ class PhotoResult(Tabular):
     def _named_rows(self) -> tuple[tuple[str, ...], list[tuple[Cell, ...]]]:
         return self.columns, self.rows()
 
-    def draw(self) -> Any:
-        """Return the photo with the results, as a Pillow image."""
-        raise NotImplementedError
-
     def _found(self) -> dict[str, Any]:
         """Return the results for `to_dict`."""
         raise NotImplementedError
@@ -57,19 +47,6 @@ class PhotoResult(Tabular):
             "milliseconds": round(self.milliseconds, 3),
             **self._found(),
         }
-
-    @accept_foreign_arguments
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the picture of `draw()`, in the format of the suffix: .png, .jpg and others that Pillow writes.
-
-        Raises ParameterError for another suffix, or if the file cannot be written, and the errors of `draw`.
-        """
-        picture = self.draw()
-        with replace_atomically(Path(path), ParameterError) as file:
-            try:
-                picture.save(file)
-            except ValueError as error:
-                raise ParameterError(f"{os.fspath(path)}: {error}") from error
 
     def to_json(self) -> str:
         """Return `to_dict` as JSON on one line, with null for NaN and infinities."""

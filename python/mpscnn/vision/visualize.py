@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Color = tuple[int, int, int]
 
 _BAR = (160, 200, 255)
+_BAR_WIDTH = 640
+_MAX_BARS = 500
 _AXES = ("true", "found")
 #: For pictures of feature channels: the smallest length of a channel's longer side, and the gap between channels, in
 #: pixels.
@@ -120,11 +122,30 @@ def add_legend(picture: PillowImage.Image, entries: Sequence[tuple[str, Color]])
     return result
 
 
-def add_bars(picture: PillowImage.Image, entries: Sequence[tuple[str, float]]) -> PillowImage.Image:
-    """Return the picture with a line of text for each entry below. A bar behind the text shows its share, 0 to 1."""
+def bar_picture(title: str, entries: Sequence[tuple[str, float]]) -> PillowImage.Image:
+    """Return a picture with a line of text for each entry, and a bar for its number, the longest for the largest.
+
+    If there are more than 500 entries, it shows those with the largest numbers.
+    """
+    from PIL import Image
+
+    largest = max((number for _, number in entries), default=0) or 1
+    least = sorted((number for _, number in entries), reverse=True)[:_MAX_BARS][-1:]
+    kept = [(text, number / largest) for text, number in entries if [number] >= least][:_MAX_BARS]
+    left_out = f", the {len(kept)} largest of {len(entries):,}" if len(kept) < len(entries) else ""
+    return add_bars(Image.new("RGB", (_BAR_WIDTH, 1), "white"), [(title + left_out, 0.0), *kept], points=14)
+
+
+def add_bars(
+    picture: PillowImage.Image, entries: Sequence[tuple[str, float]], *, points: float | None = None
+) -> PillowImage.Image:
+    """Return the picture with a line of text for each entry below. A bar behind the text shows its share, 0 to 1.
+
+    `points` is the size of the text; None: by the picture's size.
+    """
     from PIL import Image, ImageDraw
 
-    font = text_font(max(10.0, min(picture.size) / 30))
+    font = text_font(points or max(10.0, min(picture.size) / 30))
     line = int(font.size * 1.5)
     inset = line // 5
     longest = max((int(font.getlength(text)) for text, _ in entries), default=0)

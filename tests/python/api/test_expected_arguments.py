@@ -48,7 +48,7 @@ def test_arguments_of_layers() -> None:
     net.activation(x, "SiLU")  # type: ignore[arg-type]
     for wrong, message in (
         ({"bias": False, "use_bias": False}, "which mean the same"),
-        ({"in_channels": 3}, "follow from the tensor"),
+        ({"in_channels": 3}, "it takes x, "),
         ({"stride": 1, "strides": 1}, "which mean the same"),
         ({"strid": 1}, r"has no argument 'strid'; did you mean 'strides'"),
     ):

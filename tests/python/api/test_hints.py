@@ -183,6 +183,9 @@ BUNDLED = "cifar10_mobilenet_v2"
 @pytest.mark.parametrize(
     ("guess", "lead"),
     [
+        (lambda: mpscnn.samples.cat, "it has names, photo"),
+        (lambda: mpscnn.photo.open_foto, "did you mean 'open_photo'?"),
+        (lambda: mpscnn.load("yolov8n"), "`yolo export model=yolov8n.pt format=onnx`"),
         (lambda: mpscnn.load("resnet50"), "mpscnn.models.resnet50(weights) builds it"),
         (lambda: models.mobilenet_v2(weights=BUNDLED, classes=3), "replace_head(classes) other classes"),
         (lambda: models.resnet18(BUNDLED, layout="OIHW"), "layout is for arrays"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import itertools
 import json
 import re
@@ -13,9 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import call, save_colour_model, save_photo
+from PIL import Image
 
 import mpscnn
-from mpscnn import models
+from mpscnn import ParameterError, models
+from mpscnn.vision.visualize import bar_picture
 
 
 def network_of_all_sorts() -> mpscnn.Network:
@@ -166,6 +170,27 @@ def test_it_shows_itself() -> None:
     page = profile._repr_html_()
     assert page.count("<tr>") == 1 + len(profile.by_kind()) + 1 + len(profile.steps)
     assert "conv ... dropped (4 layers)" in page
+
+
+def test_profiles_and_descriptions_are_tables_and_pictures(tmp_path: Path) -> None:
+    network = mpscnn.load().network
+    for table, count in ((mpscnn.profile(network, runs=1), 1), (network.describe(), 2)):
+        assert [list(row) for row in csv.reader(io.StringIO(table.to_csv()))][1:] == [
+            ["" if cell is None else str(cell) for cell in row] for row in table.rows()
+        ]
+        assert len(table.rows()) > 10 * count
+        table.save(tmp_path / "table.png")
+        with Image.open(tmp_path / "table.png") as picture:
+            assert picture.size == table.plot().size
+            assert picture.height > 14 * len(table.rows())
+        with pytest.raises(ParameterError, match="unknown file extension"):
+            table.save(tmp_path / "table.unknown")
+
+
+def test_pictures_of_many_bars_show_the_largest() -> None:
+    bars = [(f"bar {index}", float(index % 7)) for index in range(10_000)]
+    assert bar_picture("all", bars).height < 15_000
+    assert bar_picture("none", []).height > 0
 
 
 def test_copies_are_steps() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import os
 from collections.abc import Callable
@@ -76,10 +77,15 @@ def _pipe(path: Path) -> None:
     os.mkfifo(path)
 
 
-BAD: list[tuple[Callable[[Path], None], str]] = [
+BAD: list[tuple[Callable[[Path], Any], str]] = [
     (lambda path: None, "No such file or directory"),
     (_empty, "is empty"),
     (_text, "is not an image that Pillow can read"),
+    (
+        lambda path: path.write_bytes(base64.b64encode(encoded(Image.fromarray(scene()), "PNG"))),
+        "is base64 text",
+    ),
+    (lambda path: path.write_bytes(b'{"image": ""}'), "Content-Type: application/json"),
     (_cut_jpeg, "is damaged or cut off"),
     (_cut_png, "is damaged or cut off"),
     (_cut_header, "is"),
