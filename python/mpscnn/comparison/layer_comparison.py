@@ -246,7 +246,7 @@ def error_picture(title: str, errors: Sequence[tuple[str, float]], tolerance: fl
     """
     from PIL import Image, ImageDraw
 
-    from mpscnn.vision.visualize import text_font
+    from mpscnn._private.bars import text_font
 
     font = text_font(12)
     margin = 12 + int(max(font.getlength(name) for name, _ in errors))

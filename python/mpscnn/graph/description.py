@@ -52,7 +52,7 @@ class Description(dict[str, Any], Drawable):
 
     def draw(self) -> PillowImage.Image:
         """Return a picture with a bar for the multiply-accumulates of each layer."""
-        from mpscnn.vision.visualize import bar_picture
+        from mpscnn._private.bars import bar_picture
 
         bars = [
             (f"{name}   {operation}, {output}, {parameters:,} parameters, {macs:,} MACs", macs)

@@ -257,5 +257,6 @@ def _array_at(address: Any, element_type: DTypeLike, shape: Any) -> NDArray[Any]
     dtype, extents = _element_type(element_type), _extents(shape)
     if not isinstance(address, int) or address <= 0:
         raise ParameterError(f"buffer_ptr must be an address, got {address!r}")
-    memory = (ctypes.c_uint8 * (dtype.itemsize * math.prod(extents))).from_address(address)
-    return np.frombuffer(memory, dtype).reshape(extents)
+    memory: Any = (ctypes.c_uint8 * (dtype.itemsize * math.prod(extents))).from_address(address)
+    array: NDArray[Any] = np.frombuffer(memory, dtype)
+    return array.reshape(extents)

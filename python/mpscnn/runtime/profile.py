@@ -234,7 +234,7 @@ class Profile(Report, Drawable):
 
     def draw(self) -> PillowImage.Image:
         """Return a picture with a bar for the minimum time of each step."""
-        from mpscnn.vision.visualize import bar_picture
+        from mpscnn._private.bars import bar_picture
 
         bars = [
             (f"{step.name}   {step.minimum:.3f} ms, {step.share:.1%}", step.minimum) for step in self.steps

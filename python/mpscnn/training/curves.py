@@ -75,7 +75,7 @@ def charts_picture(charts: Sequence[Chart]) -> PillowImage.Image:
 def _chart_picture(chart: Chart) -> PillowImage.Image:
     from PIL import Image, ImageDraw
 
-    from mpscnn.vision.visualize import text_font
+    from mpscnn._private.bars import text_font
 
     picture, font = Image.new("RGB", (_WIDTH, _HEIGHT), "white"), text_font(13)
     draw = ImageDraw.Draw(picture)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mpscnn.vision.visualize import Color, class_colors, text_font
+from mpscnn._private.bars import text_font
+from mpscnn.vision.visualize import Color, class_colors
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage

@@ -158,7 +158,8 @@ class Classification(PhotoResult, Sequence[Prediction]):
             ImageError: the photo cannot be read any more, or there is none.
             ParameterError: the count is negative.
         """
-        from mpscnn.vision.visualize import add_bars, result_picture
+        from mpscnn._private.bars import add_bars
+        from mpscnn.vision.visualize import result_picture
 
         picture = result_picture(photo, self.photo)
         best = self.top(count)

@@ -19,7 +19,7 @@ from PIL import Image
 
 import mpscnn
 from mpscnn import ParameterError, models
-from mpscnn.vision.visualize import bar_picture
+from mpscnn._private.bars import bar_picture
 
 
 def network_of_all_sorts() -> mpscnn.Network:

@@ -19,8 +19,8 @@ from command_line import save_colour_model, save_photo
 from PIL import Image
 
 import mpscnn
+from mpscnn._private.bars import text_font
 from mpscnn.errors import ImageError
-from mpscnn.vision.visualize import text_font
 
 
 def plain_photo(width: int, height: int) -> np.ndarray[Any, Any]:
