@@ -249,7 +249,8 @@ private:
 
 /// The floats of a panel of gradients: those of a tile, for all pixels of a block. A copy of whole vectors
 /// may write beyond the last pixel.
-template <class V> inline constexpr std::int64_t panel_floats = gradient_block * gradient_rows<V> + V::width;
+template <class V>
+inline constexpr std::int64_t packed_gradient_floats = gradient_block * gradient_rows<V> + V::width;
 
 /// Copy the gradients of some pixels to panels, one for each tile of outputs. `from` points to the first
 /// pixel's first output.
@@ -259,7 +260,8 @@ MPSCNN_INLINE void pack_gradients(const OutputTiles<V> &tiles, const float *from
     // Each pixel writes whole vectors. What it writes after its tile is overwritten by the next pixel.
     static_assert(gradient_rows<V> <= V::width || gradient_rows<V> % V::width == 0);
     const std::int64_t begin = tiles.all().begin, last = tiles.all().end;
-    for (std::int64_t tile = tiles.tiles.begin; tile < tiles.tiles.end; ++tile, to += panel_floats<V>) {
+    for (std::int64_t tile = tiles.tiles.begin; tile < tiles.tiles.end;
+         ++tile, to += packed_gradient_floats<V>) {
         const std::int64_t first = tiles.first(tile), left = last - first;
         const float *const at = from + first - begin;
 #pragma GCC unroll 4
@@ -392,7 +394,7 @@ void dense_gradient(const WeightGradientTask &task, const WeightGradientPlan &pl
                 const AddProducts add = left > V::width ? products_function<V, 2>(rows.size())
                                                         : products_function<V, 1>(rows.size());
                 const std::ptrdiff_t to_tile = plan.packs_gradients
-                                                   ? (number - tiles.tiles.begin) * panel_floats<V>
+                                                   ? (number - tiles.tiles.begin) * packed_gradient_floats<V>
                                                    : rows.begin - outputs.begin;
                 add({inputs, gradients + to_tile, input_stride, gradient_stride, count,
                      inputs_ahead.take(count), gradients_ahead.take(count), first_block},
@@ -435,7 +437,7 @@ template <class V> Prepared dense_gradient_prepare(const WeightGradientTask &tas
     if (has_bfloat16<V>) // for the paired gradients
         floats += gradient_block / 2 * (round_up(plan.outputs, V::width) + V::width);
     else if (plan.packs_gradients)
-        floats += divide_up(plan.outputs, gradient_rows<V>) * panel_floats<V>;
+        floats += divide_up(plan.outputs, gradient_rows<V>) * packed_gradient_floats<V>;
     return planning.keep(plan, parts * plan.items, static_cast<std::size_t>(floats) * sizeof(float));
 }
 
