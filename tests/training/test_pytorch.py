@@ -120,14 +120,30 @@ def test_weighted_reductions(kind: str) -> None:
     np.testing.assert_allclose(own["weights"], kept * NUMBERS / count, atol=1e-6)
 
 
-@pytest.mark.parametrize("kernel", [1, 3, 5])
-def test_convolutions_of_normalized_inputs(kernel: int) -> None:
+@pytest.mark.parametrize(
+    ("kernel", "stride", "dilation", "depthwise"),
+    [
+        (1, 1, 1, False),
+        (3, 1, 1, False),
+        (5, 1, 1, False),
+        (1, 2, 1, True),
+        (2, 1, 2, True),
+        (3, 1, 1, True),
+        (3, 2, 1, True),
+        (5, 3, 2, True),
+    ],
+)
+def test_convolutions_of_normalized_inputs(kernel: int, stride: int, dilation: int, depthwise: bool) -> None:
     """Test weight gradients of a convolution that recompute its input from the source of a batch normalization."""
-    size, inputs, outputs = (3, 22, 19, 20), 20, 24
+    size, inputs, outputs = (3, 22, 19, 20), 20, 20 if depthwise else 24
+    window: dict[str, Any] = {"padding": kernel // 2 * dilation, "dilation": dilation}
     net = mpscnn.Network(input=size[1:], name="net")
     y = net.activation(net.batch_norm(net.input, epsilon=1e-3, name="norm"), "relu6")
-    net.output(net.conv2d(y, outputs, kernel, padding=kernel // 2, name="conv"))
-    weight = RANDOM.normal(size=(outputs, kernel, kernel, inputs)).astype(np.float32)
+    if depthwise:
+        net.output(net.depthwise_conv2d(y, kernel, strides=stride, name="conv", **window))
+    else:
+        net.output(net.conv2d(y, outputs, kernel, strides=stride, name="conv", **window))
+    weight = RANDOM.normal(size=(outputs, kernel, kernel, 1 if depthwise else inputs)).astype(np.float32)
     shift = RANDOM.normal(size=inputs).astype(np.float32)
     net.initialize_weights(seed=1)
     net.set_weights({"conv.weight": weight, "norm.beta": shift}, layout="OHWI")
@@ -136,7 +152,10 @@ def test_convolutions_of_normalized_inputs(kernel: int) -> None:
     beta = torch.from_numpy(shift.astype(np.float64))
     normalized = torch.nn.functional.batch_norm(source, None, None, bias=beta, training=True, eps=1e-3)
     theirs = torch.from_numpy(weight.astype(np.float64).transpose(0, 3, 1, 2)).requires_grad_()
-    result = last(torch.nn.functional.conv2d(normalized.clamp(0, 6), theirs, padding=kernel // 2))
+    groups = inputs if depthwise else 1
+    result = last(
+        torch.nn.functional.conv2d(normalized.clamp(0, 6), theirs, stride=stride, groups=groups, **window)
+    )
     gradient = RANDOM.normal(size=result.shape).astype(np.float32)
     result.backward(torch.from_numpy(gradient.astype(np.float64)))
     _, own = net.gradients(x, output_gradient=gradient)
