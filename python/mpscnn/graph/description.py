@@ -55,8 +55,12 @@ class Description(dict[str, Any], Drawable):
         from mpscnn._private.bars import bar_picture
 
         bars = [
-            (f"{name}   {operation}, {output}, {parameters:,} parameters, {macs:,} MACs", macs)
-            for name, operation, output, parameters, macs, _ in self._named_rows()[1]
+            (
+                f"{layer['name']}   {layer['operation']}, {' x '.join(map(str, layer['output']))}, "
+                f"{layer['parameters']:,} parameters, {layer['macs']:,} MACs",
+                float(layer["macs"]),
+            )
+            for layer in self["layers"]
         ]
         return bar_picture(str(self["name"]), bars)
 
