@@ -190,6 +190,7 @@ _EXPECTED = {
     "load_model": "load",
     "augment": "Augmentation",
     "from_timm": "from_torch",
+    "image_dataset_from_directory": "ImageFolder",
 }
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
 _LAZY_MODULES = {

@@ -111,7 +111,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("mpscnn", "datasets data callbacks transforms optim lr_scheduler", "training"),
     ("mpscnn", "schedules learning_rate_schedule", "training.schedules"),
     ("mpscnn", "CosineDecay CosineAnnealingLR", "training.schedules.cosine"),
-    ("mpscnn", "image_dataset_from_directory", "ImageFolder"),
+    ("mpscnn.onnx_backend", "InferenceSession", "mpscnn.InferenceSession"),
     (
         "Network",
         "relu6 leaky_relu prelu elu gelu silu swish mish hardswish hardsigmoid softplus",
