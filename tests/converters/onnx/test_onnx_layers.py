@@ -178,6 +178,21 @@ def test_a_norm_that_is_repeated_before_the_division() -> None:
     assert operations(assert_like_onnxruntime(made)) == ["layer_normalization"]
 
 
+@pytest.mark.parametrize("kind", ["Add", "Max", "Pow", "Less", "Where"])
+@pytest.mark.parametrize("other", ["c", "x", "e"])
+def test_an_expand_counts_if_no_other_operand_has_its_shape(kind: str, other: str) -> None:
+    operands = {"Where": f"b, e, {other}"}.get(kind, f"e, {other}")
+    nodes = nodes_of(
+        f"m = ReduceMax<axes=[1, 3]>(x); e = Expand(m, s); b = Less(m, c); r = {kind}({operands})"
+    )
+    made = model(
+        [*nodes, node("Cast", ["r"], to=1)],
+        {"x": [1, 1, 4, 1]},
+        {"s": np.array([1, 3, 4, 2]), "c": [[[[0.25]]]]},
+    )
+    assert_like_onnxruntime(made)
+
+
 @pytest.mark.parametrize("kind", ["Mul", "Sub"])
 def test_products_of_a_tensor_and_itself_along_another_axis(kind: str) -> None:
     made = model(

@@ -156,7 +156,7 @@ class Context:
         shapes = [self.value(name, whole_numbers=whole_numbers).trial_shapes() for name in known]
         values = []
         for name in names:
-            expanded = self.merged.expanded.get(name)
+            expanded = None if name in self.values else self.merged.expanded.get(name)
             if expanded is not None and expanded.shapes in shapes:
                 values.append(expanded.x)
             else:
