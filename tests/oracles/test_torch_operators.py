@@ -79,6 +79,10 @@ IMAGES: dict[str, Callable[[Any], Any] | Any] = {
     "interpolate, nearest": lambda x: functional.interpolate(x, scale_factor=2),
     "interpolate, bilinear": lambda x: functional.interpolate(x, (5, 11), mode="bilinear"),
     "interpolate, corners": lambda x: functional.interpolate(x, (5, 11), mode="bilinear", align_corners=True),
+    "interpolate, averages": lambda x: functional.interpolate(x, (5, 11), mode="bilinear", antialias=True),
+    "interpolate, cubic averages": lambda x: functional.interpolate(
+        x, (5, 11), mode="bicubic", antialias=True
+    ),
     "interpolate to 1 x 1": lambda x: functional.interpolate(x, (1, 1), mode="bilinear"),
     "interpolate, exact": nn.Upsample(size=(11, 7), mode="nearest-exact"),
     # normalizations

@@ -25,7 +25,7 @@ def _settings(mode: str, align_corners: bool | None, antialias: bool = False) ->
         "coordinate_transformation_mode": places,
     }
     if antialias:
-        settings |= {"antialias": 1}
+        settings |= {"antialias": 1, "exclude_outside": 1}
     if mode == "bicubic":
         settings |= {"cubic_coeff_a": -0.5 if antialias else -0.75}
     return settings
