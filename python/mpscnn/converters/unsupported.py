@@ -135,6 +135,9 @@ class UnsupportedLayers:
             if self._free_shape:
                 self.add(kind, name, f"{error}; extents of the file's inputs are free: {CHOOSE_EXTENTS}")
                 return False
+            if free_size:
+                self.add(kind, name, f"{error}; the size of the image is free: {CHOOSE_SIZE}")
+                return False
             raise WeightsError(f"{where}: {error}") from error
         except (ParameterError, ShapeError) as error:
             # Most messages begin with the layer's name, which is added elsewhere.
