@@ -130,6 +130,30 @@ def test_dropout_does_not_drop() -> None:
         mpscnn.from_torch(Dropping().train(), torch.rand(1, 3, 6, 6))
 
 
+@pytest.mark.parametrize("name", ["uint8", "int8", "int16", "int32", "int64"])
+def test_results_of_integers_are_those_of_their_type_or_refused(name: str) -> None:
+    """The example does not show that sums of few bits begin again at the other end of their range."""
+    x = torch.tensor([[1, 2, 100, 120]], dtype=getattr(torch, name))
+    functions = {
+        "sum": lambda x: x + x + x,
+        "sum with a number": lambda x: x - 110,
+        "conversion": lambda x: x.to(torch.int8).float(),
+        "joined": lambda x: torch.cat([x, x], 1),
+        "chosen": lambda x: torch.where(x > 5, x, 3),
+        "photo": lambda x: x.float() / 255,
+    }
+    done = []
+    for kind, function in functions.items():
+        try:
+            network = mpscnn.from_torch(function, torch.ones_like(x))
+        except mpscnn.UnsupportedError:
+            continue
+        expected = function(x).float().numpy()
+        np.testing.assert_allclose(network.compile().run(x.float().numpy()), expected, rtol=1e-6)
+        done.append(kind)
+    assert set(functions) - set(done) <= {"sum", "sum with a number", "conversion"}
+
+
 class NotFinite(nn.Module):  # type: ignore[misc, name-defined]
     def forward(self, x: Any) -> Any:
         return torch.sqrt(x), torch.log(x - x), 1.0 / (x - x)

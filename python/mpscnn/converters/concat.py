@@ -42,7 +42,7 @@ def concat(a: Arranger, values: list[Arranged], axis: int) -> Arranged:
     (new,) = a.atoms([y.shape[place + 1]])
     axes = (*model.axes[:axis], new, *model.axes[axis + 1 :])
     order = tuple(atom for group in (*groups[:place], new, *groups[place + 1 :]) for atom in group)
-    return Arranged(y, axes, order)
+    return Arranged(y, axes, order, whole_numbers=any(value.whole_numbers for value in values))
 
 
 def _alike(model: Arranged, values: list[Arranged], axis: int) -> tuple[Arranged, list[Arranged]]:

@@ -15,6 +15,7 @@ from mpscnn.converters.broadcast_views import stored
 from mpscnn.converters.layout import Axis
 from mpscnn.converters.onnx_reader.attention_masks import add_mask, is_mask
 from mpscnn.converters.onnx_reader.context import Context
+from mpscnn.converters.onnx_reader.integer_types import integer_type, wraps
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.operands import Operands, Row
 from mpscnn.converters.onnx_reader.quantizations import note_integers
@@ -51,12 +52,23 @@ def _arithmetic(o: Operands) -> Value:
     if not others:
         return result
     is_whole = any(isinstance(one, FileTensor) and one.whole_numbers for one in (result, *others))
+    if is_whole:
+        _refuse_wrapping(o.c, o.node)
     mean: Activation = {"kind": "linear", "a": 1.0 / (1 + len(others))}
     operation = _TWO_TENSORS[o.node.kind]
     for place, other in enumerate(others[:-1], start=2):
         result = result.combine(operation, other, f"/{place}")
     result = result.combine(operation, others[-1], "", mean if o.node.kind == "Mean" else None)
     return result.mark_as_integers() if is_whole else result
+
+
+def _refuse_wrapping(c: Context, node: Node) -> None:
+    """Refuse arithmetic of small or unsigned integers, whose results begin again at the other end of their range."""
+    element = integer_type(c, node.outputs[0])
+    if wraps(node.kind, element):
+        raise UnsupportedError(
+            f"computes in {element}, whose results wrap: cast its operands to int32 in the source"
+        )
 
 
 def _of_one_constant(c: Context, node: Node) -> FileTensor | None:
@@ -68,6 +80,8 @@ def _of_one_constant(c: Context, node: Node) -> FileTensor | None:
         return None
     is_first = node.inputs[0] == constants[0]
     x = c.value(node.inputs[int(is_first)], whole_numbers=node.kind in _OF_WHOLE_NUMBERS)
+    if x.whole_numbers:
+        _refuse_wrapping(c, node)
     return _with_constant(c, node, x, constants[0], constant_first=is_first)
 
 

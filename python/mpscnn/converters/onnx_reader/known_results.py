@@ -100,11 +100,13 @@ class KnownResults:
     Attributes:
         sequences: the parts of sequences. The name of a constant stands for the constant.
         maxima: the places of the maxima of poolings, by the name of the tensor with their positions.
+        integer_types: a cache of `integer_types.integer_type`, by the name of the tensor.
         truths: a cache of `logic.are_truths`: whether all elements of a tensor are 0 or 1.
         deferred: the node and a function that adds its layers when another node reads the result, by its name.
     """
 
     sequences: dict[str, list[FileTensor | str]] = field(default_factory=dict)
     maxima: dict[str, Maxima] = field(default_factory=dict)
+    integer_types: dict[str, str] = field(default_factory=dict)
     truths: dict[str, bool] = field(default_factory=dict)
     deferred: dict[str, tuple[Node, Callable[[], FileTensor]]] = field(default_factory=dict)

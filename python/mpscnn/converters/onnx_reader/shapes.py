@@ -30,7 +30,7 @@ def _reshape(o: Operands) -> Value:
 
 
 def _flatten(o: Operands) -> Value:
-    x, axis = o.x(), o.node.integer("axis", 1)
+    x, axis = o.x(whole_numbers=True), o.node.integer("axis", 1)
     first = x.rank if axis == x.rank else x.axis(axis)
     return x.merge_axes(0, first).merge_axes(1, x.rank - first + 1)
 

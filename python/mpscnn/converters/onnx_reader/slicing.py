@@ -127,13 +127,13 @@ def _concat(o: Operands) -> Value:
 
 def _joined_tensors(c: Context, node: Node) -> list[FileTensor]:
     """Return the operands of Concat as tensors, each with the batch in the same axis."""
-    computed = c.first_computed(node.inputs)
+    computed = c.first_computed(node.inputs, whole_numbers=True)
     axis = computed.axis(node.integer("axis", 1))
     computed = _with_batch_outside(computed, axis)
     return [
         c.constant_with_batch_of(name, computed)
         if c.is_constant(name)
-        else _with_batch_outside(c.value(name), axis)
+        else _with_batch_outside(c.value(name, whole_numbers=True), axis)
         for name in node.inputs
     ]
 

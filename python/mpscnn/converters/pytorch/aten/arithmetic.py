@@ -85,7 +85,15 @@ COMPARISONS = frozenset(
 
 _LOGIC = {"logical_not": "Not", "logical_and": "And", "logical_or": "Or", "logical_xor": "Xor"}
 
+CHOICES: dict[str, Operator] = {
+    **{f"where.{form}": _where for form in ("self", "ScalarSelf", "ScalarOther", "Scalar")},
+    "masked_fill.Scalar": _masked_fill,
+    "masked_fill.Tensor": _masked_fill,
+}
+"""Operators whose results are elements of their operands."""
+
 ARITHMETIC: dict[str, Operator] = {
+    **CHOICES,
     "add.Tensor": _arithmetic("Add"),
     "add.Scalar": _arithmetic("Add"),
     "addcmul.default": _sum_of_product,
@@ -134,7 +142,4 @@ ARITHMETIC: dict[str, Operator] = {
     "__and__.Tensor": _logic("And"),
     "__or__.Tensor": _logic("Or"),
     "__xor__.Tensor": _logic("Xor"),
-    **{f"where.{form}": _where for form in ("self", "ScalarSelf", "ScalarOther", "Scalar")},
-    "masked_fill.Scalar": _masked_fill,
-    "masked_fill.Tensor": _masked_fill,
 }

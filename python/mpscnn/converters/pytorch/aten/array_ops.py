@@ -353,6 +353,8 @@ ARRAY_OPS: dict[str, Operator] = {
     "scalar_tensor.default": lambda g, value: g.operand(value),
 }
 
+#: Operators that convert elements to another type.
+CONVERSIONS = frozenset(name for name, operator in ARRAY_OPS.items() if operator is _converted)
 #: Operators that only change shapes or strides. A network with only such operators is not worth a call.
 VIEWS = frozenset(
     {

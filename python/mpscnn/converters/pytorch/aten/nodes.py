@@ -10,7 +10,10 @@ import torch
 from torch.fx import Node
 
 from mpscnn.converters.layer_names import LayerNames
+from mpscnn.converters.pytorch.aten.arithmetic import CHOICES
+from mpscnn.converters.pytorch.aten.array_ops import ARRAY_OPS, CONVERSIONS
 from mpscnn.converters.pytorch.aten.constants import is_getitem
+from mpscnn.converters.pytorch.aten.indexing import INDEXING
 from mpscnn.converters.pytorch.aten.operators import OPERATORS
 from mpscnn.converters.pytorch.aten.writer import Kind, Operator, Writer
 from mpscnn.converters.pytorch.extents import own_shape
@@ -18,6 +21,9 @@ from mpscnn.errors import UnsupportedError
 
 #: Arguments that are ignored, because the memory layout, device and type are known from the node's result.
 _WITHOUT_MEANING = frozenset({"memory_format", "dtype", "layout", "device", "pin_memory", "non_blocking"})
+_WIDE = (torch.bool, torch.int32, torch.int64)
+#: Operators whose results are elements of their operands.
+_KEEPING_NUMBERS = frozenset({*ARRAY_OPS, *INDEXING, *CHOICES})
 
 
 class NodeWriter:
@@ -70,6 +76,8 @@ class NodeWriter:
         writer.strides = tuple(operands[0].stride()) if operands else ()
         writer.layer = self._layer_names.unique(path or self.path_of(node))
         self.layers[writer.layer] = node
+        if wraps(node, operator_name(node)):
+            return f"{operator_name(node)}: computes in {values[0].dtype}, whose results wrap"
         try:
             args, kwargs = torch.fx.map_arg((node.args, node.kwargs), partial(self._operand, instead or {}))
             kwargs = {key: value for key, value in kwargs.items() if key not in _WITHOUT_MEANING}
@@ -156,6 +164,29 @@ def fake_tensors(node: Node) -> list[torch.Tensor]:
     value = node.meta.get("val")
     several = value if isinstance(value, (tuple, list)) else [value]
     return [one for one in several if isinstance(one, torch.Tensor)]
+
+
+def wraps(node: Node, operator: str) -> bool:
+    """Return True if a node computes integers of few bits or without a sign, and does more than move them.
+
+    Their sums and conversions begin again at the other end of their range, which a network of floats does not do.
+    """
+    made = fake_tensors(node)[0].dtype
+    if made.is_floating_point or made.is_complex or made in _WIDE:
+        return False
+    given = [value.dtype for source in node.all_input_nodes[:1] for value in fake_tensors(source)]
+    is_exact = operator not in CONVERSIONS or all(_holds_all(made, one) for one in given)
+    return operator not in _KEEPING_NUMBERS or not is_exact
+
+
+def _holds_all(made: torch.dtype, given: torch.dtype) -> bool:
+    """Return True if a type of integers has all numbers of another type."""
+    if torch.bool in (made, given):
+        return given == torch.bool
+    if given.is_floating_point or given.is_complex:
+        return False
+    outer, inner = torch.iinfo(made), torch.iinfo(given)
+    return outer.min <= inner.min and inner.max <= outer.max
 
 
 def kind_of(value: torch.Tensor) -> Kind:
