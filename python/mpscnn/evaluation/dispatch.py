@@ -103,5 +103,5 @@ def evaluate(
     from mpscnn.evaluation.segmenter import evaluate_segmenter, pair_photos_and_masks
 
     assert masks is not None
-    pairs = pair_photos_and_masks(Path(samples), Path(masks), failed)
+    pairs = pair_photos_and_masks(model, Path(samples), Path(masks), failed)
     return evaluate_segmenter(model, pairs, inflight=inflight, failed=failed)

@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.expected_names import accept_foreign_arguments
-from mpscnn._private.files import convert_read_errors
+from mpscnn._private.files import is_folder
 from mpscnn._private.report import Column, Report
 from mpscnn.errors import ImageError, ParameterError, ShapeError
 from mpscnn.evaluation.classifier import require_model
 from mpscnn.evaluation.photo_stream import Failed, readable_results
 from mpscnn.model import Model
-from mpscnn.training.scenes.masks import read_mask
+from mpscnn.training.scenes.class_names import names_beside
+from mpscnn.training.scenes.masks import MaskedPhoto, read_mask
+from mpscnn.training.split_folders import TEST, VALIDATION, split_by_folder
 from mpscnn.vision.photo_list import photo_paths
 from mpscnn.vision.segmentation import UNSEEN
 
@@ -141,23 +143,56 @@ def evaluate_segmenter(
     return segmenter_evaluation_of(model, counts())
 
 
-def pair_photos_and_masks(photos: Path, masks: Path, failed: Failed | None) -> list[tuple[str, str]]:
-    """Return pairs of a photo and its mask. Both have the same name, with different suffixes.
+def pair_photos_and_masks(
+    model: Model, photos: Path, masks: Path, failed: Failed | None
+) -> list[tuple[str, str]]:
+    """Return pairs of a photo and its mask: a PNG with the photo's name, in the same subfolder.
 
+    If the photos are in several parts of a data set, those for test are taken, or else those for validation.
     `failed` gets the errors of photos without a mask. If it is None, ImageError is raised.
+
+    Raises:
+        ImageError: there is no folder of masks, or two photos of different folders have one mask.
+        ParameterError: the names of classes that are beside the masks have other numbers in the model.
     """
-    with convert_read_errors(masks, ImageError):
-        known = {path.stem: path for path in sorted(masks.iterdir()) if path.suffix.lower() == ".png"}
+    if not is_folder(masks):
+        raise ImageError(f"{masks}: is not a folder of masks")
+    _require_same_numbers(model, masks)
     paths, failures = photo_paths([str(photos)])
-    lacking = [path for path in paths if Path(path).stem not in known]
-    for photo, error in (
-        *((photos, failure) for failure in failures),
-        *((path, ImageError(f"{path}: has no mask {masks / Path(path).stem}.png")) for path in lacking),
-    ):
-        if failed is None:
-            raise error
-        failed(photo, error)
-    return [(path, str(known[Path(path).stem])) for path in paths if Path(path).stem in known]
+    for failure in failures:
+        _report(failed, photos, failure)
+    taken: dict[Path, str] = {}
+    pairs: list[MaskedPhoto] = []
+    root = photos if is_folder(photos) else None
+    for path in paths:
+        name = Path(path).name if root is None else Path(path).relative_to(root)
+        wanted = (masks / name).with_suffix(".png")
+        mask = next((one for one in (wanted, wanted.with_suffix(".PNG")) if one.is_file()), None)
+        if mask is None:
+            _report(failed, path, ImageError(f"{path}: has no mask {wanted}"))
+            continue
+        if Path(other := taken.setdefault(mask, path)).parent != Path(path).parent:
+            raise ImageError(f"{path}: has the same mask {mask} as {other}; give the folder of all photos")
+        pairs.append(MaskedPhoto(path, str(mask)))
+    parts = {} if root is None else split_by_folder(root, pairs) or {}
+    return [(one.path, one.mask) for one in parts.get(TEST) or parts.get(VALIDATION) or pairs]
+
+
+def _report(failed: Failed | None, photo: object, error: ImageError) -> None:
+    if failed is None:
+        raise error
+    failed(photo, error)
+
+
+def _require_same_numbers(model: Model, masks: Path) -> None:
+    """Raise ParameterError if a class that is named beside the masks has another number in the model."""
+    known = {name.casefold(): number for number, name in enumerate(model.labels or ())}
+    for number, name in enumerate(names_beside(masks) or ()):
+        if (other := known.get(name.casefold(), number)) != number:
+            raise ParameterError(
+                f"{masks}: the class {name!r} has the number {number} there and {other} in {model.name}; number the "
+                "classes of the masks like those of the model"
+            )
 
 
 def classes_of_segmenter(model: Model) -> int:

@@ -312,7 +312,7 @@ def segmenter(tmp_path: Path) -> str:
 def save_pair(folder: Path, name: str, mask: np.ndarray[Any, Any]) -> None:
     """Write a photo with a red left half and a green right half, and its mask."""
     for part in ("photos", "masks"):
-        (folder / part).mkdir(exist_ok=True)
+        (folder / part / name).parent.mkdir(exist_ok=True, parents=True)
     photo = np.zeros((8, 8, 3), np.uint8)
     photo[:, :4, 0] = photo[:, 4:, 1] = 255
     Image.fromarray(photo).save(folder / "photos" / f"{name}.png")
@@ -352,6 +352,39 @@ def test_evaluate_takes_masks(tmp_path: Path, segmenter: str) -> None:
     (masks / "a.png").unlink()
     with pytest.raises(mpscnn.ImageError, match=r"a\.png: has no mask"):
         mpscnn.evaluate(model, photos, masks=masks)
+
+
+def test_a_mask_belongs_to_the_photo_of_its_folder(tmp_path: Path, segmenter: str) -> None:
+    model = mpscnn.load(segmenter, device="cpu")
+    photos, masks = tmp_path / "photos", tmp_path / "masks"
+    wrong = np.full((8, 8), 3, np.uint8)
+    for name, mask in (("a/1", half_and_half()), ("b/1", wrong), ("b/2", wrong)):
+        save_pair(tmp_path, name, mask)
+    assert mpscnn.evaluate(model, photos, masks=masks).pixel_accuracy == pytest.approx(1 / 3)
+    with pytest.raises(mpscnn.ImageError, match=r"b/1\.png: has the same mask .*a/1\.png; give the folder"):
+        mpscnn.evaluate(model, f"{photos}/*/1.png", masks=masks / "a")
+    # A folder for training makes the others parts of a data set.
+    for part, mask in (("train", wrong), ("val", half_and_half())):
+        save_pair(tmp_path / "split", f"{part}/1", mask)
+    split = tmp_path / "split"
+    result = mpscnn.evaluate(model, split / "photos", masks=split / "masks")
+    assert (result.images, result.pixel_accuracy) == (1, 1.0)
+
+
+def test_masks_with_other_numbers_of_classes_are_refused(tmp_path: Path, segmenter: str) -> None:
+    model = mpscnn.load(segmenter, device="cpu")
+    save_pair(tmp_path, "1", half_and_half())
+    for names, message in (
+        (NAMES, None),
+        (NAMES[::-1], "has the number 0 there and 3 in colours"),
+        ("xyz", None),
+    ):
+        (tmp_path / "masks" / "classes.txt").write_text("\n".join(names))
+        if message is None:
+            mpscnn.evaluate(model, tmp_path / "photos", masks=tmp_path / "masks")
+        else:
+            with pytest.raises(mpscnn.ParameterError, match=message):
+                mpscnn.evaluate(model, tmp_path / "photos", masks=tmp_path / "masks")
 
 
 def test_command_for_segmenters(tmp_path: Path, segmenter: str, command: Command) -> None:

@@ -124,7 +124,7 @@ def evaluate(
             )
             show_detector(loaded, found, as_json)
         elif folder is not None and masks is not None:
-            pairs = pair_photos_and_masks(folder, masks, failed)
+            pairs = pair_photos_and_masks(loaded, folder, masks, failed)
             areas = (
                 evaluate_segmenter(loaded, pairs, inflight=inflight, failed=failed)
                 if machines is None
