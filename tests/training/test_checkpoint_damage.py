@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import tracemalloc
 import warnings
 import zipfile
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,8 @@ import pytest
 from training.test_trainer import network
 
 import mpscnn
+from mpscnn.training.recorded import Record, RecordedTraining
+from mpscnn.training.run_folder import RunChoices, RunFolder
 
 
 def _claims(path: Path, name: str, size: int) -> None:
@@ -92,3 +97,39 @@ def test_a_compressed_checkpoint_is_read(tmp_path: Path) -> None:
     resumed = mpscnn.Trainer.resume(path)
     for name, weight in trainer.network.weights.items():
         np.testing.assert_array_equal(resumed.network.weights[name], weight)
+
+
+_DESCRIPTION = {"format": 1, "options": {"epochs": 3}, "photos": "a", "model": "b"}
+_EPOCH = asdict(Record("last layer", 1, 0.5, 0.5, 0.5, 0.5, True, 0.1, 1.0))
+#: Texts that no run has written, and JSON of other types than a run's.
+_DAMAGED_TEXTS = {
+    "empty": "",
+    "nested": "[" * 100_000 + "]" * 100_000,
+    "nested objects": '{"a":' * 100_000 + "1" + "}" * 100_000,
+    "half a pair": '["\\ud800"]',
+    "bytes": "\xff\xfe",
+    **{f"type {value!r}": json.dumps(value) for value in (None, 1, [1], [None], {"a": 1}, "text")},
+    **{f"epoch without {key}": json.dumps([_EPOCH | {key: "1"}]) for key in _EPOCH if key != "phase"},
+    **{f"description of {key}": json.dumps(_DESCRIPTION | {key: [1]}) for key in _DESCRIPTION},
+    **{
+        f"description without {key}": json.dumps(
+            {other: _DESCRIPTION[other] for other in _DESCRIPTION if other != key}
+        )
+        for key in _DESCRIPTION
+    },
+}
+
+
+@pytest.mark.parametrize("text", _DAMAGED_TEXTS.values(), ids=_DAMAGED_TEXTS)
+def test_damaged_texts_of_a_run(tmp_path: Path, text: str) -> None:
+    """Each is refused, as the description of a run and as its history."""
+    for name in ("run.json", "history.json"):
+        (tmp_path / name).write_bytes(text.encode("latin1"))
+    run = RunFolder(tmp_path, ("history.json",))
+    with pytest.raises(
+        (mpscnn.WeightsError, mpscnn.ParameterError), match=r"damaged|the run is|the run ha[ds]"
+    ):
+        run.open(_DESCRIPTION, RunChoices(resume=True))
+    training: Any = SimpleNamespace(_run=run, history=[])
+    with pytest.raises(mpscnn.WeightsError, match="is damaged"):
+        RecordedTraining._restore(training, "history.json", "best.npz")

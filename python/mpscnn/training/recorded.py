@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -57,6 +57,16 @@ class Record:
     best: bool
     learning_rate: float
     seconds: float
+
+
+def _record(entry: Any) -> Record:
+    """Return a record that a file states. Raises TypeError if it is none."""
+    record = Record(**entry)
+    for one in fields(record):
+        value = getattr(record, one.name)
+        if type(value).__name__ != one.type and not (one.type == "float" and type(value) is int):
+            raise TypeError(f"{one.name} is {type(value).__name__}, not {one.type}")
+    return record
 
 
 def record_text(record: Record, total: int) -> str:
@@ -225,7 +235,7 @@ class RecordedTraining(ABC):
         Raises WeightsError if a file is damaged.
         """
         try:
-            records = [Record(**entry) for entry in self._run.read_json(name)][:epochs]
+            records = [_record(entry) for entry in self._run.read_json(name)][:epochs]
         except TypeError as error:
             raise WeightsError(f"{self._run / name}: is damaged: {error}") from error
         self.history += records

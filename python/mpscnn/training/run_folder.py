@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.files import convert_write_errors, read_content, replace_atomically
+from mpscnn._private.json_text import parse_json
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.training.array_archive import read_arrays, require_readable, write_arrays
@@ -97,8 +98,8 @@ class RunFolder:
     def read_json(self, name: str) -> Any:
         """Return the content of a JSON file. Raises WeightsError if it is damaged."""
         try:
-            return json.loads(read_content(self / name, WeightsError))
-        except ValueError as error:
+            return parse_json(read_content(self / name, WeightsError))
+        except (ValueError, RecursionError) as error:
             raise WeightsError(f"{self / name}: is damaged: {error}") from error
 
     def write_json(self, name: str, value: Any) -> None:
@@ -150,8 +151,10 @@ def _difference(old: Any, new: Mapping[str, Any]) -> str:
     """
     if old == new:
         return ""
-    if not isinstance(old, dict) or old.get("format") != new["format"]:
+    if not isinstance(old, dict) or old.get("format") != new.get("format"):
         return "is of another version of mpscnn"
+    if old.keys() != new.keys() or not isinstance(old["options"], dict):
+        return "has a damaged description"
     pairs = [(name, repr(old["options"].get(name)), repr(value)) for name, value in new["options"].items()]
     others = [
         name if max(map(len, (before, now))) > _LONG else f"{name}={before}, not {now}"
