@@ -185,8 +185,8 @@ def _given_arrays(given: Any, sides: tuple[Side, Side]) -> list[Array] | None:
     if isinstance(given, (str, os.PathLike)) and Path(given).suffix.lower() == ".npy":
         with convert_read_errors(given, ParameterError):
             require_regular(given, ParameterError)
-            with Path(given).open("rb") as file:
-                return [_array(np.lib.format.read_array(file, allow_pickle=False))]
+            # A file is mapped, so that a header which claims more than the file has takes no memory.
+            return [_array(np.lib.format.open_memmap(given, mode="r"))]
     return None
 
 

@@ -46,6 +46,8 @@ def system() -> str:
 def read_record(path: Path) -> dict[str, dict[str, Any]]:
     """Return the entries of a file by the names of GPUs. A file that is missing or damaged has none."""
     try:
+        if not path.is_file():  # reading a pipe might never end
+            return {}
         with path.open("rb") as stream:
             content = stream.read(_MAX_BYTES + 1)
         entries = json.loads(content) if len(content) <= _MAX_BYTES else {}

@@ -440,6 +440,7 @@ def test_command(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
             mpscnn.ParameterError,
             "text.npy: cannot be read: the magic string is not correct",
         ),
+        ({"input": "huge.npy"}, mpscnn.ParameterError, "huge.npy: cannot be read: mmap length is greater"),
         ({"input": "several.npy"}, mpscnn.ParameterError, "several.npy: cannot be read: the magic string"),
         ({"tolerance": -1.0}, mpscnn.ParameterError, "tolerance"),
         ({"input": "photo.png"}, mpscnn.UnsupportedError, "--preprocess"),
@@ -454,6 +455,9 @@ def test_refused(
 ) -> None:
     (tmp_path / "empty.npy").touch()
     (tmp_path / "text.npy").write_text("text text")
+    with (tmp_path / "huge.npy").open("wb") as file:  # its header claims 4 TB
+        header = {"descr": "<f4", "fortran_order": False, "shape": (1 << 40,)}
+        np.lib.format.write_array_header_1_0(file, header)
     np.savez(tmp_path / "several.npz", a=np.zeros(3))
     (tmp_path / "several.npz").rename(tmp_path / "several.npy")
     monkeypatch.chdir(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from importlib import metadata
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from command_line import Command
 
 import mpscnn
+from mpscnn.apps.cli.commands.doctor import _self_checks
+from mpscnn.runtime.metal_choice import read_record
 
 
 def test_it_tells_what_the_library_tells(
@@ -36,6 +39,22 @@ def test_it_tells_what_the_library_tells(
     assert (kept["path"], kept["exists"], kept["files"], kept["bytes"]) == (str(cache), True, 2, size)
     assert (models["exists"], models["files"]) == (False, 0)
     assert found["self_checks"] == {"1.txt": "mpscnn 0\nApple M0\nright"}
+
+
+def test_records_that_are_no_small_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe or a device is not read, a loop of links is told, and of a long file the beginning is printed."""
+    (records := tmp_path / "self_check").mkdir()
+    monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path))
+    os.mkfifo(records / "pipe.txt")
+    (records / "device.txt").symlink_to("/dev/zero")
+    (records / "loop.txt").symlink_to(records / "loop.txt")
+    (records / "long.txt").write_bytes(b"a" * (1 << 20))
+    found = _self_checks()
+    assert len(found.pop("long.txt")) == 1 << 16
+    for name, said in found.items():
+        assert f"{name}: {'cannot be read' if name == 'loop.txt' else 'is not a regular file'}" in said
+    assert len(found) == 3
+    assert read_record(records / "pipe.txt") == {}
 
 
 def test_the_text_has_every_fact(command: Command) -> None:

@@ -49,7 +49,7 @@ def test_the_printed_line_is_added_once(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """With --yes the line goes into the file that was printed, after the lines that are there."""
+    """With --yes the line goes into the file that was printed, after the lines that are there, in any encoding."""
     for name in ("HOME", "XDG_CONFIG_HOME", "ZDOTDIR"):
         monkeypatch.setenv(name, str(tmp_path))
     monkeypatch.setenv("SHELL", f"/bin/{shell}")
@@ -59,14 +59,14 @@ def test_the_printed_line_is_added_once(
         assert not list(tmp_path.rglob("*"))
         return
     (tmp_path / file).parent.mkdir(exist_ok=True)
-    (tmp_path / file).write_text("alias ll='ls -l'")
+    (tmp_path / file).write_bytes(b"alias ll='ls -l' # caf\xe9")
     call("--install-completion")
     place, line, _ = capsys.readouterr().out.splitlines()
     assert place == f"# Add to ~/{file}:"
     for _ in range(2):
         assert call(*order) == 0
         assert capsys.readouterr().out.endswith(f": {line}\n")
-        assert (tmp_path / file).read_text() == f"alias ll='ls -l'\n{line}\n"
+        assert (tmp_path / file).read_bytes() == b"alias ll='ls -l' # caf\xe9\n" + f"{line}\n".encode()
     assert [*tmp_path.rglob("*.*")] == [tmp_path / file]
 
 

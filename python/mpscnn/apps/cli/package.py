@@ -39,7 +39,7 @@ def add_completion() -> str:
         raise typer.Exit(FAILED)
     ((file, line),) = lines
     try:
-        before = file.read_text() if file.exists() else ""
+        before = file.read_text("utf-8", "surrogateescape") if file.exists() else ""
         if line in before.splitlines():
             return f"{_from_home(file)} has the line already: {line}"
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import mpscnn
+from mpscnn._private.files import convert_read_errors, require_regular
 from mpscnn.apps.cli.arguments import JsonOption
 from mpscnn.apps.cli.output import show, show_json
+from mpscnn.errors import WeightsError
 from mpscnn.registry.cache import cache_directory, model_directories
 from mpscnn.registry.cache_content import file_sizes
 from mpscnn.runtime.library import build_config
@@ -25,6 +27,8 @@ PACKAGES = (
     *("coremltools", "pycocotools", "av", "pillow-heif", "ray", "fastapi", "uvicorn", "scikit-learn"),
 )
 _VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_CORETYPE")
+#: The bytes of a recorded self-check that are printed.
+_LONGEST_RECORD = 1 << 16
 
 
 def doctor(as_json: JsonOption = False) -> None:
@@ -86,9 +90,12 @@ def _self_checks() -> dict[str, str]:
     records = {}
     for path in sorted((cache_directory() / "self_check").glob("*.txt")):
         try:
-            records[path.name] = path.read_text("utf-8", "replace").strip()
-        except OSError as error:
-            records[path.name] = f"cannot be read: {error.strerror}"
+            with convert_read_errors(path, WeightsError):
+                require_regular(path, WeightsError)
+                with path.open("rb") as file:
+                    records[path.name] = file.read(_LONGEST_RECORD).decode("utf-8", "replace").strip()
+        except WeightsError as error:
+            records[path.name] = str(error)
     return records
 
 
