@@ -133,9 +133,9 @@ def take_part(a: Arranger, x: Arranged, axis: int, low: slice, high: slice) -> A
         return x
     if is_free and _is_reversal(low) and _is_reversal(high):
         return reverse(a, x, axis)
-    extent = x.known_extent(axis, "takes a part of")
     if 0 in (low.step, high.step):
         raise WeightsError("damaged: its step is 0")
+    extent = x.known_extent(axis, "takes a part of")
     positions = range(extent)[low]
     if positions != range(extent)[high]:
         raise UnsupportedError(

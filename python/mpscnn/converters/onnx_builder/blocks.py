@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.onnx_builder.builder import FLOAT, INT64, Builder
+from mpscnn.converters.onnx_reader.expansions import PART
+from mpscnn.converters.slicing import as_slice
+from mpscnn.converters.strided_slice import expand_indices, from_begins_and_sizes, indices
 from mpscnn.errors import UnsupportedError, WeightsError
 
 #: Functions of angles and of hyperbolas, which many formats have by these names.
@@ -228,72 +232,78 @@ def pad(b: Builder, x: str, amounts: Sequence[int], mode: str, value: float = 0.
     return b.op("Pad", x, pads, b.weight("value", np.asarray(value, np.float32)), mode=mode)
 
 
-def slice_axes(
+def take_part(b: Builder, x: str, entries: Sequence[int | slice | EllipsisType | None]) -> str:
+    """Return x[entries] by the indices of NumPy: numbers, slices, None for new axes, and at most one Ellipsis.
+
+    Raises WeightsError if there is not an index for each axis.
+    """
+    rank, count = b.rank(x), sum(entry is not None for entry in entries)
+    if Ellipsis not in entries and count != rank:
+        raise WeightsError(f"damaged: takes parts along {count} of {rank} axes")
+    expanded = expand_indices(entries, rank)
+    own = [entry for entry in expanded if entry is not None]
+    left = [entry for entry in expanded if not isinstance(entry, int)]
+    parts = [as_slice(entry) for entry in own]
+    if any(part.start or part.stop is not None or part.step not in (None, 1) for part in parts):
+        x = b.op(PART, x, entries=parts)
+    if len(left) < len(expanded):
+        x = squeeze(b, x, [axis for axis, entry in enumerate(own) if isinstance(entry, int)])
+    if len(own) < len(expanded):
+        x = expand_dims(b, x, [axis for axis, entry in enumerate(left) if entry is None])
+    return x
+
+
+def cut(b: Builder, x: str, before: Sequence[int], after: Sequence[int]) -> str:
+    """Cut off elements at the beginning and at the end of the last axes."""
+    return take_part(
+        b, x, [..., *(slice(first, -last or None) for first, last in zip(before, after, strict=True))]
+    )
+
+
+def take_masked_part(
     b: Builder,
     x: str,
-    begins: Sequence[int | None],
-    ends: Sequence[int | None],
-    strides: Sequence[int],
-    removed: Sequence[int] = (),
+    ranges: tuple[Sequence[int], Sequence[int], Sequence[int]],
+    from_first: Sequence[bool],
+    to_last: Sequence[bool],
+    removed: Sequence[bool],
 ) -> str:
-    """Slice a tensor. None means to begin at the first element in the direction of the stride, or to end at the last.
+    """Take a part of each axis, as Core ML states it.
 
-    `removed` are axes on which a single element is taken; the result lacks these axes.
+    Args:
+        b, x: the graph and the tensor.
+        ranges: the begin, end and stride of each axis.
+        from_first, to_last: the axes whose part begins at the first element, or ends at the last one.
+        removed: the axes of which one element is taken. The result lacks them.
     """
-    rank = b.rank(x)
-    if not len(begins) == len(ends) == len(strides) == rank or 0 in strides:
-        raise WeightsError(
-            f"damaged: {len(begins)} begins, {len(ends)} ends and strides {list(strides)} of {rank} axes"
-        )
-    extents, axes, starts, stops, steps = b.extents(x), [], [], [], []
-    for axis, (begin, end, step) in enumerate(zip(begins, ends, strides, strict=True)):
-        start, stop = begin, end
-        if axis in removed:
-            start = begin or 0
-            stop, step = (None if start == -1 else start + 1), 1
-        if start in (0, None) and stop is None and step == 1:
-            continue
-        if axis in removed and extents[axis] == 1 and start in (0, -1):
-            continue
-        if step < 0:
-            extent = extents[axis]
-            starts.append(_LAST if start is None else start)
-            stops.append(-_LAST if stop is None else stop)
-            if extent is not None and not len(range(extent)[start:stop:step]):
-                raise WeightsError(f"damaged: takes nothing of axis {axis}")
-        else:
-            starts.append(0 if start is None else start)
-            stops.append(_LAST if stop is None else stop)
-        axes.append(axis)
-        steps.append(step)
-    if axes:
-        x = b.op("Slice", x, *(b.integers(values) for values in (starts, stops, axes, steps)))
-    return squeeze(b, x, removed) if removed else x
-
-
-_LAST = 2**31 - 1
+    begins, ends, strides = ranges
+    if 0 in strides:  # also of an axis that is removed
+        raise WeightsError("damaged: its step is 0")
+    starts = [0 if flag else begin for flag, begin in zip(from_first, begins, strict=True)]
+    masks = [
+        sum(flag << axis for axis, flag in enumerate(one)) for one in (from_first, to_last, (), (), removed)
+    ]
+    return take_part(b, x, indices([starts, ends, strides], masks))
 
 
 def reverse(b: Builder, x: str, axes: Sequence[int]) -> str:
     """Reverse some axes."""
-    rank, chosen = b.rank(x), {b.axis(x, axis) for axis in axes}
-    return slice_axes(
-        b, x, [None] * rank, [None] * rank, [-1 if axis in chosen else 1 for axis in range(rank)]
-    )
+    chosen = {b.axis(x, axis) for axis in axes}
+    return take_part(b, x, [slice(None, None, -1 if axis in chosen else 1) for axis in range(b.rank(x))])
 
 
 def crop(b: Builder, x: str, axes: Sequence[int], begins: Sequence[int], sizes: Sequence[int]) -> str:
     """Return the part of a tensor that has these begins and sizes along some axes. It must lie within the tensor."""
     extents = b.extents(x)
-    ends = [begin + size for begin, size in zip(begins, sizes, strict=True)]
-    if any(end > (extents[axis] or end) for axis, end in zip(axes, ends, strict=True)):
+    parts = {axis: slice(begin, begin + size) for axis, begin, size in zip(axes, begins, sizes, strict=True)}
+    if any(part.stop > (extents[axis] or part.stop) for axis, part in parts.items()):
+        ends = [part.stop for part in parts.values()]
         raise WeightsError(f"damaged: crops axes {list(axes)} of {extents} from {list(begins)} to {ends}")
-    return b.op("Slice", x, b.integers(begins), b.integers(ends), b.integers(axes))
+    return take_part(b, x, [parts.get(axis, slice(None)) for axis in range(len(extents))])
 
 
 def slice_by_sizes(b: Builder, x: str, begins: Sequence[int], sizes: Sequence[int]) -> str:
     """Return the part of a tensor with these begins and sizes. A size of -1 extends to the end of the axis."""
     if len(begins) != len(sizes) or min([*begins, *sizes], default=0) < -1 or 0 in sizes:
         raise WeightsError(f"damaged: takes {list(sizes)} from {list(begins)} on")
-    ends = [None if size == -1 else begin + size for begin, size in zip(begins, sizes, strict=True)]
-    return slice_axes(b, x, begins, ends, [1] * len(begins))
+    return take_part(b, x, from_begins_and_sizes(begins, sizes))

@@ -125,7 +125,7 @@ class Builder:
 
         Raises UnsupportedError, WeightsError and the like if the operator cannot be converted.
         """
-        name = f"{self._layer}/{kind.lower()}"
+        name = f"{self._layer}/{kind.rpartition('.')[2].lower()}"
         made = [self._names.unique(name) for _ in range(results)]
         for node in expanded([Node(kind, inputs, made, attributes, made[0])], COMPOSED, self._names):
             self._add(node)

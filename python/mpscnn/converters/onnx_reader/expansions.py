@@ -31,6 +31,9 @@ JOINT_SOFTMAX = "mpscnn.JointSoftmax"
 IMAGE = "mpscnn.Image"
 """An operator that ONNX lacks: it turns numbers (n, channels) into an image (n, 1, 1, channels). Images stay."""
 
+PART = "mpscnn.Slice"
+"""An operator that ONNX lacks: it takes a part of each axis. Its attribute `entries` has their slices, as in NumPy."""
+
 PER_CHANNEL = "mpscnn_per_channel"
 """An attribute that ONNX lacks: whether a GroupNormalization has factors for each channel, as since opset 21."""
 

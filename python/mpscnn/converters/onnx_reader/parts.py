@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mpscnn.converters.constant import listed
 from mpscnn.converters.constant_pair import Array
+from mpscnn.converters.onnx_reader.expansions import PART
 from mpscnn.converters.onnx_reader.operands import Operands, Row
 from mpscnn.converters.value import Value
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -102,6 +103,7 @@ PARTS: dict[str, Row] = {
     "ArgMin": _argument,
     "CumSum": _running_sum,
     "GlobalLpPool": _global_norm,
+    PART: lambda o: o.x(whole_numbers=True).slice(lambda _: o.node.attributes["entries"]),
     "Slice": _slice,
     "Split": _split,
     "Tile": _tile,

@@ -15,11 +15,12 @@ from mpscnn.converters.onnx_builder.blocks import (
     split_equally,
     squeeze,
     stack,
+    take_part,
 )
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.onnx_builder.resizing import CORNERS, FROM_EDGE, HALF_PIXEL
+from mpscnn.converters.strided_slice import MASKS, indices
 from mpscnn.converters.tensorflow.operation import Handler, Operation, channels_first, restore_layout
-from mpscnn.converters.tensorflow.slices import Slices
 from mpscnn.errors import UnsupportedError, WeightsError
 
 
@@ -93,11 +94,9 @@ def _split_sizes(b: Builder, op: Operation) -> list[str]:
 
 
 def _strided_slice(b: Builder, op: Operation) -> str:
-    begin, end, strides = (
-        np.asarray(op.shape(place, what), object)
-        for place, what in ((1, "begins"), (2, "ends"), (3, "strides"))
-    )
-    return Slices(begin, end, strides, op.attributes).of_tensor(b, op.tensor())
+    ranges = [op.shape(place, what) for place, what in ((1, "begins"), (2, "ends"), (3, "strides"))]
+    entries = indices(ranges, [op.whole(f"{name}_mask", 0) for name in MASKS])
+    return take_part(b, op.tensor(), [*entries, *([] if Ellipsis in entries else [...])])
 
 
 def _slice(b: Builder, op: Operation) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.converters.onnx_builder.blocks import slice_axes
+from mpscnn.converters.onnx_builder.blocks import cut
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.onnx_builder.deconvolution import padding_of_result
 from mpscnn.converters.tensorflow.elementwise import activate
@@ -167,7 +167,7 @@ def _batch_to_space(b: Builder, op: Operation) -> str:
     if op.block() is None or _given_block(b, op) != op.block():
         raise UnsupportedError("joins images of the batch")
     before, after = _ends(op, "crops", b.rank(op.tensor()))
-    return slice_axes(b, op.tensor(), before, [-amount or None for amount in after], [1] * len(before))
+    return cut(b, op.tensor(), before, after)
 
 
 def block_of(b: Builder, op: Operation) -> tuple[int, ...] | None:

@@ -12,12 +12,13 @@ from mpscnn.converters.onnx_builder.blocks import (
     expand_dims,
     image,
     interleave,
-    slice_axes,
     space_to_depth,
     split,
     split_equally,
     squeeze,
     stack,
+    take_masked_part,
+    take_part,
 )
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -152,11 +153,8 @@ def _slice(b: Builder, layer: Layer) -> str:
     rank = b.rank(layer.x)
     if not -3 <= axis < 0 or rank < -axis or p.stride > _LARGEST:
         raise WeightsError(f"damaged: takes a part of axis {p.axis} of {rank}")
-    begins: list[int | None] = [None] * rank
-    ends: list[int | None] = [None] * rank
-    strides = [1] * rank
-    begins[axis], ends[axis], strides[axis] = int(p.startIndex), int(p.endIndex), int(p.stride) or 1
-    return slice_axes(b, layer.x, begins, ends, strides)
+    part = slice(int(p.startIndex), int(p.endIndex), int(p.stride) or 1)
+    return take_part(b, layer.x, [..., part, *[slice(None)] * (-1 - axis)])
 
 
 _LARGEST = 2**31 - 1
@@ -164,20 +162,14 @@ _LARGEST = 2**31 - 1
 
 def _slice_static(b: Builder, layer: Layer) -> str:
     p = layer.p
-    if len(p.beginMasks) != len(p.beginIds) or len(p.endMasks) != len(p.endIds):
+    if any(p.squeezeMasks[len(p.beginIds) :]):
         raise WeightsError("damaged: it has other numbers of masks than of positions")
-    begins = [None if mask else int(one) for one, mask in zip(p.beginIds, p.beginMasks, strict=True)]
-    ends = [None if mask else int(one) for one, mask in zip(p.endIds, p.endMasks, strict=True)]
-    removed = [axis for axis, mask in enumerate(p.squeezeMasks) if mask]
-    if removed and removed[-1] >= len(begins):
-        raise WeightsError("damaged: it has other numbers of masks than of positions")
-    return slice_axes(b, layer.x, begins, ends, [int(one) for one in p.strides], removed)
+    ranges = (p.beginIds, p.endIds, p.strides)
+    return take_masked_part(b, layer.x, ranges, p.beginMasks, p.endMasks, p.squeezeMasks)
 
 
 def _reverse(b: Builder, layer: Layer) -> str:
-    flags = list(layer.p.reverseDim)
-    steps = [-1 if flag else 1 for flag in flags]
-    return slice_axes(b, layer.x, [None] * len(flags), [None] * len(flags), steps)
+    return take_part(b, layer.x, [slice(None, None, -1 if flag else 1) for flag in layer.p.reverseDim])
 
 
 def _tile(b: Builder, layer: Layer) -> str:

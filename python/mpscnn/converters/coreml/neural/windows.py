@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mpscnn.converters.coreml.neural.layer import Handler, Layer, borders, pair
-from mpscnn.converters.onnx_builder.blocks import crop, image, pad, reduce
+from mpscnn.converters.onnx_builder.blocks import crop, cut, image, pad, reduce
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.onnx_builder.deconvolution import deconvolution_padding
 from mpscnn.converters.onnx_builder.indexing import cast_to_int
@@ -181,20 +181,10 @@ def _crop(b: Builder, layer: Layer) -> str:
     """Convert Crop: by stated rows and columns, or to the size of a second input at an offset."""
     if len(layer.inputs) == 1:
         top, bottom, left, right = borders(layer.p.cropAmounts)
-        axes = [axis for axis, cut in ((-2, top or bottom), (-1, left or right)) if cut]
-        if not axes:
-            return layer.x
-        rank = b.rank(layer.x)
-        starts = [top if axis == -2 else left for axis in axes]
-        ends = [-(bottom if axis == -2 else right) or _LAST for axis in axes]
-        places = [axis + rank for axis in axes]
-        return b.op("Slice", layer.x, *(b.integers(values) for values in (starts, ends, places)))
+        return cut(b, layer.x, (top, left), (bottom, right))
     x, like = layer.two()
     rank = b.rank(x)
     return crop(b, x, [rank - 2, rank - 1], pair(layer.p.offset, 0), image(b, like)[2:])
-
-
-_LAST = 2**31 - 1
 
 
 WINDOWS: dict[str, Handler] = {

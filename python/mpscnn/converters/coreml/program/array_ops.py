@@ -9,13 +9,13 @@ from mpscnn.converters.onnx_builder.blocks import (
     fill,
     interleave,
     reverse,
-    slice_axes,
     slice_by_sizes,
     space_to_depth,
     split,
     split_equally,
     squeeze,
     stack,
+    take_masked_part,
 )
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import WeightsError
@@ -74,21 +74,12 @@ def _split(b: Builder, op: Operation) -> list[str]:
 
 
 def _slice_by_index(b: Builder, op: Operation) -> str:
-    x = op.tensor("x")
     begins, ends = op.integers("begin"), op.integers("end")
     count = len(begins)
     if len(ends) != count:
         raise WeightsError(f"damaged: {count} begins and {len(ends)} ends")
-    from_first, to_last = op.flags("begin_mask", count), op.flags("end_mask", count)
-    removed = [axis for axis, flag in enumerate(op.flags("squeeze_mask", count)) if flag]
-    return slice_axes(
-        b,
-        x,
-        [None if flag else begin for begin, flag in zip(begins, from_first, strict=True)],
-        [None if flag else end for end, flag in zip(ends, to_last, strict=True)],
-        op.integers("stride", [1] * count),
-        removed,
-    )
+    flags = [op.flags(f"{name}_mask", count) for name in ("begin", "end", "squeeze")]
+    return take_masked_part(b, op.tensor("x"), (begins, ends, op.integers("stride", [1] * count)), *flags)
 
 
 def _slice_by_size(b: Builder, op: Operation) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mpscnn.converters.coreml.program.operation import Handler, Operation
-from mpscnn.converters.onnx_builder.blocks import pad, slice_axes
+from mpscnn.converters.onnx_builder.blocks import cut, pad
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -105,8 +105,7 @@ def _batch_to_space(b: Builder, op: Operation) -> str:
     if op.block is None or op.block != _block_shape(op):
         raise UnsupportedError("joins images of the batch, which no space_to_batch of this size has made")
     top, bottom, left, right = _sides(op, "crops")
-    begins, ends = [None, None, top, left], [None, None, -bottom or None, -right or None]
-    return slice_axes(b, op.tensor("x"), begins, ends, [1, 1, 1, 1])
+    return cut(b, op.tensor("x"), (top, left), (bottom, right))
 
 
 BLOCKS: dict[str, Handler] = {"batch_to_space": _batch_to_space, "space_to_batch": _space_to_batch}

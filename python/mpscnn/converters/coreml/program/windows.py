@@ -9,7 +9,7 @@ import numpy as np
 
 from mpscnn.converters.coreml.program.blocks import whole_image_windows
 from mpscnn.converters.coreml.program.operation import Handler, Operation
-from mpscnn.converters.onnx_builder.blocks import pad, slice_axes
+from mpscnn.converters.onnx_builder.blocks import cut, pad
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.onnx_builder.deconvolution import deconvolution_padding
 from mpscnn.converters.onnx_builder.resizing import CORNERS, FROM_EDGE, HALF_PIXEL, resize, resize_by_factors
@@ -114,14 +114,10 @@ def _pad(b: Builder, op: Operation) -> str:
 
 
 def _crop(b: Builder, op: Operation) -> str:
-    x, rank = op.tensor("x"), b.rank(op.tensor("x"))
     rows, columns = op.integers("crop_height"), op.integers("crop_width")
-    if len(rows) != 2 or len(columns) != 2 or min(rows + columns) < 0 or rank < 2:
+    if len(rows) != 2 or len(columns) != 2 or min(rows + columns) < 0:
         raise WeightsError(f"damaged: cuts off {rows} and {columns}")
-    first: list[int | None] = [None] * (rank - 2)
-    return slice_axes(
-        b, x, [*first, rows[0], columns[0]], [*first, -rows[1] or None, -columns[1] or None], [1] * rank
-    )
+    return cut(b, op.tensor("x"), (rows[0], columns[0]), (rows[1], columns[1]))
 
 
 # ---- Resizes -------------------------------------------------------------------------------------------------------
