@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError
 
 
@@ -40,6 +42,56 @@ def crop(total: int, *, first: int | None = None, more_first: bool = False) -> C
         first = max(total, 0) - half if more_first else half
     rest = total - first
     return Cropping(first, max(rest, 0), max(-rest, 0))
+
+
+def crop_to_size(
+    sides: Iterable[int | None],
+    sizes: Iterable[int],
+    reach: Iterable[int],
+    strides: Iterable[int],
+    padding: Mapping[str, Any],
+) -> list[Cropping]:
+    """Return how a transposed convolution gets a result of a stated size, for each axis.
+
+    Args:
+        sides, sizes: the pixels of the image and of the result along each axis.
+        reach: the pixels that a window covers along each axis.
+        strides: the stride along each axis.
+        padding: attributes of ONNX. "pads": their first numbers are cut off at the beginning. "auto_pad": half of what
+            is too much is cut off at each side. Empty: nothing is cut off at the beginning.
+
+    Raises UnsupportedError if the size of the image is free.
+    """
+    cropped = []
+    for place, (side, size, window, stride) in enumerate(zip(sides, sizes, reach, strides, strict=True)):
+        if side is None:
+            raise UnsupportedError(
+                f"the size of its result is stated, that of the image is free: {CHOOSE_SIZE}"
+            )
+        total = left_out(side, stride, window, size)
+        if "auto_pad" in padding:
+            cropped.append(crop(total, more_first=padding["auto_pad"] != "SAME_UPPER"))
+        else:
+            cropped.append(crop(total, first=padding["pads"][place] if "pads" in padding else 0))
+    return cropped
+
+
+def padding_of_result(
+    sides: Sequence[int | None],
+    sizes: Sequence[int],
+    reach: Sequence[int],
+    strides: Sequence[int],
+    padding: Mapping[str, Any],
+) -> dict[str, list[int]]:
+    """Return the attributes of ONNX' ConvTranspose for a result of a stated size; see `crop_to_size`.
+
+    Raises UnsupportedError also if a whole stride of pixels would be added.
+    """
+    cropped = crop_to_size(sides, sizes, reach, strides, padding)
+    before, after, added = map(list, zip(*cropped, strict=True))
+    if any(more >= stride for more, stride in zip(added, strides, strict=True)):
+        raise UnsupportedError(f"its result is to have {list(sizes)} pixels, more than its windows cover")
+    return {"pads": [*before, *after], "output_padding": added}
 
 
 def same_padding(size: int, stride: int, reach: int, *, more_first: bool = False) -> tuple[int, int]:

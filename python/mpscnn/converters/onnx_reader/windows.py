@@ -19,7 +19,7 @@ from mpscnn.converters.onnx_reader.context import Context, Handler, Made
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import CHOOSE_SIZE, ONE_IMAGE
-from mpscnn.converters.window_sizes import crop, left_out, same_padding
+from mpscnn.converters.window_sizes import crop_to_size, same_padding
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 
@@ -209,7 +209,7 @@ def _transposed_window(node: Node, x: FileTensor, kernel: Pair) -> dict[str, Any
     automatic = node.text("auto_pad", "NOTSET")
     before, after = _pads(node, x.rank)
     sizes = x.shape[2:] if x.rank == 4 else (1, x.shape[2])
-    reach = [(taps - 1) * step + 1 for taps, step in zip(kernel, dilation, strict=True)]
+    reach = [(taps - 1) * step + 1 + more for taps, step, more in zip(kernel, dilation, added, strict=True)]
     wanted: list[int] | None = None
     if node.has("output_shape"):
         wanted = list(_pairs(node, "output_shape", 1, x.rank))
@@ -220,14 +220,7 @@ def _transposed_window(node: Node, x: FileTensor, kernel: Pair) -> dict[str, Any
             )
         wanted = [(size or 0) * stride for size, stride in zip(sizes, strides, strict=True)]
     if wanted is not None:
-        if None in sizes:
-            raise UnsupportedError(
-                f"the size of its result is stated, that of the image is free: {CHOOSE_SIZE}"
-            )
-        cropped = [
-            crop(left_out(size or 0, stride, span + more, end), more_first=automatic != "SAME_UPPER")
-            for stride, size, more, span, end in zip(strides, sizes, added, reach, wanted, strict=True)
-        ]
+        cropped = crop_to_size(sizes, wanted, reach, strides, {"auto_pad": automatic})
         # Only with these values of auto_pad does ONNX say on which side to add. With strides above the kernel size,
         # there is a gap after each window, also after the last one.
         if any(one.added for one in cropped) and automatic not in ("SAME_UPPER", "SAME_LOWER"):

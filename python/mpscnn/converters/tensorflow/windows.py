@@ -8,10 +8,10 @@ import numpy as np
 
 from mpscnn.converters.onnx_builder.blocks import cut
 from mpscnn.converters.onnx_builder.builder import Builder
-from mpscnn.converters.onnx_builder.deconvolution import padding_of_result
 from mpscnn.converters.tensorflow.elementwise import activate
 from mpscnn.converters.tensorflow.operation import Handler, Operation, channels_first, numbers, restore_layout
 from mpscnn.converters.unsupported import CHOOSE_SIZE
+from mpscnn.converters.window_sizes import padding_of_result
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _LARGEST = 2**31 - 1

@@ -8,11 +8,10 @@ from typing import Any
 from mpscnn.converters.coreml.neural.layer import Handler, Layer, borders, pair
 from mpscnn.converters.onnx_builder.blocks import crop, cut, image, pad, reduce
 from mpscnn.converters.onnx_builder.builder import Builder
-from mpscnn.converters.onnx_builder.deconvolution import deconvolution_padding
 from mpscnn.converters.onnx_builder.indexing import cast_to_int
 from mpscnn.converters.onnx_builder.resizing import CORNERS, FROM_EDGE, HALF_PIXEL, resize, resize_by_factors
 from mpscnn.converters.unsupported import CHOOSE_SIZE
-from mpscnn.converters.window_sizes import count_of_caffe
+from mpscnn.converters.window_sizes import count_of_caffe, padding_of_result
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _KINDS = ("Max", "Average", "L2")
@@ -61,9 +60,8 @@ def _convolution(b: Builder, layer: Layer) -> str:
         kind, axis, shape = "ConvTranspose", 1, (channels, filters // groups, *kernel)
         if p.outputShape:
             reach = [(taps - 1) * dilation + 1 for taps, dilation in zip(kernel, dilations, strict=True)]
-            attributes |= deconvolution_padding(
-                b, layer.x, pair(p.outputShape, 1), reach, strides, _stated_padding(attributes)
-            )
+            sides, sizes = b.extents(layer.x)[2:], pair(p.outputShape, 1)
+            attributes |= padding_of_result(sides, sizes, reach, strides, _stated_padding(attributes))
             attributes.pop("auto_pad", None)
     else:
         kind, axis, shape = "Conv", 0, (filters, channels, *kernel)
