@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from mpscnn.converters.blobs import Blob, Place
 from mpscnn.converters.broadcast_views import is_filled
 from mpscnn.converters.budget import Budget, Cost
-from mpscnn.converters.constant import Constant
 from mpscnn.converters.float32_intermediates import Origin
 from mpscnn.converters.layer_names import LayerNames, quote_name
 from mpscnn.converters.onnx_builder.values import OPSET, Extents, Values
@@ -24,8 +23,7 @@ from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.reader import convert
 from mpscnn.converters.onnx_reader.tensors import BOOL, FLOAT, INT64
 from mpscnn.converters.read_options import ReadOptions
-from mpscnn.converters.unsupported import CHOOSE_SIZE
-from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
 
 __all__ = ["BOOL", "FLOAT", "INT64", "Builder", "Extents"]
@@ -36,7 +34,7 @@ _ELEMENTS_PER_BYTE = 8
 _MAX_REPEATED = 4_096
 
 
-class Builder:
+class Builder(Values):
     """Adds the operators of one layer after the other to a graph.
 
     Layers read and write blobs, which are named values as in Caffe. A layer may overwrite a blob; the result then gets
@@ -63,25 +61,23 @@ class Builder:
         whole: Collection[str] = (),
         keeps_axes: bool = False,
     ) -> None:
-        self._origin = origin
-        self._keeps_axes = keeps_axes
         self._names = LayerNames()
-        self._nodes: list[Node] = []
-        self._makers: dict[str, Node] = {}  # the operators by the tensors that they compute
-        self._constants: dict[str, NDArray[Any] | Blob] = {}
         self.budget = Budget(size, elements_per_byte=_ELEMENTS_PER_BYTE)
         self._places: set[tuple[Path, int, int]] = set()
-        self._inputs = {self._names.unique(name): extents for name, extents in inputs.items()}
-        self._current = dict(zip(inputs, self._inputs, strict=True))  # the tensor of each blob
+        unique = {name: self._names.unique(name) for name in inputs}
+        self._current = dict(unique)  # the tensor of each blob
         self._read: set[str] = set()
         self._results: dict[str, str] = {}  # the names of tensors that are results of layers
         self._layer = ""
         self._first = 0
         self._origin_now = Origin()
-        self._origins: dict[str, Origin] = {}  # the layer of each tensor
-        elements = {self._current[name]: INT64 if name in whole else FLOAT for name in inputs}
-        self._values = Values(
-            origin, name, self._inputs, elements, self._constants, size, keeps_axes=keeps_axes
+        super().__init__(
+            origin,
+            name,
+            {made: inputs[given] for given, made in unique.items()},
+            {made: INT64 if given in whole else FLOAT for given, made in unique.items()},
+            size,
+            keeps_axes=keeps_axes,
         )
 
     # ---- Layers ----------------------------------------------------------------------------------------------------
@@ -128,18 +124,8 @@ class Builder:
         name = f"{self._layer}/{kind.rpartition('.')[2].lower()}"
         made = [self._names.unique(name) for _ in range(results)]
         for node in expanded([Node(kind, inputs, made, attributes, made[0])], COMPOSED, self._names):
-            self._add(node)
+            self._add(node, self._origin_now)
         return made
-
-    def _add(self, node: Node) -> None:
-        self._nodes.append(node)
-        self._makers |= dict.fromkeys(node.outputs, node)
-        self._origins |= dict.fromkeys(node.outputs, self._origin_now)
-        self._values.add(node, self._origin_now)
-
-    def producer(self, tensor: str) -> Node | None:
-        """Return the operator that computes a tensor; None for inputs and constants."""
-        return self._makers.get(tensor)
 
     def last_node(self, kind: str, output: str) -> Node | None:
         """Return the last node if it computes this tensor and is of this kind; otherwise None."""
@@ -164,49 +150,13 @@ class Builder:
         return [
             blob
             for blob, name in self._current.items()
-            if name not in self._read and name not in self._inputs
+            if name not in self._read and name not in {one.name for one in self._inputs}
         ]
-
-    # ---- Shapes ----------------------------------------------------------------------------------------------------
-
-    def extents(self, tensor: str) -> Extents:
-        """Return the shape of a tensor. Raises UnsupportedError if it is not known."""
-        return self._values.extents(tensor)
-
-    def trial_shapes(self, tensor: str) -> tuple[list[int], list[int]]:
-        """Return the shape of a tensor twice: with the first and with the second number of each free extent."""
-        return self._values.trial_shapes(tensor)
-
-    def fixed_shape(self, tensor: str) -> tuple[int, ...]:
-        """Return the shape of a tensor whose extents must be known, except that a free batch counts as 1."""
-        extents = self.extents(tensor)
-        if None in extents[1:]:
-            raise UnsupportedError(f"needs to know the size of its input, which is free: {CHOOSE_SIZE}")
-        return tuple(1 if extent is None else extent for extent in extents)
 
     @property
     def has_free_size(self) -> bool:
         """True if an input has free extents other than the batch."""
-        return any(None in extents[1:] for extents in self._inputs.values())
-
-    def rank(self, tensor: str) -> int:
-        """Return the number of axes of a tensor."""
-        return len(self.extents(tensor))
-
-    def is_integer(self, tensor: str) -> bool:
-        """Return True if a tensor has whole numbers."""
-        return self._values.element(tensor) == INT64
-
-    def is_boolean(self, tensor: str) -> bool:
-        """Return True if a tensor has truth values."""
-        return self._values.element(tensor) == BOOL
-
-    def axis(self, tensor: str, axis: int) -> int:
-        """Return the number of an axis counted from the front. Raises WeightsError if there is no such axis."""
-        rank = self.rank(tensor)
-        if not -rank <= axis < rank:
-            raise WeightsError(f"damaged: axis {axis} of {rank}")
-        return axis % rank
+        return any(None in (one.shape or ())[1:] for one in self._inputs)
 
     # ---- Constants -------------------------------------------------------------------------------------------------
 
@@ -229,7 +179,7 @@ class Builder:
             shape = self._names.unique(f"{made}/shape")
             self._constants[shape] = np.asarray(values.shape, np.int64)
             number = values[(slice(0, 1),) * values.ndim].reshape(1)
-            self._add(Node("ConstantOfShape", [shape], [made], {"value": number}))
+            self._add(Node("ConstantOfShape", [shape], [made], {"value": number}), self._origin_now)
             return made
         self.budget.spend(Cost(values.size, values.size))
         self._constants[made] = np.array(values)
@@ -239,17 +189,6 @@ class Builder:
         """Return the elements of a constant that the graph holds itself; None for others, such as weights in a file."""
         values = self._constants.get(name)
         return None if isinstance(values, Blob) else values
-
-    def constant(self, tensor: str) -> Constant | None:
-        """Return a tensor that is a constant; None if the network computes it."""
-        return self._values.constant(tensor)
-
-    def constant_integers(self, tensor: str, what: str) -> list[int]:
-        """Return a constant tensor of whole numbers as a list.
-
-        Raises UnsupportedError if the network computes it; `what` begins the message.
-        """
-        return self._values.integers(tensor, what)
 
     def number(self, value: float) -> str:
         """Add a number as a constant operand and return its name."""
@@ -280,7 +219,7 @@ class Builder:
     def network(self, outputs: Sequence[str], options: ReadOptions) -> Network:
         """Return the network that computes these tensors. Nothing can be added after that."""
         file = self._file(outputs)
-        return convert(file, options, self._values.context(file, self._results))
+        return convert(file, options, self._converted(file, self._results))
 
     def _file(self, outputs: Sequence[str]) -> OnnxFile:
         """Return the graph with these tensors as its outputs."""
@@ -292,14 +231,14 @@ class Builder:
         copied = sum(one.nbytes for one in self._constants.values() if not isinstance(one, Blob))
         stored = sum(size for _, _, size in self._places)
         return OnnxFile(
-            self._origin,
+            self._graph.origin,
             self._nodes,
-            self._values.inputs,
+            self._inputs,
             [self._results.get(name, name) for name in outputs],
             self._constants,
             size=copied + stored + NODE_BYTES * len(self._nodes),
             opset=OPSET,
-            stated=lambda: self._values.inputs,
+            stated=lambda: self._inputs,
             origins={self._results.get(name, name): origin for name, origin in self._origins.items()},
-            keeps_axes=self._keeps_axes,
+            keeps_axes=self._graph.keeps_axes,
         )

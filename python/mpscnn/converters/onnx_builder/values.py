@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mpscnn.converters.blobs import Blob
 from mpscnn.converters.constant import Constant
 from mpscnn.converters.float32_intermediates import Origin
 from mpscnn.converters.onnx_reader.constants import Constants
@@ -19,6 +21,7 @@ from mpscnn.converters.onnx_reader.parameters import Parameters
 from mpscnn.converters.onnx_reader.reader import begin
 from mpscnn.converters.onnx_reader.tensors import BOOL, FLOAT, INT64, element_type
 from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 
 OPSET = 20
@@ -56,14 +59,15 @@ class _EagerContext(Context):
 
 
 class Values:
-    """The values of a graph's tensors. Each operator is converted at once by the table of the ONNX reader.
+    """A graph of ONNX' operators, each of which is converted at once by the table of the ONNX reader.
+
+    So the shapes of its tensors are known, and the numbers of those that do not depend on the inputs.
 
     Args:
         origin: the name of the model's file, for messages.
         title: the name of the network.
         inputs: the shapes of the inputs by name; None stands for a free extent.
         elements: the element types of the inputs by name.
-        tensors: the constants of the graph by name. It may grow.
         size: a function that returns the bytes of the network's files, which limit the work with constants.
         keeps_axes: as for `OnnxFile`.
     """
@@ -74,35 +78,35 @@ class Values:
         title: str,
         inputs: Mapping[str, Extents],
         elements: Mapping[str, int],
-        tensors: Mapping[str, Any],
         size: Callable[[], int],
         *,
         keeps_axes: bool,
     ) -> None:
-        self.inputs = [
+        self._inputs = [
             Described(name, element_type(elements[name]), tuple(extents)) for name, extents in inputs.items()
         ]
-        self._tensors = tensors
+        self._nodes: list[Node] = []
+        self._origins: dict[str, Origin] = {}  # the layer of the other format, by the tensor
+        self._constants: dict[str, NDArray[Any] | Blob] = {}
         self._elements = dict(elements)
-        self._file = OnnxFile(
-            origin, [], self.inputs, [""], tensors, size=0, opset=OPSET, keeps_axes=keeps_axes
+        self._graph = OnnxFile(
+            origin, [], self._inputs, [""], self._constants, size=0, opset=OPSET, keeps_axes=keeps_axes
         )
         self._options, self._size = ReadOptions(title), size
-        self._added: list[tuple[Node, Origin]] = []
         self._context: Context | None = None
         self._given: list[FileInput] = []
         # Without inputs all results would be constants, which the conversion of the graph refuses.
         if inputs:
-            read = [read_input(self._file, one, self._options) for one in self.inputs]
-            self._given = unify_batch(read, self._file)
+            read = [read_input(self._graph, one, self._options) for one in self._inputs]
+            self._given = unify_batch(read, self._graph)
             self._context = self._begun(self._given)
         self._may_add_batch = all(one.extents[0] not in (None, 1) for one in self._given)
 
     def _begun(self, given: Sequence[FileInput]) -> Context:
-        constants = Constants(self._file, Parameters(None), self._size)
-        return begin(_EagerContext, self._file, self._options, given, constants)
+        constants = Constants(self._graph, Parameters(None), self._size)
+        return begin(_EagerContext, self._graph, self._options, given, constants)
 
-    def context(self, file: OnnxFile, names: Mapping[str, str]) -> Context | None:
+    def _converted(self, file: OnnxFile, names: Mapping[str, str]) -> Context | None:
         """Return the converted graph. It is used up.
 
         The result is None if the complete graph shows that an input has another layout, such as channels last. The
@@ -112,7 +116,7 @@ class Values:
             file: the complete graph.
             names: the names of tensors in it, if they are not those of the added nodes.
         """
-        given = unify_batch([read_input(file, one, self._options) for one in self.inputs], file)
+        given = unify_batch([read_input(file, one, self._options) for one in self._inputs], file)
         c = self._context
         if c is None or given != self._given:
             return None
@@ -120,25 +124,25 @@ class Values:
         c.file, c.nodes = file, file.nodes
         return c
 
-    def add(self, node: Node, origin: Origin) -> None:
-        """Convert a node, which belongs to the layer `origin` of the file.
+    def _add(self, node: Node, origin: Origin) -> None:
+        """Add a node, which belongs to the layer `origin` of the file, and convert it.
 
         Raises UnsupportedError, WeightsError and the like if the ONNX reader cannot convert the node.
         """
-        self._file.makers.update(dict.fromkeys(node.outputs, node))
-        if node.kind in _OF_ONE_TYPE and len({self.element(name) for name in node.inputs if name}) > 1:
+        self._graph.makers.update(dict.fromkeys(node.outputs, node))
+        self._origins |= dict.fromkeys(node.outputs, origin)
+        if node.kind in _OF_ONE_TYPE and len({self._element(name) for name in node.inputs if name}) > 1:
             raise WeightsError("damaged: its operands have elements of different types")
         for place, name in enumerate(node.outputs):
             self._elements[name] = self._element_of(node, place)
-        if self._context is None:
-            return
-        try:
-            convert_node(self._context, node, origin)
-        except (UnsupportedError, ParameterError) as error:
-            self._add_batch(node, origin, error)
-        self._added.append((node, origin))
+        if self._context is not None:
+            try:
+                convert_node(self._context, node, origin)
+            except (UnsupportedError, ParameterError) as error:
+                self._add_batch(node, error)
+        self._nodes.append(node)
 
-    def _add_batch(self, node: Node, origin: Origin, error: Exception) -> None:
+    def _add_batch(self, node: Node, error: Exception) -> None:
         """Convert all nodes again with a batch in front of a fixed first axis, as the ONNX reader does.
 
         This allows what combines images of a batch. Raises the given error, because of which it is tried, if it fails.
@@ -148,8 +152,8 @@ class Values:
         self._may_add_batch = False
         try:
             c = self._begun([add_batch(one) for one in self._given])
-            for added, its_origin in [*self._added, (node, origin)]:
-                convert_node(c, added, its_origin)
+            for added in [*self._nodes, node]:
+                convert_node(c, added, self._origins[added.outputs[0]])
         except (UnsupportedError, ParameterError):
             raise error from None
         self._context = c
@@ -163,8 +167,8 @@ class Values:
 
         Raises UnsupportedError if the shape is not known.
         """
-        if name in self._tensors:
-            shape = list(self._tensors[name].shape)
+        if name in self._constants:
+            shape = list(self._constants[name].shape)
             return shape, shape
         c = self._context
         if c is not None and name in c.merged.expanded:
@@ -176,18 +180,48 @@ class Values:
         raise UnsupportedError("the shape of its input is not known")
 
     def constant(self, name: str) -> Constant | None:
-        """Return a constant of this name; None for tensors that the network computes."""
+        """Return a tensor that is a constant; None for tensors that the network computes."""
         return None if self._context is None else self._context.constants.find(name)
 
-    def integers(self, name: str, what: str) -> list[int]:
-        """Return a constant of whole numbers as a list; see `Constants.integers`."""
+    def constant_integers(self, name: str, what: str) -> list[int]:
+        """Return a constant tensor of whole numbers as a list; see `Constants.integers`."""
         if self._context is None:
             raise UnsupportedError("it has no inputs")
         return self._context.constants.integers(name, what)
 
-    def element(self, name: str) -> int:
+    def producer(self, tensor: str) -> Node | None:
+        """Return the operator that computes a tensor; None for inputs and constants."""
+        return self._graph.makers.get(tensor)
+
+    def fixed_shape(self, tensor: str) -> tuple[int, ...]:
+        """Return the shape of a tensor whose extents must be known, except that a free batch counts as 1."""
+        extents = self.extents(tensor)
+        if None in extents[1:]:
+            raise UnsupportedError(f"needs to know the size of its input, which is free: {CHOOSE_SIZE}")
+        return tuple(1 if extent is None else extent for extent in extents)
+
+    def rank(self, tensor: str) -> int:
+        """Return the number of axes of a tensor."""
+        return len(self.extents(tensor))
+
+    def axis(self, tensor: str, axis: int) -> int:
+        """Return the number of an axis counted from the front. Raises WeightsError if there is no such axis."""
+        rank = self.rank(tensor)
+        if not -rank <= axis < rank:
+            raise WeightsError(f"damaged: axis {axis} of {rank}")
+        return axis % rank
+
+    def is_integer(self, tensor: str) -> bool:
+        """Return True if a tensor has whole numbers."""
+        return self._element(tensor) == INT64
+
+    def is_boolean(self, tensor: str) -> bool:
+        """Return True if a tensor has truth values."""
+        return self._element(tensor) == BOOL
+
+    def _element(self, name: str) -> int:
         """Return ONNX' number of a tensor's element type."""
-        stored = self._tensors.get(name)
+        stored = self._constants.get(name)
         kind = stored.dtype.kind if isinstance(stored, np.ndarray) else ""
         if kind:
             return INT64 if kind in "iu" else BOOL if kind == "b" else FLOAT
@@ -203,4 +237,4 @@ class Values:
         if node.kind == "ConstantOfShape":
             return INT64 if node.tensor("value").dtype.kind in "iu" else FLOAT
         operand = node.input(_TYPED_BY.get(node.kind, 0))
-        return FLOAT if operand is None else self.element(operand)
+        return FLOAT if operand is None else self._element(operand)
