@@ -111,7 +111,7 @@ def _tile(b: Builder, layer: CaffeLayer) -> str:
     axis, tiles = axis_of(layer.parameters, 1, len(shape)), int(value(layer.parameters, "tiles", 0))
     if tiles < 1 or axis == 0:
         raise UnsupportedError(f"repeats axis {axis} of {shape} {tiles} times")
-    return b.op("Tile", x, b.integers([tiles if place == axis else 1 for place in range(len(shape))]))
+    return b.op("Tile", x, [tiles if place == axis else 1 for place in range(len(shape))])
 
 
 def _interpolation(b: Builder, layer: CaffeLayer) -> str:

@@ -6,7 +6,7 @@ import math
 
 from mpscnn.converters.caffe.file import CaffeLayer
 from mpscnn.converters.caffe.parameters import Handler, blob, convert_to_op, number, only_input
-from mpscnn.converters.onnx_builder.blocks import clip, compare
+from mpscnn.converters.onnx_builder.blocks import compare
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import WeightsError
 
@@ -24,11 +24,11 @@ def _elu(b: Builder, layer: CaffeLayer) -> str:
 
 def _clip(b: Builder, layer: CaffeLayer) -> str:
     p = layer.parameters
-    return clip(b, only_input(b, layer), number(p, "min", 0.0), number(p, "max", 6.0))
+    return b.op("Clip", only_input(b, layer), number(p, "min", 0.0), number(p, "max", 6.0))
 
 
 def _relu6(b: Builder, layer: CaffeLayer) -> str:
-    return clip(b, only_input(b, layer), 0.0, 6.0)
+    return b.op("Clip", only_input(b, layer), 0.0, 6.0)
 
 
 def _prelu(b: Builder, layer: CaffeLayer) -> str:
@@ -44,7 +44,7 @@ def _scaled(b: Builder, layer: CaffeLayer, factor: float = 1.0) -> str:
 def _power(b: Builder, layer: CaffeLayer) -> str:
     """Convert Power: (shift + scale * x)^power."""
     x, power = _scaled(b, layer), number(layer.parameters, "power", 1.0)
-    return b.op("Identity", x) if power == 1.0 else b.op("Pow", x, b.number(power))
+    return b.op("Identity", x) if power == 1.0 else b.op("Pow", x, power)
 
 
 def _exponential(b: Builder, layer: CaffeLayer) -> str:
@@ -67,7 +67,7 @@ def _natural(layer: CaffeLayer) -> float:
 
 def _threshold(b: Builder, layer: CaffeLayer) -> str:
     """Convert Threshold: 1 where x is greater than the threshold, otherwise 0."""
-    return compare(b, "Greater", only_input(b, layer), b.number(number(layer.parameters, "threshold", 0.0)))
+    return compare(b, "Greater", only_input(b, layer), number(layer.parameters, "threshold", 0.0))
 
 
 def _swish(b: Builder, layer: CaffeLayer) -> str:

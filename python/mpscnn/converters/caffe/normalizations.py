@@ -132,7 +132,7 @@ def _local_response(b: Builder, layer: CaffeLayer) -> str:
     # x * (1 + alpha * mean of the squares around)^-beta, with zeros around the image
     window = {"kernel_shape": [size, size], "pads": [size // 2] * 4, "count_include_pad": 1}
     mean = b.op("AveragePool", b.op("Mul", x, x), **window)
-    return b.op("Mul", x, b.op("Pow", b.linear(mean, alpha, 1.0), b.number(-beta)))
+    return b.op("Mul", x, b.op("Pow", b.linear(mean, alpha, 1.0), -beta))
 
 
 def _normalize(b: Builder, layer: CaffeLayer) -> str:
@@ -151,7 +151,7 @@ def _mean_variance(b: Builder, layer: CaffeLayer) -> str:
     if not flag(p, "normalize_variance", True):
         return difference
     variance = reduce(b, "ReduceMean", b.op("Mul", difference, difference), axes, keep=True)
-    return b.op("Div", difference, b.op("Add", b.op("Sqrt", variance), b.number(number(p, "eps", 1e-9))))
+    return b.op("Div", difference, b.op("Add", b.op("Sqrt", variance), number(p, "eps", 1e-9)))
 
 
 NORMALIZATIONS: dict[str, Handler] = {

@@ -166,7 +166,7 @@ def detector_post_processing(places: tuple[int, int], suppression: Any) -> PostP
             classes = np.arange(count, dtype=np.float32)
             place = b.op("Cast", b.op("ArgMax", x, axis=-1, keepdims=1), to=1)
             distance = b.op("Abs", b.op("Sub", place, b.weight("classes", classes)))
-            return b.op("Mul", x, b.op("Relu", b.op("Sub", b.number(1.0), distance)))
+            return b.op("Mul", x, b.op("Relu", b.op("Sub", 1.0, distance)))
 
         def edges() -> Sequence[str]:
             return [b.op("MatMul", rows(boxes, 4), b.weight("edges", EDGES))]

@@ -71,7 +71,7 @@ class Recurrent:
         )
         last = [_joined(b, one, 0) for one in last]
         if not self.every_step:
-            return [b.op("Unsqueeze", last[0], b.integers([0])), *last]
+            return [b.op("Unsqueeze", last[0], [0]), *last]
         steps = _joined(b, steps, 1)
         return [reverse(b, steps, [0]) if self.reverse else steps, *last]
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.onnx_builder.builder import FLOAT, INT64, Builder
+from mpscnn.converters.onnx_builder.builder import FLOAT, INT64, Builder, Operand
 from mpscnn.converters.onnx_reader.expansions import PART
 from mpscnn.converters.slicing import as_slice
 from mpscnn.converters.strided_slice import expand_indices, from_begins_and_sizes, indices
@@ -25,7 +25,7 @@ GELU_SIGMOID = 1.702  # the factor in x * sigmoid(factor * x)
 def reduce(b: Builder, kind: str, x: str, axes: Sequence[int], *, keep: bool) -> str:
     """Add a reduction over some axes."""
     places = sorted({b.axis(x, axis) for axis in axes})
-    return b.op(kind, x, b.integers(places), keepdims=int(keep))
+    return b.op(kind, x, places, keepdims=int(keep))
 
 
 def fill(b: Builder, shape: Sequence[int], number: NDArray[Any] | float) -> str:
@@ -39,7 +39,7 @@ def fill(b: Builder, shape: Sequence[int], number: NDArray[Any] | float) -> str:
 
 def squeeze(b: Builder, x: str, axes: Sequence[int]) -> str:
     """Remove axes of extent 1."""
-    return b.op("Squeeze", x, b.integers([b.axis(x, axis) for axis in axes]))
+    return b.op("Squeeze", x, [b.axis(x, axis) for axis in axes])
 
 
 def expand_dims(b: Builder, x: str, axes: Sequence[int]) -> str:
@@ -47,7 +47,7 @@ def expand_dims(b: Builder, x: str, axes: Sequence[int]) -> str:
     rank = b.rank(x) + len(axes)
     if any(not -rank <= axis < rank for axis in axes):
         raise WeightsError(f"damaged: adds the axes {list(axes)} to {b.rank(x)}")
-    return b.op("Unsqueeze", x, b.integers([axis % rank for axis in axes]))
+    return b.op("Unsqueeze", x, [axis % rank for axis in axes])
 
 
 def argmax_or_argmin(b: Builder, kind: str, x: str, axis: int, *, keep: bool) -> str:
@@ -55,7 +55,7 @@ def argmax_or_argmin(b: Builder, kind: str, x: str, axis: int, *, keep: bool) ->
     return b.op(kind, x, axis=b.axis(x, axis), keepdims=int(keep))
 
 
-def compare(b: Builder, kind: str, x: str, y: str, *, opposite: bool = False) -> str:
+def compare(b: Builder, kind: str, x: str, y: Operand, *, opposite: bool = False) -> str:
     """Compare two tensors: 1 where the comparison holds, otherwise 0. With `opposite` the result is negated."""
     truth = b.op(kind, x, y)
     if opposite:
@@ -84,11 +84,6 @@ def power_of_two(b: Builder, x: str) -> str:
     return b.op("Exp", b.linear(x, math.log(2.0), 0.0))
 
 
-def clip(b: Builder, x: str, low: float, high: float) -> str:
-    """Clip a tensor to a range."""
-    return b.op("Clip", x, b.number(low), b.number(high))
-
-
 def cast_to_integers(b: Builder, x: str, dtype: str) -> str:
     """Add a cast to an integer type of NumPy. Integers keep their values.
 
@@ -99,7 +94,7 @@ def cast_to_integers(b: Builder, x: str, dtype: str) -> str:
         return x
     limits = np.iinfo(dtype)
     if limits.bits < 32 and not b.is_boolean(x):
-        x = clip(b, x, limits.min, limits.max)
+        x = b.op("Clip", x, limits.min, limits.max)
     return b.op("Cast", x, to=INT64)
 
 
@@ -111,7 +106,7 @@ def scaled_tanh(b: Builder, x: str, alpha: float, beta: float) -> str:
 
 def threshold(b: Builder, x: str, limit: float) -> str:
     """Return x where it is at least the limit, otherwise 0."""
-    return b.op("Where", b.op("Less", x, b.number(limit)), b.number(0.0), x)
+    return b.op("Where", b.op("Less", x, limit), 0.0, x)
 
 
 def gelu(b: Builder, x: str, mode: str) -> str:
@@ -124,7 +119,7 @@ def gelu(b: Builder, x: str, mode: str) -> str:
 def l2_normalize(b: Builder, x: str, axes: Sequence[int], epsilon: float) -> str:
     """Return x / sqrt(sum of squares + epsilon) over some axes."""
     sums = reduce(b, "ReduceSum", b.op("Mul", x, x), axes, keep=True)
-    return b.op("Div", x, b.op("Sqrt", b.op("Add", sums, b.number(epsilon))))
+    return b.op("Div", x, b.op("Sqrt", b.op("Add", sums, epsilon)))
 
 
 def standardize(b: Builder, x: str, axes: Sequence[int], epsilon: float | None) -> str:
@@ -134,7 +129,7 @@ def standardize(b: Builder, x: str, axes: Sequence[int], epsilon: float | None) 
         return difference
     squares = b.op("Mul", difference, difference)
     variance = reduce(b, "ReduceMean", squares, axes, keep=True)
-    return b.op("Div", difference, b.op("Sqrt", b.op("Add", variance, b.number(epsilon))))
+    return b.op("Div", difference, b.op("Sqrt", b.op("Add", variance, epsilon)))
 
 
 def space_to_depth(b: Builder, x: str, block: int, *, shuffled: bool = False) -> str:
@@ -169,7 +164,7 @@ def split(b: Builder, x: str, axis: int, sizes: Sequence[int]) -> list[str]:
         raise WeightsError(f"damaged: divides {extent} into {list(sizes)[:5]}")
     if len(sizes) == 1:
         return [x]
-    return b.ops("Split", [x, b.integers(sizes)], len(sizes), axis=b.axis(x, axis))
+    return b.ops("Split", [x, sizes], len(sizes), axis=b.axis(x, axis))
 
 
 def split_equally(b: Builder, x: str, axis: int, count: int) -> list[str]:
@@ -226,7 +221,7 @@ def pad(b: Builder, x: str, amounts: Sequence[int], mode: str, value: float = 0.
         extents = [extent or max(sides) for extent, *sides in zip(b.extents(x), before, after, strict=True)]
         if any(max(sides) > extent for extent, *sides in zip(extents, before, after, strict=True)):
             raise WeightsError(f"damaged: mirrors {before} and {after} elements of {extents}")
-    pads = b.integers([*before, *after])
+    pads = [*before, *after]
     if mode != "constant":
         return b.op("Pad", x, pads, mode=mode)
     return b.op("Pad", x, pads, b.weight("value", np.asarray(value, np.float32)), mode=mode)

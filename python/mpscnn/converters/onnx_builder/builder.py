@@ -26,7 +26,10 @@ from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
 
-__all__ = ["BOOL", "FLOAT", "INT64", "Builder", "Extents"]
+__all__ = ["BOOL", "FLOAT", "INT64", "Builder", "Extents", "Operand"]
+
+Operand = str | float | Sequence[int]
+"""The name of a tensor, a number, or a list of whole numbers."""
 
 # The allowed elements of copied constants for each byte of the file. A byte may hold eight indices of one bit.
 _ELEMENTS_PER_BYTE = 8
@@ -112,18 +115,25 @@ class Builder(Values):
             named.layer = named.name
             self._results[tensor] = made
 
-    def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        """Add an operator with one result and return the result's name."""
+    def op(self, kind: str, *inputs: Operand, **attributes: Any) -> str:
+        """Add an operator with one result and return the result's name; see `ops`."""
         return self.ops(kind, inputs, 1, **attributes)[0]
 
-    def ops(self, kind: str, inputs: Sequence[str], results: int, **attributes: Any) -> list[str]:
+    def ops(self, kind: str, inputs: Sequence[Operand], results: int, **attributes: Any) -> list[str]:
         """Add an operator and return the names of its results.
+
+        Args:
+            kind: the name of the operator in ONNX.
+            inputs: the names of its operands. An operand can also be a number or a list of whole numbers.
+            results: the number of its results.
+            attributes: its attributes.
 
         Raises UnsupportedError, WeightsError and the like if the operator cannot be converted.
         """
         name = f"{self._layer}/{kind.rpartition('.')[2].lower()}"
         made = [self._names.unique(name) for _ in range(results)]
-        for node in expanded([Node(kind, inputs, made, attributes, made[0])], COMPOSED, self._names):
+        added = Node(kind, [*map(self._name, inputs)], made, attributes, made[0])
+        for node in expanded([added], COMPOSED, self._names):
             self._add(node, self._origin_now)
         return made
 
@@ -190,13 +200,13 @@ class Builder(Values):
         values = self._constants.get(name)
         return None if isinstance(values, Blob) else values
 
-    def number(self, value: float) -> str:
-        """Add a number as a constant operand and return its name."""
-        return self.weight("number", np.asarray(value, np.float32))
-
-    def integers(self, values: Sequence[int]) -> str:
-        """Add a list of integers as a constant operand and return its name."""
-        return self.weight("integers", np.asarray(values, np.int64))
+    def _name(self, operand: Operand) -> str:
+        """Return the name of a tensor. A number or a list of whole numbers is added as a constant."""
+        if isinstance(operand, str):
+            return operand
+        if isinstance(operand, Sequence):
+            return self.weight("integers", np.asarray(operand, np.int64))
+        return self.weight("number", np.asarray(operand, np.float32))
 
     # ---- Common operators ------------------------------------------------------------------------------------------
 
@@ -206,13 +216,13 @@ class Builder(Values):
 
     def reshape(self, tensor: str, extents: Sequence[int]) -> str:
         """Reshape a tensor. An extent of 0 is kept from the same axis, and -1 is inferred."""
-        return self.op("Reshape", tensor, self.integers(extents))
+        return self.op("Reshape", tensor, extents)
 
     def linear(self, tensor: str, factor: float, offset: float) -> str:
         """Return tensor * factor + offset."""
         if factor != 1.0:
-            tensor = self.op("Mul", tensor, self.number(factor))
-        return self.op("Add", tensor, self.number(offset)) if offset else tensor
+            tensor = self.op("Mul", tensor, factor)
+        return self.op("Add", tensor, offset) if offset else tensor
 
     # ---- The graph -------------------------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ def top_k(b: Builder, x: str, axis: int, count: int | None, *, largest: bool) ->
         count = extent
     if not 0 < count <= _LARGEST or (extent is not None and count > extent):
         raise WeightsError(f"damaged: takes {count} of {extent} elements")
-    values, positions = b.ops("TopK", [x, b.integers([count])], 2, axis=place, largest=int(largest))
+    values, positions = b.ops("TopK", [x, [count]], 2, axis=place, largest=int(largest))
     return values, positions
 
 
@@ -49,7 +49,7 @@ def one_hot(b: Builder, positions: str, depth: int, axis: int, on: float, off: f
     if not 0 < depth <= _LARGEST or not -rank - 1 <= axis <= rank:
         raise WeightsError(f"damaged: {depth} places on axis {axis} of {rank + 1}")
     values = b.weight("values", np.asarray([off, on], np.float32))
-    return b.op("OneHot", cast_to_int(b, positions), b.integers([depth]), values, axis=axis)
+    return b.op("OneHot", cast_to_int(b, positions), [depth], values, axis=axis)
 
 
 def embedding_lookup(b: Builder, positions: str, table: str, bias: str | None) -> str:
@@ -82,7 +82,7 @@ def scatter_slices(b: Builder, operands: Sequence[str], mode: str, axis: int) ->
         raise WeightsError(f"damaged: {b.rank(positions)} axes of positions for slices {extents}")
     shape = [-1 if number == place else 1 for number in range(len(extents))]
     column = b.reshape(cast_to_int(b, positions), shape)
-    spread = b.op("Expand", column, b.integers(extents))
+    spread = b.op("Expand", column, extents)
     return scatter(b, "ScatterElements", [x, spread, updates], mode, axis)
 
 

@@ -26,7 +26,7 @@ def resize(b: Builder, x: str, size: Sequence[int], samples: str, *, nearest: bo
     if None in extents[1:-2]:
         raise UnsupportedError("the number of its input's channels is not known")
     sizes = [1 if one is None else one for one in extents[:-2]] + list(size)
-    return b.op("Resize", x, "", "", b.integers(sizes), **_attributes(samples, nearest=nearest))
+    return b.op("Resize", x, "", "", sizes, **_attributes(samples, nearest=nearest))
 
 
 def resize_by_factors(

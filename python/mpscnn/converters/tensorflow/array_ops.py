@@ -124,7 +124,7 @@ def _gather_at(b: Builder, op: Operation) -> str:
 
 
 def _tile(b: Builder, op: Operation) -> str:
-    return b.op("Tile", op.tensor(), b.integers(op.integers(1, "multiples")))
+    return b.op("Tile", op.tensor(), op.integers(1, "multiples"))
 
 
 def _broadcast(b: Builder, op: Operation) -> str:
@@ -152,7 +152,7 @@ def _roll(b: Builder, op: Operation) -> str:
 
 def _one_hot(b: Builder, op: Operation) -> str:
     values = b.weight("values", np.asarray([op.number(3, "off"), op.number(2, "on")], np.float32))
-    return b.op("OneHot", op.tensor(), b.integers(op.integers(1, "count")), values, axis=op.whole("axis", -1))
+    return b.op("OneHot", op.tensor(), op.integers(1, "count"), values, axis=op.whole("axis", -1))
 
 
 def _pad(b: Builder, op: Operation) -> str:
@@ -189,7 +189,7 @@ def _resize(mode: str) -> Handler:
             attributes["exclude_outside"] = int(centers)
         elif mode == "nearest":
             attributes["nearest_mode"] = "floor" if samples == FROM_EDGE else "round_prefer_ceil"
-        sizes = b.integers([1 if batch is None else batch, channels, *wanted])
+        sizes = [1 if batch is None else batch, channels, *wanted]
         return restore_layout(b, op, b.op("Resize", x, "", "", sizes, **attributes))
 
     return convert

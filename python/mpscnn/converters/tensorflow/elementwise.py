@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mpscnn.converters.onnx_builder.blocks import ANGLES, cast_to_integers, clip, fold
+from mpscnn.converters.onnx_builder.blocks import ANGLES, cast_to_integers, fold
 from mpscnn.converters.onnx_builder.builder import FLOAT, Builder
 from mpscnn.converters.tensorflow.operation import Handler, Operation
 from mpscnn.converters.tensorflow.values import FLOATS, TEXT
@@ -17,7 +17,7 @@ _INTEGERS = {4: "uint8", 5: "int16", 6: "int8", 17: "uint16"}
 def activate(b: Builder, x: str, kind: str, slope: float) -> str:
     """Apply an activation, given by the name of its operator."""
     if kind == "Relu6":
-        return b.op("Clip", x, b.number(0.0), b.number(6.0))
+        return b.op("Clip", x, 0.0, 6.0)
     if kind == "LeakyRelu":
         return b.op("LeakyRelu", x, alpha=slope)
     if kind not in ("Relu", "Elu", "Sigmoid", "Tanh"):
@@ -64,21 +64,21 @@ def _reciprocal_root(b: Builder, op: Operation) -> str:
 
 
 def _log1p(b: Builder, op: Operation) -> str:
-    return b.op("Log", b.op("Add", op.tensor(), b.number(1.0)))
+    return b.op("Log", b.op("Add", op.tensor(), 1.0))
 
 
 def _erfc(b: Builder, op: Operation) -> str:
-    return b.op("Sub", b.number(1.0), b.op("Erf", op.tensor()))
+    return b.op("Sub", 1.0, b.op("Erf", op.tensor()))
 
 
 def _expm1(b: Builder, op: Operation) -> str:
-    return b.op("Sub", b.op("Exp", op.tensor()), b.number(1.0))
+    return b.op("Sub", b.op("Exp", op.tensor()), 1.0)
 
 
 def _is_finite(b: Builder, op: Operation) -> str:
     """Convert IsFinite: x - x is 0 for finite numbers, and NaN for others."""
     x = op.tensor()
-    return b.op("Equal", b.op("Sub", x, x), b.number(0.0))
+    return b.op("Equal", b.op("Sub", x, x), 0.0)
 
 
 def _floor_quotient(b: Builder, op: Operation) -> str:
@@ -98,8 +98,8 @@ def _truncated_rest(b: Builder, op: Operation) -> str:
 def _without_nan(b: Builder, op: Operation) -> str:
     """Convert DivNoNan: x / y, and 0 where y is 0."""
     x, y = op.tensor(0), op.tensor(1)
-    is_zero = b.op("Equal", y, b.number(0.0))
-    return b.op("Where", is_zero, b.number(0.0), b.op("Div", x, b.op("Where", is_zero, b.number(1.0), y)))
+    is_zero = b.op("Equal", y, 0.0)
+    return b.op("Where", is_zero, 0.0, b.op("Div", x, b.op("Where", is_zero, 1.0, y)))
 
 
 def _unequal(b: Builder, op: Operation) -> str:
@@ -117,7 +117,7 @@ def _where(b: Builder, op: Operation) -> str:
 def _clip(b: Builder, op: Operation) -> str:
     """Convert ClipByValue. If the limits are in the wrong order, TensorFlow's results are all the lower limit."""
     low, high = op.number(1, "lower limit"), op.number(2, "upper limit")
-    return clip(b, op.tensor(), low, max(low, high))
+    return b.op("Clip", op.tensor(), low, max(low, high))
 
 
 def _cast(b: Builder, op: Operation) -> str:
@@ -126,7 +126,7 @@ def _cast(b: Builder, op: Operation) -> str:
     if wanted == TEXT:
         raise UnsupportedError("makes texts")
     if wanted == _BOOL:
-        return x if b.is_boolean(x) else b.op("Not", b.op("Equal", x, b.number(0.0)))
+        return x if b.is_boolean(x) else b.op("Not", b.op("Equal", x, 0.0))
     if wanted in FLOATS:
         return b.op("Cast", x, to=FLOAT) if b.is_boolean(x) or b.is_integer(x) else x
     return cast_to_integers(b, x, _INTEGERS.get(wanted, "int64"))

@@ -38,19 +38,19 @@ def _truth(kind: str) -> Handler:
     def convert(b: Builder, op: Operation) -> str:
         numbers = b.op("Cast", op.tensor(), to=FLOAT)
         made = reduce(b, kind, numbers, op.integers(1, "axes"), keep=op.flag("keep_dims"))
-        return b.op("Not", b.op("Equal", made, b.number(0.0)))
+        return b.op("Not", b.op("Equal", made, 0.0))
 
     return convert
 
 
 def _cumulative(b: Builder, op: Operation) -> str:
     x = op.tensor()
-    axis = b.integers([b.axis(x, op.integer(1, "axis"))])
+    axis = [b.axis(x, op.integer(1, "axis"))]
     return b.op("CumSum", x, axis, exclusive=int(op.flag("exclusive")), reverse=int(op.flag("reverse")))
 
 
 def _top(b: Builder, op: Operation) -> list[str]:
-    return b.ops("TopK", [op.tensor(), b.integers([op.integer(1, "count")])], 2, axis=-1, largest=1, sorted=1)
+    return b.ops("TopK", [op.tensor(), [op.integer(1, "count")]], 2, axis=-1, largest=1, sorted=1)
 
 
 def _best(kind: str) -> Handler:

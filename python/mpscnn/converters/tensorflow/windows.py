@@ -132,9 +132,9 @@ def _pooling_with_positions(b: Builder, op: Operation) -> list[str]:
         raise UnsupportedError("the size of its input is not known")
     attributes = {"kernel_shape": _sides(op, "ksize"), "strides": _sides(op, "strides"), **_padding(op)}
     y, positions = b.ops("MaxPool", [x], 2, **attributes)
-    pixels = b.op("Mod", positions, b.integers([height * width]))
+    pixels = b.op("Mod", positions, [height * width])
     channel = b.weight("channels", np.arange(channels, dtype=np.int64).reshape(1, channels, 1, 1))
-    positions = b.op("Add", b.op("Mul", pixels, b.integers([channels])), channel)
+    positions = b.op("Add", b.op("Mul", pixels, [channels]), channel)
     return [restore_layout(b, op, y), restore_layout(b, op, positions)]
 
 
@@ -160,7 +160,7 @@ def _space_to_batch(b: Builder, op: Operation) -> str:
     before, after = _ends(op, "paddings", len(_given_block(b, op)) + 2)
     if not any(before + after):
         return op.tensor()
-    return b.op("Pad", op.tensor(), b.integers([*before, *after]))
+    return b.op("Pad", op.tensor(), [*before, *after])
 
 
 def _batch_to_space(b: Builder, op: Operation) -> str:

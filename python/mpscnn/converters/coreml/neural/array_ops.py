@@ -176,14 +176,14 @@ def _tile(b: Builder, layer: Layer) -> str:
     counts, rank = [int(one) for one in layer.p.reps], b.rank(layer.x)
     if not 0 < len(counts) <= rank or min(counts) < 1 or max(counts) > _LARGEST:
         raise WeightsError(f"damaged: repeats {rank} axes {counts[:8]} times")
-    return b.op("Tile", layer.x, b.integers([1] * (rank - len(counts)) + counts))
+    return b.op("Tile", layer.x, [1] * (rank - len(counts)) + counts)
 
 
 def _broadcast(b: Builder, layer: Layer) -> str:
     wanted = [int(one) for one in layer.p.targetShape]
     if min(wanted, default=1) < 1 or math.prod(wanted) > _LARGEST:
         raise WeightsError(f"damaged: spreads to {wanted[:8]}")
-    return b.op("Expand", layer.x, b.integers(wanted))
+    return b.op("Expand", layer.x, wanted)
 
 
 def _squeeze(b: Builder, layer: Layer) -> str:

@@ -7,7 +7,6 @@ import numpy as np
 from mpscnn.converters.coreml.neural.layer import Handler, Layer, binary, convert_to_op
 from mpscnn.converters.onnx_builder.blocks import (
     ANGLES,
-    clip,
     compare,
     fold,
     gelu,
@@ -90,7 +89,7 @@ _VANISHING = 1e-38
 def _unary(b: Builder, layer: Layer) -> str:
     p = layer.p
     x = b.linear(layer.x, layer.positive("scale", 1.0), float(p.shift))
-    epsilon = b.number(layer.positive("epsilon", _EPSILON))
+    epsilon = layer.positive("epsilon", _EPSILON)
     plain = {_SQRT: "Sqrt", _EXP: "Exp", _LOG: "Log", _ABS: "Abs"}
     # Core ML's schema defines no epsilon for the logarithm, but coremltools writes one to mean log(x + epsilon).
     if p.type == _LOG and p.epsilon > _VANISHING:
@@ -102,9 +101,9 @@ def _unary(b: Builder, layer: Layer) -> str:
     if p.type == _INVERSE:
         return b.op("Reciprocal", b.op("Add", x, epsilon))
     if p.type == _POWER:
-        return b.op("Pow", x, b.number(p.alpha))
+        return b.op("Pow", x, p.alpha)
     if p.type == _THRESHOLD:
-        return b.op("Max", x, b.number(p.alpha))
+        return b.op("Max", x, p.alpha)
     raise WeightsError(f"damaged: a function of the kind {p.type}")
 
 
@@ -113,7 +112,7 @@ def _sum_or_product(kind: str) -> Handler:
 
     def convert(b: Builder, layer: Layer) -> str:
         if len(layer.inputs) == 1:
-            return b.op(kind, layer.x, b.number(layer.p.alpha))
+            return b.op(kind, layer.x, layer.p.alpha)
         return fold(b, kind, layer.inputs)
 
     return convert
@@ -125,7 +124,7 @@ def _fold(kind: str) -> Handler:
 
 def _average(b: Builder, layer: Layer) -> str:
     total = fold(b, "Add", layer.inputs)
-    return b.op("Mul", total, b.number(1.0 / len(layer.inputs)))
+    return b.op("Mul", total, 1.0 / len(layer.inputs))
 
 
 def _shaped(b: Builder, layer: Layer, role: str, shape: str) -> str:
@@ -153,7 +152,7 @@ def _dot(b: Builder, layer: Layer) -> str:
 
 def _comparison(kind: str, *, opposite: bool = False) -> Handler:
     def convert(b: Builder, layer: Layer) -> str:
-        given = layer.inputs if len(layer.inputs) == 2 else [layer.x, b.number(layer.p.alpha)]
+        given = layer.inputs if len(layer.inputs) == 2 else [layer.x, layer.p.alpha]
         return compare(b, kind, given[0], given[1], opposite=opposite)
 
     return convert
@@ -164,7 +163,7 @@ def _truth(b: Builder, x: str) -> str:
     maker = b.producer(x)
     if maker is not None and maker.kind == "Cast" and b.is_boolean(maker.inputs[0]):
         return maker.inputs[0]
-    return b.op("Not", b.op("Equal", x, b.number(0.0)))
+    return b.op("Not", b.op("Equal", x, 0.0))
 
 
 def _logical(kind: str) -> Handler:
@@ -181,7 +180,7 @@ def _where(b: Builder, layer: Layer) -> str:
 
 def _clamped(b: Builder, layer: Layer) -> str:
     """Convert ClampedReLU: min(x, beta) where x is positive, min(alpha * x, beta) elsewhere."""
-    return b.op("Min", b.op("LeakyRelu", layer.x, alpha=float(layer.p.alpha)), b.number(layer.p.beta))
+    return b.op("Min", b.op("LeakyRelu", layer.x, alpha=float(layer.p.alpha)), layer.p.beta)
 
 
 _GELU = ("EXACT", "TANH_APPROXIMATION", "SIGMOID_APPROXIMATION")
@@ -202,7 +201,7 @@ def _floor_div(b: Builder, layer: Layer) -> str:
 
 
 def _clip(b: Builder, layer: Layer) -> str:
-    return clip(b, layer.x, layer.p.minVal, layer.p.maxVal)
+    return b.op("Clip", layer.x, layer.p.minVal, layer.p.maxVal)
 
 
 ELEMENTWISE: dict[str, Handler] = {

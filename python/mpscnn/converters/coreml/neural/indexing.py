@@ -79,7 +79,7 @@ def _embedding_nd(b: Builder, layer: Layer) -> str:
     extents = b.extents(layer.x)
     if extents[-1] != 1:
         raise WeightsError(f"damaged: its input is {extents}; expected 1 as the last extent")
-    indices = b.op("Squeeze", layer.x, b.integers([len(extents) - 1]))
+    indices = b.op("Squeeze", layer.x, [len(extents) - 1])
     return _words(b, layer, int(layer.p.vocabSize), int(layer.p.embeddingSize), indices)
 
 

@@ -166,7 +166,7 @@ def _reduce(b: Builder, layer: Layer) -> str:
             raise WeightsError("damaged: the place of the largest element over several axes")
         return cast_to_float(b, argmax_or_argmin(b, "ArgMax", x, axes[0], keep=True))
     if p.mode == _LOG_SUM:
-        logarithms = b.op("Log", b.op("Add", x, b.number(layer.positive("epsilon", _EPSILON))))
+        logarithms = b.op("Log", b.op("Add", x, layer.positive("epsilon", _EPSILON)))
         return reduce(b, "ReduceSum", logarithms, axes, keep=True)
     return reduce(b, _MODES[p.mode], x, axes, keep=True)
 

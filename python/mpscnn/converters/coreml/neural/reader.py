@@ -144,7 +144,7 @@ def _prepared(b: Builder, one: Feature, message: Any, scaler: Photo | None) -> s
     x = b.tensor(one.name)
     if scaler is not None:
         biases = scaler.biases if scaler.order != "bgr" else list(scaler.biases)[::-1]
-        scaled = b.op("Mul", x, b.number(scaler.scales[0]))
+        scaled = b.op("Mul", x, scaler.scales[0])
         return b.op("Add", scaled, b.weight("bias", np.asarray(biases, np.float32).reshape(-1, 1, 1)))
     if None in one.extents:
         raise UnsupportedError("subtracts a mean image from images of any size")

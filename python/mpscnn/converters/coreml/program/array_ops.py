@@ -90,7 +90,7 @@ def _tile(b: Builder, op: Operation) -> str:
     counts = op.integers("reps")
     if len(counts) != b.rank(op.tensor("x")) or not all(1 <= count < 2**31 for count in counts):
         raise WeightsError(f"damaged: repeats {counts[:8]} times")
-    return b.op("Tile", op.tensor("x"), b.integers(counts))
+    return b.op("Tile", op.tensor("x"), counts)
 
 
 def _reverse(b: Builder, op: Operation) -> str:

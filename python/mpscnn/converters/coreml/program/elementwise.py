@@ -10,7 +10,6 @@ from mpscnn.converters.coreml.program.operation import Handler, Operation, binar
 from mpscnn.converters.onnx_builder.blocks import (
     ANGLES,
     cast_to_integers,
-    clip,
     gelu,
     power_of_two,
     scaled_tanh,
@@ -30,7 +29,7 @@ def _after(kind: str, default: float) -> Handler:
     def convert(b: Builder, op: Operation) -> str:
         x, epsilon = op.tensor("x"), op.number("epsilon", default)
         if abs(epsilon) > _VANISHING:
-            x = b.op("Add", x, b.number(epsilon))
+            x = b.op("Add", x, epsilon)
         return b.op("Reciprocal", b.op("Sqrt", x)) if kind == "Rsqrt" else b.op(kind, x)
 
     return convert
@@ -45,7 +44,7 @@ def _elu(b: Builder, op: Operation) -> str:
 
 
 def _relu6(b: Builder, op: Operation) -> str:
-    return clip(b, op.tensor("x"), 0.0, 6.0)
+    return b.op("Clip", op.tensor("x"), 0.0, 6.0)
 
 
 def _gelu(b: Builder, op: Operation) -> str:
@@ -72,16 +71,16 @@ def _thresholded_relu(b: Builder, op: Operation) -> str:
 
 
 def _threshold(b: Builder, op: Operation) -> str:
-    return b.op("Max", op.tensor("x"), b.number(op.number("alpha")))
+    return b.op("Max", op.tensor("x"), op.number("alpha"))
 
 
 def _clamped(b: Builder, op: Operation) -> str:
     low = b.op("LeakyRelu", op.tensor("x"), alpha=op.number("alpha"))
-    return b.op("Min", low, b.number(op.number("beta")))
+    return b.op("Min", low, op.number("beta"))
 
 
 def _clip(b: Builder, op: Operation) -> str:
-    return clip(b, op.tensor("x"), _limit(op, "alpha"), _limit(op, "beta"))
+    return b.op("Clip", op.tensor("x"), _limit(op, "alpha"), _limit(op, "beta"))
 
 
 def _limit(op: Operation, name: str) -> float:
@@ -155,7 +154,7 @@ def _quantize(b: Builder, op: Operation) -> str:
     y = b.op("Round", b.op("Div", x, _along_axis(b, op, x, "scale")))
     if op.has("zero_point"):
         y = b.op("Add", y, _along_axis(b, op, x, "zero_point"))
-    return clip(b, y, *map(float, limits))
+    return b.op("Clip", y, *map(float, limits))
 
 
 def _dequantize(b: Builder, op: Operation) -> str:

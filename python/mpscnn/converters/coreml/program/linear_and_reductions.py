@@ -50,7 +50,7 @@ def _attention(b: Builder, op: Operation) -> str:
     width = b.extents(query)[-1]
     if width is None:
         raise UnsupportedError("the width of its query is not known")
-    scaled = b.op("Mul", query, b.number(1.0 / math.sqrt(width)))
+    scaled = b.op("Mul", query, 1.0 / math.sqrt(width))
     scores = b.op("MatMul", scaled, transpose_last_axes(b, key))
     if op.has("attn_mask"):
         mask = op.tensor("attn_mask")
