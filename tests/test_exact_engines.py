@@ -37,21 +37,31 @@ def test_onnxruntime_adds_integers_exactly() -> None:
 
 def product(kind: str) -> Any:
     """Return a model with an operator that multiplies 255 by 127, eight times. The sum is divided by 2000 for bytes."""
-    domain = "com.microsoft" if kind in ("QGemm", "DynamicQuantizeMatMul", "MatMulIntegerToFloat") else ""
+    of_microsoft = ("QGemm", "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "QAttention")
+    domain = "com.microsoft" if kind in of_microsoft else ""
     given, weights, result = ["q", "one", "zero"], ["w", "one", "none"], ["step", "zero"]
     inputs = {
         "QGemm": [*given, *weights, "", *result],
         "MatMulInteger": ["q", "w"],
         "DynamicQuantizeMatMul": ["x", "w", "one"],
         "MatMulIntegerToFloat": ["q", "w", "one", "one", "zero", "none"],
+        # The attention of one token is its values.
+        "QAttention": ["q", "w", "b", "one", "one", "", "zero", "none"],
     }.get(kind, [*given, *weights, *result])
-    made = [node("QuantizeLinear", ["x", "one", "zero"], "q"), node(kind, inputs, "p", domain=domain)]
-    constants = CONSTANTS | {"w": np.full((2, 8, 1, 1) if kind == "QLinearConv" else (8, 2), 127, np.int8)}
+    attributes = {"num_heads": 1} if kind == "QAttention" else {}
+    made = [
+        node("QuantizeLinear", ["x", "one", "zero"], "q"),
+        node(kind, inputs, "p", domain=domain, **attributes),
+    ]
+    extents, image = {"QLinearConv": ((2, 8, 1, 1), [1, 8, 4, 4]), "QAttention": ((8, 24), [1, 1, 8])}.get(
+        kind, ((8, 2), [1, 8])
+    )
+    constants = CONSTANTS | {"w": np.full(extents, 127, np.int8), "b": np.zeros(24, np.float32)}
     if kind in ("QLinearConv", "QLinearMatMul", "QGemm"):
         made.append(node("DequantizeLinear", ["p", "step", "zero"], "y"))
     else:
         made.append(node("Cast", ["p"], "y", to=1))
-    return model(made, {"x": [1, 8, 4, 4] if kind == "QLinearConv" else [1, 8]}, constants, opset=13)
+    return model(made, {"x": image}, constants, opset=13)
 
 
 @pytest.mark.parametrize("kind", exact_integers.OPERATORS)

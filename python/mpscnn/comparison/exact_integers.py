@@ -17,6 +17,7 @@ OPERATORS: dict[str, tuple[int, int, int | None]] = {
     "QGemm": (3, 5, 2),
     "DynamicQuantizeMatMul": (1, 3, None),
     "MatMulIntegerToFloat": (1, 5, None),
+    "QAttention": (1, 7, None),
 }
 
 
