@@ -6,29 +6,29 @@ They raise UnsupportedError and WeightsError with only a reason. The caller adds
 from __future__ import annotations
 
 from mpscnn.converters.onnx_reader.arithmetic import ARITHMETIC
-from mpscnn.converters.onnx_reader.array_ops import ARRAY_OPS, TENSOR_OPS
+from mpscnn.converters.onnx_reader.array_ops import ARRAY_OPS, TENSOR_OPS  # Pad, Expand, DepthToSpace
 from mpscnn.converters.onnx_reader.attention import ATTENTION
 from mpscnn.converters.onnx_reader.casts import CASTS
-from mpscnn.converters.onnx_reader.constant_operators import OF_CONSTANTS
+from mpscnn.converters.onnx_reader.constant_operators import OF_CONSTANTS  # Range, NonZero, Trilu
 from mpscnn.converters.onnx_reader.context import Context, Handler, Made
 from mpscnn.converters.onnx_reader.dynamic_quantization import DYNAMIC
 from mpscnn.converters.onnx_reader.einsum import EINSUM
-from mpscnn.converters.onnx_reader.indexing import INDEXING, SELECTIONS
+from mpscnn.converters.onnx_reader.indexing import INDEXING, SELECTIONS  # OneHot, TopK, GatherND, ScatterND
 from mpscnn.converters.onnx_reader.local_response_norm import RESPONSES
 from mpscnn.converters.onnx_reader.logic import LOGIC
 from mpscnn.converters.onnx_reader.matrices import GEMM, MATRICES
-from mpscnn.converters.onnx_reader.neurons import NEURONS, ROUNDINGS
+from mpscnn.converters.onnx_reader.neurons import NEURONS, ROUNDINGS  # functions of one element
 from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.onnx_reader.normalizations import NORMALIZATIONS, SOFTMAX_AND_NORM
 from mpscnn.converters.onnx_reader.operands import Operands, Row
-from mpscnn.converters.onnx_reader.parts import PARTS
 from mpscnn.converters.onnx_reader.quantizations import QUANTIZATIONS
 from mpscnn.converters.onnx_reader.recurrent import RECURRENT
-from mpscnn.converters.onnx_reader.reductions import REDUCTIONS, SOFTMAX_AND_NORM
+from mpscnn.converters.onnx_reader.reductions import REDUCTIONS
 from mpscnn.converters.onnx_reader.resize import RESIZES
 from mpscnn.converters.onnx_reader.shapes import SHAPES
 from mpscnn.converters.onnx_reader.slicing import SEQUENCES, SLICING
-from mpscnn.converters.onnx_reader.special_functions import SPECIAL, TENSOR_FUNCTIONS
-from mpscnn.converters.onnx_reader.windows import WINDOWS
+from mpscnn.converters.onnx_reader.special_functions import SPECIAL, TENSOR_FUNCTIONS  # Sin, Mod, Hardmax
+from mpscnn.converters.onnx_reader.windows import WINDOWS  # convolutions and poolings
 
 UNKNOWN = "mpscnn has no such layer yet"
 
@@ -45,7 +45,7 @@ _REASON_OF_ONE_PROCESSOR = (
 
 ROWS: dict[str, Row] = {
     **SHAPES,
-    **PARTS,
+    **REDUCTIONS,
     **NEURONS,
     **SPECIAL,
     **ARITHMETIC,
@@ -71,7 +71,7 @@ HANDLERS: dict[str, Handler] = {
     **SEQUENCES,
     **SELECTIONS,
     **RECURRENT,
-    **REDUCTIONS,
+    **NORMALIZATIONS,
     **RESPONSES,
     **RESIZES,
     **DYNAMIC,

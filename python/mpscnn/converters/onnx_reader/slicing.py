@@ -1,14 +1,17 @@
-"""Convert Slice, Split, Gather, Concat and similar operators."""
+"""Convert Slice, Split, Tile, Gather, Concat and similar operators."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import accumulate
 
 import numpy as np
 
-from mpscnn.converters.constant import Constant
+from mpscnn.converters.constant import Constant, listed
+from mpscnn.converters.constant_pair import Array
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.expansions import PART
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.operands import Operands, Row
 from mpscnn.converters.tensor import FileTensor
@@ -120,6 +123,46 @@ def _look_up(o: Operands, constant: Constant, indices: FileTensor) -> FileTensor
     return indices.mark_as_floats().wrap_negative_indices(len(table)).look_up(table)
 
 
+def _slice(o: Operands) -> Value:
+    names = ("starts", "ends", "axes", "steps")
+    ranges = [o.setting(name, place, f"its {name}") for place, name in enumerate(names, start=1)]
+
+    def parts(shape: tuple[int, ...], *numbers: Array | Sequence[int] | None) -> list[slice]:
+        starts, ends, axes, steps = (
+            [] if one is None else listed(one, f"its {name}")
+            for one, name in zip(numbers, names, strict=True)
+        )
+        if numbers[0] is None or numbers[1] is None:
+            raise WeightsError("damaged: its starts or ends are missing")
+        result = [slice(None)] * len(shape)
+        given = zip(axes or range(len(starts)), starts, ends, steps or [1] * len(starts), strict=True)
+        for axis, start, end, step in given:
+            if step == 0:
+                raise WeightsError("damaged: its step is 0")
+            # A start before the axis means its first position for any step.
+            result[axis] = slice(max(start, -shape[axis]), end, step)
+        return result
+
+    return o.x(whole_numbers=True).slice(parts, *ranges)
+
+
+def _split(o: Operands) -> list[Value]:
+    x, count = o.x(whole_numbers=True), len(o.node.outputs)
+    axis = x.axis(o.node.integer("axis", 0))
+    extent, sizes = x.known_extent(axis, "splits"), o.integers("split", 1, "its parts")
+    if sizes is None:
+        whole = o.node.integer("num_outputs", count)
+        size = -(-extent // max(whole, 1))
+        sizes = [size] * (whole - 1) + [extent - size * (whole - 1)]
+    if len(sizes) != count:
+        raise WeightsError(f"damaged: splits {x.shown} into {len(sizes)} parts, but has {count} results")
+    return list(x.split(axis, sizes))
+
+
+def _tile(o: Operands) -> Value:
+    return o.x(whole_numbers=True).tile(o.constant(1, "its repeats").integers("its repeats"))
+
+
 def _concat(o: Operands) -> Value:
     first, *others = o.values() if o.are_constants else _joined_tensors(o.c, o.node)
     return first.concat(others, first.axis(o.node.integer("axis", 1)))
@@ -148,6 +191,10 @@ def _with_batch_outside(x: FileTensor, axis: int) -> FileTensor:
 SLICING: dict[str, Row] = {
     "Concat": _concat,
     "Gather": _gather,
+    PART: lambda o: o.x(whole_numbers=True).slice(lambda _: o.node.attributes["entries"]),
+    "Slice": _slice,
+    "Split": _split,
+    "Tile": _tile,
 }
 """The functions of operators that serve constants and tensors of the network alike."""
 
