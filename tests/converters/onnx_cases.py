@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from converters.onnx_files import TOLERANCE, Array, model, run_there
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mpscnn.converters.onnx_reader.file import file_from_model
 from mpscnn.converters.onnx_reader.reader import converted
@@ -57,6 +59,17 @@ class Draw:
 
     def shape(self, rank: int) -> tuple[int, ...]:
         return tuple(self.integer(1, 6) for _ in range(rank))
+
+
+def compare_drawn(make: Callable[[Draw], Case], examples: int) -> None:
+    """Compare graphs of as many seeds."""
+
+    @settings(max_examples=examples)
+    @given(seed=st.integers(0, 2**32 - 1))
+    def check(seed: int) -> None:
+        compare(make, seed)
+
+    check()
 
 
 def compare(make: Callable[[Draw], Case], seed: int) -> None:

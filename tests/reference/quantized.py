@@ -6,7 +6,9 @@ A tensor is 64-bit integers with a `Quantization`: number = (integer - zero poin
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -148,6 +150,25 @@ def convolution(
 
 def average_pool(x: Integers, attributes: dict[str, Any], limits: tuple[int, int]) -> Integers:
     """Return means over the pixels of each window that lie in the image, rounded to nearest, ties away from zero."""
+
+    def mean_of(pixels: Integers) -> Integers:
+        total, count = pixels.sum(axis=(1, 2)), pixels.shape[1] * pixels.shape[2]
+        return np.asarray(np.sign(total) * ((np.abs(total) + count // 2) // count))
+
+    return _pool(x, attributes, limits, mean_of)
+
+
+def max_pool(x: Integers, attributes: dict[str, Any], limits: tuple[int, int]) -> Integers:
+    """Return maxima over the pixels of each window that lie in the image, within an activation's limits."""
+    return _pool(x, attributes, limits, lambda pixels: pixels.max(axis=(1, 2)))
+
+
+def _pool(
+    x: Integers,
+    attributes: dict[str, Any],
+    limits: tuple[int, int],
+    function: Callable[[Integers], Integers],
+) -> Integers:
     height, width = x.shape[1:3]
     rows, columns = window.positions(attributes, height, width)
     result = np.zeros((x.shape[0], len(rows), len(columns), x.shape[3]), np.int64)
@@ -155,8 +176,7 @@ def average_pool(x: Integers, attributes: dict[str, Any], limits: tuple[int, int
         for j, column_taps in enumerate(columns):
             ys = [y for y in row_taps if 0 <= y < height]
             xs = [c for c in column_taps if 0 <= c < width]
-            total, count = x[:, ys][:, :, xs].sum(axis=(1, 2)), len(ys) * len(xs)
-            result[:, i, j] = np.sign(total) * ((np.abs(total) + count // 2) // count)
+            result[:, i, j] = function(x[:, ys][:, :, xs])
     return np.clip(result, *limits)
 
 
@@ -182,32 +202,10 @@ def add(
     of_b: Quantization,
     result: Quantization,
     activation: tuple[float, float] | None = None,
+    *,
+    sign: int = 1,
 ) -> Integers:
     """Add. Both operands get 20 more bits and twice the larger of their scales. Then the sum is scaled."""
-    return _sum(a, of_a, b, of_b, result, activation, 1)
-
-
-def subtract(
-    a: Integers,
-    of_a: Quantization,
-    b: Integers,
-    of_b: Quantization,
-    result: Quantization,
-    activation: tuple[float, float] | None = None,
-) -> Integers:
-    """Subtract, with the steps of `add`."""
-    return _sum(a, of_a, b, of_b, result, activation, -1)
-
-
-def _sum(
-    a: Integers,
-    of_a: Quantization,
-    b: Integers,
-    of_b: Quantization,
-    result: Quantization,
-    activation: tuple[float, float] | None,
-    sign: int,
-) -> Integers:
     largest = 2.0 * max(np.float64(np.float32(of_a.scale)), np.float64(np.float32(of_b.scale)))
     total = np.int64(0)
     for x, own, factor in ((a, of_a, 1), (b, of_b, sign)):
@@ -217,17 +215,8 @@ def _sum(
     return np.clip(scaled(total, m, shift) + result.zero_point, *result.clamped(activation))
 
 
-def max_pool(x: Integers, attributes: dict[str, Any], limits: tuple[int, int]) -> Integers:
-    """Return maxima over the pixels of each window that lie in the image, within an activation's limits."""
-    height, width = x.shape[1:3]
-    rows, columns = window.positions(attributes, height, width)
-    result = np.zeros((x.shape[0], len(rows), len(columns), x.shape[3]), np.int64)
-    for i, row_taps in enumerate(rows):
-        for j, column_taps in enumerate(columns):
-            ys = [y for y in row_taps if 0 <= y < height]
-            xs = [c for c in column_taps if 0 <= c < width]
-            result[:, i, j] = x[:, ys][:, :, xs].max(axis=(1, 2))
-    return np.clip(result, *limits)
+#: It has the steps of `add`.
+subtract = partial(add, sign=-1)
 
 
 def multiply(

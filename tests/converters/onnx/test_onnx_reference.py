@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from converters.onnx_cases import Case, Draw, compare
+from converters.onnx_cases import Case, Draw, compare, compare_drawn
 from converters.onnx_files import Array, model, node, read, run_there
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from tiers import with_full
 
 
 def attention(d: Draw) -> Case:
@@ -453,19 +452,10 @@ KINDS: list[Callable[[Draw], Case]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("examples", with_full([15], [500]))
 @pytest.mark.parametrize("make", KINDS, ids=lambda make: make.__name__)
-@given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=15)
-def test_nodes_compute_what_the_reference_does(make: Callable[[Draw], Case], seed: int) -> None:
-    compare(make, seed)
-
-
-@pytest.mark.full
-@pytest.mark.parametrize("make", KINDS, ids=lambda make: make.__name__)
-@given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=500)
-def test_many_nodes_compute_what_the_reference_does(make: Callable[[Draw], Case], seed: int) -> None:
-    compare(make, seed)
+def test_nodes_compute_what_the_reference_does(make: Callable[[Draw], Case], examples: int) -> None:
+    compare_drawn(make, examples)
 
 
 REDUCTIONS = "L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "Sum", "SumSquare"

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from converters.onnx_cases import Case, Draw, compare
+from converters.onnx_cases import Case, Draw, compare_drawn
 from converters.onnx_files import Array, model, node, read
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from tiers import with_full
 
 from mpscnn.errors import UnsupportedError
 
@@ -209,19 +208,10 @@ KINDS: list[Callable[[Draw], Case]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("examples", with_full([10], [300]))
 @pytest.mark.parametrize("make", KINDS, ids=lambda make: make.__name__)
-@given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=10)
-def test_operators_compute_what_others_compute(make: Callable[[Draw], Case], seed: int) -> None:
-    compare(make, seed)
-
-
-@pytest.mark.full
-@pytest.mark.parametrize("make", KINDS, ids=lambda make: make.__name__)
-@given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=300)
-def test_many_operators_compute_what_others_compute(make: Callable[[Draw], Case], seed: int) -> None:
-    compare(make, seed)
+def test_operators_compute_what_others_compute(make: Callable[[Draw], Case], examples: int) -> None:
+    compare_drawn(make, examples)
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,10 @@ from converters.caffe_writer import layer as caffe_layer
 from converters.caffe_writer import write as write_caffe
 from converters.keras_writer import functional, image, layer, write_h5
 from converters.onnx_files import model, node, nodes_of
-from converters.operator_cases import CaffeLayer, forms
+from converters.operator_cases import CaffeLayer, forms, gelu, sigmoid
 from converters.tflite.test_tflite_layers import one as tflite
 from numpy.typing import NDArray
-from reference.neuron import neuron
+from reference.softmax import softmax
 from tolerance import HALF_EPS, assert_close, norm_bound
 
 import mpscnn
@@ -124,15 +124,7 @@ def softplus(x: Array) -> Array:
     return np.asarray(np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x))))
 
 
-def sigmoid(x: Array) -> Array:
-    return np.asarray(neuron(x, {"kind": "sigmoid"}))
-
-
 _erf = np.vectorize(math.erf)
-
-
-def gelu(x: Array) -> Array:
-    return np.asarray(neuron(x, {"kind": "gelu"}))
 
 
 GDN_WEIGHTS = np.random.default_rng(3).uniform(0.0, 0.3, (6, 6)).astype(np.float32).astype(np.float64)
@@ -141,8 +133,7 @@ GDN_WEIGHTS = np.random.default_rng(3).uniform(0.0, 0.3, (6, 6)).astype(np.float
 def attended(x: Array, mask: Array | float = 0.0) -> Array:
     """Return the attention of tokens, which are at once queries, keys and values. `mask` is added to the scores."""
     scores = x @ np.swapaxes(x, -1, -2) / math.sqrt(x.shape[-1]) + mask
-    shares = np.exp(scores - scores.max(-1, keepdims=True))
-    return np.asarray(shares / shares.sum(-1, keepdims=True) @ x)
+    return np.asarray(softmax(scores) @ x)
 
 
 def windows_of_channels(x: Array, size: int) -> Array:

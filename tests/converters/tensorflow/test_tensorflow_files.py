@@ -21,6 +21,7 @@ from converters.tensorflow_writer import (
     save_web_graph,
 )
 from numpy.typing import NDArray
+from reference.recurrent import lstm
 
 import mpscnn
 from mpscnn.converters import read_network
@@ -491,16 +492,9 @@ def test_recurrent_layers_of_tensorflow_js(tmp_path: Path, stems: tuple[str, str
 
 def long_short_term_memory(x: Array, kernel: Array, recurrent: Array, bias: Array) -> Array:
     """Return the states (n, steps, units) of an LSTM with Keras's order of gates: i, f, candidate, o."""
-    units = len(recurrent)
-    hidden, cell, states = np.zeros((len(x), units)), np.zeros((len(x), units)), []
-    for step in range(x.shape[1]):
-        sums = x[:, step] @ kernel + hidden @ recurrent + bias
-        i, f, g, o = (sums[:, start : start + units] for start in range(0, 4 * units, units))
-        i, f, o = (1.0 / (1.0 + np.exp(-one)) for one in (i, f, o))
-        cell = f * cell + i * np.tanh(g)
-        hidden = o * np.tanh(cell)
-        states.append(hidden)
-    return np.stack(states, axis=1)
+    order = np.arange(len(bias)).reshape(4, -1)[[0, 1, 3, 2]].reshape(-1)
+    weights = {"input": kernel[:, order], "recurrent": recurrent[:, order], "bias": bias[order]}
+    return lstm(x, weights)[0]
 
 
 @pytest.mark.parametrize(

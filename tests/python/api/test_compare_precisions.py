@@ -166,38 +166,18 @@ def test_on_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path)
         (tmp_path / label).mkdir()
         for k in range(3):
             Image.new("RGB", (64, 64), (90 * i, 60 * k, 80)).save(tmp_path / label / f"{k}.png")
-    assert (
-        call(
-            "compare-precisions",
-            "cifar10_mobilenet_v2",
-            "--images",
-            str(tmp_path),
-            "--runs",
-            "1",
-        )
-        == 0
-    )
+    command = ("compare-precisions", "cifar10_mobilenet_v2", "--runs", "1", "--images")
+    assert call(*command, str(tmp_path)) == 0
     out = capsys.readouterr().out
     assert "6 photos" in out
     assert "accuracy" in out
     assert "float16, weights int8" in out
-    arguments = ("--images", str(tmp_path / labels[0]), "--max-images", "1", "--runs", "1", "--json")
-    assert call("compare-precisions", "cifar10_mobilenet_v2", *arguments) == 0
+    assert call(*command, str(tmp_path / labels[0]), "--max-images", "1", "--json") == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["images"] == 1
     assert shown["rows"][0]["accuracy"] in (0.0, 1.0)
     (tmp_path / labels[0]).rename(tmp_path / "holiday")
-    assert (
-        call(
-            "compare-precisions",
-            "cifar10_mobilenet_v2",
-            "--images",
-            str(tmp_path),
-            "--runs",
-            "1",
-        )
-        == 0
-    )
+    assert call(*command, str(tmp_path)) == 0
     assert "accuracy" not in capsys.readouterr().out
 
 

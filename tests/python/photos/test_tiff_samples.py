@@ -90,6 +90,19 @@ def random_numbers(samples: int, bits: int) -> np.ndarray[Any, Any]:
     return np.random.default_rng(bits + samples).integers(0, 2**bits, (HEIGHT, WIDTH, samples))
 
 
+def numbers_of(bits: int, photometric: int, extra: int | None) -> np.ndarray[Any, Any]:
+    """Return random samples. Premultiplied colours are at most alpha."""
+    numbers = random_numbers(CHANNELS[photometric] + (extra is not None), bits)
+    if extra == 1:
+        numbers[..., :-1] = numbers[..., :-1] * numbers[..., -1:] // (2**bits - 1)
+    return numbers
+
+
+def assert_unknown(content: bytes) -> None:
+    with pytest.raises(ImageError, match="is not an image that Pillow can read"):
+        open_photo(content)
+
+
 def meaning(
     numbers: np.ndarray[Any, Any], bits: int, photometric: int, extra: int | None
 ) -> np.ndarray[Any, Any]:
@@ -130,22 +143,18 @@ TIFFS = [
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize(("bits", "photometric", "extra"), TIFFS)
 def test_tiff(bits: int, photometric: int, extra: int | None, order: str, deflated: bool) -> None:
-    numbers = random_numbers(CHANNELS[photometric] + (extra is not None), bits)
-    if extra == 1:
-        numbers[..., :-1] = numbers[..., :-1] * numbers[..., -1:] // (2**bits - 1)
+    numbers = numbers_of(bits, photometric, extra)
+    settings = {
+        "bits": bits,
+        "photometric": photometric,
+        "order": order,
+        "extra": extra,
+        "deflated": deflated,
+    }
     for strips in (1, 3):
-        content = tiff_of(
-            numbers,
-            bits=bits,
-            photometric=photometric,
-            order=order,
-            extra=extra,
-            deflated=deflated,
-            strips=strips,
-        )
+        content = tiff_of(numbers, **settings, strips=strips)
         if not pillow_knows(bits, photometric, extra, order):
-            with pytest.raises(ImageError, match="is not an image that Pillow can read"):
-                open_photo(content)
+            assert_unknown(content)
             continue
         # Pillow mixes 8-bit inks with 8-bit arithmetic.
         tolerance = 0.51 if (bits, photometric) == (8, 5) else 2e-4
@@ -157,22 +166,17 @@ def test_tiff(bits: int, photometric: int, extra: int | None, order: str, deflat
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize(("photometric", "extra"), [(2, None), (2, 0), (2, 1), (2, 2), (5, None)])
 def test_tiff_in_planes(bits: int, photometric: int, extra: int | None, order: str, deflated: bool) -> None:
-    numbers = random_numbers(CHANNELS[photometric] + (extra is not None), bits)
-    if extra == 1:
-        numbers[..., :-1] = numbers[..., :-1] * numbers[..., -1:] // (2**bits - 1)
-    content = tiff_of(
-        numbers,
-        bits=bits,
-        photometric=photometric,
-        order=order,
-        extra=extra,
-        deflated=deflated,
-        planar=True,
-        strips=2,
-    )
+    numbers = numbers_of(bits, photometric, extra)
+    settings = {
+        "bits": bits,
+        "photometric": photometric,
+        "order": order,
+        "extra": extra,
+        "deflated": deflated,
+    }
+    content = tiff_of(numbers, **settings, planar=True, strips=2)
     if not pillow_knows(bits, photometric, extra, order):
-        with pytest.raises(ImageError, match="is not an image that Pillow can read"):
-            open_photo(content)
+        assert_unknown(content)
         return
     if bits == 16 and (deflated or photometric == 5):
         with pytest.raises(

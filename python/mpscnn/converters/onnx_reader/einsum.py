@@ -16,8 +16,6 @@ from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _TERM = re.compile(r"[A-Za-z]*(\.\.\.[A-Za-z]*)?")
-_Operand = tuple[str, str]
-"""The name of an operand, and the letters of its axes."""
 
 
 def _einsum(c: Context, node: Node) -> FileTensor:
