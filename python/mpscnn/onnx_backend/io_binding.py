@@ -142,7 +142,7 @@ class IOBinding(Expected):
         name: str,
         device_type: str = "cpu",
         device_id: int = 0,
-        element_type: DTypeLike = None,
+        element_type: DTypeLike | None = None,
         shape: Sequence[int] | None = None,
         buffer_ptr: int | None = None,
     ) -> None:
@@ -239,7 +239,7 @@ def _extents(shape: Any) -> tuple[int, ...]:
     return tuple(int(one) for one in extents)
 
 
-def _element_type(given: DTypeLike) -> np.dtype[Any]:
+def _element_type(given: DTypeLike | None) -> np.dtype[Any]:
     """Return a type of numbers. Raises ParameterError for anything else, also for None."""
     try:
         dtype = np.dtype(given) if given is not None else None
@@ -252,7 +252,7 @@ def _element_type(given: DTypeLike) -> np.dtype[Any]:
     return dtype
 
 
-def _array_at(address: Any, element_type: DTypeLike, shape: Any) -> NDArray[Any]:
+def _array_at(address: Any, element_type: DTypeLike | None, shape: Any) -> NDArray[Any]:
     """Return an array of the memory at an address."""
     dtype, extents = _element_type(element_type), _extents(shape)
     if not isinstance(address, int) or address <= 0:

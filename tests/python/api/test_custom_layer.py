@@ -167,7 +167,7 @@ def test_functions_of_c_write_their_result() -> None:
     np.testing.assert_array_equal(run(net, x, y), x - y)
 
 
-@pytest.mark.parametrize("function", [np.where, max, np.dot, dict])
+@pytest.mark.parametrize("function", [max, min, dict])
 def test_functions_without_a_signature_are_refused(function: Any) -> None:
     net = mpscnn.Network((4, 4, 2))
     with pytest.raises(ParameterError, match=rf"give lambda x: {function.__name__}\(x\)$"):

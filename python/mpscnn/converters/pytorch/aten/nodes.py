@@ -182,11 +182,11 @@ def wraps(node: Node, operator: str) -> bool:
 def _holds_all(made: torch.dtype, given: torch.dtype) -> bool:
     """Return True if a type of integers has all numbers of another type."""
     if torch.bool in (made, given):
-        return given == torch.bool
+        return bool(given == torch.bool)
     if given.is_floating_point or given.is_complex:
         return False
     outer, inner = torch.iinfo(made), torch.iinfo(given)
-    return outer.min <= inner.min and inner.max <= outer.max
+    return bool(outer.min <= inner.min and inner.max <= outer.max)
 
 
 def kind_of(value: torch.Tensor) -> Kind:
