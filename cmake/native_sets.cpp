@@ -15,7 +15,7 @@ void print_if(bool has, const char *names) {
 
 int main() {
     using namespace mpscnn;
-    print_if(has_avx2(), "avx2;avx2_bf16;");
+    print_if(has_avx2(), "avx2;avx2_bf16;avx2_quads;");
     print_if(has_avx_vnni(), "avx2_vnni;");
     print_if(has_avx512(), "avx512;avx512_fma_bf16;");
     print_if(has_avx512_bf16(), "avx512_bf16;");

@@ -19,7 +19,7 @@ from pathlib import Path
 
 SETS = (
     *("baseline", "avx2", "avx2_bf16", "avx512", "avx512_fma_bf16", "avx512_bf16", "amx_bf16", "neon"),
-    *("avx2_vnni", "avx512_vnni", "amx_int8", "avx512_fp16"),
+    *("avx2_quads", "avx2_vnni", "avx512_vnni", "amx_int8", "avx512_fp16"),
     *("neon_bf16", "neon_dot", "neon_i8mm", "neon_fp16"),
 )
 ALLOWED_FROM_ELSEWHERE = re.compile(

@@ -22,6 +22,9 @@ namespace avx2 {
 namespace avx2_bf16 {
 void get(Bfloat16Kernels &);
 }
+namespace avx2_quads {
+void get(QuadKernels &);
+}
 namespace avx2_vnni {
 void get(QuadKernels &);
 }
@@ -167,8 +170,11 @@ Available::Available() {
     if (has_avx2()) {
         KernelTable &table = add(assemble([](auto &part) { avx2::get(part); }));
         add_bfloat16(table, Bfloat16Products::blocks, avx2_bf16::get);
+#if defined(MPSCNN_WITH_avx2_quads)
+        avx2_quads::get(table.quads);
+#endif
 #if defined(MPSCNN_WITH_avx2_vnni)
-        if (has_avx_vnni()) avx2_vnni::get(table.quads);
+        if (has_avx_vnni()) avx2_vnni::get(table.quads = {});
 #endif
     }
 #endif

@@ -124,13 +124,19 @@ struct Bfloat16Kernels {
     Kernel<ArithmeticTask> arithmetic;
 };
 
-/// Additional kernels of a processor with dot products of four bytes, for IntegerWeights::quads.
+/// Additional kernels that multiply four bytes at a time, for IntegerWeights::quads.
 struct QuadKernels {
     Kernel<IntegerConvolutionTask> convolution; ///< for all weights with quads
     Kernel<IntegerConvolutionTask> tiles;       ///< faster for quads that are not depthwise; may be null
     bool has_depthwise = false;                 ///< true if depthwise weights have quads too
     bool has_factors = false;                   ///< true if the kernels support Requantization::factors
     std::int32_t centre = 0;                    ///< number that kernels subtract from each input byte
+    /// True if sums of two adjacent products must fit 16 bits. So the positive weights of the two may add up
+    /// to 128, and the negative ones to -128. Steps with other weights are wide (IntegerWeights::wides).
+    bool adds_in_pairs = false;
+    /// The share of wide steps above which layers of at least 32 inputs (taps times channels) are faster in
+    /// pairs of 16-bit integers.
+    float max_wide = 1.0f;
 };
 
 /// The kernels of one instruction set.

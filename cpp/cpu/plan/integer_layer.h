@@ -19,9 +19,11 @@ struct IntegerLayer {
     IntegerWeights weights; ///< convolutions and dense layers
     Requantization requantization;
 
-    AlignedBuffer<std::int16_t> values;
+    AlignedBuffer<std::int16_t> values, wides;
+    AlignedBuffer<std::int64_t> wide_first;
     AlignedBuffer<std::int8_t> quads, rest_quads;
-    AlignedBuffer<std::int32_t> products, bias, multipliers, shifts, rest_first, rest_steps;
+    AlignedBuffer<std::int32_t> products, bias, multipliers, shifts, rest_first, rest_steps, step_order,
+        narrow;
     AlignedBuffer<double> factors; ///< Requantization::factors; empty if that is null
     IntegerTerms terms[2];         ///< for additions and subtractions: one for each operand
     /// For additions and subtractions: the terms for each integer of the first operand and then of the

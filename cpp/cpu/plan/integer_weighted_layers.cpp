@@ -1,6 +1,7 @@
 #include "cpu/plan/integer_weighted_layers.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -50,9 +51,11 @@ public:
             set_values();
         else if (layer_.weights.is_depthwise())
             set_depthwise_quads();
-        else
+        else if (!quads_->adds_in_pairs)
             set_quads();
-        if (has_quads() && quads_->has_factors && has_small_sums_) set_factors();
+        else if (!set_quads_by_pairs())
+            set_values();
+        if (layer_.weights.quads && quads_->has_factors && has_small_sums_) set_factors();
         layer_.weights.values = layer_.values.data();
         layer_.weights.bias = layer_.bias.data();
         layer_.requantization.multipliers = layer_.multipliers.data();
@@ -274,6 +277,90 @@ private:
         weights.rest_first = layer_.rest_first.data();
         weights.rest_steps = layer_.rest_steps.data();
         weights.rest_quads = layer_.rest_quads.data();
+    }
+
+    /// The weights of an output for a step.
+    using Four = std::array<std::int16_t, 4>;
+
+    /// Return true if products by the weights, added in pairs, fit 16 bits.
+    static bool fits_pairs(const Four &weights) {
+        bool fits = true;
+        for (std::size_t i = 0; i < 4; i += 2) {
+            const int a = weights[i], b = weights[i + 1];
+            fits = fits && a == of_8_bits(a) && b == of_8_bits(b) && std::max(a, 0) + std::max(b, 0) <= 128 &&
+                   std::min(a, 0) + std::min(b, 0) >= -128;
+        }
+        return fits;
+    }
+
+    /// Return the weights as [panel][step][output of the panel].
+    std::vector<Four> fours() const {
+        const IntegerWeights &weights = layer_.weights;
+        constexpr std::int64_t panel = IntegerWeights::panel;
+        const std::int64_t steps = weights.quad_steps(), run = weights.inputs * weights.taps / weights.runs;
+        std::vector<Four> result(static_cast<std::size_t>(places() * steps), Four{});
+        each_weight([&](std::int64_t output, std::int64_t k, int weight) {
+            const std::int64_t step = k / run * weights.run_steps() + k % run / 4;
+            result[static_cast<std::size_t>((output / panel * steps + step) * panel + output % panel)]
+                  [static_cast<std::size_t>(k % run % 4)] = static_cast<std::int16_t>(weight);
+        });
+        return result;
+    }
+
+    /// Pack the weights for QuadKernels::adds_in_pairs. Return false if kernels for pairs of inputs are
+    /// faster.
+    bool set_quads_by_pairs() {
+        IntegerWeights &weights = layer_.weights;
+        constexpr std::size_t panel = IntegerWeights::panel;
+        const auto steps = static_cast<std::size_t>(weights.quad_steps());
+        const std::vector<Four> all = fours();
+        const std::size_t count = all.size() / panel;
+        std::vector<bool> is_wide(count);
+        for (std::size_t i = 0; i < count; ++i)
+            is_wide[i] = !std::all_of(&all[i * panel], &all[i * panel] + panel, fits_pairs);
+        const auto wide = std::count(is_wide.begin(), is_wide.end(), true);
+        if (weights.inputs * weights.taps >= 32 &&
+            static_cast<float>(wide) > quads_->max_wide * static_cast<float>(count))
+            return false;
+        AlignedBuffer<std::int8_t> &quads = zero_quads(layer_.quads, std::ssize(all) * 4);
+        weights.quads = quads.data();
+        move_zero_point_to_bias();
+        layer_.step_order = zeros(static_cast<std::int64_t>(count));
+        layer_.narrow = zeros(weights.panels());
+        layer_.wide_first = AlignedBuffer<std::int64_t>(layer_.narrow.size());
+        std::vector<std::int16_t> wides;
+        for (std::size_t first = 0; first < count; first += steps) {
+            std::size_t done = first;
+            for (std::size_t i = first; i < first + steps; ++i) {
+                if (is_wide[i]) continue;
+                for (std::size_t k = 0; k < 4 * panel; ++k)
+                    quads[done * 4 * panel + k] = static_cast<std::int8_t>(all[i * panel + k / 4][k % 4]);
+                layer_.step_order[done++] = static_cast<std::int32_t>(i - first);
+            }
+            layer_.narrow[first / steps] = static_cast<std::int32_t>(done - first);
+            layer_.wide_first[first / steps] = std::ssize(wides);
+            for (std::size_t i = first; i < first + steps; ++i) {
+                if (!is_wide[i]) continue;
+                append_wide(&all[i * panel], wides);
+                layer_.step_order[done++] = static_cast<std::int32_t>(i - first);
+            }
+        }
+        if (wide == 0) return true;
+        layer_.wides = AlignedBuffer<std::int16_t>(wides.size());
+        std::copy(wides.begin(), wides.end(), layer_.wides.data());
+        weights.step_order = layer_.step_order.data();
+        weights.narrow = layer_.narrow.data();
+        weights.wide_first = layer_.wide_first.data();
+        weights.wides = layer_.wides.data();
+        return true;
+    }
+
+    /// Append the weights of a panel's step in the order of IntegerWeights::wides.
+    static void append_wide(const Four *panel, std::vector<std::int16_t> &to) {
+        for (std::size_t half = 0; half < 2; ++half)
+            for (std::size_t two = 0; two < 4; two += 2)
+                for (std::size_t output = 0; output < 8; ++output)
+                    for (std::size_t i = 0; i < 2; ++i) to.push_back(panel[8 * half + output][two + i]);
     }
 
     void set_depthwise_quads() {

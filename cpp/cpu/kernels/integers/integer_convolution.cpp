@@ -20,7 +20,9 @@
 #include "cpu/kernels/integers/integer_depthwise_pairs.h"
 #define MPSCNN_DEPTHWISE_PAIRS
 #endif
-#if defined(MPSCNN_MULTIPLIES_QUADS)
+#if defined(MPSCNN_MULTIPLIES_QUADS_BY_PAIRS)
+#include "cpu/kernels/integers/integer_quads_by_pairs.h"
+#elif defined(MPSCNN_MULTIPLIES_QUADS)
 #include "cpu/kernels/integers/integer_quads.h"
 #if defined(__AVX512BW__)
 #include "cpu/kernels/integers/integer_depthwise_quads.h"
@@ -407,7 +409,12 @@ void get(QuadKernels &);
 void mpscnn::cpu::MPSCNN_SET::get(QuadKernels &kernels) {
     kernels.convolution = {integer_convolution_prepare<Simd>, integer_convolution_run<Simd>};
     kernels.centre = QuadRegisters::centre;
+#if defined(MPSCNN_MULTIPLIES_QUADS_BY_PAIRS)
+    kernels.adds_in_pairs = true;
+    kernels.max_wide = 0.3f;
+#else
     kernels.has_factors = TileRequantizer<1>::has_factors;
+#endif
 #if defined(MPSCNN_DEPTHWISE_QUADS)
     kernels.has_depthwise = true;
 #endif

@@ -4,6 +4,9 @@
 // without saturation: VPDPBUSD of AVX512_VNNI and of AVX-VNNI (256 bits), USDOT of arm64's FEAT_I8MM and SDOT
 // of FEAT_DotProd. SDOT multiplies signed bytes. For it, 128 is subtracted from each byte, which the bias
 // corrects.
+//
+// AVX2 alone adds two products with saturation to 16 bits (VPMADDUBSW), adds two of the sums to 32 bits
+// (VPMADDWD by ones), and then the 32-bit sums. Weights are chosen so that no sum saturates.
 
 #include <cstdint>
 
@@ -11,6 +14,9 @@
 #include "cpu/kernels/tasks/integer.h"
 
 #if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
+#define MPSCNN_MULTIPLIES_QUADS
+#include <immintrin.h>
+#elif defined(MPSCNN_MULTIPLIES_QUADS_BY_PAIRS)
 #define MPSCNN_MULTIPLIES_QUADS
 #include <immintrin.h>
 #elif defined(__ARM_FEATURE_DOTPROD)
@@ -47,9 +53,14 @@ struct QuadRegisters {
         return _mm512_dpbusd_epi32(sums, bytes, weights);
     }
 };
-#elif defined(__AVX512VNNI__) || defined(__AVXVNNI__)
+#elif defined(__AVX512VNNI__) || defined(__AVXVNNI__) || defined(MPSCNN_MULTIPLIES_QUADS_BY_PAIRS)
 struct QuadRegisters {
-    static constexpr int of_panel = 2, panels = 1, pixels = 6;
+    static constexpr int of_panel = 2, panels = 1;
+#if defined(MPSCNN_MULTIPLIES_QUADS_BY_PAIRS)
+    static constexpr int pixels = 4;
+#else
+    static constexpr int pixels = 6;
+#endif
     static constexpr std::int32_t centre = 0;
     using reg = __m256i;
     static MPSCNN_INLINE reg load(const std::int32_t *from) {
@@ -65,12 +76,23 @@ struct QuadRegisters {
         return _mm256_set1_epi32(four_bytes(from));
     }
     static MPSCNN_INLINE reg add(reg sums, reg bytes, reg weights) {
-#if defined(__AVXVNNI__)
+#if defined(MPSCNN_MULTIPLIES_QUADS_BY_PAIRS)
+        return add_words(sums, _mm256_maddubs_epi16(bytes, weights), _mm256_set1_epi16(1));
+#elif defined(__AVXVNNI__)
         return _mm256_dpbusd_avx_epi32(sums, bytes, weights);
 #else
         return _mm256_dpbusd_epi32(sums, bytes, weights);
 #endif
     }
+#if defined(MPSCNN_MULTIPLIES_QUADS_BY_PAIRS)
+    /// Add the products of pairs of 16-bit integers.
+    static MPSCNN_INLINE reg add_words(reg sums, reg words, reg weights) {
+        const reg products = _mm256_madd_epi16(words, weights);
+        // Compilers would otherwise copy the sum in each step, or add the products of two steps first.
+        asm("vpaddd %1, %0, %0" : "+x"(sums) : "x"(products));
+        return sums;
+    }
+#endif
 };
 #elif defined(__ARM_FEATURE_DOTPROD)
 struct QuadRegisters {

@@ -23,6 +23,7 @@ struct QuadPlan {
     std::int64_t pixels, blocks, panel_parts;
     bool by_rows, copies;
     std::ptrdiff_t row_bytes; ///< bytes of a copied row
+    std::int64_t places;      ///< the place of QuadRows::places in scratch memory
 };
 
 /// The approximate size of a block: a number of tiles, and pixels in each.
@@ -68,6 +69,11 @@ MPSCNN_INLINE Prepared prepare_quads(const IntegerConvolutionTask &task, const P
         plan.row_bytes = round_up(
             columns_of(task.horizontal, task.destination.width) * task.weights.inputs + behind, behind);
         scratch = task.vertical.kernel * plan.row_bytes + behind;
+    }
+    if (task.weights.step_order) {
+        plan.places = round_up(scratch, behind);
+        scratch =
+            plan.places + 2 * task.weights.quad_steps() * static_cast<std::int64_t>(sizeof(std::int32_t));
     }
     return planning.keep(plan, plan.blocks * plan.panel_parts, static_cast<std::size_t>(scratch));
 }
@@ -126,10 +132,13 @@ struct QuadRows {
     /// A run is a contiguous piece of a row of the window. `run` is the bytes from one run to the next within
     /// a row, and `row` is the bytes from one row to the next.
     std::ptrdiff_t run, row;
-    std::int64_t runs_of_row, rows;
+    std::int64_t runs_of_row, rows, run_steps;
     std::uint8_t *result;
     std::ptrdiff_t result_pitch;
     std::int64_t count;
+    /// With IntegerWeights::step_order: the places of all steps in a pixel's inputs, and memory for as many
+    /// places.
+    std::int32_t *places;
 };
 
 /// Return the offset in a pixel's inputs of the four bytes that a step multiplies.
@@ -144,6 +153,7 @@ MPSCNN_INLINE QuadRows quad_rows(const IntegerConvolutionTask &task, const QuadP
     const std::int64_t inputs = task.weights.inputs;
     QuadRows rows{};
     rows.runs_of_row = rows.rows = 1;
+    rows.run_steps = task.weights.run_steps();
     rows.result_pitch = to.pixel_stride;
     if (!plan.by_rows) {
         const Range own = part_of(plan.pixels, plan.blocks, block);
@@ -178,6 +188,13 @@ MPSCNN_INLINE void for_each_block(const IntegerConvolutionTask &task, const Prep
     auto *const scratch = reinterpret_cast<std::uint8_t *>(worker.scratch);
     const std::int64_t panels = task.weights.panels(), pairs = divide_up(panels, 2);
     std::int64_t copied = -1;
+    std::int32_t *places = nullptr;
+    if (task.weights.step_order) {
+        places = reinterpret_cast<std::int32_t *>(worker.scratch + plan.places);
+        const QuadRows rows = quad_rows(task, plan, begin / plan.panel_parts, scratch);
+        for (std::int64_t i = 0; i < task.weights.quad_steps(); ++i)
+            places[i] = static_cast<std::int32_t>(place_of_step(rows, rows.run_steps, i));
+    }
     for (std::int64_t index = begin; index < end; ++index) {
         const std::int64_t block = index / plan.panel_parts;
         if (plan.copies && block != copied)
@@ -185,7 +202,9 @@ MPSCNN_INLINE void for_each_block(const IntegerConvolutionTask &task, const Prep
                       scratch);
         copied = block;
         const Range own = part_of(pairs, plan.panel_parts, index % plan.panel_parts);
-        multiply(quad_rows(task, plan, block, scratch), Range{2 * own.begin, min(2 * own.end, panels)});
+        QuadRows rows = quad_rows(task, plan, block, scratch);
+        rows.places = places;
+        multiply(rows, Range{2 * own.begin, min(2 * own.end, panels)});
     }
 }
 

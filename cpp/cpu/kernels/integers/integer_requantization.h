@@ -8,6 +8,9 @@
 // round ties away from zero, 2^31 is subtracted from negative products. This is not needed if all negative
 // sums become the zero point.
 
+#include <type_traits>
+#include <utility>
+
 #include "cpu/kernels/integers/integer_bytes.h"
 
 #if defined(__AVX2__)
@@ -18,6 +21,15 @@
 
 namespace mpscnn::cpu {
 namespace {
+
+/// Call action(i) for i from 0 to count - 1, with i as a constant. Loops over registers would be unrolled too
+/// late for some compilers, which would then keep the registers in memory.
+template <int count, class Action> MPSCNN_INLINE void for_constants(Action action) {
+    [&]<int... i>(std::integer_sequence<int, i...>) __attribute__((always_inline)) {
+        (action(std::integral_constant<int, i>()), ...);
+    }
+    (std::make_integer_sequence<int, count>());
+}
 
 /// Requantize `count` outputs from `first` on, one by one. `sums`, and the multipliers and shifts of `to`,
 /// are arrays for a whole panel.
@@ -134,8 +146,25 @@ public:
     /// may be wrong then.
     template <int pixels>
     MPSCNN_INLINE bool store_twos(const std::int32_t *sums, std::uint8_t *const *results) const {
-        return fits_ && (has_ties_ ? store_rounded_twos<pixels, true>(sums, results)
-                                   : store_rounded_twos<pixels, false>(sums, results));
+        const auto sums_of = [&](int p, int half) __attribute__((always_inline)) {
+            return load(sums + 16 * p + 8 * half);
+        };
+        const auto result_of = [&](int p) __attribute__((always_inline)) { return results[p]; };
+        return store_twos<pixels>(sums_of, result_of, 16);
+    }
+    /// Store `count` results of each pixel from registers, which hold eight sums each.
+    template <int pixels>
+    MPSCNN_INLINE void store_registers(const __m256i (&sums)[pixels][2], std::int64_t count,
+                                       std::uint8_t *const *results) const {
+        const auto sums_of = [&](int p, int half) __attribute__((always_inline)) { return sums[p][half]; };
+        const auto result_of = [&](int p) __attribute__((always_inline)) { return results[p]; };
+        if (store_twos<pixels>(sums_of, result_of, count)) [[likely]]
+            return;
+        alignas(32) std::int32_t stored[pixels][16];
+        for_constants<2 * pixels>([&](auto i) __attribute__((always_inline)) {
+            _mm256_store_si256(reinterpret_cast<__m256i *>(stored[i / 2] + 8 * (i % 2)), sums[i / 2][i % 2]);
+        });
+        for (int p = 0; p < pixels; ++p) store(stored[p], count, result_of(p));
     }
 
 private:
@@ -163,27 +192,38 @@ private:
             const __m256 half = _mm256_mul_ps(unit, _mm256_set1_ps(0.5f));
             offset_ = to.once ? base : _mm256_add_ps(base, half);
             below_ = to.once ? base : _mm256_sub_ps(base, half);
+            above_ = _mm256_add_ps(offset_, _mm256_set1_ps(2.0f * PanelRequantizer::max_error));
             const __m256i others = _mm256_or_si256(_mm256_cmpgt_epi32(one, right),
                                                    _mm256_cmpgt_epi32(right, _mm256_set1_epi32(31)));
             return _mm256_testz_si256(others, others);
         }
 
-        /// Return a lower bound of the results before they are rounded down. With `has_ties`, negative sums
-        /// have another offset, which is lower by one unit of the second rounding.
-        template <bool has_ties> MPSCNN_INLINE __m256 lower_bound(__m256i x) const {
-            const __m256 offset =
-                has_ties ? _mm256_blendv_ps(offset_, below_, _mm256_castsi256_ps(x)) : offset_;
-            return _mm256_fmadd_ps(_mm256_cvtepi32_ps(x), scale_, offset);
+        /// Bounds of the results before they are rounded down.
+        struct Bounds {
+            __m256 lower, upper;
+        };
+        /// With `has_ties`, negative sums have another offset, which is lower by one unit of the second
+        /// rounding.
+        template <bool has_ties> MPSCNN_INLINE Bounds bounds(__m256i x) const {
+            const __m256 sum = _mm256_cvtepi32_ps(x);
+            if constexpr (has_ties) {
+                const __m256 lower =
+                    _mm256_fmadd_ps(sum, scale_, _mm256_blendv_ps(offset_, below_, _mm256_castsi256_ps(x)));
+                return {lower, _mm256_add_ps(lower, _mm256_set1_ps(2.0f * max_error))};
+            } else {
+                return {_mm256_fmadd_ps(sum, scale_, offset_), _mm256_fmadd_ps(sum, scale_, above_)};
+            }
         }
 
     private:
-        __m256 scale_, offset_, below_; ///< offset for negative sums: `below_`
+        /// The offset for negative sums is `below_`, and that of upper bounds `above_`.
+        __m256 scale_, offset_, below_, above_;
     };
 
     template <bool has_ties>
     MPSCNN_INLINE void store_rounded(const std::int32_t *sums, std::int64_t count,
                                      std::uint8_t *result) const {
-        const Bounds own = bounds<has_ties>(sums);
+        const Bounds own = bounds<has_ties>(load(sums), load(sums + 8));
         const __m256i bytes =
             _mm256_min_epu8(_mm256_max_epu8(_mm256_packus_epi16(own.lower, own.upper), low_), high_);
         const __m256i turned = _mm256_shuffle_epi32(bytes, 0x4e);
@@ -196,37 +236,43 @@ private:
     struct Bounds {
         __m256i lower, upper;
     };
-    template <bool has_ties> MPSCNN_INLINE Bounds bounds(const std::int32_t *sums) const {
-        const __m256 error = _mm256_set1_ps(2.0f * max_error);
-        const __m256 a = own_[0].lower_bound<has_ties>(load(sums)),
-                     b = own_[1].lower_bound<has_ties>(load(sums + 8));
-        return {_mm256_packs_epi32(_mm256_cvttps_epi32(a), _mm256_cvttps_epi32(b)),
-                _mm256_packs_epi32(_mm256_cvttps_epi32(_mm256_add_ps(a, error)),
-                                   _mm256_cvttps_epi32(_mm256_add_ps(b, error)))};
+    template <bool has_ties> MPSCNN_INLINE Bounds bounds(__m256i low, __m256i high) const {
+        const auto a = own_[0].bounds<has_ties>(low), b = own_[1].bounds<has_ties>(high);
+        return {_mm256_packs_epi32(_mm256_cvttps_epi32(a.lower), _mm256_cvttps_epi32(b.lower)),
+                _mm256_packs_epi32(_mm256_cvttps_epi32(a.upper), _mm256_cvttps_epi32(b.upper))};
     }
 
-    template <int pixels, bool has_ties>
-    MPSCNN_INLINE bool store_rounded_twos(const std::int32_t *sums, std::uint8_t *const *results) const {
+    template <int pixels, class Sums, class Results>
+    MPSCNN_INLINE bool store_twos(Sums sums, Results results, std::int64_t count) const {
+        return fits_ && (has_ties_ ? store_rounded_twos<pixels, true>(sums, results, count)
+                                   : store_rounded_twos<pixels, false>(sums, results, count));
+    }
+    template <int pixels, bool has_ties, class Sums, class Results>
+    MPSCNN_INLINE bool store_rounded_twos(Sums sums, Results results, std::int64_t count) const {
         __m256i differences = _mm256_setzero_si256();
-#pragma GCC unroll 4
-        for (int p = 0; p < pixels; p += 2) {
-            const Bounds one = bounds<has_ties>(sums + 16 * p), two = bounds<has_ties>(sums + 16 * (p + 1));
+        for_constants<(pixels + 1) / 2>([&](auto i) __attribute__((always_inline)) {
+            constexpr int p = 2 * i, q = p + 1 < pixels ? p + 1 : p; // a last single pixel is computed twice
+            const Bounds one = bounds<has_ties>(sums(p, 0), sums(p, 1)),
+                         two = bounds<has_ties>(sums(q, 0), sums(q, 1));
             const __m256i lower = _mm256_packus_epi16(one.lower, two.lower),
                           upper = _mm256_packus_epi16(one.upper, two.upper);
             differences = _mm256_or_si256(differences, _mm256_xor_si256(lower, upper));
             const __m256i bytes =
                 _mm256_permutevar8x32_epi32(_mm256_min_epu8(_mm256_max_epu8(lower, low_), high_),
                                             _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
-            _mm_storeu_si128(reinterpret_cast<__m128i *>(results[p]), _mm256_castsi256_si128(bytes));
-            _mm_storeu_si128(reinterpret_cast<__m128i *>(results[p + 1]), _mm256_extracti128_si256(bytes, 1));
-        }
+            store_ordered(_mm256_castsi256_si128(bytes), count, results(p));
+            store_ordered(_mm256_extracti128_si256(bytes, 1), count, results(q));
+        });
         return _mm256_testz_si256(differences, differences);
     }
 
     /// Store bytes whose order is mixed: four lanes of the first part, four of the second, and so on.
     static MPSCNN_INLINE void store_bytes(__m256i mixed, std::int64_t count, std::uint8_t *result) {
-        const __m128i bytes = _mm256_castsi256_si128(
-            _mm256_permutevar8x32_epi32(mixed, _mm256_setr_epi32(0, 4, 1, 5, 0, 4, 1, 5)));
+        store_ordered(_mm256_castsi256_si128(
+                          _mm256_permutevar8x32_epi32(mixed, _mm256_setr_epi32(0, 4, 1, 5, 0, 4, 1, 5))),
+                      count, result);
+    }
+    static MPSCNN_INLINE void store_ordered(__m128i bytes, std::int64_t count, std::uint8_t *result) {
         if (count >= 16) return _mm_storeu_si128(reinterpret_cast<__m128i *>(result), bytes);
         std::uint64_t left = static_cast<std::uint64_t>(_mm_cvtsi128_si64(bytes));
         const auto store = [&](auto own) __attribute__((always_inline)) {

@@ -1,0 +1,123 @@
+#pragma once
+
+// Convolutions and dense layers that multiply four bytes by AVX2's own instructions (see QuadRegisters).
+//
+// A tile is four pixels x 16 outputs. Steps whose products, added in pairs, could exceed 16 bits are wide:
+// they multiply pairs of 16-bit integers. Sums are requantized in registers, because layers with few inputs
+// take more time for that than for their products.
+
+#include "cpu/isa/simd.h"
+#include "cpu/kernels/integers/integer_quad_registers.h"
+#include "cpu/kernels/integers/integer_quad_rows.h"
+#include "cpu/kernels/integers/integer_requantization.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+constexpr QuadBlock quad_block{QuadRegisters::pixels, 8};
+
+/// Adds the products of one panel of outputs for tiles of `pixels` pixels.
+template <int pixels> class PairedProducts {
+    using Registers = QuadRegisters;
+    using reg = typename Registers::reg;
+    static constexpr int of_panel = Registers::of_panel, lanes = IntegerWeights::panel / of_panel;
+
+public:
+    PairedProducts(const QuadRows &rows, const IntegerWeights &weights, std::int64_t panel)
+        : rows_(rows), weights_(weights), panel_(panel), steps_(weights.runs * rows.run_steps),
+          values_(weights.quads + panel * steps_ * step_bytes) {
+        if (!weights.step_order) return;
+        std::int32_t *const places = rows.places + steps_;
+        for (std::int64_t k = 0; k < steps_; ++k)
+            places[k] = rows.places[weights.step_order[panel * steps_ + k]];
+        places_ = places;
+        narrow_ = weights.narrow[panel];
+        wides_ = weights.wides + weights.wide_first[panel];
+    }
+
+    /// Compute all pixels. The last tile may overlap the one before it, so there must be at least `pixels`.
+    __attribute__((noinline)) void run(const PanelRequantizer &requantizer, std::int64_t count) const {
+        for (std::int64_t tile = 0; tile < rows_.count; tile += pixels) {
+            const std::int64_t first = min(tile, rows_.count - pixels);
+            const std::uint8_t *const begin = rows_.bytes + first * rows_.pitch;
+            reg sums[pixels][of_panel];
+            for_constants<pixels * of_panel>([&](auto i) __attribute__((always_inline)) {
+                constexpr int r = i % of_panel;
+                sums[i / of_panel][r] =
+                    Registers::load(weights_.bias + panel_ * IntegerWeights::panel + r * lanes);
+            });
+            const std::int8_t *values = values_;
+            if (places_) {
+                std::int64_t k = 0;
+                for (; k < narrow_; ++k, values += step_bytes) add(sums, begin + places_[k], values);
+                const std::int16_t *wides = wides_;
+                for (; k < steps_; ++k, wides += step_bytes) add_wide(sums, begin + places_[k], wides);
+            } else
+                for (std::int64_t u = 0; u < rows_.rows; ++u)
+                    for (std::int64_t v = 0; v < rows_.runs_of_row; ++v) {
+                        const std::uint8_t *bytes = begin + u * rows_.row + v * rows_.run;
+                        for (std::int64_t k = 0; k < rows_.run_steps; ++k, bytes += 4, values += step_bytes)
+                            add(sums, bytes, values);
+                    }
+            std::uint8_t *results[pixels];
+            for_constants<pixels>([&](auto p) __attribute__((always_inline)) {
+                results[p] = rows_.result + (first + p) * rows_.result_pitch + panel_ * IntegerWeights::panel;
+            });
+            requantizer.store_registers(sums, count, results);
+        }
+    }
+
+private:
+    /// Add the products of one step.
+    MPSCNN_INLINE void add(reg (&sums)[pixels][of_panel], const std::uint8_t *bytes,
+                           const std::int8_t *values) const {
+        const reg own[] = {Registers::weights(values), Registers::weights(values + 4 * lanes)};
+        for_constants<pixels>([&](auto p) __attribute__((always_inline)) {
+            const reg four = Registers::broadcast(bytes + p * rows_.pitch);
+            sums[p][0] = Registers::add(sums[p][0], four, own[0]);
+            sums[p][1] = Registers::add(sums[p][1], four, own[1]);
+        });
+    }
+    /// Add the products of one step by 16-bit weights.
+    MPSCNN_INLINE void add_wide(reg (&sums)[pixels][of_panel], const std::uint8_t *bytes,
+                                const std::int16_t *values) const {
+        const auto own = [&](int i) __attribute__((always_inline)) {
+            return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(values + 2 * lanes * i));
+        };
+        const reg first = _mm256_set1_epi32(static_cast<int>(0x80018000u)),
+                  second = _mm256_set1_epi32(static_cast<int>(0x80038002u));
+        for_constants<pixels>([&](auto p) __attribute__((always_inline)) {
+            const reg four = Registers::broadcast(bytes + p * rows_.pitch),
+                      a = _mm256_shuffle_epi8(four, first), b = _mm256_shuffle_epi8(four, second);
+            sums[p][0] = Registers::add_words(sums[p][0], a, own(0));
+            sums[p][1] = Registers::add_words(sums[p][1], a, own(2));
+            sums[p][0] = Registers::add_words(sums[p][0], b, own(1));
+            sums[p][1] = Registers::add_words(sums[p][1], b, own(3));
+        });
+    }
+
+    const QuadRows &rows_;
+    const IntegerWeights &weights_;
+    std::int64_t panel_, steps_, narrow_ = 0;
+    const std::int8_t *values_;
+    const std::int16_t *wides_ = nullptr;
+    const std::int32_t *places_ = nullptr; ///< of the panel's steps
+};
+
+MPSCNN_INLINE void run_quads(const IntegerConvolutionTask &task, const Prepared &prepared, std::int64_t begin,
+                             std::int64_t end, Worker &worker) {
+    constexpr std::int64_t outputs = IntegerWeights::panel;
+    for_each_block(task, prepared, begin, end, worker, [&](const QuadRows &rows, Range panels) {
+        for (std::int64_t panel = panels.begin; panel < panels.end; ++panel) {
+            const PanelRequantizer requantizer(task.requantization, panel * outputs);
+            const std::int64_t count = min(task.weights.outputs - panel * outputs, outputs);
+            if (rows.count < QuadRegisters::pixels)
+                PairedProducts<1>(rows, task.weights, panel).run(requantizer, count);
+            else
+                PairedProducts<QuadRegisters::pixels>(rows, task.weights, panel).run(requantizer, count);
+        }
+    });
+}
+
+} // namespace
+} // namespace mpscnn::cpu
