@@ -17,7 +17,7 @@ std::size_t IntegerLayer::bytes() const {
     return (values.size() + wides.size()) * sizeof(std::int16_t) + wide_first.size() * sizeof(std::int64_t) +
            quads.size() + rest_quads.size() + moved.size() + constant.size() +
            (products.size() + bias.size() + multipliers.size() + shifts.size() + rest_first.size() +
-            rest_steps.size() + step_order.size() + narrow.size() + table.size()) *
+            rest_steps.size() + step_order.size() + doubles.size() + narrow.size() + table.size()) *
                sizeof(std::int32_t) +
            factors.size() * sizeof(double);
 }

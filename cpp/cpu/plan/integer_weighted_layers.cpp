@@ -282,13 +282,17 @@ private:
     /// The weights of an output for a step.
     using Four = std::array<std::int16_t, 4>;
 
-    /// Return true if products by the weights, added in pairs, fit 16 bits.
-    static bool fits_pairs(const Four &weights) {
+    /// Return true if sums of products fit 16 bits: those of the first two weights, and those of the others,
+    /// each of one step or of two.
+    static bool fits_pairs(const Four &weights, const Four &second = {}) {
         bool fits = true;
         for (std::size_t i = 0; i < 4; i += 2) {
-            const int a = weights[i], b = weights[i + 1];
-            fits = fits && a == of_8_bits(a) && b == of_8_bits(b) && std::max(a, 0) + std::max(b, 0) <= 128 &&
-                   std::min(a, 0) + std::min(b, 0) >= -128;
+            int positive = 0, negative = 0;
+            for (const int weight : {weights[i], weights[i + 1], second[i], second[i + 1]}) {
+                fits = fits && weight == of_8_bits(weight);
+                positive += std::max(weight, 0), negative += std::min(weight, 0);
+            }
+            fits = fits && positive <= 128 && negative >= -128;
         }
         return fits;
     }
@@ -315,9 +319,15 @@ private:
         const auto steps = static_cast<std::size_t>(weights.quad_steps());
         const std::vector<Four> all = fours();
         const std::size_t count = all.size() / panel;
+        const auto fits = [&](std::size_t first, std::size_t second) {
+            bool every = true;
+            for (std::size_t i = 0; i < panel && every; ++i)
+                every = first == second ? fits_pairs(all[first * panel + i])
+                                        : fits_pairs(all[first * panel + i], all[second * panel + i]);
+            return every;
+        };
         std::vector<bool> is_wide(count);
-        for (std::size_t i = 0; i < count; ++i)
-            is_wide[i] = !std::all_of(&all[i * panel], &all[i * panel] + panel, fits_pairs);
+        for (std::size_t i = 0; i < count; ++i) is_wide[i] = !fits(i, i);
         const auto wide = std::count(is_wide.begin(), is_wide.end(), true);
         if (weights.inputs * weights.taps >= 32 &&
             static_cast<float>(wide) > quads_->max_wide * static_cast<float>(count))
@@ -326,29 +336,37 @@ private:
         weights.quads = quads.data();
         move_zero_point_to_bias();
         layer_.step_order = zeros(static_cast<std::int64_t>(count));
-        layer_.narrow = zeros(weights.panels());
+        layer_.doubles = zeros(weights.panels()), layer_.narrow = zeros(weights.panels());
         layer_.wide_first = AlignedBuffer<std::int64_t>(layer_.narrow.size());
         std::vector<std::int16_t> wides;
+        std::vector<std::size_t> order, singles, last;
         for (std::size_t first = 0; first < count; first += steps) {
-            std::size_t done = first;
-            for (std::size_t i = first; i < first + steps; ++i) {
-                if (is_wide[i]) continue;
-                for (std::size_t k = 0; k < 4 * panel; ++k)
-                    quads[done * 4 * panel + k] = static_cast<std::int8_t>(all[i * panel + k / 4][k % 4]);
-                layer_.step_order[done++] = static_cast<std::int32_t>(i - first);
-            }
-            layer_.narrow[first / steps] = static_cast<std::int32_t>(done - first);
+            order.clear(), singles.clear(), last.clear();
+            for (std::size_t i = first; i < first + steps; ++i)
+                if (is_wide[i])
+                    last.push_back(i);
+                else if (!singles.empty() && fits(singles.back(), i))
+                    order.insert(order.end(), {singles.back(), i}), singles.pop_back();
+                else
+                    singles.push_back(i);
+            layer_.doubles[first / steps] = static_cast<std::int32_t>(order.size() / 2);
+            order.insert(order.end(), singles.begin(), singles.end());
+            layer_.narrow[first / steps] = static_cast<std::int32_t>(order.size());
             layer_.wide_first[first / steps] = std::ssize(wides);
-            for (std::size_t i = first; i < first + steps; ++i) {
-                if (!is_wide[i]) continue;
-                append_wide(&all[i * panel], wides);
-                layer_.step_order[done++] = static_cast<std::int32_t>(i - first);
-            }
+            std::int8_t *to = quads.data() + first * panel * 4;
+            for (const std::size_t step : order)
+                for (std::size_t i = 0; i < panel; ++i)
+                    for (const int weight : all[step * panel + i]) *to++ = static_cast<std::int8_t>(weight);
+            for (const std::size_t step : last) append_wide(&all[step * panel], wides);
+            order.insert(order.end(), last.begin(), last.end());
+            for (std::size_t i = 0; i < steps; ++i)
+                layer_.step_order[first + i] =
+                    static_cast<std::int32_t>((order[i] - first) * (weights.runs == 1 ? 4 : 1));
         }
-        if (wide == 0) return true;
         layer_.wides = AlignedBuffer<std::int16_t>(wides.size());
         std::copy(wides.begin(), wides.end(), layer_.wides.data());
         weights.step_order = layer_.step_order.data();
+        weights.doubles = layer_.doubles.data();
         weights.narrow = layer_.narrow.data();
         weights.wide_first = layer_.wide_first.data();
         weights.wides = layer_.wides.data();

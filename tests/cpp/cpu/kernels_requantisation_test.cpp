@@ -111,6 +111,15 @@ public:
         task_.destination.row_stride = task_.destination.image_stride = chunk;
         task_.weights.values = values_.data();
         if (quads) task_.weights.quads = quads_.data();
+        if (quads && quads->adds_in_pairs) { // each panel has one step, which is not wide
+            constexpr std::int64_t panels = outputs / panel;
+            memory(no_steps_, panels), memory(one_step_, panels), memory(wide_first_, panels);
+            std::fill_n(one_step_.data(), panels, 1);
+            task_.weights.step_order = task_.weights.doubles = no_steps_.data();
+            task_.weights.narrow = one_step_.data();
+            task_.weights.wide_first = wide_first_.data();
+            task_.weights.wides = values_.data();
+        }
         task_.weights.bias = bias_.data();
         task_.requantization = to;
         task_.requantization.multipliers = multipliers_.data();
@@ -140,7 +149,8 @@ private:
     const Kernel<IntegerConvolutionTask> &kernel_;
     std::uint32_t added_; ///< the number that is added to each bias
     AlignedBuffer<double> factors_;
-    AlignedBuffer<std::int32_t> bias_, multipliers_, shifts_;
+    AlignedBuffer<std::int32_t> bias_, multipliers_, shifts_, no_steps_, one_step_;
+    AlignedBuffer<std::int64_t> wide_first_;
     AlignedBuffer<std::int8_t> quads_;
     AlignedBuffer<std::int16_t> values_;
     std::vector<std::uint8_t> source_, result_;

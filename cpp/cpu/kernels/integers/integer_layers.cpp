@@ -2,7 +2,7 @@
 //
 // Most loops run over a row of pixels, and the compiler vectorizes them. Sums compute their terms (see
 // IntegerTerms) with AVX2 and AVX-512. Otherwise, or if an operand has one value for all channels of a pixel,
-// they look terms up in tables, with two loads for each element. Lookups of bytes are done 32 at a time with
+// they look terms up in tables, with two loads for each element. Lookups of bytes are done 128 at a time with
 // AVX2 and 64 with AVX-512. Sums by tables are limited by loads from the tables, and layers other than sums
 // by memory.
 
@@ -190,21 +190,33 @@ MPSCNN_INLINE void look_up(const std::uint8_t *table, const std::uint8_t *from, 
 }
 #else
 #if defined(__AVX2__)
-/// Look up 32 bytes in a table of 256. The table has 16 rows, and one shuffle for each row gives the results
-/// of bytes whose upper half is the row's number. For other bytes the shuffle gives 0.
-MPSCNN_INLINE __m256i looked_up(const __m128i *rows, __m256i bytes) {
+/// Look up 32 bytes for each vector in a table of 256. The table has 16 rows, and one shuffle for each row
+/// gives the results of bytes whose upper half is the row's number. For other bytes the shuffle gives 0.
+template <int vectors>
+MPSCNN_INLINE void look_up_vectors(const std::uint8_t *table, const std::uint8_t *from,
+                                   std::uint8_t *result) {
     const __m256i row_size = _mm256_set1_epi8(16), saturation_offset = _mm256_set1_epi8(0x70);
-    __m256i found = _mm256_setzero_si256(), place = bytes;
-#pragma GCC unroll 16
-    for (int row = 0; row < 16; ++row) {
-        // A saturating addition sets the highest bit of indices outside this row, for which the shuffle gives
-        // 0.
-        const __m256i chosen = _mm256_adds_epu8(place, saturation_offset);
-        found = _mm256_or_si256(
-            found, _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(rows + row)), chosen));
-        place = _mm256_sub_epi8(place, row_size);
+    __m256i found[vectors], places[vectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; ++v) {
+        found[v] = _mm256_setzero_si256();
+        places[v] = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(from + 32 * v));
     }
-    return found;
+    for (int row = 0; row < 16; ++row) {
+        const __m256i entries =
+            _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i *>(table + 16 * row)));
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; ++v) {
+            // A saturating addition sets the highest bit of indices outside this row, for which the shuffle
+            // gives 0.
+            const __m256i chosen = _mm256_adds_epu8(places[v], saturation_offset);
+            found[v] = _mm256_or_si256(found[v], _mm256_shuffle_epi8(entries, chosen));
+            places[v] = _mm256_sub_epi8(places[v], row_size);
+        }
+    }
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; ++v)
+        _mm256_storeu_si256(reinterpret_cast<__m256i *>(result + 32 * v), found[v]);
 }
 #endif
 
@@ -212,11 +224,9 @@ MPSCNN_INLINE void look_up(const std::uint8_t *table, const std::uint8_t *from, 
                            std::uint8_t *result) {
     std::int64_t c = 0;
 #if defined(__AVX2__)
-    for (; c + 32 <= count; c += 32) {
-        const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(from + c));
-        _mm256_storeu_si256(reinterpret_cast<__m256i *>(result + c),
-                            looked_up(reinterpret_cast<const __m128i *>(table), bytes));
-    }
+    // Four vectors at a time share the loads of the table's rows.
+    for (; c + 128 <= count; c += 128) look_up_vectors<4>(table, from + c, result + c);
+    for (; c + 32 <= count; c += 32) look_up_vectors<1>(table, from + c, result + c);
 #endif
     for (; c < count; ++c) result[c] = table[from[c]];
 }

@@ -85,6 +85,13 @@ struct QuadRegisters {
 #endif
     }
 #if defined(MPSCNN_MULTIPLIES_QUADS_BY_PAIRS)
+    /// Add the products of two steps, whose sums fit 16 bits.
+    static MPSCNN_INLINE reg add(reg sums, reg bytes, reg weights, reg others, reg their_weights) {
+        return add_words(sums,
+                         _mm256_add_epi16(_mm256_maddubs_epi16(bytes, weights),
+                                          _mm256_maddubs_epi16(others, their_weights)),
+                         _mm256_set1_epi16(1));
+    }
     /// Add the products of pairs of 16-bit integers.
     static MPSCNN_INLINE reg add_words(reg sums, reg words, reg weights) {
         const reg products = _mm256_madd_epi16(words, weights);

@@ -70,7 +70,7 @@ MPSCNN_INLINE Prepared prepare_quads(const IntegerConvolutionTask &task, const P
             columns_of(task.horizontal, task.destination.width) * task.weights.inputs + behind, behind);
         scratch = task.vertical.kernel * plan.row_bytes + behind;
     }
-    if (task.weights.step_order) {
+    if (task.weights.step_order && task.weights.runs > 1) {
         plan.places = round_up(scratch, behind);
         scratch =
             plan.places + 2 * task.weights.quad_steps() * static_cast<std::int64_t>(sizeof(std::int32_t));
@@ -136,8 +136,8 @@ struct QuadRows {
     std::uint8_t *result;
     std::ptrdiff_t result_pitch;
     std::int64_t count;
-    /// With IntegerWeights::step_order: the places of all steps in a pixel's inputs, and memory for as many
-    /// places.
+    /// With IntegerWeights::step_order and several runs: the places of all steps in a pixel's inputs, and
+    /// memory for as many places.
     std::int32_t *places;
 };
 
@@ -189,7 +189,7 @@ MPSCNN_INLINE void for_each_block(const IntegerConvolutionTask &task, const Prep
     const std::int64_t panels = task.weights.panels(), pairs = divide_up(panels, 2);
     std::int64_t copied = -1;
     std::int32_t *places = nullptr;
-    if (task.weights.step_order) {
+    if (task.weights.step_order && task.weights.runs > 1) {
         places = reinterpret_cast<std::int32_t *>(worker.scratch + plan.places);
         const QuadRows rows = quad_rows(task, plan, begin / plan.panel_parts, scratch);
         for (std::int64_t i = 0; i < task.weights.quad_steps(); ++i)

@@ -2,9 +2,10 @@
 
 // Convolutions and dense layers that multiply four bytes by AVX2's own instructions (see QuadRegisters).
 //
-// A tile is four pixels x 16 outputs. Steps whose products, added in pairs, could exceed 16 bits are wide:
-// they multiply pairs of 16-bit integers. Sums are requantized in registers, because layers with few inputs
-// take more time for that than for their products.
+// A tile is four pixels x 16 outputs. If the sums of two pairs of products fit 16 bits, two steps share the
+// instructions after the products. Steps whose products, added in pairs, could exceed 16 bits are wide: they
+// multiply pairs of 16-bit integers. Sums are requantized in registers, because layers with few inputs take
+// more time for that than for their products.
 
 #include "cpu/isa/simd.h"
 #include "cpu/kernels/integers/integer_quad_registers.h"
@@ -25,14 +26,13 @@ template <int pixels> class PairedProducts {
 public:
     PairedProducts(const QuadRows &rows, const IntegerWeights &weights, std::int64_t panel)
         : rows_(rows), weights_(weights), panel_(panel), steps_(weights.runs * rows.run_steps),
-          values_(weights.quads + panel * steps_ * step_bytes) {
-        if (!weights.step_order) return;
+          doubles_(weights.doubles[panel]), narrow_(weights.narrow[panel]),
+          values_(weights.quads + panel * steps_ * step_bytes),
+          wides_(weights.wides + weights.wide_first[panel]), places_(weights.step_order + panel * steps_) {
+        if (weights.runs == 1) return;
         std::int32_t *const places = rows.places + steps_;
-        for (std::int64_t k = 0; k < steps_; ++k)
-            places[k] = rows.places[weights.step_order[panel * steps_ + k]];
+        for (std::int64_t k = 0; k < steps_; ++k) places[k] = rows.places[places_[k]];
         places_ = places;
-        narrow_ = weights.narrow[panel];
-        wides_ = weights.wides + weights.wide_first[panel];
     }
 
     /// Compute all pixels. The last tile may overlap the one before it, so there must be at least `pixels`.
@@ -47,18 +47,12 @@ public:
                     Registers::load(weights_.bias + panel_ * IntegerWeights::panel + r * lanes);
             });
             const std::int8_t *values = values_;
-            if (places_) {
-                std::int64_t k = 0;
-                for (; k < narrow_; ++k, values += step_bytes) add(sums, begin + places_[k], values);
-                const std::int16_t *wides = wides_;
-                for (; k < steps_; ++k, wides += step_bytes) add_wide(sums, begin + places_[k], wides);
-            } else
-                for (std::int64_t u = 0; u < rows_.rows; ++u)
-                    for (std::int64_t v = 0; v < rows_.runs_of_row; ++v) {
-                        const std::uint8_t *bytes = begin + u * rows_.row + v * rows_.run;
-                        for (std::int64_t k = 0; k < rows_.run_steps; ++k, bytes += 4, values += step_bytes)
-                            add(sums, bytes, values);
-                    }
+            std::int64_t k = 0;
+            for (; k < 2 * doubles_; k += 2, values += 2 * step_bytes)
+                add_two(sums, begin + places_[k], begin + places_[k + 1], values);
+            for (; k < narrow_; ++k, values += step_bytes) add(sums, begin + places_[k], values);
+            const std::int16_t *wides = wides_;
+            for (; k < steps_; ++k, wides += step_bytes) add_wide(sums, begin + places_[k], wides);
             std::uint8_t *results[pixels];
             for_constants<pixels>([&](auto p) __attribute__((always_inline)) {
                 results[p] = rows_.result + (first + p) * rows_.result_pitch + panel_ * IntegerWeights::panel;
@@ -76,6 +70,19 @@ private:
             const reg four = Registers::broadcast(bytes + p * rows_.pitch);
             sums[p][0] = Registers::add(sums[p][0], four, own[0]);
             sums[p][1] = Registers::add(sums[p][1], four, own[1]);
+        });
+    }
+    /// Add the products of two steps.
+    MPSCNN_INLINE void add_two(reg (&sums)[pixels][of_panel], const std::uint8_t *bytes,
+                               const std::uint8_t *second, const std::int8_t *values) const {
+        const reg own[] = {Registers::weights(values), Registers::weights(values + 4 * lanes),
+                           Registers::weights(values + step_bytes),
+                           Registers::weights(values + step_bytes + 4 * lanes)};
+        for_constants<pixels>([&](auto p) __attribute__((always_inline)) {
+            const reg four = Registers::broadcast(bytes + p * rows_.pitch),
+                      others = Registers::broadcast(second + p * rows_.pitch);
+            sums[p][0] = Registers::add(sums[p][0], four, own[0], others, own[2]);
+            sums[p][1] = Registers::add(sums[p][1], four, own[1], others, own[3]);
         });
     }
     /// Add the products of one step by 16-bit weights.
@@ -98,10 +105,10 @@ private:
 
     const QuadRows &rows_;
     const IntegerWeights &weights_;
-    std::int64_t panel_, steps_, narrow_ = 0;
+    std::int64_t panel_, steps_, doubles_, narrow_;
     const std::int8_t *values_;
-    const std::int16_t *wides_ = nullptr;
-    const std::int32_t *places_ = nullptr; ///< of the panel's steps
+    const std::int16_t *wides_;
+    const std::int32_t *places_; ///< of the panel's steps
 };
 
 MPSCNN_INLINE void run_quads(const IntegerConvolutionTask &task, const Prepared &prepared, std::int64_t begin,

@@ -46,11 +46,12 @@ struct IntegerWeights {
     /// (four inputs) of the panel.
     const std::int32_t *rest_first = nullptr, *rest_steps = nullptr;
     const std::int8_t *rest_quads = nullptr;
-    /// With QuadKernels::adds_in_pairs: the order of each panel's steps; null if no step is wide. The first
-    /// `narrow[p]` steps of panel p have quads, which are at the beginning of the panel. The other steps have
-    /// 16-bit weights instead: [register of 8 outputs][first or second two inputs][output][2], from
-    /// wides + wide_first[p] on.
-    const std::int32_t *step_order = nullptr, *narrow = nullptr;
+    /// With QuadKernels::adds_in_pairs: the order of each panel's steps. The first 2 * doubles[p] steps of
+    /// panel p are double: the sums of two pairs of products, of two adjacent steps in this order, fit 16
+    /// bits. The next steps, up to `narrow[p]`, have quads, too. The other steps have 16-bit weights instead:
+    /// [register of 8 outputs][first or second two inputs][output][2], from wides + wide_first[p] on. Steps
+    /// are numbered, but if there is one run, the place of the first input is stored instead.
+    const std::int32_t *step_order = nullptr, *doubles = nullptr, *narrow = nullptr;
     const std::int64_t *wide_first = nullptr;
     const std::int16_t *wides = nullptr;
     /// One bias for each output. With `quads`, the contribution of the source's zero point is already
