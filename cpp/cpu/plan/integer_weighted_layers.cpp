@@ -1,7 +1,6 @@
 #include "cpu/plan/integer_weighted_layers.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -279,92 +278,80 @@ private:
         weights.rest_quads = layer_.rest_quads.data();
     }
 
-    /// The weights of an output for a step.
-    using Four = std::array<std::int16_t, 4>;
+    /// One step of a panel: the weights of its outputs, and the sums of positive and of negative weights of
+    /// each two inputs.
+    struct PanelStep {
+        static constexpr std::size_t outputs = IntegerWeights::panel;
+        std::int16_t weights[outputs][4] = {}, positive[2 * outputs] = {}, negative[2 * outputs] = {};
 
-    /// Return true if sums of products fit 16 bits: those of the first two weights, and those of the others,
-    /// each of one step or of two.
-    static bool fits_pairs(const Four &weights, const Four &second = {}) {
-        bool fits = true;
-        for (std::size_t i = 0; i < 4; i += 2) {
-            int positive = 0, negative = 0;
-            for (const int weight : {weights[i], weights[i + 1], second[i], second[i + 1]}) {
-                fits = fits && weight == of_8_bits(weight);
-                positive += std::max(weight, 0), negative += std::min(weight, 0);
-            }
-            fits = fits && positive <= 128 && negative >= -128;
+        void set(std::size_t output, std::size_t input, int weight) {
+            weights[output][input] = static_cast<std::int16_t>(weight);
+            std::int16_t &sum = (weight > 0 ? positive : negative)[2 * output + input / 2];
+            // A weight beyond 8 bits does not fit, even if its sum does.
+            sum = static_cast<std::int16_t>(sum + (weight == of_8_bits(weight) ? weight : 4 * weight));
         }
-        return fits;
-    }
-
-    /// Return the weights as [panel][step][output of the panel].
-    std::vector<Four> fours() const {
-        const IntegerWeights &weights = layer_.weights;
-        constexpr std::int64_t panel = IntegerWeights::panel;
-        const std::int64_t steps = weights.quad_steps(), run = weights.inputs * weights.taps / weights.runs;
-        std::vector<Four> result(static_cast<std::size_t>(places() * steps), Four{});
-        each_weight([&](std::int64_t output, std::int64_t k, int weight) {
-            const std::int64_t step = k / run * weights.run_steps() + k % run / 4;
-            result[static_cast<std::size_t>((output / panel * steps + step) * panel + output % panel)]
-                  [static_cast<std::size_t>(k % run % 4)] = static_cast<std::int16_t>(weight);
-        });
-        return result;
-    }
+        /// Return true if sums of products fit 16 bits: those of this step, or of both steps.
+        bool fits(const PanelStep *second) const {
+            unsigned beyond = 0; // without branches, because nearly all fit
+            for (std::size_t i = 0; i < 2 * outputs; ++i) {
+                const int above = positive[i] + (second ? second->positive[i] : 0),
+                          below = negative[i] + (second ? second->negative[i] : 0);
+                beyond |= static_cast<unsigned>(128 - above) | static_cast<unsigned>(128 + below);
+            }
+            return beyond >> 31 == 0;
+        }
+    };
 
     /// Pack the weights for QuadKernels::adds_in_pairs. Return false if kernels for pairs of inputs are
     /// faster.
     bool set_quads_by_pairs() {
         IntegerWeights &weights = layer_.weights;
-        constexpr std::size_t panel = IntegerWeights::panel;
-        const auto steps = static_cast<std::size_t>(weights.quad_steps());
-        const std::vector<Four> all = fours();
-        const std::size_t count = all.size() / panel;
-        const auto fits = [&](std::size_t first, std::size_t second) {
-            bool every = true;
-            for (std::size_t i = 0; i < panel && every; ++i)
-                every = first == second ? fits_pairs(all[first * panel + i])
-                                        : fits_pairs(all[first * panel + i], all[second * panel + i]);
-            return every;
-        };
-        std::vector<bool> is_wide(count);
-        for (std::size_t i = 0; i < count; ++i) is_wide[i] = !fits(i, i);
-        const auto wide = std::count(is_wide.begin(), is_wide.end(), true);
-        if (weights.inputs * weights.taps >= 32 &&
-            static_cast<float>(wide) > quads_->max_wide * static_cast<float>(count))
-            return false;
-        AlignedBuffer<std::int8_t> &quads = zero_quads(layer_.quads, std::ssize(all) * 4);
-        weights.quads = quads.data();
-        move_zero_point_to_bias();
-        layer_.step_order = zeros(static_cast<std::int64_t>(count));
-        layer_.doubles = zeros(weights.panels()), layer_.narrow = zeros(weights.panels());
-        layer_.wide_first = AlignedBuffer<std::int64_t>(layer_.narrow.size());
+        constexpr std::int64_t panel = IntegerWeights::panel;
+        const std::int64_t steps = weights.quad_steps(), panels = weights.panels(), count = steps * panels,
+                           depth = weights.taps * weights.inputs, run = depth / weights.runs;
+        const bool limited = depth >= 32;
+        const auto most = static_cast<std::int64_t>(quads_->max_wide * static_cast<float>(count));
+        AlignedBuffer<std::int8_t> &quads = zero_quads(layer_.quads, count * step_bytes);
+        layer_.step_order = zeros(count);
+        layer_.doubles = zeros(panels), layer_.narrow = zeros(panels);
+        layer_.wide_first = AlignedBuffer<std::int64_t>(static_cast<std::size_t>(panels));
         std::vector<std::int16_t> wides;
-        std::vector<std::size_t> order, singles, last;
-        for (std::size_t first = 0; first < count; first += steps) {
+        std::vector<PanelStep> own(static_cast<std::size_t>(steps));
+        std::vector<std::int32_t> order, singles, last;
+        for (std::int64_t p = 0; p < panels; ++p) {
+            set_panel(own, p * panel, depth, run);
             order.clear(), singles.clear(), last.clear();
-            for (std::size_t i = first; i < first + steps; ++i)
-                if (is_wide[i])
+            for (std::int32_t i = 0; i < steps; ++i) {
+                const PanelStep &step = own[static_cast<std::size_t>(i)];
+                if (!step.fits(nullptr))
                     last.push_back(i);
-                else if (!singles.empty() && fits(singles.back(), i))
+                else if (!singles.empty() && step.fits(&own[static_cast<std::size_t>(singles.back())]))
                     order.insert(order.end(), {singles.back(), i}), singles.pop_back();
                 else
                     singles.push_back(i);
-            layer_.doubles[first / steps] = static_cast<std::int32_t>(order.size() / 2);
+            }
+            const auto at = static_cast<std::size_t>(p);
+            layer_.doubles[at] = static_cast<std::int32_t>(order.size() / 2);
             order.insert(order.end(), singles.begin(), singles.end());
-            layer_.narrow[first / steps] = static_cast<std::int32_t>(order.size());
-            layer_.wide_first[first / steps] = std::ssize(wides);
-            std::int8_t *to = quads.data() + first * panel * 4;
-            for (const std::size_t step : order)
-                for (std::size_t i = 0; i < panel; ++i)
-                    for (const int weight : all[step * panel + i]) *to++ = static_cast<std::int8_t>(weight);
-            for (const std::size_t step : last) append_wide(&all[step * panel], wides);
+            layer_.narrow[at] = static_cast<std::int32_t>(order.size());
+            layer_.wide_first[at] = std::ssize(wides);
+            std::int8_t *to = quads.data() + p * steps * step_bytes;
+            for (const std::int32_t i : order)
+                for (const auto &four : own[static_cast<std::size_t>(i)].weights)
+                    for (const int weight : four) *to++ = static_cast<std::int8_t>(weight);
+            for (const std::int32_t i : last) append_wide(own[static_cast<std::size_t>(i)], wides);
+            if (limited && std::ssize(wides) > most * step_bytes) {
+                quads = {};
+                return false;
+            }
             order.insert(order.end(), last.begin(), last.end());
-            for (std::size_t i = 0; i < steps; ++i)
-                layer_.step_order[first + i] =
-                    static_cast<std::int32_t>((order[i] - first) * (weights.runs == 1 ? 4 : 1));
+            std::int32_t *places = layer_.step_order.data() + p * steps;
+            for (const std::int32_t i : order) *places++ = weights.runs == 1 ? 4 * i : i;
         }
+        move_zero_point_to_bias();
         layer_.wides = AlignedBuffer<std::int16_t>(wides.size());
         std::copy(wides.begin(), wides.end(), layer_.wides.data());
+        weights.quads = quads.data();
         weights.step_order = layer_.step_order.data();
         weights.doubles = layer_.doubles.data();
         weights.narrow = layer_.narrow.data();
@@ -373,12 +360,36 @@ private:
         return true;
     }
 
+    /// The number of weights of a panel's step.
+    static constexpr std::int64_t step_bytes = 4 * IntegerWeights::panel;
+
+    /// Set the steps of the panel whose outputs begin at `first`.
+    void set_panel(std::vector<PanelStep> &steps, std::int64_t first, std::int64_t depth,
+                   std::int64_t run) const {
+        std::fill(steps.begin(), steps.end(), PanelStep{});
+        const std::vector<float> &zero_points = tensor_->zero_points();
+        const auto *bytes = reinterpret_cast<const std::uint8_t *>(tensor_->data()) + first * depth;
+        const std::int64_t outputs = std::min(layer_.weights.outputs - first, IntegerWeights::panel);
+        for (std::int64_t output = 0; output < outputs; ++output) {
+            const auto zero = static_cast<int>(
+                zero_points[zero_points.size() == 1 ? 0 : static_cast<std::size_t>(first + output)]);
+            auto step = steps.begin();
+            for (std::int64_t k = 0; k < depth; k += run)
+                for (std::int64_t i = 0; i < run; ++i, ++bytes) {
+                    step->set(static_cast<std::size_t>(output), static_cast<std::size_t>(i % 4),
+                              *bytes - zero);
+                    if (i % 4 == 3 || i + 1 == run) ++step;
+                }
+        }
+    }
+
     /// Append the weights of a panel's step in the order of IntegerWeights::wides.
-    static void append_wide(const Four *panel, std::vector<std::int16_t> &to) {
+    static void append_wide(const PanelStep &step, std::vector<std::int16_t> &to) {
         for (std::size_t half = 0; half < 2; ++half)
             for (std::size_t two = 0; two < 4; two += 2)
                 for (std::size_t output = 0; output < 8; ++output)
-                    for (std::size_t i = 0; i < 2; ++i) to.push_back(panel[8 * half + output][two + i]);
+                    for (std::size_t i = 0; i < 2; ++i)
+                        to.push_back(step.weights[8 * half + output][two + i]);
     }
 
     void set_depthwise_quads() {
