@@ -68,7 +68,8 @@ std::vector<std::uint8_t> requantised(Random &random, const Kernel<IntegerConvol
     const std::int64_t outputs = sums.count, inputs = depthwise ? outputs : 4;
     const std::vector<std::uint8_t> source(static_cast<std::size_t>(inputs), 77);
     std::vector<std::uint8_t> result(static_cast<std::size_t>(outputs), 0);
-    AlignedBuffer<std::int16_t> zeros(static_cast<std::size_t>(4 * outputs));
+    const auto panels = static_cast<std::size_t>((outputs - 1) / IntegerWeights::panel + 1);
+    AlignedBuffer<std::int16_t> zeros(panels * 4 * IntegerWeights::panel);
     std::fill_n(zeros.data(), zeros.size(), std::int16_t{0});
     IntegerConvolutionTask task;
     task.source.data = reinterpret_cast<const float *>(source.data());
@@ -84,7 +85,15 @@ std::vector<std::uint8_t> requantised(Random &random, const Kernel<IntegerConvol
         task.weights.groups = outputs;
     else
         task.weights.inputs = inputs, task.weights.outputs = outputs;
-    if (quads) task.weights.quads = reinterpret_cast<const std::int8_t *>(zeros.data());
+    // For QuadKernels::adds_in_pairs, the one step of each panel is wide.
+    const std::vector<std::int32_t> no_steps(panels);
+    const std::vector<std::int64_t> first(panels);
+    if (quads) {
+        task.weights.quads = reinterpret_cast<const std::int8_t *>(zeros.data());
+        task.weights.wides = zeros.data();
+        task.weights.step_order = task.weights.doubles = task.weights.narrow = no_steps.data();
+        task.weights.wide_first = first.data();
+    }
     task.weights.bias = sums.sums.data();
     task.requantization = to;
     task.requantization.multipliers = sums.multipliers.data();
