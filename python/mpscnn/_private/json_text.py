@@ -6,8 +6,6 @@ import json
 import math
 from typing import Any
 
-import numpy as np
-
 __all__ = ["MAX_DEPTH", "json_line", "parse_json", "without_infinities"]
 
 # Python's parser calls itself for each list. Python 3.12 stops it at 10,000 calls, however small the thread's stack is.
@@ -55,6 +53,8 @@ def _depth(text: str) -> int:
         return 0
     # Outside of texts there are no backslashes.
     content = text.encode("ascii", "ignore").replace(rb"\\", b"").replace(rb"\"", b"")
+    import numpy as np
+
     kinds = np.frombuffer(content.translate(None, _NOT_STRUCTURE), np.uint8)
     outside = np.bitwise_xor.accumulate(kinds == ord('"')) == 0
     steps = np.isin(kinds, list(b"[{")).astype(np.int8) - np.isin(kinds, list(b"]}")).astype(np.int8)
