@@ -144,15 +144,16 @@ TIFFS = [
 @pytest.mark.parametrize(("bits", "photometric", "extra"), TIFFS)
 def test_tiff(bits: int, photometric: int, extra: int | None, order: str, deflated: bool) -> None:
     numbers = numbers_of(bits, photometric, extra)
-    settings = {
-        "bits": bits,
-        "photometric": photometric,
-        "order": order,
-        "extra": extra,
-        "deflated": deflated,
-    }
     for strips in (1, 3):
-        content = tiff_of(numbers, **settings, strips=strips)
+        content = tiff_of(
+            numbers,
+            bits=bits,
+            photometric=photometric,
+            order=order,
+            extra=extra,
+            deflated=deflated,
+            strips=strips,
+        )
         if not pillow_knows(bits, photometric, extra, order):
             assert_unknown(content)
             continue
@@ -167,14 +168,16 @@ def test_tiff(bits: int, photometric: int, extra: int | None, order: str, deflat
 @pytest.mark.parametrize(("photometric", "extra"), [(2, None), (2, 0), (2, 1), (2, 2), (5, None)])
 def test_tiff_in_planes(bits: int, photometric: int, extra: int | None, order: str, deflated: bool) -> None:
     numbers = numbers_of(bits, photometric, extra)
-    settings = {
-        "bits": bits,
-        "photometric": photometric,
-        "order": order,
-        "extra": extra,
-        "deflated": deflated,
-    }
-    content = tiff_of(numbers, **settings, planar=True, strips=2)
+    content = tiff_of(
+        numbers,
+        bits=bits,
+        photometric=photometric,
+        order=order,
+        extra=extra,
+        deflated=deflated,
+        planar=True,
+        strips=2,
+    )
     if not pillow_knows(bits, photometric, extra, order):
         assert_unknown(content)
         return

@@ -17,7 +17,7 @@ _OF_POSITIONS = frozenset({"ArgMax", "ArgMin", "MaxPool", "TopK"})
 
 
 def integer_type(c: Context, name: str) -> str:
-    """Return ONNX' name of the type of a tensor of integers or booleans; the widest one if nothing tells it."""
+    """Return ONNX' name of the type of a tensor of integers or booleans; the widest one if nothing states it."""
     known, way = c.known.integer_types, []
     while name not in known:
         way.append(name)
