@@ -132,11 +132,12 @@ class UnsupportedLayers:
             self.add(kind, name, str(error), mixes_images=isinstance(error, MixedImagesError))
             return False
         except WeightsError as error:
+            reason = str(error).removeprefix("damaged: ")  # a size that is free may be the only fault
             if self._free_shape:
-                self.add(kind, name, f"{error}; extents of the file's inputs are free: {CHOOSE_EXTENTS}")
+                self.add(kind, name, f"{reason}; extents of the file's inputs are free: {CHOOSE_EXTENTS}")
                 return False
             if free_size:
-                self.add(kind, name, f"{error}; the size of the image is free: {CHOOSE_SIZE}")
+                self.add(kind, name, f"{reason}; the size of the image is free: {CHOOSE_SIZE}")
                 return False
             raise WeightsError(f"{where}: {error}") from error
         except (ParameterError, ShapeError) as error:

@@ -379,7 +379,7 @@ GRAPHS: dict[Callable[[Graph, str], str], tuple[type[mpscnn.Error], str]] = {
     doubled_constants: (UnsupportedError, "constants that are computed from others"),
     packed_constants: (UnsupportedError, "constants that are computed from others"),
     gathered_constants: (UnsupportedError, "constants that are computed from others"),
-    squared_sizes: (WeightsError, "a whole number of more than 64 bits"),
+    squared_sizes: (UnsupportedError, "a whole number of more than 64 bits"),
     repeated_numbers: (UnsupportedError, "constants that are computed from others"),
     huge_constant: (WeightsError, "constant 'k': damaged: a constant of the shape"),
     constant_of_many_axes: (UnsupportedError, "a shape of 20000 axes"),
