@@ -260,7 +260,9 @@ def test_names_that_users_guess(photos: tuple[list[str], list[str]]) -> None:
     assert ImageClassifier(n_epochs=2).get_params() == ImageClassifier(epochs=2).get_params()  # type: ignore[call-arg]
     assert ImageClassifier(max_iter=2, model="digits").backbone == "digits"  # type: ignore[call-arg]
     assert FeatureExtractor(network="digits", layer="pool").layers == "pool"  # type: ignore[call-arg]
-    with pytest.raises(TypeError, match=r"has no argument .hidden_layer_sizes.; it takes backbone, network, size"):
+    with pytest.raises(
+        TypeError, match=r"has no argument .hidden_layer_sizes.; it takes backbone, network, size"
+    ):
         ImageClassifier(hidden_layer_sizes=(3,))  # type: ignore[call-arg]
     extractor = FeatureExtractor().fit(photos[0][:1])
     for photo in (photos[0][0], Path(photos[0][0]), Image.new("RGB", (8, 8))):
