@@ -3,53 +3,37 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Protocol
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from mpscnn._private.files import require_folder_for
 from mpscnn._private.printable import quote_path
 from mpscnn.apps.cli.failures import INTERRUPTED
-from mpscnn.apps.cli.output import hint, show, table_width
+from mpscnn.apps.cli.output import hint, show
 from mpscnn.apps.cli.output import report as tell_error
 from mpscnn.apps.cli.progress import console_options
-from mpscnn.apps.train.photo_training import Backbone, FolderTraining, open_backbone
+from mpscnn.apps.cli.train_kinds import kind_of
+from mpscnn.apps.cli.train_options import TrainOptions
+from mpscnn.apps.train.photo_training import Backbone, open_backbone
 from mpscnn.errors import Error, ParameterError
 from mpscnn.training.image_folder import UnreadablePhotosError
 from mpscnn.training.recorded import Progress, record_text
 
-if TYPE_CHECKING:
-    from mpscnn.apps.train.scene_report import DetectorMeasures
-    from mpscnn.evaluation.classifier import Evaluation
-    from mpscnn.evaluation.segmenter import SegmenterEvaluation
 
-
-@dataclass(frozen=True)
-class Kind:
-    """State what differs between the commands that train on photos.
+def train_folder(folder: str | None, options: TrainOptions) -> None:
+    """Train with a progress bar, write the model, and print its accuracy. Ctrl-C ends the training early.
 
     Args:
-        start: starts the training with a backbone and the folder for its state.
-        report_files: the files of a report. The command names the last one.
-        lines: returns lines about the results from a report.
-        command: the command that uses the result.
+        folder: the folder of the photos; None if the annotations name it.
+        options: the options of the command.
     """
-
-    start: Callable[[Backbone, Path], FolderTraining]
-    report_files: Sequence[str]
-    lines: Callable[[Any], list[str]]
-    command: str
-
-
-def train_folder(kind: Kind, output: Path, *, model: str | None, report: Path | None, resume: bool) -> None:
-    """Train with a progress bar, write the model, and print its accuracy. Ctrl-C ends the training early."""
-    backbone = open_backbone(model)
+    kind, output, resume = kind_of(folder, options), options.output, options.resume
+    report = None if options.report is None else Path(options.report)
+    backbone = open_backbone(options.model)
     _require_other_file(backbone, output)
     if report is not None:
         require_folder_for(report, kind.report_files, ParameterError)
@@ -101,37 +85,6 @@ def _require_other_file(backbone: Backbone, output: Path) -> None:
             raise ParameterError(
                 f"--model {backbone.given} and --output {output} are the same file; name another --output"
             )
-
-
-def accuracy_lines(evaluation: Evaluation) -> list[str]:
-    """Return lines with the accuracy of each class and the most frequent confusions."""
-    counts, labels = evaluation.confusion, evaluation.labels
-    widest = max(len(label) for label in labels)
-    rows = [
-        f"  {label:<{widest}}  {_right(row, i)}"
-        for i, (label, row) in enumerate(zip(labels, counts, strict=True))
-    ]
-    mistakes = [f"  {true} taken for {found}: {count}" for true, found, count in evaluation.mistakes(5)]
-    return [
-        f"validation: {evaluation.top1:.2%} right of {evaluation.images:,}, in {evaluation.seconds:.0f} s",
-        *rows,
-        *mistakes,
-    ]
-
-
-def scene_lines(evaluation: DetectorMeasures | SegmenterEvaluation) -> list[str]:
-    """Return lines with the measures of each class."""
-    what = repr(evaluation)[1:-1].partition(": ")[2]
-    return [
-        f"validation: {what}, {evaluation.images:,} photos, in {evaluation.seconds:.0f} s",
-        *evaluation.table(width=table_width()).splitlines(),
-    ]
-
-
-def _right(row: NDArray[np.int64], index: int) -> str:
-    """Return the share of right answers for a class, from its row of the confusion matrix."""
-    total = row.sum()
-    return f"{row[index] / total:7.2%}  ({row[index]} of {total})" if total else "no photo for validation"
 
 
 # ---- Progress ----------------------------------------------------------------------------------------------------
