@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <utility>
 
-#include "api/detections.h"
+#include "api/found_boxes.h"
 #include "api/guard.h"
 #include "api/photo_frame.h"
 #include "api/photo_results.h"

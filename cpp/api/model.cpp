@@ -1,4 +1,4 @@
-#include "api/detections.h"
+#include "api/described_heads.h"
 #include "api/guard.h"
 #include "api/handles.h"
 #include "core/text.h"

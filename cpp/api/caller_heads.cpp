@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "api/detections.h"
+#include "api/found_boxes.h"
 #include "api/guard.h"
 #include "api/handles.h"
 #include "core/json.h"

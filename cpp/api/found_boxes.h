@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "engine/file/model_file.h"
 #include "mpscnn/mpscnn.h"
 #include "vision/detection.h"
 #include "vision/object_mask.h"
@@ -29,9 +28,5 @@ namespace mpscnn::c_api {
 
 /// Return the model's suppression settings with the caller's changes. Throws for numbers out of range.
 vision::Suppression with_options(vision::Suppression settings, const mpscnn_detect_options *options);
-
-/// Return the detector that the model file describes, or nothing if it describes none. Throws WeightsError,
-/// beginning with `origin`, if the description does not fit the network or its labels.
-std::optional<vision::Detector> detector_of(const engine::ModelFile &file, const std::string &origin);
 
 } // namespace mpscnn::c_api
