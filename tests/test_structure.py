@@ -457,7 +457,7 @@ def test_operation_has_a_record(operation: str) -> None:
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_operation_has_cases(operation: str) -> None:
     tags = {tag for case in CASES if case["operation"] == operation for tag in case["tags"]}
-    assert {"self_check", "conformance"} <= tags, f"cpp/ops/cases.cpp lacks cases of {operation}"
+    assert {"self_check", "conformance"} <= tags, f"cpp/ops/layer_cases.cpp lacks cases of {operation}"
 
 
 @pytest.mark.parametrize("operation", [name for name, entry in OPERATIONS.items() if not entry["gradient"]])

@@ -19,7 +19,7 @@ __all__ = ["chosen_device", "emulation_watched", "queue_of_chosen_device"]
 #: The names of the operations through which networks can be trained.
 DIFFERENTIABLE = {entry["name"] for entry in mpscnn.operations() if entry["gradient"]}
 
-#: The table of cases in cpp/ops/cases.cpp, without those of training.
+#: The table of cases in cpp/ops/layer_cases.cpp, without those of training.
 CASES = [case for case in json.loads(_core.cases()) if "training" not in case["tags"]]
 
 

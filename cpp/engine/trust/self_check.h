@@ -56,7 +56,7 @@ std::vector<std::int64_t> self_check_images(const Graph &network);
 /// Return the networks of the self-check, with weights. They cover every operation in each way in which a
 /// device may compute it. Images have odd extents with a partly filled last slice (of four
 /// channels), or one slice, or are large. Five kinds of networks
-/// follow each other: the cases of ops/cases.cpp tagged self_check, one layer each; their convolutions once
+/// follow each other: the cases of ops/cases.h tagged self_check, one layer each; their convolutions once
 /// more for this library's own Metal kernels; further networks of convolutions for these kernels; layers of
 /// well-known networks at their real sizes; and self_check_training().
 std::vector<Graph> self_check_networks();

@@ -48,7 +48,7 @@ def assert_same(
         np.testing.assert_allclose(result, reference, rtol=0, atol=tolerance * scale)
 
 
-#: The cases of cpp/ops/cases.cpp, one or more for each operation. `written_layers.LAYERS` are layers for
+#: The cases of cpp/ops/layer_cases.cpp, one or more for each operation. `written_layers.LAYERS` are layers for
 #: which the exporter writes more than one node.
 CASES: list[dict[str, Any]] = [
     case for case in json.loads(_core.cases()) if not {"training", "no_onnx"} & {*case["tags"]}

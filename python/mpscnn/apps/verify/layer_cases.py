@@ -1,4 +1,4 @@
-"""Build conformance cases for the operations of networks, from the table in cpp/ops/cases.cpp."""
+"""Build conformance cases for the operations of networks, from the table in cpp/ops/layer_cases.cpp."""
 
 from __future__ import annotations
 
