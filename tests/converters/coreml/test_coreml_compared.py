@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from converters.coreml.test_coreml_files import LABELS, classifier, detector, program
+from converters.coreml.test_coreml_pipelines import detector
+from converters.coreml_classifier import LABELS, classifier, program
 from converters.coreml_writer import saved
 from converters.protobuf_messages import coreml_model
 

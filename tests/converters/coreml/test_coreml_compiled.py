@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from converters.coreml.test_coreml_files import program
 from converters.coreml.test_coreml_programs import TABLE, made_of
+from converters.coreml_classifier import program
 from converters.mil_text import compiled, text_of
 
 import mpscnn

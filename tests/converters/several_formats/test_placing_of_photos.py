@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from converters.coreml.test_coreml_compiled import PHOTO
-from converters.coreml.test_coreml_files import program
+from converters.coreml_classifier import program
 from converters.mil_text import compiled
 
 import mpscnn
