@@ -1,4 +1,4 @@
-"""Write photos of rectangles with their objects in the formats of COCO, YOLO and Pascal VOC, and with masks."""
+"""Write photos of rectangles with their objects in the formats of annotations, and with masks."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class Scenes:
     coco: Path
     voc: Path
     yolo: Path
+    createml: Path
     masks: Path
     boxes: list[list[tuple[int, int, int, int]]]
     classes: list[list[int]]
@@ -29,7 +30,14 @@ class Scenes:
 def write_scenes(folder: Path, count: int = 10, seed: int = 0) -> Scenes:
     """Write photos with up to two bright rectangles, one in each half. The first photo has no object."""
     scenes = Scenes(
-        folder / "photos", folder / "coco.json", folder / "voc", folder / "yolo", folder / "masks", [], []
+        folder / "photos",
+        folder / "coco.json",
+        folder / "voc",
+        folder / "yolo",
+        folder / "createml.json",
+        folder / "masks",
+        [],
+        [],
     )
     for place in (scenes.photos, scenes.voc, scenes.yolo, scenes.masks):
         place.mkdir(parents=True)
@@ -54,6 +62,7 @@ def write_scenes(folder: Path, count: int = 10, seed: int = 0) -> Scenes:
     _write_coco(scenes)
     _write_voc(scenes)
     _write_yolo(scenes)
+    _write_createml(scenes)
     (scenes.masks / "classes.txt").write_text("\n".join(("background", *LABELS)), "utf-8")
     return scenes
 
@@ -101,3 +110,25 @@ def _write_yolo(scenes: Scenes) -> None:
         ]
         (scenes.yolo / f"{number:02}.txt").write_text("\n".join(lines) + "\n", "utf-8")
     (scenes.yolo / "classes.txt").write_text("\n".join(LABELS), "utf-8")
+
+
+def _write_createml(scenes: Scenes) -> None:
+    def box(left: int, top: int, right: int, bottom: int) -> dict[str, float]:
+        return {
+            "x": (left + right) / 2,
+            "y": (top + bottom) / 2,
+            "width": right - left,
+            "height": bottom - top,
+        }
+
+    entries = [
+        {
+            "image": f"{number:02}.png",
+            "annotations": [
+                {"label": LABELS[kind], "coordinates": box(*edges)}
+                for edges, kind in zip(boxes, classes, strict=True)
+            ],
+        }
+        for number, (boxes, classes) in enumerate(zip(scenes.boxes, scenes.classes, strict=True))
+    ]
+    scenes.createml.write_text(json.dumps(entries), "utf-8")

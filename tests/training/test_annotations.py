@@ -33,7 +33,7 @@ def scenes(tmp_path: Path) -> Scenes:
 
 
 def test_all_formats_have_the_same_objects(scenes: Scenes) -> None:
-    for place in (scenes.coco, scenes.voc, scenes.yolo):
+    for place in (scenes.coco, scenes.voc, scenes.yolo, scenes.createml):
         found = read_objects(scenes.photos, place)
         assert found.labels == LABELS
         assert [Path(photo.path).name for photo in found.photos] == [f"{i:02}.png" for i in range(4)]
@@ -197,6 +197,16 @@ def written(name: str, content: str | bytes) -> Callable[[Scenes], Path]:
     return write
 
 
+def createml(*objects: Any) -> Callable[[Scenes], Path]:
+    """Write a Create ML file with these objects of the photo 01.png; without objects, a number instead of a list."""
+    return written("a.json", json.dumps([{"image": "01.png", "annotations": list(objects) or 1}]))
+
+
+def _alone(file: Path) -> Path:
+    (folder := file.with_name("alone")).mkdir()
+    return file.rename(folder / "a.json").parent
+
+
 def voc(content: str) -> Callable[[Scenes], Path]:
     return written("voc/01.xml", content)
 
@@ -213,7 +223,23 @@ BAD: list[tuple[Callable[[Scenes], Path], str]] = [
     (written("a.json", "{"), "a.json: is not a JSON file"),
     (written("a.json", b"\xff\xfe"), "a.json: is not a JSON file"),
     (written("a.json", "[" * 100_000), "a.json: is not a JSON file"),
-    (written("a.json", "[]"), "a.json: expected an object with images"),
+    (written("a.json", "{}"), "a.json: 'images' must be a list"),
+    (written("a.json", "1"), "a.json: expected an object with images"),
+    (written("a.json", "[]"), "a.json: has no photos"),
+    (written("a.json", "[1]"), r"a.json: \[0\]: must be an object with 'image' and 'annotations'"),
+    (written("a.json", "[{}]"), r"a.json: \[0\]: 'image' must be a text, got None"),
+    (createml(), r"a.json: \[0\]: 'annotations' must be a list"),
+    (createml(1), r"a.json: \[0\]: annotations\[0\]: must be an object with 'label' and 'coordinates'"),
+    (createml({"label": "red", "coordinates": {"x": 5}}), "'coordinates' must have x, y, width, height"),
+    (createml({"coordinates": dict.fromkeys(("x", "y", "width", "height"), 5)}), "'label' must be a text"),
+    (
+        createml({"label": "a", "coordinates": {"x": 5, "y": 5, "width": 0, "height": 5}}),
+        r"a.json: \[0\]: annotations\[0\]: the box \(5, 2.5, 5, 7.5\) has no area",
+    ),
+    (
+        lambda scenes: _alone(scenes.coco),
+        "is a folder, and its file a.json tells no part by its name; give the",
+    ),
     (edited(lambda d: d["images"].clear()), r"annotations\[0\]: has the image_id 101, which 'images' lack"),
     (edited(lambda d: d["annotations"].clear()), "coco.json: has no objects"),
     (edited(lambda d: d["images"][2].update(id=100)), r"images\[2\]: the id 100 is used twice"),
@@ -372,6 +398,23 @@ def test_few_of_many_known_names_are_compared(monkeypatch: pytest.MonkeyPatch) -
 def test_a_box_that_sticks_out_by_rounding_is_cut_off(scenes: Scenes) -> None:
     place = with_box(50, -0.6, 10.9, 9)(scenes)
     assert read_objects(scenes.photos, place).photos[1].boxes[1].tolist() == [50, 0, 60, 8.4]
+
+
+def test_boxes_of_unknown_photo_sizes_are_cut_off_or_refused(scenes: Scenes) -> None:
+    """Files of Create ML do not state the sizes of photos, so boxes are checked when a photo is read."""
+
+    def box_in_pixels(x: float, width: float) -> list[float]:
+        given = {"label": "red", "coordinates": {"x": x, "y": 5, "width": width, "height": 4}}
+        (photo,) = read_objects(scenes.photos, createml(given)(scenes)).photos
+        return photo.boxes_in_pixels((WIDTH, HEIGHT))[0].tolist()
+
+    assert box_in_pixels(4.5, 10) == [0, 3, 9.5, 7]
+    assert box_in_pixels(55.5, 10) == [50.5, 3, 60, 7]
+    for x, width in ((3, 10), (57, 10), (-1, 1), (61, 1)):
+        with pytest.raises(
+            ParameterError, match=r"\[0\]: the box .* is outside of the photo .*01.png, which"
+        ):
+            box_in_pixels(x, width)
 
 
 def test_crowds_are_left_out(scenes: Scenes) -> None:

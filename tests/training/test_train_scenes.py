@@ -395,6 +395,7 @@ def test_the_command_takes_the_photos_of_a_data_yaml(
         (["train/images", "train/labels", "val/images", "val/labels"], "train/labels"),
         (["JPEGImages", "Annotations"], "Annotations"),
         (["train", "val", "data.yaml"], "data.yaml"),
+        (["train", "valid", "train/_annotations.createml.json"], "train/_annotations.createml.json"),
     ],
 )
 def test_a_classifier_is_not_trained_on_annotations(

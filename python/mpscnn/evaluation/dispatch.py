@@ -73,7 +73,7 @@ def evaluate(
             its class, the number, or the label if no other class has it. A path without a class has that of its folder.
             If a data set is split into train, val and test, the photos for testing are taken, otherwise those for
             validation. For a detector and a segmenter: the folder with the photos.
-        annotations: the objects on the photos, in the format of COCO, YOLO or Pascal VOC: see
+        annotations: the objects on the photos, in the format of COCO, YOLO, Pascal VOC or Create ML: see
             `mpscnn.evaluate_detector`.
         masks: the folder with a PNG file of class numbers for each photo: see `mpscnn.evaluate_segmenter`.
         preprocess: for a classifier: replaces the model's own preprocessing (docs/preprocessing.md).

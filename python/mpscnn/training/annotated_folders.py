@@ -36,6 +36,10 @@ def _annotations_in(folder: Path) -> Path | None:
     for name in _SETTINGS:
         if (folder / name).is_file():
             return folder / name
+    for place in (folder, folder / "train"):
+        files = list(place.glob("*.json"))
+        if len(files) == 1:
+            return files[0]
     for photos, labels in _PAIRS:
         for top in (".", "train"):
             if is_folder(folder / top / photos) and is_folder(folder / top / labels):

@@ -75,8 +75,8 @@ class TrainOptions:
         str | None,
         typer.Option(
             metavar="PLACE",
-            help="Read the objects on the photos from a .json file of COCO, a folder of .xml files of Pascal VOC, or a "
-            "folder of .txt files or a data.yaml of YOLO.",
+            help="Read the objects on the photos from a .json file of COCO or Create ML, a folder of .xml files of "
+            "Pascal VOC, or a folder of .txt files or a data.yaml of YOLO.",
         ),
     ] = None
     masks: Annotated[

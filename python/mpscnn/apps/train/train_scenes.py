@@ -57,8 +57,8 @@ def train_detector(
         data: the folder with the photos.
         model: the network to start from: a name, a file, a `Network` or a `Model`. None: `mobilenet_v2` if it is on
             this machine, otherwise the bundled classifier. A `Network` without weights starts from random ones.
-        annotations: a .json file of COCO, a folder of .xml files of Pascal VOC, or a folder of .txt files or a
-            data.yaml of YOLO.
+        annotations: a .json file of COCO or Create ML, a folder of .xml files of Pascal VOC, or a folder of .txt files
+            or a data.yaml of YOLO.
         validation: the share of photos for validation, which do not train, or annotations of other photos in `data`.
             None: 0.2.
         size: (height, width) of the network's input, or one number. None: 320, or 160 on a classifier of small photos.

@@ -24,7 +24,14 @@ from mpscnn.training.scenes.labelled import (
 from mpscnn.training.split_folders import TRAIN, split_kind, visible_folders
 from mpscnn.vision.photo_file import MAX_SIDE
 
-__all__ = ["coco_part_files", "read_coco", "read_coco_file", "read_coco_parts", "size_of_image"]
+__all__ = [
+    "coco_part_files",
+    "parsed_annotations",
+    "read_coco",
+    "read_coco_file",
+    "read_coco_parts",
+    "size_of_image",
+]
 
 _ID_BITS = 64
 _FIELDS = {
@@ -34,17 +41,22 @@ _FIELDS = {
 }
 
 
+def parsed_annotations(path: str | PathLike[str]) -> Any:
+    """Return the content of a JSON file. Raises ParameterError if it cannot be read or is not JSON."""
+    content = read_content(path, ParameterError)
+    try:
+        return parse_json(content)
+    except (ValueError, RecursionError) as error:
+        raise ParameterError(f"{path}: is not a JSON file: {error}") from error
+
+
 def read_coco_file(path: str | PathLike[str]) -> dict[str, Any]:
     """Return the content of a COCO file with checked entries. Annotations get new numbers, from 1 on.
 
     Raises ParameterError for a file that cannot be read, is not JSON, lacks a field or has two entries with one id. The
     message names the file and the entry.
     """
-    content = read_content(path, ParameterError)
-    try:
-        dataset = parse_json(content)
-    except (ValueError, RecursionError) as error:
-        raise ParameterError(f"{path}: is not a JSON file: {error}") from error
+    dataset = parsed_annotations(path)
     if not isinstance(dataset, dict):
         raise ParameterError(f"{path}: expected an object with {', '.join(_FIELDS)}")
     for key, fields in _FIELDS.items():
@@ -143,6 +155,11 @@ def coco_part_files(folder: Path, annotations: Path) -> dict[str, tuple[Path, Pa
     parts: dict[str, tuple[Path, Path]] = {}
     for file in files:
         kind = next(filter(None, map(split_kind, file.stem.split("_"))), None)
+        if kind is None and len(files) == 1:
+            fail(
+                annotations,
+                f"is a folder, and its file {file.name} tells no part by its name; give the file, {file}",
+            )
         if kind is None or kind in parts:
             fail(file, f"is not the only file of {annotations} for train, val or test, by its name")
         parts[kind] = roots.get(kind, folder), file

@@ -66,14 +66,15 @@ class LabelledPhoto:
         if self.size is None:
             scaled: NDArray[np.float64] = self.boxes * np.tile(size, 2)
             return scaled
-        outside = (self.boxes[:, 2:] > np.add(size, 1)).any(1)
+        boxes: NDArray[np.float64] = np.clip(self.boxes, 0, np.tile(size, 2))
+        # A box that sticks out by rounding is cut off; nothing is left of one next to the photo.
+        outside = (np.abs(boxes - self.boxes) > 1).any(1) | (boxes[:, :2] >= boxes[:, 2:]).any(1)
         if outside.any():
             fail(
                 self.place,
                 f"the box {_shown(self.boxes[outside][0].tolist())} is outside of the photo {self.path}, which has "
                 f"{size[0]} x {size[1]} pixels",
             )
-        boxes: NDArray[np.float64] = np.minimum(self.boxes, np.tile(size, 2))
         return boxes
 
 

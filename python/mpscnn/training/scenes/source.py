@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mpscnn._private.files import is_folder
 from mpscnn.training.scenes.coco import read_coco, read_coco_parts
+from mpscnn.training.scenes.createml import is_createml, read_createml
 from mpscnn.training.scenes.labelled import LabelledObjects, fail
 from mpscnn.training.scenes.voc import read_voc
 from mpscnn.training.scenes.yolo import read_yolo
@@ -16,16 +17,22 @@ __all__ = ["annotation_format", "read_objects"]
 _SETTINGS = (".yaml", ".yml")
 
 
-_READERS = {"coco": read_coco, "coco parts": read_coco_parts, "voc": read_voc, "yolo": read_yolo}
+_READERS = {
+    "coco": read_coco,
+    "coco parts": read_coco_parts,
+    "createml": read_createml,
+    "voc": read_voc,
+    "yolo": read_yolo,
+}
 
 
 def annotation_format(path: Path) -> str:
-    """Return the format of annotations: "coco", "coco parts" for a folder of a file for each part, "voc" or "yolo".
+    """Return the format of annotations: "coco", "coco parts" for a folder of a file for each part, or another reader.
 
     Raises ParameterError if there are no annotations.
     """
     if path.suffix.lower() == ".json":
-        return "coco"
+        return "createml" if is_createml(path) else "coco"
     if path.suffix.lower() in _SETTINGS:
         return "yolo"
     if not is_folder(path):
@@ -36,12 +43,12 @@ def annotation_format(path: Path) -> str:
 
 
 def read_objects(photos: str | PathLike[str] | None, annotations: str | PathLike[str]) -> LabelledObjects:
-    """Return photos with their objects, from annotations in the format of COCO, YOLO or Pascal VOC.
+    """Return photos with their objects, from annotations in the format of COCO, YOLO, Pascal VOC or Create ML.
 
     Args:
         photos: the folder with the photos; None: the photos of a data.yaml.
-        annotations: a .json file of COCO or a folder with one for each part, a folder of .xml files of VOC, or a folder
-            of .txt files or a data.yaml of YOLO.
+        annotations: a .json file of COCO or a folder with one for each part, a .json file of Create ML, a folder of
+            .xml files of VOC, or a folder of .txt files or a data.yaml of YOLO.
 
     Raises:
         ParameterError: there are no such annotations, they have no object, or an entry is wrong. The message names the

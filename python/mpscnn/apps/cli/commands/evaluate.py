@@ -57,8 +57,8 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar="PLACE",
-            help="For a detector: read the objects on the photos from a .json file of COCO, a folder of .xml files of "
-            "Pascal VOC, or a folder of .txt files or a data.yaml of YOLO.",
+            help="For a detector: read the objects on the photos from a .json file of COCO or Create ML, a folder of .xml "
+            "files of Pascal VOC, or a folder of .txt files or a data.yaml of YOLO.",
         ),
     ] = None,
     masks: Annotated[
@@ -140,8 +140,8 @@ def evaluate(
 
 #: Labels of photos that a model's task needs.
 _LABELS = {
-    "detection": "the objects on the photos: --annotations FILE.json of COCO, a folder of .xml files of Pascal VOC, or "
-    "a folder of .txt files or a data.yaml of YOLO",
+    "detection": "the objects on the photos: --annotations FILE.json of COCO or Create ML, a folder of .xml files of "
+    "Pascal VOC, or a folder of .txt files or a data.yaml of YOLO",
     "segmentation": "the classes of all pixels: --masks DIR, a folder with a PNG file for each photo",
 }
 
