@@ -57,8 +57,8 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar="PLACE",
-            help="For a detector: read the objects on the photos from a .json file of COCO or Create ML, a folder of .xml "
-            "files of Pascal VOC, or a folder of .txt files or a data.yaml of YOLO.",
+            help="For a detector: read the objects on the photos from a .json file of COCO or Create ML, a folder of "
+            ".xml files of Pascal VOC, or a folder of .txt files or a data.yaml of YOLO.",
         ),
     ] = None,
     masks: Annotated[
