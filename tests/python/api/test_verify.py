@@ -20,10 +20,10 @@ from mpscnn import kernels
 from mpscnn.apps.cli.commands.verify import verify as verify_command
 from mpscnn.apps.verify import conformance, processes, verify
 from mpscnn.apps.verify.case import Case, allowed_error, run
-from mpscnn.apps.verify.conformance import Failure, Row, all_cases
+from mpscnn.apps.verify.conformance import Row, all_cases
 from mpscnn.apps.verify.error_bounds import CPU, FLOAT32_EPS, METAL
 from mpscnn.apps.verify.processes import Outcome, run_cases
-from mpscnn.apps.verify.report import Report
+from mpscnn.apps.verify.report import Verification
 from mpscnn.apps.verify.training_cases import training_cases
 
 # ---- Coverage of the cases ----------------------------------------------------------------------------------------
@@ -139,8 +139,10 @@ def test_a_network_is_given_the_same_whatever_the_instruction_set() -> None:
 
 def test_a_case_with_several_wrong_layers_is_one() -> None:
     case = all_cases("cpu")[0]
-    row = Row(case.subject, cases=2, failures=[Failure(case, "a"), Failure(case, "b")])
-    assert "1 of 2 cases are not as promised" in Report({"name": "cpu"}, "", [row]).summary()
+    row = Row(case.subject, cases=2)
+    row.fail(case, "a")
+    row.fail(case, "b")
+    assert "1 of 2 cases are not as promised" in Verification({"name": "cpu"}, "", (row,)).summary()
 
 
 def test_a_report_says_where_it_comes_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -213,7 +215,7 @@ RIGHT = np.float32([[0.25, 0.5, 0.25], [0.5, 0.25, 0.25]])
 def test_results_within_what_is_promised_pass() -> None:
     row = compared(RIGHT, RIGHT * np.float32(1 + 2e-7))
     assert not row.failures
-    assert 0 < row.used < 1
+    assert 0 < row.part_of_allowed < 1
     assert (row.cases, row.seconds) == (1, 0.5)
 
 

@@ -156,7 +156,7 @@ def test_every_command_that_prints_a_table_is_called_above() -> None:
                 assert "width" in {argument.arg for argument in node.keywords}, f"{path.name}:{node.lineno}"
                 modules.add(path.stem)
     named = {arguments[0].replace("-", "_") for arguments in CALLS}
-    assert modules - {"evaluate_areas", "runner_report", "train_folder"} == named
+    assert modules - {"evaluate_areas", "runner_report", "train_kinds"} == named
 
 
 def test_the_width_of_a_real_terminal(folder: Path) -> None:

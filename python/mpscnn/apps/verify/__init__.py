@@ -9,6 +9,6 @@ compared with the CPU engine. `mpscnn.apps.verify.error_bounds` defines the allo
 
 from __future__ import annotations
 
-from mpscnn.apps.verify.report import Report, verify
+from mpscnn.apps.verify.report import Verification, verify
 
-__all__ = ["Report", "verify"]
+__all__ = ["Verification", "verify"]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.apps.verify.case import Case, allowed_error
+from mpscnn.apps.verify.case import Case, Recipe, allowed_error
 from mpscnn.apps.verify.kernel_cases import kernel_cases
 from mpscnn.apps.verify.layer_cases import layer_cases
 from mpscnn.apps.verify.layers import Arrays
@@ -46,10 +46,11 @@ def all_cases(device: str) -> list[Case]:
 
 @dataclass
 class Failure:
-    """A case whose results are not as promised."""
+    """A case whose results are not as promised. `case` is its name, and `recipe` repeats it."""
 
-    case: Case
+    case: str
     problem: str
+    recipe: Recipe
 
 
 @dataclass
@@ -61,13 +62,17 @@ class Row:
     error: float = 0.0
     """The worst error, which is the one with the largest share of its allowed error."""
     allowed: float = 0.0
-    used: float = 0.0
+    part_of_allowed: float = 0.0
     """The worst error divided by the allowed error; infinite if no error is allowed."""
     seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
     """The verdict of the self-check."""
     refused: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+
+    def fail(self, case: Case, problem: str) -> None:
+        """Add a failure of a case."""
+        self.failures.append(Failure(case.name, problem, case.recipe))
 
 
 @dataclass(frozen=True)
@@ -128,9 +133,9 @@ def compare_case(row: Row, case: Case, expected: Outcome, outcome: Outcome, devi
     if outcome.refused:
         row.refused.append(f"{case.name}: {outcome.problem}")
     elif expected.problem:
-        row.failures.append(Failure(case, f"on the CPU engine that it is compared with: {expected.problem}"))
+        row.fail(case, f"on the CPU engine that it is compared with: {expected.problem}")
     elif outcome.problem:
-        row.failures.append(Failure(case, outcome.problem))
+        row.fail(case, outcome.problem)
     elif not case.recipe.get("self_check"):
         _compare_results(
             row, case, expected.results, outcome.results, allowed_error(case.recipe, expected.results, device)
@@ -142,20 +147,18 @@ def _compare_results(row: Row, case: Case, expected: Arrays, found: Arrays, boun
         what = "" if len(expected) == 1 else f"layer {name}: "
         result = found[name]
         if result.shape != right.shape:
-            row.failures.append(Failure(case, f"{what}shape {result.shape}, expected {right.shape}"))
+            row.fail(case, f"{what}shape {result.shape}, expected {right.shape}")
             continue
         position, error, bound = _worst(result, right, bounds[name])
-        used = _part(error, bound)
-        if used >= row.used:
-            row.error, row.allowed, row.used = error, bound, used
-        if used > 1:
+        part = _part(error, bound)
+        if part >= row.part_of_allowed:
+            row.error, row.allowed, row.part_of_allowed = error, bound, part
+        if part > 1:
             here = ", ".join(map(str, position))
-            row.failures.append(
-                Failure(
-                    case,
-                    f"{what}result ({here}) is {result[position]!s}, on the CPU {right[position]!s}, allowed "
-                    f"{bound:.3g}; {_count(result, right, bounds[name])} of {right.size} results are wrong",
-                )
+            row.fail(
+                case,
+                f"{what}result ({here}) is {result[position]!s}, on the CPU {right[position]!s}, allowed "
+                f"{bound:.3g}; {_count(result, right, bounds[name])} of {right.size} results are wrong",
             )
 
 

@@ -1,50 +1,65 @@
-"""Run a verification, and format its table and its JSON report."""
+"""Run a verification, and report it."""
 
 from __future__ import annotations
 
-import json
-import math
 import platform
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from mpscnn._private.summary import text_table
+from mpscnn._private.report import Column, Report
 from mpscnn.apps.verify.conformance import SELF_CHECK, Row, Sides, all_cases, compare
 from mpscnn.errors import ParameterError
 from mpscnn.runtime.library import build_config, devices
 
-_HEADERS = ("operation", "cases", "worst error", "allowed", "ms", "result")
 #: A part of the names of virtual GPUs in virtual machines.
 _VIRTUAL = "Paravirtual"
 
 
-@dataclass
-class Report:
-    """The report of a verification. If nothing was tested, `not_tested` is the reason, and `rows` is empty."""
+@dataclass(frozen=True)
+class Verification(Report):
+    """The results of a verification, with a row for each operation, class of raw kernels and network.
+
+    Args:
+        device: the device's entry in the list of `mpscnn.devices`.
+        compared_with: a description of the engine that the results are compared with.
+        rows: the results. If the verification ended early, they are those of the cases that ran before.
+        not_tested: the reason why nothing was tested, and `rows` is empty; otherwise "".
+        finished: whether all cases ran.
+    """
 
     device: dict[str, Any]
     compared_with: str
-    rows: list[Row] = field(default_factory=list)
+    rows: tuple[Row, ...] = ()
     not_tested: str = ""
     finished: bool = False
-    """False if the verification ended early; the rows are those of the cases that ran before."""
 
     @property
     def failed(self) -> bool:
         """True if any result was not as promised."""
         return not self.not_tested and any(row.failures for row in self.rows)
 
-    def table(self, *, width: int | None = None) -> str:
-        """Return a table with a row for each operation, class of raw kernels and network.
+    def _entries(self) -> tuple[Row, ...]:
+        return self.rows
 
-        Lines have at most `width` characters if possible.
-        """
-        rows = [_cells(row) for row in self.rows]
-        return text_table(_HEADERS, rows, right=(1, 2, 3, 4), drop=("ms", "cases"), width=width)
+    def _columns(self) -> tuple[Column, ...]:
+        return (
+            Column("operation", lambda row: row.subject),
+            Column("cases", lambda row: str(row.cases), right=True),
+            Column("worst error", lambda row: f"{row.error:.2g}", right=True),
+            Column("allowed", lambda row: f"{row.allowed:.2g}", right=True),
+            Column("ms", lambda row: f"{row.seconds * 1e3:.0f}", right=True),
+            Column("result", _result),
+        )
+
+    def _dropped(self) -> tuple[str, ...]:
+        return "ms", "cases"
+
+    def _sentences(self) -> list[str]:
+        return [self.summary()]
 
     def summary(self) -> str:
         """Return the verdict, each failure, and what to do next."""
@@ -57,14 +72,14 @@ class Report:
             left_out = f" ({refused} that this engine does not have are left out)" if refused else ""
             return f"{count} cases{left_out}: device {name!r} computes what is promised."
         failures = [(row, failure) for row in self.rows for failure in row.failures]
-        lines = [f"{row.subject}, {failure.case.name}: {failure.problem}" for row, failure in failures]
+        lines = [f"{row.subject}, {failure.case}: {failure.problem}" for row, failure in failures]
         advice = (
             "Please attach the report (--report FILE) to an issue. `mpscnn verify --device "
             f"{name} --only {failures[0][0].subject!r}` repeats the first of them"
         )
         if name != "cpu":
             advice += "; device='cpu' computes everything meanwhile"
-        wrong = len({id(failure.case) for _, failure in failures})
+        wrong = len({(row.subject, failure.case) for row, failure in failures})
         return "\n".join([*lines, f"{wrong} of {count} cases are not as promised. {advice}."])
 
     def _verdict(self) -> str:
@@ -74,26 +89,23 @@ class Report:
             return "failed"
         return "passed" if self.finished else "not finished"
 
-    def to_json(self) -> str:
+    def to_dict(self) -> dict[str, Any]:
         """Return the report for an issue: system, device, versions, rows, and how to reproduce each failure."""
-        return json.dumps(
-            {
-                "verdict": self._verdict(),
-                "not_tested": self.not_tested,
-                "device": self.device,
-                "compared_with": self.compared_with,
-                "mpscnn": build_config(),
-                "system": {
-                    "platform": platform.platform(),
-                    "macos": platform.mac_ver()[0],
-                    "machine": platform.machine(),
-                    "python": sys.version,
-                    "numpy": np.__version__,
-                },
-                "rows": [_row_json(row) for row in self.rows],
+        return {
+            "verdict": self._verdict(),
+            "not_tested": self.not_tested,
+            "device": self.device,
+            "compared_with": self.compared_with,
+            "mpscnn": build_config(),
+            "system": {
+                "platform": platform.platform(),
+                "macos": platform.mac_ver()[0],
+                "machine": platform.machine(),
+                "python": sys.version,
+                "numpy": np.__version__,
             },
-            indent=1,
-        )
+            "rows": [asdict(row) for row in self.rows],
+        }
 
 
 def verify(
@@ -102,8 +114,8 @@ def verify(
     only: str = "",
     time_limit: float = 120.0,
     progress: Callable[[str], None] = lambda _: None,
-    seen: Callable[[Report], None] = lambda _: None,
-) -> Report:
+    seen: Callable[[Verification], None] = lambda _: None,
+) -> Verification:
     """Run the conformance set on a device.
 
     Args:
@@ -121,23 +133,21 @@ def verify(
     described = _described(device)
     name = described["name"]
     sides = _sides(name)
-    report = Report(described, _compared_with(name, sides))
+    report = Verification(described, _compared_with(name, sides))
     cases = [case for case in all_cases(name) if only.lower() in case.subject.lower()]
     if not cases:
         known = ", ".join(sorted({case.subject for case in all_cases(name)}))
         raise ParameterError(f"only must be a part of one of {known}; got {only!r}")
     if not described["available"]:
-        report.not_tested = described["reason"]
-        return report
+        return replace(report, not_tested=described["reason"])
     seen(report)
     for row in compare(cases, sides, time_limit=time_limit, progress=progress):
-        report.rows.append(row)
+        report = replace(report, rows=(*report.rows, row))
         seen(report)
         if row.subject == SELF_CHECK and row.failures and _VIRTUAL in described["description"]:
-            report.not_tested = f"the device of a virtual machine, {row.failures[0].problem}"
-            return report
-    report.finished = True
-    return report
+            reason = f"the device of a virtual machine, {row.failures[0].problem}"
+            return replace(report, not_tested=reason)
+    return replace(report, finished=True)
 
 
 def _described(device: str) -> dict[str, Any]:
@@ -186,40 +196,7 @@ def _compared_with(device: str, sides: Sides) -> str:
     return f"instruction set {sides.reference['MPSCNN_CPU']}, each layer alone"
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _result(row: Row) -> str:
     if row.failures:
-        result = f"{len(row.failures)} wrong: {row.failures[0].problem}"[:60]
-    elif len(row.refused) == row.cases:
-        result = "not in this engine"
-    else:
-        result = "ok"
-    return (
-        row.subject,
-        str(row.cases),
-        f"{row.error:.2g}",
-        f"{row.allowed:.2g}",
-        f"{row.seconds * 1e3:.0f}",
-        result,
-    )
-
-
-def _row_json(row: Row) -> dict[str, Any]:
-    return {
-        "subject": row.subject,
-        "cases": row.cases,
-        "error": _number(row.error),
-        "allowed": row.allowed,
-        "part_of_allowed": _number(row.used),
-        "seconds": row.seconds,
-        "notes": row.notes,
-        "refused": row.refused,
-        "failures": [
-            {"case": failure.case.name, "problem": failure.problem, "recipe": failure.case.recipe}
-            for failure in row.failures
-        ],
-    }
-
-
-def _number(value: float) -> float | str:
-    """Return a number for JSON, which does not allow infinities."""
-    return value if math.isfinite(value) else "infinite"
+        return f"{len(row.failures)} wrong: {row.failures[0].problem}"[:60]
+    return "not in this engine" if len(row.refused) == row.cases else "ok"

@@ -17,7 +17,7 @@ from mpscnn.apps.cli.output import sentences, show, table_width
 from mpscnn.errors import ParameterError
 
 if TYPE_CHECKING:
-    from mpscnn.apps.verify.report import Report
+    from mpscnn.apps.verify.report import Verification
 
 NOT_TESTED = 3
 
@@ -80,7 +80,7 @@ def verify(
         raise typer.Exit(FAILED)
 
 
-def _write(file: Path | None, report: Report) -> None:
+def _write(file: Path | None, report: Verification) -> None:
     """Write the report, if a file for it was given."""
     if file is not None:
         with replace_atomically(file, ParameterError) as target:
