@@ -190,6 +190,8 @@ _EXPECTED = {
     "load_model": "load",
     "augment": "Augmentation",
     "from_timm": "from_torch",
+    "__config__": "build_config",
+    "show_config": "build_config",
     "image_dataset_from_directory": "ImageFolder",
 }
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}

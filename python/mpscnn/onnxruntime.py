@@ -278,7 +278,8 @@ class InferenceSession(Expected):
         """
         if not isinstance(input_feed, Mapping):
             raise ParameterError(
-                f"run: the inputs must be a dict of arrays by name, got {type(input_feed).__name__}"
+                f"run: the inputs must be a dict of arrays by name, got {type(input_feed).__name__}; the names are "
+                f"{shown_names([one.name for one in self._inputs])}"
             )
         known = [output.name for output in self._outputs]
         wanted = list(output_names) if output_names else known

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mpscnn._private.arguments import is_whole_number
 from mpscnn._private.files import is_folder
 from mpscnn.errors import ImageError, ParameterError, UnsupportedError
-from mpscnn.vision.photo_formats import VIDEO_SUFFIXES, suffix_of
+from mpscnn.vision.photo_formats import STREAMS, VIDEO_SUFFIXES, suffix_of
 from mpscnn.vision.photo_list import is_pattern, is_url, photo_paths
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def one_photo(photo: Any) -> Any:
     if not isinstance(photo, (str, os.PathLike)):
         return photo
     name = os.fspath(photo)
-    if isinstance(name, str) and suffix_of(name) in VIDEO_SUFFIXES:
+    if isinstance(name, str) and (suffix_of(name) in VIDEO_SUFFIXES or name.startswith(STREAMS)):
         raise ImageError(f"{name} is a video, not a photo; mpscnn.video({name!r}, model) reads it")
     if not isinstance(name, str) or not is_url(name):
         return photo

@@ -115,7 +115,7 @@ def naming_remedy(
     try:
         yield
     except ShapeError as error:
-        remedy = _remedy(expected, arrays)
+        remedy = remedy_for(expected, arrays)
         if not remedy:
             raise
         one = given[0] if isinstance(given, (list, tuple)) and given else given
@@ -126,7 +126,7 @@ def naming_remedy(
         raise ShapeError(f"{str(error).removesuffix('.')}; {remedy} fits{also}") from None
 
 
-def _remedy(expected: Sequence[Sequence[int | None]], arrays: Sequence[NDArray[Any]]) -> str:
+def remedy_for(expected: Sequence[Sequence[int | None]], arrays: Sequence[NDArray[Any]]) -> str:
     """Return another order of axes, or a batch of one image, that makes a single input fit; "" if there is none."""
     if len(expected) != 1 or not arrays:
         return ""
@@ -134,6 +134,8 @@ def _remedy(expected: Sequence[Sequence[int | None]], arrays: Sequence[NDArray[A
     remedies: dict[str, tuple[int | None, ...]] = {
         "x.transpose(0, 2, 3, 1)": (0, 2, 3, 1),
         "x.transpose(1, 2, 0)[None]": (None, 1, 2, 0),
+        "x.transpose(0, 3, 1, 2)": (0, 3, 1, 2),
+        "x.transpose(2, 0, 1)[None]": (None, 2, 0, 1),
         "x[None]": (None, *range(len(shape) - 1)),
     }
     for text, axes in remedies.items():

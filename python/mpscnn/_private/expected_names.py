@@ -125,7 +125,8 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "max_iter": ("epochs",),
     "learning_rate_init": ("learning_rate",),
     **dict.fromkeys(
-        ("train_data", "train_dataset", "train_loader", "dataset", "generator"), ("data", "samples", "images")
+        ("train_data", "train_dataset", "train_loader", "train_dataloaders", "dataset", "generator"),
+        ("data", "samples", "images"),
     ),
     **dict.fromkeys(
         (
@@ -136,6 +137,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
             "val_loader",
             "val_dataset",
             "val_dataloader",
+            "val_dataloaders",
         ),
         ("validation_data",),
     ),
@@ -401,7 +403,13 @@ def _taking_expected_arguments(function: Function, also: Set[str]) -> Function:
             raise _too_many(shown, function)
         if not options.keys() <= known:
             options = _own_names(shown, options, others, known if checks else None)
-        return function(*arguments, **options)
+        try:
+            return function(*arguments, **options)
+        except TypeError as error:
+            trace = error.__traceback__
+            if trace is None or trace.tb_next is not None:
+                raise
+            raise _missing(error, function) from None  # the function was not entered
 
     return call  # type: ignore[return-value]
 
@@ -435,6 +443,12 @@ def _too_many(shown: str, function: Callable[..., Any]) -> TypeError:
         f"{shown}() takes {'only ' + ', '.join(position) if position else 'nothing'} by position; by name "
         f"{', '.join(f'{name}=' for name in rest)}"
     )
+
+
+def _missing(error: TypeError, function: Callable[..., Any]) -> TypeError:
+    """Return the TypeError for missing arguments with the first sentence about the function."""
+    about = (function.__doc__ or "").split(".")[0].strip()
+    return TypeError(f"{error}; {function.__name__}: {about}") if about else error
 
 
 def _own_names(

@@ -51,7 +51,7 @@ _LIMITS = (
 )
 _SAVES = (
     "Model.save(path) and Network.save(path) write the format of the suffix: .onnx (which PyTorch's tools "
-    "read), .tflite, .mlpackage or .safetensors; `mpscnn convert` in a shell"
+    "read), .tflite, .mlpackage or .safetensors; mpscnn.load(path) reads them; `mpscnn convert` in a shell"
 )
 _ACTIVATION = "net.activation(x, name) applies it"
 
@@ -65,7 +65,10 @@ _LOADERS = (
 )
 _PREDICTS = "mpscnn.load(name).predict(photo), or `mpscnn classify`, `detect` or `segment` in a shell"
 _SEEDS = "Network.initialize_weights(seed) makes the first weights, and Trainer and ImageFolder take seed="
-_ORDER = "arrays are shuffled by the seed, Trainer(seed=...), and other iterables keep their order"
+_ELEMENTS = (
+    "Trainer(seed=...) shuffles arrays, and other iterables keep their order; Trainer(weighted=True) takes "
+    "(inputs, labels, weights) as data"
+)
 _PRETRAINED = (
     "mpscnn.load(name) loads trained weights, classes= and weights= of the functions of mpscnn.models build others; "
     "commands take NAME, or --model NAME next to photos"
@@ -96,7 +99,13 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("Network mpscnn mpscnn.quantization", "calibrate", "mpscnn.quantize"),
     ("mpscnn mpscnn.models", "list list_models", "mpscnn.registry.names"),
     ("mpscnn", "fine_tune fit", "train"),
-    ("mpscnn", "save to_onnx to_coreml to_tflite", _SAVES),
+    ("mpscnn", "save onnx coreml tflite to_onnx to_coreml to_tflite", _SAVES),
+    ("mpscnn.converters", "convert load", "read_network"),
+    (
+        "Tensor",
+        "numel nelement size dim ndim",
+        "shape has the extents, (n, height, width, channels) for images",
+    ),
     ("mpscnn", "summary", "Model.summary() and Network.summary() return the table of the layers"),
     (
         "mpscnn",
@@ -120,7 +129,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("*", "state_dict load_state_dict get_weights named_parameters", _WEIGHTS),
     (
         "* mpscnn",
-        "eval no_grad inference_mode set_grad_enabled requires_grad_ zero_grad backward",
+        "eval no_grad inference_mode set_grad_enabled requires_grad_ zero_grad backward detach",
         "nothing trains but a Trainer, whose step(inputs, labels) does all, so there is nothing to switch",
     ),
     ("*", "train fit train_on_batch", _FIT),
@@ -173,8 +182,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         "conf score_threshold iou_threshold max_detections top --conf --max-det --topk -k -n",
         _LIMITS,
     ),
-    ("argument", "sample_weight", "Trainer(weighted=True) takes (inputs, labels, weights) as data"),
-    ("argument", "shuffle", _ORDER),
+    ("argument", "sample_weight shuffle", _ELEMENTS),
     ("argument", "pretrained num_classes --pretrained -m --model", _PRETRAINED),
     (
         "argument",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpscnn._private.expected_names import accept_foreign_arguments
+from mpscnn._private.expected_names import accept_foreign_arguments, attribute_error, twin_attribute
 from mpscnn._private.files import is_folder
 from mpscnn._private.literals import StoredTypeName
 from mpscnn.converters.format_detection import is_saved_model, refuse_other_formats
@@ -323,3 +324,12 @@ def _read_folder(directory: Path, name: str | None) -> Network:
 
 def __dir__() -> list[str]:
     return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
+
+
+if not TYPE_CHECKING:  # hidden from type checkers, for which every wrong name would be an Any
+
+    def __getattr__(name: str) -> Any:
+        found, hint = twin_attribute(sys.modules[__name__], __name__, name)
+        if found:
+            return found[0]
+        raise attribute_error(__name__, name, hint)

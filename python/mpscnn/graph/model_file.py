@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, get_args
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,12 @@ from mpscnn import _core
 from mpscnn._private.arguments import name_list
 from mpscnn._private.copies import require_no_functions
 from mpscnn._private.files import read_content, replace_atomically
-from mpscnn._private.literals import ScoresName, StoredTypeName
+from mpscnn._private.literals import ScoresName
 from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn._private.settings import as_json
 from mpscnn._private.toolkit import writers
 from mpscnn.errors import Error, ParameterError, WeightsError
-from mpscnn.graph.quantized import has_integers
+from mpscnn.graph.quantized import has_integers, require_stored_type
 from mpscnn.graph.structure import checked_scores
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def save_model(
     information: Mapping[str, str] | None,
 ) -> None:
     """Write a model file. See `Network.save`."""
-    if dtype is not None and dtype not in get_args(StoredTypeName):
-        raise ParameterError(f"dtype must be float16, float32 or uint8, got {dtype!r}")
+    if dtype is not None:
+        require_stored_type(dtype)
     require_no_functions(network.graph, "saved")
     tensors, metadata = _contents(network, dtype, labels, preprocess, network.scores, information)
     _replace(Path(path), lambda file: write_tensors(file, tensors, metadata))

@@ -297,6 +297,18 @@ class Network(
             )
         return Tensor(self._maker, self._maker.indices[name], name)
 
+    def __contains__(self, name: object) -> bool:
+        """Return True if there is a layer or input with this name."""
+        return name in self._maker.indices
+
+    def __len__(self) -> int:
+        """Return the number of layers."""
+        return len(self._maker.indices) - len(self.inputs)
+
+    def __bool__(self) -> bool:
+        """Return True, also if there is no layer yet."""
+        return True
+
     def layer_names(self, first: int = 0) -> list[str]:
         """Return the names of the inputs and of all layers, in the network's order, from position `first` on."""
         last = islice(reversed(self._maker.indices), max(len(self._maker.indices) - first, 0))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
+from mpscnn._private.literals import StoredTypeName
+from mpscnn.errors import ParameterError
 from mpscnn.graph.structure import NetworkStructure
 
-__all__ = ["has_integer_tensors", "has_integers", "stored_type", "unquantized"]
+__all__ = ["has_integer_tensors", "has_integers", "require_stored_type", "stored_type", "unquantized"]
 
 _KEY = "quantization"
 
@@ -40,6 +42,17 @@ def stored_type(network: NetworkStructure, dtype: str | None, floats: str) -> st
     if dtype is not None:
         return dtype
     return "uint8" if has_integers(network) else floats
+
+
+def require_stored_type(dtype: object) -> None:
+    """Raise ParameterError for a type that the weights of no written file can have."""
+    if dtype not in get_args(StoredTypeName):
+        integers = isinstance(dtype, str) and "int" in dtype
+        raise ParameterError(
+            f"dtype must be 'float32', 'float16' or 'uint8', got {dtype!r}"
+            + "; uint8 is the type of 8-bit weights, and also of the networks of integers that mpscnn.quantize makes"
+            * integers
+        )
 
 
 def unquantized(structure: Mapping[str, Any]) -> dict[str, Any]:

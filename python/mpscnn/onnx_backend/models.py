@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn._private.arrays import remedy_for
+from mpscnn._private.names import shown_names
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.errors import Error, ParameterError, UnsupportedError, WeightsError
 
@@ -70,7 +72,9 @@ class BackendModel:
         if isinstance(inputs, Mapping):
             names = [port.name for port in self.inputs]
             if unknown := [name for name in inputs if name not in names]:
-                raise ParameterError(f"{self.title}: there is no input {quote_name(str(unknown[0]))}")
+                raise ParameterError(
+                    f"{self.title}: there is no input {quote_name(str(unknown[0]))}; inputs are {shown_names(names)}"
+                )
             if missing := [name for name in names if name not in inputs]:
                 raise ParameterError(f"{self.title}: input {quote_name(missing[0])} is missing")
             given = [inputs[name] for name in names]
@@ -124,7 +128,10 @@ class BackendModel:
             and all(own in (None, extent) for own, extent in zip(port.shape, array.shape, strict=True))
         )
         if not fits:
-            raise ParameterError(f"{where} has the shape {port.shape}, got {array.shape}")
+            remedy = "" if port.shape is None else remedy_for([port.shape], [array])
+            raise ParameterError(
+                f"{where} has the shape {port.shape}, got {array.shape}{remedy and f'; {remedy} fits'}"
+            )
         return array
 
 

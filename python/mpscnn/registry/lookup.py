@@ -167,6 +167,10 @@ def _obtain(file: PublishedFile, client: Client | None) -> Path:
     return path
 
 
+#: The names by which torchvision and Keras mean trained weights of a network.
+_TRAINED = ("default", "imagenet", "coco", "pretrained")
+
+
 def _unknown(name: str) -> str:
     import difflib
 
@@ -181,6 +185,11 @@ def _unknown(name: str) -> str:
     elif name.lower().startswith("yolo"):
         guess = (
             f" `yolo export model={name}.pt format=onnx` of Ultralytics writes a file that mpscnn.load reads."
+        )
+    elif name.lower() in _TRAINED or name.lower().startswith("imagenet1k"):
+        guess = (
+            " mpscnn.load(NAME) has trained weights, and weights=FILE takes those that "
+            "torch.save(module.state_dict(), FILE) writes."
         )
     return (
         f"unknown model {name!r}.{guess} Known: {', '.join(names())} (`mpscnn models` describes them). "

@@ -76,7 +76,12 @@ def _parts(network: Network, given: Any, what: str) -> Batch:
 
 
 def pair_with_labels(data: Data, labels: Any) -> Data:
-    """Return (data, labels) if there are labels, otherwise the data."""
+    """Return (data, labels) if there are labels, otherwise the data. Raises ParameterError for a network as data."""
+    if any(hasattr(type(data), name) for name in ("predict", "forward")):  # of mpscnn, Keras or PyTorch
+        raise ParameterError(
+            f"the data cannot be a {type(data).__name__}: Trainer(network) has the network, and fit and evaluate take "
+            "the data alone"
+        )
     if labels is None:
         return data
     if isinstance(labels, (int, float)):

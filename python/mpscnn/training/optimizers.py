@@ -134,12 +134,16 @@ def resolve_optimizer(optimizer: Optimizer | str | None, rate: float | Schedule 
     return kinds[name]() if rate is None else kinds[name](rate)
 
 
-def optimizer_settings(optimizer: Optimizer) -> dict[str, Any]:
+def optimizer_settings(optimizer: object) -> dict[str, Any]:
     """Return an optimiser's settings for the core, as plain Python values without the learning rate."""
     if isinstance(optimizer, type) and issubclass(optimizer, (Sgd, RmsProp, Adam)):
         raise ParameterError(f"optimizer must be an object, got the class: mpscnn.{optimizer.__name__}()")
     if not isinstance(optimizer, (Sgd, RmsProp, Adam)):
-        raise ParameterError(f"optimizer must be mpscnn.Sgd, RmsProp or Adam, got {optimizer!r}")
+        foreign = optimizer if isinstance(optimizer, type) else type(optimizer)
+        raise ParameterError(
+            "optimizer must be a name such as 'adam', or mpscnn.Sgd, RmsProp or Adam with its learning rate, got "
+            f"{foreign.__module__}.{foreign.__qualname__}"
+        )
     settings = {one.name: getattr(optimizer, one.name) for one in fields(optimizer)}
     del settings["learning_rate"]
     return {"kind": optimizer.kind, **plain("optimizer", settings)}

@@ -17,6 +17,7 @@ from mpscnn._private.arrays import naming_remedy
 from mpscnn._private.callables import require_arguments
 from mpscnn._private.copies import NoCopies
 from mpscnn._private.expected_names import (
+    Expected,
     FixedAttributes,
     accept_foreign_arguments,
     conversion_hint,
@@ -67,6 +68,13 @@ def _one_by_one(patterns: tuple[Any, ...]) -> list[str]:
                 f'layers are given one by one, as in freeze("conv1", "block_*"), got {pattern!r}'
             )
     return list(patterns)
+
+
+class StepLoss(Expected, float):
+    """The loss of a step: a float with leads from the attributes of tensors. `item()` returns the number."""
+
+    __slots__ = ()
+    _other_names = (("__float__", "item"),)
 
 
 class Trainer(NoCopies, FixedAttributes, EpochLoop):
@@ -499,7 +507,7 @@ class Trainer(NoCopies, FixedAttributes, EpochLoop):
             with naming_remedy([tensor.shape for tensor in self._original.inputs], given, passed):
                 self._built.core.step(given, targets, rate, prediction, step.loss)
             self._position = self._current_position
-        return float(step.loss[0])
+        return StepLoss(step.loss[0])
 
     def _step_arrays(
         self, inputs: Any, labels: Any, weights: Any

@@ -12,6 +12,7 @@ __all__ = [
     "ANIMATION_SUFFIXES",
     "FORMATS",
     "OF_JPEG",
+    "STREAMS",
     "VIDEO_SUFFIXES",
     "left_out_text",
     "load_decoders",
@@ -40,6 +41,8 @@ VIDEO_SUFFIXES = {
     *(".hevc", ".ivf", ".m1v", ".m2ts", ".m2v", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4", ".mpeg"),
     *(".mpg", ".mts", ".mxf", ".nut", ".ogv", ".qt", ".ts", ".vob", ".webm", ".wmv", ".y4m"),
 }
+#: The beginnings of addresses of streams from the network.
+STREAMS = ("rtsp://", "rtsps://")
 #: The suffixes of files that are photos, whose first picture counts, and whose pictures can be frames of a video.
 ANIMATION_SUFFIXES = {".apng", ".gif"}
 OF_JPEG = "MPO"  # Pillow's name of a JPEG file with several pictures

@@ -13,12 +13,13 @@ from command_line import call
 from guessed_objects import OBJECTS
 
 import mpscnn
-from mpscnn import models, onnx_backend, onnxruntime, quantization, training
+from mpscnn import converters, models, onnx_backend, onnxruntime, quantization, training
 from mpscnn._private.expected_names import option_error
 from mpscnn._private.hints import ROWS, place_of, twin_of
 
 MODULES = {"mpscnn": mpscnn, "mpscnn.models": models, "mpscnn.onnx_backend": onnx_backend}
 MODULES |= {
+    "mpscnn.converters": converters,
     "mpscnn.quantization": quantization,
     "mpscnn.training": training,
     "mpscnn.onnxruntime": onnxruntime,
@@ -187,6 +188,17 @@ BUNDLED = "cifar10_mobilenet_v2"
         (lambda: mpscnn.photo.open_foto, "did you mean 'open_photo'?"),
         (lambda: mpscnn.load("yolov8n"), "`yolo export model=yolov8n.pt format=onnx`"),
         (lambda: mpscnn.load("resnet50"), "mpscnn.models.resnet50(weights) builds it"),
+        (lambda: models.mobilenet_v2(weights="DEFAULT"), "mpscnn.load(NAME) has trained weights"),
+        (
+            lambda: mpscnn.load().predict("rtsp://a.example/b"),
+            "mpscnn.video('rtsp://a.example/b', model) reads it",
+        ),
+        (lambda: mpscnn.Trainer(_tiny()).fit(_tiny(), [1]), "Trainer(network) has the network"),
+        (lambda: mpscnn.Trainer(_tiny()).step(), "'inputs' and 'labels'; step: Train on one batch"),
+        (lambda: mpscnn.Trainer(_tiny(), optimizer=type("Lion", (), {})), "or mpscnn.Sgd, RmsProp or Adam"),
+        (lambda: mpscnn.load().save("x.tflite", dtype="int8"), "mpscnn.quantize makes"),
+        (lambda: mpscnn.load().save("x.onnx", dtype="int8"), "mpscnn.quantize makes"),
+        (lambda: mpscnn.load().save("x.safetensors", dtype="int4"), "mpscnn.quantize makes"),
         (lambda: models.mobilenet_v2(weights=BUNDLED, classes=3), "replace_head(classes) other classes"),
         (lambda: models.resnet18(BUNDLED, layout="OIHW"), "layout is for arrays"),
         (lambda: mpscnn.Trainer(_tiny(), frozen=["conv2"]), "did you mean 'conv1'?"),
@@ -206,6 +218,23 @@ def test_calls_that_are_nearly_right(guess: Any, lead: str) -> None:
     with pytest.raises((mpscnn.Error, AttributeError, TypeError)) as said:
         guess()
     assert lead in str(said.value)
+
+
+def test_a_loss_is_a_number_that_has_no_gradient() -> None:
+    loss = mpscnn.Trainer(_tiny(), loss="mse").step(np.zeros((1, 8, 8, 3)), np.zeros((1, 6, 6, 4)))
+    assert isinstance(loss, float)
+    assert loss.item() == loss  # type: ignore[attr-defined]
+    with pytest.raises(
+        AttributeError, match=r"no attribute 'backward'; nothing trains but a Trainer, whose step"
+    ):
+        loss.backward()  # type: ignore[attr-defined]
+
+
+def test_a_network_has_a_length_and_contains_names() -> None:
+    empty, net = mpscnn.Network(input=(8, 8, 3)), _tiny()
+    assert (len(empty), len(net), bool(empty)) == (0, 1, True)
+    assert ("conv1" in net, "conv2" in net, 1 in net) == (True, False, False)
+    assert mpscnn.show_config() == mpscnn.build_config()  # type: ignore[attr-defined]
 
 
 def test_commands_of_other_tools_after_a_command(capsys: pytest.CaptureFixture[str]) -> None:

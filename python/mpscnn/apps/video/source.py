@@ -22,7 +22,7 @@ from mpscnn.apps.video.truncation import describe_truncation
 from mpscnn.errors import Error, ImageError, ParameterError, UnsupportedError
 from mpscnn.vision.photo import open_photo
 from mpscnn.vision.photo_file import MAX_PIXELS, allowed_pixels
-from mpscnn.vision.photo_formats import VIDEO_SUFFIXES
+from mpscnn.vision.photo_formats import STREAMS, VIDEO_SUFFIXES
 from mpscnn.vision.photo_list import no_photos_text, photos_in, warn_of_left_out
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["VideoFrame", "VideoSource", "import_av", "is_video", "open_source"]
 
 _CAMERA = re.compile(r"camera:(\d{1,3})")
-_STREAM = re.compile(r"rtsps?://")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 #: Seconds after which opening a stream, or waiting for more of its data, fails.
 _TIME_LIMIT = 10.0
@@ -83,7 +82,9 @@ class VideoSource(ABC):
 def is_video(source: str) -> bool:
     """Return True if the name is a camera, a stream, or a file with a video's suffix."""
     return bool(
-        _CAMERA.fullmatch(source) or _STREAM.match(source) or Path(source).suffix.lower() in VIDEO_SUFFIXES
+        _CAMERA.fullmatch(source)
+        or source.startswith(STREAMS)
+        or Path(source).suffix.lower() in VIDEO_SUFFIXES
     )
 
 
@@ -105,7 +106,7 @@ def open_source(source: str | os.PathLike[str], start: float = 0.0, end: float |
         )
     if (camera := _CAMERA.fullmatch(name)) is not None:
         return _AvSource(name, *_camera(int(camera[1])), live=True, start=start, end=end)
-    if _STREAM.match(name):
+    if name.startswith(STREAMS):
         return _AvSource(name, name, None, {}, live=True, start=start, end=end)
     if _URL.match(name) or name.startswith("camera:"):
         raise ParameterError(
@@ -202,7 +203,8 @@ class _AvSource(VideoSource):
         # Files have no time limit, which could only fail on slow disks.
         limit = _TIME_LIMIT if self.live else None
         failed = "cannot be opened" if self.live else "cannot be opened, or is cut off"
-        with _failures(self.name, lambda: "is not a video, or damaged or cut off", lambda: failed):
+        invalid = "sends no video" if self.live else "is not a video, or damaged or cut off"
+        with _failures(self.name, lambda: invalid, lambda: failed):
             self._container = av.open(**self._opening, timeout=limit)
         streams = self._container.streams
         cover = av.stream.Disposition.attached_pic

@@ -37,6 +37,7 @@ from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network
+from mpscnn.graph.quantized import require_stored_type
 
 __all__ = ["SUFFIXES", "TARGETS", "export"]
 
@@ -96,10 +97,7 @@ def export(
         raise UnsupportedError(
             f"{path}: the network has {len(network.outputs):,} outputs; a Core ML model may have {_MAX_OUTPUTS}"
         )
-    if dtype not in ("float32", "float16", "uint8"):
-        raise ParameterError(
-            f"{path}: Core ML models have weights of float32, float16 or uint8, not {dtype!r}"
-        )
+    require_stored_type(dtype)
     if palette is not None:
         _check_palette(palette, dtype, kind, path)
     if any(None in tensor.shape[1:] for tensor in network.inputs) and size is None:

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     import onnx
 
     from mpscnn.graph.network import Network
+from mpscnn.graph.quantized import require_stored_type
 
 __all__ = ["EXPORTERS", "export", "to_onnx"]
 
@@ -110,8 +111,7 @@ def build(
     uses_lrn: bool = False,
 ) -> Builder:
     """Return the builder with all nodes of the network. See `to_onnx`. `uses_lrn`: see `Builder`."""
-    if dtype not in ("float32", "float16", "uint8"):
-        raise ParameterError(f"dtype must be 'float32', 'float16' or 'uint8', got {dtype!r}")
+    require_stored_type(dtype)
     if layout not in ("nhwc", "nchw"):
         raise ParameterError(f"layout must be 'nhwc' or 'nchw', got {layout!r}")
     require_no_functions(network.graph, "exported")

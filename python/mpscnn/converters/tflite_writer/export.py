@@ -42,7 +42,7 @@ from mpscnn.converters.tflite_writer.resize import resize
 from mpscnn.converters.tflite_writer.weights import Weights
 from mpscnn.core_model import core_model
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
-from mpscnn.graph.quantized import has_integers
+from mpscnn.graph.quantized import has_integers, require_stored_type
 
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network
@@ -71,8 +71,7 @@ def export(
 
 def to_tflite(network: Network, *, size: tuple[int, int] | None = None, dtype: str = "float32") -> bytes:
     """Return the bytes of a TensorFlow Lite file with the same inputs and outputs, for any batch."""
-    if dtype not in ("float32", "float16", "uint8"):
-        raise ParameterError(f"dtype must be 'float32', 'float16' or 'uint8', got {dtype!r}")
+    require_stored_type(dtype)
     if dtype == "uint8" and not has_integers(network):
         raise ParameterError(
             f"network {network.name!r} has no integers to write as uint8: mpscnn quantize makes a network that has, or "
