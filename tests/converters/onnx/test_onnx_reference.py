@@ -469,3 +469,19 @@ def test_reductions_of_one_number(kind: str, shape: tuple[int, ...], keepdims: i
     x = np.full(shape, 1.25 if kind == "LogSum" else -1.25, np.float32)
     case = Case([node(f"Reduce{kind}", ["x"], keepdims=keepdims)], {"x": x}, opset=18)
     compare(lambda _: case, 0)
+
+
+@pytest.mark.parametrize(("inner", "constant"), [(1, ""), (1, "a"), (1, "b"), (3, "a"), (3, "b")])
+@pytest.mark.parametrize("shape", [(), (2,), (1, 2), (1, 2, 2)], ids=str)
+@pytest.mark.parametrize("vector_is_first", [False, True])
+def test_products_of_vectors_lack_an_axis(
+    *, inner: int, constant: str, shape: tuple[int, ...], vector_is_first: bool
+) -> None:
+    """A product with a vector has the axes of the other operand without the one that is summed."""
+    if not constant and shape == (2,):
+        shape = (1,)  # all inputs must have one batch
+    tensor = (*shape[:-1], inner, *shape[-1:]) if vector_is_first else (*shape, inner)
+    shapes = [(inner,), tensor] if vector_is_first else [tensor, (inner,)]
+    feeds = {name: Draw(len(name)).numbers(*one) for name, one in zip("ab", shapes, strict=True)}
+    constants = {name: feeds.pop(name) for name in constant}
+    compare(lambda _: Case([node("MatMul", ["a", "b"])], feeds, constants), 0)

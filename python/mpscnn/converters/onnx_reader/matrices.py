@@ -95,34 +95,41 @@ def _matmul(o: Operands) -> Value:
         return o.given(0).matmul(o.given(1))
     c, node = o.c, o.node
     first, second = node.inputs
-    if not c.is_constant(second):
-        b = c.value(second)
+    if c.is_constant(second):
+        a, is_row = _matrix_of(c.value(first), 0)
+        is_column = c.constants.view(second, "its second operand").ndim == 1
+        y = _times_constant(c, node, a)
+    else:
+        b, is_column = _matrix_of(c.value(second), 1)
         if c.is_constant(first):
-            a, is_row = (
-                c.constant_with_batch_of(first, b),
-                c.constants.view(first, "its first operand").ndim == 1,
-            )
+            is_row = c.constants.view(first, "its first operand").ndim == 1
+            a = c.constant_with_batch_of(first, b)
         else:
-            a = c.value(first)
-            is_row = a.rank == 1 and not a.has_batch_first
-            a = a.expand_dims([0]) if is_row else a
-        is_column = b.rank == 1 and not b.has_batch_first
-        y = a @ (b.expand_dims([1]) if is_column else b)
-        return y.squeeze([y.rank - 2] * is_row + [y.rank - 1] * is_column)
-    x = c.value(first)
-    weight = c.constants.real_view(second, "its second operand")
-    if weight.ndim == 1 and x.rank > 1:
-        y = dense(c, node, x, weight[None], None, (second, None))
-        return y.squeeze([y.rank - 1])
+            a, is_row = _matrix_of(c.value(first), 0)
+        y = a @ b
+    return y.squeeze([y.rank - 2] * is_row + [y.rank - 1] * is_column)
+
+
+def _matrix_of(x: FileTensor, axis: int) -> tuple[FileTensor, bool]:
+    """Return an operand with one more axis of 1 at `axis` if it is a vector, and whether it is one."""
+    if x.rank == 0:
+        raise UnsupportedError(f"multiplies {x.shown}; supported are vectors and matrices")
+    return (x.expand_dims([axis]).prepend_batch(x.arranger.batch), True) if x.rank == 1 else (x, False)
+
+
+def _times_constant(c: Context, node: Node, x: FileTensor) -> FileTensor:
+    """Multiply matrices by the constant that is the second operand of a node. A vector counts as one column."""
+    name = node.inputs[1]
+    weight = c.constants.real_view(name, "its second operand")
+    if weight.ndim == 1:
+        return dense(c, node, x, weight[None], None, (name, None))
     if weight.ndim > 2 and set(weight.shape[:-2]) == {1} and x.rank >= weight.ndim:
         weight = weight.reshape(weight.shape[-2:])
-    if weight.ndim > 2:
-        if weight.ndim > x.rank:
-            return x @ c.constant(second, weight.ndim)
-        return x @ c.constant_with_batch_of(second, x)
-    if weight.ndim != 2 or x.rank < 2:
-        raise UnsupportedError(f"multiplies {x.shown} and a constant {weight.shape}; supported are matrices")
-    return dense(c, node, x, weight.T, None, (second, None))
+    if weight.ndim == 2:
+        return dense(c, node, x, weight.T, None, (name, None))
+    if weight.ndim == 0:
+        raise WeightsError(f"damaged: multiplies {x.shown} and one number")
+    return x @ (c.constant(name, weight.ndim) if weight.ndim > x.rank else c.constant_with_batch_of(name, x))
 
 
 def dense(
