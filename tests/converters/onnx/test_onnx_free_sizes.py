@@ -290,3 +290,30 @@ def test_layers_that_need_an_extent_are_named() -> None:
     with pytest.raises(mpscnn.UnsupportedError, match=reason):
         read(made)
     assert read(made, shapes={"x": (1, 5, 8)}).input.shape == (None, 5, 8)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
+@pytest.mark.parametrize(
+    ("shape", "sizes", "reason"),
+    [
+        (["n", 3, 4, 4], [1, 3, 8, 8], "resizes the batch of .* to 1: choose a batch of 1"),
+        (["n", 3, 4], [1, 3, 8], "resizes the batch of .* to 1: choose a batch of 1"),
+        ([1, 3, "h", 4], [1, 3, None, 8], "whose other side is free: choose one with --size"),
+    ],
+)
+def test_sizes_for_a_free_extent(mode: str, shape: list[Any], sizes: list[int | None], reason: str) -> None:
+    """A stated size is not the number that represents the extent. An extent that stays free has no number."""
+    parts = nodes_of("shape = Shape(x)")
+    for place, size in enumerate(sizes):
+        if size is None:
+            parts.append(node("Slice", ["shape", f"p{place}", f"p{place + 1}"], f"s{place}"))
+        else:
+            parts.append(node("Constant", [], f"s{place}", value_ints=[size]))
+    parts.append(node("Concat", [f"s{place}" for place in range(len(sizes))], "s", axis=0))
+    parts.append(node("Resize", ["x", "", "", "s"], mode=mode))
+    made = model(parts, {"x": shape}, {f"p{place}": np.array([place]) for place in range(5)})
+    if mode == "cubic" and None in sizes:
+        read(made)  # each side is a matrix product of its own
+        return
+    with pytest.raises(mpscnn.UnsupportedError, match=reason):
+        read(made)

@@ -25,8 +25,8 @@ def resize(b: Builder, x: str, size: Sequence[int], samples: str, *, nearest: bo
         raise WeightsError(f"damaged: resizes to {list(size)}")
     if None in extents[1:-2]:
         raise UnsupportedError("the number of its input's channels is not known")
-    sizes = [1 if one is None else one for one in extents[:-2]] + list(size)
-    return b.op("Resize", x, "", "", sizes, **_attributes(samples, nearest=nearest))
+    sides = [len(extents) - 2, len(extents) - 1]
+    return b.op("Resize", x, "", "", list(size), axes=sides, **_attributes(samples, nearest=nearest))
 
 
 def resize_by_factors(

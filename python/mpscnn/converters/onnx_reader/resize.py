@@ -15,7 +15,7 @@ from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.interpolation import ALIGNMENTS, Interpolation
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
-from mpscnn.converters.unsupported import CHOOSE_SIZE
+from mpscnn.converters.unsupported import CHOOSE_SIZE, ONE_IMAGE
 from mpscnn.errors import UnsupportedError, WeightsError
 
 Extents = list[int | None]
@@ -61,14 +61,17 @@ def _resize(c: Context, node: Node) -> FileTensor:
 
 
 def _interpolated(
-    x: FileTensor, by: Interpolation, scales: list[Fraction] | None, sizes: list[int] | None
+    x: FileTensor, by: Interpolation, scales: list[Fraction] | None, sizes: Extents | None
 ) -> FileTensor:
     """Resize by matrix products: each axis whose extent changes is multiplied by its matrix of weights."""
     if by.alignment not in ALIGNMENTS:
         raise _unsupported_coordinates(by.mode, by.alignment, ALIGNMENTS)
     extents = x.trial_shapes()[0]
     if scales is None:
-        scales = [Fraction(size, extent) for size, extent in zip(sizes or [], extents, strict=False)]
+        scales = [
+            Fraction(1) if size is None else Fraction(size, x.known_extent(axis, "resizes"))
+            for axis, size in enumerate(sizes or [])
+        ]
     if len(scales) != x.rank:
         raise WeightsError(f"damaged: {len(scales)} sizes for {x.shown}")
     for axis, (scale, extent) in enumerate(zip(scales, extents, strict=True)):
@@ -103,80 +106,87 @@ def _fractions(given: Sequence[float] | NDArray[np.float32], x: FileTensor) -> l
     return [_fraction(float(one)) for one in scales.reshape(-1)]
 
 
-def _wanted(c: Context, node: Node, x: FileTensor) -> tuple[list[Fraction] | None, list[int] | None]:
-    """Return the scales or the sizes of a node, for every axis. One of the two is None."""
+def _wanted(c: Context, node: Node, x: FileTensor) -> tuple[list[Fraction] | None, Extents | None]:
+    """Return the scales or the sizes of a node, for every axis. One of the two is None.
+
+    The size of an axis is None if it does not change.
+    """
     if node.kind == "Upsample" and node.has("scales"):
         return _fractions(node.attributes["scales"], x), None
     place = 1 if node.kind == "Upsample" or c.file.opset < 11 else 2
     given = node.input(place)
     scales = None if given is None else _fractions(c.constants.real_view(given, "its scales"), x)
+    axes = [x.axis(axis) for axis in node.integers("axes", list(range(x.rank)))]
     sizes = None
     if place == 2 and node.input(3) is not None:
-        sizes = _stated_sizes(c, node, x)
+        sizes = _stated_sizes(c, node, x, axes)
     if not scales and not sizes:
         raise WeightsError("damaged: it has neither scales nor sizes")
     policy = node.text("keep_aspect_ratio_policy", "stretch")
     if sizes and policy != "stretch":
-        return _one_scale(node, x, sizes, policy), None
+        return _one_scale(x, axes, sizes, policy), None
     if node.has("axes"):
-        axes = [x.axis(axis) for axis in node.integers("axes")]
         if scales:
             scales = [scales[axes.index(axis)] if axis in axes else Fraction(1) for axis in range(x.rank)]
         if sizes:
-            low = x.trial_shapes()[0]
-            sizes = [sizes[axes.index(axis)] if axis in axes else low[axis] for axis in range(x.rank)]
+            sizes = [sizes[axes.index(axis)] if axis in axes else None for axis in range(x.rank)]
     return scales or None, sizes or None
 
 
-def _one_scale(node: Node, x: FileTensor, sizes: list[int], policy: str) -> list[Fraction]:
+def _one_scale(x: FileTensor, axes: list[int], sizes: Extents, policy: str) -> list[Fraction]:
     """Return the scales for keep_aspect_ratio_policy: one scale for all axes, limited by the stated sizes."""
-    axes = [x.axis(axis) for axis in node.integers("axes", list(range(x.rank)))]
     low = x.trial_shapes()[0]
     if policy not in ("not_larger", "not_smaller") or len(axes) != len(sizes):
         raise WeightsError(f"damaged: keep_aspect_ratio_policy {policy!r} for the sizes {sizes}")
     if any(x.shape[axis] is None for axis in axes if not any(atom.is_batch for atom in x.axes[axis])):
         raise UnsupportedError(f"its new size depends on that of the image, which is free: {CHOOSE_SIZE}")
     choose = min if policy == "not_larger" else max
-    scale = choose(Fraction(size, low[axis]) for size, axis in zip(sizes, axes, strict=True))
+    scale = choose(Fraction(size or low[axis], low[axis]) for size, axis in zip(sizes, axes, strict=True))
     for axis in axes:  # here ONNX rounds to the nearest size, but mpscnn's scales round down
         if int(low[axis] * scale) != int(low[axis] * scale + 0.5):
             raise UnsupportedError(f"keeps the ratio of the sides of {x.shown} by rounding its size up")
     return [scale if axis in axes else Fraction(1) for axis in range(x.rank)]
 
 
-def _stated_sizes(c: Context, node: Node, x: FileTensor) -> list[int]:
-    """Return the size that the file states for each axis.
+def _stated_sizes(c: Context, node: Node, x: FileTensor, axes: list[int]) -> Extents:
+    """Return the size that the file states for each of these axes, or None for one that keeps its size.
 
-    A free axis must keep its size. The first of the two numbers that represent its extent is returned for it.
+    A size that depends on the image must be that of the axis.
     """
     low, high = c.constants.shapes(node.input(3), "its sizes")
-    if min(low, default=1) < 1:
+    if min(low, default=1) < 1 or len(low) > len(axes):
         raise WeightsError(f"damaged: resizes {x.shown} to the sizes {low}")
-    stated = x.trial_shapes()
-    for place, (first, second) in enumerate(zip(low, high, strict=True)):
-        is_own = place < x.rank and (first, second) == (stated[0][place], stated[1][place])
+    sizes: Extents = []
+    for axis, first, second in zip(axes, low, high, strict=False):
+        is_own = (first, second) == tuple(shape[axis] for shape in x.trial_shapes())
         if first != second and not is_own:
             raise UnsupportedError(f"its new size depends on that of the image, which is free: {CHOOSE_SIZE}")
-    return low
+        if not is_own and any(atom.is_batch and atom.is_free for atom in x.axes[axis]):
+            raise UnsupportedError(f"resizes the batch of {x.shown} to {first}: {ONE_IMAGE}")
+        sizes.append(None if is_own else first)
+    return sizes
 
 
-def _sizes(x: FileTensor, scales: list[Fraction] | None, sizes: list[int] | None) -> dict[str, Any]:
+def _sizes(x: FileTensor, scales: list[Fraction] | None, sizes: Extents | None) -> dict[str, Any]:
     """Return the size or scale as attributes of mpscnn's resize layer; empty if the size does not change."""
-    low = x.trial_shapes()[0]
     given = scales if scales is not None else sizes or []
     if len(given) != x.rank:
         raise WeightsError(f"damaged: {len(given)} sizes for {x.shown}")
-    same = [1.0] * x.rank if scales is not None else low
-    if list(given[:2]) != list(same[:2]):
+    same = [1 if scales is not None else None] * x.rank
+    if list(given[:2]) != same[:2]:
         raise UnsupportedError(f"resizes {x.shown} along its batch or channels")
-    if list(given) == list(same):
+    if list(given) == same:
         return {}
+    extents: Extents = [1, x.shape[2]] if x.rank == 3 else list(x.shape[2:])
     if sizes is not None:
-        height, width = (1, sizes[2]) if x.rank == 3 else (sizes[2], sizes[3])
+        height, width = (
+            own if size is None else size for size, own in zip([None, *sizes][-2:], extents, strict=True)
+        )
+        if height is None or width is None:
+            raise UnsupportedError(f"resizes one side of {x.shown}, whose other side is free: {CHOOSE_SIZE}")
         return {"height": height, "width": width}
     factors = (scales or [])[2:]
     vertical, horizontal = (Fraction(1), factors[0]) if x.rank == 3 else (factors[0], factors[1])
-    extents: Extents = [1, x.shape[2]] if x.rank == 3 else list(x.shape[2:])
     whole = [
         None if extent is None else extent * factor
         for extent, factor in zip(extents, (vertical, horizontal), strict=True)

@@ -178,8 +178,7 @@ def _resize(mode: str) -> Handler:
             )
         samples = CORNERS if corners else HALF_PIXEL if centers else FROM_EDGE
         x = channels_first(b, op)
-        batch, channels, _, _ = b.extents(x)
-        if channels is None:
+        if b.extents(x)[1] is None:
             raise UnsupportedError("the number of its input's channels is not known")
         attributes: dict[str, Any] = {"mode": mode, "coordinate_transformation_mode": samples}
         if mode == "cubic":
@@ -189,8 +188,7 @@ def _resize(mode: str) -> Handler:
             attributes["exclude_outside"] = int(centers)
         elif mode == "nearest":
             attributes["nearest_mode"] = "floor" if samples == FROM_EDGE else "round_prefer_ceil"
-        sizes = [1 if batch is None else batch, channels, *wanted]
-        return restore_layout(b, op, b.op("Resize", x, "", "", sizes, **attributes))
+        return restore_layout(b, op, b.op("Resize", x, "", "", wanted, axes=[2, 3], **attributes))
 
     return convert
 
