@@ -257,7 +257,7 @@ class Arranged:
         leaving = {self.axis(axis) for axis in dropped}
         batch: Axis = ()
         for axis in leaving:
-            if any(atom.extent != 1 for atom in self.axes[axis]):
+            if self.known_extent(axis, "leaves out an axis of") != 1:
                 raise WeightsError(f"damaged: axis {axis} of {self.shown} is left out, which is not 1")
             batch += self.axes[axis]
         kept = [axis for number, axis in enumerate(self.axes) if number not in leaving]

@@ -53,6 +53,7 @@ def test_an_epsilon_of_0_in_other_norms(
 
 CASES: dict[str, tuple[list[Any], dict[str, Any], dict[str, Any]]] = {
     "a Celu below zero": ([node("Celu", ["x"], alpha=-1.0)], IMAGE, {}),
+    "a Squeeze of the batch": ([node("Squeeze", ["x", "i"])], {"x": ["n", 6, 4, 4]}, {"i": np.array([0])}),
     "a Gather of nothing": ([node("Gather", ["x", "i"], axis=1)], IMAGE, {"i": np.zeros(0, np.int64)}),
     "an infinite limit": ([node("Max", ["x", "k"])], IMAGE, {"k": np.float32(np.inf)}),
     "constants that normalise themselves": (
