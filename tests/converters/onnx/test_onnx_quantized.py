@@ -391,15 +391,35 @@ def test_weights_that_layers_of_integers_do_not_have(changed: dict[str, Any]) ->
     assert "only the limits stay" in network.notes[0]
 
 
-def test_a_scale_for_each_channel_of_an_activation() -> None:
-    """No layer computes in such integers, so the numbers are rounded to them."""
-    scales = {"s": np.float32([0.05, 0.1, 0.02]), "z": np.zeros(3, np.int8)}
+SCALES = np.float32([0.05, 0.1, 0.02])
+ZEROS = np.int8([0, 10, -20])
+#: Moves of integers that have a scale for each channel, the channels that they leave, and the new axis of these.
+MOVES: dict[str, tuple[Any, Any, int]] = {
+    "Gather": (node("Gather", ["i", "places"], "m", axis=1), [2, 0, 1, 1], 1),
+    "Concat": (node("Concat", ["i", "i"], "m", axis=1), [0, 1, 2, 0, 1, 2], 1),
+    "Identity": (node("Identity", ["i"], "m"), [0, 1, 2], 1),
+    "Reshape": (node("Reshape", ["i", "shape"], "m"), [0, 1, 2], 1),
+    "Slice": (node("Slice", ["i", "last", "first", "axis", "step"], "m"), [2, 1], 1),
+    "Tile": (node("Tile", ["i", "times"], "m"), [0, 1, 2, 0, 1, 2], 1),
+    "Transpose": (node("Transpose", ["i"], "m", perm=[0, 2, 1, 3]), [0, 1, 2], 2),
+}
+
+
+@pytest.mark.parametrize("kind", MOVES)
+def test_moves_of_integers_with_a_scale_for_each_channel(kind: str) -> None:
+    """No layer computes in such integers, so the numbers are rounded to them. A move may change their axis."""
+    move, kept, axis = MOVES[kind]
+    constants = {
+        "s": SCALES, "z": ZEROS, "s2": SCALES[kept], "z2": ZEROS[kept], "places": np.array(kept),
+        "shape": np.array([0, 3, 1, 9]), "times": np.array([1, 2, 1, 1]), "last": np.array([-1]),
+        "first": np.array([0]), "axis": np.array([1]), "step": np.array([-1]),
+    }  # fmt: skip
     nodes = [
-        node(f"{kind}Linear", [x, "s", "z"], y)
-        for kind, x, y in (("Quantize", "x", "i"), ("Dequantize", "i", "y"))
+        node("QuantizeLinear", ["x", "s", "z"], "i"),
+        move,
+        node("DequantizeLinear", ["m", "s2", "z2"], axis=axis),
     ]
-    made = model(nodes, {"x": [2, 3, 4, 5]}, scales)
-    assert_like_onnxruntime(made, tolerance=0.0)
+    assert_like_onnxruntime(model(nodes, {"x": [2, 3, 3, 3]}, constants), tolerance=1e-7)
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v1_0.25_128_quant", "mobilenet_v2_1.0_224_quant"])

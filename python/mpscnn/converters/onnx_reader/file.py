@@ -274,7 +274,7 @@ def file_from_model(
     nodes = functions.inlined(Node.from_message(node, is_ours=is_ours) for node in graph.node)
     tensors = {tensor.name: tensor for tensor in graph.initializer}
     inputs = [info.name for info in graph.input]
-    nodes = _with_standard_operators(nodes, {"", *tensors, *inputs}, opsets[""], origin)
+    nodes = _with_standard_operators(nodes, tensors, {"", *tensors, *inputs}, opsets[""], origin)
     stated = [*graph.input, *graph.value_info, *graph.output]
     return OnnxFile(
         origin,
@@ -292,7 +292,9 @@ def file_from_model(
     )
 
 
-def _with_standard_operators(nodes: Sequence[Node], known: Set[str], opset: int, origin: str) -> list[Node]:
+def _with_standard_operators(
+    nodes: Sequence[Node], tensors: Mapping[str, Any], known: Set[str], opset: int, origin: str
+) -> list[Node]:
     """Return the nodes, with operators that ONNX lacks, or had in old opsets, replaced by its present ones."""
     rows = EXPANSIONS if opset >= FIRST_WITH_BROADCASTING else {**EXPANSIONS, **OLD}
     made = {name for node in nodes for name in (*node.inputs, *node.outputs)}
@@ -301,7 +303,8 @@ def _with_standard_operators(nodes: Sequence[Node], known: Set[str], opset: int,
         with prefix_errors(origin):
             nodes = expanded(nodes, rows, names)
     if any(node.kind == "QuantizeLinear" for node in nodes):
-        nodes = moved_as_numbers(sort_nodes(nodes, known, origin), names)
+        single = {name for name, tensor in tensors.items() if all(one == 1 for one in tensor.dims)}
+        nodes = moved_as_numbers(sort_nodes(nodes, known, origin), names, single)
     return list(nodes)
 
 

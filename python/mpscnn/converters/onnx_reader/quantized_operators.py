@@ -6,7 +6,9 @@ Products of integers without scales (MatMulInteger, ConvInteger) are exact produ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+
+import numpy as np
 
 from mpscnn.converters.onnx_reader.expansions import (
     ALIGNED,
@@ -203,21 +205,25 @@ _MOVES = frozenset(
 class Moves:
     """Puts DequantizeLinear and QuantizeLinear around operators that move the integers of a QuantizeLinear.
 
+    The integers must have one scale and one zero point, because a move may change the axis that has several.
+
     Args:
         nodes: the nodes of a graph, in topological order.
         names: makes the names of new tensors.
+        single: the names of the constants of one number that are not results of nodes.
     """
 
-    def __init__(self, nodes: Sequence[Node], names: Names) -> None:
+    def __init__(self, nodes: Sequence[Node], names: Names, single: Set[str]) -> None:
         self._nodes = nodes
         self._unique = names.unique
+        self._single = {"", *single, *(node.outputs[0] for node in nodes if _is_one_number(node))}
         self._grids: dict[str, tuple[str, ...]] = {}
 
     def run(self) -> list[Node]:
         """Return all nodes."""
         result = []
         for node in self._nodes:
-            if node.kind == "QuantizeLinear":
+            if node.kind == "QuantizeLinear" and self._single.issuperset(node.inputs[1:3]):
                 self._grids[node.outputs[0]] = tuple(node.inputs[1:3])
             grid = self._grid(node)
             result += [node] if grid is None else self._around(node, grid)
@@ -249,6 +255,18 @@ class Moves:
         return made
 
 
-def moved_as_numbers(nodes: Sequence[Node], names: Names) -> list[Node]:
+def _is_one_number(node: Node) -> bool:
+    """Return True for a Constant of one number."""
+    if node.kind != "Constant":
+        return False
+    value = node.attributes.get("value")
+    if value is None:
+        return node.has("value_float") or node.has("value_int")
+    return all(
+        one == 1 for one in (value.shape if isinstance(value, np.ndarray) else getattr(value, "dims", ()))
+    )
+
+
+def moved_as_numbers(nodes: Sequence[Node], names: Names, single: Set[str]) -> list[Node]:
     """Return the nodes, with the numbers of integers around operators that move them; see `Moves`."""
-    return Moves(nodes, names).run()
+    return Moves(nodes, names, single).run()
