@@ -173,6 +173,17 @@ FORMS: dict[str, Any] = {
     "linear of rows": lambda x: functional.linear(x, WEIGHT[0, :4].flatten(1)[:, :8]),
     "attention, causal": lambda x: functional.scaled_dot_product_attention(x, x + 1, x * 2, is_causal=True),
     "attention, masked": lambda x: functional.scaled_dot_product_attention(x, x, x, torch.eye(8)),
+    **{
+        name: getattr(torch, name)
+        for name in ("sin", "cos", "tan", "atan", "sinh", "cosh", "asinh", "erfc", "exp2")
+    },
+    "asin and acos": lambda x: torch.asin(x / 2) + 3 * torch.acos(x / 2),
+    "acosh": lambda x: torch.acosh(x.abs() + 1),
+    "atanh": lambda x: torch.atanh(x / 2.1),
+    "fmax": lambda x: torch.fmax(x, torch.sqrt(x)),
+    "fmin": lambda x: torch.fmin(torch.sqrt(x), x),
+    "isinf": lambda x: torch.isinf(1 / torch.floor(x)).float(),
+    "cosine_similarity": lambda x: functional.cosine_similarity(x, x.flip(1), dim=1),
     "roll of two axes": lambda x: x.roll((2, -3), (2, 3)),
     "expand of a new axis": lambda x: x.unsqueeze(2).expand(-1, -1, 3, -1, -1).flatten(1, 2),
     "round": torch.round,

@@ -48,6 +48,16 @@ def _power(g: Writer, x: str | float, exponent: str | float) -> str:
     return g.add("Pow", g.operand(x), g.operand(exponent))
 
 
+def _number_of(kind: str) -> Operator:
+    """Return the function of fmax or fmin: NaN is not the result if the other operand is a number."""
+
+    def write(g: Writer, x: str, y: str) -> str:
+        first = g.add("Where", g.add("Equal", x, x), x, y)
+        return g.add(kind, first, g.add("Where", g.add("Equal", y, y), y, x))
+
+    return write
+
+
 def _comparison(kind: str) -> Operator:
     def write(g: Writer, x: str | float, y: str | float) -> str:
         kinds = [g.kind_of(one) for one in (x, y) if isinstance(one, str)]
@@ -117,6 +127,8 @@ ARITHMETIC: dict[str, Operator] = {
     "min.other": _arithmetic("Min"),
     "maximum.default": _arithmetic("Max"),
     "minimum.default": _arithmetic("Min"),
+    "fmax.default": _number_of("Max"),
+    "fmin.default": _number_of("Min"),
     "pow.Tensor_Scalar": _power,
     "pow.Tensor_Tensor": _power,
     "pow.Scalar": _power,

@@ -159,6 +159,16 @@ NEURONS: dict[str, Operator] = {
     "rsqrt.default": _rsqrt,
     "reciprocal.default": _function("Reciprocal"),
     "erf.default": _function("Erf"),
+    "erfc.default": lambda g, x: g.add("Sub", g.number(1.0), g.add("Erf", x)),
+    "exp2.default": lambda g, x: g.add("Exp", g.scaled(g.operand(x), math.log(2.0))),
+    "isinf.default": lambda g, x: g.add("IsInf", x),
+    **{
+        f"{name}.default": _function(name.capitalize())
+        for name in (
+            *("sin", "cos", "tan", "asin", "acos", "atan"),
+            *("sinh", "cosh", "asinh", "acosh", "atanh"),
+        )
+    },
     "floor.default": _function("Floor"),
     "ceil.default": _function("Ceil"),
     "round.default": _function("Round"),

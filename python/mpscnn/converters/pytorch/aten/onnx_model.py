@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.onnx_reader.composed_operators import COMPOSED
+from mpscnn.converters.onnx_reader.expansions import expanded
 from mpscnn.converters.onnx_reader.file import NODE_BYTES, Described, OnnxFile
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.pytorch.aten.extent_nodes import ExtentNodes
@@ -46,7 +48,7 @@ class OnnxModel:
 
     def constant(self, array: NDArray[Any], name: str | None = None) -> str:
         """Add a constant and return its name, which differs from `name` if another tensor has that."""
-        name = name if name and name not in self._taken else self._unique(name or "constant")
+        name = name if name and name not in self._taken else self.unique(name or "constant")
         self._taken.add(name)
         self._constants[name] = array
         self.shapes[name] = array.shape
@@ -82,7 +84,7 @@ class OnnxModel:
 
     def several(self, kind: str, results: int, *inputs: str | None, **attributes: Any) -> tuple[str, ...]:
         """Add a node and return the names of its results."""
-        names = [self._unique(kind) for _ in range(results)]
+        names = [self.unique(kind) for _ in range(results)]
         self._nodes.append(Node(kind, [one or "" for one in inputs], names, attributes, self.layer))
         return tuple(names)
 
@@ -93,18 +95,20 @@ class OnnxModel:
     def file(self, outputs: Sequence[tuple[str, Shape, str]], title: str) -> OnnxFile:
         """Return the graph in the form in which mpscnn reads ONNX files. `outputs` has names, shapes and types."""
         ends = [_described(*output) for output in outputs]
+        nodes = expanded(self._nodes, COMPOSED, self)
         return OnnxFile(
             title,
-            self._nodes,
+            nodes,
             self._inputs,
             [end.name for end in ends],
             self._constants,
-            size=sum(array.nbytes for array in self._constants.values()) + NODE_BYTES * len(self._nodes),
+            size=sum(array.nbytes for array in self._constants.values()) + NODE_BYTES * len(nodes),
             opset=OPSET,
             stated=lambda: [*self._inputs, *ends],
         )
 
-    def _unique(self, stem: str) -> str:
+    def unique(self, stem: str, /) -> str:
+        """Return a name with a number that no tensor has."""
         self._count += 1
         while (name := f"{stem}.{self._count}") in self._taken:
             self._count += 1

@@ -130,6 +130,17 @@ def _norm(
     return _vector_norm(g, x, 2 if order is None else order, axes, keepdim)  # type: ignore[arg-type]
 
 
+def _cosine(g: Writer, x: str, y: str, axis: int = 1, epsilon: float = 1e-8) -> str:
+    """Write cosine_similarity: the sum of the products of two vectors, divided by their norms."""
+    rank = max(g.rank(x), g.rank(y))
+    along = g.integers([axis if axis < 0 else axis - rank])
+    parts = []
+    for one in (x, y):
+        norm = g.add("Max", g.add("ReduceL2", one, along, keepdims=1), g.number(epsilon))
+        parts.append(g.add("Div", one, norm))
+    return g.add("ReduceSum", g.add("Mul", *parts), along, keepdims=0)
+
+
 def _softmax(kind: str) -> Operator:
     return lambda g, x, axis, *_: g.add(kind, g.operand(x), axis=axis)
 
@@ -170,6 +181,7 @@ REDUCTIONS: dict[str, Operator] = {
     **{f"any.{form}": _truth("ReduceMax") for form in ("default", "dim", "dims")},
     **{f"all.{form}": _truth("ReduceMin") for form in ("default", "dim", "dims")},
     "cumsum.default": _cumulative,
+    "cosine_similarity.default": _cosine,
     "prod.default": _reduction("ReduceProd"),
     "prod.dim_int": _reduction("ReduceProd"),
     "logsumexp.default": _reduction("ReduceLogSumExp"),
