@@ -25,11 +25,12 @@ TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
 
 
 class Transport(asyncio.Transport):
-    """A connection to a client that takes all bytes at once."""
+    """A connection to a client that takes all bytes at once, or when the test says so."""
 
     def __init__(self) -> None:
         super().__init__()
         self.written = bytearray()
+        self.waiting = 0
         self.reading = True
         self.closed = False
 
@@ -44,6 +45,15 @@ class Transport(asyncio.Transport):
 
     def close(self) -> None:
         self.closed = True
+
+    def abort(self) -> None:
+        self.closed = True
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        assert (high, low) == (0, None)
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting
 
     def pause_reading(self) -> None:
         assert self.reading
@@ -381,6 +391,56 @@ def test_a_silent_connection_is_closed_and_a_slow_head_does_not_keep_it() -> Non
             False
         ]
         assert bodies(answered[1].written) == [b"/live:"]
+
+    served(run)
+
+
+class Clock:
+    """A clock of an event loop that a test sets forward. It has one timer."""
+
+    def __init__(self) -> None:
+        self._now = self._end = 0.0
+        self._call: Callable[[], None] = self.cancel
+
+    def time(self) -> float:
+        return self._now
+
+    def when(self) -> float:
+        return self._end
+
+    def call_later(self, seconds: float, call: Callable[[], None]) -> Clock:
+        self._end, self._call = self._now + seconds, call
+        return self
+
+    def cancel(self) -> None:
+        self._end = float("inf")
+
+    def go(self, seconds: float) -> None:
+        self._now += seconds
+        if self._now >= self._end:
+            self._call()
+
+
+@pytest.mark.parametrize(
+    ("taken", "seconds", "waits"), [(600_000, 9.0, True), (2_000_000, 29.0, True), (60_000, 9.0, False)]
+)
+def test_an_answer_waits_for_a_client_that_takes_enough(taken: int, seconds: float, waits: bool) -> None:
+    """The client takes so many bytes at the end of so many seconds, again and again."""
+
+    async def run(server: Server) -> None:
+        protocol, transport = server.connect()
+        clock = protocol.loop = Clock()
+        ends = 0
+        for _ in range(20):
+            transport.waiting = taken
+            protocol.pause_writing()
+            clock.go(seconds)
+            if transport.closed:
+                break
+            ends += 1
+            protocol.resume_writing()
+            clock.go(1_000)
+        assert not transport.closed if waits else (transport.closed and ends == 3)
 
     served(run)
 

@@ -13,7 +13,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -424,27 +424,37 @@ def test_outputs_are_counted(service: Service) -> None:
     until(lambda: held(service) == 0)
 
 
-def test_answers_are_held_until_they_are_taken(service: Service) -> None:
+@contextmanager
+def asking(service: Service, shape: list[int]) -> Iterator[socket.socket]:
+    """Ask for a large answer, and yield the connection without reading the answer."""
     (name,) = service.request("/v2/models/large").json["inputs"]
-    shape = [1, SIDE, SIDE, 3]
     body, length = infer(name["name"], "FP32", shape, bytes(4 * math.prod(shape)))
     head = (
         f"POST /v2/models/large/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
         f"{HEADER_LENGTH}: {length}\r\n\r\n"
     )
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        connection.settimeout(120)
+        connection.connect(service.place)
+        connection.sendall(head.encode() + body)
+        yield connection
+
+
+def test_answers_are_held_until_they_are_taken(files: tuple[Path, Path]) -> None:
+    shape = [1, SIDE, SIDE, 3]
     # the number of answers after which the budget has no room for another one
     room = (4 * MAX_BYTES - COUNTED) // OUTPUT + 1
-    with ExitStack() as stack:
+    patience = "import mpscnn.apps.serve.connection as connection\nconnection._PATIENCE = 600.0"
+    arguments = (*files, "--device", "cpu", "--max-tensor-bytes", str(MAX_BYTES))
+    with serving(*arguments, patch=patience) as service, ExitStack() as stack:
+        (name,) = service.request("/v2/models/large").json["inputs"]
+        body = infer(name["name"], "FP32", shape, bytes(4 * math.prod(shape)))
         slow = []
         for number in range(room):
-            connection = stack.enter_context(socket.socket())
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-            connection.settimeout(120)
-            connection.connect(service.place)
-            connection.sendall(head.encode() + body)
-            slow.append(connection)
+            slow.append(stack.enter_context(asking(service, shape)))
             until(lambda: OUTPUT <= held(service) / (number + 1) < OUTPUT + 1_000)  # noqa: B023
-        refused = asked_of(service, "large", (body, length))
+        refused = asked_of(service, "large", body)
         assert (refused.status, refused.json["kind"]) == (503, "MemoryBudgetExceeded")
         assert "tensors and answers of all requests take" in refused.json["error"]
         assert int(refused.headers["retry-after"]) >= 1
@@ -455,7 +465,21 @@ def test_answers_are_held_until_they_are_taken(service: Service) -> None:
                 assert response.status == 200
                 assert len(response.read()) > OUTPUT
         until(lambda: held(service) == 0)
-        assert asked_of(service, "large", (body, length)).status == 200
+        assert asked_of(service, "large", body).status == 200
+
+
+def test_an_answer_that_nobody_takes_is_given_up(files: tuple[Path, Path]) -> None:
+    patience = "import mpscnn.apps.serve.connection as connection\nconnection._PATIENCE = 0.2"
+    with serving(*files, "--device", "cpu", patch=patience) as service:
+        with asking(service, [1, SIDE, SIDE, 3]) as connection:
+            service.wait_for("request", path="/v2/models/large/infer", status=200)
+            until(lambda: held(service) == 0)
+            received = 0
+            with suppress(ConnectionError):
+                while part := connection.recv(65_536):
+                    received += len(part)
+            assert received < OUTPUT
+        assert service.request("/v2/health/live").status == 200
 
 
 def test_annotated_photos_are_answers_too(service: Service) -> None:

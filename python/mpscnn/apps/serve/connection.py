@@ -35,6 +35,9 @@ _TURN_BYTES = 16_384
 #: Seconds in which more bytes of a refused client are received and dropped. If the connection were closed at once,
 #: clients that send all before they read would lose the answer.
 _LINGER = 1.0
+#: Seconds that a client may let an answer wait. Each `_TAKEN` bytes that it takes give it a second more.
+_PATIENCE = 30.0
+_TAKEN = 65_536
 
 
 class _Flow(FlowControl):  # type: ignore[misc]
@@ -62,7 +65,8 @@ class BoundedProtocol(HttpToolsProtocol):  # type: ignore[misc]
     """uvicorn's protocol with bounded heads, chunk extensions and trailers, and one request at a time.
 
     A connection is closed if a head is not complete `timeout_keep_alive` seconds after the connection was made, or
-    after the previous response.
+    after the previous response. It is also closed if the client takes a response too slowly, since a response is in
+    memory until then.
 
     Args:
         turns: the turns of all connections of the server.
@@ -80,6 +84,11 @@ class BoundedProtocol(HttpToolsProtocol):  # type: ignore[misc]
         """The index of the first byte of `_received` that is not parsed yet."""
         self._refused = False
         self._may_begin = False
+        self._unsent = 0
+        """The number of bytes that the system did not take from the last write."""
+        self._patience = _PATIENCE
+        self._end: asyncio.TimerHandle | None = None
+        """The time at which the connection ends unless the client takes all bytes before."""
         self._expect_head()
 
     def _expect_head(self) -> None:
@@ -100,6 +109,7 @@ class BoundedProtocol(HttpToolsProtocol):  # type: ignore[misc]
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Begin to wait for the first head."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # `pause_writing` is called for each byte that must wait
         self.flow = _Flow(self)
         self.timeout_keep_alive_task = self.loop.call_later(
             self.timeout_keep_alive, self.timeout_keep_alive_handler
@@ -109,8 +119,28 @@ class BoundedProtocol(HttpToolsProtocol):  # type: ignore[misc]
         """Drop what waits."""
         self._drop()
         self._unset_keepalive_if_required()
+        if self._end is not None:
+            self._end.cancel()
         super().connection_lost(error)
         self.flow.end()
+
+    def pause_writing(self) -> None:
+        """Begin to wait for the client, which has not taken all bytes."""
+        super().pause_writing()
+        self._unsent = self.transport.get_write_buffer_size()
+        self._end = self.loop.call_later(self._patience, self._give_up)
+
+    def resume_writing(self) -> None:
+        """Go on, since the client has taken all bytes."""
+        if self._end is not None:
+            left = self._end.when() - self.loop.time()
+            self._patience = min(left + self._unsent / _TAKEN, _PATIENCE)
+            self._end.cancel()
+        super().resume_writing()
+
+    def _give_up(self) -> None:
+        self.logger.warning("Closed a connection whose client takes the answer too slowly.")
+        self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Parse a short head or a plain body at once, and everything else when it is this connection's turn."""
@@ -230,6 +260,7 @@ class BoundedProtocol(HttpToolsProtocol):  # type: ignore[misc]
             raise httptools.HttpParserError("a request begins within a section")
         self._may_begin = False
         self._in_request = True
+        self._patience = _PATIENCE
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
