@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from mpscnn import _core
@@ -17,7 +18,7 @@ from mpscnn._private.expected_names import (
     canonical_device,
     device_text,
 )
-from mpscnn._private.model_name import DEFAULT_MODEL, register_weights
+from mpscnn._private.model_name import DEFAULT_MODEL, INFORMED_SUFFIXES, register_weights
 from mpscnn.core_model import (
     core_model,
     described_network,
@@ -353,11 +354,13 @@ class Model(FixedAttributes, Generic[Answer]):
         return self.network.summary(size)
 
     def save(self, path: str | os.PathLike[str], **options: Any) -> None:
-        """Write the network with this model's labels and preprocessing: see `Network.save`.
+        """Write the network with this model's labels, preprocessing and information: see `Network.save`.
 
         Files of other formats than mpscnn's store float32, unless `dtype` says otherwise. `mpscnn convert` stores
         float16 in Core ML files, which are half as large: `model.save("Pets.mlpackage", dtype="float16")`.
         """
+        if PurePath(path).suffix.lower() in INFORMED_SUFFIXES and self.information:
+            options.setdefault("information", self.information)
         network_of(self).save(path, **options)
 
     @property

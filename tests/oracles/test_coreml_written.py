@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from agreement import computed
+from command_line import call
 from converters.onnx_writer.test_onnx_export import LAYERS, fill, network_of
 from numpy.typing import NDArray
 
@@ -264,6 +265,17 @@ def test_equal_networks_are_equal_files(suffix: str, tmp_path: Path) -> None:
     assert [file.name for file in files[0]] == [file.name for file in files[1]]
     for one, other in zip(*files, strict=True):
         assert one.read_bytes() == other.read_bytes()
+
+
+def test_models_and_commands_keep_the_licence(tmp_path: Path) -> None:
+    saved, commanded = tmp_path / "model.mlmodel", tmp_path / "commanded.mlmodel"
+    model = mpscnn.load("page_digits")
+    model.save(saved)
+    assert call("convert", "page_digits", str(commanded)) == 0
+    for path in (saved, commanded):
+        metadata = coremltools.utils.load_spec(str(path)).description.metadata
+        assert metadata.license == model.information["license"]
+        assert metadata.userDefined["source"] == model.information["source"]
 
 
 def test_targets(tmp_path: Path) -> None:

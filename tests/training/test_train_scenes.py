@@ -101,6 +101,15 @@ def test_a_detector(scenes: Scenes, runs: dict[str, Run]) -> None:
     assert not (folder / "a.safetensors.run").exists()
 
 
+def test_annotations_without_the_sizes_of_photos_train_the_same_detector(
+    scenes: Scenes, runs: dict[str, Run]
+) -> None:
+    """Boxes of Create ML are in pixels of photos whose sizes it does not state."""
+    made = mpscnn.train(scenes.photos, tiny(), annotations=scenes.createml, **SMALL)
+    assert_same(made.network, runs["detect"].model.network)
+    assert made.network.detection.settings == runs["detect"].model.network.detection.settings
+
+
 def test_a_segmenter(scenes: Scenes, runs: dict[str, Run]) -> None:
     model = runs["segment"].model
     assert (model.task, model.labels) == ("segmentation", ["background", *LABELS])
@@ -357,10 +366,14 @@ def test_parts_that_annotations_state_are_obeyed(parts: Scenes, scenes: Scenes, 
 
 
 def test_coco_files_of_parts_that_are_refused(parts: Scenes, tmp_path: Path) -> None:
-    for name, message in (("captions", "is not the only file"), ("val", "has no .json file for train")):
-        folder = tmp_path / name
+    for names, message in (
+        (["captions", "val"], "captions.json: is not the only file"),
+        (["val"], "has no .json file for train"),
+    ):
+        folder = tmp_path / names[0]
         folder.mkdir()
-        shutil.copy(parts.coco / "instances_val2017.json", folder / f"{name}.json")
+        for name in names:
+            shutil.copy(parts.coco / "instances_val2017.json", folder / f"{name}.json")
         with pytest.raises(ParameterError, match=message):
             read_objects(parts.photos, folder)
 

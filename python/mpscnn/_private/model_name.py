@@ -7,13 +7,23 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["DEFAULT_MODEL", "MODEL_SUFFIX", "holds_network", "is_path", "read_weights", "register_weights"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "INFORMED_SUFFIXES",
+    "MODEL_SUFFIX",
+    "holds_network",
+    "is_path",
+    "read_weights",
+    "register_weights",
+]
 
 #: The model that `load` takes if no name is given. It is part of the package.
 DEFAULT_MODEL = "cifar10_mobilenet_v2"
 
 #: The suffix of model files. Weights of other frameworks also come in files with this suffix.
 MODEL_SUFFIX = ".safetensors"
+#: The suffixes of files with texts about a model, such as its licence.
+INFORMED_SUFFIXES = (MODEL_SUFFIX, ".mlpackage", ".mlmodel")
 
 # The largest header of a safetensors file in bytes. Readers of the format refuse longer ones.
 _MAX_HEADER = 100_000_000

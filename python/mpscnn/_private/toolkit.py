@@ -31,7 +31,7 @@ class Writers(Protocol):
     """The content of the module `mpscnn.converters.writers`."""
 
     WRITERS: Mapping[str, Callable[..., None]]
-    """Functions (network, path, dtype) that write a file, by the suffix of the file."""
+    """Functions (network, path, dtype, information) that write a file, by the suffix of the file."""
 
 
 class Precisions(Protocol):

@@ -44,7 +44,7 @@ class CoremlEngine:
             coremltools: Any = import_module("coremltools")
         except ImportError as error:
             raise UnsupportedError(
-                f"{path}@coreml: coremltools cannot be imported: pip install coremltools ({error})"
+                f"{path}@coreml: coremltools cannot be imported: pip install 'mpscnn[coreml]' ({error})"
             ) from error
         from mpscnn.converters import read_network
         from mpscnn.converters.coreml.file import read_coreml

@@ -17,11 +17,10 @@ from mpscnn.converters.formats import find_reader, is_package, named_by_file
 from mpscnn.converters.photo_settings import choose_settings, drop_wrong_labels, read_labels
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import ParameterError
-from mpscnn.model import network_of
+from mpscnn.model import Model, network_of
 
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network
-    from mpscnn.model import Model
 
 __all__ = [
     "CONVERTER_VERSION",
@@ -272,7 +271,7 @@ def export_coreml(
         target: the minimum deployment target, "iOS13" to "iOS18"; None: iOS 15 for a package, iOS 16 for one with
             compressed weights, iOS 18 for one with a GRU that resets after the product, iOS 14 for a file. A file for a
             later system is the same as one for iOS 14.
-        information: "license", "author", ... of the model.
+        information: "license", "author", "description", "source", ... of the model; None: those of a `Model`.
 
     Raises:
         UnsupportedError: the package `coremltools` is not installed, Core ML cannot express a layer, or the network
@@ -284,6 +283,8 @@ def export_coreml(
     from mpscnn.converters.coreml_writer.export import export
     from mpscnn.graph.quantized import stored_type
 
+    if information is None and isinstance(network, Model):
+        information = network.information
     network = network_of(network)
     preprocess = None
     if network.preprocess is not None and len(network.inputs) == 1:

@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from os import PathLike
+from collections.abc import Callable, Mapping
+from os import PathLike, fspath
+from pathlib import PurePath
 
+from mpscnn._private.model_name import INFORMED_SUFFIXES
 from mpscnn.converters import export_coreml, export_onnx, export_tflite
+from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network
 
 __all__ = ["WRITERS"]
 
 
-def _onnx(network: Network, path: str | PathLike[str], dtype: str | None) -> None:
+def _onnx(
+    network: Network, path: str | PathLike[str], dtype: str | None, information: Mapping[str, str] | None
+) -> None:
+    _require_none(path, information)
     export_onnx(network, path, dtype=dtype)
 
 
-def _coreml(network: Network, path: str | PathLike[str], dtype: str | None) -> None:
-    export_coreml(network, path, dtype=dtype)
+def _coreml(
+    network: Network, path: str | PathLike[str], dtype: str | None, information: Mapping[str, str] | None
+) -> None:
+    export_coreml(network, path, dtype=dtype, information=information)
 
 
-def _tflite(network: Network, path: str | PathLike[str], dtype: str | None) -> None:
+def _tflite(
+    network: Network, path: str | PathLike[str], dtype: str | None, information: Mapping[str, str] | None
+) -> None:
+    _require_none(path, information)
     export_tflite(network, path, dtype=dtype)
 
 
-#: The writer for each suffix: a function of the network, the path, and the type of weights (None: the default).
+def _require_none(path: str | PathLike[str], information: Mapping[str, str] | None) -> None:
+    if information is not None:
+        raise ParameterError(
+            f"{fspath(path)}: a {PurePath(path).suffix} file does not hold information; "
+            f"{', '.join(INFORMED_SUFFIXES)} files do"
+        )
+
+
+#: The writer for each suffix: a function of the network, the path, the type of weights and information (None: the
+#: default, none).
 WRITERS: dict[str, Callable[..., None]] = {
     ".onnx": _onnx,
     ".tflite": _tflite,

@@ -66,11 +66,7 @@ def save_foreign(
             f"networks are not written as {suffix} files" if suffix else "the name of the file has no suffix"
         )
         raise ParameterError(f"{os.fspath(path)}: {wrong}; the suffixes are {suffixes}")
-    if information is not None:
-        raise ParameterError(
-            f"{os.fspath(path)}: a {suffix} file does not hold information; a {MODEL_SUFFIX} file does"
-        )
-    known[suffix](network, path, dtype)
+    known[suffix](network, path, dtype, information)
 
 
 def model_content(

@@ -508,7 +508,7 @@ class Network(
                 "float32" in others. Biases and batch normalizations in model files are always float32.
             labels: the class names; None: the network's own labels.
             preprocess: the name of a preset or a mapping, see `mpscnn.preprocess`; None: the network's own.
-            information: texts "license", "source" and "description". Only for model files.
+            information: texts "license", "source" and "description". Only for model files and Core ML models.
 
         Raises:
             ParameterError: there is no suffix, it is not one of a supported format, or the format cannot store an

@@ -90,7 +90,7 @@ def test_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
     monkeypatch.setitem(sys.modules, "coremltools", None)
     with pytest.raises(
-        UnsupportedError, match=r"@coreml: coremltools cannot be imported.*pip install coremltools"
+        UnsupportedError, match=r"@coreml: coremltools cannot be imported.*pip install 'mpscnn\[coreml\]'"
     ):
         mpscnn.compare(str(path), f"{path}@coreml")
 

@@ -126,6 +126,18 @@ def test_another_suffix_is_refused(tmp_path: Path, suffix: str) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_model_keeps_the_texts_about_itself(tmp_path: Path) -> None:
+    model = mpscnn.load()
+    model.save(tmp_path / "copy.safetensors")
+    assert mpscnn.load(tmp_path / "copy.safetensors").information == model.information
+    assert "Apache-2.0" in model.information.values()
+    model.save(tmp_path / "changed.safetensors", information={"license": "MIT"})
+    assert mpscnn.load(tmp_path / "changed.safetensors").information == {"license": "MIT"}
+
+
 def test_what_other_formats_do_not_hold_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(mpscnn.ParameterError, match=r"does not hold information; a \.safetensors file does"):
+    with pytest.raises(
+        mpscnn.ParameterError,
+        match=r"does not hold information; \.safetensors, \.mlpackage, \.mlmodel files do",
+    ):
         network().save(tmp_path / "colours.onnx", information={"license": "MIT"})

@@ -82,7 +82,7 @@ def write_onnx(given: Conversion) -> None:
     """
     from mpscnn.converters import export_onnx
 
-    network = network_to_write(given)
+    network, _ = network_to_write(given)
     dtype = stored_type(network, given.dtype, "float32")
     layout = given.layout or "nchw"
     write_checked(
@@ -122,7 +122,7 @@ def write_tflite(given: Conversion) -> None:
     """
     from mpscnn.converters import export_tflite
 
-    network = network_to_write(given)
+    network, _ = network_to_write(given)
     dtype = stored_type(network, given.dtype, "float32")
     write_checked(
         given,
@@ -149,9 +149,18 @@ def write_coreml(given: Conversion) -> None:
     from mpscnn.converters import export_coreml
     from mpscnn.converters.photo_input import takes_photos
 
-    network, output, palette = network_to_write(given), given.output, given.palette
+    network, information = network_to_write(given)
+    output, palette = given.output, given.palette
     dtype = stored_type(network, given.dtype, "float16") if palette is None else given.dtype or "float16"
-    export_coreml(network, output, size=given.size, dtype=dtype, palette=palette, target=given.target)
+    export_coreml(
+        network,
+        output,
+        size=given.size,
+        dtype=dtype,
+        palette=palette,
+        target=given.target,
+        information=information,
+    )
     if network.preprocess is None and takes_photos(network):
         warn(
             f"{given.sources[0]} does not say how a photo becomes its input, so the input of {output} is an array"

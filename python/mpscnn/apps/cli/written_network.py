@@ -18,8 +18,10 @@ from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.network import Network
 
 
-def network_to_write(given: Conversion) -> Network:
+def network_to_write(given: Conversion) -> tuple[Network, dict[str, str]]:
     """Read the network of a single source, with its preprocessing, labels and detection, or those of the user.
+
+    Return it with the texts of a model file about itself, such as "license".
 
     With `check`, the network of another framework's file is compared with the file on its own engine. If they differ,
     the command ends with the exit code `DIFFERENT`, or warns with `force`.
@@ -32,6 +34,7 @@ def network_to_write(given: Conversion) -> Network:
     if len(given.sources) != 1:
         raise ParameterError(f"{given.output}: expected one model to write, got {len(given.sources)}")
     source = given.sources[0]
+    information: dict[str, str] = {}
     if is_foreign(source) or is_folder(source):
         network = read_network(given.sources, **given.reading())
         given.choose_settings(network)
@@ -43,11 +46,11 @@ def network_to_write(given: Conversion) -> Network:
             f"{source}: --shape, --outputs, --architecture and --signature are for files of other frameworks"
         )
     else:
-        network, _ = described_network(open_model(model_path(str(source))))
+        network, information = described_network(open_model(model_path(str(source))))
         given.choose_settings(network)
         _warn_of(network.notes, source)
     check_size(network, given.size)
-    return network
+    return network, information
 
 
 def _warn_of(notes: Sequence[str], source: Path) -> None:

@@ -32,12 +32,15 @@ from mpscnn.training.scenes.tasks import DetectorTask, SceneTask, SegmenterTask
 from mpscnn.training.scenes.training import SceneOptions, SceneTraining
 from mpscnn.training.scenes.views import SceneAugmentation
 from mpscnn.training.split_folders import TRAIN, VALIDATION, require_held_out, split_by_folder
+from mpscnn.vision.photo import open_photo
 
 __all__ = ["SceneData", "SceneSource", "ScenesTraining"]
 
 #: The sides of a classifier's input, if it becomes a detector or segmenter: the smaller one for classifiers of small
 #: photos, whose last feature map has a stride below 16.
 _SIZE, _SMALL_SIZE, _LARGE_STRIDE = 320, 160, 4
+#: The largest number of photos that are opened for their sizes before training.
+_MAX_OPENED = 64
 _Photo = TypeVar("_Photo", LabelledPhoto, MaskedPhoto)
 
 
@@ -137,7 +140,9 @@ class ScenesTraining(FolderTraining):
         )
         training, held_photos = self._split(source, objects.photos_of(TRAIN) or objects.photos, held_photos)
         size = self._size()
-        boxes = np.concatenate([_fractions(photo) for photo in training])
+        boxes = _fractions(training)
+        if not len(boxes):
+            raise ParameterError(f"{source.labels}: the photos for training have no objects")
         network = self._prepared(detector_of(self.backbone.network, len(objects.labels), size, boxes))
         parts = [
             ObjectPhotos(objects.with_photos(photos), *self._reading(network), **self._viewing(augmented))
@@ -248,8 +253,18 @@ class ScenesTraining(FolderTraining):
         }
 
 
-def _fractions(photo: LabelledPhoto) -> NDArray[np.float64]:
-    """Return a photo's boxes as fractions. If the size of the photo is not known, its objects are left out."""
-    if photo.size == (0, 0):
-        return photo.boxes[:0]
-    return photo.boxes if photo.size is None else photo.boxes / np.tile(photo.size, 2)
+def _fractions(photos: Sequence[LabelledPhoto]) -> NDArray[np.float64]:
+    """Return the boxes of photos as fractions.
+
+    Photos are opened for their sizes, if the annotations do not state them. If these are many, a part of them is enough
+    for the sizes of the anchors.
+    """
+    unknown = [photo for photo in photos if photo.size == (0, 0) and len(photo.boxes)]
+    boxes = [np.zeros((0, 4))]
+    for photo in photos:
+        if photo.size != (0, 0):
+            boxes.append(photo.boxes if photo.size is None else photo.boxes / np.tile(photo.size, 2))
+    for photo in unknown[:: -(-len(unknown) // _MAX_OPENED) or 1]:
+        size = open_photo(photo.path).size
+        boxes.append(photo.boxes_in_pixels(size) / np.tile(size, 2))
+    return np.concatenate(boxes)

@@ -36,4 +36,6 @@ def coremltools() -> Any:
         with quiet():
             return import_module("coremltools")
     except ImportError as error:
-        raise UnsupportedError(f"writing Core ML models needs: pip install coremltools ({error})") from error
+        raise UnsupportedError(
+            f'writing Core ML models needs coremltools: pip install "mpscnn[coreml]" ({error})'
+        ) from error
