@@ -256,6 +256,11 @@ def _json_value(value: Any) -> dict[str, Any]:
             made["shape"] = {"dim": [{"size": str(dim.size)} for dim in held.dim]}
         elif field.name == "tensor":
             made["tensor"] = {"dtype": _NAMES[held.dtype], "tensorShape": {}}
+            if held.float_val:
+                made["tensor"]["tensorShape"]["dim"] = [
+                    {"size": str(dim.size)} for dim in held.tensor_shape.dim
+                ]
+                made["tensor"]["floatVal"] = list(held.float_val)
         elif field.name == "list":
             made["list"] = {
                 "i": [str(one) for one in held.i],
@@ -280,6 +285,8 @@ def save_web_graph(path: Path, graph: Graph, *, shard: int = 1 << 22, bits: int 
         )
         if node.op == "Const":
             tensor = next(one.value.tensor for one in node.attr if one.key == "value")
+            if tensor.float_val:
+                continue
             kind = np.dtype(_TYPES[tensor.dtype])
             shape = [dim.size for dim in tensor.tensor_shape.dim]
             weights[node.name] = np.frombuffer(tensor.tensor_content, kind).reshape(shape)

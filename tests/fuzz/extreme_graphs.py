@@ -63,6 +63,8 @@ def _operand(graph: Any, image: str, random: Random) -> str:
     made = str(graph.constant(np.float32(0.5)))  # one number, which stands for all elements of the shape
     (value,) = (entry.value for entry in graph.message.node[-1].attr if entry.key == "value")
     extents = (3, 4, 8, 1 << 11, 1 << 13, 1 << 22)
+    value.tensor.ClearField("tensor_content")
+    value.tensor.float_val.append(0.5)
     set_shape(value.tensor.tensor_shape, [random.choice(extents) for _ in range(random.choice((1, 2, 4)))])
     return made
 

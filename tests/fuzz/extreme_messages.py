@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from random import Random
 from typing import Any
 
 #: The numbers that take the place of an extent.
@@ -42,6 +43,19 @@ def extreme_messages(message: Any) -> Iterator[tuple[str, Any]]:
             made.CopyFrom(message)
             if _set(list(numbers(made))[place], extreme):
                 yield f"{one[1].name}-{place}-{extreme}", made
+
+
+def change(message: Any, random: Random) -> None:
+    """Change a number of a message, or all whole numbers that are equal to it."""
+    found = list(numbers(message))
+    if not found:
+        return
+    one = random.choice(found)
+    old, new = _get(one), random.choice(_INTEGERS if _is_whole(one) else _FLOATS)
+    equal = random.random() < 0.5
+    for other in found:
+        if other is one or (equal and _is_whole(other) and _get(other) == old):
+            _set(other, new)
 
 
 def _changed(message: Any, change: Any) -> Any:

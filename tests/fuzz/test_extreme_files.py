@@ -26,6 +26,8 @@ ALLOCATED = 450 << 20
 CAFFE_WEIGHTS = {"extreme": [np.ones((4, 4, 3, 3)), np.ones(4)]}
 
 Files = Iterator[tuple[str, bytes]]
+#: Models of several files, by their paths.
+Folders = Iterator[tuple[str, dict[str, bytes]]]
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +89,27 @@ def checkpoints(seed: int, count: int) -> Files:
     yield from module("extreme_weights").checkpoint_draws(seed, count)
 
 
+def packages(seed: int, count: int) -> Folders:
+    yield from folders("save_package", seed, count)
+
+
+def compiled_models(seed: int, count: int) -> Folders:
+    yield from folders("save_compiled", seed, count)
+
+
+def saved_models(seed: int, count: int) -> Folders:
+    yield from folders("save_saved_model", seed, count)
+
+
+def web_models(seed: int, count: int) -> Folders:
+    yield from folders("save_web_model", seed, count)
+
+
+def folders(save: str, seed: int, count: int) -> Folders:
+    made = module("extreme_folders")
+    yield from made.draws(getattr(made, save), seed, count)
+
+
 def changed(name: str, message: Any, seed: int, count: int) -> Files:
     """Yield some of the extreme forms of an example."""
     found = list(module("extreme_messages").extreme_messages(message))
@@ -94,8 +117,11 @@ def changed(name: str, message: Any, seed: int, count: int) -> Files:
         yield f"{name}, {what}", made.SerializeToString()
 
 
+Draws = Callable[[int, int], Files] | Callable[[int, int], Folders]
+#: The number of files in the full tier, of formats that are not drawn for each operator.
+WITHOUT_OPERATORS = 400
 #: The files of each format: their suffix, and the number of draws in the full tier, for each operator if it has some.
-FORMATS: dict[Callable[[int, int], Files], tuple[str, int]] = {
+FORMATS: dict[Draws, tuple[str, int]] = {
     onnx_draws: (".onnx", 30),
     onnx_examples: (".onnx", 1),
     graphs: (".pb", 30),
@@ -104,12 +130,27 @@ FORMATS: dict[Callable[[int, int], Files], tuple[str, int]] = {
     tflite_operators: (".tflite", 30),
     keras_layers: (".h5", 30),
     caffe_layers: (".prototxt", 30),
-    torch_files: (".pth", 400),
-    safetensors_files: (".safetensors", 400),
-    checkpoints: (".npz", 400),
+    torch_files: (".pth", WITHOUT_OPERATORS),
+    safetensors_files: (".safetensors", WITHOUT_OPERATORS),
+    checkpoints: (".npz", WITHOUT_OPERATORS),
+    packages: (".mlpackage", WITHOUT_OPERATORS),
+    compiled_models: (".mlmodelc", WITHOUT_OPERATORS),
+    saved_models: ("", WITHOUT_OPERATORS),
+    web_models: ("/model.json", WITHOUT_OPERATORS),
 }
-#: The number of files without operators in the test of allocations.
-WEIGHTS = 40
+#: The number of such files in the test of allocations.
+FEW = 40
+
+
+def write(path: Path, content: bytes | dict[str, bytes]) -> int:
+    """Write the files of a model, and return their size."""
+    files = {path: content} if isinstance(content, bytes) else {}
+    if isinstance(content, dict):
+        files = {path.parents[path.name == "model.json"] / name: one for name, one in content.items()}
+    for place, one in files.items():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(one)
+    return sum(map(len, files.values()))
 
 
 def read(path: Path) -> object:
@@ -136,36 +177,34 @@ def cost(path: Path) -> int:
 
 
 @pytest.mark.parametrize("draws", [draws for draws in FORMATS if draws is not onnx_examples])
-def test_extreme_files_allocate_little(
-    draws: Callable[[int, int], Files], tmp_path: Path, full: bool
-) -> None:
+def test_extreme_files_allocate_little(draws: Draws, tmp_path: Path, full: bool) -> None:
     """Read a file for each operator, and some of weights. The default tier reads one of eight of them."""
-    suffix, count = FORMATS[draws][0], 0
+    (suffix, number), count = FORMATS[draws], 0
     path = tmp_path / f"extreme{suffix}"
-    drawn = WEIGHTS if suffix in (".pth", ".safetensors", ".npz") else 1
+    drawn = FEW if number == WITHOUT_OPERATORS else 1
     for name, content in islice(draws(1, drawn), 0, None, 1 if full else 8):
-        path.write_bytes(content)
+        size = write(path, content)
         peak = cost(path)
-        assert peak < ALLOCATED, f"{name}: {peak:,} bytes for a file of {len(content):,}"
+        assert peak < ALLOCATED, f"{name}: {peak:,} bytes for files of {size:,}"
         count += 1
     assert count > 4
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("draws", FORMATS)
-def test_extreme_files_cost_little(draws: Callable[[int, int], Files], tmp_path: Path) -> None:
+def test_extreme_files_cost_little(draws: Draws, tmp_path: Path) -> None:
     from small_costs import measure
 
     suffix, drawn = FORMATS[draws]
     path, findings, accepted, count = tmp_path / f"extreme{suffix}", [], 0, 0
     for name, content in draws(2, drawn):
-        path.write_bytes(content)
+        size = write(path, content)
         if not count:
             cost(path)  # imports the reader before the process is forked
         outcome = measure(read, path)
         count += 1
         accepted += outcome.kind == "accepted"
         if outcome.finding:
-            findings.append(f"{name} ({len(content)} bytes): {outcome.finding}")
+            findings.append(f"{name} ({size} bytes): {outcome.finding}")
     assert not findings, "\n".join(findings[:50])
     assert accepted > count // 20
