@@ -240,3 +240,10 @@ def test_a_network_has_a_length_and_contains_names() -> None:
 def test_commands_of_other_tools_after_a_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("models", "download", "mobilenet_v2") == 2
     assert "here it is `mpscnn info MODEL`" in " ".join(capsys.readouterr().err.split())
+
+
+def test_files_to_write_and_integers_lead_to_their_options(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("quantize", "digits", "small.safetensors", "--images", "photos") == 2
+    assert "--output small.safetensors writes to it" in " ".join(capsys.readouterr().err.split())
+    assert call("convert", "digits", "small.mlpackage", "--dtype", "int8") == 2
+    assert "; uint8 stores 8-bit weights" in " ".join(capsys.readouterr().err.split())

@@ -45,7 +45,9 @@ def test_limits(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) 
 def test_nothing_found(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
     photo = save_photo(tmp_path / "lake.png", "blue")
     assert call("detect", str(photo), "--model", model, "--score-threshold", "0.95") == 0
-    assert capsys.readouterr().out.splitlines()[1:] == ["  nothing found"]
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "  nothing found (a lower --score-threshold finds more)"
+    ]
 
 
 def test_json_and_pictures(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -158,6 +158,12 @@ def _printable_usage() -> Iterator[None]:
         extra = _EXTRA.match(error.message)
         if extra and (twin := twin_of("command", extra[1])):
             error.message += f"; {extra[1]!r} is a command of other tools: here it is `{twin}`"
+        elif extra and error.ctx and any("--output" in one.opts for one in error.ctx.command.params):
+            error.message += f"; --output {extra[1]} writes to it"
+        if "'int8' is not one of" in error.message:
+            error.message = (
+                f"{error.message.rstrip('.')}; uint8 stores 8-bit weights, and mpscnn quantize makes integers"
+            )
         if hint and type(error).__name__ == "NoSuchOption":
             error.message, error.possibilities = f"{error.message.rstrip('.')}; {hint}", None
         raise

@@ -169,6 +169,10 @@ def write_coreml(given: Conversion) -> None:
     size_text = bytes_text(sum(file.stat().st_size for file in files))
     layers = len(network.to_dict()["nodes"])
     stored = dtype if palette is None else f"palettes of {palette} bits"
+    if dtype == "uint8":
+        stored = (
+            "8-bit weights, results in float16" if output.suffix == COREML_SUFFIXES[0] else "8-bit weights"
+        )
     show(f"{output}: {network.name}, {layers} layers, {size_text} ({stored})")
     if sys.platform == "darwin":
         command = f"mpscnn compare {quote_path(output)} {quote_path(f'{output}@coreml')}"

@@ -17,7 +17,7 @@ from mpscnn.apps.cli.output import table_width
 from mpscnn.apps.cli.train_options import PHOTOS, SCENES, TrainOptions
 from mpscnn.apps.train.photo_training import Backbone, FolderTraining, PhotoTraining
 from mpscnn.apps.train.report import REPORT_FILES
-from mpscnn.apps.train.scene_report import SCENE_REPORT_FILES
+from mpscnn.apps.train.scene_report import SCENE_REPORT_FILES, DetectorMeasures
 from mpscnn.apps.train.scene_training import SceneData, SceneSource, ScenesTraining
 from mpscnn.training.classifier import ClassifierOptions
 from mpscnn.training.photo_views import Augmentation
@@ -25,13 +25,15 @@ from mpscnn.training.run_folder import RunChoices
 from mpscnn.training.scenes.training import SceneOptions
 
 if TYPE_CHECKING:
-    from mpscnn.apps.train.scene_report import DetectorMeasures
     from mpscnn.evaluation.classifier import Evaluation
     from mpscnn.evaluation.segmenter import SegmenterEvaluation
 
 __all__ = ["Kind", "kind_of"]
 
 _TRAINED_LAYERS, _SCENE_RATE = 7, 2e-3
+#: A detector or segmenter with a lower score, 0 to 1, misses most objects of common photos.
+_LOW = 0.5
+_MORE = "This is low. More --epochs, all layers (--trained-layers left out), a larger --size and more photos help."
 _Value = TypeVar("_Value")
 
 
@@ -128,11 +130,13 @@ def _accuracy_lines(evaluation: Evaluation) -> list[str]:
 
 
 def _scene_lines(evaluation: DetectorMeasures | SegmenterEvaluation) -> list[str]:
-    """Return lines with the measures of each class."""
+    """Return lines with the measures of each class, and what helps if they are low."""
     what = repr(evaluation)[1:-1].partition(": ")[2]
+    score = evaluation.map50 if isinstance(evaluation, DetectorMeasures) else evaluation.mean_iou
     return [
         f"validation: {what}, {evaluation.images:,} photos, in {evaluation.seconds:.0f} s",
         *evaluation.table(width=table_width()).splitlines(),
+        *[_MORE] * (score < _LOW),
     ]
 
 

@@ -154,7 +154,7 @@ def detect(
 
 def _lines(path: str, result: Detections) -> list[str]:
     if not result:
-        return [head_line(path, result), "  nothing found"]
+        return [head_line(path, result), "  nothing found (a lower --score-threshold finds more)"]
     rows = [(entry.label, f"{entry.score:.1%}", *(f"{edge:.0f}" for edge in entry.box)) for entry in result]
     terminal = table_width()
     width = None if terminal is None else terminal - len(_INDENT)

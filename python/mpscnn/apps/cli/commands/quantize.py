@@ -83,7 +83,9 @@ def quantize(
     target = output or Path(f"{Path(model).stem}_int8.safetensors")
     kept = split_names(keep_float32)
     if target.suffix != ".safetensors":
-        raise ParameterError(f"{target}: the name of the output must end in .safetensors")
+        raise ParameterError(
+            f"{target}: the name of the output must end in .safetensors; mpscnn convert then writes other formats"
+        )
     quantizable = require_quantizable(network, kept)
     if quantizable.refused:
         operations = {node["name"]: node["operation"] for node in quantizable.network.to_dict()["nodes"]}
@@ -111,3 +113,7 @@ def quantize(
             f"{len(paths)} photo{'s say' if len(paths) > 1 else ' says'} little about ranges: a few hundred are better"
         )
     show(f"{target}: {bytes_text(target.stat().st_size)}; it runs with --precision int8")
+    hint(
+        "mpscnn convert writes its integers to .onnx and .tflite. In .mlpackage only the weights have 8 bits, so for "
+        f"an app convert {model} with --dtype uint8 instead"
+    )
