@@ -218,7 +218,8 @@ def test_the_file_for_validation_is_measured(tmp_path: Path, detector: str) -> N
     ("content", "message"),
     [
         ("{", "is not a JSON file"),
-        ("[]", "expected an object with images, categories, annotations"),
+        ("3", "expected an object with images, categories, annotations"),
+        ("[]", "has no photos"),
         ({"images": 1}, "'images' must be a list"),
         ({"images": [{"id": 1}]}, r"images\[0\]: file_name cannot be None"),
         (

@@ -83,9 +83,8 @@ def test_ctrl_c_raises_in_other_programs(tmp_path: Path) -> None:
 def test_a_training_leaves_no_lock(number: int, tmp_path: Path) -> None:
     program = (
         "import os\n"
-        "from mpscnn.apps.cli import main\n"
-        "from mpscnn.apps.cli.commands import train\n"
-        f"train._train_digits = lambda *_, **__: os.kill(os.getpid(), {int(number)})\n"
+        "from mpscnn.apps.cli import main, train_digits\n"
+        f"train_digits.train_digits = lambda *_, **__: os.kill(os.getpid(), {int(number)})\n"
         "main()\n"
     )
     output = tmp_path / "out" / "model.safetensors"
