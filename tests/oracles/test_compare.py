@@ -40,6 +40,11 @@ def test_torch_module() -> None:
         mpscnn.compare(module, module)
     x = np.ones((1, 8, 6, 3), np.float32)
     assert mpscnn.compare(module, module, input=x).equal
+    x = np.random.default_rng(0).normal(0, 1, (2, 3, 8, 6)).astype(np.float32)
+    found, shown = mpscnn.compare(network, module, torch.from_numpy(x)), np.moveaxis(x, 1, -1)
+    assert found.layers == mpscnn.compare(network, module, shown).layers
+    with pytest.raises(mpscnn.ShapeError, match=r"x.permute\(0, 2, 3, 1\) fits"):
+        mpscnn.compare(network, network, torch.from_numpy(x))
 
 
 def residual_module() -> Any:

@@ -51,9 +51,10 @@ def compare(
         second: the other side. Errors are relative to its results.
         input: "random" (uniform from -1 to 1, or over the range of an integer input), a photo (with the preprocessing
             of the side that has one), an .npy file or an array: (n, height, width, channels), or (n, features); a list
-            of arrays for several inputs. An array of integers is the pixels of photos, (n, height, width, channels) or
-            (height, width, channels), if a side has a preprocessing. A list of photos, a folder, a pattern or an
-            `ImageFolder` is one batch.
+            of arrays for several inputs. If a side is a torch module, an array that fits only in the module's order,
+            (n, channels, height, width), is taken, too. An array of integers is the pixels of photos, (n, height,
+            width, channels) or (height, width, channels), if a side has a preprocessing. A list of photos, a folder, a
+            pattern or an `ImageFolder` is one batch.
         tolerance: the largest error that counts as equal, relative to the largest magnitude of a layer's result. None:
             by the lower precision of both sides: 0.001 for float32, 0.02 for float16, 0.1 for bfloat16. It is that of
             float16, too, if the weights of one network are float16 numbers and the other network has different weights.
@@ -207,6 +208,8 @@ def _inputs(
 ) -> list[Array]:
     shapes = _common_shapes(a, b, size)
     if arrays is not None:
+        if any(side.module is not None for side in sides):
+            arrays = _channels_last(arrays, shapes)
         _check(arrays, a, shapes, given)
         return arrays
     if isinstance(given, str) and given == "random":
@@ -271,14 +274,28 @@ def _fixed(shape: tuple[int | None, ...], engine: Engine) -> tuple[int, ...]:
     return (batch or 1, *extents)
 
 
+def _fits(array: Array, shape: Sequence[int | None]) -> bool:
+    return len(array.shape) == len(shape) and all(
+        extent in (None, length) for length, extent in zip(array.shape, shape, strict=True)
+    )
+
+
+def _channels_last(arrays: Sequence[Array], shapes: Sequence[tuple[int | None, ...]]) -> list[Array]:
+    """Return arrays whose order is that of a PyTorch module, (n, channels, height, width), in mpscnn's order.
+
+    Arrays that fit as they are, or in neither order, are returned unchanged.
+    """
+    made = list(arrays)
+    for place, (array, shape) in enumerate(zip(arrays, shapes, strict=False)):
+        if array.ndim == 4 and not _fits(array, shape) and _fits(moved := np.moveaxis(array, 1, -1), shape):
+            made[place] = np.ascontiguousarray(moved)
+    return made
+
+
 def _check(
     arrays: Sequence[Array], engine: Engine, shapes: Sequence[tuple[int | None, ...]], given: Any
 ) -> None:
-    fits = len(arrays) == len(shapes) and all(
-        len(array.shape) == len(shape)
-        and all(extent in (None, length) for length, extent in zip(array.shape, shape, strict=True))
-        for array, shape in zip(arrays, shapes, strict=True)
-    )
+    fits = len(arrays) == len(shapes) and all(map(_fits, arrays, shapes))
     if not fits:
         found = ", ".join(str(array.shape) for array in arrays)
         with naming_remedy(shapes, arrays, given):
