@@ -74,14 +74,3 @@ def test_commands_say_which_extra_they_need(python_with_numpy_alone: str, call: 
         "error: the commands need rich and typer, which `import mpscnn` does without: "
         "pip install 'mpscnn[cli]' (in its sources: pip install '.[cli]')\n"
     )
-
-
-def test_downloads_say_what_they_fetch_without_a_progress_bar(python_with_numpy_alone: str) -> None:
-    program = (
-        "import sys\n"
-        "from mpscnn.registry.progress import progress_bar\n"
-        "sys.stderr.isatty = lambda: True\n"
-        "with progress_bar('tiny.tflite', 2) as report: report(1)\n"
-    )
-    finished = run(python_with_numpy_alone, "-c", program)
-    assert (finished.returncode, finished.stderr) == (0, "tiny.tflite is being fetched\n")
