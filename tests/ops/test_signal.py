@@ -1,4 +1,4 @@
-"""Tests of the convolution of signals against the definition, and of refused arguments."""
+"""Tests of the convolution of signals on every device against the definition, and of refused arguments."""
 
 from __future__ import annotations
 
@@ -31,11 +31,16 @@ FUNCTIONS = {
 
 def check(
     seed: int, signal: tuple[int, ...], kernel: tuple[int, ...], mode: str, boundary: str, correlate: bool,
-    dtype: type,
+    dtype: type, device: str,
 ) -> None:  # fmt: skip
     random = np.random.default_rng(seed)
     x, taps = random.normal(size=signal).astype(dtype), random.normal(size=kernel).astype(dtype)
-    result = FUNCTIONS[len(kernel), correlate](x, taps, mode, boundary)
+    function = FUNCTIONS[len(kernel), correlate]
+    if device == "metal" and dtype == np.float64:
+        with pytest.raises(mpscnn.UnsupportedError, match="Metal computes in float32 and has no float64"):
+            function(x, taps, mode, boundary, device=device)
+        return
+    result = function(x, taps, mode, boundary, device=device)
     reference, magnitude = convolve(x, taps, mode, boundary, correlate=correlate)
     assert result.dtype == dtype
     assert_close(result, reference, LINEAR_FACTOR * float(np.finfo(dtype).eps) * magnitude + 1e-37)
@@ -46,6 +51,7 @@ def check(
     modes, boundaries, st.booleans(), types,
 )  # fmt: skip
 def test_one_axis(
+    chosen_device: str,
     seed: int,
     size: int,
     taps: int,
@@ -57,7 +63,7 @@ def test_one_axis(
 ) -> None:
     if mode == "valid":
         size = max(size, taps)
-    check(seed, (*batch, size), (taps,), mode, boundary, correlate, dtype)
+    check(seed, (*batch, size), (taps,), mode, boundary, correlate, dtype, chosen_device)
 
 
 @given(
@@ -65,12 +71,12 @@ def test_one_axis(
     st.sampled_from([(), (2,)]), modes, boundaries, st.booleans(), types,
 )  # fmt: skip
 def test_two_axes(
-    seed: int, size: tuple[int, int], taps: tuple[int, int], batch: tuple[int, ...], mode: str, boundary: str,
-    correlate: bool, dtype: type,
+    chosen_device: str, seed: int, size: tuple[int, int], taps: tuple[int, int], batch: tuple[int, ...],
+    mode: str, boundary: str, correlate: bool, dtype: type,
 ) -> None:  # fmt: skip
     if mode == "valid":
         size = max(size[0], taps[0]), max(size[1], taps[1])
-    check(seed, (*batch, *size), taps, mode, boundary, correlate, dtype)
+    check(seed, (*batch, *size), taps, mode, boundary, correlate, dtype, chosen_device)
 
 
 def test_documented_examples() -> None:
@@ -87,15 +93,16 @@ def test_a_position_in_the_batch_changes_no_bit() -> None:
         np.testing.assert_array_equal(mpscnn.convolve1d(signal, taps), result)
 
 
-def test_nan_stays_within_its_windows() -> None:
+def test_nan_stays_within_its_windows(chosen_device: str) -> None:
     x = np.ones(50, np.float32)
     x[20] = np.nan
-    result = mpscnn.convolve1d(x, np.ones(3, np.float32))
+    result = mpscnn.convolve1d(x, np.ones(3, np.float32), device=chosen_device)
     np.testing.assert_array_equal(np.flatnonzero(np.isnan(result)), [20, 21, 22])
 
 
-def test_taps_beyond_the_border_are_left_out_even_if_infinite() -> None:
-    result = mpscnn.convolve1d(np.ones(3, np.float32), np.array([1, np.inf], np.float32))
+def test_taps_beyond_the_border_are_left_out_even_if_infinite(chosen_device: str) -> None:
+    taps = np.array([1, np.inf], np.float32)
+    result = mpscnn.convolve1d(np.ones(3, np.float32), taps, device=chosen_device)
     np.testing.assert_array_equal(result, [1, np.inf, np.inf, np.inf])
 
 
@@ -141,7 +148,9 @@ def test_what_is_refused(
         mpscnn.convolve1d(x, kernel, **arguments)
 
 
-def test_names_of_devices_are_those_of_programs() -> None:
+def test_names_of_devices_are_those_of_programs(chosen_device: str) -> None:
+    if chosen_device == "metal":
+        assert mpscnn.convolve1d(np.ones(3, np.float32), [2], device="gpu").tolist() == [2, 2, 2]
     np.testing.assert_array_equal(mpscnn.convolve1d([1, 2], [3], device="CPU:0"), [3, 6])
     with pytest.raises(mpscnn.ParameterError, match="device 'cuda' is not supported"):
         mpscnn.convolve1d([1, 2], [3], device="cuda")
