@@ -193,77 +193,6 @@ def test_properties_say_where_the_window_is_without_a_state() -> None:
     np.testing.assert_allclose(destination.read(), expected[:, :, :3], atol=1e-5)
 
 
-def test_images_of_a_batch_add_to_one_state() -> None:
-    """A list of images gives the same gradients as one image with all of them, also if only one is computed."""
-    case = CASES["stride"]
-    x = normal(0, (3, 3, 4, 4))
-    results = []
-    for parts in ([slice(0, 3)], [slice(i, i + 1) for i in range(3)]):
-        forward = kernels.ConvolutionTranspose(case.descriptor, case.weights, case.bias)
-        back = kernels.ConvolutionTransposeGradient(case.descriptor, case.weights, case.bias)
-        sources = [Image.from_numpy(x[part]) for part in parts]
-        state = forward.result_state(sources[0])
-        states = [state] * len(parts)
-        with index_rule.QUEUE.command_buffer() as commands:
-            if len(parts) == 1:
-                made = [forward.encode(commands, sources[0], destination_state=state)]
-            else:
-                made = forward.encode_batch(commands, sources, destination_states=states)
-        gradient = normal(1, (3, *made[0].read().shape[1:]))
-        given = [Image.from_numpy(gradient[part]) for part in parts]
-        with index_rule.QUEUE.command_buffer() as commands:
-            if len(parts) == 1:
-                got = [back.encode(commands, given[0], sources[0], state)]
-            else:
-                got = back.encode_batch(commands, given, sources, states)
-        of_source = np.concatenate([image.read() for image in got])
-        results.append((of_source, state.gradient_for_weights, state.gradient_for_biases))
-    for together, apart in zip(*results, strict=True):
-        np.testing.assert_allclose(together, apart, atol=1e-4)
-
-
-def test_data_and_weights_alone_and_read_counts() -> None:
-    case = CASES["stride"]
-    forward = kernels.ConvolutionTranspose(case.descriptor, case.weights, case.bias)
-    back = kernels.ConvolutionTransposeGradient(case.descriptor, case.weights, case.bias)
-    source = Image.from_numpy(normal(0, (3, 4, 4)))
-    both, data, weights = (forward.result_state(source) for _ in range(3))
-    forward.destination_image_allocator = kernels.allocate_temporary_image
-    with index_rule.QUEUE.command_buffer() as commands:
-        for state in (both, data, weights):
-            result = forward.encode(commands, source, destination_state=state)
-        result.read_count = 3
-        expected = back.encode(commands, result, source, both)
-        assert result.read_count == 2
-        back.encode_weights(commands, result, source, weights)
-        assert result.read_count == 1
-        got = back.encode_data(commands, result, source, data)
-        assert result.read_count == 0
-        with pytest.raises(mpscnn.StateError):
-            back.encode(commands, result, source, both)
-    np.testing.assert_array_equal(got.read(), expected.read())
-    np.testing.assert_array_equal(weights.gradient_for_weights, both.gradient_for_weights)
-    with pytest.raises(mpscnn.StateError, match="has no gradients"):
-        _ = data.gradient_for_weights
-
-
-def test_an_optimiser_takes_the_state() -> None:
-    """An optimiser updates the weights of the forward kernel from the gradients in the state."""
-    case = Case((2, 2), (2, 2))
-    forward = kernels.ConvolutionTranspose(case.descriptor, case.weights, case.bias)
-    back = kernels.ConvolutionTransposeGradient(case.descriptor, case.weights, case.bias)
-    source = Image.from_numpy(normal(0, (3, 4, 4)))
-    state = forward.result_state(source)
-    optimizer = kernels.OptimizerStochasticGradientDescent(kernels.OptimizerDescriptor(0.5))
-    with index_rule.QUEUE.command_buffer() as commands:
-        result = forward.encode(commands, source, destination_state=state)
-        back.encode(commands, result, source, state)
-        before = forward.export_weights_and_biases()
-        updated = optimizer.update(commands, state, before, kernels.OptimizerMoments())
-    np.testing.assert_allclose(updated.weights, case.weights - 0.5 * state.gradient_for_weights, atol=1e-5)
-    forward.reload_weights_and_biases(updated)
-
-
 def test_what_does_not_fit_is_refused() -> None:
     case = CASES["stride"]
     forward = kernels.ConvolutionTranspose(case.descriptor, case.weights)
@@ -273,10 +202,6 @@ def test_what_does_not_fit_is_refused() -> None:
     state = forward.result_state(source)
     assert state.convolution_transpose is forward
     commands = index_rule.QUEUE.command_buffer()
-    with pytest.raises(
-        mpscnn.StateError, match="holds nothing; encode the ConvolutionTranspose with it first"
-    ):
-        back.encode(commands, source, source, state)
     result = forward.encode(commands, source, destination_state=state)
     with pytest.raises(mpscnn.ParameterError, match="stride_x is 1, the forward kernel has 2"):
         kernels.ConvolutionTransposeGradient(Case((3, 2), (1, 3)).descriptor, case.weights).encode(
@@ -284,11 +209,6 @@ def test_what_does_not_fit_is_refused() -> None:
         )
     convolution = kernels.Convolution(ConvolutionDescriptor(1, 1, 4, 4), np.ones((4, 1, 1, 4)))
     of_convolution = convolution.result_state(source)
-    with pytest.raises(
-        mpscnn.ParameterError,
-        match="expected a ConvolutionTransposeGradientState, got ConvolutionGradientState",
-    ):
-        back.encode(commands, result, source, of_convolution)
     with pytest.raises(
         mpscnn.ParameterError,
         match="expected a ConvolutionTransposeGradientState, got ConvolutionGradientState",

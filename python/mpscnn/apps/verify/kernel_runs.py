@@ -35,15 +35,15 @@ def source_values(seed: int, shape: Sequence[int], positive: bool) -> NDArray[np
     return np.abs(values) if positive else values
 
 
-def _made(value: Any, change: Change) -> Any:
-    """Make an argument of a kernel from JSON. Objects of JSON stand for arrays and descriptors."""
+def make(value: Any, change: Change = np.asarray) -> Any:
+    """Make a kernel, or an argument of one, from JSON. Objects of JSON stand for kernels, arrays and descriptors."""
     if not isinstance(value, dict):
         return value
     if "noise" in value:
         array = pseudo_random(value.get("seed", 0), tuple(value["noise"]))
         return change(np.abs(array) + np.float32(0.5) if value.get("positive") else array)
-    arguments = [_made(argument, change) for argument in value.get("arguments", [])]
-    named = {name: _made(argument, change) for name, argument in value.get("named", {}).items()}
+    arguments = [make(argument, change) for argument in value.get("arguments", [])]
+    named = {name: make(argument, change) for name, argument in value.get("named", {}).items()}
     return getattr(kernels, value["kernel"])(*arguments, **named)
 
 
@@ -54,8 +54,8 @@ class _Run:
     """
 
     def __init__(self, recipe: dict[str, Any], change: Change, images: list[Image]) -> None:
-        self._kernel = _made(recipe, change)
-        self._forward = _made(recipe.get("forward"), change)
+        self._kernel = make(recipe, change)
+        self._forward = make(recipe.get("forward"), change)
         self._images = images
         self._results = recipe.get("results", ())
 
