@@ -117,7 +117,7 @@ def changed(name: str, message: Any, seed: int, count: int) -> Files:
         yield f"{name}, {what}", made.SerializeToString()
 
 
-Draws = Callable[[int, int], Files] | Callable[[int, int], Folders]
+Draws = Callable[[int, int], Iterator[tuple[str, bytes | dict[str, bytes]]]]
 #: The number of files in the full tier, of formats that are not drawn for each operator.
 WITHOUT_OPERATORS = 400
 #: The files of each format: their suffix, and the number of draws in the full tier, for each operator if it has some.
