@@ -52,7 +52,9 @@ public:
             set_depthwise_quads();
         else if (!quads_->adds_in_pairs)
             set_quads();
-        else if (!set_quads_by_pairs())
+        else if (has_few_wide_steps())
+            set_quads_by_pairs();
+        else
             set_values();
         if (layer_.weights.quads && quads_->has_factors && has_small_sums_) set_factors();
         layer_.weights.values = layer_.values.data();
@@ -152,16 +154,23 @@ private:
         return integers;
     }
 
+    /// Return the first stored weight of an output.
+    const std::uint8_t *bytes_of(std::int64_t output, std::int64_t depth) const {
+        return reinterpret_cast<const std::uint8_t *>(tensor_->data()) + output * depth;
+    }
+    int zero_point_of(std::int64_t output) const {
+        const std::vector<float> &zero_points = tensor_->zero_points();
+        return static_cast<int>(zero_points[zero_points.size() == 1 ? 0 : static_cast<std::size_t>(output)]);
+    }
+
     /// Call visit(output, k, weight) for each weight minus its zero point. k numbers the weights of an
     /// output, by taps and then inputs.
     template <class Visit> void each_weight(Visit visit) const {
         const IntegerWeights &weights = layer_.weights;
-        const std::vector<float> &zero_points = tensor_->zero_points();
-        const auto *bytes = reinterpret_cast<const std::uint8_t *>(tensor_->data());
         const std::int64_t outputs = weights.groups * weights.outputs, depth = weights.taps * weights.inputs;
+        const std::uint8_t *bytes = bytes_of(0, depth);
         for (std::int64_t output = 0; output < outputs; ++output) {
-            const auto zero =
-                static_cast<int>(zero_points[zero_points.size() == 1 ? 0 : static_cast<std::size_t>(output)]);
+            const int zero = zero_point_of(output);
             for (std::int64_t k = 0; k < depth; ++k) visit(output, k, *bytes++ - zero);
         }
     }
@@ -302,15 +311,62 @@ private:
         }
     };
 
-    /// Pack the weights for QuadKernels::adds_in_pairs. Return false if kernels for pairs of inputs are
-    /// faster.
-    bool set_quads_by_pairs() {
+    /// Return false if kernels for pairs of inputs are faster than those for QuadKernels::adds_in_pairs. With
+    /// few inputs they never are.
+    bool has_few_wide_steps() const {
+        const IntegerWeights &weights = layer_.weights;
+        constexpr std::int64_t panel = IntegerWeights::panel, min_inputs = 32;
+        const std::int64_t steps = weights.quad_steps(), depth = weights.taps * weights.inputs;
+        if (depth < min_inputs) return true;
+        const auto most =
+            static_cast<std::int64_t>(quads_->max_wide * static_cast<float>(steps * weights.panels()));
+        std::vector<std::uint8_t> is_wide(static_cast<std::size_t>(steps));
+        std::int64_t wide = 0;
+        for (std::int64_t first = 0; first < weights.outputs && wide <= most; first += panel) {
+            std::fill(is_wide.begin(), is_wide.end(), std::uint8_t{0});
+            const std::int64_t end = std::min(first + panel, weights.outputs);
+            for (std::int64_t output = first; output < end; ++output) mark_wide_steps(output, depth, is_wide);
+            wide += std::count(is_wide.begin(), is_wide.end(), 1);
+        }
+        return wide <= most;
+    }
+
+    /// Set is_wide[step] to 1 for the steps in which this output does not fit (see PanelStep::fits). Two
+    /// 8-bit weights of unequal signs always fit, so their sum decides.
+    void mark_wide_steps(std::int64_t output, std::int64_t depth, std::vector<std::uint8_t> &is_wide) const {
+        const std::int64_t run = depth / layer_.weights.runs;
+        const std::uint8_t *bytes = bytes_of(output, depth);
+        const int zero = zero_point_of(output);
+        const auto is_outside = [](int low, int high, int value) __attribute__((always_inline)) {
+            return static_cast<unsigned>(value - low) > static_cast<unsigned>(high - low);
+        };
+        const auto is_beyond = [&](int a, int b) __attribute__((always_inline)) {
+            return is_outside(-128, 127, a) | is_outside(-128, 127, b) | is_outside(-128, 128, a + b);
+        };
+        std::uint8_t *mark = is_wide.data();
+        for (std::int64_t k = 0; k < depth; k += run, bytes += run) {
+            const std::int64_t whole = run / 4;
+            for (std::int64_t i = 0; i < whole; ++i) {
+                const std::uint8_t *const own = bytes + 4 * i;
+                mark[i] = static_cast<std::uint8_t>(mark[i] | is_beyond(own[0] - zero, own[1] - zero) |
+                                                    is_beyond(own[2] - zero, own[3] - zero));
+            }
+            mark += whole;
+            if (run % 4 == 0) continue;
+            int rest[4] = {};
+            for (std::int64_t i = 0; i < run % 4; ++i) rest[i] = bytes[4 * whole + i] - zero;
+            *mark =
+                static_cast<std::uint8_t>(*mark | is_beyond(rest[0], rest[1]) | is_beyond(rest[2], rest[3]));
+            ++mark;
+        }
+    }
+
+    /// Pack the weights for QuadKernels::adds_in_pairs.
+    void set_quads_by_pairs() {
         IntegerWeights &weights = layer_.weights;
         constexpr std::int64_t panel = IntegerWeights::panel;
         const std::int64_t steps = weights.quad_steps(), panels = weights.panels(), count = steps * panels,
                            depth = weights.taps * weights.inputs, run = depth / weights.runs;
-        const bool limited = depth >= 32;
-        const auto most = static_cast<std::int64_t>(quads_->max_wide * static_cast<float>(count));
         AlignedBuffer<std::int8_t> &quads = zero_quads(layer_.quads, count * step_bytes);
         layer_.step_order = zeros(count);
         layer_.doubles = zeros(panels), layer_.narrow = zeros(panels);
@@ -340,10 +396,6 @@ private:
                 for (const auto &four : own[static_cast<std::size_t>(i)].weights)
                     for (const int weight : four) *to++ = static_cast<std::int8_t>(weight);
             for (const std::int32_t i : last) append_wide(own[static_cast<std::size_t>(i)], wides);
-            if (limited && std::ssize(wides) > most * step_bytes) {
-                quads = {};
-                return false;
-            }
             order.insert(order.end(), last.begin(), last.end());
             std::int32_t *places = layer_.step_order.data() + p * steps;
             for (const std::int32_t i : order) *places++ = weights.runs == 1 ? 4 * i : i;
@@ -357,7 +409,6 @@ private:
         weights.narrow = layer_.narrow.data();
         weights.wide_first = layer_.wide_first.data();
         weights.wides = layer_.wides.data();
-        return true;
     }
 
     /// The number of weights of a panel's step.
@@ -367,12 +418,10 @@ private:
     void set_panel(std::vector<PanelStep> &steps, std::int64_t first, std::int64_t depth,
                    std::int64_t run) const {
         std::fill(steps.begin(), steps.end(), PanelStep{});
-        const std::vector<float> &zero_points = tensor_->zero_points();
-        const auto *bytes = reinterpret_cast<const std::uint8_t *>(tensor_->data()) + first * depth;
+        const std::uint8_t *bytes = bytes_of(first, depth);
         const std::int64_t outputs = std::min(layer_.weights.outputs - first, IntegerWeights::panel);
         for (std::int64_t output = 0; output < outputs; ++output) {
-            const auto zero = static_cast<int>(
-                zero_points[zero_points.size() == 1 ? 0 : static_cast<std::size_t>(first + output)]);
+            const int zero = zero_point_of(first + output);
             auto step = steps.begin();
             for (std::int64_t k = 0; k < depth; k += run)
                 for (std::int64_t i = 0; i < run; ++i, ++bytes) {
