@@ -56,7 +56,7 @@ public:
             set_quads_by_pairs();
         else
             set_values();
-        if (layer_.weights.quads && quads_->has_factors && has_small_sums_) set_factors();
+        if (has_factors()) set_factors();
         layer_.weights.values = layer_.values.data();
         layer_.weights.bias = layer_.bias.data();
         layer_.requantization.multipliers = layer_.multipliers.data();
@@ -112,15 +112,24 @@ private:
         }
     }
 
+    /// True if the layer's kernel supports Requantization::factors. With AVX2 that for pairs of inputs does,
+    /// too.
+    bool has_factors() const {
+        return quads_ && quads_->has_factors && has_small_sums_ &&
+               (layer_.weights.quads || quads_->adds_in_pairs);
+    }
+
     /// Add the offsets of Requantization::factors to the biases, if all outputs have one.
     void set_factors() {
         const Requantization &to = layer_.requantization;
         AlignedBuffer<double> factors(2 * layer_.multipliers.size());
         AlignedBuffer<std::int32_t> bias(layer_.bias.size());
         constexpr std::size_t panel = IntegerWeights::panel;
+        std::optional<RoundingOffset> own;
         for (std::size_t i = 0; i < bias.size(); ++i) {
-            const std::optional<RoundingOffset> own =
-                rounding_offset(to, layer_.multipliers[i], layer_.shifts[i]);
+            const bool is_same = i > 0 && layer_.multipliers[i] == layer_.multipliers[i - 1] &&
+                                 layer_.shifts[i] == layer_.shifts[i - 1];
+            if (!is_same) own = rounding_offset(to, layer_.multipliers[i], layer_.shifts[i]);
             if (!own) return;
             bias[i] = static_cast<std::int32_t>(static_cast<std::uint32_t>(layer_.bias[i]) + own->sums);
             double *const to_panel =

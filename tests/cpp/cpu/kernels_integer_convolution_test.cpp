@@ -109,7 +109,7 @@ struct Layer {
             if (random() % 2) inputs = (inputs + 3) / 4 * 4;
         }
         size.channels = groups * inputs;
-        if (!dense && kind != Kind::pointwise) set_window(random);
+        if (!dense && kind != Kind::pointwise) set_window(random, kind);
         add(random);
     }
 
@@ -117,8 +117,10 @@ struct Layer {
     const ops::Operation &operation() const { return graph.nodes()[0].operation; }
 
 private:
-    void set_window(Random &random) {
+    void set_window(Random &random, Kind kind) {
         window.kernel_height = pick(random, 1, 5), window.kernel_width = pick(random, 1, 5);
+        // Some kernels are for depthwise windows of 3 x 3 only.
+        if (kind == Kind::depthwise && random() % 2) window.kernel_height = window.kernel_width = 3;
         window.stride_y = pick(random, 1, 2), window.stride_x = pick(random, 1, 2);
         if (random() % 4 == 0) window.dilation_y = pick(random, 1, 2), window.dilation_x = pick(random, 1, 3);
         window.padding = ops::PaddingPolicy::explicit_;
@@ -158,12 +160,14 @@ private:
         // At the ends of the range, weights need more than 8 bits.
         const bool symmetric = random() % 2;
         const std::int64_t zero = symmetric ? 128 : pick(random, 1, 255);
-        // Sums of two products by small weights fit 16 bits.
+        // Sums of two products by small weights fit 16 bits, and those of six by smaller ones.
         const bool small = random() % 2;
+        const std::int64_t largest = random() % 2 ? 64 : 20;
         for (std::uint8_t &weight : weights)
             weight = static_cast<std::uint8_t>(
-                small && random() % 100 ? std::clamp<std::int64_t>(zero + pick(random, -64, 64), 0, 255)
-                                        : random());
+                small && random() % 100
+                    ? std::clamp<std::int64_t>(zero + pick(random, -largest, largest), 0, 255)
+                    : random());
         const auto zero_point = static_cast<float>(zero);
         zero_points.assign(index(all), zero_point);
         bias.resize(index(all));

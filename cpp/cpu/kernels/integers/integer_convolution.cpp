@@ -5,7 +5,8 @@
 // inputs are loaded, and the pixels' inputs are broadcast. The speed is limited by the products, or with few
 // inputs by the requantization. With AVX2 and many inputs, products of two pairs are computed as one product
 // of sums, for 4 pixels (integer_pairs.h). Depthwise convolutions multiply the channels of one tap at a time,
-// with the sums of two panels in registers. AVX2 combines rows in pairs (integer_depthwise_pairs.h).
+// with the sums of two panels in registers. AVX2 interleaves rows (integer_depthwise_pairs.h,
+// integer_depthwise_bytes.h).
 // Processors with dot products of four bytes use integer_quads.h instead, and with AVX-512 also
 // integer_depthwise_quads.h.
 
@@ -17,7 +18,7 @@
 #include "cpu/kernels/shared/pixels.h"
 #include "cpu/kernels/shared/work_split.h"
 #if defined(__AVX2__) && !defined(__AVX512BW__)
-#include "cpu/kernels/integers/integer_depthwise_pairs.h"
+#include "cpu/kernels/integers/integer_depthwise_bytes.h"
 #define MPSCNN_DEPTHWISE_PAIRS
 #endif
 #if defined(MPSCNN_MULTIPLIES_QUADS_BY_PAIRS)
@@ -353,7 +354,7 @@ __attribute__((noinline)) void depthwise_row(const IntegerConvolutionTask &task,
 
 void depthwise_item(const IntegerConvolutionTask &task, const WorkSplit::Item &item) {
 #if defined(MPSCNN_DEPTHWISE_PAIRS)
-    if (DepthwisePairs::takes(task)) return depthwise_pairs(task, item.image, item.rows);
+    if (DepthwisePairs::takes(task)) return depthwise_strips(task, item.image, item.rows);
 #endif
     const std::int64_t channels = task.destination.channels;
     for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y) {
@@ -410,7 +411,7 @@ void mpscnn::cpu::MPSCNN_SET::get(QuadKernels &kernels) {
     kernels.convolution = {integer_convolution_prepare<Simd>, integer_convolution_run<Simd>};
     kernels.centre = QuadRegisters::centre;
 #if defined(MPSCNN_MULTIPLIES_QUADS_BY_PAIRS)
-    kernels.adds_in_pairs = true;
+    kernels.adds_in_pairs = kernels.has_factors = true;
     kernels.max_wide = 0.3f;
 #else
     kernels.has_factors = TileRequantizer<1>::has_factors;

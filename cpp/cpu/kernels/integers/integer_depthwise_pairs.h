@@ -54,7 +54,7 @@ public:
     }
 
     /// Compute the outputs [outputs) of row y.
-    void run(std::int64_t image, std::int64_t y, Range outputs) const {
+    void run(std::int64_t image, std::int64_t y, std::int64_t, Range outputs) const {
         const WindowAxis &horizontal = task_.horizontal;
         __m256i columns[2 * max_pairs * max_columns];
         alignas(32) std::int32_t sums[max_columns * panel];
@@ -201,24 +201,6 @@ private:
     PanelRequantizer requantizer_;
     __m256i zero_, weights_[2 * max_taps], bias_[2];
 };
-
-/// Compute some rows of an image.
-MPSCNN_INLINE void depthwise_pairs(const IntegerConvolutionTask &task, std::int64_t image, Range rows) {
-    constexpr std::int64_t panel = IntegerWeights::panel, max_bytes = 24 * 1024;
-    const View &to = task.destination;
-    // The panels of a pixel are in the same cache lines. Compute all panels for this many rows, while the
-    // lines stay in L1.
-    const std::int64_t row_bytes = task.source.row_stride * task.vertical.stride,
-                       at_once = clamped(max_bytes / max(row_bytes, 1), 1, rows.size());
-    const std::int64_t maximum = DepthwisePairs::max_outputs(task), strips = divide_up(to.width, maximum);
-    for (std::int64_t first = rows.begin; first < rows.end; first += at_once)
-        for (std::int64_t channel = 0; channel < to.channels; channel += panel) {
-            const DepthwisePairs own(task, channel);
-            for (std::int64_t y = first; y < min(first + at_once, rows.end); ++y)
-                for (std::int64_t strip = 0; strip < strips; ++strip)
-                    own.run(image, y, part_of(to.width, strips, strip));
-        }
-}
 
 } // namespace
 } // namespace mpscnn::cpu

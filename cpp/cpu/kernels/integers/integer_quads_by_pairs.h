@@ -36,66 +36,79 @@ public:
     }
 
     /// Compute all pixels. The last tile may overlap the one before it, so there must be at least `pixels`.
-    __attribute__((noinline)) void run(const PanelRequantizer &requantizer, std::int64_t count) const {
-        for (std::int64_t tile = 0; tile < rows_.count; tile += pixels) {
-            const std::int64_t first = min(tile, rows_.count - pixels);
-            const std::uint8_t *const begin = rows_.bytes + first * rows_.pitch;
-            reg sums[pixels][of_panel];
-            for_constants<pixels * of_panel>([&](auto i) __attribute__((always_inline)) {
-                constexpr int r = i % of_panel;
-                sums[i / of_panel][r] =
-                    Registers::load(weights_.bias + panel_ * IntegerWeights::panel + r * lanes);
-            });
-            const std::int8_t *values = values_;
-            std::int64_t k = 0;
-            for (; k < 2 * doubles_; k += 2, values += 2 * step_bytes)
-                add_two(sums, begin + places_[k], begin + places_[k + 1], values);
-            for (; k < narrow_; ++k, values += step_bytes) add(sums, begin + places_[k], values);
-            const std::int16_t *wides = wides_;
-            for (; k < steps_; ++k, wides += step_bytes) add_wide(sums, begin + places_[k], wides);
-            std::uint8_t *results[pixels];
-            for_constants<pixels>([&](auto p) __attribute__((always_inline)) {
-                results[p] = rows_.result + (first + p) * rows_.result_pitch + panel_ * IntegerWeights::panel;
-            });
-            requantizer.store_registers(sums, count, results);
-        }
+    MPSCNN_INLINE void run(const PanelRequantizer &requantizer, std::int64_t count) const {
+        requantizer.registers().visit([&](auto rounding) __attribute__((always_inline)) {
+            compute<rounding.value>(requantizer, count);
+        });
     }
 
 private:
+    template <Rounding rounding>
+    __attribute__((noinline)) void compute(const PanelRequantizer &requantizer, std::int64_t count) const {
+        // Results may have any address, so members would be loaded again after each of them.
+        const std::ptrdiff_t pitch = rows_.pitch, result_pitch = rows_.result_pitch;
+        const std::int64_t last = rows_.count - pixels, doubles = 2 * doubles_, narrow = narrow_,
+                           steps = steps_;
+        const std::int32_t *const places = places_, *const bias =
+                                                        weights_.bias + panel_ * IntegerWeights::panel;
+        const std::int8_t *const first_values = values_;
+        const std::int16_t *const first_wides = wides_;
+        const std::uint8_t *const bytes = rows_.bytes;
+        std::uint8_t *const result = rows_.result + panel_ * IntegerWeights::panel;
+        for (std::int64_t tile = 0; tile < last + pixels; tile += pixels) {
+            const std::int64_t first = min(tile, last);
+            const std::uint8_t *const begin = bytes + first * pitch;
+            reg sums[pixels][of_panel];
+            for_constants<pixels * of_panel>([&](auto i) __attribute__((always_inline)) {
+                constexpr int r = i % of_panel;
+                sums[i / of_panel][r] = Registers::load(bias + r * lanes);
+            });
+            const std::int8_t *values = first_values;
+            std::int64_t k = 0;
+            for (; k < doubles; k += 2, values += 2 * step_bytes)
+                add_two(sums, begin + places[k], begin + places[k + 1], pitch, values);
+            for (; k < narrow; ++k, values += step_bytes) add(sums, begin + places[k], pitch, values);
+            const std::int16_t *wides = first_wides;
+            for (; k < steps; ++k, wides += step_bytes) add_wide(sums, begin + places[k], pitch, wides);
+            requantizer.store_registers<rounding>(sums, count, result + first * result_pitch, result_pitch);
+        }
+    }
+
     /// Add the products of one step.
-    MPSCNN_INLINE void add(reg (&sums)[pixels][of_panel], const std::uint8_t *bytes,
+    MPSCNN_INLINE void add(reg (&sums)[pixels][of_panel], const std::uint8_t *bytes, std::ptrdiff_t pitch,
                            const std::int8_t *values) const {
         const reg own[] = {Registers::weights(values), Registers::weights(values + 4 * lanes)};
         for_constants<pixels>([&](auto p) __attribute__((always_inline)) {
-            const reg four = Registers::broadcast(bytes + p * rows_.pitch);
+            const reg four = Registers::broadcast(bytes + p * pitch);
             sums[p][0] = Registers::add(sums[p][0], four, own[0]);
             sums[p][1] = Registers::add(sums[p][1], four, own[1]);
         });
     }
     /// Add the products of two steps.
     MPSCNN_INLINE void add_two(reg (&sums)[pixels][of_panel], const std::uint8_t *bytes,
-                               const std::uint8_t *second, const std::int8_t *values) const {
+                               const std::uint8_t *second, std::ptrdiff_t pitch,
+                               const std::int8_t *values) const {
         const reg own[] = {Registers::weights(values), Registers::weights(values + 4 * lanes),
                            Registers::weights(values + step_bytes),
                            Registers::weights(values + step_bytes + 4 * lanes)};
         for_constants<pixels>([&](auto p) __attribute__((always_inline)) {
-            const reg four = Registers::broadcast(bytes + p * rows_.pitch),
-                      others = Registers::broadcast(second + p * rows_.pitch);
+            const reg four = Registers::broadcast(bytes + p * pitch),
+                      others = Registers::broadcast(second + p * pitch);
             sums[p][0] = Registers::add(sums[p][0], four, own[0], others, own[2]);
             sums[p][1] = Registers::add(sums[p][1], four, own[1], others, own[3]);
         });
     }
     /// Add the products of one step by 16-bit weights.
     MPSCNN_INLINE void add_wide(reg (&sums)[pixels][of_panel], const std::uint8_t *bytes,
-                                const std::int16_t *values) const {
+                                std::ptrdiff_t pitch, const std::int16_t *values) const {
         const auto own = [&](int i) __attribute__((always_inline)) {
             return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(values + 2 * lanes * i));
         };
         const reg first = _mm256_set1_epi32(static_cast<int>(0x80018000u)),
                   second = _mm256_set1_epi32(static_cast<int>(0x80038002u));
         for_constants<pixels>([&](auto p) __attribute__((always_inline)) {
-            const reg four = Registers::broadcast(bytes + p * rows_.pitch),
-                      a = _mm256_shuffle_epi8(four, first), b = _mm256_shuffle_epi8(four, second);
+            const reg four = Registers::broadcast(bytes + p * pitch), a = _mm256_shuffle_epi8(four, first),
+                      b = _mm256_shuffle_epi8(four, second);
             sums[p][0] = Registers::add_words(sums[p][0], a, own(0));
             sums[p][1] = Registers::add_words(sums[p][1], a, own(2));
             sums[p][0] = Registers::add_words(sums[p][0], b, own(1));
