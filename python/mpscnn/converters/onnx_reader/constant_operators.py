@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from mpscnn.converters.budget import Cost
-from mpscnn.converters.constant import CHEAP, FUNCTION, Constant
+from mpscnn.converters.constant import CHEAP, FUNCTION, IN_PYTHON, MAX_LISTED, Constant
 from mpscnn.converters.constant_pair import Array
-from mpscnn.converters.onnx_reader.expansions import BLOCK_TABLE, UNPACKED
+from mpscnn.converters.onnx_reader.expansions import BLOCK_TABLE, COMPUTED, UNPACKED
 from mpscnn.converters.onnx_reader.operands import Operands, Row
 from mpscnn.converters.onnx_reader.quantizations import scales_along
 from mpscnn.converters.onnx_reader.tensors import element_type, type_number
@@ -39,6 +39,13 @@ def _constant(o: Operands) -> Constant:
     count = len(value) if isinstance(value, Sequence) else 1
     made = o.budget.run(Cost(count, count), lambda: np.asarray(value, _STATED[name]))
     return Constant.of(made, o.budget)
+
+
+def _computed(o: Operands) -> Constant:
+    """Compute `COMPUTED`, whose operands are shapes."""
+    x, *others = (o.given(place) for place in range(len(o.node.inputs)))
+    function = o.node.attributes["function"]
+    return x.compute(lambda *shapes: x.run(MAX_LISTED, IN_PYTHON, lambda: function(*shapes)), *others)
 
 
 def _bit_shift(o: Operands) -> Constant:
@@ -109,6 +116,7 @@ def _unpacked_along(x: Constant, bits: int) -> Constant:
 OF_CONSTANTS: dict[str, Row] = {
     BLOCK_TABLE: _block_table,
     "BitShift": _bit_shift,
+    COMPUTED: _computed,
     "Constant": _constant,
     "ConstantOfShape": _fill,
     "NonZero": lambda o: o.given(0).non_zero(),

@@ -34,6 +34,9 @@ IMAGE = "mpscnn.Image"
 PART = "mpscnn.Slice"
 """An operator that ONNX lacks: it takes a part of each axis. Its attribute `entries` has their slices, as in NumPy."""
 
+COMPUTED = "mpscnn.Computed"
+"""An operator that ONNX lacks: its attribute `function` computes an array of the arrays of its operands."""
+
 PER_CHANNEL = "mpscnn_per_channel"
 """An attribute that ONNX lacks: whether a GroupNormalization has factors for each channel, as since opset 21."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from mpscnn.errors import UnsupportedError
@@ -30,6 +31,26 @@ class FreeExtent:
 
     def __repr__(self) -> str:
         return str(self.expression)
+
+    def line(self) -> tuple[Any, int, int]:
+        """Return (symbol, factor, offset) of an extent factor * symbol + offset; None as the symbol of others."""
+        import sympy
+
+        symbols = self.expression.free_symbols
+        polynomial = sympy.Poly(self.expression, *symbols) if len(symbols) == 1 else None
+        if polynomial is None or polynomial.degree() != 1:
+            return None, 1, 0
+        factor, offset = map(int, polynomial.all_coeffs())
+        return polynomial.gen, factor, offset
+
+    def at(self, numbers: Mapping[Any, int]) -> int | float:
+        """Return the number that the extent is if its symbols are these numbers."""
+        import sympy
+
+        made = self.expression.xreplace({symbol: sympy.Integer(one) for symbol, one in numbers.items()})
+        if not made.is_number:
+            raise UnsupportedError(f"an extent that is computed as {self.expression}")
+        return int(made) if made.is_Rational else float(made)
 
     def __add__(self, other: Extent) -> Extent:
         return _simplest(self.expression + _expression(other))

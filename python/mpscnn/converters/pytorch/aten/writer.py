@@ -71,7 +71,7 @@ class Writer(OnnxModel):
         if isinstance(value, (bool, float)):
             element = {"int": np.int64, "bool": np.bool_, "float": np.float32}[kind]
             return self.constant(np.asarray(value, element))
-        made = self.add("Squeeze", self.extent(value), self.integers([0]))
+        made = self.add("Squeeze", self.integers([value]), self.integers([0]))
         self.kinds[made] = "int"
         return self.cast(made, kind)
 
