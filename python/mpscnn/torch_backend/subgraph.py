@@ -145,7 +145,7 @@ def convert_subgraph(
         RefusedNodesError: some nodes are not supported; the error names them. ParameterError, ShapeError, DeviceError:
             the network cannot be compiled with these options.
     """
-    writer = Writer(exact_nan=True)
+    writer = Writer(title, exact_nan=True)
     written = NodeWriter(writer, constants)
     for node in inputs:
         written.names[node] = writer.input(node.name, tuple(node.meta["val"].shape))
@@ -157,7 +157,7 @@ def convert_subgraph(
     if refused:
         raise RefusedNodesError(refused)
     ends = [(written.ended(node), tuple(node.meta["val"].shape), "float32") for node in outputs]
-    file = writer.file(ends, title)
+    file = writer.file(ends)
     try:
         made = converted(file, ReadOptions(title, outputs=file.outputs))
         network = keep_intermediates(simplify(made.network))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,11 +12,9 @@ from mpscnn.converters.blobs import Blob, Place
 from mpscnn.converters.broadcast_views import is_filled
 from mpscnn.converters.budget import Budget, Cost
 from mpscnn.converters.float32_intermediates import Origin
-from mpscnn.converters.layer_names import LayerNames, quote_name
-from mpscnn.converters.onnx_builder.values import OPSET, Extents, Values
-from mpscnn.converters.onnx_reader.composed_operators import COMPOSED
-from mpscnn.converters.onnx_reader.expansions import expanded
-from mpscnn.converters.onnx_reader.file import NODE_BYTES, OnnxFile
+from mpscnn.converters.layer_names import quote_name
+from mpscnn.converters.onnx_builder.graph import Operand
+from mpscnn.converters.onnx_builder.values import Extents, Values
 from mpscnn.converters.onnx_reader.neurons import CAST_OF_FLOATS
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.reader import convert
@@ -27,9 +24,6 @@ from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
 
 __all__ = ["BOOL", "FLOAT", "INT64", "Builder", "Extents", "Operand"]
-
-Operand = str | float | Sequence[int]
-"""The name of a tensor, a number, or a list of whole numbers."""
 
 # The allowed elements of copied constants for each byte of the file. A byte may hold eight indices of one bit.
 _ELEMENTS_PER_BYTE = 8
@@ -64,21 +58,16 @@ class Builder(Values):
         whole: Collection[str] = (),
         keeps_axes: bool = False,
     ) -> None:
-        self._names = LayerNames()
         self.budget = Budget(size, elements_per_byte=_ELEMENTS_PER_BYTE)
-        self._places: set[tuple[Path, int, int]] = set()
-        unique = {name: self._names.unique(name) for name in inputs}
-        self._current = dict(unique)  # the tensor of each blob
+        self._current = {name: name for name in inputs}  # the tensor of each blob
         self._read: set[str] = set()
         self._results: dict[str, str] = {}  # the names of tensors that are results of layers
-        self._layer = ""
         self._first = 0
-        self._origin_now = Origin()
         super().__init__(
             origin,
             name,
-            {made: inputs[given] for given, made in unique.items()},
-            {made: INT64 if given in whole else FLOAT for given, made in unique.items()},
+            inputs,
+            {name: INT64 if name in whole else FLOAT for name in inputs},
             size,
             keeps_axes=keeps_axes,
         )
@@ -87,13 +76,13 @@ class Builder(Values):
 
     def begin(self, layer: str) -> None:
         """Begin a layer: operators that are added from now on belong to it."""
-        self._origin_now = Origin()
-        self._layer = layer
+        self._of_layer = Origin()
+        self.layer = layer
         self._first = len(self._nodes)
 
     def keep_float32(self) -> None:
         """Keep the layer that was begun last in float32 when the network runs in float16."""
-        self._origin_now.float32 = True
+        self._of_layer.float32 = True
 
     def end(self, results: Mapping[str, str]) -> None:
         """End a layer. `results` has the tensors that become the values of blobs, by blob.
@@ -111,31 +100,9 @@ class Builder(Values):
             ):  # one of the layer's inputs, or the value of another blob
                 continue
             named = makers.get(node.inputs[0], node) if node.kind == "Cast" else node
-            named.name = self._layer if len(node.outputs) == 1 else f"{self._layer}/{node.kind.lower()}"
+            named.name = self.layer if len(node.outputs) == 1 else f"{self.layer}/{node.kind.lower()}"
             named.layer = named.name
             self._results[tensor] = made
-
-    def op(self, kind: str, *inputs: Operand, **attributes: Any) -> str:
-        """Add an operator with one result and return the result's name; see `ops`."""
-        return self.ops(kind, inputs, 1, **attributes)[0]
-
-    def ops(self, kind: str, inputs: Sequence[Operand], results: int, **attributes: Any) -> list[str]:
-        """Add an operator and return the names of its results.
-
-        Args:
-            kind: the name of the operator in ONNX.
-            inputs: the names of its operands. An operand can also be a number or a list of whole numbers.
-            results: the number of its results.
-            attributes: its attributes.
-
-        Raises UnsupportedError, WeightsError and the like if the operator cannot be converted.
-        """
-        name = f"{self._layer}/{kind.rpartition('.')[2].lower()}"
-        made = [self._names.unique(name) for _ in range(results)]
-        added = Node(kind, [*map(self._name, inputs)], made, attributes, made[0])
-        for node in expanded([added], COMPOSED, self._names):
-            self._add(node, self._origin_now)
-        return made
 
     def last_node(self, kind: str, output: str) -> Node | None:
         """Return the last node if it computes this tensor and is of this kind; otherwise None."""
@@ -177,36 +144,31 @@ class Builder(Values):
         operator, so that the number is not repeated. Raises UnsupportedError if copied constants take far more than the
         file's size.
         """
-        made = self._names.unique(f"{self._layer}/{role}")
+        made = f"{self.layer}/{role}"
         if isinstance(values, Blob):
             if isinstance(values.numbers, Place):
-                place = values.numbers
-                self._places.add((place.content.path, place.begin, place.size))
+                made = self._names.unique(made)
                 self._constants[made] = values
                 return made
             values = values.array()
         if is_filled(values) and values.size > _MAX_REPEATED:
+            made = self._names.unique(made)
             shape = self._names.unique(f"{made}/shape")
             self._constants[shape] = np.asarray(values.shape, np.int64)
             number = values[(slice(0, 1),) * values.ndim].reshape(1)
-            self._add(Node("ConstantOfShape", [shape], [made], {"value": number}), self._origin_now)
+            self._add(Node("ConstantOfShape", [shape], [made], {"value": number}))
             return made
-        self.budget.spend(Cost(values.size, values.size))
-        self._constants[made] = np.array(values)
-        return made
+        return self.constant(np.array(values), made)
+
+    def constant(self, array: NDArray[Any], name: str) -> str:
+        """Add a constant and return its name. Raises the errors of `weight`."""
+        self.budget.spend(Cost(array.size, array.size))
+        return super().constant(array, name)
 
     def values_of(self, name: str) -> NDArray[Any] | None:
         """Return the elements of a constant that the graph holds itself; None for others, such as weights in a file."""
         values = self._constants.get(name)
         return None if isinstance(values, Blob) else values
-
-    def _name(self, operand: Operand) -> str:
-        """Return the name of a tensor. A number or a list of whole numbers is added as a constant."""
-        if isinstance(operand, str):
-            return operand
-        if isinstance(operand, Sequence):
-            return self.weight("integers", np.asarray(operand, np.int64))
-        return self.weight("number", np.asarray(operand, np.float32))
 
     # ---- Common operators ------------------------------------------------------------------------------------------
 
@@ -228,27 +190,11 @@ class Builder(Values):
 
     def network(self, outputs: Sequence[str], options: ReadOptions) -> Network:
         """Return the network that computes these tensors. Nothing can be added after that."""
-        file = self._file(outputs)
-        return convert(file, options, self._converted(file, self._results))
-
-    def _file(self, outputs: Sequence[str]) -> OnnxFile:
-        """Return the graph with these tensors as its outputs."""
         for name in self._origins.keys() & self._current.values():
             self._origins[name].results.update([name, self._results.get(name, name)])
         for node in self._nodes:
             node.inputs = [self._results.get(name, name) for name in node.inputs]
             node.outputs = [self._results.get(name, name) for name in node.outputs]
-        copied = sum(one.nbytes for one in self._constants.values() if not isinstance(one, Blob))
-        stored = sum(size for _, _, size in self._places)
-        return OnnxFile(
-            self._graph.origin,
-            self._nodes,
-            self._inputs,
-            [self._results.get(name, name) for name in outputs],
-            self._constants,
-            size=copied + stored + NODE_BYTES * len(self._nodes),
-            opset=OPSET,
-            stated=lambda: self._inputs,
-            origins={self._results.get(name, name): origin for name, origin in self._origins.items()},
-            keeps_axes=self._graph.keeps_axes,
-        )
+        origins = {self._results.get(name, name): origin for name, origin in self._origins.items()}
+        file = self._file([self._results.get(name, name) for name in outputs], origins=origins)
+        return convert(file, options, self._converted(file, self._results))

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mpscnn.converters.blobs import Blob
 from mpscnn.converters.constant import Constant
 from mpscnn.converters.float32_intermediates import Origin
+from mpscnn.converters.onnx_builder.graph import OPSET, Graph
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.conversion import convert_node
@@ -23,9 +21,6 @@ from mpscnn.converters.onnx_reader.tensors import BOOL, FLOAT, INT64, element_ty
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
-
-OPSET = 20
-"""The version of ONNX' operators."""
 
 Extents = tuple[int | None, ...]
 
@@ -58,7 +53,7 @@ class _EagerContext(Context):
         """Refuse nothing: the results may stay unused."""
 
 
-class Values:
+class Values(Graph):
     """A graph of ONNX' operators, each of which is converted at once by the table of the ONNX reader.
 
     So the shapes of its tensors are known, and the numbers of those that do not depend on the inputs.
@@ -82,12 +77,12 @@ class Values:
         *,
         keeps_axes: bool,
     ) -> None:
-        self._inputs = [
+        described = [
             Described(name, element_type(elements[name]), tuple(extents)) for name, extents in inputs.items()
         ]
-        self._nodes: list[Node] = []
+        super().__init__(origin, described, keeps_axes=keeps_axes)
+        self._of_layer = Origin()  # the layer whose operators are added
         self._origins: dict[str, Origin] = {}  # the layer of the other format, by the tensor
-        self._constants: dict[str, NDArray[Any] | Blob] = {}
         self._elements = dict(elements)
         self._graph = OnnxFile(
             origin, [], self._inputs, [""], self._constants, size=0, opset=OPSET, keeps_axes=keeps_axes
@@ -124,23 +119,23 @@ class Values:
         c.file, c.nodes = file, file.nodes
         return c
 
-    def _add(self, node: Node, origin: Origin) -> None:
-        """Add a node, which belongs to the layer `origin` of the file, and convert it.
+    def _add(self, node: Node) -> None:
+        """Add a node, and convert it.
 
         Raises UnsupportedError, WeightsError and the like if the ONNX reader cannot convert the node.
         """
         self._graph.makers.update(dict.fromkeys(node.outputs, node))
-        self._origins |= dict.fromkeys(node.outputs, origin)
+        self._origins |= dict.fromkeys(node.outputs, self._of_layer)
         if node.kind in _OF_ONE_TYPE and len({self._element(name) for name in node.inputs if name}) > 1:
             raise WeightsError("damaged: its operands have elements of different types")
         for place, name in enumerate(node.outputs):
             self._elements[name] = self._element_of(node, place)
         if self._context is not None:
             try:
-                convert_node(self._context, node, origin)
+                convert_node(self._context, node, self._of_layer)
             except (UnsupportedError, ParameterError) as error:
                 self._add_batch(node, error)
-        self._nodes.append(node)
+        super()._add(node)
 
     def _add_batch(self, node: Node, error: Exception) -> None:
         """Convert all nodes again with a batch in front of a fixed first axis, as the ONNX reader does.
@@ -179,7 +174,7 @@ class Values:
             return list(constant.low.shape), list(constant.high.shape)
         raise UnsupportedError("the shape of its input is not known")
 
-    def constant(self, name: str) -> Constant | None:
+    def constant_of(self, name: str) -> Constant | None:
         """Return a tensor that is a constant; None for tensors that the network computes."""
         return None if self._context is None else self._context.constants.find(name)
 

@@ -73,7 +73,7 @@ class _Reader:
         self._title = title
         self._same = same
         self._learns = learns
-        self._writer = Writer()
+        self._writer = Writer(title)
         self._constants: dict[Node, Any] = {}  # the values of nodes that depend on no input, and of extents
         self._fixed: dict[Node, Any] = {}  # those of them that other constants may be computed from
         self._nodes = NodeWriter(self._writer, self._constants)
@@ -98,7 +98,7 @@ class _Reader:
         if self._unsupported:
             raise self._unsupported.error()
         ends = self._ends()
-        file = self._writer.file(ends, self._title)
+        file = self._writer.file(ends)
         return Program(file, self._parameters(file), self._notes)
 
     # ---- Inputs and outputs ----------------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ def _floor_quotient(b: Builder, op: Operation) -> str:
     x, y = op.tensor(0), op.tensor(1)
     if not (b.is_integer(x) or b.is_integer(y)):
         return b.op("Floor", b.op("Div", x, y))
-    if b.constant(x) is None or b.constant(y) is None:
+    if b.constant_of(x) is None or b.constant_of(y) is None:
         raise UnsupportedError("divides integers that the network computes")
     return b.op("Div", b.op("Sub", x, b.op("Mod", x, y)), y)
 

@@ -86,7 +86,7 @@ class Operation:
 
     def _given(self, place: int, what: str) -> Constant:
         operand = self._operand(place)
-        found = self._b.constant(self._b.tensor(operand)) if isinstance(operand, str) else operand
+        found = self._b.constant_of(self._b.tensor(operand)) if isinstance(operand, str) else operand
         if found is None:
             raise UnsupportedError(f"the network computes its {what}, which is not supported")
         return found

@@ -101,7 +101,7 @@ class _Converter:
         return self._walk.network(list(dict.fromkeys(names)), chosen)
 
     def _is_constant(self, blob: str) -> bool:
-        return self._builder.has(blob) and self._builder.constant(self._builder.tensor(blob)) is not None
+        return self._builder.has(blob) and self._builder.constant_of(self._builder.tensor(blob)) is not None
 
     def _wanted(self) -> dict[str, Ref]:
         """Return the outputs by name: those of the file, or the results of operators that the caller chose."""

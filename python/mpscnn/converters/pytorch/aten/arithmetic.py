@@ -15,45 +15,45 @@ def _arithmetic(kind: str) -> Operator:
             return g.operand(x)
         second = g.operand(y)
         if alpha != 1:
-            second = g.add("Mul", second, g.operand(alpha))
-        return g.add(kind, g.operand(x), second)
+            second = g.op("Mul", second, g.operand(alpha))
+        return g.op(kind, g.operand(x), second)
 
     return write
 
 
 def _sum_of_product(g: Writer, x: str, y: str, z: str, *, value: float = 1) -> str:
-    return g.add("Add", x, g.scaled(g.add("Mul", y, z), value))
+    return g.op("Add", x, g.scaled(g.op("Mul", y, z), value))
 
 
 def _sum_of_quotient(g: Writer, x: str, y: str, z: str, *, value: float = 1) -> str:
-    return g.add("Add", x, g.scaled(g.add("Div", y, z), value))
+    return g.op("Add", x, g.scaled(g.op("Div", y, z), value))
 
 
 def _between(g: Writer, x: str, y: str, weight: str | float) -> str:
     """Write lerp: x + weight * (y - x)."""
-    return g.add("Add", x, g.add("Mul", g.add("Sub", y, x), g.operand(weight)))
+    return g.op("Add", x, g.op("Mul", g.op("Sub", y, x), g.operand(weight)))
 
 
 def _difference_from(g: Writer, x: str, y: str | float, alpha: float = 1) -> str:
-    return g.add("Sub", g.operand(y), g.scaled(g.operand(x), alpha))
+    return g.op("Sub", g.operand(y), g.scaled(g.operand(x), alpha))
 
 
 def _quotient_of_mode(g: Writer, x: str | float, y: str | float, *, rounding_mode: str | None) -> str:
     if rounding_mode is not None:  # torch rounds the exact quotient, not the float32 number next to it
         raise UnsupportedError(f"a quotient with rounding_mode {rounding_mode!r}")
-    return g.add("Div", g.operand(x), g.operand(y))
+    return g.op("Div", g.operand(x), g.operand(y))
 
 
 def _power(g: Writer, x: str | float, exponent: str | float) -> str:
-    return g.add("Pow", g.operand(x), g.operand(exponent))
+    return g.op("Pow", g.operand(x), g.operand(exponent))
 
 
 def _number_of(kind: str) -> Operator:
     """Return the function of fmax or fmin: NaN is not the result if the other operand is a number."""
 
     def write(g: Writer, x: str, y: str) -> str:
-        first = g.add("Where", g.add("Equal", x, x), x, y)
-        return g.add(kind, first, g.add("Where", g.add("Equal", y, y), y, x))
+        first = g.op("Where", g.op("Equal", x, x), x, y)
+        return g.op(kind, first, g.op("Where", g.op("Equal", y, y), y, x))
 
     return write
 
@@ -62,30 +62,30 @@ def _comparison(kind: str) -> Operator:
     def write(g: Writer, x: str | float, y: str | float) -> str:
         kinds = [g.kind_of(one) for one in (x, y) if isinstance(one, str)]
         common: Kind = "float" if "float" in kinds or isinstance(y, float) else "int"
-        return g.add(kind, g.operand(x, common), g.operand(y, common))
+        return g.op(kind, g.operand(x, common), g.operand(y, common))
 
     return write
 
 
 def _unequal(g: Writer, x: str, y: str | float) -> str:
-    return g.add("Not", str(_comparison("Equal")(g, x, y)))
+    return g.op("Not", str(_comparison("Equal")(g, x, y)))
 
 
 def _logic(kind: str) -> Operator:
     def write(g: Writer, x: str, *others: str | float) -> str:
         if g.kind != "bool":
             raise UnsupportedError("computes with the bits of integers")
-        return g.add(kind, *(g.operand(one, "bool") for one in (x, *others)))
+        return g.op(kind, *(g.operand(one, "bool") for one in (x, *others)))
 
     return write
 
 
 def _where(g: Writer, condition: str, x: str | float, y: str | float) -> str:
-    return g.add("Where", g.operand(condition, "bool"), g.operand(x), g.operand(y))
+    return g.op("Where", g.operand(condition, "bool"), g.operand(x), g.operand(y))
 
 
 def _masked_fill(g: Writer, x: str, mask: str, value: str | float) -> str:
-    return g.add("Where", g.operand(mask, "bool"), g.operand(value), g.operand(x))
+    return g.op("Where", g.operand(mask, "bool"), g.operand(value), g.operand(x))
 
 
 #: Operators that compare numbers.

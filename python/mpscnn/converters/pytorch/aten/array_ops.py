@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from mpscnn.converters.pytorch.aten.writer import Operator, Writer
+from mpscnn.converters.pytorch.aten.writer import Operand, Operator, Writer
 from mpscnn.converters.pytorch.extents import Extent
 from mpscnn.errors import UnsupportedError
 
 
 def _same(g: Writer, x: str, *_: Any, **__: Any) -> str:
-    return g.add("Identity", x)
+    return g.op("Identity", x)
 
 
 def _view(g: Writer, x: str, *_: Any, **__: Any) -> str:
@@ -20,18 +20,18 @@ def _view(g: Writer, x: str, *_: Any, **__: Any) -> str:
 
 
 def _converted(g: Writer, x: str, *_: Any, **__: Any) -> str:
-    return g.cast(x, g.kind) if g.kind_of(x) != g.kind else g.add("Identity", x)
+    return g.cast(x, g.kind) if g.kind_of(x) != g.kind else g.op("Identity", x)
 
 
 def _unsqueeze(g: Writer, x: str, axis: int) -> str:
-    return g.add("Unsqueeze", x, g.integers([axis % len(g.result)]))
+    return g.op("Unsqueeze", x, [axis % len(g.result)])
 
 
 def _squeeze(g: Writer, x: str, axes: Sequence[int] | int | None = None) -> str:
     single = [axis for axis in g.axes(x, axes) if g.shapes[x][axis] == 1]
     if g.rank(x) - len(single) != len(g.result):
         raise UnsupportedError("removes axes whose extents are free")
-    return g.add("Squeeze", x, g.integers(single)) if single else g.add("Identity", x)
+    return g.op("Squeeze", x, single) if single else g.op("Identity", x)
 
 
 def _strided(
@@ -42,46 +42,46 @@ def _strided(
     is_same = told is not None and all(extent == 1 or one == other for extent, one, other in told)
     if tuple(shape) != g.shapes[x] or not is_same or offset:
         raise UnsupportedError("a view of other elements")
-    return g.add("Identity", x)
+    return g.op("Identity", x)
 
 
 def _permute(g: Writer, x: str, axes: Sequence[int]) -> str:
-    return g.add("Transpose", x, perm=g.axes(x, axes))
+    return g.op("Transpose", x, perm=g.axes(x, axes))
 
 
 def _exchanged(g: Writer, x: str, first: int = 0, second: int = 1) -> str:
     axes = list(range(g.rank(x)))
     if len(axes) < 2:
-        return g.add("Identity", x)
+        return g.op("Identity", x)
     axes[first], axes[second] = axes[second], axes[first]
-    return g.add("Transpose", x, perm=axes)
+    return g.op("Transpose", x, perm=axes)
 
 
 def _turned(g: Writer, x: str) -> str:
-    return g.add("Transpose", x, perm=list(range(g.rank(x)))[::-1])
+    return g.op("Transpose", x, perm=list(range(g.rank(x)))[::-1])
 
 
 def _moved(g: Writer, x: str, sources: Sequence[int] | int, places: Sequence[int] | int) -> str:
     """Write movedim: some axes move to other places, and the others keep their order."""
     moved = dict(zip(g.axes(x, places), g.axes(x, sources), strict=True))
     others = iter([axis for axis in range(g.rank(x)) if axis not in moved.values()])
-    return g.add(
+    return g.op(
         "Transpose", x, perm=[moved[axis] if axis in moved else next(others) for axis in range(g.rank(x))]
     )
 
 
 def _expand(g: Writer, x: str, *_: Any, **__: Any) -> str:
-    return g.add("Expand", x, g.integers(g.result))
+    return g.op("Expand", x, g.result)
 
 
 def _concatenation(g: Writer, tensors: Sequence[str], axis: int = 0) -> str:
     kept = [one for one in tensors if 0 not in g.shapes[one]]
-    return g.add("Concat", *(g.operand(one) for one in kept), axis=axis % len(g.result))
+    return g.op("Concat", *(g.operand(one) for one in kept), axis=axis % len(g.result))
 
 
 def _stack(g: Writer, tensors: Sequence[str], axis: int = 0) -> str:
-    along = g.integers([axis % len(g.result)])
-    return g.add("Concat", *[g.add("Unsqueeze", one, along) for one in tensors], axis=axis % len(g.result))
+    along = [axis % len(g.result)]
+    return g.op("Concat", *[g.op("Unsqueeze", one, along) for one in tensors], axis=axis % len(g.result))
 
 
 #: The end of a slice that reaches to the end of its axis.
@@ -103,16 +103,16 @@ def _slice(
         begin, stop, _ = slice(begin, stop, step).indices(extent)
         stop = _END if stop == extent else stop
     if begin == 0 and stop in (_END, extent) and step == 1:
-        return g.add("Identity", x)
+        return g.op("Identity", x)
     ends = min(stop, 2**31 - 1) if isinstance(stop, int) else stop
-    return g.add("Slice", x, *(g.integers([value]) for value in (begin, ends, number, step)))
+    return g.op("Slice", x, *([value] for value in (begin, ends, number, step)))
 
 
 def _select(g: Writer, x: str, axis: int, place: Extent) -> str:
     number = g.axis(x, axis)
     end = 2**31 - 1 if place == -1 else place + 1
-    part = g.add("Slice", x, *(g.integers([value]) for value in (place, end, number)))
-    return g.add("Squeeze", part, g.integers([number]))
+    part = g.op("Slice", x, *([value] for value in (place, end, number)))
+    return g.op("Squeeze", part, [number])
 
 
 def _narrow(g: Writer, x: str, axis: int, start: Extent, length: Extent) -> str:
@@ -127,19 +127,19 @@ def _split(g: Writer, x: str, _: Any, axis: int = 0) -> tuple[str, ...]:
 
 def _split_into(g: Writer, x: str, sizes: Sequence[Extent], axis: int = 0) -> tuple[str, ...]:
     if len(sizes) == 1:
-        return (g.add("Identity", x),)
+        return (g.op("Identity", x),)
     return g.split(x, g.axis(x, axis), sizes)
 
 
 def _unbind(g: Writer, x: str, axis: int = 0) -> tuple[str, ...]:
     number = g.axis(x, axis)
     parts = _split_into(g, x, [1] * len(g.results), number)
-    return tuple(g.add("Squeeze", part, g.integers([number])) for part in parts)
+    return tuple(g.op("Squeeze", part, [number]) for part in parts)
 
 
 def _flip(g: Writer, x: str, axes: Sequence[int]) -> str:
     for axis in g.axes(x, axes):
-        x = g.add("Slice", x, *(g.integers([value]) for value in (-1, -(2**31), axis, -1)))
+        x = g.op("Slice", x, *([value] for value in (-1, -(2**31), axis, -1)))
     return x
 
 
@@ -153,7 +153,7 @@ def _roll(g: Writer, x: str, shifts: Sequence[int] | int, axes: Sequence[int] | 
         if cut:
             shape = g.shapes[x]
             after, before = g.split(x, axis % len(shape), [cut, extent - cut])
-            x = g.add("Concat", before, after, axis=axis % len(shape))
+            x = g.op("Concat", before, after, axis=axis % len(shape))
             g.shapes[x] = shape
     return x
 
@@ -162,7 +162,7 @@ def _repeat(g: Writer, x: str, repeats: Sequence[int]) -> str:
     if (more := len(repeats) - g.rank(x)) > 0:
         x = g.reshaped(x, [1] * more + list(g.shapes[x]))
     repeats = [1] * (g.rank(x) - len(repeats)) + list(repeats)
-    return g.add("Tile", x, g.integers(repeats))
+    return g.op("Tile", x, repeats)
 
 
 def _repeat_each(g: Writer, x: str, times: int, axis: int | None = None, **_: Any) -> str:
@@ -170,19 +170,19 @@ def _repeat_each(g: Writer, x: str, times: int, axis: int | None = None, **_: An
     if axis is None:
         x, axis = g.reshaped(x, [math.prod(g.shapes[x])]), 0
     number = g.axis(x, axis)
-    apart = g.add("Unsqueeze", x, g.integers([number + 1]))
+    apart = g.op("Unsqueeze", x, [number + 1])
     repeats = [1] * (g.rank(x) + 1)
     repeats[number + 1] = times
-    return g.reshaped(g.add("Tile", apart, g.integers(repeats)), g.result)
+    return g.reshaped(g.op("Tile", apart, repeats), g.result)
 
 
 def _pixel_shuffle(g: Writer, x: str, factor: int) -> str:
     *batch, channels, height, width = g.shapes[x]
     if len(batch) == 1:
-        return g.add("DepthToSpace", x, blocksize=factor, mode="CRD")
+        return g.op("DepthToSpace", x, blocksize=factor, mode="CRD")
     apart = g.reshaped(x, [*batch, channels // factor**2, factor, factor, height, width])
     rank = len(batch)
-    turned = g.add("Transpose", apart, perm=[*range(rank), *(rank + axis for axis in (0, 3, 1, 4, 2))])
+    turned = g.op("Transpose", apart, perm=[*range(rank), *(rank + axis for axis in (0, 3, 1, 4, 2))])
     return g.reshaped(turned, g.result)
 
 
@@ -190,14 +190,14 @@ def _pixel_unshuffle(g: Writer, x: str, factor: int) -> str:
     *batch, channels, height, width = g.shapes[x]
     apart = g.reshaped(x, [*batch, channels, height // factor, factor, width // factor, factor])
     rank = len(batch)
-    turned = g.add("Transpose", apart, perm=[*range(rank), *(rank + axis for axis in (0, 2, 4, 1, 3))])
+    turned = g.op("Transpose", apart, perm=[*range(rank), *(rank + axis for axis in (0, 2, 4, 1, 3))])
     return g.reshaped(turned, g.result)
 
 
 def _channel_shuffle(g: Writer, x: str, groups: int) -> str:
     batch, channels, *space = g.shapes[x]
     apart = g.reshaped(x, [batch, groups, channels // groups, *space])
-    turned = g.add("Transpose", apart, perm=[0, 2, 1, *range(3, 3 + len(space))])
+    turned = g.op("Transpose", apart, perm=[0, 2, 1, *range(3, 3 + len(space))])
     return g.reshaped(turned, g.result)
 
 
@@ -207,10 +207,10 @@ def _pad(g: Writer, x: str, padding: Sequence[int], mode: str = "constant", valu
     before, after = [0] * rank, [0] * rank
     for place in range(pairs):
         before[rank - 1 - place], after[rank - 1 - place] = padding[2 * place : 2 * place + 2]
-    inputs = [x, g.integers(before + after)]
+    inputs: list[Operand] = [x, before + after]
     if mode == "constant":
         inputs.append(g.operand(value or 0.0, g.kind_of(x)))
-    return g.add("Pad", *inputs, mode=_MODES.get(mode, mode))
+    return g.op("Pad", *inputs, mode=_MODES.get(mode, mode))
 
 
 _MODES = {"replicate": "edge", "circular": "wrap"}
@@ -237,21 +237,21 @@ def _slice_scatter(
         raise UnsupportedError(f"writes into each element of step {step}; supported is step 1")
     parts = [source]
     if begin > 0:
-        parts.insert(0, g.add("Slice", x, *(g.integers([value]) for value in (0, begin, number))))
+        parts.insert(0, g.op("Slice", x, *([value] for value in (0, begin, number))))
     if stop < extent:
-        parts.append(g.add("Slice", x, *(g.integers([value]) for value in (stop, extent, number))))
-    return g.add("Concat", *(g.operand(one) for one in parts), axis=number)
+        parts.append(g.op("Slice", x, *([value] for value in (stop, extent, number))))
+    return g.op("Concat", *(g.operand(one) for one in parts), axis=number)
 
 
 def _select_scatter(g: Writer, x: str, source: str, axis: int, place: int) -> str:
     number = g.axis(x, axis)
     begin = place % int(g.shapes[x][number])
-    apart = g.add("Unsqueeze", g.operand(source), g.integers([number]))
+    apart = g.op("Unsqueeze", g.operand(source), [number])
     return _slice_scatter(g, x, apart, number, begin, begin + 1)
 
 
 def _filled(g: Writer, shape: Sequence[Extent], value: float = 0.0) -> str:
-    return g.add("Expand", g.operand(value), g.integers(shape))
+    return g.op("Expand", g.operand(value), shape)
 
 
 def _filled_like(default: float | None) -> Operator:
@@ -264,15 +264,15 @@ def _filled_like(default: float | None) -> Operator:
 def _range(g: Writer, *given: Extent | float) -> str:
     """Write a range of free extent."""
     start, end, step = given if len(given) == 3 else (*([0] if len(given) == 1 else []), *given, 1)
-    return g.add("Range", *(g.operand(one) for one in (start, end, step)))
+    return g.op("Range", *(g.operand(one) for one in (start, end, step)))
 
 
 def _copied(g: Writer, _x: str, source: str, *_: Any) -> str:
     """Write copy_: the elements of `source`, in the shape of x."""
     taken = g.operand(source)
     if g.shapes.get(source) == g.result:
-        return taken if taken != source else g.add("Identity", taken)
-    return g.add("Expand", taken, g.integers(g.result))
+        return taken if taken != source else g.op("Identity", taken)
+    return g.op("Expand", taken, g.result)
 
 
 ARRAY_OPS: dict[str, Operator] = {

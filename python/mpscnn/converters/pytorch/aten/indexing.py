@@ -15,7 +15,7 @@ def _index(g: Writer, x: str, indices: Sequence[str | None]) -> str:
     """Write indexing by constant positions: of one axis, or of neighbouring axes together."""
     given = [(axis, index) for axis, index in enumerate(indices) if index is not None]
     if len(given) == 1 and g.kind_of(given[0][1]) == "int":
-        return g.add("Gather", x, given[0][1], axis=given[0][0])
+        return g.op("Gather", x, given[0][1], axis=given[0][0])
     arrays = [g.arrays.get(index) for _, index in given]
     first, last = given[0][0], given[-1][0]
     constant = [array for array in arrays if array is not None]
@@ -34,27 +34,27 @@ def _index_together(g: Writer, x: str, first: int, arrays: Sequence[np.ndarray[A
     wrapped = [place % extent for place, extent in zip(places, extents, strict=True)]
     flat = np.ravel_multi_index(np.broadcast_arrays(*wrapped), tuple(extents))
     joined = g.reshaped(x, [*shape[:first], int(np.prod(extents)), *shape[first + len(places) :]])
-    return g.add("Gather", joined, g.constant(np.asarray(flat, np.int64)), axis=first)
+    return g.op("Gather", joined, g.constant(np.asarray(flat, np.int64)), axis=first)
 
 
 def _index_select(g: Writer, x: str, axis: int, index: str) -> str:
-    return g.add("Gather", x, index, axis=g.axis(x, axis))
+    return g.op("Gather", x, index, axis=g.axis(x, axis))
 
 
 def _gather(g: Writer, x: str, axis: int, index: str, **_: Any) -> str:
-    return g.add("GatherElements", x, index, axis=g.axis(x, axis))
+    return g.op("GatherElements", x, index, axis=g.axis(x, axis))
 
 
 def _embedding(g: Writer, table: str, positions: str, *_: Any) -> str:
-    return g.add("Gather", table, positions, axis=0)
+    return g.op("Gather", table, positions, axis=0)
 
 
 def _top_k(
     g: Writer, x: str, count: int, axis: int = -1, largest: bool = True, _: bool = True
 ) -> tuple[str, str]:
     number = g.axis(x, axis)
-    made = g.several("TopK", 2, x, g.integers([count]), axis=number, largest=int(largest))
-    return made[0], made[1]
+    values, positions = g.ops("TopK", [x, [count]], 2, axis=number, largest=int(largest))
+    return values, positions
 
 
 def _sort(g: Writer, x: str, axis: int = -1, descending: bool = False) -> tuple[str, str]:
@@ -68,8 +68,8 @@ def _stable_sort(g: Writer, x: str, *, dim: int = -1, descending: bool = False, 
 def _scatter(g: Writer, x: str, axis: int, index: str, source: str | float) -> str:
     updates = g.operand(source)
     if not isinstance(source, str):
-        updates = g.add("Expand", updates, g.integers(g.shapes[index]))
-    return g.add("ScatterElements", g.operand(x), index, updates, axis=g.axis(x, axis))
+        updates = g.op("Expand", updates, g.shapes[index])
+    return g.op("ScatterElements", g.operand(x), index, updates, axis=g.axis(x, axis))
 
 
 def _index_put(
@@ -87,8 +87,8 @@ def _index_put(
     wrapped = [place % extent for place, extent in zip(places, extents, strict=True)]
     stacked = np.stack(np.broadcast_arrays(*wrapped), -1).astype(np.int64)
     shape = [*stacked.shape[:-1], *g.shapes[x][len(places) :]]
-    updates = g.add("Expand", g.operand(values), g.integers(shape))
-    return g.add("ScatterND", g.operand(x), g.constant(stacked), updates)
+    updates = g.op("Expand", g.operand(values), shape)
+    return g.op("ScatterND", g.operand(x), g.constant(stacked), updates)
 
 
 def _triangle(upper: bool) -> Operator:
@@ -98,7 +98,7 @@ def _triangle(upper: bool) -> Operator:
         rows, columns = (int(extent) for extent in g.result[-2:])
         ones = np.ones((rows, columns), np.float32)
         mask = np.triu(ones, diagonal) if upper else np.tril(ones, diagonal)
-        return g.add("Mul", g.operand(x), g.constant(mask))
+        return g.op("Mul", g.operand(x), g.constant(mask))
 
     return write
 
@@ -110,7 +110,7 @@ _BORDERS = ("zeros", "border", "reflection")
 def _grid_sample(g: Writer, x: str, grid: str, mode: int, border: int, align_corners: bool | None) -> str:
     kinds = {"bilinear": "linear", "nearest": "nearest", "bicubic": "cubic"}
     settings = {"mode": kinds[_SAMPLES[mode]], "padding_mode": _BORDERS[border]}
-    return g.add("GridSample", x, grid, align_corners=int(bool(align_corners)), **settings)
+    return g.op("GridSample", x, grid, align_corners=int(bool(align_corners)), **settings)
 
 
 INDEXING: dict[str, Operator] = {

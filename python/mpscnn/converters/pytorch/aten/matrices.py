@@ -13,30 +13,30 @@ from mpscnn.errors import UnsupportedError
 
 
 def _matrix_product(g: Writer, x: str, y: str) -> str:
-    return g.add("MatMul", x, y)
+    return g.op("MatMul", x, y)
 
 
 def _sum_and_product(g: Writer, bias: str, x: str, y: str, beta: float = 1, alpha: float = 1) -> str:
     if beta == 0:
-        return g.scaled(g.add("MatMul", x, y), alpha)
+        return g.scaled(g.op("MatMul", x, y), alpha)
     if g.rank(x) == 2 and g.rank(bias) == 1:
-        return g.add("Gemm", x, y, bias, alpha=float(alpha), beta=float(beta))
-    return g.add("Add", g.scaled(g.add("MatMul", x, y), alpha), g.scaled(bias, beta))
+        return g.op("Gemm", x, y, bias, alpha=float(alpha), beta=float(beta))
+    return g.op("Add", g.scaled(g.op("MatMul", x, y), alpha), g.scaled(bias, beta))
 
 
 def _linear(g: Writer, x: str, weight: str, bias: str | None = None) -> str:
     if g.rank(x) == 2 and bias:
-        return g.add("Gemm", x, weight, bias, transB=1)
-    made = g.add("MatMul", x, g.add("Transpose", weight, perm=[1, 0]))
-    return g.add("Add", made, bias) if bias else made
+        return g.op("Gemm", x, weight, bias, transB=1)
+    made = g.op("MatMul", x, g.op("Transpose", weight, perm=[1, 0]))
+    return g.op("Add", made, bias) if bias else made
 
 
 def _product_of_vectors(g: Writer, x: str, y: str) -> str:
-    return g.add("MatMul", x, y)
+    return g.op("MatMul", x, y)
 
 
 def _einsum(g: Writer, equation: str, operands: Sequence[str], **_: Any) -> str:
-    return g.add("Einsum", *operands, equation=equation)
+    return g.op("Einsum", *operands, equation=equation)
 
 
 def _attention(
@@ -71,16 +71,16 @@ def _attention_of_mask(
     if enable_gqa:
         key, value = (_for_each_query(g, one, query) for one in (key, value))
     rank = g.rank(key)
-    turned = g.add("Transpose", key, perm=[*range(rank - 2), rank - 1, rank - 2])
+    turned = g.op("Transpose", key, perm=[*range(rank - 2), rank - 1, rank - 2])
     factor = 1 / math.sqrt(int(g.shapes[query][-1])) if scale is None else scale
-    scores = g.add("Mul", g.add("MatMul", query, turned), g.number(factor))
+    scores = g.op("Mul", g.op("MatMul", query, turned), factor)
     if is_causal:
         rows, columns = (int(g.shapes[one][-2]) for one in (query, key))
         mask = g.constant(np.tri(rows, columns, dtype=np.bool_), "causal")
         g.arrays[mask], g.kinds[mask] = np.tri(rows, columns, dtype=np.bool_), "bool"
     if mask is None:
-        return g.add("MatMul", g.add("Softmax", scores, axis=-1), value)
-    return g.add("MatMul", _masked_shares(g, scores, mask), value)
+        return g.op("MatMul", g.op("Softmax", scores, axis=-1), value)
+    return g.op("MatMul", _masked_shares(g, scores, mask), value)
 
 
 def _masked_shares(g: Writer, scores: str, mask: str) -> str:
@@ -88,15 +88,15 @@ def _masked_shares(g: Writer, scores: str, mask: str) -> str:
     array = g.arrays.get(mask)
     is_truth = g.kind_of(mask) == "bool"
     if array is None:
-        bias = g.add("Where", mask, g.number(0.0), g.number(-math.inf)) if is_truth else mask
-        shares = g.add("Softmax", g.add("Add", scores, bias), axis=-1)
-        return g.add("Where", g.add("IsNaN", shares), g.number(0.0), shares) if is_truth else shares
+        bias = g.op("Where", mask, 0.0, -math.inf) if is_truth else mask
+        shares = g.op("Softmax", g.op("Add", scores, bias), axis=-1)
+        return g.op("Where", g.op("IsNaN", shares), 0.0, shares) if is_truth else shares
     numbers = np.where(array, 0.0, -math.inf).astype(np.float32) if is_truth else array
     blind = np.isneginf(numbers).all(-1, keepdims=True)
     finite = np.array(numbers, np.float32)
     finite[np.broadcast_to(blind, finite.shape)] = 0.0
-    shares = g.add("Softmax", g.add("Add", scores, g.constant(finite)), axis=-1)
-    return g.add("Mul", shares, g.constant(np.asarray(~blind, np.float32))) if blind.any() else shares
+    shares = g.op("Softmax", g.op("Add", scores, g.constant(finite)), axis=-1)
+    return g.op("Mul", shares, g.constant(np.asarray(~blind, np.float32))) if blind.any() else shares
 
 
 def _for_each_query(g: Writer, x: str, query: str) -> str:
@@ -105,7 +105,7 @@ def _for_each_query(g: Writer, x: str, query: str) -> str:
     if own == wanted:
         return x
     heads = np.arange(wanted, dtype=np.int64) * own // wanted
-    made = g.add("Gather", x, g.constant(heads), axis=g.rank(x) - 3)
+    made = g.op("Gather", x, g.constant(heads), axis=g.rank(x) - 3)
     g.shapes[made] = (*g.shapes[x][:-3], wanted, *g.shapes[x][-2:])
     return made
 

@@ -10,25 +10,25 @@ from mpscnn.errors import UnsupportedError
 
 
 def _function(kind: str, **attributes: Any) -> Operator:
-    return lambda g, x: g.add(kind, g.operand(x), **attributes)
+    return lambda g, x: g.op(kind, g.operand(x), **attributes)
 
 
 def _gelu(g: Writer, x: str, approximate: str = "none") -> str:
-    return g.add("Gelu", x, approximate=approximate)
+    return g.op("Gelu", x, approximate=approximate)
 
 
 def _silu(g: Writer, x: str) -> str:
-    return g.add("Mul", x, g.add("Sigmoid", x))
+    return g.op("Mul", x, g.op("Sigmoid", x))
 
 
 def _clamp(g: Writer, x: str, low: float | None = None, high: float | None = None) -> str:
-    limits = [None if limit is None else g.number(limit) for limit in (low, high)]
-    return g.add("Clip", x, *limits)
+    limits = [None if limit is None else limit for limit in (low, high)]
+    return g.op("Clip", x, *limits)
 
 
 def _limited(g: Writer, x: str, low: str | None = None, high: str | None = None) -> str:
-    x = x if low is None else g.add("Max", x, g.operand(low))
-    return x if high is None else g.add("Min", x, g.operand(high))
+    x = x if low is None else g.op("Max", x, g.operand(low))
+    return x if high is None else g.op("Min", x, g.operand(high))
 
 
 def _hardtanh(g: Writer, x: str, low: float = -1.0, high: float = 1.0) -> str:
@@ -36,17 +36,17 @@ def _hardtanh(g: Writer, x: str, low: float = -1.0, high: float = 1.0) -> str:
 
 
 def _leaky_relu(g: Writer, x: str, slope: float = 0.01) -> str:
-    return g.add("LeakyRelu", x, alpha=float(slope))
+    return g.op("LeakyRelu", x, alpha=float(slope))
 
 
 def _elu(g: Writer, x: str, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0) -> str:
     if input_scale != 1:
         raise UnsupportedError(f"an ELU with input_scale {input_scale}")
-    return g.scaled(g.add("Elu", x, alpha=float(alpha)), scale)
+    return g.scaled(g.op("Elu", x, alpha=float(alpha)), scale)
 
 
 def _celu(g: Writer, x: str, alpha: float = 1.0) -> str:
-    return g.add("Celu", x, alpha=float(alpha))
+    return g.op("Celu", x, alpha=float(alpha))
 
 
 def _prelu(g: Writer, x: str, slope: str) -> str:
@@ -54,69 +54,69 @@ def _prelu(g: Writer, x: str, slope: str) -> str:
     extents = g.shapes[slope]
     if len(extents) == 1 and extents[0] != 1 and g.rank(x) > 2:
         slope = g.reshaped(slope, [extents[0], *[1] * (g.rank(x) - 2)])
-    return g.add("PRelu", x, slope)
+    return g.op("PRelu", x, slope)
 
 
 def _softplus(g: Writer, x: str, beta: float = 1.0, threshold: float = 20.0) -> str:
     # Above the threshold, PyTorch returns x. From 20 on, the exact result is x in float32, too.
     if threshold < 20:
         raise UnsupportedError(f"a softplus with the threshold {threshold}")
-    return g.scaled(g.add("Softplus", g.scaled(x, beta)), 1 / beta)
+    return g.scaled(g.op("Softplus", g.scaled(x, beta)), 1 / beta)
 
 
 def _sign(g: Writer, x: str) -> str:
     """Write the sign of each element. In PyTorch the sign of NaN is 0."""
     if not g.exact_nan:
-        return g.add("Sign", x)
-    is_number = g.add("Equal", x, x)
-    return g.add("Where", is_number, g.add("Sign", x), g.number(0))
+        return g.op("Sign", x)
+    is_number = g.op("Equal", x, x)
+    return g.op("Where", is_number, g.op("Sign", x), 0)
 
 
 def _log_sigmoid(g: Writer, x: str) -> str:
-    return g.add("Log", g.add("Sigmoid", x))
+    return g.op("Log", g.op("Sigmoid", x))
 
 
 def _softsign(g: Writer, x: str) -> str:
-    return g.add("Softsign", x)
+    return g.op("Softsign", x)
 
 
 def _threshold(g: Writer, x: str, limit: float, value: float) -> str:
-    return g.add("Where", g.add("Greater", x, g.number(limit)), x, g.number(value))
+    return g.op("Where", g.op("Greater", x, limit), x, value)
 
 
 def _shrink(g: Writer, x: str, limit: float = 0.5) -> str:
     """Write a soft shrink: x without its part between -limit and limit."""
-    return g.add("Sub", x, _clamp(g, x, -limit, limit))
+    return g.op("Sub", x, _clamp(g, x, -limit, limit))
 
 
 def _squared(g: Writer, x: str) -> str:
-    return g.add("Mul", x, x)
+    return g.op("Mul", x, x)
 
 
 def _log1p(g: Writer, x: str) -> str:
-    return g.add("Log", g.add("Add", x, g.number(1.0)))
+    return g.op("Log", g.op("Add", x, 1.0))
 
 
 def _expm1(g: Writer, x: str) -> str:
-    return g.add("Sub", g.add("Exp", x), g.number(1.0))
+    return g.op("Sub", g.op("Exp", x), 1.0)
 
 
 def _logarithm(base: float) -> Operator:
-    return lambda g, x: g.scaled(g.add("Log", g.operand(x)), 1 / math.log(base))
+    return lambda g, x: g.scaled(g.op("Log", g.operand(x)), 1 / math.log(base))
 
 
 def _truncated(g: Writer, x: str) -> str:
-    return g.add("Mul", g.add("Sign", x), g.add("Floor", g.add("Abs", x)))
+    return g.op("Mul", g.op("Sign", x), g.op("Floor", g.op("Abs", x)))
 
 
 def _nothing_dropped(g: Writer, x: str, _: float = 0.5, train: bool = False) -> str:
     if train:
         raise UnsupportedError("dropout in training")
-    return g.add("Identity", x)
+    return g.op("Identity", x)
 
 
 def _rsqrt(g: Writer, x: str) -> str:
-    return g.add("Reciprocal", g.add("Sqrt", x))
+    return g.op("Reciprocal", g.op("Sqrt", x))
 
 
 NEURONS: dict[str, Operator] = {
@@ -145,7 +145,7 @@ NEURONS: dict[str, Operator] = {
     "special_expm1.default": _expm1,
     "special_erf.default": _function("Erf"),
     "trunc.default": _truncated,
-    "isnan.default": lambda g, x: g.add("IsNaN", x),
+    "isnan.default": lambda g, x: g.op("IsNaN", x),
     "relu6.default": lambda g, x: _clamp(g, x, 0.0, 6.0),
     "leaky_relu.default": _leaky_relu,
     "elu.default": _elu,
@@ -159,9 +159,9 @@ NEURONS: dict[str, Operator] = {
     "rsqrt.default": _rsqrt,
     "reciprocal.default": _function("Reciprocal"),
     "erf.default": _function("Erf"),
-    "erfc.default": lambda g, x: g.add("Sub", g.number(1.0), g.add("Erf", x)),
-    "exp2.default": lambda g, x: g.add("Exp", g.scaled(g.operand(x), math.log(2.0))),
-    "isinf.default": lambda g, x: g.add("IsInf", x),
+    "erfc.default": lambda g, x: g.op("Sub", 1.0, g.op("Erf", x)),
+    "exp2.default": lambda g, x: g.op("Exp", g.scaled(g.operand(x), math.log(2.0))),
+    "isinf.default": lambda g, x: g.op("IsInf", x),
     **{
         f"{name}.default": _function(name.capitalize())
         for name in (

@@ -112,7 +112,7 @@ class NodeWriter:
         """Add an Identity, so that an output of the network has a unique name, and return this name."""
         self._writer.layer = self._layer_names.unique(f"{node.name}.result")
         self.layers[self._writer.layer] = node
-        return self._writer.add("Identity", self.operand(node))
+        return self._writer.op("Identity", self.operand(node))
 
     def _operand(self, instead: Mapping[Node, torch.Tensor], node: Node) -> Any:
         return self._stored(instead[node], f"{node.name}.folded") if node in instead else self.operand(node)

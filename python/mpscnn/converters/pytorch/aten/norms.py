@@ -21,7 +21,7 @@ def _batch_norm(
     """Write a batch normalization with constant statistics."""
     channels = int(g.shapes[x][1])
     factors = _filled(g, weight, channels, 1.0), _filled(g, bias, channels, 0.0)
-    return g.add("BatchNormalization", x, *factors, mean, variance, epsilon=eps), None, None
+    return g.op("BatchNormalization", x, *factors, mean, variance, epsilon=eps), None, None
 
 
 def _batch_norm_of_mode(
@@ -48,7 +48,7 @@ def _norm_of_rows(
     if batch != 1:
         raise UnsupportedError(f"the statistics of a batch of {batch}")
     factors = _filled(g, weight, channels, 1.0), _filled(g, bias, channels, 0.0)
-    return g.add("InstanceNormalization", x, *factors, epsilon=eps), None, None
+    return g.op("InstanceNormalization", x, *factors, epsilon=eps), None, None
 
 
 def _layer_norm(
@@ -56,7 +56,7 @@ def _layer_norm(
 ) -> tuple[str, None, None]:
     factor = weight or g.constant(np.ones(tuple(shape), np.float32))
     inputs = [x, factor, bias] if bias else [x, factor]
-    return g.add("LayerNormalization", *inputs, axis=-len(shape), epsilon=eps), None, None
+    return g.op("LayerNormalization", *inputs, axis=-len(shape), epsilon=eps), None, None
 
 
 def _group_norm(
@@ -71,18 +71,18 @@ def _group_norm(
     eps: float,
 ) -> tuple[str, None, None]:
     factors = _filled(g, weight, channels, 1.0), _filled(g, bias, channels, 0.0)
-    return g.add("GroupNormalization", x, *factors, num_groups=groups, epsilon=eps), None, None
+    return g.op("GroupNormalization", x, *factors, num_groups=groups, epsilon=eps), None, None
 
 
 def _rms_norm(
     g: Writer, x: str, shape: Sequence[int], weight: str | None, eps: float | None
 ) -> tuple[str, None]:
     epsilon = float(np.finfo(np.float32).eps) if eps is None else eps
-    axes = g.integers([g.rank(x) - 1 - place for place in range(len(shape))])
-    mean = g.add("ReduceMean", g.add("Mul", x, x), axes, keepdims=1)
-    root = g.add("Sqrt", g.add("Add", mean, g.number(epsilon)))
-    made = g.add("Div", x, root)
-    return (g.add("Mul", made, weight) if weight else made), None
+    axes = [g.rank(x) - 1 - place for place in range(len(shape))]
+    mean = g.op("ReduceMean", g.op("Mul", x, x), axes, keepdims=1)
+    root = g.op("Sqrt", g.op("Add", mean, epsilon))
+    made = g.op("Div", x, root)
+    return (g.op("Mul", made, weight) if weight else made), None
 
 
 def _batch_norm_alone(g: Writer, x: str, *given: Any) -> str:
@@ -118,7 +118,7 @@ def _instance_norm(
         return _batch_norm(g, x, weight, bias, mean, variance, _momentum, eps)[0]
     channels = int(g.shapes[x][1])
     factors = _filled(g, weight, channels, 1.0), _filled(g, bias, channels, 0.0)
-    return g.add("InstanceNormalization", x, *factors, epsilon=eps)
+    return g.op("InstanceNormalization", x, *factors, epsilon=eps)
 
 
 def _layer_norm_of_shape(

@@ -20,8 +20,8 @@ def _reduction(kind: str) -> Operator:
         g: Writer, x: str, axes: Sequence[int] | int | None = None, keepdim: bool = False, **_: Any
     ) -> str:
         if not g.rank(x) and kind in _OF_ONE:
-            return g.add("Identity", g.operand(x))
-        return g.add(kind, g.operand(x), g.integers(g.axes(x, axes)), keepdims=int(keepdim))
+            return g.op("Identity", g.operand(x))
+        return g.op(kind, g.operand(x), g.axes(x, axes), keepdims=int(keepdim))
 
     return write
 
@@ -31,7 +31,7 @@ def _extreme(kind: str, arg: str) -> Operator:
     reduce = _reduction(kind)
 
     def write(g: Writer, x: str, axis: int, keepdim: bool = False) -> tuple[str, str]:
-        position = g.add(arg, x, axis=g.axis(x, axis), keepdims=int(keepdim))
+        position = g.op(arg, x, axis=g.axis(x, axis), keepdims=int(keepdim))
         return str(reduce(g, x, axis, keepdim)), position
 
     return write
@@ -40,9 +40,9 @@ def _extreme(kind: str, arg: str) -> Operator:
 def _position(kind: str) -> Operator:
     def write(g: Writer, x: str, axis: int | None = None, keepdim: bool = False) -> str:
         if axis is None:
-            flat = g.add("Reshape", x, g.integers([-1]))
-            return g.add(kind, flat, axis=0, keepdims=0)
-        return g.add(kind, x, axis=g.axis(x, axis), keepdims=int(keepdim))
+            flat = g.op("Reshape", x, [-1])
+            return g.op(kind, flat, axis=0, keepdims=0)
+        return g.op(kind, x, axis=g.axis(x, axis), keepdims=int(keepdim))
 
     return write
 
@@ -52,15 +52,15 @@ def _truth(kind: str) -> Operator:
 
     def write(g: Writer, x: str, axes: Sequence[int] | int | None = None, keepdim: bool = False) -> str:
         truths = g.cast(g.cast(x, "bool"), "float")
-        made = g.add(kind, truths, g.integers(g.axes(x, axes)), keepdims=int(keepdim))
-        return g.add("Greater", made, g.number(0.5))
+        made = g.op(kind, truths, g.axes(x, axes), keepdims=int(keepdim))
+        return g.op("Greater", made, 0.5)
 
     return write
 
 
 def _cumulative(g: Writer, x: str, axis: int) -> str:
     place = g.constant(np.asarray(g.axis(x, axis), np.int64))
-    return g.add("CumSum", g.operand(x), place)
+    return g.op("CumSum", g.operand(x), place)
 
 
 def _deviations(
@@ -68,15 +68,15 @@ def _deviations(
 ) -> tuple[str, str]:
     """Write var_mean: the variance and the mean over axes."""
     numbers = g.axes(x, axes)
-    along = g.integers(numbers)
-    mean = g.add("ReduceMean", x, along, keepdims=1)
-    difference = g.add("Sub", x, mean)
-    variance = g.add("ReduceMean", g.add("Mul", difference, difference), along, keepdims=int(keepdim))
+    along = numbers
+    mean = g.op("ReduceMean", x, along, keepdims=1)
+    difference = g.op("Sub", x, mean)
+    variance = g.op("ReduceMean", g.op("Mul", difference, difference), along, keepdims=int(keepdim))
     count = int(math.prod(g.shapes[x][axis] for axis in numbers))
     taken = 1.0 if correction is None else correction
     if count <= taken:
         raise UnsupportedError(f"a variance of {count} elements with the correction {taken:g}")
-    return g.scaled(variance, count / (count - taken)), mean if keepdim else g.add(
+    return g.scaled(variance, count / (count - taken)), mean if keepdim else g.op(
         "ReduceMean", x, along, keepdims=0
     )
 
@@ -93,7 +93,7 @@ def _spread(root: bool, both: bool) -> Operator:
         keepdim: bool = False,
     ) -> Results:
         variance, mean = _deviations(g, x, axes, correction, keepdim)
-        spread = g.add("Sqrt", variance) if root else variance
+        spread = g.op("Sqrt", variance) if root else variance
         return (spread, mean) if both else spread
 
     return write
@@ -108,11 +108,11 @@ def _vector_norm(
 ) -> str:
     kinds = {2: "ReduceL2", 1: "ReduceL1"}
     if math.isinf(order):
-        sizes = g.add("Abs", x)
-        return g.add(
+        sizes = g.op("Abs", x)
+        return g.op(
             "ReduceMax" if order > 0 else "ReduceMin",
             sizes,
-            g.integers(g.axes(x, axes)),
+            g.axes(x, axes),
             keepdims=int(keepdim),
         )
     if order not in kinds:
@@ -133,16 +133,16 @@ def _norm(
 def _cosine(g: Writer, x: str, y: str, axis: int = 1, epsilon: float = 1e-8) -> str:
     """Write cosine_similarity: the sum of the products of two vectors, divided by their norms."""
     rank = max(g.rank(x), g.rank(y))
-    along = g.integers([axis if axis < 0 else axis - rank])
+    along = [axis if axis < 0 else axis - rank]
     parts = []
     for one in (x, y):
-        norm = g.add("Max", g.add("ReduceL2", one, along, keepdims=1), g.number(epsilon))
-        parts.append(g.add("Div", one, norm))
-    return g.add("ReduceSum", g.add("Mul", *parts), along, keepdims=0)
+        norm = g.op("Max", g.op("ReduceL2", one, along, keepdims=1), epsilon)
+        parts.append(g.op("Div", one, norm))
+    return g.op("ReduceSum", g.op("Mul", *parts), along, keepdims=0)
 
 
 def _softmax(kind: str) -> Operator:
-    return lambda g, x, axis, *_: g.add(kind, g.operand(x), axis=axis)
+    return lambda g, x, axis, *_: g.op(kind, g.operand(x), axis=axis)
 
 
 def _old_variance(root: bool, both: bool) -> Operator:

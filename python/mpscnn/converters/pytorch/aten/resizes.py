@@ -46,9 +46,9 @@ def _resize(
     """
     settings = _settings(mode, align_corners, antialias)
     if factors is None or (align_corners and all(isinstance(extent, int) for extent in g.result)):
-        return g.add("Resize", x, None, None, g.integers(g.result), **settings)
+        return g.op("Resize", x, None, None, g.result, **settings)
     scales = g.constant(np.asarray([1.0, 1.0, *factors], np.float32))
-    return g.add("Resize", x, None, scales, **settings)
+    return g.op("Resize", x, None, scales, **settings)
 
 
 def _of_mode(mode: str, antialias: bool = False) -> Operator:

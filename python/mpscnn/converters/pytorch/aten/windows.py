@@ -19,11 +19,11 @@ def _with_batch(g: Writer, x: str, space: int) -> tuple[str, bool]:
     """Return images with a batch, and whether one was added."""
     if g.rank(x) != space + 1:
         return x, False
-    return g.add("Unsqueeze", x, g.integers([0])), True
+    return g.op("Unsqueeze", x, [0]), True
 
 
 def _without_batch(g: Writer, x: str, added: bool) -> str:
-    return g.add("Squeeze", x, g.integers([0])) if added else x
+    return g.op("Squeeze", x, [0]) if added else x
 
 
 def _convolution(
@@ -54,7 +54,7 @@ def _convolution(
     if transposed:
         settings["output_padding"] = _ends(output_padding, space)
     kind = "ConvTranspose" if transposed else "Conv"
-    return _without_batch(g, g.add(kind, *inputs, group=groups, **settings), added)
+    return _without_batch(g, g.op(kind, *inputs, group=groups, **settings), added)
 
 
 def _forward_convolution(
@@ -114,7 +114,7 @@ def _max_pool_alone(space: int) -> Callable[..., str]:
     ) -> str:
         window = _ends(kernel, space)
         x, added = _with_batch(g, x, space)
-        made = g.add(
+        made = g.op(
             "MaxPool",
             x,
             kernel_shape=window,
@@ -145,7 +145,7 @@ def _average_pool(space: int) -> Callable[..., str]:
             )
         window = _ends(kernel, space)
         x, added = _with_batch(g, x, space)
-        made = g.add(
+        made = g.op(
             "AveragePool",
             x,
             kernel_shape=window,
@@ -165,21 +165,21 @@ def _adaptive(reduce: str, pooling: str) -> Callable[[Writer, str, Sequence[int]
         first = len(g.result) - len(counts)
         pairs = list(zip(g.shapes[x], g.result, strict=True))[first:]
         if all(count == 1 for _, count in pairs):
-            return g.add(reduce, x, g.integers(range(first, g.rank(x))), keepdims=1)
+            return g.op(reduce, x, range(first, g.rank(x)), keepdims=1)
         if any(isinstance(extent, FreeExtent) for extent, _ in pairs):
             raise UnsupportedError("an adaptive pooling of a free extent to more than one pixel")
         windows = [(int(extent), int(count)) for extent, count in pairs]
         if g.rank(x) == 4 and all(extent % count == 0 for extent, count in windows):
             kernel = [extent // count for extent, count in windows]
-            return g.add(pooling, x, kernel_shape=kernel, strides=kernel)
+            return g.op(pooling, x, kernel_shape=kernel, strides=kernel)
         for axis, (extent, count) in enumerate(windows, start=first):
-            along = g.integers([axis])
+            along = [axis]
             parts = []
             for number in range(count):
                 begin, end = number * extent // count, -(-(number + 1) * extent // count)
-                part = g.add("Slice", x, g.integers([begin]), g.integers([end]), along)
-                parts.append(g.add(reduce, part, along, keepdims=1))
-            x = g.add("Concat", *parts, axis=axis) if count > 1 else parts[0]
+                part = g.op("Slice", x, [begin], [end], along)
+                parts.append(g.op(reduce, part, along, keepdims=1))
+            x = g.op("Concat", *parts, axis=axis) if count > 1 else parts[0]
         return x
 
     return write
