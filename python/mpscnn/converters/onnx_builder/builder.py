@@ -15,6 +15,7 @@ from mpscnn.converters.float32_intermediates import Origin
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_builder.graph import Operand
 from mpscnn.converters.onnx_builder.values import Extents, Values
+from mpscnn.converters.onnx_reader.file import Described
 from mpscnn.converters.onnx_reader.neurons import CAST_OF_FLOATS
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.reader import convert
@@ -63,14 +64,11 @@ class Builder(Values):
         self._read: set[str] = set()
         self._results: dict[str, str] = {}  # the names of tensors that are results of layers
         self._first = 0
-        super().__init__(
-            origin,
-            name,
-            inputs,
-            {name: INT64 if name in whole else FLOAT for name in inputs},
-            size,
-            keeps_axes=keeps_axes,
-        )
+        described = [
+            Described(name, "int64" if name in whole else "float", tuple(extents))
+            for name, extents in inputs.items()
+        ]
+        super().__init__(origin, name, described, size, keeps_axes=keeps_axes)
 
     # ---- Layers ----------------------------------------------------------------------------------------------------
 

@@ -4,33 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
-
+from mpscnn.converters.blobs import Blob
 from mpscnn.converters.constant import Constant
 from mpscnn.converters.float32_intermediates import Origin
-from mpscnn.converters.onnx_builder.graph import OPSET, Graph
+from mpscnn.converters.onnx_builder.graph import Graph
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.conversion import convert_node
+from mpscnn.converters.onnx_reader.element_types import type_of_elements
 from mpscnn.converters.onnx_reader.file import Described, OnnxFile
 from mpscnn.converters.onnx_reader.inputs import FileInput, add_batch, read_input, unify_batch
+from mpscnn.converters.onnx_reader.known_results import Expanded
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.parameters import Parameters
 from mpscnn.converters.onnx_reader.reader import begin
-from mpscnn.converters.onnx_reader.tensors import BOOL, FLOAT, INT64, element_type
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 
 Extents = tuple[int | None, ...]
 
-# Operators whose results are truth values, and those whose results are positions.
-_TRUTHS = frozenset(
-    {
-        "And", "Equal", "Greater", "GreaterOrEqual", "IsInf", "IsNaN", "Less", "LessOrEqual", "Not", "Or", "Xor",
-    }
-)  # fmt: skip
-_POSITIONS = frozenset({"ArgMax", "ArgMin", "NonZero", "Shape", "Size"})
 # Operators whose operands have elements of one type.
 _OF_ONE_TYPE = frozenset(
     {
@@ -38,8 +31,8 @@ _OF_ONE_TYPE = frozenset(
         "Sub",
     }
 )  # fmt: skip
-# The operand whose type the result has, if it is not the first one.
-_TYPED_BY = {"Where": 1, "OneHot": 2}
+
+_KINDS = {"i": "int", "u": "int", "b": "bool"}
 
 
 class _EagerContext(Context):
@@ -61,8 +54,7 @@ class Values(Graph):
     Args:
         origin: the name of the model's file, for messages.
         title: the name of the network.
-        inputs: the shapes of the inputs by name; None stands for a free extent.
-        elements: the element types of the inputs by name.
+        inputs: the descriptions of the inputs.
         size: a function that returns the bytes of the network's files, which limit the work with constants.
         keeps_axes: as for `OnnxFile`.
     """
@@ -71,22 +63,15 @@ class Values(Graph):
         self,
         origin: str,
         title: str,
-        inputs: Mapping[str, Extents],
-        elements: Mapping[str, int],
+        inputs: Sequence[Described],
         size: Callable[[], int],
         *,
         keeps_axes: bool,
     ) -> None:
-        described = [
-            Described(name, element_type(elements[name]), tuple(extents)) for name, extents in inputs.items()
-        ]
-        super().__init__(origin, described, keeps_axes=keeps_axes)
+        super().__init__(origin, inputs, keeps_axes=keeps_axes)
         self._of_layer = Origin()  # the layer whose operators are added
         self._origins: dict[str, Origin] = {}  # the layer of the other format, by the tensor
-        self._elements = dict(elements)
-        self._graph = OnnxFile(
-            origin, [], self._inputs, [""], self._constants, size=0, opset=OPSET, keeps_axes=keeps_axes
-        )
+        self._graph = self._file([""])
         self._options, self._size = ReadOptions(title), size
         self._context: Context | None = None
         self._given: list[FileInput] = []
@@ -126,10 +111,8 @@ class Values(Graph):
         """
         self._graph.makers.update(dict.fromkeys(node.outputs, node))
         self._origins |= dict.fromkeys(node.outputs, self._of_layer)
-        if node.kind in _OF_ONE_TYPE and len({self._element(name) for name in node.inputs if name}) > 1:
+        if node.kind in _OF_ONE_TYPE and len({self._kind(name) for name in node.inputs if name}) > 1:
             raise WeightsError("damaged: its operands have elements of different types")
-        for place, name in enumerate(node.outputs):
-            self._elements[name] = self._element_of(node, place)
         if self._context is not None:
             try:
                 convert_node(self._context, node, self._of_layer)
@@ -166,8 +149,8 @@ class Values(Graph):
             shape = list(self._constants[name].shape)
             return shape, shape
         c = self._context
-        if c is not None and name in c.merged.expanded:
-            return c.merged.expanded[name].shapes
+        if c is not None and (expanded := c.read_instead(name, Expanded)) is not None:
+            return expanded.shapes
         if c is not None and (name in c.values or name in c.known.deferred):
             return c.value(name, whole_numbers=True).trial_shapes()
         if c is not None and (constant := c.constants.find(name)) is not None:
@@ -208,28 +191,15 @@ class Values(Graph):
 
     def is_integer(self, tensor: str) -> bool:
         """Return True if a tensor has whole numbers."""
-        return self._element(tensor) == INT64
+        return self._kind(tensor) == "int"
 
     def is_boolean(self, tensor: str) -> bool:
         """Return True if a tensor has truth values."""
-        return self._element(tensor) == BOOL
+        return self._kind(tensor) == "bool"
 
-    def _element(self, name: str) -> int:
-        """Return ONNX' number of a tensor's element type."""
-        stored = self._constants.get(name)
-        kind = stored.dtype.kind if isinstance(stored, np.ndarray) else ""
-        if kind:
-            return INT64 if kind in "iu" else BOOL if kind == "b" else FLOAT
-        return self._elements.get(name, FLOAT)
-
-    def _element_of(self, node: Node, place: int) -> int:
-        if node.kind in _TRUTHS:
-            return BOOL
-        if node.kind in _POSITIONS or (place == 1 and node.kind in ("MaxPool", "TopK")):
-            return INT64
-        if node.kind == "Cast":
-            return node.integer("to")
-        if node.kind == "ConstantOfShape":
-            return INT64 if node.tensor("value").dtype.kind in "iu" else FLOAT
-        operand = node.input(_TYPED_BY.get(node.kind, 0))
-        return FLOAT if operand is None else self._element(operand)
+    def _kind(self, name: str) -> str:
+        """Return the kind of a tensor's elements: "bool", "int" or "float"."""
+        if (stored := self._constants.get(name)) is not None:
+            return "float" if isinstance(stored, Blob) else _KINDS.get(stored.dtype.kind, "float")
+        element = "" if self._context is None else type_of_elements(self._context, name)
+        return "int" if "int" in element else "bool" if element == "bool" else "float"

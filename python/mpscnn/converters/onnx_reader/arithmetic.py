@@ -15,7 +15,7 @@ from mpscnn.converters.broadcast_views import stored
 from mpscnn.converters.layout import Axis
 from mpscnn.converters.onnx_reader.attention_masks import add_mask, is_mask
 from mpscnn.converters.onnx_reader.context import Context
-from mpscnn.converters.onnx_reader.integer_types import integer_type, wraps
+from mpscnn.converters.onnx_reader.element_types import type_of_elements, wraps
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.operands import Operands, Row
 from mpscnn.converters.onnx_reader.quantizations import note_integers
@@ -64,7 +64,7 @@ def _arithmetic(o: Operands) -> Value:
 
 def _refuse_wrapping(c: Context, node: Node) -> None:
     """Refuse arithmetic of small or unsigned integers, whose results begin again at the other end of their range."""
-    element = integer_type(c, node.outputs[0])
+    element = type_of_elements(c, node.outputs[0])
     if wraps(node.kind, element):
         raise UnsupportedError(
             f"computes in {element}, whose results wrap: cast its operands to int32 in the source"

@@ -13,7 +13,7 @@ from mpscnn.converters.image_blocks import space_to_depth
 from mpscnn.converters.layout import TO_NCHW, TO_NHWC
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.expansions import ALIGNED
-from mpscnn.converters.onnx_reader.known_results import Border, Expanded
+from mpscnn.converters.onnx_reader.known_results import Border, Deferred, Expanded
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.operands import Operands, Row
 from mpscnn.converters.slicing import PAD_MODES
@@ -59,8 +59,7 @@ def _expand(o: Operands) -> Value | None:
         y = x.broadcast_to(shape)
         return y.mark_as_integers() if x.whole_numbers else y
 
-    o.c.merged.expanded[o.node.outputs[0]] = Expanded(x, (low, high))
-    o.c.known.deferred[o.node.outputs[0]] = o.node, repeated
+    o.c.known.deferred[o.node.outputs[0]] = Deferred(o.node, repeated, Expanded(x, (low, high)))
     return None
 
 
@@ -109,8 +108,8 @@ def _padded_image(
         reason = f"its border holds {value}, which is only supported as the padding of a maximum"
         if mode != "constant" or value > 0 or front or back or lies_channels_last:
             raise UnsupportedError(reason)
-        c.merged.borders[node.outputs[0]] = Border(x, (top, left, bottom, right))
-        c.known.deferred[node.outputs[0]] = node, lambda: _refused(reason)
+        border = Border(x, (top, left, bottom, right))
+        c.known.deferred[node.outputs[0]] = Deferred(node, lambda: _refused(reason), border)
         return None
     attributes = {"front": front, "back": back, "top": top, "bottom": bottom, "left": left, "right": right}
     settings = attributes | {"mode": PAD_MODES[mode], "value": value}

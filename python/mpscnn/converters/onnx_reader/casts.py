@@ -11,7 +11,7 @@ import numpy as np
 from mpscnn.converters.constant_pair import Array
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_reader.context import Context
-from mpscnn.converters.onnx_reader.integer_types import holds_all, integer_type
+from mpscnn.converters.onnx_reader.element_types import holds_all, type_of_elements
 from mpscnn.converters.onnx_reader.logic import are_truths
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.operands import Operands, Row
@@ -60,7 +60,7 @@ def _cast_tensor(c: Context, node: Node, target: str) -> FileTensor:
             c.notes.append(_FROM_DOUBLE)
         return x.mark_as_floats()
     if target in ("int32", "int64") or (
-        x.whole_numbers and holds_all(target, integer_type(c, node.inputs[0]))
+        x.whole_numbers and holds_all(target, type_of_elements(c, node.inputs[0]))
     ):
         return x if x.whole_numbers else x.truncate().mark_as_integers()
     if target == "bool":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.layout import TO_NCHW, TO_NHWC, Atom, product
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.file import OnnxFile
-from mpscnn.converters.onnx_reader.known_results import FileIntegers, KnownResults, MergedNodes
+from mpscnn.converters.onnx_reader.known_results import Expanded, FileIntegers, KnownResults, MergedNodes
 from mpscnn.converters.onnx_reader.layouts import InputLayout
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.parameters import Parameters
@@ -40,6 +40,7 @@ _ALL_MOVES = _RESHAPES | {"Transpose"}
 # A weight whose elements are all one number is stored as 8-bit integers if it has more elements than this.
 _LARGE_FILLED = 1 << 16
 
+Instead = TypeVar("Instead")
 Made = Value | Sequence[Value] | None
 Handler = Callable[["Context", Node], Made]
 """Converts a node and returns its result or results. None: the handler has set the results itself."""
@@ -107,7 +108,7 @@ class Context:
     def rename(self, names: Mapping[str, str]) -> None:
         """Give tensors of the file other names."""
         self.renamed = dict(names)
-        tables: list[dict[str, Any]] = [self.values, self.known.deferred, self.merged.expanded]
+        tables: list[dict[str, Any]] = [self.values, self.known.deferred]
         for table in tables:
             for old in names.keys() & table.keys():
                 table[names[old]] = table.pop(old)
@@ -143,20 +144,25 @@ class Context:
 
     def _make(self, name: str) -> None:
         """Add the layers that compute a result when the first node reads it."""
-        (node, make), reader = self.known.deferred[name], self._node
-        self.begin(node)
+        deferred, reader = self.known.deferred[name], self._node
+        self.begin(deferred.node)
         try:
-            self.values[name] = make().prepend_batch(self.arranger.batch)
+            self.values[name] = deferred.make().prepend_batch(self.arranger.batch)
         finally:
             self._node = reader
 
+    def read_instead(self, name: str, kind: type[Instead]) -> Instead | None:
+        """Return what a node may read instead of a result, if it is of this kind; otherwise None."""
+        deferred = self.known.deferred.get(name)
+        return deferred.instead if deferred is not None and isinstance(deferred.instead, kind) else None
+
     def broadcast_values(self, names: Sequence[str], *, whole_numbers: bool = False) -> list[FileTensor]:
         """Return operands that will be broadcast. Expand is left out if another operand has the shape of its result."""
-        known = [name for name in names if name not in self.merged.expanded or name in self.values]
+        found = [None if name in self.values else self.read_instead(name, Expanded) for name in names]
+        known = [name for name, expanded in zip(names, found, strict=True) if expanded is None]
         shapes = [self.value(name, whole_numbers=whole_numbers).trial_shapes() for name in known]
         values = []
-        for name in names:
-            expanded = None if name in self.values else self.merged.expanded.get(name)
+        for name, expanded in zip(names, found, strict=True):
             if expanded is not None and expanded.shapes in shapes:
                 values.append(expanded.x)
             else:

@@ -55,17 +55,37 @@ class FileIntegers:
 
 
 class Border(NamedTuple):
-    """A Pad whose border no layer can hold: the operand, and the pixels at the top, left, bottom and right."""
+    """A Pad of minus infinity, which no layer can hold, but a MaxPool as its padding.
+
+    The parts are the operand, and the pixels at the top, left, bottom and right.
+    """
 
     x: FileTensor
     sides: tuple[int, int, int, int]
 
 
 class Expanded(NamedTuple):
-    """An Expand: the operand with the rank of the result, and the result's shape for both numbers of free extents."""
+    """An Expand, which nodes that broadcast may leave out.
+
+    The parts are the operand with the rank of the result, and the result's shape for both numbers of free extents.
+    """
 
     x: FileTensor
     shapes: tuple[list[int], list[int]]
+
+
+class Deferred(NamedTuple):
+    """A result whose layers are added when a node reads it.
+
+    Attributes:
+        node: the node.
+        make: a function that adds the layers and returns the result, or raises why it is not supported.
+        instead: what some nodes read instead of the result.
+    """
+
+    node: Node
+    make: Callable[[], FileTensor]
+    instead: Border | Expanded | Maxima
 
 
 class Masked(NamedTuple):
@@ -82,14 +102,10 @@ class MergedNodes:
 
     Attributes:
         nodes: the id() of nodes that are a part of a node that was already converted.
-        borders: borders of minus infinity, which a MaxPool may take as its padding, by the result of the Pad.
-        expanded: what nodes that broadcast may leave out, by the result of the Expand.
         masked: masks that are finite before a softmax, by the result of the sum.
     """
 
     nodes: set[int] = field(default_factory=set)
-    borders: dict[str, Border] = field(default_factory=dict)
-    expanded: dict[str, Expanded] = field(default_factory=dict)
     masked: dict[str, Masked] = field(default_factory=dict)
 
 
@@ -99,14 +115,12 @@ class KnownResults:
 
     Attributes:
         sequences: the parts of sequences. The name of a constant stands for the constant.
-        maxima: the places of the maxima of poolings, by the name of the tensor with their positions.
-        integer_types: a cache of `integer_types.integer_type`, by the name of the tensor.
+        types: a cache of `element_types.type_of_elements`, by the name of the tensor.
         truths: a cache of `logic.are_truths`: whether all elements of a tensor are 0 or 1.
-        deferred: the node and a function that adds its layers when another node reads the result, by its name.
+        deferred: results that have no layers yet.
     """
 
     sequences: dict[str, list[FileTensor | str]] = field(default_factory=dict)
-    maxima: dict[str, Maxima] = field(default_factory=dict)
-    integer_types: dict[str, str] = field(default_factory=dict)
+    types: dict[str, str] = field(default_factory=dict)
     truths: dict[str, bool] = field(default_factory=dict)
-    deferred: dict[str, tuple[Node, Callable[[], FileTensor]]] = field(default_factory=dict)
+    deferred: dict[str, Deferred] = field(default_factory=dict)

@@ -13,9 +13,17 @@ from mpscnn.converters.arrange import image_axes, image_rows
 from mpscnn.converters.budget import Cost
 from mpscnn.converters.images_as_channels import channels_as_images, images_as_channels
 from mpscnn.converters.layout import TO_NHWC, Axis, in_memory_order, product
-from mpscnn.converters.max_unpooling import Windows, find_maxima, flat_positions, padding_before, unpool
+from mpscnn.converters.max_unpooling import (
+    Maxima,
+    Windows,
+    find_maxima,
+    flat_positions,
+    padding_before,
+    unpool,
+)
 from mpscnn.converters.onnx_reader.computed_weights import convolution_of_two
 from mpscnn.converters.onnx_reader.context import Context, Handler, Made
+from mpscnn.converters.onnx_reader.known_results import Border, Deferred
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import CHOOSE_SIZE, ONE_IMAGE
@@ -137,7 +145,7 @@ def _padded(c: Context, node: Node) -> tuple[FileTensor, dict[str, Any]]:
 
     If a side of the Pad crops, the pooling must have no padding on that side.
     """
-    border = c.merged.borders.get(node.inputs[0])
+    border = c.read_instead(node.inputs[0], Border)
     if border is None:
         return c.tensor(node.inputs[0]), {}
     (top, left), (bottom, right) = _pads(node, border.x.rank)
@@ -352,21 +360,20 @@ def _pooling_with_positions(
     windows = Windows.of(image, pooled, kernel, strides, dilation, before)
     positions = node.outputs[1]
     maxima = find_maxima(c.arranger, image, pooled, windows, windows.offsets)
-    c.known.maxima[positions] = maxima
 
     def flat() -> FileTensor:
         if c.arranger.batch is not None and c.arranger.batch.high != 1:
             raise UnsupportedError(f"positions of maxima count the images of the batch: {ONE_IMAGE}")
         return x.wrap_image(flat_positions(c.arranger, maxima)).mark_as_integers()
 
-    c.known.deferred[positions] = node, flat  # MaxUnpool needs only `maxima`
+    c.known.deferred[positions] = Deferred(node, flat, maxima)
     return [y]
 
 
 def _unpooling(c: Context, node: Node) -> FileTensor:
     """Convert MaxUnpool by the positions of a MaxPool."""
     x = c.x(node)
-    maxima = c.known.maxima.get(node.inputs[1])
+    maxima = c.read_instead(node.inputs[1], Maxima)
     if maxima is None:
         raise UnsupportedError("its positions are not those of a MaxPool, which is not supported")
     if node.input(2) is not None:

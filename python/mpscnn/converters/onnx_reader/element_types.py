@@ -1,4 +1,4 @@
-"""Find out which type of integers a tensor has, judging by the nodes that compute it."""
+"""Find out which type of elements a tensor has, judging by the nodes that compute it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ _OPERAND_OF_TYPE = {"CastLike": 1, "OneHot": 2, "Where": 1}
 _OF_TRUTHS = frozenset(
     {"And", "Equal", "Greater", "GreaterOrEqual", "IsInf", "IsNaN", "Less", "LessOrEqual", "Not", "Or", "Xor"}
 )
-_OF_POSITIONS = frozenset({"ArgMax", "ArgMin", "MaxPool", "TopK"})
+_OF_POSITIONS = frozenset({"ArgMax", "ArgMin"})
+_WITH_POSITIONS = frozenset({"MaxPool", "TopK"})  # the second result has positions
 
 
-def integer_type(c: Context, name: str) -> str:
-    """Return ONNX' name of the type of a tensor of integers or booleans; the widest one if nothing states it."""
-    known, way = c.known.integer_types, []
+def type_of_elements(c: Context, name: str) -> str:
+    """Return ONNX' name of the type of a tensor's elements; that of the widest integers if nothing states it."""
+    known, way = c.known.types, []
     while name not in known:
         way.append(name)
         node = c.file.makers.get(name)
@@ -44,7 +45,10 @@ def _own_type(c: Context, name: str, node: Node | None) -> str | None:
     if node.kind == "Cast":
         return element_type(node.integer("to"))
     is_last = len(node.inputs) <= _OPERAND_OF_TYPE.get(node.kind, 0)
-    return _WIDEST if node.kind in _OF_POSITIONS or is_last else None
+    has_positions = node.kind in _OF_POSITIONS or (
+        node.kind in _WITH_POSITIONS and node.outputs[:1] != [name]
+    )
+    return _WIDEST if has_positions or is_last else None
 
 
 def holds_all(target: str, given: str) -> bool:
