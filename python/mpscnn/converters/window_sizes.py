@@ -76,21 +76,14 @@ def crop_to_size(
     return cropped
 
 
-def padding_of_result(
-    sides: Sequence[int | None],
-    sizes: Sequence[int],
-    reach: Sequence[int],
-    strides: Sequence[int],
-    padding: Mapping[str, Any],
-) -> dict[str, list[int]]:
-    """Return the attributes of ONNX' ConvTranspose for a result of a stated size; see `crop_to_size`.
+def padding_of_result(cropped: Iterable[Cropping], strides: Sequence[int]) -> dict[str, list[int]]:
+    """Return the attributes of ONNX' ConvTranspose for what it cuts off; see `crop_to_size`.
 
-    Raises UnsupportedError also if a whole stride of pixels would be added.
+    Raises UnsupportedError if a whole stride of pixels would be added.
     """
-    cropped = crop_to_size(sides, sizes, reach, strides, padding)
     before, after, added = map(list, zip(*cropped, strict=True))
     if any(more >= stride for more, stride in zip(added, strides, strict=True)):
-        raise UnsupportedError(f"its result is to have {list(sizes)} pixels, more than its windows cover")
+        raise UnsupportedError(f"its result is to have {added} pixels more than its windows cover")
     return {"pads": [*before, *after], "output_padding": added}
 
 

@@ -11,7 +11,7 @@ from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.tensorflow.elementwise import activate
 from mpscnn.converters.tensorflow.operation import Handler, Operation, channels_first, numbers, restore_layout
 from mpscnn.converters.unsupported import CHOOSE_SIZE
-from mpscnn.converters.window_sizes import padding_of_result
+from mpscnn.converters.window_sizes import crop_to_size, padding_of_result
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _LARGEST = 2**31 - 1
@@ -108,9 +108,9 @@ def _transposed(b: Builder, op: Operation) -> str:
         known.append((1, stride if "auto_pad" in padding else max(window, stride)))
     fixed_sides, fixed_sizes = zip(*known, strict=True)
     weight = op.weight(1, "weight", (3, 2, 0, 1))
-    attributes = padding_of_result(fixed_sides, fixed_sizes, kernel.shape[:2], strides, padding)
-    attributes["strides"] = strides
-    return restore_layout(b, op, b.op("ConvTranspose", x, weight, **attributes))
+    cropped = crop_to_size(fixed_sides, fixed_sizes, kernel.shape[:2], strides, padding)
+    attributes = padding_of_result(cropped, strides)
+    return restore_layout(b, op, b.op("ConvTranspose", x, weight, strides=strides, **attributes))
 
 
 def _pooling(kind: str) -> Handler:

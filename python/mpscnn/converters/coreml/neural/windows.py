@@ -11,7 +11,7 @@ from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.onnx_builder.indexing import cast_to_int
 from mpscnn.converters.onnx_builder.resizing import CORNERS, FROM_EDGE, HALF_PIXEL, resize, resize_by_factors
 from mpscnn.converters.unsupported import CHOOSE_SIZE
-from mpscnn.converters.window_sizes import count_of_caffe, padding_of_result
+from mpscnn.converters.window_sizes import count_of_caffe, crop_to_size, padding_of_result
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _KINDS = ("Max", "Average", "L2")
@@ -61,7 +61,8 @@ def _convolution(b: Builder, layer: Layer) -> str:
         if p.outputShape:
             reach = [(taps - 1) * dilation + 1 for taps, dilation in zip(kernel, dilations, strict=True)]
             sides, sizes = b.extents(layer.x)[2:], pair(p.outputShape, 1)
-            attributes |= padding_of_result(sides, sizes, reach, strides, _stated_padding(attributes))
+            cropped = crop_to_size(sides, sizes, reach, strides, _stated_padding(attributes))
+            attributes |= padding_of_result(cropped, strides)
             attributes.pop("auto_pad", None)
     else:
         kind, axis, shape = "Conv", 0, (filters, channels, *kernel)

@@ -12,7 +12,7 @@ from mpscnn.converters.coreml.program.operation import Handler, Operation
 from mpscnn.converters.onnx_builder.blocks import cut, pad
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.onnx_builder.resizing import CORNERS, FROM_EDGE, HALF_PIXEL, resize, resize_by_factors
-from mpscnn.converters.window_sizes import padding_of_result
+from mpscnn.converters.window_sizes import crop_to_size, padding_of_result
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _LARGEST = 2**31 - 1
@@ -82,7 +82,8 @@ def _transposed_convolution(b: Builder, op: Operation) -> str:
             (taps - 1) * dilation + 1
             for taps, dilation in zip(op.shape_of("weight")[2:], dilations, strict=True)
         ]
-        padding = padding_of_result(b.extents(op.tensor("x"))[2:], wanted, reach, strides, padding)
+        cropped = crop_to_size(b.extents(op.tensor("x"))[2:], wanted, reach, strides, padding)
+        padding = padding_of_result(cropped, strides)
     return b.op("ConvTranspose", *operands, **attributes, **padding)
 
 
