@@ -15,7 +15,7 @@ from mpscnn.converters.caffe.parameters import (
     only_input,
     value,
 )
-from mpscnn.converters.onnx_builder.blocks import argmax_or_argmin, fold, reduce
+from mpscnn.converters.onnx_builder.blocks import fold
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.onnx_builder.indexing import cast_to_float
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -85,14 +85,14 @@ def _largest(b: Builder, layer: CaffeLayer) -> str:
     if not p.has("axis"):
         if gives_elements:
             raise UnsupportedError("places and elements in one blob are not supported")
-        place = argmax_or_argmin(b, "ArgMax", b.op("Flatten", x, axis=1), 1, keep=True)
+        place = b.op("ArgMax", b.op("Flatten", x, axis=1), axis=1, keepdims=True)
         return b.reshape(cast_to_float(b, place), [0, 1, 1])
     axis = axis_of(p, 1, len(shape))
     if axis == 0:
         raise UnsupportedError("compares images of the batch")
     if gives_elements:
-        return reduce(b, "ReduceMax", x, [axis], keep=True)
-    return cast_to_float(b, argmax_or_argmin(b, "ArgMax", x, axis, keep=True))
+        return b.op("ReduceMax", x, [axis], keepdims=True)
+    return cast_to_float(b, b.op("ArgMax", x, axis=axis, keepdims=True))
 
 
 def _reduction(b: Builder, layer: CaffeLayer) -> str:
@@ -108,7 +108,7 @@ def _reduction(b: Builder, layer: CaffeLayer) -> str:
         raise WeightsError(f"damaged: its operation is {operation}")
     if axis == 0:
         raise UnsupportedError("reduces the axes from 0 on, which include the batch")
-    return b.linear(reduce(b, kind, x, range(axis, len(shape)), keep=False), number(p, "coeff", 1.0), 0.0)
+    return b.linear(b.op(kind, x, range(axis, len(shape)), keepdims=False), number(p, "coeff", 1.0), 0.0)
 
 
 LINEAR_AND_REDUCTIONS: dict[str, Handler] = {

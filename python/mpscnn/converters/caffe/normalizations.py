@@ -21,7 +21,7 @@ from mpscnn.converters.caffe.parameters import (
     only_input,
     value,
 )
-from mpscnn.converters.onnx_builder.blocks import expand_dims, l2_normalize, reduce, standardize
+from mpscnn.converters.onnx_builder.blocks import l2_normalize, standardize
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -115,7 +115,7 @@ def _product_with_blob(b: Builder, layer: CaffeLayer) -> str:
     if missing < 0:
         raise WeightsError(f"damaged: factors {given} along its axis of {shape}")
     if missing:
-        factors = expand_dims(b, factors, range(len(given), len(given) + missing))
+        factors = b.op("Unsqueeze", factors, range(len(given), len(given) + missing))
     return b.op("Add" if layer.kind == "Bias" else "Mul", x, factors)
 
 
@@ -150,7 +150,7 @@ def _mean_variance(b: Builder, layer: CaffeLayer) -> str:
     difference = standardize(b, x, axes, None)
     if not flag(p, "normalize_variance", True):
         return difference
-    variance = reduce(b, "ReduceMean", b.op("Mul", difference, difference), axes, keep=True)
+    variance = b.op("ReduceMean", b.op("Mul", difference, difference), axes, keepdims=True)
     return b.op("Div", difference, b.op("Add", b.op("Sqrt", variance), number(p, "eps", 1e-9)))
 
 

@@ -22,12 +22,6 @@ ANGLES = ("Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cos", "Cosh", "Sin
 GELU_SIGMOID = 1.702  # the factor in x * sigmoid(factor * x)
 
 
-def reduce(b: Builder, kind: str, x: str, axes: Sequence[int], *, keep: bool) -> str:
-    """Add a reduction over some axes."""
-    places = sorted({b.axis(x, axis) for axis in axes})
-    return b.op(kind, x, places, keepdims=int(keep))
-
-
 def fill(b: Builder, shape: Sequence[int], number: NDArray[Any] | float) -> str:
     """Add a constant whose elements are all one number: whole if the number is an integer, otherwise float32."""
     if min(shape, default=1) < 1:
@@ -35,24 +29,6 @@ def fill(b: Builder, shape: Sequence[int], number: NDArray[Any] | float) -> str:
     value = np.asarray(number).reshape(())
     kind = np.int64 if value.dtype.kind in "iu" else np.float32
     return b.weight("value", np.broadcast_to(value.astype(kind), shape))
-
-
-def squeeze(b: Builder, x: str, axes: Sequence[int]) -> str:
-    """Remove axes of extent 1."""
-    return b.op("Squeeze", x, [b.axis(x, axis) for axis in axes])
-
-
-def expand_dims(b: Builder, x: str, axes: Sequence[int]) -> str:
-    """Insert axes of extent 1. `axes` are their numbers in the result."""
-    rank = b.rank(x) + len(axes)
-    if any(not -rank <= axis < rank for axis in axes):
-        raise WeightsError(f"damaged: adds the axes {list(axes)} to {b.rank(x)}")
-    return b.op("Unsqueeze", x, [axis % rank for axis in axes])
-
-
-def argmax_or_argmin(b: Builder, kind: str, x: str, axis: int, *, keep: bool) -> str:
-    """Return the index of the largest (ArgMax) or smallest (ArgMin) element of an axis, a whole number."""
-    return b.op(kind, x, axis=b.axis(x, axis), keepdims=int(keep))
 
 
 def compare(b: Builder, kind: str, x: str, y: Operand, *, opposite: bool = False) -> str:
@@ -118,17 +94,17 @@ def gelu(b: Builder, x: str, mode: str) -> str:
 
 def l2_normalize(b: Builder, x: str, axes: Sequence[int], epsilon: float) -> str:
     """Return x / sqrt(sum of squares + epsilon) over some axes."""
-    sums = reduce(b, "ReduceSum", b.op("Mul", x, x), axes, keep=True)
+    sums = b.op("ReduceSum", b.op("Mul", x, x), axes, keepdims=True)
     return b.op("Div", x, b.op("Sqrt", b.op("Add", sums, epsilon)))
 
 
 def standardize(b: Builder, x: str, axes: Sequence[int], epsilon: float | None) -> str:
     """Return (x - mean) / sqrt(variance + epsilon) over some axes; without an epsilon, x - mean."""
-    difference = b.op("Sub", x, reduce(b, "ReduceMean", x, axes, keep=True))
+    difference = b.op("Sub", x, b.op("ReduceMean", x, axes, keepdims=True))
     if epsilon is None:
         return difference
     squares = b.op("Mul", difference, difference)
-    variance = reduce(b, "ReduceMean", squares, axes, keep=True)
+    variance = b.op("ReduceMean", squares, axes, keepdims=True)
     return b.op("Div", difference, b.op("Sqrt", b.op("Add", variance, epsilon)))
 
 
@@ -164,7 +140,7 @@ def split(b: Builder, x: str, axis: int, sizes: Sequence[int]) -> list[str]:
         raise WeightsError(f"damaged: divides {extent} into {list(sizes)[:5]}")
     if len(sizes) == 1:
         return [x]
-    return b.ops("Split", [x, sizes], len(sizes), axis=b.axis(x, axis))
+    return b.ops("Split", [x, sizes], len(sizes), axis=axis)
 
 
 def split_equally(b: Builder, x: str, axis: int, count: int) -> list[str]:
@@ -201,7 +177,7 @@ def stack(b: Builder, tensors: Sequence[str], axis: int) -> str:
         shape = [extent or 0 for extent in extents[1:]]
         joined = b.op("Concat", *tensors, axis=axis)
         return b.reshape(joined, [0, *shape[: axis - 1], len(tensors), *shape[axis - 1 :]])
-    return b.op("Concat", *(expand_dims(b, tensor, [axis]) for tensor in tensors), axis=axis)
+    return b.op("Concat", *(b.op("Unsqueeze", tensor, [axis]) for tensor in tensors), axis=axis)
 
 
 def pad(b: Builder, x: str, amounts: Sequence[int], mode: str, value: float = 0.0) -> str:
@@ -242,9 +218,9 @@ def take_part(b: Builder, x: str, entries: Sequence[int | slice | EllipsisType |
     if any(part.start or part.stop is not None or part.step not in (None, 1) for part in parts):
         x = b.op(PART, x, entries=parts)
     if len(left) < len(expanded):
-        x = squeeze(b, x, [axis for axis, entry in enumerate(own) if isinstance(entry, int)])
+        x = b.op("Squeeze", x, [axis for axis, entry in enumerate(own) if isinstance(entry, int)])
     if len(own) < len(expanded):
-        x = expand_dims(b, x, [axis for axis, entry in enumerate(left) if entry is None])
+        x = b.op("Unsqueeze", x, [axis for axis, entry in enumerate(left) if entry is None])
     return x
 
 

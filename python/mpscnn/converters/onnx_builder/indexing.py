@@ -32,17 +32,6 @@ def top_k(b: Builder, x: str, axis: int, count: int | None, *, largest: bool) ->
     return values, positions
 
 
-def take_along_axis(b: Builder, x: str, positions: str, axis: int) -> str:
-    """Take elements along an axis, as numpy.take_along_axis does."""
-    return b.op("GatherElements", x, cast_to_int(b, positions), axis=b.axis(x, axis))
-
-
-def cumsum(b: Builder, x: str, axis: int, *, exclusive: bool, backwards: bool) -> str:
-    """Return cumulative sums along an axis."""
-    place = b.weight("axis", np.asarray(b.axis(x, axis), np.int64))
-    return b.op("CumSum", x, place, exclusive=int(exclusive), reverse=int(backwards))
-
-
 def one_hot(b: Builder, positions: str, depth: int, axis: int, on: float, off: float) -> str:
     """Add an axis with one number at the position and another elsewhere."""
     rank = b.rank(positions)
@@ -70,7 +59,7 @@ def scatter(b: Builder, kind: str, operands: Sequence[str], mode: str, axis: int
     x, positions, updates = operands
     if mode not in _REDUCTIONS:
         raise UnsupportedError(f"scatters by {mode!r}; supported is 'update', which replaces elements")
-    settings: dict[str, int] = {} if axis is None else {"axis": b.axis(x, axis)}
+    settings: dict[str, int] = {} if axis is None else {"axis": axis}
     return b.op(kind, x, cast_to_int(b, positions), updates, reduction=_REDUCTIONS[mode], **settings)
 
 

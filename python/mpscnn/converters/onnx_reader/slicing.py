@@ -110,15 +110,16 @@ def _parts_of(c: Context, node: Node) -> list[FileTensor | str]:
 def _gather(o: Operands) -> Value:
     """Convert Gather. The axes of the indices replace the axis."""
     x, indices = o.value(0, whole_numbers=True), o.value(1, whole_numbers=True)
+    axis = x.axis(o.node.integer("axis", 0))
     if isinstance(x, Constant) and isinstance(indices, FileTensor):
-        return _look_up(o, x, indices)
-    return x.take(x.axis(o.node.integer("axis", 0)), indices)
+        return _look_up(x, axis, indices)
+    return x.take(axis, indices)
 
 
-def _look_up(o: Operands, constant: Constant, indices: FileTensor) -> FileTensor:
+def _look_up(constant: Constant, axis: int, indices: FileTensor) -> FileTensor:
     """Convert Gather of a constant by computed indices: an embedding lookup. Negative indices count from the end."""
     table = constant.real("its table")
-    if o.node.integer("axis", 0) or table.ndim < 2:
+    if axis or table.ndim < 2:
         raise UnsupportedError(f"looks up a constant {table.shape} along another axis than the first one")
     return indices.mark_as_floats().wrap_negative_indices(len(table)).look_up(table)
 

@@ -7,13 +7,11 @@ from typing import Any
 import numpy as np
 
 from mpscnn.converters.onnx_builder.blocks import (
-    expand_dims,
     pad,
     reverse,
     slice_by_sizes,
     split,
     split_equally,
-    squeeze,
     stack,
     take_part,
 )
@@ -45,11 +43,11 @@ def _squeeze(b: Builder, op: Operation) -> str:
     axes = op.wholes("squeeze_dims") or op.wholes("axis")
     if not axes:
         axes = [axis for axis, extent in enumerate(b.extents(x)) if extent == 1]
-    return squeeze(b, x, axes) if axes else x
+    return b.op("Squeeze", x, axes) if axes else x
 
 
 def _expand(b: Builder, op: Operation) -> str:
-    return expand_dims(b, op.tensor(), [op.integer(1, "axis")])
+    return b.op("Unsqueeze", op.tensor(), [op.integer(1, "axis")])
 
 
 def _transpose(b: Builder, op: Operation) -> str:
@@ -76,7 +74,7 @@ def _pack(b: Builder, op: Operation) -> str:
 def _unpack(b: Builder, op: Operation) -> list[str]:
     x, count = op.tensor(), op.whole("num", 0)
     axis = b.axis(x, op.whole("axis", 0))
-    return [squeeze(b, part, [axis]) for part in split_equally(b, x, axis, count)]
+    return [b.op("Squeeze", part, [axis]) for part in split_equally(b, x, axis, count)]
 
 
 def _split(b: Builder, op: Operation) -> list[str]:
@@ -110,7 +108,7 @@ def _gather(b: Builder, op: Operation) -> str:
     x, places = op.tensor(), op.tensor(1)
     if not b.is_integer(places):
         raise UnsupportedError("looks up rows by numbers that the network computes, which is not supported")
-    return b.op("Gather", x, places, axis=b.axis(x, axis))
+    return b.op("Gather", x, places, axis=axis)
 
 
 def _gather_at(b: Builder, op: Operation) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mpscnn.converters.onnx_builder.blocks import argmax_or_argmin, reduce, transpose_last_axes
+from mpscnn.converters.onnx_builder.blocks import transpose_last_axes
 from mpscnn.converters.onnx_builder.builder import FLOAT, Builder
 from mpscnn.converters.tensorflow.operation import Handler, Operation
 from mpscnn.converters.tensorflow.windows import convert_fused
@@ -27,7 +27,7 @@ def _reduction(kind: str) -> Handler:
         x = op.tensor()
         if not axes:
             return x
-        return reduce(b, kind, x, axes, keep=op.flag("keep_dims"))
+        return b.op(kind, x, axes, keepdims=op.flag("keep_dims"))
 
     return convert
 
@@ -37,16 +37,15 @@ def _truth(kind: str) -> Handler:
 
     def convert(b: Builder, op: Operation) -> str:
         numbers = b.op("Cast", op.tensor(), to=FLOAT)
-        made = reduce(b, kind, numbers, op.integers(1, "axes"), keep=op.flag("keep_dims"))
+        made = b.op(kind, numbers, op.integers(1, "axes"), keepdims=op.flag("keep_dims"))
         return b.op("Not", b.op("Equal", made, 0.0))
 
     return convert
 
 
 def _cumulative(b: Builder, op: Operation) -> str:
-    x = op.tensor()
-    axis = [b.axis(x, op.integer(1, "axis"))]
-    return b.op("CumSum", x, axis, exclusive=int(op.flag("exclusive")), reverse=int(op.flag("reverse")))
+    settings = {name: int(op.flag(name)) for name in ("exclusive", "reverse")}
+    return b.op("CumSum", op.tensor(), [op.integer(1, "axis")], **settings)
 
 
 def _top(b: Builder, op: Operation) -> list[str]:
@@ -56,7 +55,7 @@ def _top(b: Builder, op: Operation) -> list[str]:
 def _best(kind: str) -> Handler:
     def convert(b: Builder, op: Operation) -> str:
         axis = op.integer(1, "axis") if len(op) > 1 else 0
-        return argmax_or_argmin(b, kind, op.tensor(), axis, keep=False)
+        return b.op(kind, op.tensor(), axis=axis, keepdims=False)
 
     return convert
 

@@ -9,13 +9,11 @@ from mpscnn.converters.coreml.neural.layer import Handler, Layer
 from mpscnn.converters.layout import TO_NHWC
 from mpscnn.converters.onnx_builder.blocks import (
     depth_to_space,
-    expand_dims,
     image,
     interleave,
     space_to_depth,
     split,
     split_equally,
-    squeeze,
     stack,
     take_masked_part,
     take_part,
@@ -80,7 +78,7 @@ def _channels_first(rank: int) -> list[int]:
 
 def _one_image(b: Builder, layer: Layer, x: str) -> str:
     """Remove the axis of sequences of one image, which other layers of old files do not expect."""
-    return squeeze(b, x, [0]) if layer.is_old and b.extents(x)[0] == 1 else x
+    return b.op("Squeeze", x, [0]) if layer.is_old and b.extents(x)[0] == 1 else x
 
 
 def _flatten(b: Builder, layer: Layer) -> str:
@@ -108,7 +106,7 @@ def _permute(b: Builder, layer: Layer) -> str:
     if b.rank(x) != _RANK_5:
         if order[0] == 0:
             return b.op("Transpose", x, perm=order)
-        x = expand_dims(b, x, [0])
+        x = b.op("Unsqueeze", x, [0])
     first, *rest = (0 if axis == 0 else axis + 1 for axis in order)
     return _one_image(b, layer, b.op("Transpose", x, perm=[first, 1, *rest]))
 
@@ -193,11 +191,11 @@ def _squeeze(b: Builder, layer: Layer) -> str:
         axes = [axis for axis, extent in enumerate(extents) if extent == 1]
     if len(extents) == 1 or not axes:
         return layer.x
-    return squeeze(b, layer.x, axes)
+    return b.op("Squeeze", layer.x, axes)
 
 
 def _expand_dims(b: Builder, layer: Layer) -> str:
-    return expand_dims(b, layer.x, [int(one) for one in layer.p.axes])
+    return b.op("Unsqueeze", layer.x, [int(one) for one in layer.p.axes])
 
 
 _SPACE_TO_DEPTH, _DEPTH_TO_SPACE, _PIXEL_SHUFFLE = range(3)

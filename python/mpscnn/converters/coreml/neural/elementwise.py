@@ -12,7 +12,6 @@ from mpscnn.converters.onnx_builder.blocks import (
     gelu,
     l2_normalize,
     power_of_two,
-    reduce,
     scaled_tanh,
     threshold,
 )
@@ -147,7 +146,7 @@ def _dot(b: Builder, layer: Layer) -> str:
     x, y = layer.two()
     if layer.p.cosineSimilarity:
         x, y = l2_normalize(b, x, [-3], 0.0), l2_normalize(b, y, [-3], 0.0)
-    return reduce(b, "ReduceSum", b.op("Mul", x, y), [-3], keep=True)
+    return b.op("ReduceSum", b.op("Mul", x, y), [-3], keepdims=1)
 
 
 def _comparison(kind: str, *, opposite: bool = False) -> Handler:

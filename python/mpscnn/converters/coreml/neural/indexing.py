@@ -7,12 +7,10 @@ from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.onnx_builder.indexing import (
     cast_to_float,
     cast_to_int,
-    cumsum,
     embedding_lookup,
     one_hot,
     scatter,
     scatter_slices,
-    take_along_axis,
     top_k,
 )
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -33,7 +31,7 @@ def _sorted(b: Builder, layer: Layer) -> str:
 
 def _gather(b: Builder, layer: Layer) -> str:
     x, places = layer.two()
-    return b.op("Gather", x, cast_to_int(b, places), axis=b.axis(x, int(layer.p.axis)))
+    return b.op("Gather", x, cast_to_int(b, places), axis=int(layer.p.axis))
 
 
 def _gather_nd(b: Builder, layer: Layer) -> str:
@@ -42,14 +40,16 @@ def _gather_nd(b: Builder, layer: Layer) -> str:
 
 
 def _gather_along(b: Builder, layer: Layer) -> str:
-    return take_along_axis(b, *layer.two(), int(layer.p.axis))
+    x, positions = layer.two()
+    return b.op("GatherElements", x, cast_to_int(b, positions), axis=int(layer.p.axis))
 
 
 def _running_sums(b: Builder, layer: Layer) -> str:
     p = layer.p
     if len(layer.inputs) == 2:
         raise UnsupportedError("its axis is an input")
-    return cumsum(b, layer.x, int(p.axis), exclusive=bool(p.excludeFinalSum), backwards=bool(p.reverse))
+    settings = {"exclusive": bool(p.excludeFinalSum), "reverse": bool(p.reverse)}
+    return b.op("CumSum", layer.x, [int(p.axis)], **settings)
 
 
 def _one_hot(b: Builder, layer: Layer) -> str:

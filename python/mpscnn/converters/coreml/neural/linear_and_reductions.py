@@ -9,10 +9,8 @@ import numpy as np
 from mpscnn.converters.coreml.neural.layer import Handler, Layer
 from mpscnn.converters.coreml.photo_scaling import Numbers, batch_norm_scaling
 from mpscnn.converters.onnx_builder.blocks import (
-    argmax_or_argmin,
     fill,
     l2_normalize,
-    reduce,
     standardize,
     transpose_last_axes,
 )
@@ -138,7 +136,7 @@ def _softmax(b: Builder, layer: Layer) -> str:
 
 
 def _softmax_nd(b: Builder, layer: Layer) -> str:
-    return b.op("Softmax", layer.x, axis=b.axis(layer.x, layer.p.axis))
+    return b.op("Softmax", layer.x, axis=int(layer.p.axis))
 
 
 _MODES = (
@@ -164,24 +162,24 @@ def _reduce(b: Builder, layer: Layer) -> str:
     if p.mode == _ARG_MAX:
         if len(axes) != 1:
             raise WeightsError("damaged: the place of the largest element over several axes")
-        return cast_to_float(b, argmax_or_argmin(b, "ArgMax", x, axes[0], keep=True))
+        return cast_to_float(b, b.op("ArgMax", x, axis=axes[0], keepdims=True))
     if p.mode == _LOG_SUM:
         logarithms = b.op("Log", b.op("Add", x, layer.positive("epsilon", _EPSILON)))
-        return reduce(b, "ReduceSum", logarithms, axes, keep=True)
-    return reduce(b, _MODES[p.mode], x, axes, keep=True)
+        return b.op("ReduceSum", logarithms, axes, keepdims=True)
+    return b.op(_MODES[p.mode], x, axes, keepdims=True)
 
 
 def _reduce_axes(kind: str) -> Handler:
     def convert(b: Builder, layer: Layer) -> str:
         axes = list(range(b.rank(layer.x))) if layer.p.reduceAll else [int(axis) for axis in layer.p.axes]
-        return reduce(b, kind, layer.x, axes or list(range(b.rank(layer.x))), keep=layer.p.keepDims)
+        return b.op(kind, layer.x, axes or list(range(b.rank(layer.x))), keepdims=layer.p.keepDims)
 
     return convert
 
 
 def _best(kind: str) -> Handler:
     return lambda b, layer: cast_to_float(
-        b, argmax_or_argmin(b, kind, layer.x, int(layer.p.axis), keep=not layer.p.removeDim)
+        b, b.op(kind, layer.x, axis=int(layer.p.axis), keepdims=not layer.p.removeDim)
     )
 
 

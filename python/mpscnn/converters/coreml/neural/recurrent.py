@@ -14,7 +14,7 @@ import numpy as np
 from mpscnn.converters import gates
 from mpscnn.converters.coreml.neural.layer import Handler, Layer
 from mpscnn.converters.coreml.recurrent import Recurrent
-from mpscnn.converters.onnx_builder.blocks import expand_dims, split, squeeze
+from mpscnn.converters.onnx_builder.blocks import split
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.recurrent_layer import Array, RecurrentWeights
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -114,15 +114,15 @@ def _sequence(b: Builder, blob: str) -> str:
     extents = b.extents(blob)
     if extents[-2:] != (1, 1) or len(extents) not in (4, _BLOB_RANK):
         raise UnsupportedError(f"reads a blob of the shape {extents}; supported are vectors: (..., 1, 1)")
-    flat = squeeze(b, blob, [len(extents) - 2, len(extents) - 1])
-    return flat if len(extents) == _BLOB_RANK else expand_dims(b, flat, [0])
+    flat = b.op("Squeeze", blob, [len(extents) - 2, len(extents) - 1])
+    return flat if len(extents) == _BLOB_RANK else b.op("Unsqueeze", flat, [0])
 
 
 def _blob(b: Builder, sequence: str, like: str) -> str:
     """Return (steps, sequences, features) as a blob of the rank that another one has."""
     if b.rank(like) == _BLOB_RANK:
-        return expand_dims(b, sequence, [3, 4])
-    return expand_dims(b, squeeze(b, sequence, [0]), [2, 3])
+        return b.op("Unsqueeze", sequence, [3, 4])
+    return b.op("Unsqueeze", b.op("Squeeze", sequence, [0]), [2, 3])
 
 
 def _added(b: Builder, layer: Layer, recurrent: Recurrent, state_count: int) -> list[str]:
@@ -137,7 +137,7 @@ def _added(b: Builder, layer: Layer, recurrent: Recurrent, state_count: int) -> 
         own = [_sequence(b, blob) for blob in given[place::state_count]]
         states.append(b.op("Concat", *own, axis=0) if len(own) > 1 else own[0])
     steps, *last = recurrent.add(b, _sequence(b, x), states)
-    parts = [split(b, expand_dims(b, state, [0]), 2, [units] * directions) for state in last]
+    parts = [split(b, b.op("Unsqueeze", state, [0]), 2, [units] * directions) for state in last]
     ordered = [parts[place][direction] for direction in range(directions) for place in range(state_count)]
     return [_blob(b, made, x) for made in [steps, *ordered][: len(layer.outputs)]]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mpscnn.converters.coreml.neural.layer import Handler, Layer, borders, pair
-from mpscnn.converters.onnx_builder.blocks import crop, cut, image, pad, reduce
+from mpscnn.converters.onnx_builder.blocks import crop, cut, image, pad
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.onnx_builder.indexing import cast_to_int
 from mpscnn.converters.onnx_builder.resizing import CORNERS, FROM_EDGE, HALF_PIXEL, resize, resize_by_factors
@@ -78,7 +78,7 @@ def _pooling(b: Builder, layer: Layer) -> str:
         raise WeightsError(f"damaged: a pooling of the kind {p.type}")
     if p.globalPooling:
         if p.type == _L2:
-            return reduce(b, "ReduceL2", x, [-2, -1], keep=True)
+            return b.op("ReduceL2", x, [-2, -1], keepdims=True)
         return b.op("GlobalMaxPool" if p.type == _MAX else "GlobalAveragePool", x)
     kernel, strides = pair(p.kernelSize, 3), pair(p.stride, 1)
     if min(kernel + strides) < 1:

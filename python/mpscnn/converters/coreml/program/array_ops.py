@@ -5,7 +5,6 @@ from __future__ import annotations
 from mpscnn.converters.coreml.program.operation import Handler, Operation
 from mpscnn.converters.onnx_builder.blocks import (
     depth_to_space,
-    expand_dims,
     fill,
     interleave,
     reverse,
@@ -13,7 +12,6 @@ from mpscnn.converters.onnx_builder.blocks import (
     space_to_depth,
     split,
     split_equally,
-    squeeze,
     stack,
     take_masked_part,
 )
@@ -34,14 +32,14 @@ def _transpose(b: Builder, op: Operation) -> str:
 
 
 def _expand_dims(b: Builder, op: Operation) -> str:
-    return expand_dims(b, op.tensor("x"), op.integers("axes"))
+    return b.op("Unsqueeze", op.tensor("x"), op.integers("axes"))
 
 
 def _squeeze(b: Builder, op: Operation) -> str:
     x = op.tensor("x")
     ones = [axis for axis, extent in enumerate(b.extents(x)) if extent == 1]
     axes = op.integers("axes", ones)
-    return squeeze(b, x, axes) if axes else x
+    return b.op("Squeeze", x, axes) if axes else x
 
 
 def _flatten(b: Builder, op: Operation) -> str:
@@ -55,7 +53,7 @@ def _flatten(b: Builder, op: Operation) -> str:
 def _concat(b: Builder, op: Operation) -> str:
     tensors = op.tensors("values")
     if all(b.rank(tensor) == 0 for tensor in tensors):  # scalars, such as the extents of a shape
-        return b.op("Concat", *(expand_dims(b, tensor, [0]) for tensor in tensors), axis=0)
+        return b.op("Concat", *(b.op("Unsqueeze", tensor, [0]) for tensor in tensors), axis=0)
     axis = b.axis(tensors[0], op.integer("axis"))
     if op.flag("interleave", False):
         return interleave(b, tensors, axis)

@@ -8,11 +8,9 @@ from mpscnn.converters.coreml.program.operation import Handler, Operation
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.onnx_builder.indexing import (
     cast_to_int,
-    cumsum,
     one_hot,
     scatter,
     scatter_slices,
-    take_along_axis,
     top_k,
 )
 from mpscnn.errors import UnsupportedError
@@ -39,7 +37,7 @@ def _places(b: Builder, op: Operation) -> str:
 
 def _gather(b: Builder, op: Operation) -> str:
     places, x = _places(b, op), op.tensor("x")
-    return b.op("Gather", x, places, axis=b.axis(x, op.integer("axis", 0)))
+    return b.op("Gather", x, places, axis=op.integer("axis", 0))
 
 
 def _gather_nd(b: Builder, op: Operation) -> str:
@@ -48,12 +46,14 @@ def _gather_nd(b: Builder, op: Operation) -> str:
 
 
 def _gather_along(b: Builder, op: Operation) -> str:
-    return take_along_axis(b, op.tensor("x"), op.tensor("indices"), op.integer("axis", 0))
+    return b.op(
+        "GatherElements", op.tensor("x"), cast_to_int(b, op.tensor("indices")), axis=op.integer("axis", 0)
+    )
 
 
 def _running_sums(b: Builder, op: Operation) -> str:
     exclusive, backwards = op.flag("exclusive", False), op.flag("reverse", False)
-    return cumsum(b, op.tensor("x"), op.integer("axis", 0), exclusive=exclusive, backwards=backwards)
+    return b.op("CumSum", op.tensor("x"), [op.integer("axis", 0)], exclusive=exclusive, reverse=backwards)
 
 
 def _one_hot(b: Builder, op: Operation) -> str:

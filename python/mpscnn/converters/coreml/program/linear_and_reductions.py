@@ -9,9 +9,7 @@ import numpy as np
 from mpscnn.converters.coreml.photo_scaling import Numbers, batch_norm_scaling
 from mpscnn.converters.coreml.program.operation import Handler, Operation
 from mpscnn.converters.onnx_builder.blocks import (
-    argmax_or_argmin,
     l2_normalize,
-    reduce,
     standardize,
     transpose_last_axes,
 )
@@ -142,8 +140,7 @@ def _local_response(b: Builder, op: Operation) -> str:
 
 
 def _softmax(b: Builder, op: Operation) -> str:
-    x = op.tensor("x")
-    return b.op("Softmax", x, axis=b.axis(x, op.integer("axis", -1)))
+    return b.op("Softmax", op.tensor("x"), axis=op.integer("axis", -1))
 
 
 # ---- Reductions ----------------------------------------------------------------------------------------------------
@@ -153,16 +150,14 @@ def _reduction(kind: str) -> Handler:
     def convert(b: Builder, op: Operation) -> str:
         x = op.tensor("x")
         axes = op.integers("axes", list(range(b.rank(x))))
-        return reduce(b, kind, x, axes, keep=op.flag("keep_dims", False))
+        return b.op(kind, x, axes, keepdims=op.flag("keep_dims", False))
 
     return convert
 
 
 def _best(kind: str) -> Handler:
     def convert(b: Builder, op: Operation) -> str:
-        return argmax_or_argmin(
-            b, kind, op.tensor("x"), op.integer("axis", -1), keep=op.flag("keep_dims", False)
-        )
+        return b.op(kind, op.tensor("x"), axis=op.integer("axis", -1), keepdims=op.flag("keep_dims", False))
 
     return convert
 
