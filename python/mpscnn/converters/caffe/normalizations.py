@@ -88,21 +88,21 @@ def _scale_channels(b: Builder, x: str, factors: Array, offsets: Array) -> str:
     If x is the result of a normalization, they become part of it. Its own factors and offsets are those of a Scale
     before this one; after a BatchNorm they are 1 and 0.
     """
-    normalization = b.last_node("BatchNormalization", x)
-    before = [] if normalization is None else [b.values_of(name) for name in normalization.inputs[1:3]]
-    statistics = {"mean": 0.0, "variance": VARIANCE}
-    if normalization is None or before[0] is None or before[1] is None:
+    normalization = b.producer(x)
+    if normalization is None or normalization.kind != "BatchNormalization":
         operands = [b.weight("scale", factors), b.weight("bias", offsets)]
         operands += [
             b.weight(role, np.broadcast_to(np.float32(value), factors.shape))
-            for role, value in statistics.items()
+            for role, value in (("mean", 0.0), ("variance", VARIANCE))
         ]
         return b.op("BatchNormalization", x, *operands, epsilon=EPSILON)
     # The original normalization is dropped unless another layer reads it.
+    source, *own = normalization.inputs
+    known = map(b.constant_of, own[:2])
+    scale, bias = (one.real("its factors") for one in known if one is not None)
     b.begin(normalization.name)
-    operands = [b.weight("scale", before[0] * factors), b.weight("bias", before[1] * factors + offsets)]
-    source, own = normalization.inputs[0], normalization.inputs[3:]
-    return b.op("BatchNormalization", source, *operands, *own, **normalization.attributes)
+    operands = [b.weight("scale", scale * factors), b.weight("bias", bias * factors + offsets), *own[2:]]
+    return b.op("BatchNormalization", source, *operands, **normalization.attributes)
 
 
 def _product_with_blob(b: Builder, layer: CaffeLayer) -> str:

@@ -102,11 +102,6 @@ class Builder(Values):
             named.layer = named.name
             self._results[tensor] = made
 
-    def last_node(self, kind: str, output: str) -> Node | None:
-        """Return the last node if it computes this tensor and is of this kind; otherwise None."""
-        found = self._nodes[-1] if self._nodes else None
-        return found if found is not None and found.kind == kind and found.outputs == [output] else None
-
     # ---- Blobs -----------------------------------------------------------------------------------------------------
 
     def has(self, blob: str) -> bool:
@@ -162,11 +157,6 @@ class Builder(Values):
         """Add a constant and return its name. Raises the errors of `weight`."""
         self.budget.spend(Cost(array.size, array.size))
         return super().constant(array, name)
-
-    def values_of(self, name: str) -> NDArray[Any] | None:
-        """Return the elements of a constant that the graph holds itself; None for others, such as weights in a file."""
-        values = self._constants.get(name)
-        return None if isinstance(values, Blob) else values
 
     # ---- Common operators ------------------------------------------------------------------------------------------
 

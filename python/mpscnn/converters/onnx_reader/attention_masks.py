@@ -33,7 +33,7 @@ def add_mask(c: Context, node: Node, x: FileTensor, mask: NDArray[np.float32]) -
     If all elements of a row are hidden, its softmax is NaN, as in ONNX and PyTorch.
     """
     mask = np.atleast_1d(mask)
-    c.merged.masked[node.outputs[0]] = Masked(node, x, mask)
+    c.known.masked[node.outputs[0]] = Masked(node, x, mask)
     return _sum(c, Masked(node, x, mask), np.isneginf(mask))
 
 
@@ -41,7 +41,7 @@ def masked_scores(c: Context, softmax: Node, axis: int) -> FileTensor:
     """Return the operand of a softmax along an axis. A mask that was added to it hides elements by finite numbers."""
     name = softmax.inputs[0]
     for _ in range(_MAX_BETWEEN):
-        masked = c.merged.masked.get(name)
+        masked = c.known.masked.get(name)
         if masked is not None and axis == max(masked.x.rank, masked.mask.ndim) - 1:
             hidden = np.isneginf(masked.mask)
             c.begin(masked.node)

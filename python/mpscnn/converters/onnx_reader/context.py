@@ -18,7 +18,7 @@ from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.layout import TO_NCHW, TO_NHWC, Atom, product
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.file import OnnxFile
-from mpscnn.converters.onnx_reader.known_results import Expanded, FileIntegers, KnownResults, MergedNodes
+from mpscnn.converters.onnx_reader.known_results import Expanded, FileIntegers, KnownResults
 from mpscnn.converters.onnx_reader.layouts import InputLayout
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.parameters import Parameters
@@ -80,7 +80,6 @@ class Context:
         self.parameters = Parameters(None) if parameters is None else parameters
         self.values: dict[str, FileTensor] = {}
         self.integers = FileIntegers()
-        self.merged = MergedNodes()
         self.known = KnownResults()
         # The names of constants in the file that are weights, by layer and role; None: a weight is no such constant.
         self.weights: dict[tuple[str, str], str | None] = {}

@@ -81,7 +81,7 @@ class Conversion:
                 continue
             if not self._missing.isdisjoint(node.inputs):
                 self._try_alone(node)
-            elif id(node) not in self._c.merged.nodes:
+            elif id(node) not in self._c.known.merged:
                 self._attempt(node)
         if self._unsupported:
             raise self._unsupported.error()

@@ -97,30 +97,19 @@ class Masked(NamedTuple):
 
 
 @dataclass
-class MergedNodes:
-    """Nodes that a later node may include.
-
-    Attributes:
-        nodes: the id() of nodes that are a part of a node that was already converted.
-        masked: masks that are finite before a softmax, by the result of the sum.
-    """
-
-    nodes: set[int] = field(default_factory=set)
-    masked: dict[str, Masked] = field(default_factory=dict)
-
-
-@dataclass
 class KnownResults:
     """Keep facts about results of nodes besides the tensors that the network computes.
 
     Attributes:
         sequences: the parts of sequences. The name of a constant stands for the constant.
         types: a cache of `element_types.type_of_elements`, by the name of the tensor.
-        truths: a cache of `logic.are_truths`: whether all elements of a tensor are 0 or 1.
         deferred: results that have no layers yet.
+        masked: masks that are finite before a softmax, by the result of the sum.
+        merged: the id() of nodes that are a part of a node that was already converted.
     """
 
     sequences: dict[str, list[FileTensor | str]] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
-    truths: dict[str, bool] = field(default_factory=dict)
     deferred: dict[str, Deferred] = field(default_factory=dict)
+    masked: dict[str, Masked] = field(default_factory=dict)
+    merged: set[int] = field(default_factory=set)

@@ -40,7 +40,7 @@ def begins_local_response_norm(c: Context, node: Node) -> bool:
     settings = _settings(c, nodes, again) if nodes else None
     if settings is None:
         return False
-    c.merged.nodes.update(map(id, [*nodes, *again]))
+    c.known.merged.update(map(id, [*nodes, *again]))
     c.begin(nodes[-1])
     c.put(nodes[-1], _layer(c.x(node), *settings))
     return True

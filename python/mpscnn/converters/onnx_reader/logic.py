@@ -20,20 +20,17 @@ _OF_TWO = {
     "Or": "or",
     "Xor": "xor",
 }
+_MAX_CASTS = 16  # the maximum number of casts that truth values are followed through
 
 
 def are_truths(c: Context, name: str) -> bool:
     """Return True if all elements of a tensor are 0 or 1, judging by the nodes that compute it."""
-    way = []
-    while name not in c.known.truths:
-        way.append(name)
+    for _ in range(_MAX_CASTS):
         node = c.file.makers.get(name)
         if node is None or node.kind not in ("Cast", "Identity"):
-            c.known.truths[name] = node is not None and node.kind in (*_OF_TWO, "IsNaN", "Not")
-        else:
-            name = node.inputs[0]
-    c.known.truths |= dict.fromkeys(way, c.known.truths[name])
-    return c.known.truths[name]
+            return node is not None and node.kind in (*_OF_TWO, "IsNaN", "Not")
+        name = node.inputs[0]
+    return False
 
 
 def _truth(o: Operands) -> Value:

@@ -43,11 +43,7 @@ def _squeeze(b: Builder, op: Operation) -> str:
 
 
 def _flatten(b: Builder, op: Operation) -> str:
-    x, rank = op.tensor("x"), b.rank(op.tensor("x"))
-    axis = op.integer("axis", 1)
-    if not -rank <= axis <= rank:
-        raise WeightsError(f"damaged: its axis is {axis}")
-    return b.op("Flatten", x, axis=axis)
+    return b.op("Flatten", op.tensor("x"), axis=op.integer("axis", 1))
 
 
 def _concat(b: Builder, op: Operation) -> str:
