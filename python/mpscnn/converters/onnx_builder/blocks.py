@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.onnx_builder.builder import FLOAT, INT64, Builder, Operand
-from mpscnn.converters.onnx_reader.expansions import PART
+from mpscnn.converters.onnx_builder.builder import FLOAT, INT64, Builder
+from mpscnn.converters.onnx_reader.expansions import PART, Operand
 from mpscnn.converters.slicing import as_slice
 from mpscnn.converters.strided_slice import expand_indices, from_begins_and_sizes, indices
 from mpscnn.errors import UnsupportedError, WeightsError

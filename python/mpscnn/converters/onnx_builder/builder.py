@@ -13,7 +13,6 @@ from mpscnn.converters.broadcast_views import is_filled
 from mpscnn.converters.budget import Budget, Cost
 from mpscnn.converters.float32_intermediates import Origin
 from mpscnn.converters.layer_names import quote_name
-from mpscnn.converters.onnx_builder.graph import Operand
 from mpscnn.converters.onnx_builder.values import Extents, Values
 from mpscnn.converters.onnx_reader.file import Described
 from mpscnn.converters.onnx_reader.neurons import CAST_OF_FLOATS
@@ -24,7 +23,7 @@ from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
 
-__all__ = ["BOOL", "FLOAT", "INT64", "Builder", "Extents", "Operand"]
+__all__ = ["BOOL", "FLOAT", "INT64", "Builder", "Extents"]
 
 # The allowed elements of copied constants for each byte of the file. A byte may hold eight indices of one bit.
 _ELEMENTS_PER_BYTE = 8
@@ -153,7 +152,7 @@ class Builder(Values):
             return made
         return self.constant(np.array(values), made)
 
-    def constant(self, array: NDArray[Any], name: str) -> str:
+    def constant(self, array: NDArray[Any], name: str = "constant") -> str:
         """Add a constant and return its name. Raises the errors of `weight`."""
         self.budget.spend(Cost(array.size, array.size))
         return super().constant(array, name)

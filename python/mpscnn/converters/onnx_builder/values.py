@@ -104,7 +104,7 @@ class Values(Graph):
         c.file, c.nodes = file, file.nodes
         return c
 
-    def _add(self, node: Node) -> None:
+    def _append(self, node: Node) -> None:
         """Add a node, and convert it.
 
         Raises UnsupportedError, WeightsError and the like if the ONNX reader cannot convert the node.
@@ -118,7 +118,7 @@ class Values(Graph):
                 convert_node(self._context, node, self._of_layer)
             except (UnsupportedError, ParameterError) as error:
                 self._add_batch(node, error)
-        super()._add(node)
+        super()._append(node)
 
     def _add_batch(self, node: Node, error: Exception) -> None:
         """Convert all nodes again with a batch in front of a fixed first axis, as the ONNX reader does.

@@ -6,10 +6,12 @@ constants are computed, activations are fused, and quantizations are kept.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_reader.node import Node
@@ -57,7 +59,67 @@ ROWS_FROM_FRONT = "mpscnn.RowsFromFront"
 """An operator that ONNX lacks: it moves the first axis before the last one, for any rank."""
 
 
-class Expansion:
+Operand = str | float | Sequence[Any] | None
+"""The name of a tensor, a number, or a list of whole numbers; None: an operand that is left out."""
+
+
+class Operators(ABC):
+    """Operators of ONNX that are added to a graph one by one. Tensors are referred to by name.
+
+    Attributes:
+        layer: the name of the layer to which the operators belong that are added next.
+    """
+
+    layer = ""
+    _named_by_layer = False  # whether nodes have the name of their layer, and not that of their result
+
+    def op(self, kind: str, /, *inputs: Operand, **attributes: Any) -> str:
+        """Add an operator with one result and return the result's name; see `ops`."""
+        return self.ops(kind, inputs, 1, **attributes)[0]
+
+    def ops(self, kind: str, inputs: Sequence[Operand], results: int, /, **attributes: Any) -> list[str]:
+        """Add an operator and return the names of its results.
+
+        Args:
+            kind: the name of the operator in ONNX.
+            inputs: the names of its operands. An operand can also be a number or a list of whole numbers.
+            results: the number of its results.
+            attributes: its attributes.
+        """
+        name = f"{self.layer}/{kind.rpartition('.')[2].lower()}"
+        made = [self.unique(name) for _ in range(results)]
+        title = self.layer if self._named_by_layer else made[0]
+        self._add(Node(kind, [*map(self._named, inputs)], made, attributes, title))
+        return made
+
+    @abstractmethod
+    def unique(self, name: str) -> str:
+        """Return a name that no tensor has: this one, or the same with a number."""
+
+    @abstractmethod
+    def constant(self, array: NDArray[Any], name: str = "") -> str:
+        """Add a constant and return its name, which begins with `name`."""
+
+    def number(self, value: float) -> str:
+        """Return the name of a constant number."""
+        return self.constant(np.asarray(value, np.float32), f"{self.layer}/number")
+
+    def integers(self, values: Sequence[Any]) -> str:
+        """Return the name of a list of whole numbers, such as a shape or axes."""
+        return self.constant(np.asarray(values, np.int64), f"{self.layer}/integers")
+
+    def _named(self, operand: Operand) -> str:
+        """Return the name of an operand. A number or a list is added as a constant."""
+        if operand is None or isinstance(operand, str):
+            return operand or ""
+        return self.integers(operand) if isinstance(operand, Sequence) else self.number(operand)
+
+    @abstractmethod
+    def _add(self, node: Node) -> None:
+        """Add a node."""
+
+
+class Expansion(Operators):
     """Writes the nodes that one operator of a file becomes.
 
     Args:
@@ -70,6 +132,7 @@ class Expansion:
     """
 
     def __init__(self, node: Node, unique: Callable[[str], str]) -> None:
+        self.layer = node.layer
         self.node = node
         self.nodes: list[Node] = []
         self.notes: list[str] = []
@@ -87,61 +150,27 @@ class Expansion:
         given = self.node.attributes
         return {name: given[name] for name in names if name in given} | changed
 
-    def add(
-        self,
-        kind: str,
-        inputs: Sequence[str | None],
-        attributes: Mapping[str, Any] | None = None,
-        **more: Any,
-    ) -> str:
-        """Write a node, and return the name of its result. Attributes are given as a mapping or by name."""
-        return self.add_several(1, kind, inputs, attributes, **more)[0]
-
-    def add_several(
-        self,
-        count: int,
-        kind: str,
-        inputs: Sequence[str | None],
-        attributes: Mapping[str, Any] | None = None,
-        **more: Any,
-    ) -> list[str]:
-        """Write a node with several results, and return their names."""
-        base = f"{self.node.layer}/{kind.rpartition('.')[2].lower()}"
-        names = [self._unique(base) for _ in range(count)]
-        self._write(kind, inputs, names, {**(attributes or {}), **more}, names[0], names[0])
-        return names
-
     def unique(self, name: str) -> str:
         """Return a name that no tensor has: this one, or the same with a number."""
         return self._unique(name)
 
-    def constant(self, numbers: Any, dtype: Any = np.float32) -> str:
-        """Write a constant, and return its name."""
-        return self.add("Constant", (), value=np.asarray(numbers, dtype))
+    def constant(self, array: NDArray[Any], name: str = "") -> str:
+        """Write a constant, and return its name. All constants of an operator have similar names."""
+        del name
+        return self.op("Constant", value=array)
 
-    def end(
-        self,
-        kind: str,
-        inputs: Sequence[str | None],
-        attributes: Mapping[str, Any] | None = None,
-        *,
-        results: Sequence[str] | None = None,
-        **more: Any,
-    ) -> None:
-        """Write the node with the operator's own name and results, or with some of them."""
-        outputs = self.node.outputs if results is None else results
-        self._write(kind, inputs, outputs, {**(attributes or {}), **more}, self.node.name, self.node.layer)
+    def end(self, kind: str, /, *inputs: Operand, **attributes: Any) -> None:
+        """Write the node with the operator's own name and results."""
+        self.end_part(self.node.outputs, kind, *inputs, **attributes)
 
-    def _write(
-        self,
-        kind: str,
-        inputs: Sequence[str | None],
-        outputs: Sequence[str],
-        attributes: Mapping[str, Any],
-        name: str,
-        layer: str,
-    ) -> None:
-        self.nodes.append(Node(kind, [one or "" for one in inputs], outputs, attributes, name, layer))
+    def end_part(self, results: Sequence[str], kind: str, /, *inputs: Operand, **attributes: Any) -> None:
+        """Write a node with the operator's own name and some of its results."""
+        self._add(
+            Node(kind, [*map(self._named, inputs)], results, attributes, self.node.name, self.node.layer)
+        )
+
+    def _add(self, node: Node) -> None:
+        self.nodes.append(node)
 
     def refuse_unless(self, name: str, expected: int) -> None:
         """Raise UnsupportedError if an integer attribute has another value."""
@@ -152,10 +181,8 @@ class Expansion:
     def end_with_activation(self, x: str, activation: str, **attributes: Any) -> None:
         """Write an activation as the last node, by its name in ONNX. An empty name stands for none."""
         kind = activation or "Identity"
-        inputs = [x]
-        if kind == "Clip":
-            inputs += [self.constant(attributes.get(name, 0.0)) for name in ("min", "max")]
-        self.end(kind, inputs, attributes)
+        limits = [attributes.get(name, 0.0) for name in ("min", "max")] if kind == "Clip" else []
+        self.end(kind, x, *limits, **attributes)
 
 
 class UniqueNames(Protocol):

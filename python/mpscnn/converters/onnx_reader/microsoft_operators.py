@@ -19,6 +19,7 @@ from mpscnn.converters.onnx_reader.expansions import (
     TRANSPOSED,
     UNPACKED,
     Expansion,
+    Operand,
     Row,
 )
 from mpscnn.errors import UnsupportedError
@@ -40,26 +41,26 @@ def _conv(e: Expansion) -> None:
 
 
 def _nhwc_conv(e: Expansion) -> None:
-    _convolved(e, e.add(CHANNELS_FIRST, [e.input(0)]), channels_last=True)
+    _convolved(e, e.op(CHANNELS_FIRST, e.input(0)), channels_last=True)
 
 
 def _convolved(e: Expansion, x: str, *, channels_last: bool = False) -> None:
-    y = e.add("Conv", [x, e.input(1), e.node.input(2)], e.kept(*_WINDOW))
-    y = e.add(CHANNELS_LAST, [y]) if channels_last else y
+    y = e.op("Conv", x, e.input(1), e.node.input(2), **e.kept(*_WINDOW))
+    y = e.op(CHANNELS_LAST, y) if channels_last else y
     if e.node.input(3) is not None:
-        y = e.add("Add", [y, e.input(3)])
+        y = e.op("Add", y, e.input(3))
     kind = e.node.text("activation", "")
     numbers = dict(zip(_PARAMETERS.get(kind, ()), e.node.numbers("activation_params"), strict=False))
     e.end_with_activation(y, kind, **numbers)
 
 
 def _nhwc_max_pool(e: Expansion) -> None:
-    y = e.add("MaxPool", [e.add(CHANNELS_FIRST, [e.input(0)])], e.kept(*_WINDOW))
-    e.end(CHANNELS_LAST, [y])
+    y = e.op("MaxPool", e.op(CHANNELS_FIRST, e.input(0)), **e.kept(*_WINDOW))
+    e.end(CHANNELS_LAST, y)
 
 
 def _gemm(e: Expansion) -> None:
-    y = e.add("Gemm", e.node.inputs, e.kept("alpha", "beta", "transA", "transB"))
+    y = e.op("Gemm", *e.node.inputs, **e.kept("alpha", "beta", "transA", "transB"))
     _end_activated(e, y)
 
 
@@ -75,25 +76,25 @@ def _end_activated(e: Expansion, y: str) -> None:
 def _turned(e: Expansion, place: int, letter: str) -> str:
     x = e.input(place)
     if e.node.flag(f"transBatch{letter}", default=False):
-        x = e.add(ROWS_FROM_FRONT, [x])
-    return e.add(TRANSPOSED, [x]) if e.node.flag(f"trans{letter}", default=False) else x
+        x = e.op(ROWS_FROM_FRONT, x)
+    return e.op(TRANSPOSED, x) if e.node.flag(f"trans{letter}", default=False) else x
 
 
 def _matmul(e: Expansion) -> None:
     operands = [_turned(e, place, letter) for place, letter in enumerate("AB")]
     alpha = e.node.number("alpha", 1.0)
-    y = e.add("MatMul", operands)
-    _end_activated(e, y if alpha == 1.0 else e.add("Mul", [y, e.constant(alpha)]))
+    y = e.op("MatMul", *operands)
+    _end_activated(e, y if alpha == 1.0 else e.op("Mul", y, alpha))
 
 
 def _gemm_fast_gelu(e: Expansion) -> None:
-    y = e.add("MatMul", [e.input(0), e.input(1)])
-    e.end("Gelu", [_plus(e, y, 2)], approximate="tanh")
+    y = e.op("MatMul", e.input(0), e.input(1))
+    e.end("Gelu", _plus(e, y, 2), approximate="tanh")
 
 
 def _plus(e: Expansion, x: str, place: int) -> str:
     """Return the sum of a tensor and an operand, or the tensor if the operand is left out."""
-    return x if e.node.input(place) is None else e.add("Add", [x, e.input(place)])
+    return x if e.node.input(place) is None else e.op("Add", x, e.input(place))
 
 
 def _matmul_of_few_bits(e: Expansion) -> None:
@@ -106,25 +107,24 @@ def _matmul_of_few_bits(e: Expansion) -> None:
         raise UnsupportedError(f"{bits} bits in blocks of {block} are not supported")
     blocks = -(-rows // block)
     whole = _unpacked_numbers(e, e.input(1), bits, [columns, blocks, block])
-    if e.node.input(3) is None:
-        zero = e.constant(2.0 ** (bits - 1))
-    else:
+    zero: Operand = 2.0 ** (bits - 1)
+    if e.node.input(3) is not None:
         zero = _unpacked_numbers(e, e.input(3), bits, [columns, -1])
-        zero = e.add("Slice", [zero, *(e.constant([one], "int64") for one in (0, blocks, 1))])
-        zero = e.add("Unsqueeze", [zero], axes=[2])
-    scale = e.add("Reshape", [e.input(2), e.constant([columns, blocks, 1], "int64")])
-    scale = e.add("Cast", [scale], to=_FLOAT)
-    matrix = e.add("Mul", [e.add("Sub", [whole, zero]), scale])
-    matrix = e.add("Reshape", [matrix, e.constant([columns, blocks * block], "int64")])
-    matrix = e.add("Slice", [matrix, *(e.constant([one], "int64") for one in (0, rows, 1))])
-    y = e.add("MatMul", [e.input(0), e.add("Transpose", [matrix], perm=[1, 0])])
-    e.end("Identity", [_plus(e, y, 5)])
+        zero = e.op("Slice", zero, *([one] for one in (0, blocks, 1)))
+        zero = e.op("Unsqueeze", zero, axes=[2])
+    scale = e.op("Reshape", e.input(2), [columns, blocks, 1])
+    scale = e.op("Cast", scale, to=_FLOAT)
+    matrix = e.op("Mul", e.op("Sub", whole, zero), scale)
+    matrix = e.op("Reshape", matrix, [columns, blocks * block])
+    matrix = e.op("Slice", matrix, *([one] for one in (0, rows, 1)))
+    y = e.op("MatMul", e.input(0), e.op("Transpose", matrix, perm=[1, 0]))
+    e.end("Identity", _plus(e, y, 5))
 
 
 def _unpacked_numbers(e: Expansion, packed: str, bits: int, shape: list[int]) -> str:
     """Return bytes of several numbers as floats of this shape."""
-    whole = e.add(UNPACKED, [packed], bits=bits)
-    return e.add("Reshape", [whole, e.constant(shape, "int64")])
+    whole = e.op(UNPACKED, packed, bits=bits)
+    return e.op("Reshape", whole, shape)
 
 
 def _gather_of_few_bits(e: Expansion) -> None:
@@ -134,8 +134,8 @@ def _gather_of_few_bits(e: Expansion) -> None:
     if bits not in (2, 4, 8) or block < 1:
         raise UnsupportedError(f"{bits} bits in blocks of {block} are not supported")
     numbers = [e.input(0), e.input(2), e.node.input(3)]
-    table = e.add(BLOCK_TABLE, numbers, axis=axis, block_size=block, bits=bits)
-    e.end("Gather", [table, e.input(1)], axis=e.node.integer("gather_axis", 0))
+    table = e.op(BLOCK_TABLE, *numbers, axis=axis, block_size=block, bits=bits)
+    e.end("Gather", table, e.input(1), axis=e.node.integer("gather_axis", 0))
 
 
 def _dynamic_lstm(e: Expansion) -> None:
@@ -143,42 +143,42 @@ def _dynamic_lstm(e: Expansion) -> None:
     e.notes.append(_NOT_ROUNDED)
     weights = []
     for place, scale in ((1, 8), (2, 10)):
-        x = e.add("Transpose", [e.input(place)], perm=[0, 2, 1])
-        x = e.add("Cast", [x], to=_FLOAT)
-        offset = e.add("Cast", [e.input(scale + 1)], to=_FLOAT)
-        x = e.add("Sub", [x, e.add(ALIGNED, [offset, x], axis=0)])
-        weights.append(e.add("Mul", [x, e.add(ALIGNED, [e.input(scale), x], axis=0)]))
+        x = e.op("Transpose", e.input(place), perm=[0, 2, 1])
+        x = e.op("Cast", x, to=_FLOAT)
+        offset = e.op("Cast", e.input(scale + 1), to=_FLOAT)
+        x = e.op("Sub", x, e.op(ALIGNED, offset, x, axis=0))
+        weights.append(e.op("Mul", x, e.op(ALIGNED, e.input(scale), x, axis=0)))
     others = [e.node.input(place) for place in range(3, 8)]
-    e.end("LSTM", [e.input(0), *weights, *others], e.kept(*e.node.attributes))
+    e.end("LSTM", e.input(0), *weights, *others, **e.kept(*e.node.attributes))
 
 
 # ---- Functions -----------------------------------------------------------------------------------------------------
 
 
 def _gelu(e: Expansion) -> None:
-    e.end("Gelu", [_plus(e, e.input(0), 1)])
+    e.end("Gelu", _plus(e, e.input(0), 1))
 
 
 def _fast_gelu(e: Expansion) -> None:
-    e.end("Gelu", [_plus(e, e.input(0), 1)], approximate="tanh")
+    e.end("Gelu", _plus(e, e.input(0), 1), approximate="tanh")
 
 
 def _quick_gelu(e: Expansion) -> None:
     """QuickGelu: x * sigmoid(alpha * x)."""
-    e.end("Swish", [e.input(0)], alpha=e.node.number("alpha", 1.702))
+    e.end("Swish", e.input(0), alpha=e.node.number("alpha", 1.702))
 
 
 def _bias_add(e: Expansion) -> None:
-    e.end("Add", [_plus(e, e.input(0), 1), e.input(2)])
+    e.end("Add", _plus(e, e.input(0), 1), e.input(2))
 
 
 def _bias_split_gelu(e: Expansion) -> None:
-    first, second = e.add_several(2, "Split", [_plus(e, e.input(0), 1)], axis=-1)
-    e.end("Mul", [first, e.add("Gelu", [second])])
+    first, second = e.ops("Split", [_plus(e, e.input(0), 1)], 2, axis=-1)
+    e.end("Mul", first, e.op("Gelu", second))
 
 
 def _bias_softmax(e: Expansion) -> None:
-    e.end(JOINT_SOFTMAX, [e.add("Add", [e.input(0), e.input(1)])], axis=e.node.integer("axis", 1))
+    e.end(JOINT_SOFTMAX, e.op("Add", e.input(0), e.input(1)), axis=e.node.integer("axis", 1))
 
 
 # ---- Normalizations ------------------------------------------------------------------------------------------------
@@ -195,14 +195,14 @@ def _skip_rms_norm(e: Expansion) -> None:
 def _skip_norm(e: Expansion, kind: str, factors: list[str | None], bias: int) -> None:
     """Write the sum of the operand, of a second one and of a bias, and its normalization. The sum may be a result."""
     outputs = e.node.outputs
-    total = _plus(e, e.add("Add", [e.input(0), e.input(1)]), bias)
+    total = _plus(e, e.op("Add", e.input(0), e.input(1)), bias)
     if len(outputs) > 3 and outputs[3]:
-        e.end("Identity", [total], results=outputs[3:4])
-    e.end(kind, [total, *factors], results=outputs[:3], axis=-1, epsilon=e.node.number("epsilon", 1e-12))
+        e.end_part(outputs[3:4], "Identity", total)
+    e.end_part(outputs[:3], kind, total, *factors, axis=-1, epsilon=e.node.number("epsilon", 1e-12))
 
 
 def _rms_norm(e: Expansion) -> None:
-    e.end("RMSNormalization", e.node.inputs, e.kept("axis", "epsilon"))
+    e.end("RMSNormalization", *e.node.inputs, **e.kept("axis", "epsilon"))
 
 
 def _group_norm(e: Expansion) -> None:
@@ -212,9 +212,9 @@ def _group_norm(e: Expansion) -> None:
 
 def _skip_group_norm(e: Expansion) -> None:
     """SkipGroupNorm: the same after a sum with a second image or with numbers for each channel, and a bias."""
-    total = _plus(e, e.add("Add", [e.input(0), e.add(IMAGE, [e.input(3)])]), 4)
+    total = _plus(e, e.op("Add", e.input(0), e.op(IMAGE, e.input(3))), 4)
     if len(e.node.outputs) > 1 and e.node.outputs[1]:
-        e.end("Identity", [total], results=e.node.outputs[1:2])
+        e.end_part(e.node.outputs[1:2], "Identity", total)
     _normalize_groups(e, total)
 
 
@@ -225,11 +225,9 @@ def _normalize_groups(e: Expansion, x: str) -> None:
         "epsilon": e.node.number("epsilon", 1e-5),
         PER_CHANNEL: 1,
     }
-    y = e.add(
-        "GroupNormalization", [e.add(CHANNELS_FIRST, [x]) if last else x, e.input(1), e.input(2)], settings
-    )
-    y = e.add("Swish", [y]) if e.node.flag("activation", default=False) else y
-    e.end(CHANNELS_LAST if last else "Identity", [y], results=e.node.outputs[:1])
+    y = e.op("GroupNormalization", e.op(CHANNELS_FIRST, x) if last else x, e.input(1), e.input(2), **settings)
+    y = e.op("Swish", y) if e.node.flag("activation", default=False) else y
+    e.end_part(e.node.outputs[:1], CHANNELS_LAST if last else "Identity", y)
 
 
 def _quantized_embedding(e: Expansion) -> None:
@@ -238,30 +236,28 @@ def _quantized_embedding(e: Expansion) -> None:
     if e.node.input(4) is not None:
         tables[4] = _real(e, 4, 10, 15)
     given = [tables.get(place, e.node.input(place)) for place in range(7)]
-    e.end("com.microsoft.EmbedLayerNormalization", [*given, e.node.input(7)], e.kept("epsilon"))
+    e.end("com.microsoft.EmbedLayerNormalization", *given, e.node.input(7), **e.kept("epsilon"))
 
 
 def _embedding(e: Expansion) -> None:
     """EmbedLayerNormalization: the sum of up to three embeddings, and its normalization."""
     outputs = [*e.node.outputs, "", ""][:3]
     if outputs[1] and e.node.input(7) is not None:
-        counted = e.add("Cast", [e.input(7)], to=_FLOAT)
-        e.end("ReduceSum", [counted], results=outputs[1:2], keepdims=0, axes=[1])
-    total = e.add("Gather", [e.input(2), e.input(0)], axis=0)
+        counted = e.op("Cast", e.input(7), to=_FLOAT)
+        e.end_part(outputs[1:2], "ReduceSum", counted, keepdims=0, axes=[1])
+    total = e.op("Gather", e.input(2), e.input(0), axis=0)
     if e.node.input(8) is not None:
-        total = e.add("Add", [total, e.add("Gather", [e.input(3), e.input(8)], axis=0)])
+        total = e.op("Add", total, e.op("Gather", e.input(3), e.input(8), axis=0))
     else:
-        tokens = e.add("Gather", [e.add("Shape", [e.input(0)]), e.constant([1], "int64")], axis=0)
-        zero = e.constant([0], "int64")
-        total = e.add("Add", [total, e.add("Slice", [e.input(3), zero, tokens, zero])])
+        tokens = e.op("Gather", e.op("Shape", e.input(0)), [1], axis=0)
+        zero = [0]
+        total = e.op("Add", total, e.op("Slice", e.input(3), zero, tokens, zero))
     if e.node.input(1) is not None:
-        total = e.add("Add", [total, e.add("Gather", [e.input(4), e.input(1)], axis=0)])
+        total = e.op("Add", total, e.op("Gather", e.input(4), e.input(1), axis=0))
     if outputs[2]:
-        e.end("Identity", [total], results=outputs[2:3])
+        e.end_part(outputs[2:3], "Identity", total)
     epsilon = e.node.number("epsilon", 1e-12)
-    e.end(
-        "LayerNormalization", [total, e.input(5), e.input(6)], results=outputs[:1], axis=-1, epsilon=epsilon
-    )
+    e.end_part(outputs[:1], "LayerNormalization", total, e.input(5), e.input(6), axis=-1, epsilon=epsilon)
 
 
 # ---- Attention -----------------------------------------------------------------------------------------------------
@@ -273,34 +269,34 @@ def _attention(e: Expansion) -> None:
     if e.node.has("qkv_hidden_sizes") and len(set(e.node.integers("qkv_hidden_sizes"))) > 1:
         raise UnsupportedError("its queries, keys and values have different sizes, which is not supported")
     e.refuse_unless("do_rotary", 0)
-    _attend_jointly(e, e.add("MatMul", [e.input(0), e.input(1)]), past=4, bias=5)
+    _attend_jointly(e, e.op("MatMul", e.input(0), e.input(1)), past=4, bias=5)
 
 
 def _quantized_attention(e: Expansion) -> None:
     """QAttention: Attention whose operand and matrix are integers."""
-    product = e.add("MatMul", [_real(e, 0, 3, 6), _real(e, 1, 4, 7, axis=-1)])
+    product = e.op("MatMul", _real(e, 0, 3, 6), _real(e, 1, 4, 7, axis=-1))
     _attend_jointly(e, product, past=8, mask=5)
 
 
 def _real(e: Expansion, place: int, scale: int, zero: int, axis: int | None = None) -> str:
     """Return the numbers of integers with a scale and a zero point."""
     attributes = {} if axis is None else {"axis": axis}
-    return e.add("DequantizeLinear", [e.input(place), e.input(scale), e.node.input(zero)], attributes)
+    return e.op("DequantizeLinear", e.input(place), e.input(scale), e.node.input(zero), **attributes)
 
 
 def _attend_jointly(e: Expansion, product: str, *, past: int, mask: int = 3, bias: int | None = None) -> None:
     """Attend by a product that has queries, keys and values. Both past keys and values are one operand, too."""
-    given: list[str | None] = list(e.add_several(3, "Split", [_plus(e, product, 2)], axis=-1))
+    given: list[str | None] = list(e.ops("Split", [_plus(e, product, 2)], 3, axis=-1))
     earlier: list[str | None] = [None, None]
     outputs = [*e.node.outputs, ""]
     kept = [""] * 2
     if e.node.input(past) is not None:
-        both = e.add_several(2, "Split", [e.input(past)], axis=0)
-        earlier = [e.add("Squeeze", [one], axes=[0]) for one in both]
+        both = e.ops("Split", [e.input(past)], 2, axis=0)
+        earlier = [e.op("Squeeze", one, axes=[0]) for one in both]
     if outputs[1]:
         kept = [e.unique(f"{outputs[1]}/{what}") for what in ("keys", "values")]
-        parts = [e.add("Unsqueeze", [one], axes=[0]) for one in kept]
-        e.end("Concat", parts, results=outputs[1:2], axis=0)
+        parts = [e.op("Unsqueeze", one, axes=[0]) for one in kept]
+        e.end_part(outputs[1:2], "Concat", *parts, axis=0)
     _attend(e, [*given, *earlier], mask=mask, bias=bias, kept=kept)
 
 
@@ -308,8 +304,8 @@ def _multi_head_attention(e: Expansion) -> None:
     _refuse_operands(e, {8: "a number of past keys", 9: "beams"})
     given = _unpacked(e)
     if e.node.input(3) is not None:
-        biases = e.add_several(3, "Split", [e.input(3)], axis=0)
-        given = [e.add("Add", [x, bias]) for x, bias in zip(given, biases, strict=True)]
+        biases = e.ops("Split", [e.input(3)], 3, axis=0)
+        given = [e.op("Add", x, bias) for x, bias in zip(given, biases, strict=True)]
     earlier = [e.node.input(6), e.node.input(7)]
     _attend(e, [*given, *earlier], mask=4, bias=5, kept=e.node.outputs[1:])
 
@@ -328,8 +324,8 @@ def _unpacked(e: Expansion) -> list[str]:
 
 def _split_heads(e: Expansion, packed: str, count: int) -> list[str]:
     """Return the tensors (n, tokens, channels) of one (n, tokens, heads, count, size)."""
-    parts = [e.add("Squeeze", [one], axes=[3]) for one in e.add_several(count, "Split", [packed], axis=3)]
-    return [e.add("Reshape", [one, e.constant([0, 0, -1], "int64")]) for one in parts]
+    parts = [e.op("Squeeze", one, axes=[3]) for one in e.ops("Split", [packed], count, axis=3)]
+    return [e.op("Reshape", one, [0, 0, -1]) for one in parts]
 
 
 def _refuse_operands(e: Expansion, refused: dict[int, str]) -> None:
@@ -362,12 +358,12 @@ def _attend(
     masks = [e.input(bias)] if bias is not None and e.node.input(bias) is not None else []
     if e.node.input(mask) is not None:
         hidden = e.node.number("mask_filter_value", -10000.0)
-        masks.append(e.add(PADDING_MASK, [e.input(mask)], value=hidden))
-    added = e.add("Add", masks) if len(masks) == 2 else next(iter(masks), None)
+        masks.append(e.op(PADDING_MASK, e.input(mask), value=hidden))
+    added = e.op("Add", *masks) if len(masks) == 2 else next(iter(masks), None)
     scale = e.node.number("scale", 0.0)
     results = [*e.node.outputs[:1], *kept]
     given = [*given[:3], added, *given[3:]]
-    e.end("Attention", given, attributes | ({"scale": scale} if scale else {}), results=results)
+    e.end_part(results, "Attention", *given, **(attributes | ({"scale": scale} if scale else {})))
 
 
 # ---- Operators of ONNX with another name ---------------------------------------------------------------------------
@@ -375,7 +371,7 @@ def _attend(
 
 def _same(kind: str) -> Row:
     """Return the row of an operator that ONNX has with the same operands and attributes."""
-    return lambda e: e.end(kind, e.node.inputs, e.kept(*e.node.attributes))
+    return lambda e: e.end(kind, *e.node.inputs, **e.kept(*e.node.attributes))
 
 
 MICROSOFT: dict[str, Row] = {

@@ -37,19 +37,19 @@ def _arithmetic(e: Expansion) -> None:
     """Write arithmetic whose second operand may lack the last axes of the first one: `axis` is its first axis."""
     first, second = e.input(0), e.input(1)
     if e.node.flag("broadcast", default=False) and e.node.has("axis"):
-        second = e.add(ALIGNED, [second, first], axis=e.node.integer("axis"))
-    e.end(e.node.kind, [first, second])
+        second = e.op(ALIGNED, second, first, axis=e.node.integer("axis"))
+    e.end(e.node.kind, first, second)
 
 
 def _slopes(e: Expansion) -> None:
     """Write PRelu, whose slopes were those of the channels."""
-    e.end("PRelu", [e.input(0), e.add(ALIGNED, [e.input(1), e.input(0)], axis=1)])
+    e.end("PRelu", e.input(0), e.op(ALIGNED, e.input(1), e.input(0), axis=1))
 
 
 def _reshape(e: Expansion) -> None:
     """Write Reshape, whose new shape was an attribute up to opset 4."""
     shape = e.node.input(1)
-    e.end("Reshape", [e.input(0), shape or e.constant(e.node.integers("shape"), np.int64)])
+    e.end("Reshape", e.input(0), shape or e.node.integers("shape"))
 
 
 def _cast(e: Expansion) -> None:
@@ -59,12 +59,12 @@ def _cast(e: Expansion) -> None:
         if name.upper() not in _TYPES:
             raise WeightsError(f"damaged: it makes {name!r}")
         to = _TYPES[name.upper()]
-    e.end("Cast", [e.input(0)], to=to)
+    e.end("Cast", e.input(0), to=to)
 
 
 def _pad(e: Expansion) -> None:
     pads = e.node.integers("paddings") if e.node.has("paddings") else e.node.integers("pads")
-    e.end("Pad", [e.input(0)], e.kept("mode", "value", pads=pads))
+    e.end("Pad", e.input(0), **e.kept("mode", "value", pads=pads))
 
 
 def _upsample(e: Expansion) -> None:
@@ -73,7 +73,7 @@ def _upsample(e: Expansion) -> None:
         scales = e.node.numbers("scales")
     else:
         scales = [1.0, 1.0, e.node.number("height_scale"), e.node.number("width_scale")]
-    e.end("Upsample", [e.input(0)], mode=e.node.text("mode", "nearest"), scales=scales)
+    e.end("Upsample", e.input(0), mode=e.node.text("mode", "nearest"), scales=scales)
 
 
 def _norm_pool(e: Expansion) -> None:
@@ -81,42 +81,42 @@ def _norm_pool(e: Expansion) -> None:
     order = e.node.number("p", 2.0)
     if order != int(order):
         raise UnsupportedError(f"a norm of order {order} is not supported: {STOP_BEFORE}")
-    e.end("LpPool", [e.input(0)], e.kept("auto_pad", "kernel_shape", "pads", "strides", p=int(order)))
+    e.end("LpPool", e.input(0), **e.kept("auto_pad", "kernel_shape", "pads", "strides", p=int(order)))
 
 
 def _selu(e: Expansion) -> None:
     numbers = {"alpha": 1.6732, "gamma": 1.0507}  # the defaults of opset 1
-    e.end("Selu", [e.input(0)], {name: e.node.number(name, usual) for name, usual in numbers.items()})
+    e.end("Selu", e.input(0), **{name: e.node.number(name, usual) for name, usual in numbers.items()})
 
 
 def _tile(e: Expansion) -> None:
     if e.node.input(2) is not None:
         raise UnsupportedError(f"repeats one axis, as in opset 1, which is not supported: {STOP_BEFORE}")
-    e.end("Tile", e.node.inputs)
+    e.end("Tile", *e.node.inputs)
 
 
 # ---- Experimental operators ----------------------------------------------------------------------------------------
 
 
 def _affine(e: Expansion) -> None:
-    product = e.add("Mul", [e.input(0), e.constant(e.node.number("alpha", 1.0))])
-    e.end("Add", [product, e.constant(e.node.number("beta", 0.0))])
+    product = e.op("Mul", e.input(0), e.node.number("alpha", 1.0))
+    e.end("Add", product, e.node.number("beta", 0.0))
 
 
 def _image_scaler(e: Expansion) -> None:
     """ImageScaler: x * scale + bias[channel]."""
-    product = e.add("Mul", [e.input(0), e.constant(e.node.number("scale", 1.0))])
-    e.end("Add", [product, e.constant(np.reshape(e.node.numbers("bias"), (-1, 1, 1)))])
+    product = e.op("Mul", e.input(0), e.node.number("scale", 1.0))
+    e.end("Add", product, e.constant(np.reshape(np.asarray(e.node.numbers("bias"), np.float32), (-1, 1, 1))))
 
 
 def _scaled_tanh(e: Expansion) -> None:
     """ScaledTanh: alpha * tanh(beta * x)."""
-    inner = e.add("Mul", [e.input(0), e.constant(e.node.number("beta", 1.0))])
-    e.end("Mul", [e.add("Tanh", [inner]), e.constant(e.node.number("alpha", 1.0))])
+    inner = e.op("Mul", e.input(0), e.node.number("beta", 1.0))
+    e.end("Mul", e.op("Tanh", inner), e.node.number("alpha", 1.0))
 
 
 def _scale(e: Expansion) -> None:
-    e.end("Mul", [e.input(0), e.constant(e.node.number("scale", 1.0))])
+    e.end("Mul", e.input(0), e.node.number("scale", 1.0))
 
 
 def _crop(e: Expansion) -> None:
@@ -125,7 +125,7 @@ def _crop(e: Expansion) -> None:
     ends = [-bottom or 2**31, -right or 2**31]
     if e.node.has("scale"):
         ends = [start + size for start, size in zip((top, left), e.node.integers("scale"), strict=True)]
-    e.end("Slice", [e.input(0)], starts=[top, left], ends=ends, axes=[2, 3])
+    e.end("Slice", e.input(0), starts=[top, left], ends=ends, axes=[2, 3])
 
 
 _BROADCASTING = (

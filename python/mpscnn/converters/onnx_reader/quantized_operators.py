@@ -42,12 +42,12 @@ def _real(e: Expansion, first: int, axis: int | None = None) -> str:
     """Return the numbers of three operands: integers, scale and zero point."""
     attributes = {} if axis is None else {"axis": axis}
     given = [e.input(first), e.input(first + 1), e.node.input(first + 2)]
-    return e.add("DequantizeLinear", given, attributes)
+    return e.op("DequantizeLinear", *given, **attributes)
 
 
 def _end(e: Expansion, y: str, scale: int) -> None:
     """Write the quantization of a result. The scale and zero point are operands."""
-    e.end("QuantizeLinear", [y, e.input(scale), e.node.input(scale + 1)])
+    e.end("QuantizeLinear", y, e.input(scale), e.node.input(scale + 1))
 
 
 def _conv(e: Expansion) -> None:
@@ -55,18 +55,18 @@ def _conv(e: Expansion) -> None:
     last = e.node.flag("channels_last", default=False)
     x, weight, bias = _real(e, 0), _real(e, 3, axis=0), None
     if e.node.input(8) is not None:
-        scale = e.add("Mul", [e.input(1), e.input(4)])
-        bias = e.add("DequantizeLinear", [e.input(8), scale], axis=0)
-    y = e.add("Conv", [_first(e, x, last), weight, bias], e.kept(*_WINDOW))
-    _end(e, e.add(CHANNELS_LAST, [y]) if last else y, 6)
+        scale = e.op("Mul", e.input(1), e.input(4))
+        bias = e.op("DequantizeLinear", e.input(8), scale, axis=0)
+    y = e.op("Conv", _first(e, x, last), weight, bias, **e.kept(*_WINDOW))
+    _end(e, e.op(CHANNELS_LAST, y) if last else y, 6)
 
 
 def _first(e: Expansion, x: str, last: bool) -> str:
-    return e.add(CHANNELS_FIRST, [x]) if last else x
+    return e.op(CHANNELS_FIRST, x) if last else x
 
 
 def _matmul(e: Expansion) -> None:
-    _end(e, e.add("MatMul", [_real(e, 0, axis=-2), _real(e, 3, axis=-1)]), 6)
+    _end(e, e.op("MatMul", _real(e, 0, axis=-2), _real(e, 3, axis=-1)), 6)
 
 
 def _gemm(e: Expansion) -> None:
@@ -74,17 +74,17 @@ def _gemm(e: Expansion) -> None:
     alpha, transposed = e.node.number("alpha", 1.0), e.node.flag("transB", default=False)
     a, b, c = _real(e, 0), _real(e, 3, axis=0 if transposed else 1), None
     if e.node.input(6) is not None:
-        scale = e.add("Mul", [e.add("Mul", [e.input(1), e.input(4)]), e.constant(alpha)])
-        c = e.add("Mul", [e.add("Cast", [e.input(6)], to=_FLOAT), scale])
+        scale = e.op("Mul", e.op("Mul", e.input(1), e.input(4)), alpha)
+        c = e.op("Mul", e.op("Cast", e.input(6), to=_FLOAT), scale)
     attributes = e.kept("transA", "transB", alpha=alpha)
     if e.node.input(7) is None:
-        e.end("Gemm", [a, b, c], attributes)
+        e.end("Gemm", a, b, c, **attributes)
     else:
-        _end(e, e.add("Gemm", [a, b, c], attributes), 7)
+        _end(e, e.op("Gemm", a, b, c, **attributes), 7)
 
 
 def _of_two(kind: str) -> Row:
-    return lambda e: _end(e, e.add(kind, [_real(e, 0), _real(e, 3)]), 6)
+    return lambda e: _end(e, e.op(kind, _real(e, 0), _real(e, 3)), 6)
 
 
 def _of_one(kind: str, *names: str) -> Row:
@@ -92,8 +92,8 @@ def _of_one(kind: str, *names: str) -> Row:
 
     def write(e: Expansion) -> None:
         last = e.node.flag("channels_last", default=False)
-        y = e.add(kind, [_first(e, _real(e, 0), last)], e.kept(*names))
-        _end(e, e.add(CHANNELS_LAST, [y]) if last else y, 3)
+        y = e.op(kind, _first(e, _real(e, 0), last), **e.kept(*names))
+        _end(e, e.op(CHANNELS_LAST, y) if last else y, 3)
 
     return write
 
@@ -101,18 +101,16 @@ def _of_one(kind: str, *names: str) -> Row:
 def _softmax(e: Expansion) -> None:
     """QLinearSoftmax. It has the axes of ONNX' softmax of the opset that it states."""
     is_joint = e.node.integer("opset", 13) < 13
-    _end(
-        e, e.add(JOINT_SOFTMAX if is_joint else "Softmax", [_real(e, 0)], axis=e.node.integer("axis", -1)), 3
-    )
+    _end(e, e.op(JOINT_SOFTMAX if is_joint else "Softmax", _real(e, 0), axis=e.node.integer("axis", -1)), 3)
 
 
 def _concat(e: Expansion) -> None:
     parts = [_real(e, first) for first in range(2, len(e.node.inputs), 3)]
-    _end(e, e.add("Concat", parts, axis=e.node.integer("axis")), 0)
+    _end(e, e.op("Concat", *parts, axis=e.node.integer("axis")), 0)
 
 
 def _where(e: Expansion) -> None:
-    _end(e, e.add("Where", [e.input(0), _real(e, 1), _real(e, 4)]), 7)
+    _end(e, e.op("Where", e.input(0), _real(e, 1), _real(e, 4)), 7)
 
 
 # ---- Products of integers ------------------------------------------------------------------------------------------
@@ -120,43 +118,43 @@ def _where(e: Expansion) -> None:
 
 def _difference(e: Expansion, place: int, zero: int, axis: int) -> str:
     """Return an operand minus its zero point, as floats. Several zero points belong to an axis."""
-    x = e.add("Cast", [e.input(place)], to=_FLOAT)
+    x = e.op("Cast", e.input(place), to=_FLOAT)
     if e.node.input(zero) is None:
         return x
-    offset = e.add("Cast", [e.input(zero)], to=_FLOAT)
-    return e.add("Sub", [x, e.add(ALIGNED, [offset, x], axis=axis)])
+    offset = e.op("Cast", e.input(zero), to=_FLOAT)
+    return e.op("Sub", x, e.op(ALIGNED, offset, x, axis=axis))
 
 
 def _matmul_integer(e: Expansion) -> None:
-    y = e.add("MatMul", [_difference(e, 0, 2, -2), _difference(e, 1, 3, -1)])
-    e.end(EXACT, [y, e.input(0), e.input(1)])
+    y = e.op("MatMul", _difference(e, 0, 2, -2), _difference(e, 1, 3, -1))
+    e.end(EXACT, y, e.input(0), e.input(1))
 
 
 def _conv_integer(e: Expansion) -> None:
     weight = _difference(e, 1, 3, 0)
-    y = e.add("Conv", [_difference(e, 0, 2, 1), weight], e.kept(*_WINDOW))
-    e.end(EXACT, [y, e.input(0), e.input(1)])
+    y = e.op("Conv", _difference(e, 0, 2, 1), weight, **e.kept(*_WINDOW))
+    e.end(EXACT, y, e.input(0), e.input(1))
 
 
 def _matmul_to_float(e: Expansion) -> None:
     """MatMulIntegerToFloat: a product of integers times both scales, and a bias."""
-    whole = e.add("MatMulInteger", [e.input(0), e.input(1), e.node.input(4), e.node.input(5)])
-    _end_scaled(e, whole, e.add("Mul", [e.input(2), e.input(3)]), 6)
+    whole = e.op("MatMulInteger", e.input(0), e.input(1), e.node.input(4), e.node.input(5))
+    _end_scaled(e, whole, e.op("Mul", e.input(2), e.input(3)), 6)
 
 
 def _dynamic_matmul(e: Expansion) -> None:
     """DynamicQuantizeMatMul: the same, where the first operand is quantized to 8 bits by its own range."""
-    x, scale, zero = e.add_several(3, "DynamicQuantizeLinear", [e.input(0)])
-    whole = e.add("MatMulInteger", [x, e.input(1), zero, e.node.input(3)])
-    _end_scaled(e, whole, e.add("Mul", [scale, e.input(2)]), 4)
+    x, scale, zero = e.ops("DynamicQuantizeLinear", [e.input(0)], 3)
+    whole = e.op("MatMulInteger", x, e.input(1), zero, e.node.input(3))
+    _end_scaled(e, whole, e.op("Mul", scale, e.input(2)), 4)
 
 
 def _end_scaled(e: Expansion, whole: str, scale: str, bias: int) -> None:
-    real = e.add("Cast", [whole], to=_FLOAT)
+    real = e.op("Cast", whole, to=_FLOAT)
     if e.node.input(bias) is None:
-        e.end("Mul", [real, scale])
+        e.end("Mul", real, scale)
     else:
-        e.end("Add", [e.add("Mul", [real, scale]), e.input(bias)])
+        e.end("Add", e.op("Mul", real, scale), e.input(bias))
 
 
 _POOL = ("auto_pad", "ceil_mode", "count_include_pad", "dilations", "kernel_shape", "pads", "strides")
@@ -169,7 +167,7 @@ QUANTIZED: dict[str, Row] = {
     **{
         f"com.microsoft.{kind}": row
         for kind, row in {
-            "DequantizeLinear": lambda e: e.end("DequantizeLinear", e.node.inputs, e.kept("axis")),
+            "DequantizeLinear": lambda e: e.end("DequantizeLinear", *e.node.inputs, **e.kept("axis")),
             "DynamicQuantizeMatMul": _dynamic_matmul,
             "MatMulIntegerToFloat": _matmul_to_float,
             "QGemm": _gemm,
@@ -184,7 +182,7 @@ QUANTIZED: dict[str, Row] = {
             "QLinearSigmoid": _of_one("Sigmoid"),
             "QLinearSoftmax": _softmax,
             "QLinearWhere": _where,
-            "QuantizeLinear": lambda e: e.end("QuantizeLinear", e.node.inputs, e.kept("axis")),
+            "QuantizeLinear": lambda e: e.end("QuantizeLinear", *e.node.inputs, **e.kept("axis")),
         }.items()
     },
 }

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.onnx_builder.graph import Graph, Operand
-from mpscnn.converters.onnx_reader.expansions import COMPUTED
+from mpscnn.converters.onnx_builder.graph import Graph
+from mpscnn.converters.onnx_reader.expansions import COMPUTED, Operand
 from mpscnn.converters.onnx_reader.file import Described, OnnxFile
 from mpscnn.converters.onnx_reader.tensors import BOOL, FLOAT, INT64
 from mpscnn.converters.pytorch.extents import Extent, FreeExtent
