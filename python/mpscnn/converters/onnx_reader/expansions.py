@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.layer_names import quote_name
+from mpscnn.converters.layer_names import LayerNames, quote_name
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.unsupported import STOP_BEFORE
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -185,35 +185,11 @@ class Expansion(Operators):
         self.end(kind, x, *limits, **attributes)
 
 
-class UniqueNames(Protocol):
-    """Makes the names of new tensors."""
-
-    def unique(self, name: str, /) -> str:
-        """Return the name, or the same with a number if it is used already."""
-
-
-class Names:
-    """Makes names that are not used yet."""
-
-    def __init__(self, used: Iterable[str]) -> None:
-        self._used = set(used)
-        self._counts: dict[str, int] = {}
-
-    def unique(self, name: str) -> str:
-        """Return the name, with a number if it is used already."""
-        made = name
-        while made in self._used:
-            self._counts[name] = self._counts.get(name, 1) + 1
-            made = f"{name}_{self._counts[name]}"
-        self._used.add(made)
-        return made
-
-
 Row = Callable[[Expansion], None]
 """Writes the nodes of an operator."""
 
 
-def expanded(nodes: Iterable[Node], rows: Mapping[str, Row], names: UniqueNames) -> list[Node]:
+def expanded(nodes: Iterable[Node], rows: Mapping[str, Row], names: LayerNames) -> list[Node]:
     """Return the nodes, with those of the table replaced. An operator whose row refuses it stays, with the reason.
 
     Args:
@@ -235,7 +211,7 @@ def expanded(nodes: Iterable[Node], rows: Mapping[str, Row], names: UniqueNames)
     return result
 
 
-def _replaced(node: Node, row: Row, names: UniqueNames) -> list[Node]:
+def _replaced(node: Node, row: Row, names: LayerNames) -> list[Node]:
     """Return the nodes that a row writes. They may be replaced again, by other rows."""
     expansion = Expansion(node, names.unique)
     try:

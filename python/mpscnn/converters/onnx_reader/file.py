@@ -16,10 +16,10 @@ from mpscnn.converters.blobs import Blob, Place
 from mpscnn.converters.budget import max_nodes
 from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.converters.float32_intermediates import Origin
-from mpscnn.converters.layer_names import quote_name
+from mpscnn.converters.layer_names import LayerNames, quote_name
 from mpscnn.converters.named_errors import prefix_errors
 from mpscnn.converters.onnx_reader.composed_operators import COMPOSED
-from mpscnn.converters.onnx_reader.expansions import Names, expanded
+from mpscnn.converters.onnx_reader.expansions import expanded
 from mpscnn.converters.onnx_reader.external_data import ExternalData
 from mpscnn.converters.onnx_reader.functions import Functions
 from mpscnn.converters.onnx_reader.microsoft_operators import MICROSOFT
@@ -298,7 +298,8 @@ def _with_standard_operators(
     """Return the nodes, with operators that ONNX lacks, or had in old opsets, replaced by its present ones."""
     rows = EXPANSIONS if opset >= FIRST_WITH_BROADCASTING else {**EXPANSIONS, **OLD}
     made = {name for node in nodes for name in (*node.inputs, *node.outputs)}
-    names = Names(made | known)
+    names = LayerNames()
+    names.take(made | known)
     if any(node.kind in rows for node in nodes):
         with prefix_errors(origin):
             nodes = expanded(nodes, rows, names)

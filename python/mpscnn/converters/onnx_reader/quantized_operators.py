@@ -10,6 +10,7 @@ from collections.abc import Sequence, Set
 
 import numpy as np
 
+from mpscnn.converters.layer_names import LayerNames
 from mpscnn.converters.onnx_reader.expansions import (
     ALIGNED,
     CHANNELS_FIRST,
@@ -18,7 +19,6 @@ from mpscnn.converters.onnx_reader.expansions import (
     ROWS_FROM_FRONT,
     TRANSPOSED,
     Expansion,
-    Names,
     Row,
 )
 from mpscnn.converters.onnx_reader.node import Node
@@ -211,7 +211,7 @@ class Moves:
         single: the names of the constants of one number that are not results of nodes.
     """
 
-    def __init__(self, nodes: Sequence[Node], names: Names, single: Set[str]) -> None:
+    def __init__(self, nodes: Sequence[Node], names: LayerNames, single: Set[str]) -> None:
         self._nodes = nodes
         self._unique = names.unique
         self._single = {"", *single, *(node.outputs[0] for node in nodes if _is_one_number(node))}
@@ -265,6 +265,6 @@ def _is_one_number(node: Node) -> bool:
     )
 
 
-def moved_as_numbers(nodes: Sequence[Node], names: Names, single: Set[str]) -> list[Node]:
+def moved_as_numbers(nodes: Sequence[Node], names: LayerNames, single: Set[str]) -> list[Node]:
     """Return the nodes, with the numbers of integers around operators that move them; see `Moves`."""
     return Moves(nodes, names, single).run()
