@@ -31,10 +31,6 @@ def _linear(g: Writer, x: str, weight: str, bias: str | None = None) -> str:
     return g.op("Add", made, bias) if bias else made
 
 
-def _product_of_vectors(g: Writer, x: str, y: str) -> str:
-    return g.op("MatMul", x, y)
-
-
 def _einsum(g: Writer, equation: str, operands: Sequence[str], **_: Any) -> str:
     return g.op("Einsum", *operands, equation=equation)
 
@@ -76,8 +72,9 @@ def _attention_of_mask(
     scores = g.op("Mul", g.op("MatMul", query, turned), factor)
     if is_causal:
         rows, columns = (int(g.shapes[one][-2]) for one in (query, key))
-        mask = g.constant(np.tri(rows, columns, dtype=np.bool_), "causal")
-        g.arrays[mask], g.kinds[mask] = np.tri(rows, columns, dtype=np.bool_), "bool"
+        array = np.tri(rows, columns, dtype=np.bool_)
+        mask = g.constant(array, "causal")
+        g.arrays[mask], g.kinds[mask] = array, "bool"
     if mask is None:
         return g.op("MatMul", g.op("Softmax", scores, axis=-1), value)
     return g.op("MatMul", _masked_shares(g, scores, mask), value)
@@ -117,8 +114,8 @@ MATRICES: dict[str, Operator] = {
     "addmm.default": _sum_and_product,
     "baddbmm.default": _sum_and_product,
     "linear.default": _linear,
-    "dot.default": _product_of_vectors,
-    "mv.default": _product_of_vectors,
+    "dot.default": _matrix_product,
+    "mv.default": _matrix_product,
     "einsum.default": _einsum,
     "scaled_dot_product_attention.default": _attention_of_mask,
     "_scaled_dot_product_flash_attention_for_cpu.default": _attention,

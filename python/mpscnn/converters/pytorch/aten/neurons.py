@@ -22,8 +22,7 @@ def _silu(g: Writer, x: str) -> str:
 
 
 def _clamp(g: Writer, x: str, low: float | None = None, high: float | None = None) -> str:
-    limits = [None if limit is None else limit for limit in (low, high)]
-    return g.op("Clip", x, *limits)
+    return g.op("Clip", x, low, high)
 
 
 def _limited(g: Writer, x: str, low: str | None = None, high: str | None = None) -> str:
@@ -66,18 +65,11 @@ def _softplus(g: Writer, x: str, beta: float = 1.0, threshold: float = 20.0) -> 
 
 def _sign(g: Writer, x: str) -> str:
     """Write the sign of each element. In PyTorch the sign of NaN is 0."""
-    if not g.exact_nan:
-        return g.op("Sign", x)
-    is_number = g.op("Equal", x, x)
-    return g.op("Where", is_number, g.op("Sign", x), 0)
+    return g.op("Where", g.op("Equal", x, x), g.op("Sign", x), 0) if g.exact_nan else g.op("Sign", x)
 
 
 def _log_sigmoid(g: Writer, x: str) -> str:
     return g.op("Log", g.op("Sigmoid", x))
-
-
-def _softsign(g: Writer, x: str) -> str:
-    return g.op("Softsign", x)
 
 
 def _threshold(g: Writer, x: str, limit: float, value: float) -> str:
@@ -132,7 +124,7 @@ NEURONS: dict[str, Operator] = {
     "logsigmoid.default": _log_sigmoid,
     "log_sigmoid.default": _log_sigmoid,
     "selu.default": _function("Selu"),
-    "softsign.default": _softsign,
+    "softsign.default": _function("Softsign"),
     "threshold.default": _threshold,
     "softshrink.default": _shrink,
     "prelu.default": _prelu,
