@@ -44,7 +44,7 @@ def _flatten(b: Builder, layer: CaffeLayer) -> str:
     if axis == 1 and end == len(shape) - 1:
         return b.op("Flatten", x, axis=1)
     made = (*shape[:axis], math.prod(shape[axis : end + 1]), *shape[end + 1 :])
-    return b.reshape(x, [0, *made[1:]])  # an extent of 0 keeps the batch, which may be free
+    return b.op("Reshape", x, [0, *made[1:]])  # an extent of 0 keeps the batch, which may be free
 
 
 def _reshape(b: Builder, layer: CaffeLayer) -> str:
@@ -70,7 +70,7 @@ def _reshape(b: Builder, layer: CaffeLayer) -> str:
         raise WeightsError(f"damaged: reshapes {shape} to {made}")
     if made[:1] != shape[:1]:
         raise UnsupportedError(f"changes the batch, {shape} to {made}")
-    return b.reshape(x, [0, *made[1:]])
+    return b.op("Reshape", x, [0, *made[1:]])
 
 
 def _permute(b: Builder, layer: CaffeLayer) -> str:
@@ -85,8 +85,8 @@ def _shuffle_channels(b: Builder, layer: CaffeLayer) -> str:
     if len(shape) != 4 or groups < 1 or shape[1] % groups:
         raise UnsupportedError(f"shuffles {shape} in {groups} groups")
     _, channels, height, width = shape
-    apart = b.reshape(x, [0, groups, channels // groups, height, width])
-    return b.reshape(b.op("Transpose", apart, perm=[0, 2, 1, 3, 4]), [0, channels, height, width])
+    apart = b.op("Reshape", x, [0, groups, channels // groups, height, width])
+    return b.op("Reshape", b.op("Transpose", apart, perm=[0, 2, 1, 3, 4]), [0, channels, height, width])
 
 
 def _crop(b: Builder, layer: CaffeLayer) -> str:

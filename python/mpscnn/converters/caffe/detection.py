@@ -49,7 +49,7 @@ class Head:
 
     def made(self, b: Builder) -> list[str]:
         """Reshape the blob to a tensor (n, anchors, columns)."""
-        return [b.reshape(b.tensor(self.bottom), [0, -1, self.columns])]
+        return [b.op("Reshape", b.tensor(self.bottom), [0, -1, self.columns])]
 
 
 @dataclass

@@ -65,7 +65,7 @@ def _weighted_sum(b: Builder, layer: CaffeLayer) -> str:
     given, shape = b.fixed_shape(factors), b.fixed_shape(x)
     if given[:2] != shape[:2]:
         raise UnsupportedError(f"factors {given} for {shape}")
-    return b.op("Add", b.op("Mul", x, b.reshape(factors, [0, shape[1], 1, 1])), y)
+    return b.op("Add", b.op("Mul", x, b.op("Reshape", factors, [0, shape[1], 1, 1])), y)
 
 
 def _softmax(b: Builder, layer: CaffeLayer) -> str:
@@ -86,7 +86,7 @@ def _largest(b: Builder, layer: CaffeLayer) -> str:
         if gives_elements:
             raise UnsupportedError("places and elements in one blob are not supported")
         place = b.op("ArgMax", b.op("Flatten", x, axis=1), axis=1, keepdims=True)
-        return b.reshape(cast_to_float(b, place), [0, 1, 1])
+        return b.op("Reshape", cast_to_float(b, place), [0, 1, 1])
     axis = axis_of(p, 1, len(shape))
     if axis == 0:
         raise UnsupportedError("compares images of the batch")

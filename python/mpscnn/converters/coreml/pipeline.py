@@ -155,7 +155,7 @@ def detector_post_processing(places: tuple[int, int], suppression: Any) -> PostP
                 shape = (*shape[:axis], *shape[axis + 1 :])
             if len(shape) not in (2, 3) or (columns is not None and shape[-1] != columns):
                 raise UnsupportedError(f"boxes or scores of the shape {shape}; expected rows of boxes")
-            return b.reshape(x, [1 if len(shape) == 2 else 0, *shape[-2:]])
+            return b.op("Reshape", x, [1 if len(shape) == 2 else 0, *shape[-2:]])
 
         def best(x: str) -> str:
             if not per_class:

@@ -78,7 +78,7 @@ class Recurrent:
 
 def split_directions(b: Builder, state: str, directions: int, units: int) -> str:
     """Reshape a state (sequences, directions * units) to (directions, sequences, units)."""
-    return b.op("Transpose", b.reshape(state, [0, directions, units]), perm=[1, 0, 2])
+    return b.op("Transpose", b.op("Reshape", state, [0, directions, units]), perm=[1, 0, 2])
 
 
 def _joined(b: Builder, tensor: str, axis: int) -> str:
@@ -86,4 +86,4 @@ def _joined(b: Builder, tensor: str, axis: int) -> str:
     rank = b.rank(tensor)
     order = [place for place in range(rank) if place != axis]
     turned = b.op("Transpose", tensor, perm=[*order[:-1], axis, order[-1]])
-    return b.reshape(turned, [0] * (rank - 2) + [-1])
+    return b.op("Reshape", turned, [0] * (rank - 2) + [-1])

@@ -159,10 +159,10 @@ def interleave(b: Builder, tensors: Sequence[str], axis: int) -> str:
     if axis == 0:
         raise UnsupportedError("interleaves images of the batch")
     rank, joined = len(shape), b.op("Concat", *tensors, axis=axis)
-    apart = b.reshape(joined, [0, *shape[1:axis], count, *shape[axis:]])
+    apart = b.op("Reshape", joined, [0, *shape[1:axis], count, *shape[axis:]])
     order = [*range(axis), axis + 1, axis, *range(axis + 2, rank + 1)]
     shape[axis] *= count
-    return b.reshape(b.op("Transpose", apart, perm=order), [0, *shape[1:]])
+    return b.op("Reshape", b.op("Transpose", apart, perm=order), [0, *shape[1:]])
 
 
 def stack(b: Builder, tensors: Sequence[str], axis: int) -> str:
@@ -176,7 +176,7 @@ def stack(b: Builder, tensors: Sequence[str], axis: int) -> str:
         # Concatenating and then reshaping avoids the insertion of an axis into each tensor.
         shape = [extent or 0 for extent in extents[1:]]
         joined = b.op("Concat", *tensors, axis=axis)
-        return b.reshape(joined, [0, *shape[: axis - 1], len(tensors), *shape[axis - 1 :]])
+        return b.op("Reshape", joined, [0, *shape[: axis - 1], len(tensors), *shape[axis - 1 :]])
     return b.op("Concat", *(b.op("Unsqueeze", tensor, [axis]) for tensor in tensors), axis=axis)
 
 

@@ -15,7 +15,6 @@ from mpscnn.converters.float32_intermediates import Origin
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_builder.values import Extents, Values
 from mpscnn.converters.onnx_reader.file import Described
-from mpscnn.converters.onnx_reader.neurons import CAST_OF_FLOATS
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.reader import convert
 from mpscnn.converters.onnx_reader.tensors import BOOL, FLOAT, INT64
@@ -158,14 +157,6 @@ class Builder(Values):
         return super().constant(array, name)
 
     # ---- Common operators ------------------------------------------------------------------------------------------
-
-    def cast_to_float(self, tensor: str) -> str:
-        """Add a layer that rounds a tensor in float16 networks; with `keep_float32` it leaves the tensor unchanged."""
-        return self.op(CAST_OF_FLOATS, tensor)
-
-    def reshape(self, tensor: str, extents: Sequence[int]) -> str:
-        """Reshape a tensor. An extent of 0 is kept from the same axis, and -1 is inferred."""
-        return self.op("Reshape", tensor, extents)
 
     def linear(self, tensor: str, factor: float, offset: float) -> str:
         """Return tensor * factor + offset."""

@@ -70,7 +70,7 @@ def scatter_slices(b: Builder, operands: Sequence[str], mode: str, axis: int) ->
     if b.rank(positions) != 1 or len(extents) != b.rank(x):
         raise WeightsError(f"damaged: {b.rank(positions)} axes of positions for slices {extents}")
     shape = [-1 if number == place else 1 for number in range(len(extents))]
-    column = b.reshape(cast_to_int(b, positions), shape)
+    column = b.op("Reshape", cast_to_int(b, positions), shape)
     spread = b.op("Expand", column, extents)
     return scatter(b, "ScatterElements", [x, spread, updates], mode, axis)
 

@@ -26,7 +26,7 @@ def _reshaped(b: Builder, x: str, wanted: Sequence[int]) -> str:
     """Reshape to a shape, whose first extent may be the batch."""
     if any(extent < -1 for extent in wanted) or list(wanted).count(-1) > 1 or not wanted:
         raise WeightsError(f"damaged: reshapes to {list(wanted)}")
-    return b.reshape(x, list(wanted))
+    return b.op("Reshape", x, list(wanted))
 
 
 def _reshape_static(b: Builder, layer: Layer) -> str:
@@ -47,10 +47,10 @@ def _reshape(b: Builder, layer: Layer) -> str:
     leading = [length] if is_sequence or length > 1 else []
     if layer.p.mode == _CHANNEL_LAST:
         last = b.op("Transpose", x, perm=_channels_last(b.rank(x)))
-        x = b.reshape(last, [0, *leading, height, width, channels])
+        x = b.op("Reshape", last, [0, *leading, height, width, channels])
         x = b.op("Transpose", x, perm=_channels_first(b.rank(x)))
     else:
-        x = b.reshape(x, [0, *leading, channels, height, width])
+        x = b.op("Reshape", x, [0, *leading, channels, height, width])
     return _one_image(b, layer, b.op("Transpose", x, perm=_SWAPPED)) if leading else x
 
 
@@ -84,7 +84,7 @@ def _one_image(b: Builder, layer: Layer, x: str) -> str:
 def _flatten(b: Builder, layer: Layer) -> str:
     _, channels, height, width = image(b, layer.x)
     x = b.op("Transpose", layer.x, perm=TO_NHWC) if layer.p.mode == _CHANNEL_LAST else layer.x
-    return b.reshape(x, [0, channels * height * width, 1, 1])
+    return b.op("Reshape", x, [0, channels * height * width, 1, 1])
 
 
 def _flatten_to_2d(b: Builder, layer: Layer) -> str:

@@ -70,8 +70,8 @@ def _embedding(b: Builder, layer: Layer) -> str:
     rows, features = int(layer.p.inputDim), int(layer.p.outputChannels)
     if b.rank(layer.x) != 4 or b.extents(layer.x)[1:] != (1, 1, 1):
         raise UnsupportedError(f"its input is {b.extents(layer.x)}; supported is one index for each image")
-    found = _words(b, layer, rows, features, b.reshape(layer.x, [0, 1]))
-    return b.reshape(found, [0, features, 1, 1])
+    found = _words(b, layer, rows, features, b.op("Reshape", layer.x, [0, 1]))
+    return b.op("Reshape", found, [0, features, 1, 1])
 
 
 def _embedding_nd(b: Builder, layer: Layer) -> str:

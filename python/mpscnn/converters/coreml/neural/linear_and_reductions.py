@@ -34,7 +34,7 @@ def _inner_product(b: Builder, layer: Layer) -> str:
     if is_image:
         x = b.op("Flatten", x, axis=1)
     elif rank == 1:
-        x = b.reshape(x, [1, inputs])
+        x = b.op("Reshape", x, [1, inputs])
     weight = layer.weight("weights", (outputs, inputs))
     if rank == 3:
         matrix = b.weight("weight", np.ascontiguousarray(weight.array().T))
@@ -45,8 +45,8 @@ def _inner_product(b: Builder, layer: Layer) -> str:
         operands.append(b.weight("bias", layer.weight("bias", (outputs,))))
     result = b.op("Gemm", *operands, transB=1)
     if is_image:
-        return b.reshape(result, [0, outputs, 1, 1])
-    return b.reshape(result, [outputs]) if rank == 1 else result
+        return b.op("Reshape", result, [0, outputs, 1, 1])
+    return b.op("Reshape", result, [outputs]) if rank == 1 else result
 
 
 def _matmul(b: Builder, layer: Layer) -> str:

@@ -21,6 +21,7 @@ from mpscnn.converters.coreml.segmenter import describe_segmenter, leave_out_sea
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_builder.builder import Builder, Extents
 from mpscnn.converters.onnx_builder.walk import Walk
+from mpscnn.converters.onnx_reader.neurons import CAST_OF_FLOATS
 from mpscnn.converters.photo_settings import MAX_LABELS
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -197,7 +198,7 @@ class _Program:
                 self.walk.builder.keep_float32()
             made = handler(self.walk.builder, operation)
             if isinstance(made, str) and self._types.is_border(message):
-                made = self.walk.builder.cast_to_float(made)
+                made = self.walk.builder.op(CAST_OF_FLOATS, made)
             return [made] if isinstance(made, str) else made
 
         self.walk.layer(operation.kind, operation.name, operation.reads, operation.outputs, convert, refusal)
