@@ -155,7 +155,8 @@ def test_the_command_writes_the_same_files(
         networks(folder)[name].save(source := tmp_path / "source.onnx")
         pytest.importorskip("onnx")
     assert call("convert", str(source), str(output), "--no-check") == 0
-    assert "(uint8" in capsys.readouterr().out
+    told = "(8-bit weights" if suffix in (".mlpackage", ".mlmodel") else "(uint8"
+    assert told in capsys.readouterr().out
     if suffix != MODEL_SUFFIX:
         save(networks(folder)[name], tmp_path / f"saved{suffix}", None)
         assert written(output) == written(tmp_path / f"saved{suffix}")
