@@ -183,6 +183,7 @@ FORMS: dict[str, Any] = {
     "fmax": lambda x: torch.fmax(x, torch.sqrt(x)),
     "fmin": lambda x: torch.fmin(torch.sqrt(x), x),
     "isinf": lambda x: torch.isinf(1 / torch.floor(x)).float(),
+    "isnan": lambda x: torch.isnan(torch.sqrt(x)).float(),
     "cosine_similarity": lambda x: functional.cosine_similarity(x, x.flip(1), dim=1),
     "roll of two axes": lambda x: x.roll((2, -3), (2, 3)),
     "expand of a new axis": lambda x: x.unsqueeze(2).expand(-1, -1, 3, -1, -1).flatten(1, 2),

@@ -88,9 +88,13 @@ def _masked_fill(g: Writer, x: str, mask: str, value: str | float) -> str:
     return g.op("Where", g.operand(mask, "bool"), g.operand(value), g.operand(x))
 
 
-#: Operators that compare numbers.
+#: Operators that tell something about numbers: their results are true or false.
 COMPARISONS = frozenset(
-    {f"{name}.{kind}" for name in ("gt", "ge", "lt", "le", "eq", "ne") for kind in ("Scalar", "Tensor")}
+    {
+        "isinf.default",
+        "isnan.default",
+        *(f"{name}.{kind}" for name in ("gt", "ge", "lt", "le", "eq", "ne") for kind in ("Scalar", "Tensor")),
+    }
 )
 
 _LOGIC = {"logical_not": "Not", "logical_and": "And", "logical_or": "Or", "logical_xor": "Xor"}
