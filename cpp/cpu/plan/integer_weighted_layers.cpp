@@ -347,7 +347,7 @@ private:
         const std::uint8_t *bytes = bytes_of(output, depth);
         const int zero = zero_point_of(output);
         const auto is_outside = [](int low, int high, int value) __attribute__((always_inline)) {
-            return static_cast<unsigned>(value - low) > static_cast<unsigned>(high - low);
+            return static_cast<int>(static_cast<unsigned>(value - low) > static_cast<unsigned>(high - low));
         };
         const auto is_beyond = [&](int a, int b) __attribute__((always_inline)) {
             return is_outside(-128, 127, a) | is_outside(-128, 127, b) | is_outside(-128, 128, a + b);
