@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from mpscnn import _core
@@ -359,7 +358,7 @@ class Model(FixedAttributes, Generic[Answer]):
         Files of other formats than mpscnn's store float32, unless `dtype` says otherwise. `mpscnn convert` stores
         float16 in Core ML files, which are half as large: `model.save("Pets.mlpackage", dtype="float16")`.
         """
-        if PurePath(path).suffix.lower() in INFORMED_SUFFIXES and self.information:
+        if os.fspath(path).lower().endswith(INFORMED_SUFFIXES) and self.information:
             options.setdefault("information", self.information)
         network_of(self).save(path, **options)
 

@@ -46,7 +46,7 @@ def read_compiled(path: Path) -> CoremlFile:
         model = parse_program(text)
         model.specificationVersion = 6
         described = folder / _DESCRIPTION
-        _describe(model, described if described.is_file() else path / _DESCRIPTION)
+        _describe(model, described if os.path.lexists(described) else path / _DESCRIPTION)
     total = sum(part.stat().st_size for part in compiled_files(path))
     weights = Weights(FileBytes(program))
     return CoremlFile(origin, program, model, weights, total, path, _notes(parts[1:]))
@@ -71,8 +71,9 @@ def _notes(left_out: Sequence[Path]) -> list[str]:
 
 
 def compiled_files(path: Path) -> list[Path]:
-    """Return the files of a compiled model."""
-    return sorted(Path(folder) / name for folder, _, names in os.walk(path) for name in names)
+    """Return the files of a compiled model, without links that lead to no file."""
+    found = (Path(folder) / name for folder, _, names in os.walk(path) for name in names)
+    return sorted(one for one in found if one.is_file())
 
 
 def _kind(path: Path, parts: Sequence[Path]) -> str:
@@ -103,7 +104,7 @@ def _describe(model: Any, path: Path) -> None:
     """Set which inputs are images, and the entries of the author, from the description next to a program."""
     images = {}
     entries: dict[str, str] = {}
-    if path.is_file():
+    if os.path.lexists(path):
         try:
             (described,) = parse_json(_text(path, _MAX_DESCRIPTION))
             images = {one["name"]: one for one in described["inputSchema"] if one["type"] == "Image"}
