@@ -184,6 +184,7 @@ FORMS: dict[str, Any] = {
     "fmin": lambda x: torch.fmin(torch.sqrt(x), x),
     "isinf": lambda x: torch.isinf(1 / torch.floor(x)).float(),
     "isnan": lambda x: torch.isnan(torch.sqrt(x)).float(),
+    "tril and triu": lambda x: torch.log(x.relu()).tril(1).exp() + torch.log(x.relu()).triu(-1).exp(),
     "cosine_similarity": lambda x: functional.cosine_similarity(x, x.flip(1), dim=1),
     "roll of two axes": lambda x: x.roll((2, -3), (2, 3)),
     "expand of a new axis": lambda x: x.unsqueeze(2).expand(-1, -1, 3, -1, -1).flatten(1, 2),

@@ -20,6 +20,7 @@ from converters.onnx_files import (
     weights,
 )
 
+from mpscnn import onnx_backend
 from mpscnn.errors import UnsupportedError, WeightsError
 
 
@@ -356,3 +357,46 @@ def test_the_coordinates_that_a_refusal_names_are_supported(mode: str) -> None:
     assert len(names) == 5
     for name in names:
         read(resize(name))
+
+
+@pytest.mark.parametrize("diagonal", [None, 0, -1, 2, -9, 1 << 62, -1 << 63])
+@pytest.mark.parametrize("upper", [0, 1])
+@pytest.mark.parametrize("extents", [["n", 3, 4], ["n", 2, 4, 3], [1, 4], [3, 4]], ids=str)
+def test_triangles(extents: list[Any], upper: int, diagonal: int | None) -> None:
+    """Trilu replaces infinite elements, too. The rows of a matrix are no images."""
+    constants = {} if diagonal is None else {"k": np.array(diagonal)}
+    nodes = [*nodes_of("r = Relu(x); l = Log(r)"), node("Trilu", ["l", *constants], upper=upper)]
+    made = model(nodes, {"x": extents}, constants)
+    feeds = random_inputs(made)
+    (result,) = onnx_backend.prepare(made).run([*feeds.values()])
+    part = np.triu if upper else np.tril
+    limited = min(max(diagonal or 0, -9), 9)
+    with np.errstate(divide="ignore"):
+        expected = part(np.log(np.maximum(feeds["x"], 0)), limited)
+    np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_triangles_of_a_free_number_of_rows_are_refused() -> None:
+    with pytest.raises(UnsupportedError, match=r"takes a triangle of \(n, 4\), whose batch is free"):
+        read(model([node("Trilu", ["x"])], {"x": ["n", 4]}))
+    with pytest.raises(UnsupportedError, match="its diagonal"):
+        read(model(nodes_of("s = ReduceSum(x); k = Cast<to=7>(s); y = Trilu(x, k)"), {"x": ["n", 3, 4]}))
+
+
+@pytest.mark.parametrize(("opset", "stated"), [(2, {}), (13, {}), (18, {}), (18, {"num_outputs": 3})])
+def test_parts_are_equal_unless_their_number_is_stated(opset: int, stated: dict[str, int]) -> None:
+    """Only `num_outputs` of opset 18 allows a smaller last part."""
+
+    def split(extent: int) -> Any:
+        parts = node("Split", ["x"], ["a", "b", "y"], axis=1, **stated)
+        return model(
+            [parts, node("Neg", ["a"], "n")], {"x": ["n", extent, 4]}, outputs=["n", "y"], opset=opset
+        )
+
+    found = run_here(read(split(6)), [np.ones((2, 6, 4), np.float32)])
+    assert [one.shape[1] for one in found] == [2, 2]
+    if stated:
+        assert_like_onnxruntime(split(7))
+    else:
+        with pytest.raises(WeightsError, match="into 3 equal parts, which its extent 7 does not allow"):
+            read(split(7))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mpscnn.converters.budget import Cost
-from mpscnn.converters.constant import CHEAP, FUNCTION, IN_PYTHON, MAX_LISTED, Constant
+from mpscnn.converters.constant import FUNCTION, IN_PYTHON, MAX_LISTED, Constant
 from mpscnn.converters.constant_pair import Array
 from mpscnn.converters.onnx_reader.expansions import BLOCK_TABLE, COMPUTED, UNPACKED
 from mpscnn.converters.onnx_reader.operands import Operands, Row
@@ -57,16 +57,6 @@ def _fill(o: Operands) -> Constant:
     value = o.node.tensor("value") if o.node.has("value") else np.zeros(1, np.float32)
     number = Constant.of(value, o.budget) if isinstance(value, np.ndarray) else o.stored.decode(value)
     return number.fill(o.given(0))
-
-
-def _triangle(o: Operands) -> Constant:
-    x, triangle = o.given(0), np.triu if o.node.flag("upper", default=True) else np.tril
-
-    def compute(array: Array, diagonal: Array | None) -> Array:
-        first = 0 if diagonal is None else int(diagonal.reshape(()))
-        return x.run(array.size, CHEAP, lambda: triangle(array, first))
-
-    return x.compute(compute, o.optional(1))
 
 
 def _unpacked(o: Operands) -> Constant:
@@ -121,7 +111,6 @@ OF_CONSTANTS: dict[str, Row] = {
     "ConstantOfShape": _fill,
     "NonZero": lambda o: o.given(0).non_zero(),
     "Range": lambda o: o.given(0).count_up_to(o.given(1), o.given(2)),
-    "Trilu": _triangle,
     UNPACKED: _unpacked,
 }
 """The functions of these operators."""

@@ -9,7 +9,7 @@ from mpscnn.converters.onnx_reader.arithmetic import ARITHMETIC
 from mpscnn.converters.onnx_reader.array_ops import ARRAY_OPS, TENSOR_OPS  # Pad, Expand, DepthToSpace
 from mpscnn.converters.onnx_reader.attention import ATTENTION
 from mpscnn.converters.onnx_reader.casts import CASTS
-from mpscnn.converters.onnx_reader.constant_operators import OF_CONSTANTS  # Range, NonZero, Trilu
+from mpscnn.converters.onnx_reader.constant_operators import OF_CONSTANTS  # Range, NonZero
 from mpscnn.converters.onnx_reader.context import Context, Handler, Made
 from mpscnn.converters.onnx_reader.dynamic_quantization import DYNAMIC
 from mpscnn.converters.onnx_reader.einsum import EINSUM

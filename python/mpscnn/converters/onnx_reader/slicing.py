@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 
 import numpy as np
 
-from mpscnn.converters.constant import Constant, listed
+from mpscnn.converters.constant import CHEAP, Constant, listed
 from mpscnn.converters.constant_pair import Array
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_reader.context import Context, Handler
@@ -19,6 +19,7 @@ from mpscnn.converters.value import Value
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _MAX_PARTS = 4096  # the maximum number of tensors in a sequence
+_OF_MATRIX = 2  # the number of axes of a matrix
 
 
 def _split_to_sequence(c: Context, node: Node) -> None:
@@ -153,6 +154,11 @@ def _split(o: Operands) -> list[Value]:
     extent, sizes = x.known_extent(axis, "splits"), o.integers("split", 1, "its parts")
     if sizes is None:
         whole = o.node.integer("num_outputs", count)
+        if not o.node.has("num_outputs") and extent % max(whole, 1):
+            raise WeightsError(
+                f"damaged: splits {x.shown} along axis {axis} into {whole} equal parts, which its extent {extent} "
+                "does not allow"
+            )
         size = -(-extent // max(whole, 1))
         sizes = [size] * (whole - 1) + [extent - size * (whole - 1)]
     if len(sizes) != count:
@@ -189,6 +195,35 @@ def _with_batch_outside(x: FileTensor, axis: int) -> FileTensor:
     return x.with_batch_outside(axis) if is_movable else x
 
 
+def _triangle(o: Operands) -> Value:
+    """Convert Trilu: zeros replace the elements on one side of a diagonal of the last two axes."""
+    function = np.triu if o.node.flag("upper", default=True) else np.tril
+    x = o.x(whole_numbers=True)
+    diagonal = None if o.node.input(1) is None else o.constant(1, "its diagonal")
+    if x.rank < _OF_MATRIX:
+        raise WeightsError(f"damaged: takes a triangle of {x.shown}")
+
+    def triangle(array: Array, first: Array | None) -> Array:
+        place = 0 if first is None else int(first.reshape(()))
+        return function(array, min(max(place, -array.shape[-2]), array.shape[-1]))
+
+    if isinstance(x, Constant):
+        return x.compute(lambda *given: x.run(given[0].size, CHEAP, lambda: triangle(*given)), diagonal)
+    assert isinstance(x, FileTensor)
+    first = None if diagonal is None else np.asarray(diagonal.integers("its diagonal"))
+    return _triangle_of_tensor(x, lambda ones: triangle(ones, first))
+
+
+def _triangle_of_tensor(x: FileTensor, triangle: Callable[[Array], Array]) -> FileTensor:
+    rows, columns = (x.known_extent(axis, "takes a triangle of") for axis in (x.rank - 2, x.rank - 1))
+    if any(atom.is_batch and atom.high != 1 for axis in x.axes[-2:] for atom in axis):
+        raise UnsupportedError(f"takes a triangle of {x.shown}, in which images are rows or columns")
+    extents, name = (1,) * (x.rank - 1 - _OF_MATRIX) + (rows, columns), x.arranger.name("/triangle")
+    made = x.arranger.constant(name, extents, lambda: triangle(np.ones((rows, columns), np.float32)))
+    chosen = FileTensor.from_tensor(x.arranger, made)
+    return (chosen if x.rank > _OF_MATRIX else chosen.merge_axes(0, 2)).where(lambda: x, None)
+
+
 SLICING: dict[str, Row] = {
     "Concat": _concat,
     "Gather": _gather,
@@ -196,6 +231,7 @@ SLICING: dict[str, Row] = {
     "Slice": _slice,
     "Split": _split,
     "Tile": _tile,
+    "Trilu": _triangle,
 }
 """The functions of operators that serve constants and tensors of the network alike."""
 

@@ -91,18 +91,6 @@ def _index_put(
     return g.op("ScatterND", g.operand(x), g.constant(stacked), updates)
 
 
-def _triangle(upper: bool) -> Operator:
-    """Return a function that writes triu or tril: a product with ones and zeros."""
-
-    def write(g: Writer, x: str, diagonal: int = 0) -> str:
-        rows, columns = (int(extent) for extent in g.result[-2:])
-        ones = np.ones((rows, columns), np.float32)
-        mask = np.triu(ones, diagonal) if upper else np.tril(ones, diagonal)
-        return g.op("Mul", g.operand(x), g.constant(mask))
-
-    return write
-
-
 _SAMPLES = ("bilinear", "nearest", "bicubic")
 _BORDERS = ("zeros", "border", "reflection")
 
@@ -125,8 +113,8 @@ INDEXING: dict[str, Operator] = {
     "scatter.src": _scatter,
     "scatter.value": _scatter,
     "index_put.default": _index_put,
-    "triu.default": _triangle(upper=True),
-    "tril.default": _triangle(upper=False),
+    "triu.default": lambda g, x, diagonal=0: g.op("Trilu", g.operand(x), [diagonal], upper=1),
+    "tril.default": lambda g, x, diagonal=0: g.op("Trilu", g.operand(x), [diagonal], upper=0),
     "grid_sampler.default": _grid_sample,
     "grid_sampler_2d.default": _grid_sample,
 }
