@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         samples,
         training,
     )
+    from mpscnn import __config__ as __config__
     from mpscnn import sklearn as sklearn  # not in "import *", where it would hide scikit-learn itself
     from mpscnn.apps import ray as ray  # not in "import *", where it would hide Ray itself
     from mpscnn.apps.train.complete_training import TrainedModel
@@ -181,8 +182,11 @@ _LAZY = {
     "signal": ("convolve1d", "convolve2d", "correlate1d", "correlate2d"),
     "graph.weights": ("unpack_binary_weights",),
 }
-#: Functions of `mpscnn.converters` that users look for in the package itself.
-_CONVERTERS = {"export_onnx", "export_tflite", "export_coreml", "read_network"}
+#: Functions of modules that users look for in the package itself.
+_FORWARDED = {
+    **dict.fromkeys(("export_onnx", "export_tflite", "export_coreml", "read_network"), "converters"),
+    "show_config": "__config__",
+}
 #: Other frameworks' names of our classes and functions.
 _EXPECTED = {
     "SGD": "Sgd",
@@ -190,14 +194,13 @@ _EXPECTED = {
     "load_model": "load",
     "augment": "Augmentation",
     "from_timm": "from_torch",
-    "__config__": "build_config",
-    "show_config": "build_config",
     "image_dataset_from_directory": "ImageFolder",
 }
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
 _LAZY_MODULES = {
     name: name
     for name in (
+        "__config__",
         "converters",
         "kernels",
         "models",
@@ -340,8 +343,8 @@ if not TYPE_CHECKING:  # hidden from type checkers, for which every wrong name w
             twin, hint = twin_attribute(sys.modules[__name__], "mpscnn", name)
             if twin:
                 return twin[0]
-            if name in _CONVERTERS:
-                return getattr(import_module("mpscnn.converters"), name)
+            if name in _FORWARDED:
+                return getattr(import_module(f"mpscnn.{_FORWARDED[name]}"), name)
             raise attribute_error("mpscnn", name, "" if name.startswith("_") else _hint(name) or hint)
         value = getattr(import_module(f"mpscnn.{_MODULE_OF[name]}"), name)
         globals()[name] = value

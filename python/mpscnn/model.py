@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from mpscnn import _core
-from mpscnn._private.arguments import name_list
+from mpscnn._private.arguments import name_list, path_name
 from mpscnn._private.expected_names import (
     FixedAttributes,
     accept_foreign_arguments,
@@ -358,7 +358,7 @@ class Model(FixedAttributes, Generic[Answer]):
         Files of other formats than mpscnn's store float32, unless `dtype` says otherwise. `mpscnn convert` stores
         float16 in Core ML files, which are half as large: `model.save("Pets.mlpackage", dtype="float16")`.
         """
-        if os.fspath(path).lower().endswith(INFORMED_SUFFIXES) and self.information:
+        if path_name("path", path).lower().endswith(INFORMED_SUFFIXES) and self.information:
             options.setdefault("information", self.information)
         network_of(self).save(path, **options)
 

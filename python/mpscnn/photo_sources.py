@@ -25,6 +25,7 @@ __all__ = [
     "one_photo",
     "photo_as_input",
     "photos_for",
+    "require_no_video",
     "several_photos",
 ]
 
@@ -80,23 +81,28 @@ def one_photo(photo: Any) -> Any:
     """Return a photo as `mpscnn.photo.open_photo` takes it: a URL becomes the path of the downloaded file.
 
     Raises:
-        ImageError: it is a video or the number of a camera. DownloadError: the URL cannot be downloaded.
+        ImageError: as for `require_no_video`. DownloadError: the URL cannot be downloaded.
     """
+    require_no_video(photo)
+    if not isinstance(photo, (str, os.PathLike)) or not is_url(name := os.fspath(photo)):
+        return photo
+    from mpscnn.registry.url_file import cached_file  # it imports ssl
+
+    return cached_file(name)
+
+
+def require_no_video(photo: Any) -> None:
+    """Raise ImageError, with the call that reads it, if a photo is the name of a video or the number of a camera."""
     camera = photo.removeprefix("camera:") if isinstance(photo, str) else photo
     if is_whole_number(camera) or (
         isinstance(photo, str) and camera.isdecimal() and not os.path.exists(photo)  # noqa: PTH110 - starts faster
     ):
         raise ImageError(f"{photo} is not a photo; mpscnn.video('camera:{camera}', model) reads a camera")
     if not isinstance(photo, (str, os.PathLike)):
-        return photo
+        return
     name = os.fspath(photo)
     if isinstance(name, str) and (suffix_of(name) in VIDEO_SUFFIXES or name.startswith(STREAMS)):
         raise ImageError(f"{name} is a video, not a photo; mpscnn.video({name!r}, model) reads it")
-    if not isinstance(name, str) or not is_url(name):
-        return photo
-    from mpscnn.registry.url_file import cached_file  # it imports ssl
-
-    return cached_file(name)
 
 
 def is_photo(image: Any) -> bool:

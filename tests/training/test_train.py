@@ -26,12 +26,18 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_photos(tmp_path_factory.mktemp("photos"), {"blue": 20, "green": 10, "red": 5}, noise=20)
 
 
-def test_one_call_gives_a_model_with_history_and_report(photos: Path, tmp_path: Path) -> None:
+def test_one_call_gives_a_model_with_history_and_report(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     seen: list[mpscnn.Epoch] = []
     model = mpscnn.train(photos, small_backbone(), callbacks=seen.append, report=tmp_path / "report", **SMALL)
     assert model.labels == LABELS
     assert [epoch.index for epoch in model.history] == list(range(1, len(seen) + 1))
     assert list(model.history) == seen
+    about, *epochs = capsys.readouterr().err.splitlines()
+    assert "28 photos to train with" in about
+    assert [line.split(":")[1][:5] for line in epochs] == [" loss"] * len(seen)
+    assert not any("\r" in line for line in epochs)
     assert model.history.best_epoch is not None
     best = model.history[model.history.best_epoch - 1]
     assert model.report.evaluation.top1 == pytest.approx(best.validation_accuracy)
@@ -44,14 +50,22 @@ def test_one_call_gives_a_model_with_history_and_report(photos: Path, tmp_path: 
     assert "small" in model.information["description"]
 
 
-def test_the_command_and_the_function_train_the_same_network(photos: Path, tmp_path: Path) -> None:
+def test_the_command_and_the_function_train_the_same_network(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """This takes a second, since a network is trained twice."""
     from command_line import run
 
     backbone = save_small_backbone(tmp_path / "small.safetensors")
     model = mpscnn.train(
-        photos, backbone, class_weight="balanced", output=tmp_path / "python.safetensors", **SMALL
+        photos,
+        backbone,
+        class_weight="balanced",
+        output=tmp_path / "python.safetensors",
+        progress=False,
+        **SMALL,
     )
+    assert capsys.readouterr().err == ""
     options = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
     shell = tmp_path / "shell.safetensors"
     done = run(

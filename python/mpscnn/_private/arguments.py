@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import os
 import re
 from collections.abc import Collection, Sequence
 from typing import Any, TypeGuard
@@ -22,6 +23,7 @@ __all__ = [
     "name_list",
     "number_in",
     "pair",
+    "path_name",
     "require_bool",
     "require_sequence",
     "require_text",
@@ -142,6 +144,14 @@ def name_list(what: str, names: Sequence[str]) -> list[str]:
         if all(isinstance(name, str) for name in listed):
             return listed
     raise ParameterError(f"{what} must be a sequence of names, got {names!r}")
+
+
+def path_name(what: str, value: object, lead: str = "") -> str:
+    """Return the name of a file or folder as text. Raise ParameterError for anything else, with `lead` at the end."""
+    name = value.__fspath__() if isinstance(value, os.PathLike) else value
+    if isinstance(name, str):
+        return name
+    raise ParameterError(f"{what} must be a path, got {type(value).__name__}{lead and '; '}{lead}")
 
 
 def require_bool(what: str, value: object) -> bool:

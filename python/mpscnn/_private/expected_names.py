@@ -102,6 +102,8 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "preprocessing": ("preprocess",),
     "preprocess": ("settings",),
     "root": ("path",),
+    "annotation": ("annotations",),
+    "mask": ("masks",),
     **dict.fromkeys(("image_size", "img_size", "target_size", "input_size", "imgsz"), ("size",)),
     **dict.fromkeys(("validation_split", "val_split", "validation_data"), ("validation",)),
     "class_names": ("labels",),

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from mpscnn._private.arguments import path_name
 from mpscnn.errors import Error
 
 __all__ = [
@@ -84,7 +85,7 @@ def replace_atomically(
     Args:
         check: is called with the name of the complete temporary file before it replaces `path`.
     """
-    target = Path(os.fspath(path))
+    target = Path(path_name("path", path))
     with convert_write_errors(path, kind):
         temporary = create_temporary(target, target.suffix)
         try:
@@ -106,7 +107,7 @@ def replace_folder(path: str | os.PathLike[str], kind: type[Error]) -> Iterator[
     import tempfile  # takes milliseconds, which programs that only read need not spend
 
     with convert_write_errors(path, kind):
-        own = _resolved(Path(os.fspath(path)))
+        own = _resolved(Path(path_name("path", path)))
         if own.exists() and not is_folder(own):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         with tempfile.TemporaryDirectory(prefix=f".{own.name}.", dir=own.parent) as beside:

@@ -42,8 +42,8 @@ _CALLBACKS = (
     "Trainer.fit(callbacks=...) takes functions of an Epoch, and early_stopping= an mpscnn.EarlyStopping"
 )
 _TRAINS = (
-    "mpscnn.train trains on photos; mpscnn.Trainer has loss=, optimizer= and learning_rate=, and Trainer.fit has "
-    "epochs=, batch_size=, validation_data=, class_weight= and callbacks="
+    "mpscnn.train(folder) trains on photos, also with annotations= or masks=; mpscnn.Trainer has loss=, optimizer= "
+    "and learning_rate=, and Trainer.fit has epochs=, batch_size=, validation_data=, class_weight= and callbacks="
 )
 _LIMITS = (
     "Model.detect has score_threshold= and max_detections=, and Model.classify has top=; in a shell "
@@ -63,7 +63,10 @@ _LOADERS = (
     "YOLO pipeline from_pretrained create_model from_onnx load_onnx from_tflite from_coreml Interpreter MLModel "
     "CompiledMLModel"
 )
-_PREDICTS = "mpscnn.load(name).predict(photo), or `mpscnn classify`, `detect` or `segment` in a shell"
+_PREDICTS = (
+    "mpscnn.load(name) has predict(photo), and classify, detect or segment for its task; `mpscnn classify`, `detect` "
+    "or `segment` in a shell"
+)
 _SEEDS = "Network.initialize_weights(seed) makes the first weights, and Trainer and ImageFolder take seed="
 _ELEMENTS = (
     "Trainer(seed=...) shuffles arrays, and other iterables keep their order; Trainer(weighted=True) takes "
@@ -83,7 +86,8 @@ _DEVICE_WORDS = (
     "set_default_device --gpu --mps --cuda --cpu"
 )
 _TRAINING_WORDS = (
-    "optimizer loss metrics criterion scheduler lr learning_rate lr_scheduler weight_decay momentum betas "
+    "annotation annotations mask masks optimizer loss metrics criterion scheduler lr learning_rate lr_scheduler "
+    "weight_decay momentum betas "
     "kernel_regularizer epochs callbacks validation_data early_stopping class_weight "
     "validation_split --lr --optimizer --momentum --early-stopping --class-weight --batch-size"
 )

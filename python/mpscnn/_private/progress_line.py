@@ -35,25 +35,30 @@ class TextLine:
 
     Args:
         shown: whether to write anything; None: if stderr is a terminal or a notebook.
+        kept: whether to write the lines that stay; None: as `shown`.
     """
 
-    def __init__(self, *, shown: bool | None = True) -> None:
+    def __init__(self, *, shown: bool | None = True, kept: bool | None = None) -> None:
         self._stream = sys.stderr
         self.shown = is_watched(self._stream) if shown is None else shown
+        self._kept = self.shown if kept is None else kept
         self._length = 0
 
     def write(self, text: str) -> None:
         """Replace the line's text."""
-        if not self.shown:
-            return
+        if self.shown:
+            self._write(text)
+
+    def _write(self, text: str) -> None:
         # Padding with spaces overwrites a longer old text. Notebooks know "\r", but no escape sequences.
-        print(f"\r{text.ljust(self._length)}", end="", file=self._stream, flush=True)
+        start = "\r" if self.shown else ""
+        print(f"{start}{text.ljust(self._length)}", end="", file=self._stream, flush=True)
         self._length = len(text)
 
     def keep(self, *texts: str) -> None:
         """Write lines that stay."""
-        for text in texts:
-            self.write(text)
+        for text in texts if self._kept else ():
+            self._write(text)
             self.end()
 
     def end(self) -> None:

@@ -8,9 +8,9 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from mpscnn._private.arguments import path_name
 from mpscnn._private.expected_names import Expected, accept_foreign_arguments
 from mpscnn._private.files import replace_atomically
 from mpscnn._private.json_text import json_line
@@ -74,12 +74,13 @@ class Drawable(Tabular):
 
         Raises ParameterError for another suffix, or if the file cannot be written, and the errors of `draw`.
         """
+        path = path_name("path", path)
         picture = self.draw()
-        with replace_atomically(Path(path), ParameterError) as file:
+        with replace_atomically(path, ParameterError) as file:
             try:
                 picture.save(file)
             except ValueError as error:
-                raise ParameterError(f"{os.fspath(path)}: {error}") from error
+                raise ParameterError(f"{path}: {error}") from error
 
 
 def csv_text(rows: Iterable[Sequence[Cell]]) -> str:

@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mpscnn._private.arguments import path_name
 from mpscnn._private.expected_names import accept_foreign_arguments, attribute_error, twin_attribute
 from mpscnn._private.files import is_folder
 from mpscnn._private.literals import StoredTypeName
@@ -154,7 +155,7 @@ def convert_files(
     Raises the errors of `read_network` and `Network.save`, WeightsError if the number of labels differs from the number
     of classes, and ParameterError if the name of the output does not end in .safetensors or a setting is invalid.
     """
-    if Path(output).suffix != ".safetensors":
+    if Path(path_name("output", output)).suffix != ".safetensors":
         raise ParameterError(f"{output}: the name of the output must end in .safetensors")
     network = read_network(
         sources,

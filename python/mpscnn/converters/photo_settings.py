@@ -11,6 +11,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mpscnn._private.arguments import path_name
 from mpscnn._private.files import convert_read_errors, read_content, require_regular
 from mpscnn._private.json_text import parse_json
 from mpscnn.converters.label_text import parse_labels
@@ -186,13 +187,14 @@ def read_labels(path: str | PathLike[str]) -> list[str]:
 
     Text is read up to the first blank line. Notes may follow after it.
     """
+    file = Path(path_name("path", path))
     try:
         with convert_read_errors(path, WeightsError):
             require_regular(path, WeightsError)
-            text = Path(path).read_text(encoding="utf-8-sig")
+            text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise WeightsError(f"{path}: is not a text file in UTF-8: {error}") from error
-    labels = _listed(path, text) if Path(path).suffix.lower() == ".json" else parse_labels(text)
+    labels = _listed(path, text) if file.suffix.lower() == ".json" else parse_labels(text)
     if not 0 < len(labels) <= MAX_LABELS:
         raise WeightsError(f"{path}: holds {len(labels)} labels")
     return labels

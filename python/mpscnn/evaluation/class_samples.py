@@ -13,7 +13,7 @@ from mpscnn._private.arguments import are_numbers, whole_number_in
 from mpscnn._private.files import is_folder
 from mpscnn._private.names import did_you_mean, shown_names
 from mpscnn.errors import Error, ImageError, ParameterError
-from mpscnn.photo_sources import is_one_photo, one_photo, several_photos
+from mpscnn.photo_sources import is_one_photo, one_photo, require_no_video, several_photos
 from mpscnn.training.split_folders import find_splits, visible_folders
 from mpscnn.vision.photo import open_photo
 from mpscnn.vision.photo_list import is_url, photos_in, warn_of_left_out
@@ -39,6 +39,7 @@ def samples_of(given: Any, labels: Sequence[str], failed: Failed | None) -> Iter
         if is_folder(given):
             return samples_in_folders(part_to_measure(Path(given)), labels, failed)
         given = several_photos(given) or [given]
+    require_no_video(given)
     if is_one_photo(given) or not isinstance(given, Iterable):
         raise ParameterError(
             "expected a folder, a pattern, an ImageFolder, or pairs of a photo and its class, got "
@@ -55,6 +56,7 @@ def _with_classes(samples: Iterable[Any], labels: Sequence[str]) -> Iterator[Any
             yield sample
             continue
         for path in several_photos(sample) or [sample]:
+            require_no_video(path)
             folder = Path(path).parent if _is_url(path) else Path(path).absolute().parent
             if folder not in known:
                 known[folder] = _class_of(path, folder, finder)

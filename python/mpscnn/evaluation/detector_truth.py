@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from mpscnn._private.arguments import path_name
 from mpscnn.training.scenes.coco import coco_part_files, read_coco_file, size_of_image
 from mpscnn.training.scenes.labelled import LabelledObjects, LabelledPhoto, fail
-from mpscnn.training.scenes.source import annotation_format, read_objects
+from mpscnn.training.scenes.source import annotation_format, annotations_path, read_objects
 from mpscnn.training.split_folders import TEST, VALIDATION, split_by_folder
 
 __all__ = ["Truth", "read_truth"]
@@ -75,7 +76,7 @@ def read_truth(photos: str | PathLike[str], annotations: str | PathLike[str]) ->
 
     Raises the errors of `read_objects`.
     """
-    folder, path = Path(fspath(photos)), Path(fspath(annotations))
+    folder, path = Path(path_name("photos", photos)), annotations_path(annotations)
     form = annotation_format(path)
     if form == "coco":
         return _truth_of_coco(folder, path)

@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from mpscnn._private.arguments import path_name
 from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.evaluation.classifier import Evaluation, evaluate_classifier, require_model
@@ -102,6 +103,6 @@ def evaluate(
         return evaluate_detector(model, samples, annotations, inflight=inflight, failed=failed)
     from mpscnn.evaluation.segmenter import evaluate_segmenter, pair_photos_and_masks
 
-    assert masks is not None
-    pairs = pair_photos_and_masks(model, Path(samples), Path(masks), failed)
+    photos, masked = Path(path_name("photos", samples)), Path(path_name("masks", masks))
+    pairs = pair_photos_and_masks(model, photos, masked, failed)
     return evaluate_segmenter(model, pairs, inflight=inflight, failed=failed)

@@ -12,7 +12,14 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from mpscnn import _core
-from mpscnn._private.arguments import is_finite_number, name_list, require_text, whole_number, whole_numbers
+from mpscnn._private.arguments import (
+    is_finite_number,
+    name_list,
+    path_name,
+    require_text,
+    whole_number,
+    whole_numbers,
+)
 from mpscnn._private.expected_names import FixedAttributes, accept_foreign_arguments, number_format
 from mpscnn._private.literals import ScoresName, StoredTypeName
 from mpscnn._private.model_name import MODEL_SUFFIX
@@ -519,7 +526,7 @@ class Network(
 
         dtype = cast(StoredTypeName | None, number_format(dtype))
 
-        suffix = PurePath(path).suffix.lower()
+        suffix = PurePath(path_name("path", path)).suffix.lower()
         if suffix != MODEL_SUFFIX:
             network = self
             if labels is not None or preprocess is not None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private import toolkit
-from mpscnn._private.arguments import name_list, require_text
+from mpscnn._private.arguments import name_list, path_name, require_text
 from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.files import read_content
 from mpscnn._private.names import did_you_mean
@@ -123,9 +123,10 @@ class GraphWeights(ABC):
             WeightsError: a required file is missing or has the wrong size.
         """
         weights: dict[str, NDArray[Any]] = {}
+        folder = Path(path_name("directory", directory))
         for spec in self.weight_specs():
             pattern = (names or {}).get(spec["role"], "{layer}_" + spec["role"] + ".bin")
-            path = Path(directory) / pattern.format(layer=spec["layer"])
+            path = folder / pattern.format(layer=spec["layer"])
             if not spec["required"] and not path.exists():
                 continue
             content = read_content(path, WeightsError)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mpscnn._private.arguments import path_name
 from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.files import convert_write_errors, is_folder, read_content, replace_atomically
 from mpscnn.errors import ParameterError, WeightsError
@@ -84,7 +85,7 @@ def export_deep_mnist(network: Network, directory: str | os.PathLike[str]) -> No
             f"network {network.name!r}: the eight files hold {', '.join(names)}; it has "
             f"{', '.join(arrays) or 'no weights'}"
         )
-    folder = Path(directory)
+    folder = Path(path_name("directory", directory))
     with convert_write_errors(folder, WeightsError):
         folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as files:  # all of them are replaced at its end

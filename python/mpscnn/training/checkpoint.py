@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn._private.arguments import path_name
 from mpscnn._private.files import replace_atomically
 from mpscnn.errors import Error, ParameterError, WeightsError
 from mpscnn.graph.network import Network
@@ -72,10 +73,10 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[
 
     Raises WeightsError if the file is missing, damaged or of another version.
     """
-    name = os.fspath(path)
-    require_readable(Path(path))
+    name = path_name("path", path)
+    require_readable(Path(name))
     try:
-        arrays = read_arrays(Path(path), _is_known)
+        arrays = read_arrays(Path(name), _is_known)
         settings = json.loads(arrays.pop("settings").tobytes())
     except (WeightsError, OSError) as error:
         raise WeightsError(f"{name} is no checkpoint, or damaged: {error}") from error

@@ -13,7 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.arguments import input_size, is_finite_number, is_whole_number, name_list, whole_number
+from mpscnn._private.arguments import (
+    input_size,
+    is_finite_number,
+    is_whole_number,
+    name_list,
+    path_name,
+    whole_number,
+)
 from mpscnn._private.callables import require_arguments
 from mpscnn._private.expected_names import Expected, accept_foreign_arguments
 from mpscnn._private.names import shown_names
@@ -94,8 +101,8 @@ class ImageFolder(Expected, EpochData):
         if transform is not None:
             require_arguments("transform", transform, ["photo"])
         extents = input_size("size", size)
-        found = list_class_folders(path)
-        self.path = os.fspath(path)
+        self.path = path_name("path", path, "Trainer.fit takes arrays as (inputs, labels)")
+        found = list_class_folders(self.path)
         self.labels = list(found.labels)
         self.paths = list(found.paths)
         self.targets: NDArray[np.int64] = ClassNumbers.of(found.classes, self.labels)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn._private.arguments import path_name
 from mpscnn._private.files import read_content
 from mpscnn.errors import ImageError
 
@@ -33,7 +34,7 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
     Raises:
         ImageError: the file is missing, damaged or not an IDX file, or its size does not match its header.
     """
-    name = os.fspath(path)
+    name = path_name("path", path)
     content = read_content(path, ImageError)
     if content.startswith(_GZIP):
         content = _unzipped(name, content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import partial
 from operator import attrgetter
@@ -193,6 +194,9 @@ BUNDLED = "cifar10_mobilenet_v2"
             lambda: mpscnn.load().predict("rtsp://a.example/b"),
             "mpscnn.video('rtsp://a.example/b', model) reads it",
         ),
+        (lambda: mpscnn.evaluate(mpscnn.load(), "rtsp://a/b"), "mpscnn.video('rtsp://a/b', model) reads it"),
+        (lambda: mpscnn.evaluate(mpscnn.load(), "http://a/b.mp4"), "mpscnn.video('http://a/b.mp4', model)"),
+        (lambda: mpscnn.evaluate(mpscnn.load(), 0), "mpscnn.video('camera:0', model) reads a camera"),
         (lambda: mpscnn.Trainer(_tiny()).fit(_tiny(), [1]), "Trainer(network) has the network"),
         (lambda: mpscnn.Trainer(_tiny()).step(), "'inputs' and 'labels'; step: Train on one batch"),
         (lambda: mpscnn.Trainer(_tiny(), optimizer=type("Lion", (), {})), "or mpscnn.Sgd, RmsProp or Adam"),
@@ -234,7 +238,14 @@ def test_a_network_has_a_length_and_contains_names() -> None:
     empty, net = mpscnn.Network(input=(8, 8, 3)), _tiny()
     assert (len(empty), len(net), bool(empty)) == (0, 1, True)
     assert ("conv1" in net, "conv2" in net, 1 in net) == (True, False, False)
-    assert mpscnn.show_config() == mpscnn.build_config()  # type: ignore[attr-defined]
+
+
+def test_the_build_is_shown_as_numpy_shows_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    for show in (mpscnn.show_config, mpscnn.__config__.show):  # type: ignore[attr-defined]
+        assert show() is None
+        assert json.loads(capsys.readouterr().out) == mpscnn.build_config() == show(mode="dicts")
+        with pytest.raises(mpscnn.ParameterError, match="'stdout' or 'dicts', got 'text'"):
+            show("text")
 
 
 def test_commands_of_other_tools_after_a_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mpscnn._private.arguments import path_name
 from mpscnn._private.files import require_folder_for
 from mpscnn._private.progress_line import TextLine, draw_bar
 from mpscnn.apps.train.output_lock import lock_output
@@ -34,7 +35,8 @@ class Results:
         output: the model's file (.safetensors); None: none is written.
         report: the folder of the report; None: none is written.
         report_files: the files of the report.
-        progress: whether to show a line on stderr for each epoch; None: in a terminal or a notebook.
+        progress: whether to write a line on stderr for each epoch, and a bar in a terminal or a notebook. None: the bar
+            is left out elsewhere; True: it is always drawn; False: nothing is written.
     """
 
     callbacks: Any
@@ -61,6 +63,7 @@ def complete_training(
         )
     called = callback_list(results.callbacks)
     if report is not None:
+        path_name("report", report)
         require_folder_for(report, results.report_files, ParameterError)
     backbone = open_backbone(model)
     with ExitStack() as stack:
@@ -100,7 +103,7 @@ def _save(training: FolderTraining, output: str | os.PathLike[str]) -> None:
 
 def _require_output(output: str | os.PathLike[str], backbone: str | None) -> None:
     """Raise ParameterError if the output is no model file, or is the backbone, which a resumed training needs."""
-    path = Path(output)
+    path = Path(path_name("output", output))
     if path.suffix != ".safetensors":
         raise ParameterError(f"output: the name must end in .safetensors, got {path}")
     if backbone is not None and path.exists() and path.samefile(backbone):
@@ -108,8 +111,8 @@ def _require_output(output: str | os.PathLike[str], backbone: str | None) -> Non
 
 
 def show_training(training: FolderTraining, called: list[Callback], progress: bool | None) -> None:
-    """Train, with a line on stderr for each epoch if the user watches."""
-    line = TextLine(shown=progress)
+    """Train, with a line on stderr for each epoch, and a bar if the user watches."""
+    line = TextLine(shown=progress, kept=progress is not False)
     try:
         line.keep(*training.summary())
         for one in training.run(called):

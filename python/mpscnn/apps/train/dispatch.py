@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from mpscnn._private.expected_names import accept_foreign_arguments, translate_options
 from mpscnn.apps.train.complete_training import TrainedModel
 from mpscnn.errors import ParameterError
 
@@ -19,6 +20,7 @@ TaskName = Literal["classify", "detect", "segment"]
 _LABELS: dict[TaskName, str] = {"detect": "annotations", "segment": "masks"}
 
 
+@accept_foreign_arguments
 def train(
     data: str | os.PathLike[str],
     model: str | os.PathLike[str] | Network | Model | None = None,
@@ -40,6 +42,10 @@ def train(
 
     Raises the errors of that function. ParameterError: there is no such task.
     """
+    options = translate_options("train", options, _LABELS.values())
+    options = {
+        name: value for name, value in options.items() if name not in _LABELS.values() or value is not None
+    }
     if task is None:
         task = next((name for name, labels in _LABELS.items() if labels in options), "classify")
     if task not in get_args(TaskName):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mpscnn import registry
+from mpscnn._private.arguments import path_name
 from mpscnn.apps.train.report import TrainingReport, report_of
 from mpscnn.core_model import described_network, model_path, open_model
 from mpscnn.errors import ImageError, ParameterError, UnsupportedError
@@ -26,13 +27,17 @@ from mpscnn.training.photo_views import Augmentation
 from mpscnn.training.recorded import Progress, RecordedTraining, history_of
 from mpscnn.training.run_folder import RunChoices
 from mpscnn.training.split_folders import SplitFolders, find_splits, require_held_out
+from mpscnn.vision.photo_list import is_url
 
-__all__ = ["DEFAULT_SHARE", "Backbone", "FolderTraining", "PhotoTraining", "open_backbone"]
+__all__ = ["DEFAULT_SHARE", "Backbone", "FolderTraining", "PhotoTraining", "open_backbone", "photo_folder"]
 
 #: The share of each class's photos for validation, unless the user or the data set says it.
 DEFAULT_SHARE = 0.2
 _PREFERRED = "mobilenet_v2"
 _ABOUT = ("license", "source")
+_ARRAYS = "mpscnn.Trainer(network).fit(data) trains on arrays and on an ImageFolder"
+_MODELS = "it may also be a Network, a Model or None"
+_ANNOTATIONS = (".json", ".yaml", ".yml")
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ def open_backbone(model: str | os.PathLike[str] | Network | Model | None) -> Bac
     elif isinstance(model, Network):
         backbone = Backbone(model.name, model, None, {})
     else:
-        given = _backbone_here() if model is None else os.fspath(model)
+        given = _backbone_here() if model is None else path_name("model", model, _MODELS)
         path = model_path(given)
         network, information = described_network(open_model(path))
         backbone = Backbone(given, network, path, information)
@@ -75,6 +80,21 @@ def open_backbone(model: str | os.PathLike[str] | Network | Model | None) -> Bac
             "`mpscnn info FILE --set preprocess=NAME` in a shell"
         )
     return backbone
+
+
+def photo_folder(data: str | os.PathLike[str]) -> Path:
+    """Return the folder with the photos of a user.
+
+    Raises ParameterError for anything but the path of a folder. The message says what is meant for it.
+    """
+    name = path_name("data", data, _ARRAYS)
+    if is_url(name):
+        raise ParameterError(f"data: {name} is a URL; download the photos, and give their folder")
+    if name.lower().endswith(_ANNOTATIONS):
+        raise ParameterError(
+            f"data: {name} is not a folder with photos; mpscnn.train(folder, annotations={name!r}) reads it"
+        )
+    return Path(name)
 
 
 def _backbone_here() -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn._private.arguments import path_name
 from mpscnn._private.files import convert_write_errors, replace_atomically
 from mpscnn.errors import ParameterError
 from mpscnn.evaluation.classifier import Evaluation
@@ -51,10 +52,11 @@ class TrainingReport:
 
         Raises ParameterError if they cannot be written.
         """
+        place = Path(path_name("folder", folder))
         confusion, curves = self.evaluation.draw(), curves_picture(self.records)
         page = _page(self).encode("utf-8", "backslashreplace")
         write_files(
-            Path(folder),
+            place,
             {
                 _CONFUSION: lambda file: confusion.save(file, "PNG"),
                 _CURVES_FILE: lambda file: curves.save(file, "PNG"),

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn._private.arguments import path_name
 from mpscnn._private.report import Column, Report
 from mpscnn.apps.train.report import curves_picture, write_files
 from mpscnn.evaluation.detector import precision_text
@@ -80,9 +81,10 @@ class SceneReport:
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write curves.png and classes.csv to a folder. Raises ParameterError if they cannot be written."""
+        place = Path(path_name("folder", folder))
         curves, classes = curves_picture(self.records), self.evaluation.to_csv().encode()
         writers: list[Any] = [lambda file: curves.save(file, "PNG"), lambda file: file.write(classes)]
-        write_files(Path(folder), dict(zip(SCENE_REPORT_FILES, writers, strict=True)))
+        write_files(place, dict(zip(SCENE_REPORT_FILES, writers, strict=True)))
 
     def __repr__(self) -> str:
         return f"<SceneReport: {repr(self.evaluation)[1:-1]}>"

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
-from mpscnn._private.arguments import input_size, is_finite_number
+from mpscnn._private.arguments import input_size, is_finite_number, path_name
 from mpscnn._private.settings import as_json
 from mpscnn.apps.train.photo_training import DEFAULT_SHARE, Backbone, FolderTraining
 from mpscnn.apps.train.scene_report import SceneReport, scene_report
@@ -153,7 +153,7 @@ class ScenesTraining(FolderTraining):
     def _segmenter(self, source: SceneSource) -> SceneTask:
         if source.photos is None:
             raise ParameterError("masks need the folder with the photos")
-        photos, masks = Path(os.fspath(source.photos)), Path(os.fspath(source.labels))
+        photos, masks = Path(source.photos), Path(path_name("masks", source.labels))
         masked = read_masks(photos, masks)
         if source.validation_labels is not None:
             raise ParameterError("validation: segmenters take a share of the photos, no other masks")

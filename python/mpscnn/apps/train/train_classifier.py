@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
 from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.apps.train.complete_training import Results, TrainedModel, complete_training
-from mpscnn.apps.train.photo_training import PhotoTraining
+from mpscnn.apps.train.photo_training import PhotoTraining, photo_folder
 from mpscnn.apps.train.report import REPORT_FILES
 from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network
@@ -82,7 +81,8 @@ def train_classifier(
         restart: delete the state of a stopped training with this `output`.
         seed: the random seed of weights, order and variants.
         device, threads: as for `Trainer`.
-        progress: whether to show a line on stderr for each epoch; None: in a terminal or a notebook.
+        progress: None: a line on stderr for each epoch, and a bar in a terminal or a notebook. False: neither.
+            True: both, everywhere.
 
     Raises:
         ImageError: the folder has no classes, or a photo cannot be read; the message names it.
@@ -105,7 +105,7 @@ def train_classifier(
 
     start = partial(
         PhotoTraining,
-        Path(data),
+        photo_folder(data),
         options=options,
         validation=validation,
         augment=augment,

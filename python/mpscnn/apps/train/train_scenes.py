@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.apps.train.complete_training import Results, TrainedModel, complete_training
+from mpscnn.apps.train.photo_training import photo_folder
 from mpscnn.apps.train.scene_report import SCENE_REPORT_FILES
 from mpscnn.apps.train.scene_training import SceneData, SceneSource, ScenesTraining
 from mpscnn.apps.train.train_classifier import waiting_epochs
@@ -80,7 +81,8 @@ def train_detector(
         restart: delete the state of a stopped training with this `output`.
         seed: the random seed of new weights, order and views.
         device, threads: as for `Trainer`.
-        progress: whether to show a line on stderr for each epoch; None: in a terminal or a notebook.
+        progress: None: a line on stderr for each epoch, and a bar in a terminal or a notebook. False: neither.
+            True: both, everywhere.
 
     Raises:
         ParameterError: annotations are missing or wrong (the message names the file and the entry or line), an
@@ -92,7 +94,7 @@ def train_detector(
     """
     is_share = validation is None or isinstance(validation, (int, float))
     source = SceneSource(
-        data,
+        photo_folder(data),
         annotations,
         validation if is_share else None,  # type: ignore[arg-type]
         None if is_share else validation,  # type: ignore[arg-type]
@@ -167,7 +169,7 @@ def train_segmenter(
         epochs, batch_size, learning_rate, waiting_epochs(early_stopping), seed, trained_layers
     )
     return _trained(
-        SceneSource(data, masks, validation),
+        SceneSource(photo_folder(data), masks, validation),
         SceneData("segment", size, architecture, augment, loss),
         model,
         options,

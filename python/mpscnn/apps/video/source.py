@@ -100,7 +100,7 @@ def open_source(source: str | os.PathLike[str], start: float = 0.0, end: float |
     """
     name: object = os.fspath(source) if isinstance(source, os.PathLike) else source
     if not isinstance(name, str) or not name:
-        given = "an empty name" if name == "" else type(source).__name__
+        given = "an empty name" if isinstance(name, str) else type(source).__name__
         raise ParameterError(
             f"source must be the path of a video or folder, camera:N or an address, got {given}"
         )

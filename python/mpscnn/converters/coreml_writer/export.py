@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpscnn import _core
+from mpscnn._private.arguments import path_name
 from mpscnn._private.files import replace_atomically, replace_folder
 from mpscnn.converters.coreml.features import SCORES
 from mpscnn.converters.coreml.file import MODEL, PACKAGE, package_files
@@ -89,7 +90,7 @@ def export(
         UnsupportedError: coremltools is not installed, or Core ML cannot express a layer. WeightsError: weights are
             missing, or the file cannot be written. ParameterError: an unknown suffix, type or target.
     """
-    path = Path(path)
+    path = Path(path_name("path", path))
     kind = path.suffix.lower()
     if kind not in SUFFIXES:
         raise ParameterError(f"{path}: the name of a Core ML model ends in {PACKAGE} or {MODEL}")

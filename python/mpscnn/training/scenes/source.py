@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 
+from mpscnn._private.arguments import path_name
 from mpscnn._private.files import is_folder
 from mpscnn.training.scenes.coco import read_coco, read_coco_parts
 from mpscnn.training.scenes.createml import is_createml, read_createml
@@ -12,7 +13,7 @@ from mpscnn.training.scenes.labelled import LabelledObjects, fail
 from mpscnn.training.scenes.voc import read_voc
 from mpscnn.training.scenes.yolo import read_yolo
 
-__all__ = ["annotation_format", "read_objects"]
+__all__ = ["annotation_format", "annotations_path", "read_objects"]
 
 _SETTINGS = (".yaml", ".yml")
 
@@ -24,6 +25,11 @@ _READERS = {
     "voc": read_voc,
     "yolo": read_yolo,
 }
+
+
+def annotations_path(given: str | PathLike[str]) -> Path:
+    """Return the place of annotations that a user gave. Raises ParameterError for anything but a path."""
+    return Path(path_name("annotations", given, "json.dump writes a mapping of COCO to a .json file"))
 
 
 def annotation_format(path: Path) -> str:
@@ -55,7 +61,8 @@ def read_objects(photos: str | PathLike[str] | None, annotations: str | PathLike
             file and the entry or line.
         ImageError: the folder has no photos.
     """
-    folder, path = None if photos is None else Path(fspath(photos)), Path(fspath(annotations))
+    folder = None if photos is None else Path(path_name("photos", photos))
+    path = annotations_path(annotations)
     if folder is not None and not is_folder(folder):
         fail(folder, "is not a folder with photos")
     form = annotation_format(path)
