@@ -32,6 +32,7 @@ from mpscnn.errors import (
 )
 
 if TYPE_CHECKING:
+    from mpscnn import __config__ as __config__
     from mpscnn import (
         converters,
         kernels,
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
         samples,
         training,
     )
-    from mpscnn import __config__ as __config__
     from mpscnn import sklearn as sklearn  # not in "import *", where it would hide scikit-learn itself
     from mpscnn.apps import ray as ray  # not in "import *", where it would hide Ray itself
     from mpscnn.apps.train.complete_training import TrainedModel
