@@ -47,6 +47,22 @@ struct Steps {
     }
 };
 
+/// Call visit(a, b, result) for each `part` elements of a row. The last call gets copies of what is left, and
+/// its result is copied back.
+template <std::int64_t part, class Visit>
+MPSCNN_INLINE void for_each_part(const std::uint8_t *a, const std::uint8_t *b, std::int64_t elements,
+                                 std::uint8_t *result, Visit visit) {
+    std::int64_t done = 0;
+    for (; done + part <= elements; done += part) visit(a + done, b + done, result + done);
+    if (done == elements) return;
+    std::uint8_t last[3][part] = {};
+    const auto left = static_cast<std::size_t>(elements - done);
+    __builtin_memcpy(last[0], a + done, left);
+    __builtin_memcpy(last[1], b + done, left);
+    visit(last[0], last[1], last[2]);
+    __builtin_memcpy(result + done, last[2], left);
+}
+
 /// Requantize and store combine(a, b), which returns a register of sums, for all elements of a row.
 template <class Combine>
 MPSCNN_INLINE void combine_bytes(Combine combine, const TileRequantizer<1> &requantizer,
@@ -54,21 +70,14 @@ MPSCNN_INLINE void combine_bytes(Combine combine, const TileRequantizer<1> &requ
                                  std::uint8_t *result) {
     constexpr std::int64_t panel = IntegerWeights::panel, part = Steps::panels * panel;
     alignas(64) std::int32_t sums[part];
-    const auto combine_part = [&](const std::uint8_t *x, const std::uint8_t *y, std::uint8_t *to)
-        __attribute__((always_inline)) {
+    for_each_part<part>(
+        a, b, elements, result,
+        [&](const std::uint8_t *x, const std::uint8_t *y, std::uint8_t *to) __attribute__((always_inline)) {
 #pragma GCC unroll 4
-        for (std::int64_t c = 0; c < part; c += Steps::width) Steps::store(sums + c, combine(x + c, y + c));
-        requantizer.store(sums, Steps::panels, to, panel);
-    };
-    std::int64_t done = 0;
-    for (; done + part <= elements; done += part) combine_part(a + done, b + done, result + done);
-    if (done == elements) return;
-    std::uint8_t last[3][part] = {};
-    const auto left = static_cast<std::size_t>(elements - done);
-    __builtin_memcpy(last[0], a + done, left);
-    __builtin_memcpy(last[1], b + done, left);
-    combine_part(last[0], last[1], last[2]);
-    __builtin_memcpy(result + done, last[2], left);
+            for (std::int64_t c = 0; c < part; c += Steps::width)
+                Steps::store(sums + c, combine(x + c, y + c));
+            requantizer.store(sums, Steps::panels, to, panel);
+        });
 }
 
 } // namespace

@@ -10,6 +10,7 @@
 #include "cpu/kernels/integers/integer_elementwise.h"
 #include "cpu/kernels/integers/integer_requantization.h"
 #include "cpu/kernels/integers/integer_rows.h"
+#include "cpu/kernels/integers/integer_sums.h"
 
 namespace mpscnn::cpu {
 namespace {
@@ -128,8 +129,14 @@ void integer_sum_run(const IntegerSumTask &task, const Prepared &prepared, std::
     if (a_step && b_step && first.fits() && second.fits()) {
         const TileRequantizer<1> requantizer(task.requantization, 0, IntegerWeights::panel);
         const auto add_all = [&](auto combine) __attribute__((always_inline)) {
-            operands.for_each_run(task, prepared, begin, end,
-                                  [&](auto... run) { combine_bytes(combine, requantizer, run...); });
+            const auto add_exactly = [&](auto... run) { combine_bytes(combine, requantizer, run...); };
+#if defined(MPSCNN_ADDS_BY_BOUNDS)
+            if (const SumBounds bounds(task); bounds.fits())
+                return operands.for_each_run(task, prepared, begin, end, [&](auto... run) {
+                    add_by_bounds(bounds, add_exactly, run...);
+                });
+#endif
+            operands.for_each_run(task, prepared, begin, end, add_exactly);
         };
         if (task.subtracts)
             add_all([&](const std::uint8_t *a, const std::uint8_t *b)
