@@ -28,6 +28,29 @@ std::optional<Natural> first_multiple(Natural a, Natural modulus, Natural low, N
     return t <= max ? std::optional(t) : std::nullopt;
 }
 
+/// Return the smallest of `count` numbers: x, and what is left modulo `modulus` after each subtraction of
+/// `step`. x and `step` are below `modulus`.
+Natural smallest_remainder(Natural x, Natural step, Natural modulus, Natural count) {
+    // `down` is the smallest known decrease, and `up` the smallest known increase, with the number of
+    // subtractions that each takes. As in Euclid's algorithm, each of the two is reduced by the other.
+    Natural down = step, up = modulus - step, down_count = 1, up_count = 1, left = count - 1;
+    while (down > 0) {
+        const Natural decreases = std::min(x / down, left / down_count);
+        x -= decreases * down;
+        left -= decreases * down_count;
+        if (x >= down) break;
+        const Natural downs = (up - 1) / down;
+        up -= downs * down;
+        up_count += downs * down_count;
+        if (up >= down) break; // the numbers repeat
+        const Natural ups = std::min((down - x + up - 1) / up, (down - 1) / up);
+        down -= ups * up;
+        down_count += ups * up_count;
+        if (down_count > left) break;
+    }
+    return x;
+}
+
 /// Return the constants of an offset that adds `quotient` to the rounded products.
 RoundingOffset offset_of(const Requantization &to, Natural sums, double factor, Natural quotient) {
     // All terms are integers below 2^53, so doubles represent them exactly.
@@ -56,13 +79,15 @@ std::optional<RoundingOffset> rounding_offset(const Requantization &to, std::int
     const std::int64_t first_distance = (static_cast<std::int64_t>(modulus / 2 + first_rounding) -
                                          first * static_cast<std::int64_t>(modulus)) %
                                         m;
-    const Natural step = modulus % factor;
-    Natural distance = static_cast<Natural>(first_distance < 0 ? first_distance + m : first_distance),
-            smallest = factor / 2, largest = factor / 2;
-    for (int k = first; k <= last; ++k) {
-        smallest = std::min(smallest, distance);
-        largest = std::max(largest, distance);
-        distance = distance >= step ? distance - step : distance + factor - step;
+    const Natural step = modulus % factor, borders = static_cast<Natural>(last - first + 1),
+                  distance = static_cast<Natural>(first_distance < 0 ? first_distance + m : first_distance);
+    Natural smallest = factor / 2, largest = factor / 2;
+    if (borders > 0) {
+        smallest = std::min(smallest, smallest_remainder(distance, step, factor, borders));
+        // m - 1 minus a distance increases by `step` from border to border.
+        const Natural rest =
+            smallest_remainder(factor - 1 - distance, (factor - step) % factor, factor, borders);
+        largest = std::max(largest, factor - 1 - rest);
     }
     // All products may be decreased by up to `smallest` - 1, or increased by up to m - `largest` - 1, without
     // crossing a border. So the offset need not be exact.
