@@ -164,7 +164,7 @@ class ClassFinder:
         numbered = f" or numbered 0 to {len(self._labels) - 1}" if self._has_numbers else ""
         raise ParameterError(
             f"{folder}: the model has no class {folder.name!r}{hint} Folders are named like "
-            f"the model's labels{numbered}"
+            f"the model's labels{numbered}; mpscnn.train(folder) trains a model of a folder's own classes"
         )
 
 

@@ -196,6 +196,8 @@ BUNDLED = "cifar10_mobilenet_v2"
         ),
         (lambda: mpscnn.evaluate(mpscnn.load(), "rtsp://a/b"), "mpscnn.video('rtsp://a/b', model) reads it"),
         (lambda: mpscnn.evaluate(mpscnn.load(), "http://a/b.mp4"), "mpscnn.video('http://a/b.mp4', model)"),
+        (lambda: _tiny().custom(_tiny().input, lambda x: x), "net.custom(function, x)"),
+        (lambda: _tiny().custom(lambda x: x, 3), "custom: x must be a sequence, got 3"),
         (lambda: mpscnn.evaluate(mpscnn.load(), 0), "mpscnn.video('camera:0', model) reads a camera"),
         (lambda: mpscnn.Trainer(_tiny()).fit(_tiny(), [1]), "Trainer(network) has the network"),
         (lambda: mpscnn.Trainer(_tiny()).step(), "'inputs' and 'labels'; step: Train on one batch"),

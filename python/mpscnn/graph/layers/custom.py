@@ -8,7 +8,7 @@ from typing import Any
 
 from mpscnn._private.arguments import require_sequence, whole_numbers
 from mpscnn._private.callables import takes_output
-from mpscnn.errors import ShapeError
+from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
 
@@ -61,7 +61,9 @@ class CustomLayers(LayerMaker):
             ParameterError: `function` is not callable with the inputs, neither with `out` nor without.
             ShapeError: no result can have this shape.
         """
-        inputs = [x] if isinstance(x, Tensor) else list(x)
+        if callable(x):
+            raise ParameterError("custom: the function comes first, then its input: net.custom(function, x)")
+        inputs = [x] if isinstance(x, Tensor) else list(require_sequence("custom: x", x))
         takes = takes_output("custom: function", function, len(inputs))
         return self.add_custom(name, inputs, function, _extents(shape), takes_output=takes)
 
