@@ -25,6 +25,17 @@ Array = NDArray[Any]
 _MAX_LIST_LENGTH = 1 << 14
 # The values of numpy.dtype.kind for numbers. Types that NumPy does not have, such as bfloat16, are of kind V.
 _NUMBERS = "fiubV"
+_EXACT_BYTES = 2  # float32 has all integers of this size
+
+
+def as_float32(array: Array, what: str) -> NDArray[np.float32]:
+    """Return an array as float32. Raises UnsupportedError for integers that float32 does not have."""
+    result = array.astype(np.float32)
+    if array.dtype.kind in "iu" and array.dtype.itemsize > _EXACT_BYTES:
+        end = np.float32(2.0 ** (8 * array.dtype.itemsize - (array.dtype.kind == "i")))
+        if not ((result < end).all() and (result.astype(array.dtype) == array).all()):
+            raise UnsupportedError(f"{what} has integers that float32 does not have")
+    return result
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +105,7 @@ class ConstantPair:
         """Return the array as float32, possibly as a broadcast view; see `view`."""
         array = self.view(what)
         self._require_numbers(what)
-        return self._float32(array)
+        return self._float32(array, what)
 
     def real(self, what: str) -> NDArray[np.float32]:
         """Return the array as float32. Raises the errors of `fixed`."""
@@ -161,7 +172,7 @@ class ConstantPair:
 
     def _finite(self, array: Array, what: str) -> NDArray[np.float32]:
         """Return the array as float32. Raises UnsupportedError if an element is not finite."""
-        result = self._float32(array)
+        result = self._float32(array, what)
         if not np.isfinite(stored(result)).all():
             raise UnsupportedError(f"{what} is a constant that is not finite")
         return result
@@ -170,12 +181,12 @@ class ConstantPair:
         if self.low.dtype.kind not in _NUMBERS:
             raise UnsupportedError(f"{what} has the element type {self.low.dtype}, which is not a number")
 
-    def _float32(self, array: Array) -> NDArray[np.float32]:
+    def _float32(self, array: Array, what: str) -> NDArray[np.float32]:
         """Return the array as float32. A broadcast view stays a view."""
         if array.dtype == np.float32:
             return array
         own = stored(array)
-        made = self.budget.run(Cost(own.size, own.size), lambda: own.astype(np.float32))
+        made = self.budget.run(Cost(own.size, own.size), lambda: as_float32(own, what))
         return np.broadcast_to(made, array.shape) if own.size < array.size else made
 
     def _listed(self, array: Array, what: str) -> list[int]:

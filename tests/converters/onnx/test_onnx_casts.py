@@ -6,7 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from converters.onnx_files import model, node, nodes_of, onnx, read, run_here, run_there
+from converters.onnx_files import (
+    assert_like_onnxruntime,
+    model,
+    node,
+    nodes_of,
+    onnx,
+    read,
+    run_here,
+    run_there,
+)
 
 from mpscnn.errors import UnsupportedError
 
@@ -126,3 +135,29 @@ def test_results_of_integers_are_those_of_their_type_or_refused(kind: str) -> No
         np.testing.assert_array_equal(run_here(network, [x.astype(np.float32)])[0], wanted)
         done.append(name)
     assert {"Mul": not done, "Sub": done == ["INT32", "INT64"]}.get(kind, "INT32" in done or "to" in kind)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "y = Add(w, c)",
+        "y = Equal(w, c)",
+        "y = Mod(w, c)",
+        "y = Sub(c, w)",
+        "t = Greater(w, one); y = Where(t, w, c)",
+    ],
+)
+def test_integers_that_float32_does_not_have_are_refused(text: str) -> None:
+    """The engine computes integers in float32, which would round such a constant and change the results."""
+    exact, rounded = (
+        model(
+            nodes_of(f"w = Cast<to=7>(x); {text}; z = Cast<to=1>(y)"),
+            {"x": ["n", 1]},
+            {"c": np.array([[number]]), "one": np.array(1)},
+            outputs=["z"],
+        )
+        for number in ((1 << 24) + 2, (1 << 24) + 1)
+    )
+    assert_like_onnxruntime(exact)
+    with pytest.raises(UnsupportedError, match="integers that float32 does not have"):
+        read(rounded)

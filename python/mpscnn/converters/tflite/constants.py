@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.budget import Budget
 from mpscnn.converters.constant import Constant
+from mpscnn.converters.constant_pair import as_float32
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.tflite.file import FileTensor, TfliteFile
 from mpscnn.converters.tflite.sparse import densify
@@ -111,10 +112,7 @@ class Constants:
         if values.dtype.kind not in "biu" or self._file.tensors[index].quantization is not None:
             return self.real(index, what)
         self.count(4 * values.size)
-        result = values.astype(np.float32)
-        if not np.array_equal(result.astype(np.float64), values.astype(np.float64)):
-            raise UnsupportedError(f"{what} has integers that float32 does not have")
-        return result
+        return as_float32(values, what)
 
     def set_weight(
         self,
