@@ -11,6 +11,8 @@ import numpy as np
 from mpscnn._private.arguments import is_finite_number
 from mpscnn.errors import ParameterError
 
+_DIGITS_OF_LARGEST = 309  # of the largest finite number, so a text that is shorter has no larger integer
+
 
 def as_json(owner: str, settings: object) -> str:
     """Convert settings to JSON text. NumPy's numbers and arrays are allowed, infinities and NaN are not.
@@ -19,7 +21,9 @@ def as_json(owner: str, settings: object) -> str:
     Unicode, settings nested too deeply, and values that are neither numbers, text, sequences nor mappings.
     """
     try:
-        text = json.dumps(_plain(owner, "", settings), ensure_ascii=False)
+        text = _text(settings)
+        if text is None:
+            text = json.dumps(_plain(owner, "", settings), ensure_ascii=False)
         text.encode()
     except RecursionError as error:
         raise ParameterError(f"{owner}: is nested too deeply") from error
@@ -32,6 +36,26 @@ def as_json(owner: str, settings: object) -> str:
 def plain(owner: str, settings: object) -> Any:
     """Return settings as plain Python numbers, strings, lists and dictionaries. Raises the errors of `as_json`."""
     return json.loads(as_json(owner, settings))
+
+
+def _text(settings: object) -> str | None:
+    """Return short settings as JSON text without a look at each value; None if a value may have to be refused."""
+    try:
+        text = _ENCODER.encode(settings)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return text if len(text) < _DIGITS_OF_LARGEST else None
+
+
+def _known(value: object) -> object:
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=_known)
 
 
 def _plain(owner: str, name: str, value: Any) -> Any:
