@@ -65,7 +65,7 @@ CHANGES: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "objects": (
         lambda path: _adds(path, "weight:none.weight.npy", np.array(["text"])),
-        "holds <U4",
+        "holds '<U4', not numbers",
     ),
 }
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from mpscnn._private.arrays import naming_remedy
 from mpscnn._private.expected_names import accept_foreign_arguments
-from mpscnn._private.files import convert_read_errors, require_regular
+from mpscnn._private.npy_file import map_array
 from mpscnn.comparison.alignment import Pairs, align
 from mpscnn.comparison.detector_outputs import decoded_sides
 from mpscnn.comparison.layer_comparison import ComparedLayer, Comparison, compare_layer
@@ -184,10 +184,7 @@ def _given_arrays(given: Any, sides: tuple[Side, Side]) -> list[Array] | None:
     if isinstance(given, (list, tuple)) and not any(map(is_photo, given)):
         return [_array(np.asarray(part)) for part in given]
     if isinstance(given, (str, os.PathLike)) and Path(given).suffix.lower() == ".npy":
-        with convert_read_errors(given, ParameterError):
-            require_regular(given, ParameterError)
-            # A file is mapped, so that a header which claims more than the file has takes no memory.
-            return [_array(np.lib.format.open_memmap(given, mode="r"))]
+        return [_array(map_array(Path(given), ParameterError))]
     return None
 
 

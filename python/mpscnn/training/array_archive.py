@@ -6,7 +6,6 @@ Each member is checked before its memory is allocated.
 from __future__ import annotations
 
 import io
-import math
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,18 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.files import convert_read_errors, require_regular
+from mpscnn._private.npy_file import read_header
 from mpscnn.errors import WeightsError
 
 _SUFFIX = ".npy"
 # The arrays of an archive may take _MAX_UNPACKED times the bytes of its file, and _ALWAYS bytes more.
 _MAX_UNPACKED, _ALWAYS = 16, 1 << 20
-_MAX_HEADER_LENGTH = 10_000
-_NUMBERS = "biuf"
-#: The functions that read an array's header, by the version of NumPy's format.
-_READ_HEADER: dict[tuple[int, int], Callable[..., tuple[tuple[int, ...], bool, np.dtype[Any]]]] = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
+_MAX_HEADER = 1 << 14
 
 
 def write_arrays(file: BinaryIO, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -52,9 +46,9 @@ def read_arrays(path: Path, is_known: Callable[[str], bool]) -> dict[str, NDArra
     require_regular(path, WeightsError)
     try:
         return _read(path, is_known)
-    except (WeightsError, OSError, MemoryError):
+    except (WeightsError, MemoryError):
         raise
-    except Exception as error:  # the modules zipfile and zlib raise many kinds
+    except Exception as error:  # the modules zipfile, bz2 and zlib raise many kinds, also OSError for damage
         raise WeightsError(str(error)) from error
 
 
@@ -90,15 +84,15 @@ def _array(name: str, member: Any, size: int) -> NDArray[Any]:
     read = member.readinto(content) if size else 0
     while read < size and (more := member.readinto(memoryview(content)[read:])):
         read += more
-    header: BinaryIO = io.BytesIO(bytes(content[: _MAX_HEADER_LENGTH + 16]))
-    version = np.lib.format.read_magic(header)
-    if version not in _READ_HEADER:
-        raise WeightsError(f"its member {name[:120]!r} has the version {version}")
-    shape, is_fortran, dtype = _READ_HEADER[version](header, max_header_size=_MAX_HEADER_LENGTH)
-    begin = header.tell()
-    if dtype.kind not in _NUMBERS or min(shape, default=0) < 0:
-        raise WeightsError(f"its member {name[:120]!r} holds {dtype} {shape[:8]}, not numbers")
-    if read != size or begin + math.prod(shape) * dtype.itemsize != size:
-        raise WeightsError(f"its member {name[:120]!r} is {dtype} {shape[:8]}, but has {size} bytes")
-    flat = np.frombuffer(content, dtype, offset=begin)
-    return flat.reshape(shape, order="F" if is_fortran else "C")
+    stream = io.BytesIO(bytes(content[:_MAX_HEADER]))
+    try:
+        header = read_header(stream)
+    except ValueError as error:
+        raise WeightsError(f"its member {name[:120]!r} {error}") from error
+    begin = stream.tell()
+    if read != size or begin + header.size != size:
+        raise WeightsError(
+            f"its member {name[:120]!r} is {header.dtype} {header.shape[:8]}, but has {size} bytes"
+        )
+    flat = np.frombuffer(content, header.dtype, offset=begin)
+    return flat.reshape(header.shape, order="F" if header.is_fortran else "C")

@@ -10,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.files import convert_read_errors, replace_atomically
+from mpscnn._private.files import replace_atomically
+from mpscnn._private.npy_file import map_array
 from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.runtime.program import named_results
@@ -45,15 +46,16 @@ class StoredFeatures(EpochData):
         class_weights: NDArray[np.float32] | None = None,
         labels: Path | None = None,
     ) -> None:
-        with convert_read_errors(path, WeightsError):
-            self._arrays: NDArray[np.float16] = np.lib.format.open_memmap(path, mode="r")
+        self._arrays: NDArray[np.float16] = map_array(path, WeightsError)
         self.classes, self._seed, self._weights = classes, seed, class_weights
         self._labels: NDArray[np.float32] | None = None
         if labels is not None:
-            with convert_read_errors(labels, WeightsError):
-                self._labels = np.lib.format.open_memmap(labels, mode="r")
-        if self._arrays.ndim < 3 or self._arrays.shape[1] != len(classes):
-            raise WeightsError(f"{path}: holds {self._arrays.shape}, not features of {len(classes)} photos")
+            self._labels = map_array(labels, WeightsError)
+        for file, found in ((path, self._arrays), (labels, self._labels)):
+            if found is None:
+                continue
+            if found.ndim < 3 or not found.shape[0] or found.shape[:2] != (len(self._arrays), len(classes)):
+                raise WeightsError(f"{file}: holds {found.shape}, not values of {len(classes)} photos")
 
     def __len__(self) -> int:
         return len(self.classes)

@@ -557,16 +557,10 @@ def test_a_run_whose_weights_are_no_archive(
     assert f"error: {damaged}: cannot be read: No such file or directory\n" in capsys.readouterr().err
     damaged.with_suffix(".json").unlink()
     features = Path(f"{output}.run") / "training_features.npy"
-    for content, message in (
-        (b"", "EOF"),
-        (b"text text", "the magic string is not correct"),
-        (b"PK\3\4text", "magic"),
-    ):
+    for content in (b"", b"text text", b"PK\3\4text"):
         features.write_bytes(content)
         assert call(*training, "--resume") == 1
-        error = capsys.readouterr().err
-        assert f"error: {features}: cannot be read: " in error
-        assert message in error
+        assert f"error: {features}: is not a NumPy file\n" in capsys.readouterr().err
 
 
 def test_a_resumed_run_that_is_stopped_keeps_the_best_of_before(

@@ -131,13 +131,13 @@ def damaged(content: bytes, change: str) -> bytes:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("cut", "damaged or cut off: 3,599 bytes of pixels, its header says 3,600"),
-        ("longer", "damaged or cut off: 3,601 bytes"),
+        ("cut", "damaged or cut off: its elements have 3,599 bytes, its header says 3,600"),
+        ("longer", "damaged or cut off: its elements have 3,601 bytes"),
         ("no header", "its header cannot be read"),
         ("version", "version 9.0"),
         ("huge", r"has the shape \(9999999, 9\)"),
         ("many pixels", r"has the shape \(20000, 20000\); allowed are 200,000,000 pixels"),
-        ("objects", "holds '.O', a photo has numbers"),
+        ("objects", "holds '.O', not numbers"),
         ("long header", "its header has 65,535 bytes, at most 10,000"),
         ("negative", r"its header says shape \(30, -40, 3\)"),
         ("nonsense", "not a NumPy file"),
