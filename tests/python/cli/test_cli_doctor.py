@@ -25,6 +25,7 @@ def test_it_tells_what_the_library_tells(
     (cache / "model.bin").write_bytes(bytes(1000))
     monkeypatch.setenv("MPSCNN_CACHE", str(cache))
     monkeypatch.setenv("MPSCNN_MODELS", str(tmp_path / "none"))
+    monkeypatch.setenv("MPSCNN_SERVE_TOKEN", "a secret")
     result = command("doctor", "--json")
     assert result.returncode == 0
     found = json.loads(result.stdout)
@@ -34,6 +35,8 @@ def test_it_tells_what_the_library_tells(
     assert found["packages"]["numpy"] == np.__version__
     assert found["packages"]["typer"] == metadata.version("typer")
     assert found["variables"]["MPSCNN_CACHE"] == str(cache)
+    assert found["variables"]["MPSCNN_SERVE_TOKEN"] == "(set; not shown)"
+    assert "a secret" not in result.stdout
     kept, models = found["caches"]
     size = 1000 + (cache / "self_check" / "1.txt").stat().st_size
     assert (kept["path"], kept["exists"], kept["files"], kept["bytes"]) == (str(cache), True, 2, size)

@@ -27,6 +27,8 @@ PACKAGES = (
     *("coremltools", "pycocotools", "av", "pillow-heif", "ray", "fastapi", "uvicorn", "scikit-learn"),
 )
 _VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_CORETYPE")
+#: The end of the names of variables whose values are secrets. A bug report is public.
+_SECRET, _HIDDEN = "_TOKEN", "(set; not shown)"
 #: The bytes of a recorded self-check that are printed.
 _LONGEST_RECORD = 1 << 16
 
@@ -56,7 +58,7 @@ def report() -> dict[str, Any]:
         "devices": listed_devices(),
         "packages": {name: version for name in PACKAGES if (version := _version(name))},
         "variables": {
-            name: value
+            name: _HIDDEN if name.endswith(_SECRET) else value
             for name, value in sorted(os.environ.items())
             if name.startswith("MPSCNN_") or name in _VARIABLES
         },
