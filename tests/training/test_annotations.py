@@ -6,6 +6,7 @@ import difflib
 import io
 import itertools
 import json
+import os
 import struct
 import zlib
 from collections.abc import Callable, Sequence
@@ -186,6 +187,17 @@ def with_box(*box: float) -> Callable[[Scenes], Path]:
     return edited(lambda dataset: dataset["annotations"][1].update(bbox=list(box)))
 
 
+def hollow(name: str) -> Callable[[Scenes], Path]:
+    """Return a function that makes a file of a terabyte, which is a hole and takes no place on the disk."""
+
+    def change(scenes: Scenes) -> Path:
+        place = written(name, "")(scenes)
+        os.truncate(scenes.photos.parent / name, 1 << 40)
+        return place
+
+    return change
+
+
 def written(name: str, content: str | bytes) -> Callable[[Scenes], Path]:
     """Return a function that writes a file next to the photos' folder, and returns the folder or file to read."""
 
@@ -265,6 +277,11 @@ BAD: list[tuple[Callable[[Scenes], Path], str]] = [
     (
         with_box(50, 2, 20, 4),
         r"\[1\] of image 101: the box \(50, 2, 70, 6\) is outside of the photo of 60 x 40",
+    ),
+    (hollow("voc/01.xml"), "01.xml: has 1,099,511,627,776 bytes, at most 16,777,216 are read"),
+    *(
+        (hollow(name), "is not a text file: it begins with zero bytes")
+        for name in ("a.json", "data.yaml", "yolo/classes.txt", "yolo/01.txt")
     ),
     (voc("<annotation>"), "01.xml: is not an XML file"),
     (voc("<svg/>"), "01.xml: begins with <svg>"),

@@ -28,6 +28,9 @@ __all__ = [
     "require_replaceable",
 ]
 
+#: No text begins so, also not in UTF-16 and UTF-32.
+_NO_TEXT = bytes(4)
+
 
 def is_folder(path: str | os.PathLike[str]) -> bool:
     """Return True if the path is a folder. Unlike Path.is_dir, it never raises for an impossible name."""
@@ -42,11 +45,24 @@ def real_path(path: str | os.PathLike[str]) -> str:
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from None
 
 
-def read_content(path: str | os.PathLike[str], kind: type[Error]) -> bytes:
-    """Return the bytes of a regular file. Raise an error of `kind` that names the file if it cannot be read."""
+def read_content(
+    path: str | os.PathLike[str], kind: type[Error], maximum: int | None = None, *, is_text: bool = False
+) -> bytes:
+    """Return the bytes of a regular file.
+
+    Raises an error of `kind` that names the file if it cannot be read, has more than `maximum` bytes, or is not a text
+    although `is_text`: it begins with zero bytes. Such a file is refused before it is read, because a file of terabytes
+    that has a hole instead of content takes no place on the disk.
+    """
     with convert_read_errors(path, kind):
         require_regular(path, kind)
-        return Path(path).read_bytes()
+        if maximum is not None and (size := Path(path).stat().st_size) > maximum:
+            raise kind(f"{os.fspath(path)}: has {size:,} bytes, at most {maximum:,} are read")
+        with Path(path).open("rb") as file:
+            beginning = file.read(len(_NO_TEXT))
+            if is_text and beginning == _NO_TEXT:
+                raise kind(f"{os.fspath(path)}: is not a text file: it begins with zero bytes")
+            return beginning + file.read()
 
 
 def require_regular(path: str | os.PathLike[str], kind: type[Error]) -> None:

@@ -121,8 +121,7 @@ def _read(path: Path | None, device: str) -> list[Measured]:
     if path is None:
         return []
     try:
-        content = read_content(path, Error)
-        rows = json.loads(content) if len(content) <= _MAX_BYTES else []
+        rows = json.loads(read_content(path, Error, _MAX_BYTES))
         read = [Measured(row["options"], row["error"], row["milliseconds"]) for row in rows]
     except (Error, TypeError, KeyError, ValueError, RecursionError):
         return []

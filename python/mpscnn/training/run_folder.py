@@ -98,7 +98,7 @@ class RunFolder:
     def read_json(self, name: str) -> Any:
         """Return the content of a JSON file. Raises WeightsError if it is damaged."""
         try:
-            return parse_json(read_content(self / name, WeightsError))
+            return parse_json(read_content(self / name, WeightsError, is_text=True))
         except (ValueError, RecursionError) as error:
             raise WeightsError(f"{self / name}: is damaged: {error}") from error
 

@@ -95,7 +95,7 @@ def _text(path: Path, limit: int) -> str:
     if size > limit:
         raise WeightsError(f"{path}: has {size} bytes; supported are {limit}")
     try:
-        return read_content(path, WeightsError).decode("utf-8")
+        return read_content(path, WeightsError, is_text=True).decode("utf-8")
     except UnicodeDecodeError as error:
         raise WeightsError(f"damaged: {path.name} is not text: {error}") from error
 

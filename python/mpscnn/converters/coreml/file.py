@@ -111,7 +111,7 @@ def message_file(root: Path) -> Path:
     if size > _MAX_MANIFEST:
         raise WeightsError(f"{manifest}: has {size} bytes; expected at most {_MAX_MANIFEST}")
     try:
-        listed = parse_json(read_content(manifest, WeightsError))
+        listed = parse_json(read_content(manifest, WeightsError, is_text=True))
         entry = listed["itemInfoEntries"][listed["rootModelIdentifier"]]
         inner = entry["path"]
     except (ValueError, LookupError, TypeError, RecursionError) as error:

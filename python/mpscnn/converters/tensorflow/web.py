@@ -82,7 +82,7 @@ def _json(path: Path) -> dict[str, Any]:
     if size > _MAX_JSON:
         raise WeightsError(f"has {size} bytes; expected at most {_MAX_JSON}")
     try:
-        described = parse_json(read_content(path, WeightsError))
+        described = parse_json(read_content(path, WeightsError, is_text=True))
     except ValueError as error:
         raise WeightsError(f"damaged: is not JSON: {error}: {AGAIN}") from error
     if not isinstance(described, dict):

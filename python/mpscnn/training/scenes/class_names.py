@@ -157,6 +157,6 @@ def checked_names(names: list[str], path: Path) -> list[str]:
 def text_lines(path: Path) -> list[str]:
     """Return the lines of a text file. Raises ParameterError if it cannot be read as text."""
     try:
-        return read_content(path, ParameterError).decode("utf-8-sig").splitlines()
+        return read_content(path, ParameterError, is_text=True).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise ParameterError(f"{path}: is not a text file: {error}") from error

@@ -43,7 +43,7 @@ _FIELDS = {
 
 def parsed_annotations(path: str | PathLike[str]) -> Any:
     """Return the content of a JSON file. Raises ParameterError if it cannot be read or is not JSON."""
-    content = read_content(path, ParameterError)
+    content = read_content(path, ParameterError, is_text=True)
     try:
         return parse_json(content)
     except (ValueError, RecursionError) as error:

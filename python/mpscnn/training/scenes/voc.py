@@ -44,9 +44,7 @@ def read_voc(folder: Path, annotations: Path) -> LabelledObjects:
 
 
 def _parsed(path: Path) -> ElementTree.Element:
-    content = read_content(path, ParameterError)
-    if len(content) > _MAX_BYTES:
-        fail(path, f"has {len(content):,} bytes, at most {_MAX_BYTES:,} are read")
+    content = read_content(path, ParameterError, _MAX_BYTES)
     if b"\0" in content:  # the next check would not find a declaration in UTF-16
         fail(path, "is not in an encoding such as UTF-8, in which annotations are written")
     # Entities could expand to any size, and no annotation needs them.
