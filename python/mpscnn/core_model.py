@@ -10,7 +10,7 @@ from mpscnn import _core
 from mpscnn._private.expected_names import conversion_hint
 from mpscnn._private.model_name import MODEL_SUFFIX, holds_network, is_path
 from mpscnn._private.toolkit import converter
-from mpscnn.errors import ParameterError
+from mpscnn.errors import ParameterError, WeightsError
 
 if TYPE_CHECKING:  # other modules are imported where they are used, so that running a network starts quickly
     from typing import TypedDict
@@ -44,6 +44,7 @@ def model_path(model: str | os.PathLike[str], *, fold: bool = True, note_photos:
     if not isinstance(model, str) or is_path(model):
         if path.lower().endswith(MODEL_SUFFIX) and holds_network(path):
             return path
+        _require_file(path)
         return converter().convert_cached(path, fold=fold, note_photos=note_photos)
     from mpscnn import registry
 
@@ -53,6 +54,17 @@ def model_path(model: str | os.PathLike[str], *, fold: bool = True, note_photos:
         if not os.path.exists(path):  # noqa: PTH110 (pathlib takes longer than the rest)
             raise
     return converter().convert_cached(path, fold=fold, note_photos=note_photos)
+
+
+def _require_file(path: str) -> None:
+    """Raise WeightsError, with a lead, for a missing file that has the name of a known model, such as resnet50.pth."""
+    name, suffix = os.path.splitext(path)  # noqa: PTH122 - pathlib takes longer than the rest
+    if not suffix or os.path.lexists(path):
+        return
+    from mpscnn.registry.lookup import lead_of
+
+    if lead := lead_of(name):
+        raise WeightsError(f"{path}: cannot be read: No such file or directory.{lead}")
 
 
 def open_model(path: str) -> _core.Model:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     # Networking is imported only for a download, so that loading a local model stays fast.
     from mpscnn.registry.download import Client
 
-__all__ = ["find", "models", "names", "prepare"]
+__all__ = ["find", "lead_of", "models", "names", "prepare"]
 
 
 def models() -> list[Entry]:
@@ -171,16 +171,18 @@ def _obtain(file: PublishedFile, client: Client | None) -> Path:
 _TRAINED = ("default", "imagenet", "coco", "pretrained")
 
 
-def _unknown(name: str) -> str:
+def lead_of(name: str) -> str:
+    """Return a sentence, after a space, on what a name that mpscnn does not know may mean; "" if there is none."""
     import difflib
 
     aliases = [alias for entry in CATALOGUE for alias in entry.aliases]
     close = difflib.get_close_matches(name, [*names(), *aliases], n=3, cutoff=0.5)
     guess = f" Did you mean {' or '.join(close)}?" if close else ""
-    searched = ", ".join(str(directory) for directory in model_directories()) or "not set"
     from mpscnn import models
 
-    if callable(getattr(models, name, None)) and name in models.__all__:
+    if name in (*names(), *aliases):
+        guess = f" mpscnn.load({name!r}) loads the model of this name."
+    elif callable(getattr(models, name, None)) and name in models.__all__:
         guess = f" mpscnn.models.{name}(weights) builds it, with weights from a file of PyTorch or arrays."
     elif name.lower().startswith("yolo"):
         guess = (
@@ -191,7 +193,12 @@ def _unknown(name: str) -> str:
             " mpscnn.load(NAME) has trained weights, and weights=FILE takes those that "
             "torch.save(module.state_dict(), FILE) writes."
         )
+    return guess
+
+
+def _unknown(name: str) -> str:
+    searched = ", ".join(str(directory) for directory in model_directories()) or "not set"
     return (
-        f"unknown model {name!r}.{guess} Known: {', '.join(names())} (`mpscnn models` describes them). "
+        f"unknown model {name!r}.{lead_of(name)} Known: {', '.join(names())} (`mpscnn models` describes them). "
         f"Files named {name}{MODEL_SUFFIX} are looked for in the directories of MPSCNN_MODELS ({searched})."
     )

@@ -188,6 +188,9 @@ BUNDLED = "cifar10_mobilenet_v2"
         (lambda: mpscnn.samples.cat, "it has names, photo"),
         (lambda: mpscnn.photo.open_foto, "did you mean 'open_photo'?"),
         (lambda: mpscnn.load("yolov8n"), "`yolo export model=yolov8n.pt format=onnx`"),
+        (lambda: mpscnn.load("yolov8n.pt"), "`yolo export model=yolov8n.pt format=onnx`"),
+        (lambda: mpscnn.load("resnet50.pth"), "mpscnn.models.resnet50(weights) builds it"),
+        (lambda: mpscnn.load("mobilenet_v2.onnx"), "No such file or directory. mpscnn.load('mobilenet_v2')"),
         (lambda: mpscnn.load("resnet50"), "mpscnn.models.resnet50(weights) builds it"),
         (lambda: models.mobilenet_v2(weights="DEFAULT"), "mpscnn.load(NAME) has trained weights"),
         (
