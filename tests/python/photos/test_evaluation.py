@@ -218,7 +218,9 @@ def test_numbers_as_labels_and_unicode_forms(labels: list[str], folder: str, fou
     if found is not None:
         assert finder.of_folder(Path(folder)) == found
         return
-    with pytest.raises(mpscnn.ParameterError, match=r"Folders are named like the model's labels; mpscnn.train"):
+    with pytest.raises(
+        mpscnn.ParameterError, match=r"Folders are named like the model's labels; mpscnn.train"
+    ):
         finder.of_folder(Path(folder))
 
 
