@@ -190,10 +190,16 @@ private:
         const std::int64_t size = depthwise ? weights.taps * places() : places() * 2 * weights.pairs();
         layer_.values = AlignedBuffer<std::int16_t>(static_cast<std::size_t>(size));
         std::fill_n(layer_.values.data(), layer_.values.size(), std::int16_t{0});
-        each_weight([&](std::int64_t output, std::int64_t k, int weight) {
-            const std::int64_t place = depthwise ? k * places() + output : place_in_panel(output, k);
-            layer_.values[static_cast<std::size_t>(place)] = static_cast<std::int16_t>(weight);
-        });
+        const std::int64_t step = depthwise ? places() : 2 * IntegerWeights::panel;
+        const std::int64_t in_step = depthwise ? 1 : 2, depth = weights.taps * weights.inputs;
+        for (std::int64_t output = 0; output < weights.groups * weights.outputs; ++output) {
+            const std::uint8_t *bytes = bytes_of(output, depth);
+            const int zero = zero_point_of(output);
+            std::int16_t *to = layer_.values.data() + (depthwise ? output : first_in_panel(output));
+            for (std::int64_t k = 0; k < depth; k += in_step, to += step)
+                for (std::int64_t i = 0; i < std::min(in_step, depth - k); ++i)
+                    to[i] = static_cast<std::int16_t>(*bytes++ - zero);
+        }
         if (!depthwise) set_products();
     }
 
@@ -467,11 +473,12 @@ private:
         move_zero_point_to_bias();
     }
 
-    std::int64_t place_in_panel(std::int64_t output, std::int64_t k) const {
+    /// Return the place of an output's first weight in IntegerWeights::values. Pairs follow each other at
+    /// distances of two panels.
+    std::int64_t first_in_panel(std::int64_t output) const {
         constexpr std::int64_t panel = IntegerWeights::panel;
         const std::int64_t place = place_of(output);
-        return place / panel * panel * 2 * layer_.weights.pairs() + k / 2 * 2 * panel + place % panel * 2 +
-               k % 2;
+        return place / panel * panel * 2 * layer_.weights.pairs() + place % panel * 2;
     }
 
     const Node &node_;
