@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import photo_models
 import pytest
+from command_line import call
 
 import mpscnn
 from mpscnn._private.arguments import whole_number
@@ -97,3 +98,16 @@ def test_labels_are_a_sequence(tmp_path: Path, labels: Any) -> None:
     network.initialize_weights()
     with pytest.raises(mpscnn.ParameterError, match="labels must be a sequence of names, got"):
         network.save(tmp_path / "m.safetensors", labels=labels)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("classify", "--device", "{}"), ("classify", "--precision", "{}"), ("classify", "--{}"), ("{}",)],
+)
+def test_messages_about_long_arguments_are_short(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(*(text.format("x" * 99_999) for text in arguments)) == 2
+    error = capsys.readouterr().err
+    assert "xxx ... (" in error
+    assert len(error) < 2_500

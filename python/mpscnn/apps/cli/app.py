@@ -26,6 +26,7 @@ from mpscnn.apps.cli.package import (
     print_pkg_config_directory,
     print_version,
 )
+from mpscnn.errors import ParameterError
 
 _TYPE = re.compile(r" <[^<>|]+>$")
 _CHOICES = re.compile(r" <([^<>]+)>$")
@@ -147,13 +148,13 @@ _EXTRA = re.compile(r"Got unexpected extra argument\(?s?\)? \((\S+?)[ )]")
 
 @contextmanager
 def _printable_usage() -> Iterator[None]:
-    """Escape Typer's messages about wrong arguments, since they may contain file names."""
+    """Escape and shorten Typer's messages about wrong arguments, since they may contain file names and long values."""
     try:
         yield
     except _UsageError as error:
         # Without a command, the message is the help, which keeps its line breaks.
         if error.ctx is None or error.message != error.ctx.get_help():
-            error.message = printable(error.message)
+            error.message = printable(str(ParameterError(error.message)))  # which shortens long ones
         hint = twin_of("option", getattr(error, "option_name", ""))
         extra = _EXTRA.match(error.message)
         if extra and (twin := twin_of("command", extra[1])):
