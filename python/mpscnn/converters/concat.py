@@ -17,12 +17,12 @@ _OPERATIONS_OF_VALUE = 30_000  # the cost of bringing a value into the layout of
 def concat(a: Arranger, values: list[Arranged], axis: int) -> Arranged:
     """Concatenate values along an axis of the file."""
     first = values[0]
+    if len(values) > _MAX_VALUES:
+        raise UnsupportedError(f"joins {len(values)} tensors; supported are {_MAX_VALUES}")
     if any(value.rank != first.rank for value in values):
         raise WeightsError(f"damaged: joins {', '.join(value.shown for value in values)}")
     if len(values) == 1:
         return first
-    if len(values) > _MAX_VALUES:
-        raise UnsupportedError(f"joins {len(values)} tensors; supported are {_MAX_VALUES}")
     a.budget.spend(Cost(0, _OPERATIONS_OF_VALUE * len(values)))
     values = [value.with_batch_as(first) for value in values]
     if any(atom.is_batch and atom.high != 1 for value in values for atom in value.axes[axis]):

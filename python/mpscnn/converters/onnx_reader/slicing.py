@@ -7,6 +7,7 @@ from itertools import accumulate
 
 import numpy as np
 
+from mpscnn.converters.budget import Cost
 from mpscnn.converters.constant import CHEAP, Constant, listed
 from mpscnn.converters.constant_pair import Array
 from mpscnn.converters.layer_names import quote_name
@@ -19,6 +20,7 @@ from mpscnn.converters.value import Value
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _MAX_PARTS = 4096  # the maximum number of tensors in a sequence
+_OPERATIONS_OF_PART = 1_000  # the cost of looking at a tensor of a sequence
 _OF_MATRIX = 2  # the number of axes of a matrix
 
 
@@ -92,7 +94,9 @@ def _sequence_at(c: Context, node: Node) -> FileTensor | None:
 
 
 def _concat_from_sequence(c: Context, node: Node) -> FileTensor:
-    parts = [c.value(part) if isinstance(part, str) else part for part in _parts_of(c, node)]
+    joined = _parts_of(c, node)
+    c.constants.budget.spend(Cost(0, _OPERATIONS_OF_PART * len(joined)))
+    parts = [c.value(part) if isinstance(part, str) else part for part in joined]
     axis = node.integer("axis")
     if node.flag("new_axis", default=False):
         axis = axis % (parts[0].rank + 1) if -parts[0].rank - 1 <= axis <= parts[0].rank else axis
