@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from mpscnn import converters
+from mpscnn.errors import UnsupportedError
 
 pytest.importorskip("torch", reason="PyTorch, on which Keras runs here, is not installed")
 os.environ["KERAS_BACKEND"] = "torch"
@@ -247,3 +248,14 @@ def test_networks_have_as_many_steps_as_from_onnx(tmp_path: Path, make: Callable
         for one in (network, converters.read_network([tmp_path / "model.onnx"]))
     ]
     assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize("axis", [1, [1], [1, 2]], ids=str)
+def test_root_mean_squares_of_other_axes_than_the_last_are_refused(
+    axis: int | list[int], tmp_path: Path
+) -> None:
+    """Keras applies their scale along the last axes, and its backends normalize different ones."""
+    x = keras.Input((3, 3, 3))
+    keras.Model(x, L.RMSNormalization(axis=axis)(x)).save(tmp_path / "model.keras")
+    with pytest.raises(UnsupportedError, match="other axes than the last ones"):
+        converters.read_network([tmp_path / "model.keras"])

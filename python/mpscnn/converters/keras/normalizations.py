@@ -95,7 +95,10 @@ def _layer_normalization(c: LayerCall) -> FileTensor:
 def _root_mean_square(c: LayerCall) -> FileTensor:
     """Convert RMSNormalization: x / sqrt(mean of squares + epsilon) * scale."""
     x, epsilon = c.x(), c.settings.number("epsilon", 1e-6)
-    return c.along(x, c.axes(x, -1), c.network.rms_norm, {"gamma": "scale"}, epsilon=epsilon)
+    axes = c.axes(x, -1)
+    if sorted(axes) != [*range(x.rank - len(axes), x.rank)]:
+        raise UnsupportedError("it normalizes other axes than the last ones, but Keras scales the last ones")
+    return c.along(x, axes, c.network.rms_norm, {"gamma": "scale"}, epsilon=epsilon)
 
 
 def l2_normalize(c: LayerCall, x: FileTensor, axis: int) -> FileTensor:
