@@ -139,12 +139,13 @@ def test_one_photo_is_a_list_of_one(model: mpscnn.Model[Any], folder: Path, form
     ("wrong", "message"),
     [
         (None, "expected a folder, .*got NoneType"),
-        (3, "expected a folder, .*got int"),
+        (3.5, "expected a folder, .*got float"),
         ([np.zeros((8, 8, 3), np.uint8)], "pairs of a photo and its class, got ndarray$"),
         ([("a.png", 0, 1)], "pairs of a photo and its class, got tuple of 3$"),
         ("absent.png", r"absent\.png: cannot be read"),
         (["absent.png"], r"absent\.png: cannot be read"),
         ("a.mp4", r"mpscnn\.video\('a\.mp4', model\)"),
+        (3, r"mpscnn\.video\('camera:3', model\)"),
         ("https://example.org/pink/a.png", "no class 'pink'"),
     ],
 )
@@ -171,6 +172,7 @@ def trained_on_photos() -> mpscnn.Network:
     [
         *((camera, r"mpscnn\.video\('camera:0', model\)") for camera in (0, "0", "camera:0")),
         ("a.mp4", r"mpscnn\.video\('a\.mp4', model\)"),
+        (3, r"mpscnn\.video\('camera:3', model\)"),
     ],
 )
 def test_videos_and_cameras_lead_to_video(model: mpscnn.Model[Any], wrong: Any, lead: str) -> None:
