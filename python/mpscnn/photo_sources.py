@@ -56,13 +56,15 @@ def photos_for(what: str, given: Any) -> Iterable[Any]:
     """Return photos or arrays for a function whose errors begin with `what`. One photo is a list of one.
 
     Raises:
-        ImageError: as for `several_photos`. ParameterError: the value is neither photos nor iterable.
+        ImageError: as for `several_photos` and `require_no_video`. ParameterError: the value is neither photos nor
+            iterable.
     """
     several = several_photos(given)
     if several is not None:
         return several
     if is_one_photo(given) and (is_photo(given) or np.asarray(given).dtype.kind in "iu"):
         return [given]
+    require_no_video(given)
     if isinstance(given, Mapping) or not isinstance(given, Iterable):
         raise ParameterError(
             f"{what} must be photos, a list of arrays or photos, a folder, a pattern or an ImageFolder, got {given!r}"

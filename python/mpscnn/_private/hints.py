@@ -73,14 +73,17 @@ _ELEMENTS = (
     "(inputs, labels, weights) as data"
 )
 _PRETRAINED = (
-    "mpscnn.load(name) loads trained weights, classes= and weights= of the functions of mpscnn.models build others; "
-    "commands take NAME, or --model NAME next to photos"
+    "mpscnn.load(name) loads trained weights, and classes= and weights= of the functions of mpscnn.models build "
+    "others"
 )
 _SHOWS = (
-    "the result has draw() for the picture, show(), to_json() and to_csv(); in a shell -o FILE, --json or --csv, "
-    "and only results are on stdout"
+    "the suffix of a file that is written chooses its format; results have draw(), show(), save(), to_json() and "
+    "to_csv(), in a shell -o FILE, --json or --csv, and only results are on stdout"
 )
-_FILES = "files, folders and cameras (camera:0) are given without an option"
+_FILES = (
+    "files, folders and cameras (camera:0) are given without an option, and so is the model where a command takes "
+    "no photos"
+)
 _DEVICE_WORDS = (
     "to cuda cpu mps map_location device_map compute_units compute_unit ComputeUnit device backends "
     "set_default_device --gpu --mps --cuda --cpu"
@@ -187,7 +190,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         _LIMITS,
     ),
     ("argument", "sample_weight shuffle", _ELEMENTS),
-    ("argument", "pretrained num_classes --pretrained -m --model", _PRETRAINED),
+    ("argument", "pretrained num_classes --pretrained", _PRETRAINED),
     (
         "argument",
         "imgsz image_size input_size --imgsz --size",
@@ -199,14 +202,22 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         "images are (n, height, width, channels): it is axis= here, and -1 are the channels",
     ),
     ("argument", "save show verbose --save --format --to -q --quiet -v --verbose", _SHOWS),
-    ("argument mpscnn.onnxruntime", "quantized int8 --calibration quantization", _QUANTIZE),
+    (
+        "argument mpscnn.onnxruntime",
+        "quantized int8 --calibration quantization --quantized --quantize --int8",
+        _QUANTIZE,
+    ),
     (
         "argument",
         "handle",
         "an image of a graph has a shape and a name: MPSNNImageNode((8, 8, 3), label='image')",
     ),
-    ("argument", "--image --images --input --source -i --data --camera --webcam", _FILES),
-    ("command", "predict run infer label webcam camera video", "mpscnn classify, detect or segment"),
+    ("argument", "--image --images --input --source -i --data --camera --webcam -m --model", _FILES),
+    (
+        "command",
+        "predict run infer label webcam camera video",
+        "mpscnn classify`, `mpscnn detect` or `mpscnn segment",
+    ),
     (
         "argument",
         "--libs --cflags --ldflags --lib-dir --libdir --prefix",
@@ -214,8 +225,12 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ),
     ("command", "val validate eval score", "mpscnn evaluate PHOTOS"),
     ("command", "export save", "mpscnn convert MODEL FILE.onnx"),
-    ("command", "list ls search zoo", "mpscnn models"),
-    ("command", "show summary inspect describe download pull install get", "mpscnn info MODEL"),
+    (
+        "command",
+        "list ls search zoo download pull install get",
+        "mpscnn models` or `mpscnn models --fetch NAME",
+    ),
+    ("command", "show summary inspect describe", "mpscnn info MODEL"),
     ("command", "test selftest env config bug", "mpscnn verify or doctor"),
     ("command", "fit finetune fine-tune", "mpscnn train FOLDER"),
 )

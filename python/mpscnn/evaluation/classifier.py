@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mpscnn._private.arguments import is_whole_number
 from mpscnn._private.expected_names import conversion_hint
 from mpscnn._private.names import did_you_mean
-from mpscnn._private.report import Column, Report
+from mpscnn._private.report import Column, Drawable, Report
 from mpscnn._private.summary import text_table
 from mpscnn.errors import Error, ImageError, ParameterError, ShapeError
 from mpscnn.evaluation.class_samples import Sample, samples_of
@@ -57,7 +57,7 @@ class ClassFigures:
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation(Report):
+class Evaluation(Report, Drawable):
     """The results of a classifier on labelled photos."""
 
     _other_names = (
@@ -196,10 +196,6 @@ class Evaluation(Report):
 
         seen = self.seen_classes
         return matrix_picture(self.confusion[np.ix_(seen, seen)], [self.labels[index] for index in seen])
-
-    def show(self) -> None:
-        """Open `draw()` in the system's picture viewer."""
-        self.draw().show()
 
     def __repr__(self) -> str:
         return (

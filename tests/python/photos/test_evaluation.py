@@ -28,7 +28,7 @@ def colour(name: str) -> Any:
     return np.full((4, 5, 3), COLOURS[name], np.uint8)
 
 
-def test_it_counts(model_file: str) -> None:
+def test_it_counts(model_file: str, tmp_path: Path) -> None:
     model = mpscnn.load(model_file)
     samples = [(colour("red"), 0), (colour("red"), 0), (colour("blue"), 0), (colour("green"), 1)]
     result = mpscnn.evaluate(model, samples)
@@ -54,6 +54,8 @@ def test_it_counts(model_file: str) -> None:
     page = result._repr_html_()
     assert "top-1 75.00%" in page
     assert "<img" in page
+    result.save(tmp_path / "confusion.png")
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "confusion.png")), np.asarray(result.draw()))
 
 
 def evaluation_of(confusion: Any) -> mpscnn.Evaluation:

@@ -172,12 +172,16 @@ def trained_on_photos() -> mpscnn.Network:
     [
         *((camera, r"mpscnn\.video\('camera:0', model\)") for camera in (0, "0", "camera:0")),
         ("a.mp4", r"mpscnn\.video\('a\.mp4', model\)"),
-        (3, r"mpscnn\.video\('camera:3', model\)"),
     ],
 )
 def test_videos_and_cameras_lead_to_video(model: mpscnn.Model[Any], wrong: Any, lead: str) -> None:
     with mpscnn.Runner(model) as runner:
-        for use in (model.predict, model.classify, lambda photo: list(runner.map([photo]))):
+        for use in (
+            *(model.predict, model.classify, lambda photo: list(runner.map([photo]))),
+            *(lambda photo: mpscnn.evaluate(model, photo), lambda photo: mpscnn.quantize(model, photo)),
+            *(lambda photo: mpscnn.compare(model, model, photo),),
+            *(lambda photo: mpscnn.compare_precisions(model, photo),),
+        ):
             with pytest.raises(mpscnn.ImageError, match=lead):
                 use(wrong)
 
