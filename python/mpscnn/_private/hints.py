@@ -152,7 +152,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "* argument mpscnn.onnxruntime",
-        "run forward infer get_inputs get_outputs io_binding providers",
+        "run forward infer get_inputs get_outputs io_binding providers encodeToCommandBuffer executeAsync",
         _ARRAYS,
     ),
     ("Model", "track", "mpscnn.video(path, model) detects objects frame by frame, without tracks"),

@@ -151,8 +151,8 @@ def _constructor(takes: str, known: Mapping[str, Any], make: Callable[..., None]
         try:
             bound = signature.bind(self, *given, **properties)
         except TypeError as error:
-            hints = [property_hint(name, list(signature.parameters)) for name in properties]
-            raise TypeError(f"{type(self).__name__}: {error}{''.join(hints[:1])}") from None
+            hints = (property_hint(name, list(signature.parameters)) for name in properties)
+            raise TypeError(f"{type(self).__name__}: {error}{next(filter(None, hints), '')}") from None
         bound.apply_defaults()
         arguments = bound.arguments
         make(self, **{name: arguments[name] for name in list(arguments)[1:-1]}, **arguments["properties"])

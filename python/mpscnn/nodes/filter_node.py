@@ -85,7 +85,8 @@ class FilterNode:
         name = type(self).__name__
         wanted = "a list of images" if count is None else f"{count} image{'s' if count > 1 else ''}"
         if len(sources) != (count or len(sources)) or not sources or not all(map(_is_image, sources)):
-            raise ParameterError(f"{name}: expected {wanted} (MPSNNImageNode) first, got {sources!r}")
+            first = "first" if arguments else "first, without a name"
+            raise ParameterError(f"{name}: expected {wanted} (MPSNNImageNode) {first}, got {sources!r}")
         self.sources: list[MPSNNImageNode] = sources
         label = properties.pop("label", "")
         policy = properties.pop("padding_policy", None)

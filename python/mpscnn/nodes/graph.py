@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mpscnn._private.arguments import require_sequence
-from mpscnn._private.expected_names import accept_foreign_arguments
+from mpscnn._private.expected_names import Expected, accept_foreign_arguments
 from mpscnn.errors import ParameterError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
@@ -13,7 +13,7 @@ from mpscnn.nodes.filter_node import FilterNode, MPSNNImageNode
 from mpscnn.nodes.table import CONVERSIONS
 
 
-class MPSNNGraph:
+class MPSNNGraph(Expected):
     """The graph of all nodes that a result needs, like MPSNNGraph.
 
     Args:

@@ -13,7 +13,7 @@ from mpscnn import _core
 from mpscnn._private.arguments import whole_numbers
 from mpscnn._private.arrays import as_array
 from mpscnn._private.copies import NoCopies
-from mpscnn._private.expected_names import Expected
+from mpscnn._private.expected_names import Expected, accept_foreign_arguments
 from mpscnn._private.literals import ImageFormatName
 from mpscnn.errors import ParameterError, ShapeError
 
@@ -62,6 +62,7 @@ class Image(NoCopies, Expected):
 
     _instead = "its memory is a device's; copy its array, image.read(), and take Image.from_numpy"
 
+    @accept_foreign_arguments
     def __init__(
         self,
         width: int,
@@ -268,6 +269,7 @@ class TemporaryImage(Image):
     At 0 the memory is reused, and the image cannot be used any more (StateError).
     """
 
+    @accept_foreign_arguments
     def __init__(
         self,
         commands: CommandBuffer,

@@ -172,6 +172,14 @@ def test_the_names_in_leads_are_there(capsys: pytest.CaptureFixture[str]) -> Non
         capsys.readouterr()
 
 
+def _image_node() -> mpscnn.nodes.MPSNNImageNode:
+    return mpscnn.nodes.MPSNNImageNode((8, 8, 3))
+
+
+def _node_graph() -> mpscnn.nodes.MPSNNGraph:
+    return mpscnn.nodes.MPSNNGraph(mpscnn.nodes.MPSCNNPoolingMaxNode(_image_node(), 2, 2).result_image)
+
+
 def _tiny() -> mpscnn.Network:
     net = mpscnn.Network(input=(8, 8, 3), name="tiny")
     net.output(net.conv2d(net.input, 4, 3, name="conv1"))
@@ -220,6 +228,14 @@ BUNDLED = "cifar10_mobilenet_v2"
         (lambda: mpscnn.kernels.MPSImageDescriptor, "it is mpscnn.ImageDescriptor here"),
         (lambda: mpscnn.nodes.MPSNNImageNode(handle=None), "an image of a graph has a shape and a name"),
         (lambda: mpscnn.nodes.MPSNNGraph(resultImage=None), "did you mean 'result_image'?"),
+        (lambda: _node_graph().encodeToCommandBuffer, "session.run(x) computes arrays"),
+        (lambda: mpscnn.nodes.MPSCNNPoolingMaxNode(source=_image_node()), "first, without a name"),
+        (
+            lambda: mpscnn.nodes.MPSCNNPoolingMaxNode(_image_node(), kernelWidth=2),
+            "it is 'kernel_width' here",
+        ),
+        (lambda: mpscnn.Image(8, 8, featureChannels=4), "did you mean 'feature_channels'?"),
+        (lambda: mpscnn.TemporaryImage(8, 8, featureChannels=4), "did you mean 'feature_channels'?"),
     ],
     ids=lambda one: one if isinstance(one, str) else "",
 )
