@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from os import PathLike
 from pathlib import Path
 from typing import Any, get_args
@@ -83,7 +83,9 @@ class GraphWeights(ABC):
                 self.set_weights(folded)
                 return
             named = ", ".join(f"{name!r}{_suggestion(name, specs)}" for name in unknown[:5])
-            raise WeightsError(f"network {self.name!r} has no weight {named}{_norms_hint(unknown)}")
+            raise WeightsError(
+                f"network {self.name!r} has no weight {named}{_torch_hint(weights, unknown, specs)}"
+            )
         images = flattened_images(self.graph)
         groups = _transposed_groups(self.graph)
         for name, value in weights.items():
@@ -252,6 +254,7 @@ class GraphWeights(ABC):
         self.graph.set_weight(spec["layer"], spec["role"], array)
 
 
+_OF_RECURRENT_LAYER = ".weight_ih_l"  # a part of PyTorch's names
 #: Other libraries' names of roles, each with mpscnn's name.
 _OTHER_ROLES = {
     "kernel": "weight",
@@ -277,8 +280,12 @@ def _has_norms(unknown: Sequence[str]) -> bool:
     return any(name.endswith((".running_mean", ".mean")) for name in unknown)
 
 
-def _norms_hint(unknown: Sequence[str]) -> str:
-    """Return a hint if unknown weights belong to batch normalizations of a PyTorch module."""
+def _torch_hint(weights: Mapping[str, Any], unknown: Sequence[str], known: Collection[str]) -> str:
+    """Return a hint if unknown weights have the names of a PyTorch module's."""
+    if any(_OF_RECURRENT_LAYER in name for name in unknown):
+        return "; mpscnn.from_torch(module, example) reads the recurrent layers of PyTorch"
+    if all(name in known for name in from_torch_names(weights, known)):
+        return "; these are PyTorch's names, which layout='OIHW' reads"
     if not _has_norms(unknown):
         return ""
     return (

@@ -149,6 +149,16 @@ def test_torchs_names_and_order_work_for_every_layer(kind: str, form: str) -> No
     np.testing.assert_allclose(run(network), expected(module), rtol=1e-4, atol=1e-5)
 
 
+def test_recurrent_layers_of_modules_lead_to_from_torch() -> None:
+    module = torch.nn.LSTM(3, 4)
+    state = {f"layer.{name}": value for name, value in module.state_dict().items()}
+    for layout in (None, "OIHW"):
+        with pytest.raises(
+            WeightsError, match=r"'layer\.weight_ih_l0'.*mpscnn\.from_torch\(module, example\)"
+        ):
+            network_of("convolution").load_weights(state, layout=layout)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("form", ["tensors", "arrays", "copies"])
 @pytest.mark.parametrize("kind", LAYERS)
 def test_without_a_layout_no_weight_is_read_in_the_wrong_order(kind: str, form: str) -> None:
@@ -163,7 +173,7 @@ def test_without_a_layout_no_weight_is_read_in_the_wrong_order(kind: str, form: 
         network.load_weights(state)
         np.testing.assert_allclose(run(network), expected(module), rtol=1e-4, atol=1e-5)
     else:
-        with pytest.raises(WeightsError, match=r"has no weight 'layer\."):
+        with pytest.raises(WeightsError, match=r"has no weight 'layer\..*, which layout='OIHW' reads"):
             network.load_weights(state)
 
 
