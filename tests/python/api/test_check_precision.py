@@ -153,7 +153,7 @@ def test_refused() -> None:
     network = network_with_large_numbers()
     with pytest.raises(mpscnn.ParameterError, match="no images"):
         mpscnn.check_precision(network, [])
-    for images in (5, None, [np.array(["a"])]):
+    for images in (5.5, None, [np.array(["a"])]):
         with pytest.raises(mpscnn.ParameterError, match="images must be"):
             mpscnn.check_precision(network, images)
     with pytest.raises(mpscnn.UnsupportedError, match="does not say how a photo becomes its input"):

@@ -143,7 +143,7 @@ def test_wrong_arguments() -> None:
     for wrong in ([1000], [-1], ["cat"], np.zeros((1, 1)), 3, {1}):
         with pytest.raises(mpscnn.ParameterError, match="classes"):
             mpscnn.compare_precisions(network, noise(1, 6, 6, 3), classes=wrong)  # type: ignore[arg-type]
-    for images in (5, None, [np.array(["a"])]):
+    for images in (5.5, None, [np.array(["a"])]):
         with pytest.raises(mpscnn.ParameterError, match="images must be"):
             mpscnn.compare_precisions(network, images)
     with pytest.raises(mpscnn.UnsupportedError, match="does not say how a photo becomes its input"):

@@ -36,6 +36,7 @@ CALLS: dict[str, Callable[[Any], object]] = {
     "Classification.save path": _saved("Classification"),
     "Comparison.save path": _saved("Comparison"),
     "Detections.save path": _saved("Detections"),
+    "Evaluation.save path": _saved("Evaluation"),
     "ImageFolder.__init__ path": mpscnn.ImageFolder,
     "Model.save path": _saved("Model"),
     "Network.load_raw_weights directory": network().load_raw_weights,

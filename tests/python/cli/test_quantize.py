@@ -343,7 +343,7 @@ def test_what_cannot_be_quantised(tmp_path: Path) -> None:
     for options in ({"equalize": "false"}, {"correct_bias": 1}):
         with pytest.raises(mpscnn.ParameterError, match="must be True or False"):
             mpscnn.quantize(network, noise(1), **options)  # type: ignore[arg-type]
-    for images in (5, None, [np.array(["a"])]):
+    for images in (5.5, None, [np.array(["a"])]):
         with pytest.raises(mpscnn.ParameterError, match="must be"):
             mpscnn.quantize(network, images)  # type: ignore[arg-type]
     with pytest.raises(mpscnn.ParameterError, match="2 classes for 1 images"):
