@@ -106,8 +106,8 @@ def web_models(seed: int, count: int) -> Folders:
 
 
 def folders(save: str, seed: int, count: int) -> Folders:
-    made = module("extreme_folders")
-    yield from made.draws(getattr(made, save), seed, count)
+    write = getattr(module("converters.folder_models"), save)
+    yield from module("extreme_folders").draws(write, seed, count)
 
 
 def changed(name: str, message: Any, seed: int, count: int) -> Files:

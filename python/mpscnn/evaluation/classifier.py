@@ -61,7 +61,6 @@ class Evaluation(Report, Drawable):
     """The results of a classifier on labelled photos."""
 
     _other_names = (
-        ("draw", "plot render"),
         ("confusion", "confusion_matrix cm"),
         ("top1", "accuracy acc"),
         ("class_table", "report classification_report"),

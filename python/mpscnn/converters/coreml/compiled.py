@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mpscnn._private.files import convert_read_errors, is_folder, read_content, require_regular
+from mpscnn._private.files import is_folder, read_content
 from mpscnn._private.json_text import parse_json
 from mpscnn.converters.coreml.features import ORDERS
 from mpscnn.converters.coreml.file import CoremlFile
@@ -89,13 +89,8 @@ def _kind(path: Path, parts: Sequence[Path]) -> str:
 
 
 def _text(path: Path, limit: int) -> str:
-    with convert_read_errors(path, WeightsError):
-        require_regular(path, WeightsError)
-        size = path.stat().st_size
-    if size > limit:
-        raise WeightsError(f"{path}: has {size} bytes; supported are {limit}")
     try:
-        return read_content(path, WeightsError, is_text=True).decode("utf-8")
+        return read_content(path, WeightsError, limit, is_text=True).decode("utf-8")
     except UnicodeDecodeError as error:
         raise WeightsError(f"damaged: {path.name} is not text: {error}") from error
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mpscnn._private.files import convert_read_errors, is_folder, read_content, require_regular
+from mpscnn._private.files import convert_read_errors, is_folder, read_content
 from mpscnn._private.json_text import parse_json
 from mpscnn.converters.coreml.schema import MODEL_KIND
 from mpscnn.converters.coreml.weights import Weights
@@ -105,13 +105,8 @@ def message_file(root: Path) -> Path:
         raise WeightsError(
             f"{root}: is not a Core ML package: it has no {_MANIFEST}; copy the whole folder again"
         )
-    with convert_read_errors(manifest, WeightsError):
-        require_regular(manifest, WeightsError)
-        size = manifest.stat().st_size
-    if size > _MAX_MANIFEST:
-        raise WeightsError(f"{manifest}: has {size} bytes; expected at most {_MAX_MANIFEST}")
     try:
-        listed = parse_json(read_content(manifest, WeightsError, is_text=True))
+        listed = parse_json(read_content(manifest, WeightsError, _MAX_MANIFEST, is_text=True))
         entry = listed["itemInfoEntries"][listed["rootModelIdentifier"]]
         inner = entry["path"]
     except (ValueError, LookupError, TypeError, RecursionError) as error:
