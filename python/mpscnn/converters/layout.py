@@ -42,24 +42,20 @@ class Atom:
     Args:
         low, high: the extent, or the two numbers that represent a free extent. high=None means the same as low.
         is_batch: whether the extent is the number of images.
+
+    Attributes:
+        is_free: whether the extent is known only when the network runs.
+        extent: the extent, or None if it is free.
     """
 
-    __slots__ = ("high", "is_batch", "low")
+    __slots__ = ("extent", "high", "is_batch", "is_free", "low")
 
     def __init__(self, low: int, high: int | None = None, *, is_batch: bool = False) -> None:
         self.low = low
         self.high = low if high is None else high
         self.is_batch = is_batch
-
-    @property
-    def is_free(self) -> bool:
-        """True if the extent is known only when the network runs."""
-        return self.low != self.high
-
-    @property
-    def extent(self) -> int | None:
-        """The extent, or None if it is free."""
-        return None if self.is_free else self.high
+        self.is_free = self.low != self.high
+        self.extent = None if self.is_free else self.high
 
 
 Axis = tuple[Atom, ...]
@@ -99,8 +95,12 @@ def batch_atom(extent: int | None) -> Atom:
 
 def product(atoms: Iterable[Atom]) -> int | None:
     """Return the product of the atoms' extents; None if one of them is free."""
-    extents = [atom.extent for atom in atoms]
-    return None if None in extents else math.prod(extent or 1 for extent in extents)
+    result = 1
+    for atom in atoms:
+        if atom.extent is None:
+            return None
+        result *= atom.extent
+    return result
 
 
 def require_axes(count: int) -> None:
@@ -111,8 +111,8 @@ def require_axes(count: int) -> None:
 
 def trial_shapes(axes: Sequence[Axis]) -> tuple[list[int], list[int]]:
     """Return the extents of axes twice: with the first and with the second number of each free extent."""
-    low = [math.prod(atom.low for atom in axis) for axis in axes]
-    return low, [math.prod(atom.high for atom in axis) for axis in axes]
+    low = [math.prod([atom.low for atom in axis]) for axis in axes]
+    return low, [math.prod([atom.high for atom in axis]) for axis in axes]
 
 
 def without_batch(axis: Axis) -> Axis:
@@ -223,7 +223,7 @@ class Arranged:
 
     def known_extent(self, axis: int, what: str) -> int:
         """Return the extent of an axis. Raises UnsupportedError if it is free; `what` begins the message."""
-        extent = self.shape[axis]
+        extent = product(self.axes[axis])
         if extent is None and any(atom.is_batch for atom in self.axes[axis]):
             raise UnsupportedError(f"{what} {self.shown}, whose batch is free: {ONE_IMAGE}")
         if extent is None:
@@ -255,6 +255,8 @@ class Arranged:
     def squeeze(self, dropped: Iterable[int]) -> Self:
         """Return the value without these axes, whose extents must be 1."""
         leaving = {self.axis(axis) for axis in dropped}
+        if not leaving:
+            return self
         batch: Axis = ()
         for axis in leaving:
             if self.known_extent(axis, "leaves out an axis of") != 1:
@@ -270,6 +272,8 @@ class Arranged:
     def expand_dims(self, added: Iterable[int]) -> Self:
         """Return the value with more axes of extent 1. `added` has the numbers of these axes in the result."""
         numbers = list(added)
+        if not numbers:
+            return self
         rank = self.rank + len(numbers)
         places = {number % rank for number in numbers if -rank <= number < rank}
         if len(places) != len(numbers):

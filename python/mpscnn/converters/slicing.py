@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import Arranger
 from mpscnn.converters.budget import Cost
-from mpscnn.converters.layout import Arranged, Atom, Axis
+from mpscnn.converters.layout import Arranged, Atom, Axis, product, trial_shapes
 from mpscnn.converters.unsupported import CHOOSE_SIZE, ONE_IMAGE
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -32,7 +32,7 @@ _NO_END = 2**31 - 1  # a larger end stands for the end of any axis
 
 def slice_axis(a: Arranger, x: Arranged, axis: int, positions: range) -> Arranged:
     """Slice an axis: take the positions of a range, whose step may be negative."""
-    if positions == range(x.shape[axis] or 0):
+    if positions == range(product(x.axes[axis]) or 0):
         return x
     if positions.step > 0 and any(atom.is_batch and atom.high != 1 for atom in x.axes[axis]):
         raise UnsupportedError(f"leaves out images of the batch of {x.shown}: {ONE_IMAGE}")
@@ -64,7 +64,7 @@ def repeat(a: Arranger, x: Arranged, axis: int, times: int) -> Arranged:
 
 def pad(a: Arranger, x: Arranged, axis: int, sides: tuple[int, int], settings: dict[str, Any]) -> Arranged:
     """Pad an axis before and after; negative sides crop. `settings` are attributes of mpscnn's padding layer."""
-    extent = x.shape[axis]
+    extent = product(x.axes[axis])
     (new,) = a.atoms([None if extent is None else extent + sum(sides)])
 
     def attributes(place: int) -> dict[str, Any]:
@@ -127,9 +127,11 @@ def tile(a: Arranger, x: Arranged, times: Sequence[int]) -> Arranged:
 
 def take_part(a: Arranger, x: Arranged, axis: int, low: slice, high: slice) -> Arranged:
     """Return x[..., part, ...] along an axis. The part is given with both numbers of each free extent."""
-    extents = [shape[axis] for shape in x.trial_shapes()]
-    is_free = extents[0] != extents[1]
-    if _is_whole(low, extents[0], is_free) and _is_whole(high, extents[1], is_free):
+    if low == high == slice(None):
+        return x
+    (low_extent,), (high_extent,) = trial_shapes([x.axes[axis]])
+    is_free = low_extent != high_extent
+    if _is_whole(low, low_extent, is_free) and _is_whole(high, high_extent, is_free):
         return x
     if is_free and _is_reversal(low) and _is_reversal(high):
         return reverse(a, x, axis)
