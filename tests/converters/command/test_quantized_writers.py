@@ -125,6 +125,9 @@ def test_quantised_networks_stay_so(
         assert np.abs(found - right).max() <= tolerance * np.abs(right).max()
         if suffix == MODEL_SUFFIX:
             assert has_integers(read) == (kind is None or name == "int8")
+        elif name == "products":
+            assert has_integers(read) == (kind is None and suffix != ".mlmodel")
+            assert ("compressed weights" in str(read.notes)) == (kind is None and suffix == ".mlmodel")
     if suffix == ".onnx":
         assert b"DequantizeLinear" in paths[None].read_bytes()
         assert b"DequantizeLinear" not in paths["float32"].read_bytes()

@@ -23,6 +23,7 @@ from mpscnn.converters.named_errors import prefix_errors
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.network import Network
+from mpscnn.graph.quantized import has_integers
 from mpscnn.graph.settings import copy_settings
 
 _NETWORKS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
@@ -41,6 +42,8 @@ def convert(file: CoremlFile, options: ReadOptions) -> Network:
         network = _network(file, file.model, options)
         state_placing(network, file.model.description.metadata)
         network.notes += file.notes
+        if file.weights.decompressed and not has_integers(network):
+            network.notes.append(_DECOMPRESSED)
         return network
 
 
@@ -105,4 +108,7 @@ def _pipeline(file: CoremlFile, description: Any, pipeline: Any, options: ReadOp
 
 
 _PROGRAM = "mlProgram"
+_DECOMPRESSED = (
+    "its compressed weights become floats; dtype='uint8' (--dtype uint8) writes 8-bit weights again"
+)
 _SUPPORTED = "neural networks, programs (mlProgram), and pipelines of a network with a suppression of boxes"

@@ -28,10 +28,14 @@ class Weights:
 
     Args:
         content: the file.
+
+    Attributes:
+        decompressed: whether weights that have been read were compressed, such as to 8-bit integers.
     """
 
     def __init__(self, content: FileBytes) -> None:
         self._content = content
+        self.decompressed = False
 
     def blob(self, weight: Any, shape: Shape, what: str, *, axis: int = 0) -> Blob:
         """Return a weight of a stated shape.
@@ -55,6 +59,7 @@ class Weights:
             if isinstance(data, Place):
                 return Blob(shape, data)
             return Blob(shape, data.reshape(shape))
+        self.decompressed = True
         bits = int(weight.quantization.numberOfBits) if field == _BITS else 8
         raw = data
         if isinstance(raw, Place):

@@ -12,7 +12,7 @@ from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.conversion import convert_node
 from mpscnn.converters.onnx_reader.element_types import type_of_elements
-from mpscnn.converters.onnx_reader.file import Described, OnnxFile
+from mpscnn.converters.onnx_reader.file import Described, OnnxFile, StoredIntegers
 from mpscnn.converters.onnx_reader.inputs import FileInput, add_batch, read_input, unify_batch
 from mpscnn.converters.onnx_reader.known_results import Expanded
 from mpscnn.converters.onnx_reader.node import Node
@@ -188,6 +188,10 @@ class Values(Graph):
         if not -rank <= axis < rank:
             raise WeightsError(f"damaged: axis {axis} of {rank}")
         return axis % rank
+
+    def note_integers(self, name: str, integers: StoredIntegers) -> None:
+        """Record the integers from which a constant was decompressed."""
+        self._graph.integers[name] = integers
 
     def is_integer(self, tensor: str) -> bool:
         """Return True if a tensor has whole numbers."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from mpscnn.converters.budget import Budget, Cost
 from mpscnn.converters.constant import Constant
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.layout import Atom
-from mpscnn.converters.onnx_reader.file import OnnxFile
+from mpscnn.converters.onnx_reader.file import OnnxFile, StoredIntegers
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.parameters import Parameters
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -30,18 +29,6 @@ _WEIGHTS_FREE = 1 << 27
 _ARRANGING = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
 
 
-@dataclass(frozen=True)
-class StoredIntegers:
-    """The integers of a quantized constant, which DequantizeLinear reads.
-
-    The constant is (values - zero point) * scale, with one scale for all elements or one for each index of an axis.
-    """
-
-    values: Array
-    scales: NDArray[np.float32]
-    zero_points: Array
-
-
 class Constants:
     """The constants of one file by name: those in the file, and those computed from them.
 
@@ -55,7 +42,7 @@ class Constants:
         self._file = file
         self.parameters = parameters
         self._known: dict[str, Constant] = {}
-        self._dequantized: dict[str, Node | None] = {}
+        self._dequantized: dict[str, Node | StoredIntegers | None] = {}
         self.budget = Budget(size or (lambda: file.bytes_with_external), copies_free=_WEIGHTS_FREE)
 
     def holds(self, name: str) -> bool:
@@ -163,16 +150,16 @@ class Constants:
         Nodes that only rearrange elements may be between DequantizeLinear and the constant.
         """
         node = self._dequantized_before(name)
-        if node is None:
-            return None
+        if not isinstance(node, Node):
+            return node
         values, scales = (self.fixed(node.input(place), "its integers") for place in (0, 1))
         zero_points = np.zeros(scales.size, values.dtype)
         if node.input(2) is not None:
             zero_points = self.fixed(node.input(2), "its zero points").reshape(-1)
         return StoredIntegers(values, scales.astype(np.float32).reshape(-1), zero_points)
 
-    def _dequantized_before(self, name: str) -> Node | None:
-        """Return the DequantizeLinear node that made a constant; None if there is none.
+    def _dequantized_before(self, name: str) -> Node | StoredIntegers | None:
+        """Return the DequantizeLinear node or the integers that made a constant; None if there are none.
 
         Nodes that only rearrange elements may be between the two.
 
@@ -183,7 +170,7 @@ class Constants:
             maker = self._file.makers.get(name)
             way.append(name)
             if maker is None or maker.kind not in _ARRANGING:
-                self._dequantized[name] = None
+                self._dequantized[name] = self._file.integers.get(name)
             else:
                 name = maker.inputs[0]
         self._dequantized |= dict.fromkeys(way, self._dequantized[name])

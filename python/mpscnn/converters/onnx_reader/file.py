@@ -73,6 +73,18 @@ class Described:
     """The names of the extents, which are empty for those without a name."""
 
 
+@dataclass(frozen=True)
+class StoredIntegers:
+    """The integers of a quantized constant, which DequantizeLinear reads.
+
+    The constant is (values - zero point) * scale, with one scale for all elements or one for each index of an axis.
+    """
+
+    values: NDArray[Any]
+    scales: NDArray[np.float32]
+    zero_points: NDArray[Any]
+
+
 class OnnxFile:
     """A graph of ONNX' operators: that of a file, or one that was built in memory.
 
@@ -94,6 +106,7 @@ class OnnxFile:
 
     Attributes:
         nodes: the operators in topological order.
+        integers: the integers of weights that a reader of another format has decompressed, by name.
     """
 
     def __init__(
@@ -125,6 +138,7 @@ class OnnxFile:
         self._stated = stated
         self._external = external or ExternalData(None)
         self._is_ours = is_ours
+        self.integers: dict[str, StoredIntegers] = {}
         known = {"", *tensors, *(described.name for described in inputs)}
         self.nodes = sort_nodes(nodes, known, origin)
         self._check_outputs(known)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.onnx_reader.constants import StoredIntegers
 from mpscnn.converters.onnx_reader.context import Context
+from mpscnn.converters.onnx_reader.file import StoredIntegers
 from mpscnn.converters.simplify.simplifier import simplify_before_integers
 from mpscnn.graph.integer_layers import HIGHEST, LOWEST, PRODUCTS, Node, Scale, keeps_integers, refused_layers
 from mpscnn.graph.network import Network
@@ -26,10 +26,12 @@ Stored = tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]]
 def keep_integers(c: Context) -> None:
     """Set the quantization of tensors and the integer weights of a network.
 
-    Layers without a quantization in the file, and layers that no engine computes in integers, stay float32. The network
-    stays unchanged if that is the case for all its convolutions and dense layers, or for all its layers.
+    Layers without a quantization in the file, and layers that no engine computes in integers, stay float32. If that is
+    the case for all convolutions and dense layers, or for all layers, the network gets no scales. A network whose file
+    quantizes no tensors gets only the integer weights.
     """
     if not c.integers.quantized:
+        _keep_weights(c)
         return
     _simplify(c)
     network = c.network
@@ -62,6 +64,13 @@ def keep_integers(c: Context) -> None:
             f'in precision "int8" {len(floats)} of {len(made.nodes)} layers stay in float32: '
             f"{', '.join(floats[:_SHOWN])}{more}"
         )
+
+
+def _keep_weights(c: Context) -> None:
+    """Set the integer weights of convolutions and dense layers. All precisions but "int8" compute the same numbers."""
+    for node in c.network.to_dict()["nodes"]:
+        if node["operation"] in PRODUCTS and (stored := _weight_integers(c, node["name"])) is not None:
+            c.network.set_quantized_weight(f"{node['name']}.weight", *stored)
 
 
 def _simplify(c: Context) -> None:
@@ -179,7 +188,7 @@ class _Integers:
         The entry is None for weights that are not integers in the file, or that precision "int8" cannot use.
         """
         name = node["name"]
-        weight = self._weight(name)
+        weight = _weight_integers(self._c, name)
         found: dict[str, Stored | None] = {f"{name}.weight": weight}
         if f"{name}.bias" in self._set:
             scale = np.float32(self.scales[node["inputs"][0]].scale)
@@ -202,35 +211,9 @@ class _Integers:
             sums = sums + np.abs(bias[0].astype(np.int64))
         return bool(sums.max(initial=0) < 2**31) and source * float(scales.max()) / result < _MAX_FACTOR
 
-    def _weight(self, layer: str) -> Stored | None:
-        """Return the integers of a layer's weight; None if the file has no 8-bit integers for it.
-
-        They are recomputed from the layer's float weights, which already have the right memory order, and the scales.
-        """
-        stored = self._stored(layer, "weight")
-        if stored is None or stored.values.dtype.itemsize > 1:
-            return None
-        floats = self._c.network.graph.get_weight(layer, "weight")[0]
-        counts = (1, len(floats))
-        if stored.scales.size not in counts or stored.zero_points.size not in (1, stored.scales.size):
-            return None
-        if stored.zero_points.dtype != stored.values.dtype:
-            return None
-        along = (-1, *[1] * (floats.ndim - 1))
-        shift = _STORED_ZERO if stored.values.dtype.kind == "i" else 0
-        zero_points = np.broadcast_to(stored.zero_points.astype(np.float32) + shift, stored.scales.shape)
-        scales = stored.scales.reshape(along)
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            steps = np.rint(floats / scales)
-            integers = steps + zero_points.reshape(along)
-            fits = (steps * scales == floats) & (integers >= 0) & (integers <= 255)
-        if not fits.all():
-            return None
-        return integers.astype(np.uint8), stored.scales, np.ascontiguousarray(zero_points)
-
     def _bias(self, layer: str, scales: NDArray[np.float32]) -> Stored | None:
         """Return the file's 32-bit integers of a bias; None if their scale is not input scale * weight scale."""
-        stored = self._stored(layer, "bias")
+        stored = _stored(self._c, layer, "bias")
         if stored is None or stored.values.dtype != np.int32 or stored.zero_points.any():
             return None
         floats = self._c.network.graph.get_weight(layer, "bias")[0]
@@ -245,6 +228,34 @@ class _Integers:
         own = np.broadcast_to(stored.scales, integers.shape) if stored.scales.size > 1 else stored.scales
         return np.ascontiguousarray(integers), own, np.zeros(own.size, np.float32)
 
-    def _stored(self, layer: str, role: str) -> StoredIntegers | None:
-        name = self._c.weights.get((layer, role))
-        return None if name is None else self._c.constants.integers_of(name)
+
+def _weight_integers(c: Context, layer: str) -> Stored | None:
+    """Return the integers of a layer's weight; None if the file has no 8-bit integers for it.
+
+    They are recomputed from the layer's float weights, which already have the right memory order, and the scales.
+    """
+    stored = _stored(c, layer, "weight")
+    if stored is None or stored.values.dtype.itemsize > 1:
+        return None
+    floats, given, _ = c.network.graph.get_weight(layer, "weight")
+    counts = (1, len(floats))
+    if stored.scales.size not in counts or stored.zero_points.size not in (1, stored.scales.size):
+        return None
+    if given or stored.zero_points.dtype != stored.values.dtype:
+        return None
+    along = (-1, *[1] * (floats.ndim - 1))
+    shift = _STORED_ZERO if stored.values.dtype.kind == "i" else 0
+    zero_points = np.broadcast_to(stored.zero_points.astype(np.float32) + shift, stored.scales.shape)
+    scales = stored.scales.reshape(along)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        steps = np.rint(floats / scales)
+        integers = steps + zero_points.reshape(along)
+        fits = (steps * scales == floats) & (integers >= 0) & (integers <= 255)
+    if not fits.all():
+        return None
+    return integers.astype(np.uint8), stored.scales, np.ascontiguousarray(zero_points)
+
+
+def _stored(c: Context, layer: str, role: str) -> StoredIntegers | None:
+    name = c.weights.get((layer, role))
+    return None if name is None else c.constants.integers_of(name)

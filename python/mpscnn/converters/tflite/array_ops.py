@@ -173,6 +173,7 @@ def _same_value(o: Operation) -> Made:
     changes the scale. Clipping to the range of the result's integers follows in another layer.
     """
     if o.is_constant(0):
+        o.c.constants.note_dequantized(o.outputs[0], o.inputs[0])
         return Constant.of(o.real(0, "its input"), o.budget)
     x = o.x()
     if o.changes_integers():

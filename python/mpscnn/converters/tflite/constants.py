@@ -33,6 +33,7 @@ class Constants:
     def __init__(self, file: TfliteFile) -> None:
         self._file = file
         self._computed: dict[int, Constant] = {}
+        self._dequantized: dict[int, int] = {}
         self.budget = Budget(lambda: file.size)
 
     def holds(self, index: int) -> bool:
@@ -62,6 +63,10 @@ class Constants:
     def put(self, index: int, constant: Constant) -> None:
         """Set a tensor that was computed from constants."""
         self._computed[index] = constant
+
+    def note_dequantized(self, index: int, source: int) -> None:
+        """Record that a constant has the numbers of another one. A weight then stays 8-bit integers."""
+        self._dequantized[index] = source
 
     def stored(self, index: int, what: str) -> NDArray[np.generic]:
         """Return the elements as stored. `what` begins the message if they are not constant."""
@@ -132,6 +137,7 @@ class Constants:
             shape: the weight's shape after that, if it differs.
         """
         layer, _, role = name.rpartition(".")
+        index = self._integers_of(index, order[0])
         values, tensor = self.stored(index, "its weights"), self._file.tensors[index]
         self.count(values.nbytes)
         values = values.transpose(order)
@@ -146,6 +152,15 @@ class Constants:
         shift = 128 if values.dtype == np.int8 else 0
         stored = (values.astype(np.int16) + shift).astype(np.uint8)
         network.set_quantized_weight(name, stored, scales, (zero_points + shift).astype(np.float32))
+
+    def _integers_of(self, index: int, outputs_axis: int) -> int:
+        """Return the tensor of 8-bit integers that DEQUANTIZE has read, if their scales are those of a weight."""
+        source = self._dequantized.get(index, index)
+        tensor = self._file.tensors[source]
+        if tensor.dtype not in (np.uint8, np.int8) or tensor.quantization is None:
+            return index
+        fits = tensor.quantization.scales.size == 1 or tensor.quantization.axis == outputs_axis
+        return source if fits else index
 
     def set_bias(self, network: Network, layer: str, index: int) -> None:
         """Set a layer's bias from a constant. Quantised 32-bit integers stay integers."""

@@ -16,6 +16,7 @@ from mpscnn.converters.coreml.file import CoremlFile
 from mpscnn.converters.coreml.program import types
 from mpscnn.converters.coreml.program.blob_file import BlobFile, decode_data, numbers, unpack_integers
 from mpscnn.converters.file_bytes import FileBytes
+from mpscnn.converters.onnx_reader.file import StoredIntegers
 from mpscnn.errors import UnsupportedError, WeightsError
 
 Array = NDArray[Any]
@@ -33,11 +34,13 @@ class Constant:
         kind: the element type; None for strings.
         shape: the extents.
         held: the elements, their position in a file, or strings.
+        integers: the 8-bit integers of a decompressed weight; None: there are none.
     """
 
     kind: types.Element | None
     shape: tuple[int, ...]
     held: Array | Place | list[str]
+    integers: StoredIntegers | None = None
 
 
 class Constants:
@@ -130,13 +133,28 @@ class Constants:
 
         Raises UnsupportedError for an unknown operation, and WeightsError if its operands do not fit each other.
         """
+        self._file.weights.decompressed |= kind != "constexpr_cast"
         if kind in _SPARSE_MAKERS:
             mask, values = _SPARSE_MAKERS[kind](self, given)
             return [Constant(_BIT, mask.shape, mask.view(_BIT.dtype)), _floats(values[mask])]
         maker = _MAKERS.get(kind)
         if maker is None:
             raise UnsupportedError("weights that are compressed in this way are not supported")
-        return [_floats(maker(self, given))]
+        made = _floats(maker(self, given))
+        if kind in _SCALED:
+            made.integers = self._integers(made.shape, *(given.get(name) for name in _SCALED[kind]))
+        return [made]
+
+    def _integers(self, shape: tuple[int, ...], *given: Constant | None) -> StoredIntegers | None:
+        """Return a weight's integers; None if there are no 8-bit integers with one scale, or one for each output."""
+        values, scale, zero = given
+        if values is None or scale is None or values.kind is None or values.kind.bits > 8:
+            return None
+        if math.prod(scale.shape) not in (1, *shape[:1]):
+            return None
+        integers, scales = self.array(values), self.array(scale).astype(np.float32).reshape(-1)
+        zeros = np.zeros(scales.size, integers.dtype) if zero is None else self.array(zero).reshape(-1)
+        return StoredIntegers(integers, scales, zeros)
 
 
 _FLOAT, _BIT = types.element_type(11), types.element_type(37)
@@ -336,6 +354,11 @@ _MAKERS = {
 _SPARSE_MAKERS = {
     "constexpr_lut_to_sparse": _sparse_look_up,
     "constexpr_sparse_blockwise_shift_scale": _sparse_blockwise,
+}
+#: The operands of operations that scale integers: the integers, their scales and zero points.
+_SCALED = {
+    "constexpr_affine_dequantize": ("quantized_data", "scale", "zero_point"),
+    "constexpr_blockwise_shift_scale": ("data", "scale", "offset"),
 }
 CONSTEXPR = (*_MAKERS, *_SPARSE_MAKERS)
 """The operations that decompress weights."""

@@ -135,8 +135,10 @@ class Operation:
 
     def weight(self, name: str) -> str:
         """Return the graph's tensor of an operand, which must be constant."""
-        self._constant(name)
-        return self.tensor(name)
+        constant, made = self._constant(name), self.tensor(name)
+        if constant.integers is not None:
+            self._b.note_integers(made, constant.integers)
+        return made
 
     def shape_of(self, name: str) -> tuple[int, ...]:
         """Return the shape of a constant operand."""
