@@ -88,6 +88,7 @@ if TYPE_CHECKING:
     from mpscnn.runtime.profiling import profile
     from mpscnn.runtime.program import Program, Session
     from mpscnn.runtime.request import Request
+    from mpscnn.runtime.slow_precision import SlowPrecisionWarning
     from mpscnn.signal import convolve1d, convolve2d, correlate1d, correlate2d
     from mpscnn.training.early_stopping import EarlyStopping
     from mpscnn.training.history import Epoch, History
@@ -125,6 +126,7 @@ _LAZY = {
     "model": ("Model", "load"),
     "runtime.options": ("CompileOptions", "RunOptions"),
     "runtime.program": ("Program", "Session"),
+    "runtime.slow_precision": ("SlowPrecisionWarning",),
     "runtime.request": ("Request",),
     "comparison": (
         "ComparedLayer",
@@ -277,6 +279,7 @@ __all__ = [
     "Session",
     "Sgd",
     "ShapeError",
+    "SlowPrecisionWarning",
     "StateError",
     "TemporaryImage",
     "Tensor",

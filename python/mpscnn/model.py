@@ -100,7 +100,8 @@ def load(
             function with which the network ends; otherwise "softmax". `Classification.scores_are` has the answer.
         within: take the fastest precision whose results differ from float32 by at most this share: the L2 norm of the
             difference, divided by that of the float32 results. It is measured at the first load on a processor, on the
-            sample photos or on random numbers, and kept in the cache. None: the precision of the options.
+            sample photos or on random numbers, and kept in the cache. `precision` stays "auto". None: the precision of
+            the options, where "auto" is float32.
         options: the fields of `CompileOptions` and `RunOptions`: `device`, `precision`, `threads` and others.
 
     Raises:
@@ -122,10 +123,13 @@ def load(
         if isinstance(model, (str, os.PathLike))
         else model
     )
-    chosen: dict[str, Any] = dict(options)
-    if within is not None:
-        chosen |= _fastest_options(core_model(opened, preprocess, labels, scores), options, within)
-    return Model(opened, preprocess=preprocess, labels=labels, scores=scores, **chosen)
+    if within is None:
+        return Model(opened, preprocess=preprocess, labels=labels, scores=scores, **options)
+    from mpscnn.runtime.slow_precision import on_trial
+
+    fastest = _fastest_options(core_model(opened, preprocess, labels, scores), options, within)
+    with on_trial():
+        return Model(opened, preprocess=preprocess, labels=labels, scores=scores, **{**options, **fastest})
 
 
 def _fastest_options(core: _core.Model, options: LoadArguments, within: float) -> dict[str, Any]:

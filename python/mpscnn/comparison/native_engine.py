@@ -12,6 +12,7 @@ from mpscnn.comparison.trace import Array, Trace, Value
 from mpscnn.graph.network import Network
 from mpscnn.runtime.library import operations
 from mpscnn.runtime.program import named_results
+from mpscnn.runtime.slow_precision import on_trial
 
 # Layers that only move or select elements of their input.
 _MOVING = {"dropout", "reshape", "slice", "transpose"}
@@ -41,7 +42,8 @@ class NativeEngine:
         self._nodes = whole_layers(network)
         self._outputs = [tensor.name for tensor in network.outputs]
         names = [node["name"] for node in self._nodes]
-        self._session = network.compile(device=device, precision=precision, outputs=names).session()
+        with on_trial():
+            self._session = network.compile(device=device, precision=precision, outputs=names).session()
         self.precision = precision
         self.title = f"{name} (mpscnn, {device}, {precision})"
         self.inputs = {tensor.name: tensor.shape for tensor in network.inputs}

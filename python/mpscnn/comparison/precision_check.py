@@ -20,6 +20,7 @@ from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.graph.network import Network
 from mpscnn.graph.slicing import separate_layers
 from mpscnn.runtime.program import named_results
+from mpscnn.runtime.slow_precision import on_trial
 
 #: The largest finite number and the smallest normal number of each precision.
 _LIMITS = {
@@ -246,7 +247,8 @@ class _SeparateLayers:
     def __init__(self, network: Network, precision: PrecisionName, device: str) -> None:
         separate = separate_layers(network, [node["name"] for node in whole_layers(network)])
         self._inputs = [tensor.name for tensor in separate.inputs]
-        self._session = separate.compile(device=device, precision=precision).session()
+        with on_trial():
+            self._session = separate.compile(device=device, precision=precision).session()
 
     def run(self, image: Array, results: dict[str, Array]) -> dict[str, Array]:
         """Return the result of each layer. `results` are those of all layers in float32."""
@@ -298,10 +300,11 @@ def _layer(name: str, seen: _Seen, weights: Array, precision: PrecisionName, kep
 def _output_error(network: Network, images: Sequence[Array], precision: PrecisionName, device: str) -> float:
     """Return the largest error of the network's outputs."""
     names = [tensor.name for tensor in network.outputs]
-    sessions = [
-        network.compile(device="cpu", precision="float32").session(),
-        network.compile(device=device, precision=precision).session(),
-    ]
+    with on_trial():
+        sessions = [
+            network.compile(device="cpu", precision="float32").session(),
+            network.compile(device=device, precision=precision).session(),
+        ]
     seen = {name: _Seen() for name in names}
     for image in images:
         right, found = (named_results(session, image) for session in sessions)

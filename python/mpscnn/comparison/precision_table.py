@@ -23,6 +23,7 @@ from mpscnn.model import Model
 from mpscnn.photo_sources import input_array, photos_for
 from mpscnn.runtime.library import precisions_of
 from mpscnn.runtime.program import named_results
+from mpscnn.runtime.slow_precision import on_trial
 
 if TYPE_CHECKING:
     from mpscnn.runtime.program import Program, Session
@@ -201,7 +202,8 @@ def compare_precisions(
     compared = compared_options(device, precisions, accumulate_dtype)
     for name, options in compared.items():
         try:
-            programs[name] = network.compile(device=device, **options)
+            with on_trial():
+                programs[name] = network.compile(device=device, **options)
         except (UnsupportedError, WeightsError) as error:  # an operation or a number that the precision lacks
             if name == "float32":
                 raise

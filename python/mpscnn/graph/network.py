@@ -434,12 +434,18 @@ class Network(
 
     @accept_foreign_arguments(options=CompileOptions.fields)
     def compile(
-        self, *, outputs: Sequence[str | Tensor] | None = None, **options: Unpack[CompileArguments]
+        self,
+        *,
+        outputs: Sequence[str | Tensor] | None = None,
+        within: float | None = None,
+        **options: Unpack[CompileArguments],
     ) -> Program:
         """Compile the network for a device.
 
         Args:
             outputs: compute these layers instead of the network's outputs, and only the layers that they need.
+            within: let precision "auto" be the fastest one whose error is at most this number, as for `mpscnn.load`.
+                None: "auto" is float32.
             options: the fields of `CompileOptions`, such as `device`, `precision` and `max_memory`.
 
         Raises:
@@ -452,7 +458,19 @@ class Network(
             TypeError: there is no such option.
         """
         wanted = [tensor if isinstance(tensor, str) else tensor.name for tensor in outputs or []]
-        return compile_graph(self.graph, wanted, CompileOptions(**options))
+        compiled = CompileOptions(**options)
+        if within is None:
+            return compile_graph(self.graph, wanted, compiled)
+        from mpscnn._private.toolkit import precisions
+        from mpscnn.runtime.slow_precision import on_trial
+
+        measured = self
+        if wanted:
+            measured = self.subgraph(wanted)
+            measured.preprocess = self.preprocess
+        fastest = precisions().fastest_options(measured, compiled, None, within)
+        with on_trial():
+            return compile_graph(self.graph, wanted, compiled.replaced(**fastest))
 
     def gradients(
         self,

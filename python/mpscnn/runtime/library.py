@@ -70,15 +70,6 @@ def precisions_of(device: str) -> list[PrecisionName]:
     return list(listed.get("precisions", ())) or ["float32", "float16"]
 
 
-def slow_precision(precision: str, device: str) -> str | None:
-    """Return why a precision is slower than float32 on a device; None if it is not."""
-    if precision != "bfloat16" or device.partition(":")[0] not in ("auto", "cpu"):
-        return None
-    if devices()[0].get("bfloat16_sums") != "blocks":
-        return None
-    return "bfloat16 takes longer than float32 on this processor, which has no instructions for such products"
-
-
 def empty(shape: int | Sequence[int], dtype: DTypeLike = np.float32) -> NDArray[Any]:
     """Return an array of zeros in its own memory pages. A GPU reads and writes it without a copy.
 

@@ -157,8 +157,9 @@ class CompileOptions(_Options):
     precision: PrecisionName = _option(
         "auto",
         _number_format,
-        'the number format of the computation. "auto" is float32; "bfloat16" runs on most processors '
-        '(mpscnn.devices() lists it); "int8" runs a quantised model in integers, on the CPU.',
+        'the number format of the computation. "auto" is float32, or with `within` the fastest precision; '
+        '"bfloat16" runs on most processors (mpscnn.devices() lists it); "int8" runs a quantised model in integers, '
+        "on the CPU.",
     )
     weights: WeightsName = _option(
         "auto",

@@ -55,19 +55,6 @@ if TYPE_CHECKING:  # other modules are imported where they are used, so that run
 _WORTH_PAGES = 1 << 16
 
 
-_given_warnings: set[str] = set()
-
-
-def _warn_once(warning: str) -> None:
-    """Give each warning only once in a process."""
-    if warning in _given_warnings:
-        return
-    import warnings
-
-    _given_warnings.add(warning)
-    warnings.warn(warning, RuntimeWarning, stacklevel=4)
-
-
 def _shapes(given: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
     return [tuple(whole_numbers("the shape of an input", shape)) for shape in given]
 
@@ -94,7 +81,9 @@ class Program(Expected):
         Frames of a stream have the same size, so this saves computing them.
         """
         if warning := program.warning():
-            _warn_once(warning)
+            from mpscnn._private.given_warnings import warn_once
+
+            warn_once(warning)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the network and the options. Unpickling compiles the network again."""
@@ -439,7 +428,16 @@ class Session(NoCopies, Expected):
 
 
 def compile_graph(graph: _core.Graph, outputs: Sequence[str], options: CompileOptions) -> Program:
-    """Compile a graph. See `Network.compile`."""
+    """Compile a graph, and warn of a precision that is slower than float32. See `Network.compile`."""
+    program = _compiled_graph(graph, outputs, options)
+    if options.precision in ("bfloat16", "float16"):
+        from mpscnn.runtime.slow_precision import tell_slow_precision
+
+        tell_slow_precision(graph, options.precision, program.device)
+    return program
+
+
+def _compiled_graph(graph: _core.Graph, outputs: Sequence[str], options: CompileOptions) -> Program:
     # The copy shares the weights' memory. The network itself may change later.
     source = graph.copy(), list(outputs), options
     if options.metal_kernels != "auto":

@@ -461,20 +461,6 @@ def test_the_command_measures_a_runner(model: str, capsys: pytest.CaptureFixture
     assert "one thread only" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [("explain",), ("benchmark", "--runs", "1", "--random-weights")])
-def test_a_precision_that_takes_longer_says_so(
-    command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments = ["deep_mnist", *command[1:]] if "--random-weights" in command else ["digits"]
-    sums = mpscnn.devices()[0].get("bfloat16_sums")
-    for precision in ("float32", "bfloat16"):
-        expected = 0 if precision == "float32" or sums else 1
-        assert call(command[0], *arguments, "--precision", precision) == expected
-        assert ("takes longer than float32" in capsys.readouterr().err) == (
-            precision == "bfloat16" and sums == "blocks"
-        )
-
-
 def test_a_quantised_file_is_measured_in_its_integers(
     shared: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

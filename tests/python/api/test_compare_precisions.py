@@ -254,6 +254,16 @@ def test_load_takes_the_fastest_precision(measured: list[mpscnn.PrecisionTable],
     assert len(measured) == 6
 
 
+def test_compile_takes_the_fastest_precision(measured: list[mpscnn.PrecisionTable]) -> None:
+    network = classifier()
+    hidden = network.to_dict()["nodes"][0]["name"]
+    for within, precision in ((0.1, "float16"), (0.0, "float32")):
+        assert network.compile(precision="auto", within=within).precision == precision
+        program = network.compile(within=within, outputs=[hidden])
+        assert (program.precision, [*program.outputs]) == (precision, [hidden])
+    assert len(measured) == 2  # the network, and its first layer
+
+
 def test_photos_are_measured_where_a_network_takes_them(measured: list[mpscnn.PrecisionTable]) -> None:
     mpscnn.load(within=0.1, device="cpu")
     assert (measured[0].images, measured[0].compared) == (3, "images")

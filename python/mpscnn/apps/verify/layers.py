@@ -12,6 +12,7 @@ from mpscnn.apps.verify.error_bounds import FLOAT32_EPS, HALF_EPS, HALF_TINY, Pr
 from mpscnn.graph.network import Network
 from mpscnn.runtime.library import operations
 from mpscnn.runtime.program import named_results
+from mpscnn.runtime.slow_precision import on_trial
 
 Arrays = dict[str, NDArray[np.float32]]
 
@@ -51,7 +52,9 @@ _ROUNDED = {entry["name"] for entry in operations() if entry["rounding_point"]}
 
 def run(network: Network, inputs: Arrays, device: str, precision: PrecisionName) -> Arrays:
     """Run a network and return all outputs by name."""
-    return named_results(network.compile(device=device, precision=precision).session(), inputs)
+    with on_trial():
+        session = network.compile(device=device, precision=precision).session()
+    return named_results(session, inputs)
 
 
 def bounds(

@@ -22,10 +22,9 @@ from mpscnn.apps.benchmark import (
 from mpscnn.apps.cli.arguments import JsonOption, ModelArgument, split_names
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
-from mpscnn.apps.cli.output import hint, report, sentences, show, show_json, table_width
+from mpscnn.apps.cli.output import report, sentences, show, show_json, table_width
 from mpscnn.apps.cli.sizes import RandomWeightsOption, SizeOption, open_with_size
 from mpscnn.errors import Error
-from mpscnn.runtime.library import slow_precision
 from mpscnn.runtime.options import CompileOptions, RunOptions
 
 
@@ -92,8 +91,6 @@ def benchmark(
     for option, value in (("--inflight", inflight), ("--max-batch", max_batch)):
         if value is not None and not runner:
             raise typer.BadParameter("it is for --runner", param_hint=option)
-    if reason := slow_precision(program.precision, program.device):
-        hint(reason)
     subject = open_with_size(model, size, random_weights=random_weights)
     kernels = measure_metal_kernels(subject, program, runs=runs) if program.metal_kernels == "auto" else None
     if runner:

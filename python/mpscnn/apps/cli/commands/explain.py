@@ -6,9 +6,8 @@ import dataclasses
 
 from mpscnn.apps.cli.arguments import JsonOption, ModelArgument
 from mpscnn.apps.cli.option_groups import RUN, add_options
-from mpscnn.apps.cli.output import hint, show, show_json, table_width
+from mpscnn.apps.cli.output import show, show_json, table_width
 from mpscnn.apps.cli.sizes import RandomWeightsOption, SizeOption, open_with_size
-from mpscnn.runtime.library import slow_precision
 from mpscnn.runtime.options import CompileOptions, RunOptions
 
 _PROGRAM = CompileOptions(device="cpu")
@@ -37,5 +36,3 @@ def explain(
         show_json(dataclasses.asdict(explained))
     else:
         show(*explained.table(width=table_width()).split("\n"))
-        if reason := slow_precision(program.precision, "cpu"):
-            hint(reason)

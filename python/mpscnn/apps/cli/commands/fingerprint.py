@@ -8,6 +8,7 @@ from mpscnn.apps.cli.output import sentences, show, show_json, table_width
 from mpscnn.apps.cli.sizes import RandomWeightsOption, SizeOption, open_with_size
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.runtime.library import precisions_of
+from mpscnn.runtime.slow_precision import on_trial
 
 
 def fingerprint(
@@ -30,7 +31,8 @@ def fingerprint(
     refused: dict[str, str] = {}
     for precision in precisions_of(chosen):
         try:
-            found[precision] = network.compile(device=chosen, precision=precision).fingerprint()
+            with on_trial():
+                found[precision] = network.compile(device=chosen, precision=precision).fingerprint()
         except (
             UnsupportedError,
             WeightsError,
