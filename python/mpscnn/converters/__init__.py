@@ -192,21 +192,21 @@ def export_onnx(
         path: the file to write.
         size: (height, width) of inputs that leave them free, which need it; a size that no input can have is refused.
         layout: the order of axes of image inputs and outputs: "nchw", as usual in ONNX, or "nhwc", as in mpscnn.
-        dtype: the type of weights, inputs, outputs and intermediate results: "float32" or "float16". "uint8" writes the
-            integers of a quantised network, with QuantizeLinear and DequantizeLinear around each layer; inputs and
+        dtype: the type of weights, inputs, outputs and intermediate results: "float32" or "float16". "uint8" writes
+            8-bit weights, and QuantizeLinear and DequantizeLinear around the layers of a quantised network; inputs and
             outputs are float32 then. None: "uint8" for a quantised network, otherwise "float32".
 
     Raises:
         UnsupportedError: the package `onnx` is not installed, ONNX cannot express a layer or, with "uint8", its 8-bit
             weights, or there are more than 2 GB of weights. WeightsError: weights are missing or beyond float16, or the
-            file cannot be written. ParameterError: an unknown layout or type, or "uint8" for a network that is not
-            quantised. ShapeError: the network leaves its height or width free, and `size` is not given.
+            file cannot be written. ParameterError: an unknown layout or type. ShapeError: the network leaves its height
+            or width free, and `size` is not given.
     """
     from mpscnn.converters.onnx_writer.export import export
-    from mpscnn.graph.quantized import stored_type
+    from mpscnn.graph.model_file import of_stored_type
 
-    network = network_of(network)
-    export(network, path, size=size, layout=layout, dtype=stored_type(network, dtype, "float32"))
+    network, stored = of_stored_type(network_of(network), dtype, "float32")
+    export(network, path, size=size, layout=layout, dtype=stored)
 
 
 @accept_foreign_arguments
@@ -227,20 +227,19 @@ def export_tflite(
         path: the file to write.
         size: (height, width) of inputs that leave them free, which need it; a size that no input can have is refused.
         dtype: the type of weights: "float32", or "float16" for weights that LiteRT converts to float32 when it loads
-            them. "uint8" writes the integers of a quantised network. None: "uint8" for a quantised network, otherwise
-            "float32".
+            them. "uint8" writes 8-bit weights, and the integers of a quantised network. None: "uint8" for a quantised
+            network, otherwise "float32".
 
     Raises:
         UnsupportedError: TensorFlow Lite cannot express a layer, or the file has more than 2 GB. WeightsError: weights
-            are missing or beyond float16, or the file cannot be written. ParameterError: an unknown type, or "uint8"
-            for a network that is not quantised. ShapeError: the network leaves its height or width free, and `size` is
-            not given.
+            are missing or beyond float16, or the file cannot be written. ParameterError: an unknown type. ShapeError:
+            the network leaves its height or width free, and `size` is not given.
     """
     from mpscnn.converters.tflite_writer.export import export
-    from mpscnn.graph.quantized import stored_type
+    from mpscnn.graph.model_file import of_stored_type
 
-    network = network_of(network)
-    export(network, path, size=size, dtype=stored_type(network, dtype, "float32"))
+    network, stored = of_stored_type(network_of(network), dtype, "float32")
+    export(network, path, size=size, dtype=stored)
 
 
 @accept_foreign_arguments

@@ -133,6 +133,20 @@ def test_quantised_networks_stay_so(
         assert b"DequantizeLinear" not in paths["float32"].read_bytes()
 
 
+@pytest.mark.parametrize("suffix", [MODEL_SUFFIX, ".onnx", ".tflite"])
+def test_8_bit_weights_of_floats_are_those_of_a_model_file(tmp_path: Path, suffix: str) -> None:
+    """A network of floats and its file of 8-bit weights become the same files; coremltools makes its own integers."""
+    if suffix in NEEDS:
+        pytest.importorskip(NEEDS[suffix])
+    network = products()
+    network.initialize_weights()
+    network.keep_float32(["dense"])
+    save(network, tmp_path / f"floats{suffix}", "uint8")
+    save(network, tmp_path / "integers.safetensors", "uint8")
+    save(mpscnn.load(tmp_path / "integers.safetensors").network, tmp_path / f"stored{suffix}", "uint8")
+    assert written(tmp_path / f"floats{suffix}") == written(tmp_path / f"stored{suffix}")
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_other_networks_have_floats(tmp_path: Path, suffix: str) -> None:
     if suffix in NEEDS:

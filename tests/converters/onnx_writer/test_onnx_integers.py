@@ -128,14 +128,6 @@ def test_tflite_files(shared: Path, name: str) -> None:
     assert layers_beyond_one_step(network) == {}
 
 
-def test_what_has_no_integers() -> None:
-    network = mpscnn.Network((4, 4, 3), name="floats")
-    network.output(network.conv2d(network.input, 2, 1))
-    network.initialize_weights()
-    with pytest.raises(mpscnn.ParameterError, match="network 'floats' has no integers to write as uint8"):
-        to_onnx(network, dtype="uint8")
-
-
 def test_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -145,14 +145,6 @@ def test_layers_that_are_kept_in_float32(tmp_path: Path) -> None:
     assert np.array_equal(in_integers(read, x), in_integers(network, x))
 
 
-def test_what_has_no_integers(tmp_path: Path) -> None:
-    network = Network((4, 4, 3), name="floats")
-    network.output(network.conv2d(network.input, 2, 1))
-    network.initialize_weights()
-    with pytest.raises(mpscnn.ParameterError, match="network 'floats' has no integers to write as uint8"):
-        network.save(tmp_path / "one.tflite", dtype="uint8")
-
-
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("ai_edge_litert")
     model, output = tmp_path / "model.safetensors", tmp_path / "model.tflite"

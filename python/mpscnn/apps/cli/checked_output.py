@@ -19,8 +19,9 @@ from mpscnn.apps.cli.output import report, show, warn
 from mpscnn.apps.cli.sizes import Size
 from mpscnn.apps.cli.written_network import network_to_write
 from mpscnn.errors import WeightsError
+from mpscnn.graph.model_file import of_stored_type
 from mpscnn.graph.network import Network
-from mpscnn.graph.quantized import stored_type
+from mpscnn.graph.quantized import has_integer_tensors, stored_type
 
 Compare = Callable[[Network, Path, Size | None], tuple[str, str]]
 """Compares a written file with the network. Returns the verdict, and a description of the difference or ""."""
@@ -77,19 +78,17 @@ def write_onnx(given: Conversion) -> None:
     With `given.check`, compare the network with its source, and the written file in onnxruntime with the network. If
     they differ, the file is only kept with `given.force`.
 
-    Raises ParameterError for several sources, for an integer file of a network without integers, and for options that
-    apply only to files of other frameworks.
+    Raises ParameterError for several sources, and for options that apply only to files of other frameworks.
     """
     from mpscnn.converters import export_onnx
 
-    network, _ = network_to_write(given)
-    dtype = stored_type(network, given.dtype, "float32")
+    network, dtype = of_stored_type(network_to_write(given)[0], given.dtype, "float32")
     layout = given.layout or "nchw"
     write_checked(
         given,
         network,
         lambda path: export_onnx(network, path, size=given.size, layout=layout, dtype=dtype),
-        _compare_integers if dtype == "uint8" else compare_floats,
+        _compare_integers if dtype == "uint8" and has_integer_tensors(network) else compare_floats,
         f"{dtype}, {layout}",
     )
 
@@ -122,8 +121,7 @@ def write_tflite(given: Conversion) -> None:
     """
     from mpscnn.converters import export_tflite
 
-    network, _ = network_to_write(given)
-    dtype = stored_type(network, given.dtype, "float32")
+    network, dtype = of_stored_type(network_to_write(given)[0], given.dtype, "float32")
     write_checked(
         given,
         network,

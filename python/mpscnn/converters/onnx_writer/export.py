@@ -96,8 +96,8 @@ def to_onnx(
     Raises:
         UnsupportedError: the package `onnx` is not installed, ONNX cannot express a layer or, with "uint8", its 8-bit
             weights, or there are more than 2 GB of weights in the written type; "uint8" counts as float32.
-        WeightsError: weights are missing, or beyond float16. ParameterError: an unknown layout or type, or "uint8" for
-            a network that is not quantised. ShapeError: no input can have this `size`, or it is needed.
+        WeightsError: weights are missing, or beyond float16. ParameterError: an unknown layout or type.
+            ShapeError: no input can have this `size`, or it is needed.
     """
     return build(network, size=size, layout=layout, dtype=dtype).model(_core.version())
 

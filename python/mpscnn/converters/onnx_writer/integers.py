@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.onnx_writer.builder import Builder
-from mpscnn.errors import ParameterError, UnsupportedError
-from mpscnn.graph.quantized import has_integers
+from mpscnn.errors import UnsupportedError
 
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network
@@ -21,10 +20,7 @@ _STORED_ZERO = 128  # networks store int8 weights as uint8, with 128 added
 
 
 class Integers:
-    """Writes the quantization of a network's tensors and weights.
-
-    Raises ParameterError for a network that is not quantised.
-    """
+    """Writes the quantization of a network's tensors and weights."""
 
     def __init__(self, builder: Builder, network: Network) -> None:
         structure = network.to_dict()
@@ -33,11 +29,6 @@ class Integers:
         self._stated: dict[str, dict[str, Any]] = {
             entry["name"]: entry["quantization"] for entry in entries if "quantization" in entry
         }
-        if not has_integers(network):
-            raise ParameterError(
-                f"network {network.name!r} has no integers to write as uint8: mpscnn quantize makes a network that "
-                "has, or write float32"
-            )
         self._network = network
         self._kept = {node["name"] for node in structure["nodes"] if node.get("keep_float32")}
         #: Inputs and results of float32 layers. Other float32 layers read them without rounding to integers.

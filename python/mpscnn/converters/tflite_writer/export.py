@@ -41,8 +41,8 @@ from mpscnn.converters.tflite_writer.pooling import pooling
 from mpscnn.converters.tflite_writer.resize import resize
 from mpscnn.converters.tflite_writer.weights import Weights
 from mpscnn.core_model import core_model
-from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
-from mpscnn.graph.quantized import has_integers, require_stored_type
+from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.graph.quantized import require_stored_type
 
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network
@@ -72,11 +72,6 @@ def export(
 def to_tflite(network: Network, *, size: tuple[int, int] | None = None, dtype: str = "float32") -> bytes:
     """Return the bytes of a TensorFlow Lite file with the same inputs and outputs, for any batch."""
     require_stored_type(dtype)
-    if dtype == "uint8" and not has_integers(network):
-        raise ParameterError(
-            f"network {network.name!r} has no integers to write as uint8: mpscnn quantize makes a network that has, or "
-            "write float32"
-        )
     require_no_functions(network.graph, "exported")
     if network.labels is not None or network.detection is not None:
         core_model(network)  # raises an error for settings with which the file could not be loaded
