@@ -15,6 +15,7 @@ from training.small_backbone import small_backbone
 import mpscnn
 from mpscnn import ImageError, ImageFolder, ParameterError, ShapeError, UnsupportedError
 from mpscnn.graph.class_numbers import ClassNumbers, class_names
+from mpscnn.graph.quantized import has_integer_tensors
 
 #: The classes of `small_backbone`, and the numbers of classes that data sets have in the tests.
 CLASSES = 5
@@ -233,6 +234,15 @@ def test_a_replaced_head_keeps_the_rest_and_names_itself() -> None:
     other = old.replace_head(2).weights["classes_.weight"]
     assert not np.array_equal(named.weights["classes_.weight"], other)
     assert old.labels == ["a", "b", "c", "d", "e"]
+
+
+def test_a_replaced_head_of_integers_says_that_it_has_floats() -> None:
+    old = small_backbone()
+    old.quantize(old.input, "int8", 0.1, 0)
+    with pytest.warns(
+        RuntimeWarning, match="'small' is quantised, and 'classifier_of_3_classes' is not: after"
+    ):
+        assert not has_integer_tensors(old.replace_head(3))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from itertools import islice
@@ -383,7 +384,8 @@ class Network(
         """Return a copy of a classifier with a new last layer for other classes, to be trained.
 
         The new head is a dense layer and a softmax. The copy keeps the preprocessing and all weights but those of the
-        old last layer. It has no 8-bit integers, labels or `scores` of the old classes.
+        old last layer. It has no labels or `scores` of the old classes. A RuntimeWarning says that a copy of a
+        quantised network has no scales of 8-bit integers, which would not fit the trained weights.
 
         Args:
             classes: the number of classes, at least 2, or their names, which become the labels.
@@ -402,12 +404,18 @@ class Network(
             classifier_name,
             feature_layer,
         )
-        from mpscnn.graph.quantized import unquantized
+        from mpscnn.graph.quantized import has_integer_tensors, unquantized
 
         count, labels = class_list(classes)
         features, layer = feature_layer(self), class_layer(self)
         title = classifier_name(count) if name is None else require_text("name", name)
-        # Quantization scales would not fit the trained weights.
+        if has_integer_tensors(self):
+            warnings.warn(
+                f"network {self.name!r} is quantised, and {title!r} is not: after its training "
+                "mpscnn.quantize(network, photos) quantises it",
+                RuntimeWarning,
+                stacklevel=2,
+            )
         structure = unquantized(self.subgraph([features]).to_dict())
         result = self.restructured(structure | {"name": title, "outputs": []})
         result.output(add_classes(result, result[features], count, layer))
