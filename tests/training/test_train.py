@@ -40,6 +40,8 @@ def test_one_call_gives_a_model_with_history_and_report(
     assert not any("\r" in line for line in epochs)
     assert model.history.best_epoch is not None
     best = model.history[model.history.best_epoch - 1]
+    assert model.history.phases.count("last blocks") == SMALL["epochs"]
+    assert f", {SMALL['epochs']} of the last blocks);" in repr(model.history)
     assert model.report.evaluation.top1 == pytest.approx(best.validation_accuracy)
     assert {path.name for path in (tmp_path / "report").iterdir()} == {
         "confusion.png",

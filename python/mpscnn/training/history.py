@@ -57,6 +57,9 @@ class History(Tabular, Sequence[Epoch]):
     class is right.
     """
 
+    phases: tuple[str, ...] = ()
+    """The name of each epoch's phase, if the training has phases: "last layer" and "last blocks" for a classifier."""
+
     @property
     def losses(self) -> list[float]:
         """The training loss of each epoch."""
@@ -133,7 +136,14 @@ class History(Tabular, Sequence[Epoch]):
     def __repr__(self) -> str:
         if not self:
             return "<History: no epochs>"
-        return f"<History: {len(self)} epoch{'s' * (len(self) > 1)}; {epoch_text(self[-1], self.measures)}>"
+        return f"<History: {self._count()}; {epoch_text(self[-1], self.measures)}>"
+
+    def _count(self) -> str:
+        """Return the number of epochs, and those of each phase if there are several."""
+        count = f"{len(self)} epoch{'' if len(self) == 1 else 's'}"
+        names = list(dict.fromkeys(self.phases))
+        parts = ", ".join(f"{self.phases.count(name)} of the {name}" for name in names)
+        return f"{count} ({parts})" if len(names) > 1 else count
 
     def _repr_html_(self) -> str:
         from mpscnn._private.html_view import Html, details, scroll_box, table
@@ -142,8 +152,7 @@ class History(Tabular, Sequence[Epoch]):
         names = [field.name.replace("_", " ") for field in fields(Epoch)]
         listed = table(names, map(_cells, self), right=range(len(names)))
         curves = html_picture(self.plot()) if self else ""
-        count = f"{len(self)} epoch{'' if len(self) == 1 else 's'}"
-        return Html(f"<div>{curves}{details(count, scroll_box(listed))}</div>")
+        return Html(f"<div>{curves}{details(self._count(), scroll_box(listed))}</div>")
 
     def _charts(self) -> list[Chart]:
         losses = {"training": self.losses, "validation": self.validation_losses}

@@ -87,7 +87,8 @@ def history_of(records: Sequence[Record]) -> History:
     )
     best = max((n for n, one in enumerate(records, 1) if one.best), default=None)
     measures = (_MEASURES[one.phase] for one in records if one.phase in _MEASURES)
-    return History(epochs, best, next(measures, ("accuracy", "accuracy")))
+    phases = tuple(record.phase for record in records)
+    return History(epochs, best, next(measures, ("accuracy", "accuracy")), phases)
 
 
 @dataclass(frozen=True)
