@@ -29,12 +29,12 @@ def random_network() -> mpscnn.Network:
     """Return Deep MNIST with random weights so small that several probabilities are well above 0."""
     network = deep_mnist()
     network.initialize_weights(seed=3)
-    weights = network.weights
+    weights = dict(network.weights)
     generator = np.random.default_rng(3)
     for name in weights:
         if name.endswith("bias"):
             weights[name] = generator.normal(0, 0.1, weights[name].shape).astype(np.float32)
-    network.load_weights(weights)
+    network.load_weights(weights, layout="OHWI")
     return network
 
 
@@ -93,7 +93,7 @@ def test_what_is_exported_is_loaded(network: mpscnn.Network, folder: Path) -> No
 def test_it_is_torchs_network(network: mpscnn.Network) -> None:
     torch = pytest.importorskip("torch", reason="needs torch")
     functional = torch.nn.functional
-    weights = {name: torch.from_numpy(values) for name, values in network.weights.items()}
+    weights = {name: torch.tensor(values) for name, values in network.weights.items()}
     images = pixels(4)
     x = torch.from_numpy(images).permute(0, 3, 1, 2)
     for layer in ("conv1", "conv2"):

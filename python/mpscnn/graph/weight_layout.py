@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Mapping
 from os import PathLike
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +26,23 @@ WeightLayout = Literal["OHWI", "OIHW"]
 
 
 class OwnWeights(dict[str, NDArray[Any]]):
-    """The weights of a network by name. Their order of axes is known to be mpscnn's, "OHWI"."""
+    """The weights of a network by name, as copies. Their order of axes is known to be mpscnn's, "OHWI".
+
+    A change would not reach the network, so all methods that change the mapping raise ParameterError.
+    """
 
     __slots__ = ()
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise ParameterError(
+            "weights: these are copies, whose changes do not reach the network: network.set_weights({'conv1.weight': "
+            "array}, layout='OHWI') sets weights, and dict(network.weights) can be changed"
+        )
+
+    __setitem__ = __delitem__ = __ior__ = update = setdefault = pop = popitem = clear = _refuse
+
+    def __reduce__(self) -> tuple[type[OwnWeights], tuple[dict[str, NDArray[Any]]]]:
+        return OwnWeights, (dict(self),)
 
     def __call__(self) -> Iterator[NDArray[Any]]:
         """Return an iterator over the arrays, like `parameters()` of a PyTorch module."""

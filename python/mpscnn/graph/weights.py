@@ -220,14 +220,18 @@ class GraphWeights(ABC):
     def weights(self) -> OwnWeights:
         """Copies of all weights that are set, in their stored type. Integers are dequantised to float32.
 
+        Neither the dictionary nor its arrays can be changed, because the network would not: `set_weights` sets weights.
         `load_weights` knows the order of axes of this dictionary. For another dictionary with the same arrays it may
         need `layout="OHWI"`.
         """
-        return OwnWeights(
-            (f"{spec['layer']}.{spec['role']}", self.weight(spec["layer"], spec["role"]))
+        found = {
+            f"{spec['layer']}.{spec['role']}": self.weight(spec["layer"], spec["role"])
             for spec in self.weight_specs()
             if spec["set"]
-        )
+        }
+        for array in found.values():
+            array.flags.writeable = False
+        return OwnWeights(found)
 
     def weight(self, layer: str, role: str = "weight") -> NDArray[Any]:
         """Return a copy of one weight in its stored type; integers become float32.

@@ -111,7 +111,7 @@ def _read_files(network: Network, directory: Path) -> OwnWeights:
         for spec in network.weight_specs()
     }
     sizes = {file: 4 * math.prod(shape) for file, (_, shape) in specs.items()}
-    weights = OwnWeights()
+    weights = {}
     for file, (name, shape) in specs.items():
         path = directory / file
         try:
@@ -127,4 +127,4 @@ def _read_files(network: Network, directory: Path) -> OwnWeights:
                 + (f"; this is the size of {' and '.join(same)}" if same else "")
             )
         weights[name] = np.frombuffer(content, "<f4").reshape(shape)
-    return weights
+    return OwnWeights(weights)

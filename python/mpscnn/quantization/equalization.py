@@ -35,7 +35,7 @@ def equalize_weights(network: Network, seen: Mapping[str, Seen]) -> Network | No
     for node in structure["nodes"]:
         for name in node["inputs"]:
             readers.setdefault(name, []).append(node)
-    weights = network.weights
+    weights = dict(network.weights)
     changed = False
     for node in structure["nodes"]:
         second = readers.get(node["name"], [None])[0]

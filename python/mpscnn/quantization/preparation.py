@@ -57,7 +57,7 @@ class _Preparation:
         if missing:
             first = missing[0]
             raise WeightsError(f"layer {first['layer']!r}: {first['role']} is missing; load weights first")
-        self._weights: dict[str, NDArray[Any]] = network.weights
+        self._weights: dict[str, NDArray[Any]] = dict(network.weights)
         self._uses: Counter[str] = Counter(self._structure["outputs"])
         for node in self._structure["nodes"]:
             self._uses.update(node["inputs"])

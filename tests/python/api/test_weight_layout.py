@@ -102,6 +102,27 @@ def test_what_is_no_mapping_of_names(weights: Any, message: str) -> None:
             method(weights)
 
 
+#: Statements that would change copies of weights `w`, of which `a` is one.
+CHANGES = (
+    """
+w['a'] = 0; w.update(a=0); w.pop('conv1.weight'); w.clear(); w.setdefault('a', 0); w |= {'a': 0};
+del w['conv1.weight']; w.popitem(); a[...] = 0; a *= 2
+""".strip()
+    .replace("\n", " ")
+    .split("; ")
+)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_copies_of_weights_cannot_be_changed(change: str) -> None:
+    """A network has its own weights, so a change of the copies would have no effect."""
+    net = network()
+    net.initialize_weights()
+    message = "read-only" if change.startswith("a") else r"set_weights\({"
+    with pytest.raises(ValueError, match=message):
+        exec(change, {"w": net.weights, "a": net.weights["conv1.weight"]})
+
+
 # ---- PyTorch -------------------------------------------------------------------------------------------------------
 
 
