@@ -202,8 +202,8 @@ def export_onnx(
             file cannot be written. ParameterError: an unknown layout or type. ShapeError: the network leaves its height
             or width free, and `size` is not given.
     """
+    from mpscnn.converters.integer_weights import of_stored_type
     from mpscnn.converters.onnx_writer.export import export
-    from mpscnn.graph.model_file import of_stored_type
 
     network, stored = of_stored_type(network_of(network), dtype, "float32")
     export(network, path, size=size, layout=layout, dtype=stored)
@@ -235,8 +235,8 @@ def export_tflite(
             are missing or beyond float16, or the file cannot be written. ParameterError: an unknown type. ShapeError:
             the network leaves its height or width free, and `size` is not given.
     """
+    from mpscnn.converters.integer_weights import of_stored_type
     from mpscnn.converters.tflite_writer.export import export
-    from mpscnn.graph.model_file import of_stored_type
 
     network, stored = of_stored_type(network_of(network), dtype, "float32")
     export(network, path, size=size, dtype=stored)

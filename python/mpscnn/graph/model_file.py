@@ -24,12 +24,10 @@ from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn._private.settings import as_json
 from mpscnn._private.toolkit import writers
 from mpscnn.errors import Error, ParameterError, WeightsError
-from mpscnn.graph.quantized import has_integers, require_stored_type, stored_type
-from mpscnn.graph.settings import copy_settings
+from mpscnn.graph.quantized import has_integers, require_stored_type
 from mpscnn.graph.structure import checked_scores
 
 if TYPE_CHECKING:
-    from mpscnn.graph.network import Network
     from mpscnn.graph.structure import NetworkStructure
 
 VERSION = "1"
@@ -228,25 +226,6 @@ def stored_tensors(network: NetworkStructure, dtype: str | None) -> dict[str, Te
         make = partial(_floats, network, layer, role, np.dtype(kind))
         tensors[name] = Tensor(kind, tuple(spec["shape"]), make)
     return tensors
-
-
-def of_stored_type(network: Network, dtype: str | None, floats: str) -> tuple[Network, str]:
-    """Return the network to write to a file, and the type of its weights. See `quantized.stored_type`.
-
-    For "uint8" the network has the integers that a model file of this type would have.
-    """
-    if dtype != "uint8":
-        return network, stored_type(network, dtype, floats)
-    structure = network.to_dict()
-    made = network.restructured(structure)
-    copy_settings(network, made)
-    kept = {node["name"] for node in structure["nodes"] if node.get("keep_float32")}
-    for spec in network.weight_specs():
-        if spec["set"] and spec["role"] == "weight" and spec["layer"] not in kept:
-            values, scales, _ = network.graph.get_weight(spec["layer"], "weight")
-            if not scales:
-                made.set_quantized_weight(f"{spec['layer']}.weight", *quantize(values))
-    return made, dtype
 
 
 def _floats(network: NetworkStructure, layer: str, role: str, dtype: np.dtype[Any]) -> NDArray[Any]:

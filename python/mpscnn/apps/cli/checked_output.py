@@ -18,8 +18,8 @@ from mpscnn.apps.cli.failures import DIFFERENT
 from mpscnn.apps.cli.output import report, show, warn
 from mpscnn.apps.cli.sizes import Size
 from mpscnn.apps.cli.written_network import network_to_write
+from mpscnn.converters.integer_weights import of_stored_type
 from mpscnn.errors import WeightsError
-from mpscnn.graph.model_file import of_stored_type
 from mpscnn.graph.network import Network
 from mpscnn.graph.quantized import has_integer_tensors, stored_type
 
