@@ -14,6 +14,9 @@ Array = NDArray[np.float32]
 #: Kinds of layers that count as a part of the layer before them. The result of the last part is the layer's result.
 ACTIVATION = "activation"
 NORMALIZATION = "batch_normalization"
+#: The largest number of names that a layer gets from the parts before it. Without a limit, the names of a long chain of
+#: activations would grow with the square of its length.
+_MAX_PARTS = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +101,8 @@ def mark_inner_values(
 ) -> tuple[Value, ...]:
     """Mark each value that only an activation or normalization reads.
 
-    The activation or normalization then counts as a part of the layer that computes the value.
+    The activation or normalization then counts as a part of the layer that computes the value, which has a limited
+    number of parts.
 
     Args:
         values: the values in the order of computation.
@@ -113,8 +117,10 @@ def mark_inner_values(
     for value in values:
         marked[value.name] = value
         before = [marked[name] for name in inputs.get(value.name, ()) if name in marked]
-        if value.kind in (ACTIVATION, NORMALIZATION) and len(before) == 1 and readers[before[0].name] == 1:
-            whole = before[0]
+        if value.kind not in (ACTIVATION, NORMALIZATION) or len(before) != 1:
+            continue
+        whole = before[0]
+        if readers[whole.name] == 1 and len(whole.names) < _MAX_PARTS:
             marked[whole.name] = replace(whole, inner=True)
             marked[value.name] = replace(
                 value, kind=whole.kind or value.kind, aliases=value.aliases | whole.names

@@ -632,6 +632,12 @@ def test_of_many_layers_those_of_equal_names_are_compared(monkeypatch: pytest.Mo
     assert len(fitted) < 4_000
 
 
+def test_names_of_a_chain_of_activations_grow_with_its_length() -> None:
+    chain = [value(str(place), "activation", [[1.0]]) for place in range(3000)]
+    marked = mark_inner_values(chain, {str(place): [str(place - 1)] for place in range(1, 3000)}, ["2999"])
+    assert sum(len(value.names) for value in marked) < 20 * len(marked)
+
+
 def test_a_thousand_layers_are_paired_soon() -> None:
     """All pairs get a score: 1,000,000 in 1 to 2 processor seconds, also if all results are equal."""
     sides = [
