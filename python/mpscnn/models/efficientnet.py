@@ -102,12 +102,20 @@ class EfficientNet(Classifier):
         # torchvision has no Lite networks.
         return TIMM.get(self.name, TimmWeights()).photos if self.lite else super()._published_photos()
 
+    @property
+    def depths(self) -> list[int]:
+        """The number of blocks of each stage."""
+        ends = (0, len(self.stages) - 1)
+        return [
+            math.ceil(stage.repetitions * (1.0 if self.lite and place in ends else self.depth))
+            for place, stage in enumerate(self.stages)
+        ]
+
     def _logits(self, net: Network, x: Tensor, classes: int) -> Tensor:
         first, last = (c if self.lite else round_channels(c * self.width) for c in (self.first, 1280))
         x = self._convolution(net, x, first, 3, 2, "features.0.0")
-        for number, stage in enumerate(self.stages, start=1):
-            depth = 1.0 if self.lite and number in (1, len(self.stages)) else self.depth
-            for block in range(math.ceil(stage.repetitions * depth)):
+        for number, (stage, depth) in enumerate(zip(self.stages, self.depths, strict=True), start=1):
+            for block in range(depth):
                 stride = stage.stride if block == 0 else 1
                 x = self._block(net, x, stage, stride, f"features.{number}.{block}")
         x = self._convolution(net, x, last, 1, 1, f"features.{len(self.stages) + 1}.0")

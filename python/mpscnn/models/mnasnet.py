@@ -36,6 +36,11 @@ class MNASNet(Classifier):
 
     width: float
 
+    @property
+    def depths(self) -> list[int]:
+        """The number of blocks of each stage of timm, whose first stage is the second and the third convolution."""
+        return [1, *(repetitions for *_, repetitions in _BLOCKS)]
+
     def _logits(self, net: Network, x: Tensor, classes: int) -> Tensor:
         first, second = (round_channels(channels * self.width) for channels in (32, 16))
         x = convolution(net, x, first, 3, stride=2, activation="relu", name="layers.0")

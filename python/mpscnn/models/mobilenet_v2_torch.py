@@ -31,16 +31,23 @@ class MobileNetV2(Classifier):
     depth: float = 1.0
     fixed_ends: bool = False
 
+    @property
+    def depths(self) -> list[int]:
+        """The number of blocks of each stage."""
+        ends = (0, len(V2_BLOCKS) - 1)
+        return [
+            math.ceil(repetitions * (1.0 if self.fixed_ends and place in ends else self.depth))
+            for place, (_, _, repetitions, _) in enumerate(V2_BLOCKS)
+        ]
+
     def _logits(self, net: Network, x: Tensor, classes: int) -> Tensor:
         ends = 1.0 if self.fixed_ends else self.width
         x = convolution(
             net, x, round_channels(32 * ends), 3, stride=2, activation="relu6", name="features.0.0"
         )
         block = 0
-        for stage, (expansion, channels, repetitions, first_stride) in enumerate(V2_BLOCKS):
-            is_end = stage in (0, len(V2_BLOCKS) - 1)
-            depth = 1.0 if self.fixed_ends and is_end else self.depth
-            for repetition in range(math.ceil(repetitions * depth)):
+        for depth, (expansion, channels, _, first_stride) in zip(self.depths, V2_BLOCKS, strict=True):
+            for repetition in range(depth):
                 block += 1
                 width = round_channels(channels * self.width)
                 stride = first_stride if repetition == 0 else 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from mpscnn._private.literals import ActivationName
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -133,6 +134,11 @@ class MobileNetV3(Classifier):
         channels = self._scaled(last) if self.timm else 6 * (x.shape[-1] or 0)
         name = rename(f"features.{len(blocks) + 1}.0")
         return [*results, convolution(net, x, channels, activation=activation, name=name)]
+
+    @property
+    def depths(self) -> list[int]:
+        """The number of blocks of each stage of timm, whose last stage is the last convolution."""
+        return [*(len([*blocks]) for _, blocks in groupby(self.blocks, lambda block: block.channels)), 1]
 
     @property
     def _activation(self) -> ActivationName:

@@ -340,7 +340,7 @@ def _rows(state: StateDict, layer: str) -> int:
 
 # ---- timm ----------------------------------------------------------------------------------------------------------
 
-_TIMM: tuple[Classifier, ...] = (
+_TIMM: tuple[MobileNetV2 | MNASNet | MobileNetV3 | EfficientNet, ...] = (
     *(MobileNetV2(f"mobilenetv2_{100 * width:03.0f}", width=width) for width in (0.35, 0.5, 0.75, 1.0, 1.4)),
     MobileNetV2("mobilenetv2_110d", width=1.1, depth=1.2, fixed_ends=True),
     MobileNetV2("mobilenetv2_120d", width=1.2, depth=1.4, fixed_ends=True),
@@ -367,16 +367,18 @@ _TIMM_TF: tuple[MobileNetV3 | EfficientNet, ...] = (
 
 def _timm_members(state: StateDict) -> Iterator[Architecture]:
     classes = _rows(state, "classifier")
-    for network in _TIMM:
-        yield Architecture(network.name, _builder(_as_in_timm(network), classes), _DEFAULT_EPSILON)
     depths = timm_depths(state)
+    for network in _TIMM:
+        build, plausible = _builder(_as_in_timm(network), classes), network.depths == depths
+        yield Architecture(network.name, build, _DEFAULT_EPSILON, plausible)
     for table in _TIMM_TABLES:
         epsilon = _TENSORFLOW_EPSILON if table is mobilenet_v3_rw else _DEFAULT_EPSILON
         plausible = depths == [len(stage) for stage in table.stages]
         yield Architecture(table.name, _builder(_as_in_timm(table), classes), epsilon, plausible)
     for network in _TIMM_TF:
         tf = replace(network, name=f"tf_{network.name}", same=True)
-        yield Architecture(tf.name, _builder(_as_in_timm(tf), classes), _TENSORFLOW_EPSILON)
+        build, plausible = _builder(_as_in_timm(tf), classes), tf.depths == depths
+        yield Architecture(tf.name, build, _TENSORFLOW_EPSILON, plausible)
 
 
 def _as_in_timm(network: Classifier) -> Classifier:
