@@ -30,17 +30,6 @@ def write(path: Path, content: Any) -> Path:
     return path
 
 
-def test_the_file_becomes_a_detector(tmp_path: Path, source: list[str]) -> None:
-    settings = write(tmp_path / "settings.json", SETTINGS)
-    labels = write(tmp_path / "labels.txt", "cat\ndog\n")
-    output = tmp_path / "detector.safetensors"
-    converters.convert_files(source, output, detection=settings, labels=labels, preprocess="unit")
-    model = mpscnn.load(output, device="cpu")
-    assert model.task == "detection"
-    (found,) = model.predict(np.zeros((8, 8, 3), np.uint8))
-    assert (found.label, tuple(found.box)) == ("cat", (2, 1, 6, 4))
-
-
 def test_preprocessing_from_the_path_of_a_file(tmp_path: Path, source: list[str]) -> None:
     path = write(tmp_path / "photos.json", {"mean": [1, 2, 3]})
     output = tmp_path / "detector.safetensors"
@@ -130,40 +119,6 @@ def test_boxes_that_an_ssd_has_decoded_need_settings() -> None:
 
 def ultraface_file(shared: Path) -> str:
     return str(shared / "models" / "ultraface" / "version-slim-320_without_postprocessing.tflite")
-
-
-def test_ultraface_is_one_command(tmp_path: Path, shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    output = tmp_path / "faces.safetensors"
-    arguments = (
-        "convert",
-        ultraface_file(shared),
-        "-o",
-        str(output),
-        "--detection",
-        "ultraface",
-        "--no-check",
-    )
-    assert call(*arguments) == 0, capsys.readouterr().err
-    model = mpscnn.load(output, device="cpu")
-    assert (model.task, model.labels) == ("detection", ["face"])
-    assert model.preprocess is not None
-    assert model.preprocess["mean"] == [127.0] * 3
-    head = model.network.detection
-    assert head is not None
-    assert head.settings["suppression"]["score_threshold"] == pytest.approx(0.7)
-
-
-def test_settings_as_json_on_the_command_line(
-    tmp_path: Path, source: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    output = tmp_path / "detector.safetensors"
-    arguments = ["--detection", json.dumps(SETTINGS), "--preprocess", '{"mean": [127, 127, 127]}']
-    arguments += ["--labels", '["cat", "dog"]', "--no-check"]
-    assert call("convert", *source, "--output", str(output), *arguments) == 0, capsys.readouterr().err
-    model = mpscnn.load(output, device="cpu")
-    assert (model.task, model.labels) == ("detection", ["cat", "dog"])
-    assert model.preprocess is not None
-    assert model.preprocess["mean"] == [127.0] * 3
 
 
 def test_known_detectors(tmp_path: Path, source: list[str]) -> None:

@@ -95,9 +95,8 @@ def export(network: Network, path: Path, dtype: str | None) -> None:
         export_coreml(network, path, dtype=dtype)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("write", "name"), [*((save, name) for name in NAMES), (export, "products")])
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@pytest.mark.parametrize("write", [save, export])
 def test_quantised_networks_stay_so(
     folder: Path, tmp_path: Path, write: Callable[..., None], suffix: str, name: str
 ) -> None:

@@ -20,14 +20,6 @@ from mpscnn.converters.isolated_check import check_in_process
 _DRAW = np.random.default_rng(13)
 
 
-@pytest.mark.parametrize("old", [True, False])
-@pytest.mark.parametrize("order", [20, 30])
-def test_photos_become_the_input_as_the_file_says(order: int, old: bool, tmp_path: Path) -> None:
-    path = saved(classifier(order=order, old=old), tmp_path / "photos.mlmodel")
-    wanted = expected(PIXELS, [-1.0, -2.0, -3.0], bgr=order == 30)
-    np.testing.assert_allclose(probabilities(path), wanted, atol=1e-6)
-
-
 def test_a_mean_image_is_a_part_of_the_network(tmp_path: Path) -> None:
     message = classifier()
     mean = _DRAW.uniform(0, 2, (3, 6, 8))
@@ -125,16 +117,6 @@ def test_the_scaling_of_photos_that_coremltools_wrote_is_preprocessing(tmp_path:
         assert network.preprocess["scale"] == [1.0] * 3  # type: ignore[index, call-overload]
 
 
-def test_a_changed_package_is_converted_again(tmp_path: Path) -> None:
-    path = program().saved(tmp_path / "photos.mlpackage")
-    before = probabilities(path)
-    weights = path / "Data" / "com.apple.CoreML" / "weights" / "weight.bin"
-    content = bytearray(weights.read_bytes())
-    content[128:] = bytes(len(content) - 128)
-    weights.write_bytes(content)
-    assert np.abs(probabilities(path) - before).max() > 1e-4
-
-
 def test_the_main_function_of_several_is_read(tmp_path: Path) -> None:
     made = program()
     other = made.message.mlProgram.functions.add(key="other").value
@@ -207,27 +189,6 @@ def test_outputs_of_neural_networks_keep_their_names(tmp_path: Path) -> None:
     last = abs(first @ filters[:, :, 0, 0].T)
     for name, wanted in (("first", first), ("last", last), ("same", last)):
         np.testing.assert_allclose(found[name], wanted, rtol=1e-4, atol=1e-4)
-
-
-def test_outputs_of_programs_keep_their_names(tmp_path: Path) -> None:
-    made = Program({"x": (1, 4, 5, 6)})
-    made.add("relu", "positive", x="%x")
-    for name in ("state_out", "copy_out"):
-        made.add("identity", name, x="%positive")
-    made.add("transpose", "turned", x="%positive", perm=[0, 1, 3, 2])
-    made.block.outputs[:] = ["turned", "state_out", "copy_out"]
-    network = converters.read_network([made.saved(tmp_path / "one.mlpackage")])
-    assert [tensor.name for tensor in network.outputs] == ["turned", "state_out", "copy_out"]
-
-
-@pytest.mark.parametrize("kind", [str, Path])
-def test_one_path_needs_no_list(kind: type[str] | type[Path], tmp_path: Path) -> None:
-    path = program().saved(tmp_path / "photos.mlpackage")
-    expected = converters.read_network([path]).to_dict()
-    output = tmp_path / "photos.safetensors"
-    assert converters.read_network(kind(path)).to_dict() == expected
-    assert converters.convert_files(kind(path), output).to_dict() == expected
-    assert output.exists()
 
 
 def test_links_into_a_download_cache(tmp_path: Path) -> None:

@@ -212,13 +212,6 @@ def test_operations(name: str, tmp_path: Path) -> None:
     compare(run_program(program, inputs, tmp_path), expected)
 
 
-def test_topk_without_indices(tmp_path: Path) -> None:
-    program = Program({"x0": _IMAGE})
-    program.add("topk", x="%x0", k=2, axis=1, return_indices=False)
-    (x,) = random_inputs((_IMAGE,))
-    compare(run_program(program, [x], tmp_path), _top(x, 1, 2, largest=True)[0])
-
-
 def test_positions_that_the_program_computes(tmp_path: Path) -> None:
     """Integers of one operation are positions of the next, and an input of integers looks up words."""
     program = Program({"x0": _IMAGE, "x1": (1, 5)}, whole=["x1"])
@@ -232,15 +225,3 @@ def test_positions_that_the_program_computes(tmp_path: Path) -> None:
     best = _top(x, 1, 2, largest=True)[0]
     hot = np.eye(7)[words.astype(int)]
     compare(run_program(program, [x, words], tmp_path), [best, best, hot, _rows(words)])
-
-
-def test_the_best_place_is_a_whole_number(tmp_path: Path) -> None:
-    """An embedding adds the table's length to negative indices before it looks up words. Here the index is argmax."""
-    program = Program({"x0": (1, 4, 5, 6)})
-    program.add("reduce_argmax", "best", x="%x0", axis=1, keep_dims=False)
-    program.add("greater_equal", "counted", x="%best", y=np.int32(0))
-    program.add("add", "later", x="%best", y=np.int32(7))
-    program.add("select", "places", cond="%counted", a="%best", b="%later")
-    program.add("gather", x=_TABLE.T, indices="%places", axis=0)
-    (x,) = random_inputs((_IMAGE,))
-    compare(run_program(program, [x], tmp_path), _TABLE.T[x.argmax(1)])

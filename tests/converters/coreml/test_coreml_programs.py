@@ -154,19 +154,6 @@ def test_quantised_activations(kind: str, axis: int | None, has_zero_points: boo
     compare(run_program(program, [x], tmp_path), (np.maximum(whole, 0) - zero) * scale)
 
 
-@pytest.mark.parametrize("kind", [*_LOGICAL, "logical_not"])
-def test_truth_values(kind: str, tmp_path: Path) -> None:
-    program = Program({"x0": (1, 4, 5, 6), "x1": (1, 4, 5, 6)})
-    for place in range(2):
-        program.add("greater", f"t{place}", x=f"%x{place}", y=np.float32(0.1))
-    program.add(kind, "truth", x="%t0", **({} if kind == "logical_not" else {"y": "%t1"}))
-    program.add("cast", "number", x="%truth", dtype="fp16")
-    program.add("sub", x="%number", y="%x1")
-    x, y = random_inputs(TWO)
-    truth = ~(x > 0.1) if kind == "logical_not" else _LOGICAL[kind](x > 0.1, y > 0.1)
-    compare(run_program(program, [x, y], tmp_path), truth.astype(np.float64) - y)
-
-
 def test_lists(tmp_path: Path) -> None:
     program = Program({"x0": (1, 4, 5, 6), "x1": (1, 4, 5, 6)})
     program.add("concat", "joined", values=("%x0", "%x1"), axis=1, interleave=False)
@@ -196,20 +183,6 @@ def test_shapes_that_a_program_computes(tmp_path: Path) -> None:
     program.block.outputs[:] = ["double"]
     (x,) = random_inputs(((1, 4, 5, 6),))
     compare(run_program(program, [x], tmp_path), 2 * x.reshape(1, 20, 6))
-
-
-@pytest.mark.parametrize("first", [True, False])
-def test_products_of_a_constant_and_matrices_without_a_batch(first: bool, tmp_path: Path) -> None:
-    """The axis of the batch is merged with the matrices, as in the attention of networks for one image."""
-    program = Program({"x0": (1, 8, 5, 6)})
-    constant = _weight(4, 7, 12) if first else _weight(4, 5, 7)
-    program.add("reshape", "rows", x="%x0", shape=[4, 12, 5])
-    program.add("matmul", "y", **({"x": constant, "y": "%rows"} if first else {"x": "%rows", "y": constant}))
-    (x,) = random_inputs([(1, 8, 5, 6)])
-    rows = x.astype(np.float64).reshape(4, 12, 5)
-    (found,) = run_program(program, [x], tmp_path)
-    wanted = constant @ rows if first else rows @ constant
-    np.testing.assert_allclose(found.reshape(wanted.shape), wanted, rtol=2e-5, atol=2e-5)
 
 
 @pytest.mark.parametrize("kind", ["tile", "slice_by_index", "split"])

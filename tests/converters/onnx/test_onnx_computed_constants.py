@@ -26,12 +26,6 @@ def assert_computed(
     assert_like_onnxruntime(model(nodes, {"x": [1, *result]}, operands, opset=opset))
 
 
-@pytest.mark.parametrize("settings", [{}, {"axis": 0}, {"axis": 1}, {"axis": 2}], ids=str)
-@pytest.mark.parametrize("opset", [9, 11, 12, 13, 17])
-def test_softmax_of_older_opsets_has_all_later_axes(opset: int, settings: dict[str, int]) -> None:
-    assert_computed("Softmax", {"k": NUMBERS}, NUMBERS.shape, opset, **settings)
-
-
 @pytest.mark.parametrize(
     ("start", "end", "step", "count"),
     [

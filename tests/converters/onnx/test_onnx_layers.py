@@ -65,16 +65,6 @@ def test_transposed_convolutions_with_strides_above_their_kernel(automatic: str)
     np.testing.assert_allclose(found, wanted.reshape(2, 15, 12, 4), rtol=1e-4, atol=1e-5)
 
 
-def test_convolutions_of_constants() -> None:
-    """A position embedding may be a convolution of constants."""
-    made = model(
-        [node("GatherND", ["table", "places"], "p"), node("Conv", ["p", "w"], "c"), node("Add", ["x", "c"])],
-        {"x": ["n", 4, 3, 2]},
-        {"table": weights(5, 6, 3, 2), "places": np.array([[2]]), "w": weights(4, 6, 1, 1)},
-    )
-    assert_like_onnxruntime(made)
-
-
 @pytest.mark.parametrize(
     "extra", [{"output_padding": [1, 0]}, {"output_shape": [18, 15]}, {"pads": [1, 0, 0, 1]}]
 )
@@ -83,24 +73,6 @@ def test_transposed_convolutions_have_three_ways_to_say_their_size(extra: dict[s
         [node("ConvTranspose", ["x", "w"], strides=[2, 2], **extra)], IMAGE, {"w": weights(6, 4, 3, 3)}
     )
     assert_like_onnxruntime(made)
-
-
-@pytest.mark.parametrize(
-    "attributes",
-    [
-        {"kernel_shape": [3, 2]},
-        {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "strides": [2, 2]},
-        {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1},
-        {"kernel_shape": [2, 2], "auto_pad": "SAME_UPPER", "strides": [2, 2]},
-        {"kernel_shape": [2, 2], "auto_pad": "SAME_LOWER"},
-    ],
-    ids=str,
-)
-@pytest.mark.parametrize("kind", ["MaxPool", "AveragePool", "counting AveragePool"])
-def test_poolings(kind: str, attributes: dict[str, Any]) -> None:
-    counting = {"count_include_pad": 1} if kind.startswith("counting") else {}
-    made = model([node(kind.split()[-1], ["x"], **attributes, **counting)], {"x": ["n", 3, 9, 8]})
-    assert operations(assert_like_onnxruntime(made)) == ["pooling"]
 
 
 @pytest.mark.parametrize("limits", [(0.0, 6.0), (-1.0, 1.0), (None, 0.5), (-0.5, None), (0.0, None)], ids=str)
@@ -119,26 +91,6 @@ def test_limits(limits: tuple[float | None, float | None], opset: int) -> None:
     assert_like_onnxruntime(made)
 
 
-@pytest.mark.parametrize("shape", [(), (1,), (6, 1, 1), (1, 6, 1, 1), (8,), (9, 1), (6, 9, 8)], ids=str)
-@pytest.mark.parametrize("kind", ["Add", "Sub", "Mul", "Div"])
-@pytest.mark.parametrize("constant_first", [False, True])
-def test_arithmetic_with_constants(kind: str, shape: tuple[int, ...], constant_first: bool) -> None:
-    constant = weights(*shape) if shape else np.float32(1.5)
-    constant = np.where(np.abs(constant) < 0.1, np.float32(0.5), constant)
-    names = ["c", "x"] if constant_first else ["x", "c"]
-    made = model([node(kind, names)], {"x": ["n", 6, 9, 8]}, {"c": constant})
-    assert_like_onnxruntime(made, **({"size": (9, 8)} if shape else {}))
-
-
-@pytest.mark.parametrize("other", [(6, 9, 8), (6, 1, 1), (1, 9, 8), (1, 1, 8), (1, 1, 1)], ids=str)
-@pytest.mark.parametrize("kind", ["Add", "Sub", "Mul", "Div"])
-def test_arithmetic_of_two_tensors(kind: str, other: tuple[int, ...]) -> None:
-    made = model([node(kind, ["x", "z"])], {"x": ["n", 6, 9, 8], "z": ["n", *other]})
-    assert operations(assert_like_onnxruntime(made)) == [
-        {"Add": "add", "Sub": "subtract", "Mul": "multiply", "Div": "divide"}[kind]
-    ]
-
-
 @pytest.mark.parametrize("kind", ["Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"])
 def test_a_choice_by_a_comparison(kind: str) -> None:
     made = model(
@@ -148,20 +100,6 @@ def test_a_choice_by_a_comparison(kind: str) -> None:
             *nodes_of("w = Where(c, x, z); f = Cast<to=1>(c); y = Add(w, f)"),
         ],
         {"x": ["n", 6, 9, 8], "z": ["n", 6, 1, 1]},
-    )
-    assert_like_onnxruntime(made)
-
-
-@pytest.mark.parametrize("shape", [(), (6, 1, 1), (9, 8)], ids=str)
-def test_choices_by_and_of_constants(shape: tuple[int, ...]) -> None:
-    constant = weights(*shape) if shape else np.float32(0.25)
-    made = model(
-        nodes_of("""
-            a = Greater(x, k); b = Less(one, x); o = Or(a, b); n = Not(o); t = Cast<to=9>(x)
-            c = And(n, t); y = Where(c, x, k)
-        """),
-        {"x": [2, 6, 9, 8]},
-        {"k": constant, "one": np.float32(1.0)},
     )
     assert_like_onnxruntime(made)
 
@@ -235,14 +173,6 @@ def test_a_result_whose_first_axis_is_not_the_batch_gets_one() -> None:
     assert network.notes == ["output 'y' gets an axis for the batch, which the file leaves out"]
 
 
-def test_a_tensor_and_its_transposition_are_joined() -> None:
-    made = model(
-        [node("Transpose", ["x"], "t", perm=[0, 2, 1]), node("Concat", ["x", "t"], axis=2)],
-        {"x": ["n", 5, 5]},
-    )
-    assert_like_onnxruntime(made)
-
-
 @pytest.mark.parametrize(
     ("refused", "constants", "reason"),
     [
@@ -295,14 +225,6 @@ def test_nearest_pixels_that_old_operators_leave_open_are_refused(scales: list[f
         UnsupportedError, match="which pixels are the nearest: export the model with opset 11"
     ):
         read(given)
-
-
-@pytest.mark.parametrize("scales", [[1, 1, 0.5, 1], [1, 1, 2, 0.25], [1, 1, 1.5, 2]])
-def test_nearest_pixels_of_old_operators(scales: list[float]) -> None:
-    resize = node("Resize", ["x", "s"], mode="nearest")
-    assert_like_onnxruntime(
-        model([resize], {"x": ["n", 3, 8, 8]}, {"s": np.array(scales, np.float32)}, opset=10)
-    )
 
 
 @pytest.mark.parametrize("policy", ["not_larger", "not_smaller"])

@@ -103,20 +103,6 @@ def test_arguments_of_save(tmp_path: Path) -> None:
     assert (net.labels, net.preprocess) == (None, None)
 
 
-def test_the_command_keeps_them(tmp_path: Path) -> None:
-    first, middle, last = (
-        tmp_path / "first.safetensors",
-        tmp_path / "middle.onnx",
-        tmp_path / "last.safetensors",
-    )
-    net = classifier()
-    net.save(first, labels=["red", "green", "blue"], preprocess="torch")
-    assert call("convert", str(first), str(middle)) == 0
-    assert call("convert", str(middle), str(last)) == 0
-    assert load(last).labels == ["red", "green", "blue"]
-    assert load(last).preprocess == load(first).preprocess
-
-
 def test_the_command_sets_them(tmp_path: Path) -> None:
     """A source of another framework and a model file take the same options.
 
@@ -194,12 +180,6 @@ def test_settings_with_which_a_file_could_not_be_loaded(
     with pytest.raises(mpscnn.Error, match=message):
         converters.export_onnx(net, tmp_path / "colours.onnx")
     assert not list(tmp_path.iterdir())
-
-
-def test_a_network_without_them_writes_no_entries(tmp_path: Path) -> None:
-    classifier().save(tmp_path / "plain.onnx")
-    assert not onnx.load(tmp_path / "plain.onnx").metadata_props
-    assert load(tmp_path / "plain.onnx").labels is None
 
 
 @pytest.mark.parametrize(

@@ -23,26 +23,6 @@ from converters.onnx_files import (
 from mpscnn.errors import UnsupportedError
 
 
-@pytest.mark.parametrize("axis", [1, 2, 3])
-@pytest.mark.parametrize("positions", [[0, 0, 1, 2, 4, 4], [3], [4, 3, 2], [1, 3], [-1, 0]], ids=str)
-def test_positions_of_every_axis(axis: int, positions: list[int]) -> None:
-    made = model([node("Gather", ["x", "p"], axis=axis)], {"x": ["n", 5, 6, 7]}, {"p": np.array(positions)})
-    assert_like_onnxruntime(made)
-
-
-@pytest.mark.parametrize("axis", [1, 2, 3])
-@pytest.mark.parametrize(("start", "end", "step"), [(-1, -100, -1), (4, 0, -2), (0, 100, 3)])
-def test_steps_of_every_axis(axis: int, start: int, end: int, step: int) -> None:
-    limits = {"s": np.array([start]), "e": np.array([end]), "a": np.array([axis]), "d": np.array([step])}
-    made = assert_like_onnxruntime(model([node("Slice", ["x", "s", "e", "a", "d"])], IMAGE, limits))
-    assert operations(made)[-1] == "slice"
-
-
-@pytest.mark.parametrize("order", [1, 2])
-def test_norms_of_channels(order: int) -> None:
-    assert_like_onnxruntime(model([node("GlobalLpPool", ["x"], p=order)], IMAGE))
-
-
 def test_norms_of_channels_of_other_orders_are_refused() -> None:
     with pytest.raises(
         UnsupportedError, match=r"\(GlobalLpPool\): a norm of order 3; supported are orders 1 and 2"
@@ -136,23 +116,6 @@ def test_constants_of_more_numbers_than_channels(
         assert ("constant" in found) == (rank == 4 or shape != (3, 1, 1100) or is_quotient)
 
 
-@pytest.mark.parametrize("kind", ["Add", "Mul", "Pow", "Max", "Min", "Greater"])
-@pytest.mark.parametrize("shape", [(8,), (6, 1, 1), (1, 6, 9, 8)], ids=str)
-def test_constants_of_many_numbers(kind: str, shape: tuple[int, ...]) -> None:
-    """The constant and the tensor may each be repeated along axes of the other one."""
-    cast = [node("Cast", ["b"], to=1)] if kind == "Greater" else []
-    name = "b" if cast else "y"
-    for before in ([], [node("ReduceMax", ["x"], "p", axes=[1, 3])]):
-        x = "p" if before else "x"
-        whole = [node("Abs", [x], "abs"), node(kind, ["abs", "k"], name), *cast]
-        assert_like_onnxruntime(model([*before, *whole], IMAGE, {"k": weights(*shape)}))
-
-
-def test_a_product_with_a_constant_first() -> None:
-    made = model([node("MatMul", ["w", "x"])], {"x": ["n", 5, 4]}, {"w": weights(3, 5)})
-    assert operations(assert_like_onnxruntime(made)).count("matrix_product") == 1
-
-
 @pytest.mark.parametrize(
     ("first", "second"),
     [
@@ -207,30 +170,6 @@ def test_normalization_by_statistics_of_the_batch() -> None:
 def test_the_logarithm_of_a_sum_of_exponentials_of_large_numbers() -> None:
     nodes = [node("Mul", ["x", "factor"], "m"), node("ReduceLogSumExp", ["m"], axes=[1])]
     assert_like_onnxruntime(model(nodes, IMAGE, {"factor": np.float32(100)}))
-
-
-def test_a_border_of_zeros_belongs_to_the_convolution() -> None:
-    made = model(
-        [node("Pad", ["x", "p"], "b"), node("Conv", ["b", "w"], pads=[1, 0, 0, 1], strides=[2, 2])],
-        IMAGE,
-        {"p": np.array([0, 0, 0, 1, 0, 0, 2, 1]), "w": weights(4, 6, 3, 3)},
-    )
-    assert operations(assert_like_onnxruntime(made)) == ["convolution"]
-
-
-@pytest.mark.parametrize("size", [(10, 12), (7, 9), (3, 2), (1, 1)], ids=str)
-@pytest.mark.parametrize("rounding", ["floor", "ceil", "round_prefer_floor", "round_prefer_ceil"])
-@pytest.mark.parametrize(
-    "coordinates", ["half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_half_pixel_for_nn"]
-)
-def test_nearest_pixels(coordinates: str, rounding: str, size: tuple[int, int]) -> None:
-    attributes = {"coordinate_transformation_mode": coordinates, "nearest_mode": rounding}
-    made = model(
-        [node("Resize", ["x", "", "", "sizes"], mode="nearest", **attributes)],
-        {"x": [2, 3, 5, 4]},
-        {"sizes": np.array([2, 3, *size])},
-    )
-    assert_like_onnxruntime(made)
 
 
 def test_layer_normalization_of_channels_moves_nothing() -> None:

@@ -93,55 +93,6 @@ def test_an_activation_by_parts_ends_the_convolution(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_an_activation_by_parts_that_is_an_output_keeps_its_name(form: str) -> None:
-    kind, nodes = FORMS[form]
-    structure = assert_like_onnxruntime(model_of(nodes)).to_dict()
-    assert [layer["operation"] for layer in structure["nodes"]] == ["convolution", "neuron"]
-    assert structure["nodes"][1]["attributes"]["kind"] == kind
-    assert structure["outputs"] == ["y"]
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_an_activation_by_parts_of_an_input_is_a_layer(form: str) -> None:
-    nodes = [node("Identity", ["x"], "c"), *FORMS[form][1]]
-    constants = {name: np.float32(value) for name, value in NUMBERS.items()}
-    made = model(nodes, IMAGE, constants)
-    assert operations(assert_like_onnxruntime(made)) == ["neuron"]
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_values_that_are_needed_elsewhere_are_computed(form: str) -> None:
-    nodes = FORMS[form][1]
-    inner = nodes[0].output[0]
-    network = assert_like_onnxruntime(model_of([*nodes, node("Neg", [inner], "z")], outputs=("y", "z")))
-    assert len(operations(network)) > 2
-
-
-@pytest.mark.parametrize(
-    "other", [node("Tanh", ["c"], "z"), node("Add", ["c", "c"], "z"), node("Mul", ["c", "c"], "z")]
-)
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("is_before", [True, False])
-def test_another_function_of_the_same_value(form: str, other: Any, is_before: bool) -> None:
-    kind, nodes = FORMS[form]
-    ordered = [other, *nodes] if is_before else [*nodes, other]
-    network = assert_like_onnxruntime(model_of(ordered, outputs=("y", "z")))
-    kinds = [layer["attributes"].get("kind") for layer in network.to_dict()["nodes"]]
-    assert kinds.count(kind) == 1
-    assert len(kinds) == 3
-
-
-def test_two_activations_by_parts_of_one_value() -> None:
-    twice = [
-        *(node("Sigmoid", ["c"], "s"), node("Mul", ["c", "s"], "z")),
-        *(node("Softplus", ["c"], "p"), node("Tanh", ["p"], "t"), node("Mul", ["c", "t"], "y")),
-    ]
-    network = assert_like_onnxruntime(model_of(twice, outputs=("y", "z")))
-    kinds = [layer["attributes"].get("kind") for layer in network.to_dict()["nodes"]]
-    assert kinds == [None, "swish", "mish"]
-
-
-@pytest.mark.parametrize("form", FORMS)
 def test_five_activations_of_one_value(form: str) -> None:
     kind, nodes = FORMS[form]
     names = {name for one in nodes for name in one.output if name}

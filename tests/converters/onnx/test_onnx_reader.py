@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +25,8 @@ from converters.onnx_files import (
 from converters.onnx_writer.test_onnx_export import LAYERS, network_of
 
 import mpscnn
-from mpscnn.converters import read_network
 from mpscnn.converters.onnx_writer.export import to_onnx
 from mpscnn.errors import ParameterError, UnsupportedError
-
-
-@pytest.mark.parametrize("form", ["", "_simplified", "_without_postprocessing"])
-def test_ultraface(shared: Path, form: str) -> None:
-    path = shared / f"models/ultraface/version-slim-320{form}.onnx"
-    assert_like_onnxruntime(onnx.load(path), nchw_outputs=False)
-    network = read_network([path])
-    assert [output.shape for output in network.outputs] == [(None, 4420, 2), (None, 4420, 4)]
 
 
 def small_network() -> mpscnn.Network:
@@ -49,24 +39,6 @@ def small_network() -> mpscnn.Network:
     network.output(network.softmax(network.dense(x, 5, name="classes"), name="probabilities"))
     network.initialize_weights(4)
     return network
-
-
-@pytest.mark.parametrize("layout", ["nhwc", "nchw"])
-def test_an_exported_network_comes_back_as_it_was(layout: str) -> None:
-    network = small_network()
-    back = read(to_onnx(network, layout=layout))
-    again = read(to_onnx(back, layout=layout))
-    x = np.random.default_rng(0).uniform(-1, 1, (2, 16, 12, 3)).astype(np.float32)
-    results = [
-        one.compile(device="cpu", precision="float32").session(threads=1).run(x)
-        for one in (network, back, again)
-    ]
-    assert np.array_equal(results[0], results[1])
-    assert np.array_equal(results[1], results[2])
-    assert operations(back) == operations(network)
-    assert back.to_dict()["nodes"] == again.to_dict()["nodes"]
-    for name, values in network.weights.items():
-        assert np.array_equal(values.ravel(), back.weights[name].ravel()), name
 
 
 # Layers that are written with operators that the reader does not understand in general.
@@ -127,11 +99,6 @@ def test_free_channels_are_chosen_by_a_shape() -> None:
     assert read(made, shapes={"x": (1, 3, 5, 7)}).input.shape == (None, 5, 7, 3)
 
 
-def test_a_convolution_keeps_a_free_size() -> None:
-    made = model([node("Conv", ["x", "w"])], {"x": ["n", 3, "h", "w"]}, {"w": weights(2, 3, 3, 3)})
-    assert read(made).input.shape == (None, None, None, 3)
-
-
 def test_conversion_stops_at_named_outputs() -> None:
     made = model(
         [node("Relu", ["x"], "r"), node("Neg", ["r"], "n"), node("Unique", ["n"])], {"x": ["n", 3, 4, 5]}
@@ -159,14 +126,6 @@ def test_a_report_lists_what_cannot_be_converted(tmp_path: Path, capsys: pytest.
     assert call("convert", str(path), "--report", "-") == 0
     assert "Unique" in capsys.readouterr().out
     assert call("convert", str(path), str(tmp_path / "out.safetensors"), "--shape", "x") != 0
-
-
-def test_a_file_is_converted_by_the_command_line(tmp_path: Path) -> None:
-    path, result = tmp_path / "model.onnx", tmp_path / "model.safetensors"
-    onnx.save(free_size(), path)
-    assert call("convert", str(path), str(result), "--shape", "x=1x3x6x8", "--no-check") == 0
-    stored = mpscnn.load(result, device="cpu").network
-    assert json.loads(json.dumps(stored.to_dict()["inputs"]))[0]["shape"][1:] == [6, 8, 3]
 
 
 def test_a_border_of_nothing_belongs_to_the_maximum() -> None:

@@ -38,18 +38,6 @@ def test_directions_and_results(kind: str, direction: str, place: int) -> None:
     np.testing.assert_allclose(np.reshape(found, wanted.shape), wanted, rtol=0, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize(
-    ("kind", "names"),
-    [("LSTM", ["HardSigmoid", "Softsign", "Relu"]), ("RNN", ["Relu"]), ("RNN", ["Softsign"])],
-)
-def test_other_activations(kind: str, names: list[str]) -> None:
-    made = recurrent(kind, "forward", 0, activations=names)
-    network, feeds = read(made), random_inputs(made)
-    found = network.compile(device="cpu", precision="float32").session(threads=1).run(feeds["x"][None])
-    (wanted,) = run_there(made, feeds)
-    np.testing.assert_allclose(np.reshape(found, wanted.shape), wanted, rtol=0, atol=10 * TOLERANCE)
-
-
 def test_parameters_of_activations() -> None:
     """ONNX lists the values of alpha only for the functions that have an alpha. The same holds for beta."""
     settings = {
@@ -140,31 +128,6 @@ def test_constant_first_states(kind: str, direction: str, sequences: int, place:
     network, feeds = read(file), random_inputs(file)
     found = network.compile(device="cpu", precision="float32").session(threads=1).run(feeds["x"][None])
     (wanted,) = run_there(file, feeds)
-    np.testing.assert_allclose(np.reshape(found, wanted.shape), wanted, rtol=0, atol=TOLERANCE)
-
-
-@pytest.mark.parametrize("batch", [2, None])
-def test_constant_first_states_of_each_image(batch: int | None) -> None:
-    """The file repeats one constant state for the images of a batch, which may be free."""
-    nodes = [
-        node("Transpose", ["x"], ["turned"], perm=[1, 0, 2]),
-        node("Shape", ["x"], ["images"], start=0, end=1),
-        node("Concat", ["one", "images", "units"], ["extents"], axis=0),
-        node("Expand", ["h"], ["state"]) if batch is None else node("Identity", ["h"], ["state"]),
-        node("GRU", ["turned", "w", "r", "b", "", "state"], ["", "last"], hidden_size=4),
-        node("Squeeze", ["last", "zero"], ["y"]),
-    ]
-    if batch is None:
-        nodes[3].input.append("extents")
-    given = {name: weights(1, *shape) for name, shape in {"w": (12, 3), "r": (12, 4), "b": (24,)}.items()}
-    given |= {"zero": np.array([0]), "one": np.array([1]), "units": np.array([4])}
-    given |= {"h": 3 * weights(1, 1, 4)}
-    if batch is not None:
-        given["h"] = np.repeat(given["h"], batch, 1)
-    file = model(nodes, {"x": ["n" if batch is None else batch, 5, 3]}, given)
-    x = np.random.default_rng(1).normal(size=(2, 5, 3)).astype(np.float32)
-    found = read(file).compile(device="cpu", precision="float32").session(threads=1).run(x)
-    (wanted,) = run_there(file, {"x": x})
     np.testing.assert_allclose(np.reshape(found, wanted.shape), wanted, rtol=0, atol=TOLERANCE)
 
 

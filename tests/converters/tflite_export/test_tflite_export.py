@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from agreement import results
 from converters.written_layers import LAYERS, VECTORS, fill, network_of, network_of_case
-from exact_engines import litert_interpreter, litert_results
+from exact_engines import litert_results
 
 import mpscnn
 from mpscnn import Network, _core
@@ -120,16 +120,6 @@ def test_classifiers(build: Callable[..., Network], tmp_path: Path) -> None:
     network = build(input_size=(64, 64), classes=20)
     network.initialize_weights(seed=3)
     assert_same(network, tmp_path)
-
-
-def test_the_bundled_classifier(tmp_path: Path) -> None:
-    network = mpscnn.load(device="cpu").network
-    assert_same(network, tmp_path)
-    network.save(tmp_path / "bundled.tflite")
-    runner = litert_interpreter(tmp_path / "bundled.tflite").get_signature_runner()
-    x = inputs_of(network)[0][:1]
-    (result,) = runner(image=x).values()
-    np.testing.assert_allclose(result, np.asarray(results(network, x)[0]), atol=1e-6)
 
 
 def test_free_size_and_several_outputs(tmp_path: Path) -> None:

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from agreement import results
-from converters.written_layers import LAYERS, VECTORS, network_of, network_of_case
-from exact_engines import litert_results
+from converters.written_layers import LAYERS, network_of, network_of_case
 
 import mpscnn
 from mpscnn import Network, Tensor, _core
@@ -65,11 +64,6 @@ def test_every_case(case: Mapping[str, Any], tmp_path: Path) -> None:
 @pytest.mark.parametrize("layer", sorted(LAYERS.keys() - NOT_READ_LAYERS))
 def test_every_layer(layer: str, tmp_path: Path) -> None:
     assert_read(network_of(LAYERS[layer]), tmp_path)
-
-
-@pytest.mark.parametrize("layer", sorted(VECTORS.keys() - NOT_READ_LAYERS))
-def test_every_layer_of_vectors(layer: str, tmp_path: Path) -> None:
-    assert_read(network_of(VECTORS[layer], (12,)), tmp_path)
 
 
 def described(network: Network) -> list[Any]:
@@ -217,27 +211,6 @@ def test_detectors_stay_the_same(name: str, tmp_path: Path) -> None:
     photo = mpscnn.samples.photo("cat")
     found, right = (mpscnn.Model(one, device="cpu").detect(photo) for one in (read, network))
     np.testing.assert_allclose(found.boxes, right.boxes, rtol=1e-4)
-
-
-@pytest.mark.parametrize("name", ["softmax", "sigmoid, across classes", "probabilities, x before y"])
-def test_detectors_find_the_same_in_litert(name: str, tmp_path: Path) -> None:
-    pytest.importorskip("ai_edge_litert")
-    network = detector(**DETECTORS[name])
-    network.save(tmp_path / "one.tflite")
-    x = np.random.default_rng(1).uniform(-1, 1, (1, 32, 32, 3)).astype(np.float32)
-    boxes, classes, scores, count = litert_results(tmp_path / "one.tflite", x)
-    assert network.detection is not None
-    raw: Any = network.compile(device="cpu").session().run(x)
-    right = network.detection.detector((32, 32)).run(raw["places"][0], raw["kinds"][0])
-    per_box = DETECTORS[name].get("suppression", {}).get("classes_per_box", 1)
-    assert int(count[0]) * per_box == len(right) > 0
-    # LiteRT lists all classes of a box together; here the best score comes first.
-    order = np.argsort(-scores[0, : len(right)], kind="stable")
-    for place, one in zip(order, right, strict=True):
-        top, left, bottom, right_edge = boxes[0, place]
-        np.testing.assert_allclose([left, top, right_edge, bottom], one.box, atol=1e-5)
-        assert int(classes[0, place]) == one.index
-        np.testing.assert_allclose(scores[0, place], one.score, atol=1e-5)
 
 
 RESTORED: dict[str, Callable[[Network, Tensor], Tensor]] = {

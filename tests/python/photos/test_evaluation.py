@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import COLOURS, LABELS, call, run, save_colour_model, save_photo
+from command_line import COLOURS, LABELS, call, save_colour_model, save_photo
 from PIL import Image
 
 import mpscnn
@@ -251,27 +251,6 @@ def photos(tmp_path: Path) -> Path:
         for i, one in enumerate(colours):
             save_photo(folder / name / f"{i}.png", one)
     return folder
-
-
-def test_text_and_picture(photos: Path, tmp_path: Path, model_file: str) -> None:
-    target = tmp_path / "confusion.png"
-    result = run("evaluate", str(photos), "--model", model_file, "--output", str(target), "--device", "cpu")
-    assert (result.returncode, result.stderr) == (0, "")
-    lines = result.stdout.splitlines()
-    assert lines[0].startswith("4 images in ")
-    assert " images/s (cpu, float32)" in lines[0]
-    assert lines[1] == "top-1 75.00%, top-5 100.00%"
-    assert [line.split() for line in lines[-7:]] == [
-        ["blue", ".", ".", "."],
-        [],
-        ["class", "photos", "precision", "recall", "F1"],
-        ["-----", "------", "---------", "------", "-----"],
-        ["red", "2", "1.000", "1.000", "1.000"],
-        ["green", "2", "1.000", "0.500", "0.667"],
-        ["blue", "0", "0.000", "0.000"],
-    ]
-    with Image.open(target) as picture:
-        assert picture.width > 100
 
 
 def test_json(photos: Path, model_file: str, capsys: pytest.CaptureFixture[str]) -> None:

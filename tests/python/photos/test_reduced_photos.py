@@ -67,13 +67,6 @@ def test_the_sides_are_those_of_the_upright_photo(orientation: int) -> None:
     assert mpscnn.open_photo(content, min_size=(113, 1) if turned else (1, 113)).reduction == 2
 
 
-@pytest.mark.parametrize(
-    ("size", "factor"), [((448, 292), 4), ((446, 294), 2), ((447, 296), 1), ((448, 295), 1)]
-)
-def test_a_factor_divides_both_sides(size: tuple[int, int], factor: int) -> None:
-    assert mpscnn.open_photo(jpeg(cat(*size)), min_size=1).reduction == factor
-
-
 def test_without_the_option_and_in_other_formats_all_pixels_are_decoded(tmp_path: Path) -> None:
     stream = io.BytesIO()
     cat().save(stream, "PNG")
@@ -84,31 +77,7 @@ def test_without_the_option_and_in_other_formats_all_pixels_are_decoded(tmp_path
     assert mpscnn.open_photo(jpeg(cat())).size == (448, 296)
 
 
-def test_files_and_file_objects_are_reduced_too(tmp_path: Path) -> None:
-    path = tmp_path / "cat.jpg"
-    path.write_bytes(jpeg(cat()))
-    expected = mpscnn.open_photo(path.read_bytes(), min_size=1).pixels
-    assert expected.shape == (37, 56, 3)
-    with path.open("rb") as file:
-        for given in (path, file):
-            np.testing.assert_array_equal(mpscnn.open_photo(given, min_size=1).pixels, expected)
-
-
-def test_a_truncated_file_is_refused_at_every_size() -> None:
-    content = jpeg(cat())
-    with pytest.raises(mpscnn.ImageError, match="ends too early"):
-        mpscnn.open_photo(content[: len(content) // 2], min_size=1)
-
-
 @pytest.mark.parametrize("wrong", [0, -1, (1, 0), (1, 2, 3), "large", 1.5])
 def test_a_wrong_size_is_refused(wrong: Any) -> None:
     with pytest.raises(mpscnn.ParameterError, match="min_size"):
         mpscnn.open_photo(CAT, min_size=wrong)
-
-
-def test_a_model_predicts_from_a_reduced_photo() -> None:
-    model = mpscnn.load(device="cpu")
-    content = jpeg(cat().resize((1792, 1184), Image.Resampling.LANCZOS))
-    whole, reduced = model.predict(content), model.predict(mpscnn.open_photo(content, min_size=128))
-    assert reduced[0].label == whole[0].label
-    assert reduced[0].probability == pytest.approx(whole[0].probability, abs=0.02)

@@ -158,17 +158,6 @@ def test_results_as_arrays(model: mpscnn.Model, tmp_path: Path) -> None:
     assert (nothing.boxes.shape, nothing.scores.shape) == ((0, 4), (0,))
 
 
-@pytest.mark.parametrize("task", photo_models.NETWORKS)
-def test_results_of_a_runner_are_drawn(task: str, tmp_path: Path) -> None:
-    loaded = photo_models.load(tmp_path, task)
-    path = save_photo(tmp_path / "red.png", "red")
-    frames = [path, path.read_bytes(), pixels_of(path), memoryview(path.read_bytes())]
-    with mpscnn.Runner(loaded) as runner:
-        drawn = [np.asarray(result.draw()) for result in runner.map(frames)]
-    for picture in drawn:
-        np.testing.assert_array_equal(picture, np.asarray(loaded.predict(path).draw()))
-
-
 def test_a_pillow_whose_font_has_one_size_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("PIL.ImageFont.load_default", lambda: None)
     with pytest.raises(ImageError, match=r"needs Pillow 10\.1 or later"):

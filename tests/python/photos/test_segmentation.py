@@ -115,32 +115,6 @@ def test_labels_lie_as_the_photo_is_seen(model: mpscnn.Model, tmp_path: Path, or
     np.testing.assert_array_equal(np.asarray(picture), seen)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (2, 1), (700, 3)])
-def test_photos_of_extreme_sizes(model: mpscnn.Model, size: tuple[int, int]) -> None:
-    pixels = np.zeros((*size, 3), np.uint8)
-    pixels[:, :, 1] = 255
-    result = model.predict(pixels)
-    assert result.labels.shape == size
-    assert (result.labels == 2).all()
-    assert result.areas == [mpscnn.Area("green", 2, size[0] * size[1], 1.0)]
-    assert result.draw(pixels).size[0] >= size[1]
-
-
-def test_predict_segments(model: mpscnn.Model) -> None:
-    assert model.task == "segmentation"
-    pixels = photo_of(0, 16, 24)
-    result = model.predict(pixels, scores=True)
-    assert isinstance(result, mpscnn.Segmentation)
-    assert result.scores is not None
-    assert result.scores.shape == (16, 24, 4)
-    assert (result.device, result.precision) == ("cpu", "float32")
-    assert result.milliseconds > 0
-    np.testing.assert_array_equal(model.segment(pixels).labels, result.labels)
-    white = np.full_like(pixels, 255)
-    for scores in (False, True):
-        assert (model.segment(white, scores=scores).labels == 1).all()  # the first of three equal scores
-
-
 def result_of(labels: Any, names: Any = NAMES) -> mpscnn.Segmentation:
     return mpscnn.Segmentation(np.asarray(labels, np.uint8), tuple(names), "cpu", "float32", "", 1.5)
 
@@ -160,12 +134,6 @@ def test_areas_and_text() -> None:
         result.mask("gren")
     with pytest.raises(mpscnn.ParameterError, match="numbers 0 to 3, got 4"):
         result.mask(4)
-
-
-def test_unseen_pixels_are_no_area() -> None:
-    result = result_of([[UNSEEN, 1]])
-    assert [area.fraction for area in result.areas] == [0.5]
-    assert "nothing seen" in repr(result_of([[UNSEEN]]))
 
 
 def test_pictures() -> None:

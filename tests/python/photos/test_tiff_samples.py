@@ -201,13 +201,6 @@ def test_tiff_in_planes(bits: int, photometric: int, extra: int | None, order: s
     assert_input(content, meaning(numbers, bits, photometric, extra), tolerance)
 
 
-@pytest.mark.parametrize("order", ["<", ">"])
-def test_tiff_that_is_turned(order: str) -> None:
-    numbers = random_numbers(3, 16)
-    content = tiff_of(numbers, bits=16, photometric=2, order=order, further={274: (6,)})
-    assert_input(content, meaning(numbers, 16, 2, None)[::-1].swapaxes(0, 1))
-
-
 @pytest.mark.parametrize("bits", [8, 16])
 def test_tiff_with_a_sign(bits: int) -> None:
     numbers = random_numbers(1, bits) // 2
