@@ -1,52 +1,11 @@
 // Tests of the runner with a scripted backend: order, failures, limits, shutdown.
 
-#include <cstdlib>
 #include <future>
 #include <random>
-
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "tests/engine/runner_frames.h"
 
 using namespace runner_test;
-
-TEST(ten_thousand_frames_come_in_order_each_once) {
-    constexpr int count = 10000;
-    for (int max_batch : {1, 5}) {
-        scripted::Script script;
-        std::vector<Shot> frames = shots(count);
-        for (int i = 7; i < count; i += 13) frames[static_cast<std::size_t>(i)].input[0] = scripted::failing;
-        std::vector<int> order;
-        {
-            Runner runner(scripted::program(script),
-                          {.inflight = 4, .max_batch = max_batch, .max_wait = 50us});
-            std::mt19937 random(1);
-            for (int i = 0; i < count; ++i) {
-                Shot &shot = frames[static_cast<std::size_t>(i)];
-                runner.submit(shot.frame([&shot, &order, i](Failure failure) {
-                    ++shot.times_done;
-                    shot.failure = std::move(failure);
-                    order.push_back(i);
-                    if (i % 1000 == 0) std::this_thread::sleep_for(2ms);
-                }));
-                if (random() % 500 == 0)
-                    std::this_thread::sleep_for(std::chrono::microseconds(random() % 1000));
-            }
-        }
-        CHECK(order.size() == count);
-        CHECK(std::is_sorted(order.begin(), order.end()));
-        int good = 0, failed = 0;
-        for (int i = 0; i < count; ++i) {
-            const Shot &shot = frames[static_cast<std::size_t>(i)];
-            const bool fails = shot.input[0] == scripted::failing;
-            (fails ? failed : good) += fails ? shot.failed_with(ErrorKind::device) : shot.good();
-        }
-        CHECK(good + failed == count && failed == 769);
-        CHECK(script.max_running > 1 && script.max_running <= 4);
-        CHECK(script.largest_batch == max_batch);
-    }
-}
 
 TEST(brief_handlers_take_their_turn_with_the_others) {
     constexpr int count = 10000;
@@ -110,85 +69,6 @@ TEST(a_handler_that_takes_long_keeps_brief_ones_waiting) {
     open.set_value();
     runner.wait();
     CHECK(brief.good() && last.good());
-}
-
-TEST(submitting_waits_for_a_place) {
-    scripted::Script script;
-    script.hold();
-    Runner runner(scripted::program(script), {.inflight = 2, .max_batch = 2});
-    CHECK(runner.permits() == 4);
-    std::vector<Shot> frames = shots(20);
-    std::atomic<int> submitted{0};
-    std::thread submitting([&] {
-        for (Shot &frame : frames) runner.submit(frame.frame()), ++submitted;
-    });
-    CHECK(soon([&] { return submitted == 4; }));
-    std::this_thread::sleep_for(20ms);
-    CHECK(submitted == 4);
-    script.let_go();
-    submitting.join();
-    runner.wait();
-    for (const Shot &frame : frames) CHECK(frame.good());
-}
-
-TEST(a_frame_that_has_begun_cannot_be_cancelled) {
-    scripted::Script script;
-    script.hold();
-    Runner runner(scripted::program(script), {.inflight = 1});
-    Shot running(1);
-    const Runner::FrameNumber number = runner.submit(running.frame());
-    CHECK(soon([&] { return script.running == 1; }));
-    CHECK(!runner.cancel(number));
-    script.let_go();
-    runner.wait();
-    CHECK(running.good());
-    CHECK(!runner.cancel(number) && !runner.cancel(number + 7)); // handed out; never submitted
-}
-
-TEST(cancelled_frames_do_not_run) {
-    scripted::Script script;
-    Runner runner(scripted::program(script), {.inflight = 1, .max_batch = 4, .max_wait = 1000s});
-    std::vector<Shot> frames = shots(3);
-    std::vector<Runner::FrameNumber> numbers;
-    for (Shot &frame : frames) numbers.push_back(runner.submit(frame.frame()));
-    CHECK(runner.cancel(numbers[1]));
-    CHECK(!runner.cancel(numbers[1]));
-    runner.close(false);
-    runner.wait();
-    CHECK(frames[0].good() && frames[2].good() && frames[1].was_cancelled());
-    CHECK(script.largest_batch == 2);
-}
-
-TEST(closing_may_cancel_what_has_not_begun) {
-    scripted::Script script;
-    script.hold();
-    Runner runner(scripted::program(script), {.inflight = 1, .max_batch = 2});
-    Shot running(1), waiting(2), late(3);
-    runner.submit(running.frame());
-    CHECK(soon([&] { return script.running == 1; }));
-    runner.submit(waiting.frame());
-    runner.close(true);
-    CHECK_THROWS(runner.submit(late.frame()), ErrorKind::state, "the runner is closed");
-    CHECK_THROWS(runner.mark([](Failure) {}), ErrorKind::state, "the runner is closed");
-    script.let_go();
-    runner.wait();
-    CHECK(running.good() && waiting.was_cancelled() && late.times_done == 0);
-    runner.close(false);
-}
-
-TEST(closing_wakes_who_waits_for_a_place) {
-    scripted::Script script;
-    script.hold();
-    Runner runner(scripted::program(script), {.inflight = 1});
-    Shot running(1), refused(2);
-    runner.submit(running.frame());
-    auto waiting = std::async(std::launch::async, [&] { runner.submit(refused.frame()); });
-    CHECK(waiting.wait_for(20ms) == std::future_status::timeout);
-    runner.close(false);
-    CHECK_THROWS(waiting.get(), ErrorKind::state, "the runner is closed");
-    script.let_go();
-    runner.wait();
-    CHECK(running.good() && refused.times_done == 0);
 }
 
 TEST(handlers_may_submit_but_not_wait) {
@@ -283,37 +163,4 @@ TEST(the_cores_are_shared_out) {
     CHECK(one.sessions() == 1 && one.threads() == cores);
     CHECK(many.sessions() == std::min(32, cores) && many.threads() == std::max(1, cores / 32));
     CHECK(given.sessions() == 1 && given.threads() == cores + 1);
-}
-
-TEST(a_forked_process_is_told_to_make_its_own) {
-    scripted::Script script;
-    script.hold();
-    auto runner = std::make_unique<Runner>(scripted::program(script), engine::RunnerOptions{});
-    Shot frame(1);
-    runner->submit(frame.frame());
-    const pid_t child = fork();
-    if (child == 0) {
-        alarm(120); // ends the child if it hangs
-        int refusals = 0;
-        const auto expect = [&](auto action) {
-            try {
-                action();
-            } catch (const Error &error) {
-                if (error.kind() == ErrorKind::state) ++refusals;
-            }
-        };
-        expect([&] { runner->submit(frame.frame()); });
-        expect([&] { runner->wait(); });
-        expect([&] { runner->close(true); });
-        expect([&] { runner->cancel(0); });
-        expect([&] { runner->mark([](Failure) {}); });
-        runner.reset(); // waits for nothing
-        _exit(refusals == 5 ? 0 : 1);
-    }
-    int status = 0;
-    CHECK(waitpid(child, &status, 0) == child);
-    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    script.let_go();
-    runner->wait();
-    CHECK(frame.good());
 }

@@ -10,7 +10,6 @@ import pytest
 from kernels_here import require_set
 from numpy.typing import NDArray
 from reference.bfloat16 import rounded
-from tiers import with_full
 from training.test_gradients import LAYERS, network, values
 
 import mpscnn
@@ -194,21 +193,6 @@ def batches(count: int, size: int = 8) -> list[tuple[Array, Array]]:
 # ---- Bits ----
 
 
-@pytest.mark.usefixtures("instruction_set")
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_bits_do_not_depend_on_threads(variant: str) -> None:
-    trained = [
-        trainer(separable(**VARIANTS[variant]), optimizer=Sgd(0.05, momentum=0.9), threads=threads)
-        for threads in (1, 2, 3)
-    ]
-    for x, y in batches(4):
-        assert len({one.step(x, y) for one in trained}) == 1
-    expected = weights_of(trained[0])
-    for other in trained[1:]:
-        for name, value in weights_of(other).items():
-            np.testing.assert_array_equal(value, expected[name], err_msg=name)
-
-
 @needs_bfloat16
 def test_a_resumed_run_has_the_same_bits(tmp_path: Path) -> None:
     data = batches(6)
@@ -241,18 +225,6 @@ def test_added_gradients_and_checks() -> None:
     parts.step(x[8:], y[8:])
     for name, value in weights_of(whole).items():
         np.testing.assert_allclose(weights_of(parts)[name], value, rtol=1e-3, atol=2e-4, err_msg=name)
-
-
-@needs_bfloat16
-@pytest.mark.parametrize("check_finite", [False, True])
-def test_a_step_without_a_finite_loss_changes_nothing(check_finite: bool) -> None:
-    trained = trainer(separable(), check_finite=check_finite)
-    before = weights_of(trained)
-    (x, y), *_ = batches(1)
-    with pytest.raises(mpscnn.StateError, match="step 0"):
-        trained.step(np.full_like(x, np.nan), y)
-    for name, value in weights_of(trained).items():
-        np.testing.assert_array_equal(value, before[name], err_msg=name)
 
 
 @needs_bfloat16
@@ -333,40 +305,6 @@ def mobilenet_v2(seed: int) -> tuple[mpscnn.Network, Any]:
     net.output(net.softmax(net.dense(x, 4, name="classes")))
     net.initialize_weights(seed=seed)
     return net, Sgd(0.05, momentum=0.9)
-
-
-CURVES: dict[str, tuple[Any, int, int, int, int]] = {
-    # network, image size, channels, steps, seeds
-    "deep_mnist": (deep_mnist, 16, 1, 40, 4),
-    "mobilenet_v2": (mobilenet_v2, 64, 3, 24, 4),
-}
-LONG_CURVES = {
-    "deep_mnist, long": (deep_mnist, 16, 1, 300, 8),
-    "mobilenet_v2, long": (mobilenet_v2, 64, 3, 150, 6),
-}
-
-
-@pytest.mark.ci
-@needs_bfloat16
-@pytest.mark.parametrize("name", with_full(CURVES, LONG_CURVES))
-def test_loss_curves_are_those_of_float32(name: str) -> None:
-    """The mean losses over the seeds differ by no more than chance explains, over all steps and at the end."""
-    make, size, channels, steps, seeds = {**CURVES, **LONG_CURVES}[name]
-    exact, rounded_products = (
-        np.array([curve(make, precision, seed, steps, size, channels) for seed in range(seeds)])
-        for precision in ("float32", "bfloat16")
-    )
-    assert not np.array_equal(exact, rounded_products)
-    quarter = steps // 4
-    assert exact[:, -quarter:].mean() < 0.6 * exact[:, :quarter].mean(), "float32 does not learn"
-    for part in (slice(None), slice(-quarter, None)):
-        expected, found = exact[:, part].mean(1), rounded_products[:, part].mean(1)
-        # The standard error of the difference of both means.
-        error = np.sqrt((expected.var(ddof=1) + found.var(ddof=1)) / seeds)
-        print(
-            f"{name}: float32 {expected.mean():.4f}, bfloat16 {found.mean():.4f}, standard error {error:.4f}"
-        )
-        assert abs(found.mean() - expected.mean()) <= 5 * error
 
 
 # ---- Refusals ----

@@ -86,17 +86,6 @@ def test_the_split_takes_of_each_class(photos: Path) -> None:
     assert other.paths != validation.paths
 
 
-def test_it_trains(photos: Path) -> None:
-    net = mpscnn.Network(input=(16, 16, 3), name="colours")
-    x = net.conv2d(net.input, 4, 3, strides=2, activation="relu", name="conv")
-    net.output(net.softmax(net.dense(x, 3, name="classes")))
-    net.initialize_weights(seed=1)
-    training, validation = ImageFolder(photos, size=16, augment=True, seed=1).split(0.3)
-    trainer = mpscnn.Trainer(net, optimizer=mpscnn.Adam(5e-3), seed=1)
-    *_, last = trainer.iter_epochs(training, epochs=12, batch_size=4, validation_data=validation)
-    assert last.validation_accuracy == 1.0
-
-
 def test_a_reader_that_stops_early_leaves_no_thread(photos: Path) -> None:
     batches = ImageFolder(photos, size=16, threads=2).batches(2, epoch=0)
     assert len(list(itertools.islice(batches, 2))) == 2

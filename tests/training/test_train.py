@@ -155,13 +155,6 @@ def test_functions_that_the_command_refuses(
     assert message in " ".join(capsys.readouterr().err.split())
 
 
-def test_a_classifier_with_the_focal_loss(photos: Path) -> None:
-    losses = [{"kind": "focal", "gamma": 1.0}, "softmax_cross_entropy"]
-    focal, plain = (mpscnn.train(photos, small_backbone(), loss=loss, **SMALL) for loss in losses)
-    assert focal.history.losses[0] < plain.history.losses[0]
-    assert focal.history.losses[-1] < focal.history.losses[0]
-
-
 def test_a_callback_ends_the_training(photos: Path) -> None:
     model = mpscnn.train(photos, small_backbone(), callbacks=lambda epoch: epoch.index == 2, **SMALL)
     assert len(model.history) == 2

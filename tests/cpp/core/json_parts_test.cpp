@@ -44,13 +44,6 @@ std::vector<T> numbers_of(std::string_view text, std::vector<std::int64_t> shape
 
 } // namespace
 
-TEST(parts_of_objects_and_arrays) {
-    CHECK(parts_of(" [ ] ").empty());
-    CHECK(parts_of("{}").empty());
-    CHECK(parts_of("[1, [2, {\"a\": []}] ,\t\"x,]\" ,null]") == "1;[2, {\"a\": []}];\"x,]\";null;");
-    CHECK(parts_of("{ \"a\" : -1.5e3 , \"b\\\"\":{\"c\":[{}]}}") == "\"a\"-1.5e3;\"b\\\"\"{\"c\":[{}]};");
-}
-
 TEST(damaged_parts) {
     constexpr auto parameter = ErrorKind::parameter;
     for (const char *text :
@@ -61,31 +54,6 @@ TEST(damaged_parts) {
     CHECK(parts_of("[" + std::string(1'000, '[') + std::string(1'000, ']') + "]").size() == 2'001);
     CHECK_THROWS(parts_of("[" + std::string(1'001, '[') + std::string(1'001, ']') + "]"), parameter,
                  "more than 1000 arrays and objects");
-}
-
-TEST(numbers_flat_and_nested) {
-    const std::vector<double> expected{1, -2.5, 3e2, 0};
-    CHECK(numbers_of("[1, -2.5, 3e2, 0]", {4}) == expected);
-    CHECK(numbers_of(" [1,-2.5,3E+2,0] ", {2, 2}) == expected);
-    CHECK(numbers_of("[[1, -2.5] , [3e2, 0]]", {2, 2}) == expected);
-    CHECK(numbers_of("[[[1],[-2.5]],[[3e2],[0]]]", {2, 2, 1}) == expected);
-    for (const char *text : {"[1,2,3]", "[1,2,3,4,5]", "[[1,2,3,4]]", "[[1,2],[3]]", "[[1,2],[3,4],[5,6]]",
-                             "[[1,2],3,4]", "[1,2,[3,4]]", "[[[1],[2]],[[3],[4]]]", "[]", "[[],[]]"})
-        CHECK_THROWS(numbers_of(text, {2, 2}), ErrorKind::shape, "JSON");
-    CHECK(numbers_of("[5]", {}) == std::vector<double>{5});
-    for (const char *text : {"[[5]]", "[]", "[5,6]"})
-        CHECK_THROWS(numbers_of(text, {}), ErrorKind::shape, "JSON");
-    double none = 0;
-    const std::vector<std::int64_t> negative{-1};
-    CHECK_THROWS(read_json_numbers("[1]", negative, DType::float64, &none), ErrorKind::shape, "at least 0");
-    const std::vector<std::int64_t> huge{std::int64_t{1} << 62, std::int64_t{1} << 62};
-    CHECK_THROWS(read_json_numbers("[1]", huge, DType::float64, &none), ErrorKind::shape, "fewer numbers");
-}
-
-TEST(values_that_are_no_numbers) {
-    for (const char *text : {"[1,\"2\"]", "[1,null]", "[1,true]", "[1,{}]", "[1,]", "[1 2]", "[1,2", "[1,2]x",
-                             "[1,+2]", "[1,.5]", "[1,NaN]", "{}"})
-        CHECK_THROWS(numbers_of(text, {2}), ErrorKind::parameter, "JSON, byte");
 }
 
 TEST(numbers_are_those_of_the_other_reader) {

@@ -128,51 +128,7 @@ void check_weight_gradient(Random &random, const KernelTable &table) {
     CHECK(right);
 }
 
-/// Check that both kernels of a normalization give the same numbers, which one of them rounds.
-template <class Task>
-void check_rounded(Random &random, const KernelTable &table, const Task &task, const Size &size) {
-    Tensor exact(random, size, Element::float32), rounded(random, size, Element::bfloat16);
-    Task narrow = task;
-    narrow.destination.element = Element::bfloat16;
-    bool right =
-        runs(random, task, exact, table.kernel(task)) && runs(random, narrow, rounded, table.kernel(narrow));
-    rounded.each([&](std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t c, std::int64_t at) {
-        right = right && rounded.get(at) == round_to_bfloat16(exact.get(exact.offset(n, y, x) + c));
-    });
-    CHECK(right);
-}
-
-void check_normalizations(Random &random, const KernelTable &table) {
-    const Size size{pick(random, 1, 3), pick(random, 1, 9), pick(random, 1, 9), pick(random, 1, 70)};
-    Tensor source(random, size, Element::float32), gradient(random, size, Element::float32);
-    Tensor statistics(random, {1, 2, 1, size.channels}, Element::float32);
-    Tensor sums(random, {1, 2, 1, size.channels}, Element::float32);
-    Tensor gamma(random, {1, 1, 1, size.channels + 16}, Element::float32);
-    for (Tensor *tensor : {&source, &gradient, &statistics, &sums, &gamma}) tensor->randomise(random);
-    for (std::int64_t c = 0; c < size.channels; ++c) { // variances are positive
-        const std::int64_t at = statistics.offset(0, 1, 0) + c;
-        statistics.set(at, 0.5f + std::fabs(statistics.get(at)));
-    }
-    NormalizationTask forward;
-    forward.source = source.view, forward.second = statistics.view;
-    forward.epsilon = 1e-3f;
-    if (random() % 2) forward.gamma = forward.beta = gamma.view.data;
-    if (random() % 2)
-        forward.epilogue.activation = {.kind = Activation::Kind::clamp, .low = 0.0f, .high = 0.5f};
-    check_rounded(random, table, forward, size);
-
-    NormalizationGradientTask backward;
-    backward.source = source.view, backward.gradient = gradient.view;
-    backward.statistics = statistics.view, backward.sums = sums.view;
-    backward.epsilon = 1e-3f;
-    backward.gamma = gamma.view, backward.has_gamma = random() % 2;
-    backward.mask.applies = random() % 2;
-    backward.mask.low = 0.0f, backward.mask.high = 0.5f;
-    check_rounded(random, table, backward, size);
-}
-
 } // namespace
 
 TEST(weights_of_training_are_packed_as_constant_ones) { for_each_bfloat16_table(60, check_packing); }
 TEST(weight_gradients_sum_rounded_products) { for_each_bfloat16_table(80, check_weight_gradient); }
-TEST(normalizations_round_their_results) { for_each_bfloat16_table(30, check_normalizations); }

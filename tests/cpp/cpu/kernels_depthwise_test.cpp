@@ -182,19 +182,6 @@ TEST(any_windows) {
     });
 }
 
-TEST(dilated_windows) {
-    for_each_table(200, [](Random &random, const KernelTable &table) {
-        const std::int64_t kernel = random() % 2 ? 3 : 5;
-        Case c{.source = random_size(random),
-               .vertical = random_axis(random, kernel, 1, 6),
-               .horizontal = random_axis(random, kernel, 1, 6)};
-        c.after_y = c.vertical.before;
-        c.after_x = c.horizontal.before;
-        Problem problem(random, table, c);
-        check_problem(random, table, problem);
-    });
-}
-
 TEST(padding_wider_than_the_window) {
     for_each_table(100, [](Random &random, const KernelTable &table) {
         const std::int64_t kernel = random() % 2 ? 3 : 5;
@@ -220,47 +207,6 @@ TEST(channel_multipliers) {
         c.after_y = pick(random, 0, 3);
         Problem problem(random, table, c);
         check_problem(random, table, problem);
-    });
-}
-
-TEST(nan_and_infinity_reach_their_windows_only) {
-    for_each_table(50, [](Random &random, const KernelTable &table) {
-        Case c{.source = random_size(random), .vertical = {3, 1, 1, 1}, .horizontal = {3, 1, 1, 1}};
-        c.after_y = c.after_x = 1;
-        Problem p(random, table, c);
-        p.task.epilogue = {};
-        p.task.epilogue.activation = {.kind = Activation::Kind::clamp, .low = 0, .high = 6};
-        p.source.at(0, c.source.height / 2, c.source.width / 2)[0] = random() % 2 ? std::nanf("") : infinity;
-        CHECK(run(random, table, p, 2));
-        bool right = true;
-        p.each_output([&](float got, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t output) {
-            float sum = p.bias[static_cast<std::size_t>(output)];
-            p.each_tap(n, y, x, output, [&](float value, float weight) { sum += value * weight; });
-            const float expected = std::isnan(sum) ? sum : std::clamp(sum, 0.0f, 6.0f);
-            right = right && (std::isnan(expected) ? std::isnan(got) : std::fabs(got - expected) <= 1e-5f);
-        });
-        CHECK(right);
-    });
-}
-
-TEST(images_of_a_batch_have_the_bits_they_have_alone) {
-    for_each_table(60, [](Random &random, const KernelTable &table) {
-        Case c{.source = random_size(random),
-               .vertical = random_axis(random, 3, 2, 1),
-               .horizontal = random_axis(random, 3, 2, 1)};
-        c.source.batch = 3;
-        Problem p(random, table, c);
-        p.task.epilogue = {};
-        CHECK(run(random, table, p, 2));
-        Size size = p.output_size();
-        size.batch = 1;
-        const Memory alone(random, size, guard);
-        ConvolutionTask task = p.task;
-        task.source.data += 2 * task.source.image_stride;
-        task.source.batch = 1;
-        task.destination = alone.view;
-        CHECK(run_items(random, task, table.kernel<ConvolutionTask>(), 4));
-        CHECK(p.destination.same_bits(alone, 2));
     });
 }
 
