@@ -174,12 +174,6 @@ def test_the_bar_is_seen_in_a_terminal_of_80_columns(training: list[str]) -> Non
         assert any(re.match(rf"{phase} \d+/\d+: loss .*, validation .*%", line) for line in shown), shown
 
 
-def test_the_report_shows_how_it_went(trained: Path) -> None:
-    report = trained.parent / "report"
-    assert {path.name for path in report.iterdir()} == {"confusion.png", "curves.png", "mistakes.html"}
-    assert "<h1>100.00% right of 15 photos</h1>" in (report / "mistakes.html").read_text()
-
-
 def test_the_worst_mistakes_come_first(photos: Path, backbone: Path, tmp_path: Path) -> None:
     mixed = tmp_path / "mixed"  # a class with photos in the colour of another class cannot be learnt
     make_photos(mixed, {"red": 10, "green": 10})
@@ -336,22 +330,6 @@ def test_a_full_disk_leaves_what_there_is(
     assert "No space left on device" in said
     assert "--resume continues it" in said
     assert output.read_bytes() == trained.read_bytes()
-
-
-def test_a_loss_that_is_not_finite_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], output: Path, training: list[str]
-) -> None:
-    """The training's state and an older model file are kept."""
-    output.write_bytes(b"an older model")
-    monkeypatch.setattr(classifier, "_RATE", 3e38)
-    assert call(*training) == 1
-    said = capsys.readouterr().err
-    assert "the weights are those of before the step" in said
-    assert "--resume continues it" in said
-    assert output.read_bytes() == b"an older model"
-    monkeypatch.undo()
-    assert call(*training, "--restart") == 0
-    assert mpscnn.load(output).labels == LABELS
 
 
 @pytest.mark.filterwarnings("ignore:validation. . photos have the bytes")  # drawn photos repeat
@@ -538,10 +516,6 @@ def test_the_backbone_is_not_overwritten(
         assert not said.out
     assert link.read_bytes() == backbone.read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link.safetensors", "mine.safetensors"]
-
-
-def test_the_largest_seed(training: list[str]) -> None:
-    assert call(*training, "--epochs", "1", "--seed", str(2**63 - 1)) == 0
 
 
 def test_a_run_whose_weights_are_no_archive(

@@ -57,12 +57,6 @@ def test_csv_is_one_table_with_times(command: Command, clip: Path) -> None:
     assert [(row[1], row[2]) for row in rows] == [("0", "0.2"), ("5", "0.4"), ("10", "0.6")]
 
 
-def test_text_says_the_time(command: Command, clip: Path) -> None:
-    ended = command("classify", str(clip), "--to", "0.05", "--inflight", "1")
-    assert f"{clip}, 0.040 s  (" in ended.stdout
-    assert "2 frames, " in ended.stderr
-
-
 def test_a_terminal_shows_rates_beside_a_bar(clip: Path) -> None:
     ours, theirs = os.openpty()
     call = [sys.executable, "-m", "mpscnn", "classify", str(clip), "--json"]
@@ -104,20 +98,6 @@ def test_detectors_draw_boxes_into_the_video(command: Command, clip: Path, tmp_p
     after: Any = next(open_source(output).frames()).photo
     assert after.y.shape == before.y.shape
     assert np.abs(after.y.astype(int) - before.y).max() > 60
-
-
-def test_segmenters_colour_the_video(command: Command, clip: Path, tmp_path: Path) -> None:
-    network = mpscnn.Network(input=(8, 8, 3))
-    network.output(network.conv2d(network.input, 2, 1, name="scores"))
-    bright = {"scores.weight": np.float32([[0, 0, 0], [1, 1, 1]]).reshape(2, 1, 1, 3)}
-    network.load_weights({**bright, "scores.bias": np.float32([1.5, 0])})
-    model, output = tmp_path / "brightness.safetensors", tmp_path / "out.mp4"
-    network.save(model, labels=("dark", "bright"), preprocess="unit")
-    ended = command("segment", str(clip), "--model", str(model), "--output", str(output), "--csv")
-    assert ended.returncode == 0, ended.stderr
-    assert {row["frame"] for row in csv.DictReader(io.StringIO(ended.stdout))} == set(map(str, range(20)))
-    photo: Any = next(open_source(output).frames()).photo
-    assert photo.y.shape == (150, 160)  # the legend has a quarter of the height
 
 
 def half_model(folder: Path) -> Path:
@@ -402,38 +382,6 @@ def test_colours_are_read_as_they_were_written(tmp_path: Path, ending: str, line
     assert frame.photo.matrix == ("bt709" if lines == 720 else "bt601")
     found = mpscnn.preprocess(frame.photo, (lines, 32), "none")[0].mean((0, 1))
     np.testing.assert_allclose(found, color, atol=2)  # the other matrix would change the red by 13
-
-
-@pytest.mark.parametrize("arguments", [["--from", "100"], ["--from", "0.001", "--to", "0.002"]])
-def test_without_a_frame_an_output_stays_as_it_is(
-    command: Command, clip: Path, tmp_path: Path, arguments: list[str]
-) -> None:
-    output = tmp_path / "out.mp4"
-    output.write_bytes(b"mine")
-    ended = command("classify", str(clip), *arguments, "--output", str(output))
-    assert ended.returncode == 2
-    assert "no frame lies between --from" in ended.stderr
-    assert "is written" not in ended.stderr
-    assert output.read_bytes() == b"mine"
-    assert list(tmp_path.iterdir()) == [output]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="a limit of files' sizes is of POSIX")
-def test_an_output_that_cannot_grow_leaves_what_was_there(tmp_path: Path, clip: Path) -> None:
-    output = tmp_path / "out.mp4"
-    output.write_bytes(b"mine")
-    program = (
-        "import resource, sys\n"
-        "from mpscnn.apps.cli import main\n"  # an editable import writes files of its own
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))\n"
-        "main()\n"
-    )
-    call = [sys.executable, "-c", program, "classify", str(clip), "--output", str(output)]
-    ended = subprocess.run(call, capture_output=True, text=True, check=False)
-    assert ended.returncode == 1, ended.stderr
-    assert f"error: {output}: cannot be written: File too large" in ended.stderr
-    assert output.read_bytes() == b"mine"
-    assert list(tmp_path.iterdir()) == [output]
 
 
 @pytest.mark.parametrize("link", [None, os.link, os.symlink])

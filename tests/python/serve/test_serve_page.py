@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import time
 import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import service_page
-from browser import prefer, resize
+from browser import prefer
 from service_page import CAT, CLASSIFIER, Page, clip, opened
 from serving import Service
 
@@ -116,37 +115,6 @@ def test_the_picture_is_saved_with_its_classes(page: Page, tmp_path: Path) -> No
     assert (pixels[height + line // 2] < 60).any()  # the letters of the label
 
 
-def test_the_picture_is_saved_with_its_boxes(page: Page, tmp_path: Path) -> None:
-    from PIL import Image
-
-    page.choose("model", "detection")
-    page.pick(CAT)
-    page.until(page.drawn, "boxes are drawn")
-    found = saved(page, tmp_path, "cat_result.png")
-    with Image.open(CAT) as photo:
-        expected = np.asarray(photo.convert("RGB"), np.float64)
-    assert found.size == (expected.shape[1], expected.shape[0])
-    share = (np.abs(np.asarray(found, np.float64) - expected).max(axis=-1) > 40).mean()
-    assert 0.001 < share < 0.5
-
-
-@pytest.mark.parametrize("width", [320, 390, 700, 960])
-def test_texts_of_buttons_stay_on_a_line(page: Page, width: int) -> None:
-    resize(page.driver, width, 900)
-    page.pick(CAT)
-    page.until(page.element("save").is_displayed, "all buttons are there")
-    page.element("camera").click()
-    page.until(lambda: page.frames() >= 1, "the camera runs")
-    page.until(page.element("save").is_displayed, "all buttons are there")
-    buttons = [one for one in page.driver.find_elements("css selector", "button") if one.is_displayed()]
-    assert {"Stop camera", "Choose files", "Save picture", "Measure"} <= {button.text for button in buttons}
-    for button in buttons:
-        assert button.size["height"] < 50, button.text
-        assert page.run("return arguments[0].scrollWidth <= arguments[0].clientWidth", button), button.text
-    assert page.run("return document.documentElement.scrollWidth") <= width
-    page.element("camera").click()
-
-
 def test_the_camera_is_counted_and_given_back(page: Page) -> None:
     page.element("camera").click()
     page.until(lambda: page.frames() >= 10, "ten frames are computed")
@@ -215,50 +183,12 @@ def test_a_dropped_video_plays_and_is_classified(page: Page, tmp_path: Path) -> 
     assert page.element("video").get_attribute("controls")
 
 
-def test_a_video_whose_type_the_system_does_not_know_is_one_by_its_name(page: Page, tmp_path: Path) -> None:
-    page.drop(("cat.mkv", "", clip(tmp_path)))
-    page.first_is("cat")
-    assert page.element("video").is_displayed()
-
-
 def test_without_motion_a_video_waits(driver: Any, service: Service, tmp_path: Path) -> None:
     page = opened(driver, service)
     prefer(driver, prefers_reduced_motion="reduce")
     page.drop(("cat.webm", "video/webm", clip(tmp_path)))
     page.first_is("cat")  # the class of the first frame
     assert page.run("return document.getElementById('video').paused")
-
-
-def test_a_video_that_stands_is_computed_by_another_model(page: Page, tmp_path: Path) -> None:
-    prefer(page.driver, prefers_reduced_motion="reduce")
-    page.drop(("cat.webm", "video/webm", clip(tmp_path)))
-    page.first_is("cat")
-    page.choose("model", "segmentation")
-    page.until(lambda: page.drawn() > 1000, "a mask is drawn")
-    assert page.run("return document.getElementById('video').paused")
-
-
-def test_a_video_that_stands_needs_no_call_of_the_browser(page: Page, tmp_path: Path) -> None:
-    prefer(page.driver, prefers_reduced_motion="reduce")
-    page.run("HTMLVideoElement.prototype.requestVideoFrameCallback = () => 0;")
-    page.drop(("cat.webm", "video/webm", clip(tmp_path)))
-    page.first_is("cat")
-    page.until(lambda: page.frames() == 1, "the first frame is counted")
-    page.run("document.getElementById('video').currentTime = 0.5")
-    page.until(lambda: page.frames() == 2, "the frame looked for is computed")
-
-
-def test_a_video_that_stands_is_counted_once(page: Page, tmp_path: Path) -> None:
-    prefer(page.driver, prefers_reduced_motion="reduce")
-    page.drop(("cat.webm", "video/webm", clip(tmp_path)))
-    page.until(lambda: page.frames() == 1, "the first frame is counted")
-    time.sleep(0.7)
-    assert page.frames() == 1
-    page.run("document.getElementById('video').currentTime = 0.5")
-    page.until(lambda: page.frames() == 2, "the frame looked for is computed")
-    time.sleep(0.7)
-    assert page.frames() == 2
-    assert page.text("dropped") == "0"
 
 
 def test_a_camera_opened_again_is_counted_once(page: Page) -> None:
@@ -317,18 +247,6 @@ def test_sound_alone_is_no_video(page: Page) -> None:
     page.notice("sound.mp4 is not read: it has no picture")
     assert not page.element("video").is_displayed()
     assert page.element("empty").is_displayed()
-
-
-@pytest.mark.parametrize("task", ["detection", "segmentation"])
-def test_boxes_and_masks_lie_over_the_picture(page: Page, task: str) -> None:
-    page.pick(CAT)
-    page.first_is("cat")
-    assert page.drawn() == 0
-    page.choose("model", task)
-    page.until(lambda: page.drawn() > 1000, "something is drawn")
-    assert set(page.labels()) <= {"red", "green", "blue"}
-    overlay, picture = page.element("overlay").rect, page.element("photo").rect
-    assert overlay == pytest.approx(picture, abs=1)
 
 
 def test_boxes_lie_where_the_service_finds_them(page: Page, service: Service) -> None:
@@ -428,21 +346,6 @@ def test_an_answer_tells_of_other_settings(page: Page, in_half: Callable[[], Non
     page.until(lambda: page.frames() >= 1, "a frame is computed")
     shows(page, "float16")
     page.until(lambda: page.frames() >= 3, "frames are computed, and told apart from those before")
-
-
-def test_a_mask_tells_of_other_settings(page: Page, service: Service) -> None:
-    page.choose("model", "segmentation")
-    before = service.request("/v1/models/segmentation").json["threads"]
-    body = json.dumps({"precision": "float16", "threads": before}).encode()
-    assert service.request("/v1/models/segmentation/options", body).status == 200
-    page.pick(CAT)
-    page.until(lambda: "float16" in page.text("about"), "it says float16")
-    page.until(lambda: page.drawn() > 1000, "a mask is drawn")
-
-
-def test_a_page_that_asks_for_nothing_notices_other_settings(page: Page, in_half: Callable[[], None]) -> None:
-    in_half()
-    shows(page, "float16")
 
 
 def test_another_tab_shows_what_the_first_one_has_changed(page: Page, service: Service) -> None:
