@@ -49,7 +49,7 @@ from mpscnn.graph.layers.slice import SliceLayers
 from mpscnn.graph.layers.subpixel import SubpixelLayers
 from mpscnn.graph.layers.transposed_convolution import TransposedConvolutionLayers
 from mpscnn.graph.structure import NetworkStructure
-from mpscnn.graph.weight_layout import OwnWeights
+from mpscnn.graph.weight_layout import FixedWeights, OwnWeights
 from mpscnn.runtime.options import CompileOptions
 from mpscnn.runtime.program import Program, compile_graph
 
@@ -336,13 +336,16 @@ class Network(
         return self.num_parameters
 
     @property
-    def parameters(self) -> OwnWeights:
+    def parameters(self) -> FixedWeights:
         """An alias of `weights`. `parameters()` is an iterator over the arrays."""
         return self.weights
 
     def state_dict(self) -> OwnWeights:
-        """Return `weights`, in mpscnn's order of axes."""
-        return self.weights
+        """Return a dictionary of `weights` that can be changed, for `load_state_dict`; its arrays cannot be changed.
+
+        The order of axes is mpscnn's, also of arrays that are added.
+        """
+        return OwnWeights(self.weights)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Load the `state_dict` of a network, or of a PyTorch module with layers of the same names.

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from mpscnn.errors import ParameterError, WeightsError
 
 __all__ = [
+    "FixedWeights",
     "OwnWeights",
     "WeightLayout",
     "convert_layout",
     "from_torch_names",
     "reorder_flattened_weights",
     "require_named_weights",
+    "require_no_tensors",
     "weight_array",
 ]
 
@@ -26,7 +28,17 @@ WeightLayout = Literal["OHWI", "OIHW"]
 
 
 class OwnWeights(dict[str, NDArray[Any]]):
-    """The weights of a network by name, as copies. Their order of axes is known to be mpscnn's, "OHWI".
+    """The weights of a network by name, as copies. Their order of axes is known to be mpscnn's, "OHWI"."""
+
+    __slots__ = ()
+
+    def __call__(self) -> Iterator[NDArray[Any]]:
+        """Return an iterator over the arrays, like `parameters()` of a PyTorch module."""
+        return iter(self.values())
+
+
+class FixedWeights(OwnWeights):
+    """The copies that `Network.weights` returns.
 
     A change would not reach the network, so all methods that change the mapping raise ParameterError.
     """
@@ -36,17 +48,23 @@ class OwnWeights(dict[str, NDArray[Any]]):
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         raise ParameterError(
             "weights: these are copies, whose changes do not reach the network: network.set_weights({'conv1.weight': "
-            "array}, layout='OHWI') sets weights, and dict(network.weights) can be changed"
+            "array}, layout='OHWI') sets weights, and network.state_dict() can be changed and loaded"
         )
 
     __setitem__ = __delitem__ = __ior__ = update = setdefault = pop = popitem = clear = _refuse
 
-    def __reduce__(self) -> tuple[type[OwnWeights], tuple[dict[str, NDArray[Any]]]]:
-        return OwnWeights, (dict(self),)
+    def __reduce__(self) -> tuple[type[FixedWeights], tuple[dict[str, NDArray[Any]]]]:
+        return FixedWeights, (dict(self),)
 
-    def __call__(self) -> Iterator[NDArray[Any]]:
-        """Return an iterator over the arrays, like `parameters()` of a PyTorch module."""
-        return iter(self.values())
+
+def require_no_tensors(weights: OwnWeights) -> None:
+    """Raise ParameterError for a PyTorch tensor among weights of mpscnn's order, since it may have PyTorch's."""
+    for name, value in weights.items():
+        if is_torch_tensor(value) and np.ndim(value) > 1:
+            raise ParameterError(
+                f"{name}: a PyTorch tensor among weights of mpscnn's order of axes: "
+                f"network.set_weights({{{name!r}: tensor}}, layout='OIHW') sets it if it has PyTorch's order"
+            )
 
 
 _FROM_OIHW = (0, 2, 3, 1)

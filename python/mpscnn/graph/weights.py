@@ -22,12 +22,14 @@ from mpscnn._private.names import did_you_mean
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.flattened import flattened_images
 from mpscnn.graph.weight_layout import (
+    FixedWeights,
     OwnWeights,
     WeightLayout,
     convert_layout,
     from_torch_names,
     reorder_flattened_weights,
     require_named_weights,
+    require_no_tensors,
     weight_array,
 )
 
@@ -72,6 +74,7 @@ class GraphWeights(ABC):
             raise ParameterError(f"layout must be 'OHWI' or 'OIHW', got {layout!r}")
         require_named_weights(weights)
         if layout is None and isinstance(weights, OwnWeights):
+            require_no_tensors(weights)
             layout = "OHWI"
         specs = {f"{spec['layer']}.{spec['role']}": spec for spec in self.weight_specs()}
         if layout == "OIHW":
@@ -217,12 +220,12 @@ class GraphWeights(ABC):
         """Return the layers created with `use_bias=False`."""
 
     @property
-    def weights(self) -> OwnWeights:
+    def weights(self) -> FixedWeights:
         """Copies of all weights that are set, in their stored type. Integers are dequantised to float32.
 
         Neither the dictionary nor its arrays can be changed, because the network would not: `set_weights` sets weights.
-        `load_weights` knows the order of axes of this dictionary. For another dictionary with the same arrays it may
-        need `layout="OHWI"`.
+        A change of `state_dict()` reaches the network with `load_state_dict`. `load_weights` knows the order of axes of
+        both dictionaries. For another dictionary with the same arrays it may need `layout="OHWI"`.
         """
         found = {
             f"{spec['layer']}.{spec['role']}": self.weight(spec["layer"], spec["role"])
@@ -231,7 +234,7 @@ class GraphWeights(ABC):
         }
         for array in found.values():
             array.flags.writeable = False
-        return OwnWeights(found)
+        return FixedWeights(found)
 
     def weight(self, layer: str, role: str = "weight") -> NDArray[Any]:
         """Return a copy of one weight in its stored type; integers become float32.

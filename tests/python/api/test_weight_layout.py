@@ -123,6 +123,22 @@ def test_copies_of_weights_cannot_be_changed(change: str) -> None:
         exec(change, {"w": net.weights, "a": net.weights["conv1.weight"]})
 
 
+def test_a_state_can_be_changed_and_loaded() -> None:
+    """The order of axes of a state is still known after changes, also where an array fits both orders."""
+    net = network()
+    net.initialize_weights()
+    state = net.state_dict()
+    name = "conv1.weight"
+    state[name] = state[name][::-1] * 2
+    expected = dict(state)
+    net.load_state_dict(state)
+    assert all(np.array_equal(net.weights[other], expected[other]) for other in expected)
+    torch = pytest.importorskip("torch", reason="needs torch")
+    state[name] = torch.tensor(expected[name].copy())
+    with pytest.raises(mpscnn.ParameterError, match="layout='OIHW'"):
+        net.load_state_dict(state)
+
+
 # ---- PyTorch -------------------------------------------------------------------------------------------------------
 
 
