@@ -71,6 +71,19 @@ def _made(case: Case, kind: str) -> tuple[Program, list[str]]:
     return program, makes
 
 
+@pytest.mark.parametrize("name", [*TABLE][::4])
+def test_operations_of_float32_round_nothing(name: str, tmp_path: Path) -> None:
+    """In a program of float16, an operation between casts to float32 has the accuracy of float32 (one of four)."""
+    case = TABLE[name]
+    program, _ = _made(case, "fp32")
+    inputs = [_in_halves(x).astype(np.float32) for x in random_inputs(case.shapes, positive=case.positive)]
+    expected = case.expected(*(x.astype(np.float64) for x in inputs))
+    found = _run(_network(program, tmp_path), inputs)
+    for one, wanted in zip(found, expected if isinstance(expected, list) else [expected], strict=True):
+        wanted = last(np.asarray(wanted, np.float64)).reshape(one.shape)
+        np.testing.assert_allclose(one, wanted, rtol=2e-5, atol=2e-5)
+
+
 @pytest.mark.parametrize("name", [name for name, case in TABLE.items() if case.kind not in JUMPS])
 def test_operations_of_float16_round_once(name: str, tmp_path: Path) -> None:
     """The result has the type of the file, and the error of rounding the operands' product once."""
