@@ -138,14 +138,3 @@ def test_fetch_content_is_configured(app: Path) -> None:
     assert "app" in targets
     assert "mpscnn" in targets
     assert "_test" not in targets
-
-
-@pytest.mark.full  # because it compiles the library again
-def test_fetch_content(app: Path) -> None:
-    kernels = "neon" if os.uname().machine in ("arm64", "aarch64") else "baseline"
-    options = (
-        f"-DMPSCNN_SOURCE={PROJECT}",
-        f"-DMPSCNN_INSTRUCTION_SETS={kernels}",
-        "-DCMAKE_BUILD_TYPE=Release",
-    )
-    assert build(app, "FetchContent", *options) == EXPECTED

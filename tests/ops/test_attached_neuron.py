@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 from ops.single_layer import run_layer, values
-from reference.convolution import convolution
-from reference.fully_connected import fully_connected
 from reference.neuron import FUNCTIONS, neuron
 from tiers import combinations
-from tolerance import assert_close, defined_where_attached, linear_bound, neuron_bound
+from tolerance import assert_close, defined_where_attached, neuron_bound
 
 KINDS = list(FUNCTIONS)
 
@@ -52,39 +50,6 @@ LAYERS: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
     "grouped": ("convolution", {"kernel_height": 2, "groups": 19}, (38, 2, 1, 1)),
     "dense": ("fully_connected", {}, (19, 4, 5, 19)),
 }
-
-
-@pytest.mark.parametrize(
-    ("layer", "kind", "precision"), combinations(LAYERS, [*KINDS, "prelu"], ["float32", "float16"], every=2)
-)
-def test_attached_to_sums_of_products(layer: str, kind: str, precision: str) -> None:
-    operation, attributes, shape = LAYERS[layer]
-    x, weight = (
-        values(seed, size, precision=precision, scale=0.4) for seed, size in [(0, (2, 4, 5, 19)), (1, shape)]
-    )
-    if kind == "logarithm":  # the logarithm needs positive sums
-        x, weight = np.abs(x), np.abs(weight)
-    slope = values(2, shape[:1]) if kind == "prelu" else None
-    function = {"kind": kind, "a": 0.5, "b": 1.0, "c": 2.0}
-    result = run_layer(
-        operation,
-        [x],
-        attributes | {"outputs" if layer == "dense" else "output_channels": shape[0]},
-        weights={"weight": weight} | ({} if slope is None else {"slope": slope}),
-        activation=function,
-        precision=precision,
-    )
-    sums, magnitude = (
-        fully_connected(x, weight, None) if layer == "dense" else convolution(x, weight, None, attributes)
-    )
-    reference = neuron(sums, function, slope)
-    # The bound is the larger change of the function from the sum to either end of the sum's error interval. Derivatives
-    # give no bound at extrema and kinks.
-    moved = [
-        np.abs(neuron(sums + sign * linear_bound(magnitude), function, slope) - reference) for sign in (1, -1)
-    ]
-    bound = np.maximum(*moved) + neuron_bound(sums, function, reference)
-    assert_close(result, reference, bound, half=precision == "float16")
 
 
 #: Inputs for which formulas may overflow or cancel, and NaN.

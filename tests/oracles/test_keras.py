@@ -232,8 +232,7 @@ def _rewritten(path: Path, change: Callable[[Any], Any]) -> None:
             archive.writestr(name, content)
 
 
-@pytest.mark.parametrize("suffix", ["keras", "h5"])
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize(("suffix", "change"), [*(("keras", one) for one in CHANGES), ("h5", "numbers")])
 def test_numbers_for_true_and_false(tmp_path: Path, suffix: str, change: str) -> None:
     """Keras saves settings as they were given: a flag may be a number, and a number may be true or false."""
     path, x = tmp_path / f"model.{suffix}", image(2, 9, 8, 4).astype(np.float32)

@@ -335,8 +335,9 @@ LEFT = {"argmax": ["argmax.default"], "glu": ["glu.default"], "LogSigmoid": ["lo
 NOT_COMPILED = {"conv2d, same"}
 
 
-@pytest.mark.parametrize("name", [name for name in (*IMAGES, *FORMS) if name not in NOT_COMPILED])
+@pytest.mark.parametrize("name", sorted({*(*IMAGES, *FORMS)[::3], *LEFT} - NOT_COMPILED))
 def test_operator(name: str) -> None:
+    """test_torch_operators.py converts all operators of the table, which is the backend's, too."""
     module = Applied((IMAGES | FORMS)[name]).eval()
     compiled = Compiled(module)
     x = PHOTO[:, :, :10, :10]

@@ -190,3 +190,15 @@ def test_what_is_refused() -> None:
         net.gradients([x, x], values(4, 5))
     with pytest.raises(mpscnn.ParameterError, match="step must be a finite number above 0"):
         mpscnn.check_gradients(net, x, values(4, 5), step=0)
+
+
+def test_slices_of_channels_of_images_of_any_size() -> None:
+    net, numbers = mpscnn.Network(input=(None, None, 8), name="net"), values(3, 6, 7, 8)
+    net.output(net.layer("slice", [net.input], {"front": 2, "channels": 5}))
+    gradient = values(3, 6, 7, 5)
+    _, own = net.gradients(numbers, output_gradient=gradient)
+    np.testing.assert_array_equal(own["image"], np.pad(gradient, ((0, 0), (0, 0), (0, 0), (2, 1))))
+    rows = mpscnn.Network(input=(None, None, 8), name="net")
+    rows.output(rows.layer("slice", [rows.input], {"top": 1, "height": 2}))
+    with pytest.raises(mpscnn.UnsupportedError, match="a part of a free extent has no gradient"):
+        rows.gradients(numbers, output_gradient=numbers[:, 1:3])
