@@ -187,11 +187,11 @@ def with_box(*box: float) -> Callable[[Scenes], Path]:
     return edited(lambda dataset: dataset["annotations"][1].update(bbox=list(box)))
 
 
-def hollow(name: str) -> Callable[[Scenes], Path]:
-    """Return a function that makes a file of a terabyte, which is a hole and takes no place on the disk."""
+def hollow(name: str, begin: str = "") -> Callable[[Scenes], Path]:
+    """Return a function that makes a file of a terabyte: a text, then a hole, which takes no place on the disk."""
 
     def change(scenes: Scenes) -> Path:
-        place = written(name, "")(scenes)
+        place = written(name, begin)(scenes)
         os.truncate(scenes.photos.parent / name, 1 << 40)
         return place
 
@@ -280,8 +280,9 @@ BAD: list[tuple[Callable[[Scenes], Path], str]] = [
     ),
     (hollow("voc/01.xml"), "01.xml: has 1,099,511,627,776 bytes, at most 16,777,216 are read"),
     *(
-        (hollow(name), "is not a text file: it begins with zero bytes")
+        (hollow(name, begin), "is not a text file: it has zero bytes")
         for name in ("a.json", "data.yaml", "yolo/classes.txt", "yolo/01.txt")
+        for begin in ("", "{\n")
     ),
     (voc("<annotation>"), "01.xml: is not an XML file"),
     (voc("<svg/>"), "01.xml: begins with <svg>"),

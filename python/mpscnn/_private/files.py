@@ -28,8 +28,9 @@ __all__ = [
     "require_replaceable",
 ]
 
-#: No text begins so, also not in UTF-16 and UTF-32.
+#: No text contains these bytes, also not in UTF-16 and UTF-32.
 _NO_TEXT = bytes(4)
+_BLOCK = 1 << 20
 
 
 def is_folder(path: str | os.PathLike[str]) -> bool:
@@ -51,18 +52,22 @@ def read_content(
     """Return the bytes of a regular file.
 
     Raises an error of `kind` that names the file if it cannot be read, has more than `maximum` bytes, or is not a text
-    although `is_text`: it begins with zero bytes. Such a file is refused before it is read, because a file of terabytes
-    that has a hole instead of content takes no place on the disk.
+    although `is_text`: it has zero bytes. A text is read up to the first of them only, because a file of terabytes that
+    has a hole instead of content takes no place on the disk.
     """
     with convert_read_errors(path, kind):
         require_regular(path, kind)
         if maximum is not None and (size := Path(path).stat().st_size) > maximum:
             raise kind(f"{os.fspath(path)}: has {size:,} bytes, at most {maximum:,} are read")
         with Path(path).open("rb") as file:
-            beginning = file.read(len(_NO_TEXT))
-            if is_text and beginning == _NO_TEXT:
-                raise kind(f"{os.fspath(path)}: is not a text file: it begins with zero bytes")
-            return beginning + file.read()
+            if not is_text:
+                return file.read()
+            blocks = []
+            while block := file.read(_BLOCK):
+                if _NO_TEXT in block:
+                    raise kind(f"{os.fspath(path)}: is not a text file: it has zero bytes")
+                blocks.append(block)
+            return b"".join(blocks)
 
 
 def require_regular(path: str | os.PathLike[str], kind: type[Error]) -> None:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from mpscnn._private.files import convert_read_errors, require_regular
+from mpscnn._private.files import convert_read_errors, read_content, require_regular
 from mpscnn._private.literals import StoredTypeName
 from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn.converters import CONVERTER_VERSION, convert_files, isolated_check, read_network
@@ -102,8 +102,7 @@ def _kept(path: Path) -> str:
     """Return the text of a file, or "" if there is no file."""
     if not first_file([path]):
         return ""
-    with convert_read_errors(path, WeightsError):
-        return path.read_text(encoding="utf-8", errors="replace")
+    return read_content(path, WeightsError, is_text=True).decode(errors="replace")
 
 
 def _keep(path: Path, text: str) -> None:

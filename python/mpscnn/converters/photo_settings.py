@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mpscnn._private.arguments import path_name
-from mpscnn._private.files import convert_read_errors, read_content, require_regular
+from mpscnn._private.files import read_content
 from mpscnn._private.json_text import parse_json
 from mpscnn.converters.label_text import parse_labels
 from mpscnn.converters.photo_input import PhotoNote
@@ -189,12 +189,11 @@ def read_labels(path: str | PathLike[str]) -> list[str]:
     """
     file = Path(path_name("path", path))
     try:
-        with convert_read_errors(path, WeightsError):
-            require_regular(path, WeightsError)
-            text = file.read_text(encoding="utf-8-sig")
+        text = read_content(path, WeightsError, is_text=True).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise WeightsError(f"{path}: is not a text file in UTF-8: {error}") from error
-    labels = _listed(path, text) if file.suffix.lower() == ".json" else parse_labels(text)
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    labels = _listed(path, text) if file.suffix.lower() == ".json" else parse_labels(lines)
     if not 0 < len(labels) <= MAX_LABELS:
         raise WeightsError(f"{path}: holds {len(labels)} labels")
     return labels
@@ -270,7 +269,7 @@ def _settings(what: str, choice: str | PathLike[str]) -> dict[str, Any]:
     if isinstance(choice, str) and choice.lstrip().startswith("{"):
         origin, content = what, choice.encode(errors="surrogateescape")
     else:
-        origin, content = f"{fspath(choice)}: the file", read_content(choice, ParameterError)
+        origin, content = f"{fspath(choice)}: the file", read_content(choice, ParameterError, is_text=True)
     settings = _json(origin, content)
     if not isinstance(settings, dict):
         raise ParameterError(f"{origin} is not an object with settings")

@@ -22,8 +22,8 @@ def is_intact(path: Path) -> bool:
     checksum = _checksum_path(path)
     if not first_file([path]) or not first_file([checksum]):
         return False
-    with convert_read_errors(checksum, WeightsError):
-        return checksum.read_bytes() == _checksum(path)
+    with convert_read_errors(checksum, WeightsError), checksum.open("rb") as stream:
+        return stream.read(_CHUNK) == _checksum(path)
 
 
 def warn_of_damage(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -136,3 +137,24 @@ def test_singular_names_of_labels_are_known(tmp_path: Path) -> None:
     empty.write_text(json.dumps({}))
     with pytest.raises(TypeError, match="with annotations= or masks="):
         mpscnn.train_classifier(tmp_path, annotation=empty)  # type: ignore[call-arg]
+
+
+#: Functions that read a text of any length, by the suffix of its file.
+TEXTS: dict[str, Callable[[Path], object]] = {
+    ".txt": converters.read_labels,
+    ".json": converters.read_labels,
+    " photos.json": lambda path: converters.choose_settings(network(), preprocess=path),
+    " scenes.json": lambda path: mpscnn.evaluate(_detector(), path.parent, annotations=path),
+    ".prototxt": lambda path: converters.read_network([path, path.with_suffix(".caffemodel")]),
+}
+
+
+@pytest.mark.parametrize("begin", ["", "{\n", "a"])
+@pytest.mark.parametrize("suffix", TEXTS)
+def test_a_hole_of_a_terabyte_in_a_text_is_not_read(suffix: str, begin: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a{suffix}"
+    path.write_text(begin)
+    os.truncate(path, 1 << 40)
+    path.with_suffix(".caffemodel").write_bytes(b"x")
+    with pytest.raises(mpscnn.Error, match="is not a text file: it has zero bytes"):
+        TEXTS[suffix](path)

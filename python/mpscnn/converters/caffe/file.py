@@ -93,7 +93,7 @@ def read_caffe(paths: Sequence[Path]) -> CaffeFile:
 
 
 def _text(path: Path) -> Any:
-    content = read_content(path, WeightsError)
+    content = read_content(path, WeightsError, is_text=True)
     count = content.count(b"{") + content.count(b"<")
     if count > _MAX_MESSAGES:
         raise UnsupportedError(

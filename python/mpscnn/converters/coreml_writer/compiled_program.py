@@ -188,8 +188,8 @@ def _is_intact(folder: Path) -> bool:
     checksum = _checksum_path(folder)
     if not folder.is_dir() or not checksum.is_file():
         return False
-    with convert_read_errors(folder, WeightsError):
-        if checksum.read_bytes() == _checksum(folder):
+    with convert_read_errors(folder, WeightsError), checksum.open("rb") as stream:
+        if stream.read(_CHUNK) == _checksum(folder):
             return True
     warnings.warn(
         f"{folder}: is damaged, as its checksum shows; it is made again", RuntimeWarning, stacklevel=2

@@ -6,6 +6,7 @@ The network becomes an ONNX graph with the channels first. Each of its operators
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
@@ -304,8 +305,11 @@ def _save(model: Any, path: Path) -> None:
             file.write(content)
         return
     with replace_folder(path, WeightsError) as made:
-        with quiet():
-            model.save(str(made))
+        try:
+            with quiet():
+                model.save(str(made))
+        except shutil.Error as error:  # a list of (source, copy, text of the error)
+            raise OSError(error.args[0][0][-1].partition(": ")[0]) from error
         inner = next(file for file in package_files(made) if file.suffix == MODEL)
         inner.write_bytes(content)
         _name_items(made)
