@@ -41,17 +41,6 @@ def test_a_part_of_an_enlarged_image() -> None:
     assert np.count_nonzero(part) == np.count_nonzero(whole[:, :3, :4])
 
 
-def test_resizing_out_of_range_is_named() -> None:
-    x = normal(0, (3, 3, 4))
-    for name in ("resize_width", "resize_height"):
-        with pytest.raises(mpscnn.ParameterError, match=f"{name} must be 1 to"):
-            kernels.ResizeBilinear(**({"resize_width": 1, "resize_height": 1} | {name: 0}))
-    with pytest.raises(mpscnn.ParameterError, match=r"offset must be \(0, 0, z\)"):
-        encode(kernels.UpsamplingNearest(2, 2, offset=(1, 0)), x, destination=np.zeros((6, 6, 4), np.float32))
-    with pytest.raises(mpscnn.ShapeError, match="the result is 6 x 6"):
-        encode(kernels.UpsamplingNearest(2, 2), x, destination=np.zeros((7, 6, 4), np.float32))
-
-
 @given(shapes, st.floats(-2, 2, width=16), seeds)
 def test_gram_matrix(shape: tuple[int, ...], alpha: float, seed: int) -> None:
     x = normal(seed, shape)

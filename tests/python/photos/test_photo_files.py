@@ -162,6 +162,14 @@ def test_heic_photos_are_turned_once(tmp_path: Path) -> None:
 ROW = b"\0\0"
 
 
+@pytest.mark.parametrize("size", [(1, 199_999_999), (199_999_999, 1), (65_536, 10), (10, 65_536)])
+def test_sides_are_bounded(size: tuple[int, int]) -> None:
+    content = png(*size, color=3, data=ROW)
+    assert len(content) < 130
+    with pytest.raises(ImageError, match=rf"{size[0]} x {size[1]} pixels.*{MAX_SIDE:,}"):
+        open_photo(content)
+
+
 def test_the_longest_side_is_read() -> None:
     opened = open_photo(encoded(Image.new("L", (MAX_SIDE, 2), 7), "PNG"))
     assert opened.size == (MAX_SIDE, 2)

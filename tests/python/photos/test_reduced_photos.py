@@ -56,6 +56,13 @@ def test_the_sides_are_at_least_as_long_as_asked(min_size: Any, factor: int) -> 
     assert photo.size == (448 // factor, 296 // factor)
 
 
+@pytest.mark.parametrize(
+    ("size", "factor"), [((448, 292), 4), ((446, 294), 2), ((447, 296), 1), ((448, 295), 1)]
+)
+def test_a_factor_divides_both_sides(size: tuple[int, int], factor: int) -> None:
+    assert mpscnn.open_photo(jpeg(cat(*size)), min_size=1).reduction == factor
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_the_sides_are_those_of_the_upright_photo(orientation: int) -> None:
     content = jpeg(cat(), orientation)
