@@ -188,6 +188,7 @@ class Model(FixedAttributes, Generic[Answer]):
         ("labels", "class_names"),
         ("summary", "info"),
         ("save", "export_onnx export_coreml export_tflite to_onnx to_coreml to_tflite"),
+        ("network.describe", "describe"),
         ("network.replace_head", "replace_head"),
         ("program.inputs", "inputs"),
         ("program.outputs", "outputs"),
@@ -356,6 +357,7 @@ class Model(FixedAttributes, Generic[Answer]):
         """Return a table of the layers: see `Network.summary`."""
         return self.network.summary(size)
 
+    @accept_foreign_arguments(options=("dtype", "labels", "preprocess", "information"))
     def save(self, path: str | os.PathLike[str], **options: Any) -> None:
         """Write the network with this model's labels, preprocessing and information: see `Network.save`.
 

@@ -47,6 +47,8 @@ def several_photos(given: Any) -> list[Any] | None:
         return list(given.paths)
     if isinstance(given, (str, os.PathLike)):
         return _found(given)
+    if isinstance(given, np.ndarray) and given.dtype.kind in "UO" and given.ndim == 1:
+        given = given.tolist()  # names of photos, as pandas has them
     if isinstance(given, (list, tuple)) and not (given and isinstance(given[0], _NUMBERS)):
         return [photo for one in given for photo in _listed(one)]
     return list(given) if getattr(given, "ndim", 0) == 4 else None

@@ -39,11 +39,20 @@ def takes_output(what: str, function: object, inputs: int) -> bool:
     """
     if not callable(function):
         raise ParameterError(f"{what} must be callable, got {function!r}")
+    if any(base.__module__ == "torch.nn.modules.module" for base in type(function).__mro__):
+        raise ParameterError(
+            f"{what} gets NumPy arrays, which a PyTorch module does not take: lambda x: "
+            "module(torch.from_numpy(x)).numpy(force=True); mpscnn.from_torch(module, example) converts a module"
+        )
     signature = _signature(function)
     operands = getattr(function, "nin", inputs)  # a ufunc of NumPy would read `out` as a further operand
     names = ", ".join(["x"] if inputs == 1 else [f"x{number}" for number in range(1, inputs + 1)])
-    if signature is None and not hasattr(getattr(function, "func", function), "nin"):  # partial has `func`
-        called = f"{getattr(function, '__name__', 'function')}({names})"
+    says_nothing = signature is None and not hasattr(
+        getattr(function, "func", function), "nin"
+    )  # partial has `func`
+    if says_nothing or (signature is not None and _takes_any(signature)):
+        name = getattr(function, "__name__", "")
+        called = f"{name if name.isidentifier() else 'function'}({names})"
         raise ParameterError(
             f"{what}: {function!r} does not say what it takes; give lambda {names}: {called}"
         )
@@ -73,6 +82,12 @@ def _takes(signature: inspect.Signature, count: int) -> bool:
     except TypeError:
         return False
     return True
+
+
+def _takes_any(signature: inspect.Signature) -> bool:
+    """Return True if the only positional arguments are *arguments, as those of PyTorch's modules."""
+    kinds = {one.kind for one in signature.parameters.values() if one.kind in _POSITIONAL}
+    return kinds == {inspect.Parameter.VAR_POSITIONAL}
 
 
 def _shown(function: object, signature: inspect.Signature | None) -> str:

@@ -231,7 +231,7 @@ def twin_attribute(owner: Any, place: str, name: str) -> tuple[list[Any], str]:
     return (
         ([attrgetter(found)(owner)], "")
         if found
-        else ([], _similar(name, dir(owner)) or _own_list(place, owner))
+        else ([], _similar(name, dir(owner)) or _similar_layer(place, name) or _own_list(place, owner))
     )
 
 
@@ -263,6 +263,17 @@ def _similar(name: str, known: Iterable[str]) -> str:
             return f"; it is {own!r} here"
     close = get_close_matches(name, public, n=1, cutoff=_SIMILAR)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _similar_layer(place: str, name: str) -> str:
+    """Return a hint if a name of the package is that of a layer, such as "Conv2D"."""
+    if place != "mpscnn":
+        return ""
+    network = sys.modules[place].Network
+    others = " ".join(words for _, words in network._other_names).split()
+    if not (hint := _similar(name, [*dir(network), *others])):
+        return ""
+    return f"{hint}; layers are methods of mpscnn.Network: x = net.conv2d(net.input, 8, 3)"
 
 
 def _letters(name: str) -> str:

@@ -57,8 +57,15 @@ _ACTIVATION = "net.activation(x, name) applies it"
 
 _SHAPES = "net.reshape(x, shape), net.flatten(x) and net.transpose(x, axes) change the shape"
 _LENT = "a with statement lends it: with model.session() as session: session.run(x)"
-_TRANSFORMS = "RandomHorizontalFlip RandomCrop ColorJitter RandomRotation Compose Resize ToTensor Normalize"
-_VARIANTS = "mpscnn.Augmentation(flip=0.5) has flip=, crop=, rotation=, brightness= and others, and preprocess= resizes"
+_TRANSFORMS = (
+    "RandomHorizontalFlip RandomCrop ColorJitter RandomRotation Compose Resize ToTensor Normalize mixup cutmix "
+    "rotation flip crop brightness contrast saturation hue horizontal_flip fliplr flipud degrees mosaic translate "
+    "shear zoom"
+)
+_VARIANTS = (
+    "augment=mpscnn.Augmentation(rotation=10) of ImageFolder and train has flip=, crop=, rotation=, mixup=, cutmix=, "
+    "brightness= and others; preprocess= resizes"
+)
 _LOADERS = (
     "YOLO pipeline from_pretrained create_model from_onnx load_onnx from_tflite from_coreml Interpreter MLModel "
     "CompiledMLModel"
@@ -103,7 +110,7 @@ _TRAINING_WORDS = (
 ROWS: tuple[tuple[str, str, str], ...] = (
     ("Model Network mpscnn", "evaluate val score", "mpscnn.evaluate"),
     ("Model Network mpscnn", "profile benchmark", "mpscnn.profile"),
-    ("Network mpscnn mpscnn.quantization", "calibrate", "mpscnn.quantize"),
+    ("Model Network mpscnn mpscnn.quantization", "calibrate", "mpscnn.quantize"),
     ("mpscnn mpscnn.models", "list list_models", "mpscnn.registry.names"),
     ("mpscnn", "fine_tune fit", "train"),
     ("mpscnn", "save onnx coreml tflite to_onnx to_coreml to_tflite", _SAVES),
@@ -115,9 +122,10 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ),
     ("mpscnn", "summary", "Model.summary() and Network.summary() return the table of the layers"),
     (
-        "mpscnn",
+        "Model mpscnn",
         "compile jit",
-        "Network.compile(device=...) compiles a network, and torch.compile(module, backend='mpscnn') a PyTorch module",
+        "mpscnn.load(name, device=...) compiles a Model, Network.compile(device=...) a network, and "
+        "torch.compile(module, backend='mpscnn') a PyTorch module; mpscnn.Trainer has optimizer= and loss=",
     ),
     (
         "mpscnn",
@@ -156,7 +164,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         _ARRAYS,
     ),
     ("Model", "track", "mpscnn.video(path, model) detects objects frame by frame, without tracks"),
-    ("Network", "load from_file", "mpscnn.load(path).network reads a file"),
+    ("Network", "from_file read", "mpscnn.load(path).network reads a file"),
     (
         "Network",
         "layers modules named_modules children",
@@ -165,14 +173,14 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("Network", "squeeze unsqueeze permute view", _SHAPES),
     ("LentSession", "run profile submit predict", _LENT),
     ("mpscnn", "Dataset DataLoader", _BATCHES),
-    ("mpscnn.training", _TRANSFORMS, _VARIANTS),
+    ("mpscnn.training argument", _TRANSFORMS, _VARIANTS),
     (
         "mpscnn mpscnn.training",
         "ModelCheckpoint ReduceLROnPlateau LearningRateScheduler TensorBoard",
         _CALLBACKS,
     ),
     ("mpscnn", "losses", "loss= of Trainer takes a name, such as 'cross_entropy', a mapping or a function"),
-    ("mpscnn", "Sequential Module nn layers Conv2d Linear Dense", _LAYERS),
+    ("mpscnn", "Sequential Module nn layers Linear", _LAYERS),
     ("mpscnn mpscnn.models", _LOADERS, _LOAD),
     ("mpscnn", "classify detect segment predict", _PREDICTS),
     ("mpscnn", "confusion_matrix", "mpscnn.evaluate(model, data).confusion has it"),

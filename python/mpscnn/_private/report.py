@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mpscnn._private.arguments import path_name
@@ -64,17 +65,31 @@ class Drawable(Tabular):
         """Return the picture, as a Pillow image."""
         raise NotImplementedError
 
+    def _repr_html_(self) -> str:
+        raise NotImplementedError
+
+    def _page(self) -> str:
+        return f'<!doctype html><meta charset="utf-8">{self._repr_html_()}'
+
     def show(self) -> None:
         """Open `draw()` in the system's picture viewer."""
         self.draw().show()
 
     @accept_foreign_arguments
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the picture of `draw()`, in the format of the suffix: .png, .jpg and others that Pillow writes.
+        """Write a file in the format of the suffix.
+
+        FILE.html has what notebooks show, FILE.csv the rows, and .png, .jpg and others that Pillow writes the picture
+        of `draw()`.
 
         Raises ParameterError for another suffix, or if the file cannot be written, and the errors of `draw`.
         """
         path = path_name("path", path)
+        texts: dict[str, Callable[[], str]] = {".html": self._page, ".csv": self.to_csv}
+        if (text := texts.get(PurePath(path).suffix.lower())) is not None:
+            with replace_atomically(path, ParameterError) as file:
+                file.write(text().encode())
+            return
         picture = self.draw()
         with replace_atomically(path, ParameterError) as file:
             try:

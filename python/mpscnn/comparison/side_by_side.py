@@ -175,6 +175,8 @@ def _given_arrays(given: Any, sides: tuple[Side, Side]) -> list[Array] | None:
     If a side has a preprocessing for photos, an array of integers is the pixels of photos.
     """
     if isinstance(given, np.ndarray):
+        if given.dtype.kind in "UO" and given.ndim == 1:  # the names of photos
+            return None
         takes_photos = any(side.preprocess is not None for side in sides)
         if takes_photos and given.dtype.kind in "iu" and given.ndim in (3, 4):
             return None
@@ -182,6 +184,8 @@ def _given_arrays(given: Any, sides: tuple[Side, Side]) -> list[Array] | None:
     if hasattr(given, "__dlpack__"):  # a tensor of PyTorch
         return [_array(np.asarray(given))]
     if isinstance(given, (list, tuple)) and not any(map(is_photo, given)):
+        if not given:
+            raise ParameterError("compare: input is an empty list; it needs at least one photo or array")
         return [_array(np.asarray(part)) for part in given]
     if isinstance(given, (str, os.PathLike)) and Path(given).suffix.lower() == ".npy":
         return [_array(map_array(Path(given), ParameterError))]

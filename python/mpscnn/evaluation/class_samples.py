@@ -72,8 +72,11 @@ def _class_of(path: str | PathLike[str], folder: Path, finder: ClassFinder) -> i
     try:
         return finder.of_folder(folder)
     except ParameterError:
-        if not _is_url(path):
-            open_photo(one_photo(path))
+        if _is_url(path):
+            raise ParameterError(
+                f"{path}: the address does not say the photo's class; give pairs: [({path!r}, 'label')]"
+            ) from None
+        open_photo(one_photo(path))
         raise
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
@@ -62,6 +63,25 @@ if TYPE_CHECKING:
     from mpscnn.vision.detector import DetectionHead
 
 
+class _Load:
+    """`Network.load(path)` reads a network. A network has no such method, which would not change it."""
+
+    def __get__(
+        self, network: Network | None, owner: type[Network]
+    ) -> Callable[[str | PathLike[str]], Network]:
+        if network is not None:
+            raise AttributeError(
+                "'Network' object has no attribute 'load'; mpscnn.Network.load(path) returns another network"
+            )
+        return _network_of_file
+
+
+def _network_of_file(path: str | PathLike[str]) -> Network:
+    """Return the network of a file or name that `mpscnn.load` takes."""
+    network: Network = sys.modules["mpscnn"].load(path).network
+    return network
+
+
 class Network(
     FixedAttributes,
     NetworkStructure,
@@ -118,6 +138,7 @@ class Network(
         ("replace_head", "reset_classifier"),
     )
 
+    load = _Load()
     name: str
     graph: _core.Graph
     inputs: list[Tensor]

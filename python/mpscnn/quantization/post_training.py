@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -26,6 +27,27 @@ from mpscnn.quantization.report import QuantizationReport, QuantizedLayer
 from mpscnn.runtime.program import named_results
 
 
+class Quantized(NamedTuple):
+    """The results of `quantize`: `network, report = mpscnn.quantize(model, photos)`."""
+
+    network: Network
+    report: QuantizationReport
+
+    def save(self, path: str | os.PathLike[str], **options: Any) -> None:
+        """Write the network: see `Network.save`."""
+        self.network.save(path, **options)
+
+
+def _no_attribute(_: object, name: str) -> Any:
+    raise AttributeError(
+        f"quantize returns a network and a report, without {name!r}: network, report = mpscnn.quantize(model, photos)"
+    )
+
+
+if not TYPE_CHECKING:  # type checkers would accept every name
+    Quantized.__getattr__ = _no_attribute
+
+
 @accept_foreign_arguments
 def quantize(
     network: Network | Model[Any],
@@ -36,7 +58,7 @@ def quantize(
     keep_float32: Sequence[str] = (),
     equalize: bool | None = None,
     correct_bias: bool = True,
-) -> tuple[Network, QuantizationReport]:
+) -> Quantized:
     """Quantise a network to 8-bit integers after its training. Precision "int8" computes in these integers.
 
     Weights get a scale for each output and are symmetric around zero. Tensors get the range with the smallest mean
@@ -103,7 +125,7 @@ def quantize(
         refused=quantizable.refused,
         layers=_layers(used, result, given),
     )
-    return result, report
+    return Quantized(result, report)
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,11 @@ class OrderedResults(_core.FrameQueue, Generic[Result_co]):
 
     def __init__(self, runner: FrameRunner, frames: Frames, wanted: Any, return_exceptions: bool) -> None:
         if isinstance(frames, (str, bytes)) or not isinstance(frames, (Iterable, AsyncIterable)):
-            raise ParameterError(f"map: expected an iterable of frames, got {type(frames).__name__}")
+            given: Any = frames
+            camera = (
+                f"; mpscnn.video('camera:{given}', model) reads a camera" if isinstance(given, int) else ""
+            )
+            raise ParameterError(f"map: expected an iterable of frames, got {type(frames).__name__}{camera}")
         super().__init__(runner.permits, return_exceptions)
         self._runner = runner
         self._frames = iter(frames) if isinstance(frames, Iterable) else None

@@ -45,6 +45,9 @@ class ImageDescriptor:
     format: ImageFormatName = "float32"
 
 
+ImageDescriptor.__init__ = accept_foreign_arguments(ImageDescriptor.__init__)  # type: ignore[method-assign]
+
+
 class Image(NoCopies, Expected):
     """An image of feature channels, like MPSImage: (height, width, channels), or several such images.
 

@@ -130,7 +130,10 @@ class PhotoReader:
 
         `transform` is called with the upright photo as a Pillow image, before the augmentation.
         """
-        photo = open_photo(path if transform is None else transform(upright_picture(path)))
+        given: Any = path
+        if transform is not None and (given := transform(upright_picture(path))) is None:
+            raise ImageError(f"{path}: transform returned None; it must return the changed photo")
+        photo = open_photo(given)
         self.convert(photo if augmentation is None else _part(photo, augmentation, random), output)
         if augmentation is None:
             return

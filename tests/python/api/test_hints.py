@@ -6,6 +6,7 @@ import json
 import re
 from functools import partial
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import mpscnn
 from mpscnn import converters, models, onnx_backend, onnxruntime, quantization, training
 from mpscnn._private.expected_names import option_error
 from mpscnn._private.hints import ROWS, place_of, twin_of
+from mpscnn.graph.quantized import has_integers
 
 MODULES = {"mpscnn": mpscnn, "mpscnn.models": models, "mpscnn.onnx_backend": onnx_backend}
 MODULES |= {
@@ -234,6 +236,20 @@ BUNDLED = "cifar10_mobilenet_v2"
             lambda: mpscnn.nodes.MPSCNNPoolingMaxNode(_image_node(), kernelWidth=2),
             "it is 'kernel_width' here",
         ),
+        (lambda: mpscnn.ImageDescriptor(featureChannels=4), "did you mean 'feature_channels'?"),
+        (lambda: mpscnn.Conv2D, "'conv2d' here; layers are methods of mpscnn.Network"),
+        (lambda: mpscnn.MaxPooling2D, "'max_pooling2d' here; layers are methods of mpscnn.Network"),
+        (lambda: mpscnn.load().save(format="onnx"), "write the format of the suffix"),
+        (lambda: mpscnn.load().compile(), "mpscnn.load(name, device=...) compiles a Model"),
+        (lambda: mpscnn.train("photos", mixup=0.2), "augment=mpscnn.Augmentation(rotation=10)"),
+        (lambda: _tiny().load("x.onnx"), "mpscnn.Network.load(path) returns another network"),
+        (lambda: _tiny().custom(lambda x: x), "computes function(x) on the CPU, where x is"),
+        (lambda: mpscnn.compare(_tiny(), _tiny(), []), "input is an empty list"),
+        (
+            lambda: mpscnn.evaluate(mpscnn.load(), "http://localhost:9/x.jpg"),
+            "give pairs: [('http://localhost:9/x.jpg'",
+        ),
+        (lambda: mpscnn.Runner(mpscnn.load()).map(0), "mpscnn.video('camera:0', model) reads a camera"),  # type: ignore[call-overload]
         (lambda: mpscnn.Image(8, 8, featureChannels=4), "did you mean 'feature_channels'?"),
         (lambda: mpscnn.TemporaryImage(8, 8, featureChannels=4), "did you mean 'feature_channels'?"),
     ],
@@ -243,6 +259,33 @@ def test_calls_that_are_nearly_right(guess: Any, lead: str) -> None:
     with pytest.raises((mpscnn.Error, AttributeError, TypeError)) as said:
         guess()
     assert lead in str(said.value)
+
+
+def test_results_of_quantize_are_saved_or_lead_to_the_network(tmp_path: Path) -> None:
+    made = mpscnn.quantize(_tiny(), np.zeros((2, 8, 8, 3), np.float32))
+    made.save(tmp_path / "q.safetensors")
+    assert has_integers(mpscnn.Network.load(tmp_path / "q.safetensors"))
+    with pytest.raises(
+        AttributeError, match=r"'predict': network, report = mpscnn.quantize\(model, photos\)"
+    ):
+        made.predict  # type: ignore[attr-defined]  # noqa: B018
+    assert tuple(made) == (made.network, made.report)
+
+
+def test_arrays_of_names_are_photos() -> None:
+    model, cat = mpscnn.load(), str(mpscnn.samples.photo("cat"))
+    for kind in (str, object):
+        photos = np.array([cat, cat], kind)
+        assert [one.label for one in model.predict(photos)] == [model.predict(cat).label] * 2
+        assert mpscnn.compare(model, model, photos).equal
+
+
+def test_tables_are_written_as_pages(tmp_path: Path) -> None:
+    profile = mpscnn.profile(mpscnn.load())
+    profile.save(tmp_path / "p.html")
+    profile.save(tmp_path / "p.csv")
+    assert (tmp_path / "p.html").read_text().startswith('<!doctype html><meta charset="utf-8"><div')
+    assert (tmp_path / "p.csv").read_text() == profile.to_csv()
 
 
 def test_a_loss_is_a_number_that_has_no_gradient() -> None:

@@ -35,11 +35,11 @@ class CustomLayers(LayerMaker):
         shape: Sequence[int | None] | None = None,
         name: str | None = None,
     ) -> Tensor:
-        """Add a layer that a Python function computes on the CPU.
+        """Add a layer that computes function(x) on the CPU, where x is a layer's result or the network's input.
 
         The function is called as `function(*inputs, out)` and writes its result to `out`, or as `function(*inputs)` and
-        returns its result. Its signature says which, so a function of C without one is refused. A returned array has
-        the shape of the result, and is copied. Before the call, `out` is filled with NaN.
+        returns its result. Its signature says which, so a function of C without one, and one of `*arguments` alone, is
+        refused. A returned array has the shape of the result, and is copied. Before the call, `out` is filled with NaN.
 
         The arguments are float32 arrays with the batch first, also if `precision="float16"`. They are the network's own
         memory: inputs are read-only, and the function must not keep any array. It runs in the thread that runs the
