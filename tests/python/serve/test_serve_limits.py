@@ -44,13 +44,6 @@ def test_the_deadline_comes_while_it_waits(service: Service, busy: None, photo: 
     assert service.metric('mpscnn_refused_total{reason="deadline"}') == before + 1
 
 
-def test_the_timeout_of_the_protocol_is_a_deadline(service: Service, busy: None) -> None:
-    image = {"name": "image", "shape": [1, 8, 8, 3], "datatype": "FP32", "data": [0.5] * 192}
-    body = json.dumps({"inputs": [image], "parameters": {"timeout": 50_000}}).encode()
-    late = service.request("/v2/models/colours/infer", body)
-    assert (late.status, late.json["kind"]) == (504, "DeadlineExceeded")
-
-
 LONG = b" " * 20_000  # JSON of more than 16,384 bytes is parsed in another thread
 
 
@@ -74,11 +67,6 @@ def test_the_timeout_of_long_json_is_a_deadline_of_the_computation(service: Serv
         assert answer.status == status, answer.body[:200]
     wait_until(service, "mpscnn_computing", 0)
     wait_until(service, "mpscnn_body_bytes", 0)
-
-
-def test_a_wrong_timeout_of_long_json_is_refused(service: Service) -> None:
-    body = json.dumps({"inputs": [], "parameters": {"timeout": -1}}).encode() + LONG
-    assert service.request("/v2/models/colours/infer", body).status == 400
 
 
 def test_the_deadline_comes_while_it_is_computed(service: Service, gate: Gate, photo: bytes) -> None:
