@@ -141,9 +141,9 @@ def _joined(name: str, bottom: str) -> str:
 
 ANCHORS = {
     "many sizes and ratios": _priors(
-        "y", " ".join(f"min_size: {i} aspect_ratio: {i + 1}" for i in range(1, 2_000))
+        "y", " ".join(f"min_size: {i} aspect_ratio: {i + 1}" for i in range(1, 1_000))
     ),
-    "many layers": "".join(_priors(f"y{i}", " ".join(["min_size: 4"] * 500)) for i in range(200)),
+    "many layers": "".join(_priors(f"y{i}", " ".join(["min_size: 4"] * 500)) for i in range(50)),
     "anchors that are joined with themselves": _priors("y0", "min_size: 4")
     + "".join(_joined(f"y{i + 1}", f"y{i}") for i in range(8)),
 }

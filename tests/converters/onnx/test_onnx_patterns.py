@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import tracemalloc
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -110,30 +108,11 @@ def test_five_activations_of_one_value(form: str) -> None:
     assert kinds == [None, *[kind] * 5]
 
 
-@pytest.mark.parametrize("kind", ["Add", "Mul"])
-def test_long_chains_take_little_time_and_memory(kind: str) -> None:
-    """Each node doubles the expression of a value by the first value."""
-    tensors = ["c", *(f"v{number}" for number in range(60)), "y"]
-    chain = [node(kind, [one, one], other) for one, other in itertools.pairwise(tensors)]
-    tracemalloc.start()
-    try:
-        assert_like_onnxruntime(model_of(chain))
-        assert tracemalloc.get_traced_memory()[1] < 1 << 24
-    finally:
-        tracemalloc.stop()
-
-
 def test_other_constants_are_another_function() -> None:
     nodes = nodes_of("a = Add(c, one); l = Clip(a, zero, six); m = Mul(c, l); y = Div(m, six)")
     network = assert_like_onnxruntime(model_of(nodes))
     kinds = [layer.get("activation", {}).get("kind") for layer in network.to_dict()["nodes"]]
     assert "hard_swish" not in kinds
-
-
-def test_a_long_chain_of_arithmetic_is_read_in_time_proportional_to_its_length() -> None:
-    nodes = [node("Add", [f"v{place}", "one"], f"v{place + 1}") for place in range(300)]
-    made = model([node("Relu", ["x"], "v0"), *nodes, node("Neg", ["v300"])], IMAGE, {"one": np.float32(1)})
-    assert len(operations(read(made))) == 302
 
 
 RESPONSE = {
