@@ -56,7 +56,9 @@ def main() -> None:
     if {"start", "memory"} & set(parts):
         with mobilenet_v2(arguments.peers.split(","), THREADS) as processes:
             if "start" in parts:
-                text["start"] = startup.table(processes, arguments.starts)
+                text["start"] = (
+                    f"{startup.table(processes, arguments.starts)}\n\n{startup.commands_table(arguments.starts)}"
+                )
             if "memory" in parts:
                 text["memory"] = memory.table(processes, 3)
     page = arguments.page.read_text()

@@ -1,4 +1,7 @@
-"""Start processes that run MobileNetV2 from a file, for mpscnn and its peers. Used by startup.py and memory.py."""
+"""Start processes that run MobileNetV2 from a file, for mpscnn and its peers. Used by startup.py and memory.py.
+
+One process is a C program that uses libmpscnn alone, `first_answer.c`.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,13 @@ from peer_files.all_peers import ALL_PEERS
 
 import mpscnn
 from mpscnn.apps.benchmark import MPSCNN, EngineProcess, EngineSetup, Peer, Subject
+from mpscnn.apps.cli.package import cmake_directory
 from mpscnn.errors import Error
 
 NUMPY = "import numpy"
 """The name of the baseline: a process that only imports NumPy."""
+IN_C = "mpscnn in C"
+"""The name of the C program."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,8 @@ class Processes:
     """Each engine with its settings, by name."""
     missing: dict[str, str]
     """The reason for each engine that is left out, by name."""
+    in_c: list[str]
+    """The command that runs the C program, without its last argument, the number of runs."""
 
     def first_run(self, name: str) -> str:
         """Return Python code that loads the network and runs it once, without importing mpscnn for its peers."""
@@ -71,7 +79,7 @@ def mobilenet_v2(peers: list[str], threads: int) -> Iterator[Processes]:
         os.environ["PYTHONPYCACHEPREFIX"] = str(directory / "compiled")
         source = directory / "input.npy"
         np.save(source, np.random.default_rng(0).uniform(-1, 1, subject.input_shape).astype(np.float32))
-        result = Processes({}, {})
+        result = Processes({}, {}, [])
         for engine in (MPSCNN, *(ALL_PEERS[name] for name in peers)):
             try:
                 engine.require()
@@ -83,7 +91,25 @@ def mobilenet_v2(peers: list[str], threads: int) -> Iterator[Processes]:
                     raise
                 result.setups.pop(engine.name, None)
                 result.missing[engine.name] = str(error)
+        model = str(result.setups[MPSCNN.name][1].path)
+        result.in_c.extend([_program_in_c(directory), model, str(threads)])
         yield result
+
+
+def _program_in_c(folder: Path) -> str:
+    """Compile the C program for the package's libmpscnn, and return its path."""
+    if (found := cmake_directory()) is None:
+        raise Error("mpscnn was installed without libmpscnn")
+    program, package = folder / "first_answer", found.parents[2]
+    command = [os.environ.get("CC", "cc"), "-O2", str(Path(__file__).with_name("first_answer.c"))]
+    command += [
+        f"-I{package / 'include'}",
+        f"-L{package / 'lib'}",
+        "-lmpscnn",
+        f"-Wl,-rpath,{package / 'lib'}",
+    ]
+    subprocess.run([*command, "-o", str(program)], check=True)
+    return str(program)
 
 
 def rounds(names: list[str], count: int, measure: Callable[[str], float]) -> dict[str, list[float]]:

@@ -7,15 +7,17 @@ import pickle
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from command_line import Command, call, colour_network, run, save_colour_model
 from PIL import Image
+from typer.core import TyperOption
 
 import mpscnn
-from mpscnn import registry
+from mpscnn import registry, samples
 from mpscnn._private.summary import bytes_text, text_table
 from mpscnn.apps.cli import package
 from mpscnn.apps.cli.app import every_command
@@ -450,3 +452,49 @@ def test_an_answer_without_numbers_needs_neither_numpy_nor_pillow(asked: str) ->
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True
     )
     assert (done.stdout != "", done.stderr) == (True, "\n")
+
+
+def test_a_plain_command_needs_no_pydantic() -> None:
+    program = (
+        "import atexit, sys\n"
+        "atexit.register(lambda: print('pydantic' in sys.modules))\n"
+        f"sys.argv = ['mpscnn', 'classify', {str(samples.photo('cat'))!r}, '--model', 'cifar10_mobilenet_v2']\n"
+        "from mpscnn.apps.cli import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert "cat" in done.stdout
+    assert done.stdout.endswith("\nFalse\n")
+
+
+def test_spared_conversions_change_nothing() -> None:
+    """Defaults, texts and lists of texts are as Typer's own conversion makes them, for all options of all commands."""
+    if not hasattr(TyperOption, "get_runtime_param"):
+        pytest.skip("this version of Typer converts values without pydantic")
+    seen = 0
+    for name, command in every_command().items():
+        context = command.context_class(command, info_name=name)
+        for parameter in command.get_params(context):
+            if not isinstance(getattr(parameter, "get_runtime_param", None), partial):
+                continue
+            full = type(parameter).get_runtime_param(parameter)
+            values = [None, parameter.default]
+            values += [["a", "b"], []] if parameter.nargs == -1 or parameter.multiple else []
+            values += (
+                ["text"]
+                if parameter.type_descriptor.annotation is str and not full.parameter_info.parser
+                else []
+            )
+            for value in values:
+                if callable(value):
+                    continue
+                spared = parameter.get_runtime_param().coerce(value, param=parameter, ctx=context)
+                assert spared == full.coerce(value, param=parameter, ctx=context), (
+                    name,
+                    parameter.name,
+                    value,
+                )
+                seen += 1
+    assert seen > 100

@@ -26,6 +26,7 @@ from mpscnn.apps.cli.package import (
     print_pkg_config_directory,
     print_version,
 )
+from mpscnn.apps.cli.spared_conversions import spare_conversions
 from mpscnn.errors import ParameterError
 
 _TYPE = re.compile(r" <[^<>|]+>$")
@@ -36,6 +37,10 @@ _BRACES = re.compile(r"^\{(.*)\}")
 
 class Command(TyperCommand):
     """A command whose help shows no Python types."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters with --help."""
+        return spare_conversions(super().get_params(ctx))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments. The value of --ray is optional."""
@@ -83,6 +88,9 @@ _COMPLETION = "--install-completion"
 
 
 class _Commands(TyperGroup):
+    def get_params(self, ctx: Any) -> list[Any]:
+        return spare_conversions(super().get_params(ctx))
+
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         parameters: list[Any] = [*self.params]
         for parameter in parameters:
