@@ -517,6 +517,14 @@ def test_every_parameter_is_explained() -> None:
             assert len(parameter["meaning"]) > 3, f"{entry['name']}: {parameter['name']} has no meaning"
 
 
+def test_questions_about_files_never_raise() -> None:
+    """Path.is_file, Path.is_dir and Path.exists raise PermissionError in unreadable folders."""
+    asked = re.compile(r"\.(is_file|is_dir|exists)\(\)")
+    package = Path(mpscnn.__file__).parent
+    found = [str(path) for path in package.rglob("*.py") if asked.search(path.read_text("utf-8"))]
+    assert not found, "use is_file, is_folder and exists of mpscnn._private.files"
+
+
 def test_messages_name_no_page_of_the_docs() -> None:
     """A user of a wheel does not have these files. Docstrings and comments may name them."""
     found = []

@@ -17,6 +17,8 @@ __all__ = [
     "convert_read_errors",
     "convert_write_errors",
     "create_temporary",
+    "exists",
+    "is_file",
     "is_folder",
     "read_content",
     "real_path",
@@ -34,8 +36,21 @@ _BLOCK = 1 << 20
 
 
 def is_folder(path: str | os.PathLike[str]) -> bool:
-    """Return True if the path is a folder. Unlike Path.is_dir, it never raises for an impossible name."""
+    """Return True if the path is a folder.
+
+    Unlike Path.is_dir, this and the next functions never raise, such as for impossible names and unreadable folders.
+    """
     return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_file(path: str | os.PathLike[str]) -> bool:
+    """Return True if the path is a regular file that can be found."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def exists(path: str | os.PathLike[str]) -> bool:
+    """Return True if the path can be found."""
+    return os.path.exists(path)  # noqa: PTH110
 
 
 def real_path(path: str | os.PathLike[str]) -> str:
@@ -129,7 +144,7 @@ def replace_folder(path: str | os.PathLike[str], kind: type[Error]) -> Iterator[
 
     with convert_write_errors(path, kind):
         own = _resolved(Path(path_name("path", path)))
-        if own.exists() and not is_folder(own):
+        if exists(own) and not is_folder(own):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         with tempfile.TemporaryDirectory(prefix=f".{own.name}.", dir=own.parent) as beside:
             made = Path(beside) / own.name
@@ -159,7 +174,7 @@ def create_temporary(target: Path, ending: str = "") -> Path:
     if is_folder(target):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     own = _resolved(target)
-    if os.path.exists(own) and not own.is_file():  # noqa: PTH110
+    if exists(own) and not is_file(own):
         raise OSError(errno.EINVAL, "it is not a regular file")
     handle, name = tempfile.mkstemp(ending, f".{own.name}.", own.parent)
     os.close(handle)

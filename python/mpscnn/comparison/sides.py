@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mpscnn._private.files import convert_read_errors
+from mpscnn._private.files import convert_read_errors, exists
 from mpscnn._private.literals import PrecisionName
 from mpscnn.comparison.coreml_engine import SUFFIXES as COREML
 from mpscnn.comparison.coreml_engine import CoremlEngine
@@ -183,7 +183,7 @@ def missing_engine(path: Path) -> str | None:
 
 
 def _named(text: str) -> Side:
-    name, *options = text.split("@") if not Path(text).exists() else [text]
+    name, *options = text.split("@") if not exists(Path(text)) else [text]
     device, engine = "cpu", ""
     precision: PrecisionName | None = None
     for option in options:
@@ -200,7 +200,7 @@ def _named(text: str) -> Side:
     if device.startswith("coreml") and path.suffix.lower() in COREML:
         if options != ["coreml"]:
             raise ParameterError(f"compare: {text!r}: Core ML runs the file in its own precision, on the CPU")
-        if not path.exists():
+        if not exists(path):
             raise WeightsError(f"{path}: cannot be read: there is no such file")
         return Side(None, path.name, path)
     foreign = engine_key(path) in REFERENCE_ENGINES
@@ -212,7 +212,7 @@ def _named(text: str) -> Side:
     if engine in WRITTEN and precision == "bfloat16":
         raise ParameterError(f"compare: {text!r}: {WRITTEN[engine]} files are written in float32 or float16")
     if foreign and not options:
-        if not path.exists():
+        if not exists(path):
             raise WeightsError(f"{path}: cannot be read: there is no such file")
         return Side(None, path.name, path)
     if own:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.expected_names import accept_foreign_arguments
-from mpscnn._private.files import is_folder
+from mpscnn._private.files import is_file, is_folder
 from mpscnn._private.report import Column, Report
 from mpscnn.errors import ImageError, ParameterError, ShapeError
 from mpscnn.evaluation.classifier import require_model
@@ -167,7 +167,7 @@ def pair_photos_and_masks(
     for path in paths:
         name = Path(path).name if root is None else Path(path).relative_to(root)
         wanted = (masks / name).with_suffix(".png")
-        mask = next((one for one in (wanted, wanted.with_suffix(".PNG")) if one.is_file()), None)
+        mask = next((one for one in (wanted, wanted.with_suffix(".PNG")) if is_file(one)), None)
         if mask is None:
             _report(failed, path, ImageError(f"{path}: has no mask {wanted}"))
             continue

@@ -17,7 +17,7 @@ from mpscnn import _core
 from mpscnn._private import toolkit
 from mpscnn._private.arguments import name_list, path_name, require_text
 from mpscnn._private.expected_names import accept_foreign_arguments
-from mpscnn._private.files import read_content
+from mpscnn._private.files import exists, read_content
 from mpscnn._private.names import did_you_mean
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.flattened import flattened_images
@@ -132,7 +132,7 @@ class GraphWeights(ABC):
         for spec in self.weight_specs():
             pattern = (names or {}).get(spec["role"], "{layer}_" + spec["role"] + ".bin")
             path = folder / pattern.format(layer=spec["layer"])
-            if not spec["required"] and not path.exists():
+            if not spec["required"] and not exists(path):
                 continue
             content = read_content(path, WeightsError)
             shape = tuple(spec["shape"])

@@ -16,7 +16,7 @@ import numpy as np
 
 from mpscnn._private.arguments import path_name
 from mpscnn._private.expected_names import accept_foreign_arguments
-from mpscnn._private.files import convert_write_errors, is_folder, read_content, replace_atomically
+from mpscnn._private.files import convert_write_errors, exists, is_folder, read_content, replace_atomically
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.graph.weight_layout import OwnWeights, WeightLayout
@@ -97,7 +97,7 @@ def export_deep_mnist(network: Network, directory: str | os.PathLike[str]) -> No
 
 def is_deep_mnist(directory: Path) -> bool:
     """Return True if a folder holds any of the eight files."""
-    return any((directory / file).exists() for layer in _LAYERS for file in _files_of(layer).values())
+    return any(exists(directory / file) for layer in _LAYERS for file in _files_of(layer).values())
 
 
 def _files_of(layer: str) -> dict[str, str]:

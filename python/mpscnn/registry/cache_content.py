@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mpscnn._private.cache_folder import cache_directory
+from mpscnn._private.files import is_folder
 from mpscnn.errors import DownloadError
 
 __all__ = ["CACHES", "Cache", "file_sizes"]
@@ -40,7 +41,7 @@ class Cache(NamedTuple):
     def files(self) -> Iterator[Path]:
         """Yield the files, without those of locks."""
         for entry in self._own():
-            if entry.is_dir() and not entry.is_symlink():
+            if is_folder(entry) and not entry.is_symlink():
                 for folder, _, names in os.walk(entry):
                     yield from (Path(folder) / name for name in names if not name.endswith(_LOCK))
             elif not entry.name.endswith(_LOCK):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpscnn._private.expected_names import accept_foreign_arguments
-from mpscnn._private.files import is_folder
+from mpscnn._private.files import is_file, is_folder
 from mpscnn._private.model_name import MODEL_SUFFIX, is_path
 from mpscnn._private.toolkit import converter
 from mpscnn.errors import DownloadError, ParameterError, WeightsError
@@ -47,7 +47,7 @@ def names() -> list[str]:
     """Return the names that `find` accepts, without aliases: the catalogue's, then those of local model files."""
     known = [entry.name for entry in CATALOGUE]
     folders = filter(is_folder, directories())
-    found = [path for folder in folders for path in folder.glob("*" + MODEL_SUFFIX) if path.is_file()]
+    found = [path for folder in folders for path in folder.glob("*" + MODEL_SUFFIX) if is_file(path)]
     local = {path.stem for path in found}
     return known + sorted(name for name in local if _entry(name) is None and _is_name(name))
 

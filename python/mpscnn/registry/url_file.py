@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from mpscnn._private.cache_folder import cache_directory
+from mpscnn._private.files import is_file
 from mpscnn.registry.cache import hold_lock
 from mpscnn.registry.download import Client
 
@@ -29,7 +30,7 @@ def cached_file(url: str, *, client: Client | None = None) -> Path:
     folder = hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     path = cache_directory() / "urls" / folder / _name(url)
     with hold_lock(path):
-        if not path.is_file():
+        if not is_file(path):
             (client or Client()).download_url(url, path, MAX_BYTES, MAX_SECONDS)
     return path
 

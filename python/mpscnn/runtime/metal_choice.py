@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpscnn import _core
 from mpscnn._private.cache_folder import cache_directory
+from mpscnn._private.files import is_file
 from mpscnn.errors import Error
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def system() -> str:
 def read_record(path: Path) -> dict[str, dict[str, Any]]:
     """Return the entries of a file by the names of GPUs. A file that is missing or damaged has none."""
     try:
-        if not path.is_file():  # reading a pipe might never end
+        if not is_file(path):  # reading a pipe might never end
             return {}
         with path.open("rb") as stream:
             content = stream.read(_MAX_BYTES + 1)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mpscnn._private.files import is_folder
+from mpscnn._private.files import is_file, is_folder
 from mpscnn.errors import ImageError
 
 __all__ = ["name_annotations"]
@@ -34,7 +34,7 @@ def name_annotations(folder: Path) -> Iterator[None]:
 def _annotations_in(folder: Path) -> Path | None:
     """Return the place of annotations in a folder, or in a folder of it such as train; None if there are none."""
     for name in _SETTINGS:
-        if (folder / name).is_file():
+        if is_file(folder / name):
             return folder / name
     for place in (folder, folder / "train"):
         files = list(place.glob("*.json"))

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arguments import whole_number
+from mpscnn._private.files import exists
 from mpscnn.errors import ImageError
 from mpscnn.graph.network import Network
 from mpscnn.training.backbone import Backbone, as_arrays
@@ -179,7 +180,7 @@ class ClassifierTraining(RecordedTraining):
             ("validation", self.validation, 1),
         ):
             paths, labels = self._stored[part], self._labels if part == "training" else None
-            if all(path.exists() for path in filter(None, (*paths.values(), labels))):
+            if all(exists(path) for path in filter(None, (*paths.values(), labels))):
                 continue
             done, total = 0, len(photos) * views
             for count in store_features(
@@ -190,7 +191,7 @@ class ClassifierTraining(RecordedTraining):
 
     def _train_head(self) -> Iterator[Progress]:
         """Train the last layer alone. This takes seconds, so it starts again if it was interrupted."""
-        if (self._run / "head.json").exists():
+        if exists(self._run / "head.json"):
             self._restore("head.json", "head.npz")
             return
         batch = max(1, min(_HEAD_MAX_BATCH, len(self._training) // _HEAD_EPOCH_STEPS))

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn._private.files import exists
 from mpscnn.errors import ImageError, ShapeError
 from mpscnn.graph.network import Network
 from mpscnn.models.deep_mnist import deep_mnist
@@ -69,7 +70,7 @@ def read_digits(folder: str | os.PathLike[str], part: str) -> DigitData:
 
 def _file(folder: str | os.PathLike[str], name: str) -> Path:
     for path in (Path(folder) / name, Path(folder) / f"{name}.gz"):
-        if path.exists():
+        if exists(path):
             return path
     raise ImageError(f"{os.fspath(folder)}: there is neither {name} nor {name}.gz")
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn._private.files import exists
 from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.training.batches import Data, EpochData
@@ -183,7 +184,7 @@ class RecordedTraining(ABC):
         """
         checkpoint, waited = self._run / CHECKPOINT, 0
         where: dict[str, Any] = {"optimizer": optimizer, "device": self._device, "threads": self._threads}
-        if is_stored and checkpoint.exists():
+        if is_stored and exists(checkpoint):
             trainer = Trainer.resume(checkpoint, loss=own_loss(loss), **where)
             done = trainer.steps // -(-len(data) // batch_size)
             waited = self._restore(HISTORY, BEST, done, needs_best=needs_best)

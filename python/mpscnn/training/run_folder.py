@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.files import convert_write_errors, read_content, replace_atomically
+from mpscnn._private.files import convert_write_errors, exists, is_folder, read_content, replace_atomically
 from mpscnn._private.json_text import parse_json
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.network import Network
@@ -68,7 +68,7 @@ class RunFolder:
         """
         path = self / _DESCRIPTION
         if choices.resume:
-            if not path.exists():
+            if not exists(path):
                 raise ParameterError(f"{self.path}: there is no run to resume")
             if other := _difference(self.read_json(_DESCRIPTION), json.loads(json.dumps(description))):
                 raise ParameterError(
@@ -76,7 +76,7 @@ class RunFolder:
                     "deletes the run and starts again"
                 )
             return
-        if not choices.restart and any(path.exists() for path in self._results):
+        if not choices.restart and any(exists(path) for path in self._results):
             raise ParameterError(
                 f"{self.path}: has the state of an interrupted run; resume=True, --resume in a shell, continues it; "
                 "restart=True, --restart in a shell, deletes it and starts again"
@@ -92,7 +92,7 @@ class RunFolder:
             path.unlink(missing_ok=True)
             for left_over in self.path.glob(f".{path.name}.*"):  # left by a killed process
                 left_over.unlink(missing_ok=True)
-        if self.path.is_dir() and not any(self.path.iterdir()):
+        if is_folder(self.path) and not any(self.path.iterdir()):
             self.path.rmdir()
 
     def read_json(self, name: str) -> Any:

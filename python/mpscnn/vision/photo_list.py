@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mpscnn._private.files import convert_read_errors, is_folder
+from mpscnn._private.files import convert_read_errors, is_file, is_folder
 from mpscnn.errors import ImageError
 from mpscnn.vision.photo_formats import left_out_text, suffix_of, suffixes
 
@@ -138,7 +138,7 @@ def photos_in(folder: str) -> FoundPhotos:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             path, suffix = os.path.join(place, name), suffix_of(name)  # noqa: PTH118 - the name may be no text
-            if name.startswith(".") or not Path(path).is_file():
+            if name.startswith(".") or not is_file(Path(path)):
                 continue
             if suffix in allowed:
                 found.paths.append(path)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mpscnn import _core
 from mpscnn._private.child_python import code_command, inherited_environment
+from mpscnn._private.files import exists
 from mpscnn.apps.benchmark.ncnn_file import pnnx_command, replace_resizes
 from mpscnn.apps.benchmark.subject import Subject
 from mpscnn.converters.conversion_cache import kept_type
@@ -59,7 +60,7 @@ class Peer:
         if subject.tflite is not None and self.file.endswith(".tflite"):
             return subject.tflite
         path = directory / self.file
-        if not path.exists():
+        if not exists(path):
             if subject.is_quantized and not self.integers:
                 raise UnsupportedError(f"{self.name}: mpscnn does not write networks of integers for it")
             self.write(subject, path)

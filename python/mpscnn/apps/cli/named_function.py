@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from mpscnn._private.files import is_file
 from mpscnn.errors import ParameterError
 
 __all__ = ["loss_of_option", "named_function"]
@@ -47,7 +48,7 @@ def loss_of_option(text: str) -> str | Callable[..., Any]:
 
 
 def _loaded_file(path: Path) -> ModuleType:
-    if not path.is_file():
+    if not is_file(path):
         raise ParameterError(f"{path}: there is no such file")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None  # the name ends in .py

@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 import mpscnn
+from mpscnn._private.files import exists, is_file
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.output import report, show
 
@@ -39,7 +40,7 @@ def add_completion() -> str:
         raise typer.Exit(FAILED)
     ((file, line),) = lines
     try:
-        before = file.read_text("utf-8", "surrogateescape") if file.exists() else ""
+        before = file.read_text("utf-8", "surrogateescape") if exists(file) else ""
         if line in before.splitlines():
             return f"{_from_home(file)} has the line already: {line}"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +94,7 @@ def cmake_directory() -> Path | None:
 def _directory_with(directory: str, file: str) -> Path | None:
     # Look next to the extension module first. In an editable install the Python files are elsewhere.
     for root in (Path(mpscnn._core.__file__).resolve().parent, Path(mpscnn.__file__).resolve().parent):
-        if (root / directory / file).is_file():
+        if is_file(root / directory / file):
             return root / directory
     return None
 

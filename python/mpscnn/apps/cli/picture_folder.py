@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpscnn._private.files import real_path, replace_atomically
+from mpscnn._private.files import is_folder, real_path, replace_atomically
 from mpscnn.errors import ImageError, ParameterError
 from mpscnn.vision.photo_list import STDIN
 
@@ -35,16 +35,16 @@ class PictureFolder:
         self.path = path
         self._taken = {_real(photo) for photo in photos}
         self._first: dict[str, int] = {}  # the first number that may be free, by the name without it
-        self._is_file = path.suffix.lower() in PICTURES and not path.is_dir()
+        self._is_file = path.suffix.lower() in PICTURES and not is_folder(path)
         if self._is_file:
             if len(photos) > 1:
                 raise ParameterError(f"{path}: one picture cannot show {len(photos)} photos: give a folder")
             if _real(path) in self._taken:
                 raise ParameterError(f"{path}: is the photo itself, which is not overwritten")
-            if not path.parent.is_dir():
+            if not is_folder(path.parent):
                 raise ParameterError(f"{path}: there is no folder {path.parent}")
             return
-        if path.name == STDIN or (path.suffix.lower() in _RESULTS and not path.is_dir()):
+        if path.name == STDIN or (path.suffix.lower() in _RESULTS and not is_folder(path)):
             raise ParameterError(
                 f"{path}: pictures are written to a folder or a picture, such as out.png; "
                 "--json and --csv print the results"

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from mpscnn._private.files import replace_atomically
+from mpscnn._private.files import exists, replace_atomically
 from mpscnn._private.json_text import json_line
 from mpscnn._private.report import csv_text
 from mpscnn.apps.ray.cluster import import_arrow
@@ -29,7 +29,7 @@ def check_output(path: Path, endings: tuple[str, ...] = ENDINGS) -> None:
     """Raise ParameterError if the file has another suffix or exists already. Call it before the computation."""
     if path.suffix.lower() not in endings:
         raise ParameterError(f"{path}: expected a name that ends in {', '.join(endings)}")
-    if path.exists():
+    if exists(path):
         raise ParameterError(
             f"{path}: exists already, so nothing is computed. Remove it, or choose another name"
         )

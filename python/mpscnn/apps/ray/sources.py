@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mpscnn._private.files import is_folder
+from mpscnn._private.files import is_file, is_folder
 from mpscnn.apps.ray.cluster import import_arrow
 from mpscnn.apps.ray.rows import IMAGE, NO_NAME
 from mpscnn.errors import ImageError, ParameterError
@@ -150,7 +150,7 @@ def _parquet_files(arguments: Sequence[str]) -> list[str]:
     photos: list[str] = []
     for name in arguments:
         if is_folder(name):
-            inner = sorted(str(path) for path in Path(name).rglob(f"*{_PARQUET}") if path.is_file())
+            inner = sorted(str(path) for path in Path(name).rglob(f"*{_PARQUET}") if is_file(path))
             files += inner
             photos += [] if inner else [name]
         elif name.lower().endswith(_PARQUET):

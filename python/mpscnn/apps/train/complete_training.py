@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mpscnn._private.arguments import path_name
-from mpscnn._private.files import require_folder_for
+from mpscnn._private.files import exists, require_folder_for
 from mpscnn._private.progress_line import TextLine, draw_bar
 from mpscnn.apps.train.output_lock import lock_output
 from mpscnn.apps.train.photo_training import Backbone, FolderTraining, open_backbone
@@ -106,7 +106,7 @@ def _require_output(output: str | os.PathLike[str], backbone: str | None) -> Non
     path = Path(path_name("output", output))
     if path.suffix != ".safetensors":
         raise ParameterError(f"output: the name must end in .safetensors, got {path}")
-    if backbone is not None and path.exists() and path.samefile(backbone):
+    if backbone is not None and exists(path) and path.samefile(backbone):
         raise ParameterError(f"output: {path} is the file of the model; name another file")
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mpscnn._private.files import read_content
+from mpscnn._private.files import is_file, read_content
 from mpscnn.converters.blobs import Blob
 from mpscnn.converters.caffe.schema import NET_KIND, UNUSED, parameter_name
 from mpscnn.converters.caffe.weights import read_weights
@@ -67,7 +67,7 @@ class CaffeFile:
 def companions(path: Path) -> list[Path]:
     """Return the other file of a network, which differs only in the suffix; empty if there is no such file."""
     other = path.with_suffix(TEXT if path.suffix.lower() == WEIGHTS else WEIGHTS)
-    return [other] if other.is_file() else []
+    return [other] if is_file(other) else []
 
 
 def read_caffe(paths: Sequence[Path]) -> CaffeFile:

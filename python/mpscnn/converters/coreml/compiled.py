@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mpscnn._private.files import is_folder, read_content
+from mpscnn._private.files import is_file, is_folder, read_content
 from mpscnn._private.json_text import parse_json
 from mpscnn.converters.coreml.features import ORDERS
 from mpscnn.converters.coreml.file import CoremlFile
@@ -39,7 +39,7 @@ def read_compiled(path: Path) -> CoremlFile:
     parts = _parts(path)
     folder = parts[0] if parts else path
     program = folder / _PROGRAM
-    if not program.is_file() or any((part / _PROGRAM).is_file() for part in parts[1:]):
+    if not is_file(program) or any(is_file(part / _PROGRAM) for part in parts[1:]):
         raise UnsupportedError(f"{origin}: is {_kind(path, parts)}: {_SOURCE}")
     with prefix_errors(origin):
         text = _text(program, MAX_TEXT)
@@ -55,7 +55,7 @@ def read_compiled(path: Path) -> CoremlFile:
 def _parts(path: Path) -> list[Path]:
     """Return the folders of a compiled pipeline's parts in their order; none for a single model."""
     found: list[Path] = []
-    while (part := path / f"{_PARTS}{len(found)}").is_dir() and len(found) < _MAX_PARTS:
+    while is_folder(part := path / f"{_PARTS}{len(found)}") and len(found) < _MAX_PARTS:
         found.append(part)
     return found
 
@@ -73,11 +73,11 @@ def _notes(left_out: Sequence[Path]) -> list[str]:
 def compiled_files(path: Path) -> list[Path]:
     """Return the files of a compiled model, without links that lead to no file."""
     found = (Path(folder) / name for folder, _, names in os.walk(path) for name in names)
-    return sorted(one for one in found if one.is_file())
+    return sorted(one for one in found if is_file(one))
 
 
 def _kind(path: Path, parts: Sequence[Path]) -> str:
-    programs = [part.name for part in parts if (part / _PROGRAM).is_file()]
+    programs = [part.name for part in parts if is_file(part / _PROGRAM)]
     if len(programs) > 1:
         return f"a compiled pipeline of several programs ({', '.join(programs)})"
     if parts:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mpscnn._private.files import convert_read_errors, is_folder, read_content
+from mpscnn._private.files import convert_read_errors, exists, is_file, is_folder, read_content
 from mpscnn._private.json_text import parse_json
 from mpscnn.converters.coreml.schema import MODEL_KIND
 from mpscnn.converters.coreml.weights import Weights
@@ -100,7 +100,7 @@ def message_file(root: Path) -> Path:
     """Return the file of a package with the message. Raises WeightsError if the manifest does not name it."""
     manifest = root / _MANIFEST
     with convert_read_errors(root, WeightsError):
-        is_missing = not manifest.exists()
+        is_missing = not exists(manifest)
     if is_missing:
         raise WeightsError(
             f"{root}: is not a Core ML package: it has no {_MANIFEST}; copy the whole folder again"
@@ -122,7 +122,7 @@ def package_files(root: Path) -> list[Path]:
     found = {root / _MANIFEST, message}
     for folder, _, names in os.walk(message.parent):
         found |= {Path(folder) / name for name in names}
-    return sorted(path for path in found if path.is_file())
+    return sorted(path for path in found if is_file(path))
 
 
 def _within(root: Path, folder: Path, inner: PurePosixPath, name: str) -> Path:

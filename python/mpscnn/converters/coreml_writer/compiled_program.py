@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpscnn import _core
-from mpscnn._private.files import convert_read_errors, replace_folder
+from mpscnn._private.files import convert_read_errors, is_file, is_folder, replace_folder
 from mpscnn.converters.coreml.file import PACKAGE, read_coreml
 from mpscnn.converters.coreml_writer.export import export
 from mpscnn.converters.coreml_writer.program import first_line
@@ -169,7 +169,7 @@ def _checksum_path(folder: Path) -> Path:
 def _checksum(folder: Path) -> bytes:
     """Return a text with the number, size and CRC-32 of the files of a folder. It is for accidents only."""
     crc = size = 0
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = sorted(path for path in folder.rglob("*") if is_file(path))
     for file in files:
         crc = zlib.crc32(file.relative_to(folder).as_posix().encode(errors="surrogateescape"), crc)
         with file.open("rb") as stream:
@@ -186,7 +186,7 @@ def _keep_checksum(folder: Path) -> None:
 def _is_intact(folder: Path) -> bool:
     """Return True if a folder has its checksum. Warn if it exists and has another one."""
     checksum = _checksum_path(folder)
-    if not folder.is_dir() or not checksum.is_file():
+    if not is_folder(folder) or not is_file(checksum):
         return False
     with convert_read_errors(folder, WeightsError), checksum.open("rb") as stream:
         if stream.read(_CHUNK) == _checksum(folder):
@@ -205,7 +205,7 @@ def _remove(*folders: Path) -> None:
 
 def _remove_oldest(used: Path) -> None:
     """Remove the folders of networks that were not used for the longest time."""
-    others = [path for path in used.parent.iterdir() if path.is_dir() and path != used]
+    others = [path for path in used.parent.iterdir() if is_folder(path) and path != used]
     others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
     for folder in others[KEPT_PROGRAMS - 1 :]:
         with contextlib.suppress(OSError):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpscnn import _core
 from mpscnn._private.arguments import path_name
-from mpscnn._private.files import replace_atomically, replace_folder
+from mpscnn._private.files import is_folder, replace_atomically, replace_folder
 from mpscnn.converters.coreml.features import SCORES
 from mpscnn.converters.coreml.file import MODEL, PACKAGE, package_files
 from mpscnn.converters.coreml.placing import placing_entries
@@ -314,7 +314,7 @@ def _save(model: Any, path: Path) -> None:
         inner.write_bytes(content)
         _name_items(made)
         for inner in made.rglob("*"):  # coremltools makes files that only their owner may read
-            inner.chmod(0o755 if inner.is_dir() else 0o644)
+            inner.chmod(0o755 if is_folder(inner) else 0o644)
 
 
 def _name_items(package: Path) -> None:

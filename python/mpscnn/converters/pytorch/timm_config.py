@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
 
+from mpscnn._private.files import is_file
 from mpscnn._private.json_text import parse_json
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.photo_input import PhotoNote
@@ -78,7 +79,7 @@ def read_timm_config(weights: Path) -> TimmConfig | None:
     """
     path = weights.with_name(CONFIG)
     try:
-        if not path.is_file():
+        if not is_file(path):
             return None
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mpscnn._private.files import convert_read_errors, is_folder
+from mpscnn._private.files import convert_read_errors, is_file, is_folder
 from mpscnn.converters.file_bytes import FileBytes, total_size
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_builder.builder import Extents
@@ -57,7 +57,7 @@ def saved_model_files(folder: Path) -> list[Path]:
     """Return all files of a SavedModel that a network is read from."""
     variables = _index_in(folder)
     with convert_read_errors(folder, WeightsError):
-        has_variables = variables.is_file()
+        has_variables = is_file(variables)
     return [folder / MODEL, *(Bundle(variables, folder / MODEL).files() if has_variables else [])]
 
 

@@ -7,7 +7,7 @@ from itertools import islice, takewhile
 from pathlib import Path
 
 from mpscnn._private.arguments import whole_number_in
-from mpscnn._private.files import read_content
+from mpscnn._private.files import is_file, read_content
 from mpscnn._private.names import first_repeated
 from mpscnn.errors import ParameterError
 from mpscnn.training.scenes.labelled import fail
@@ -39,7 +39,7 @@ def names_beside(annotations: Path) -> list[str] | None:
     """
     for place in _places_beside(annotations):
         for name in NAME_FILES:
-            if (place / name).is_file():
+            if is_file(place / name):
                 lines = [line.strip() for line in text_lines(place / name)]
                 return checked_names([line for line in lines if line], place / name)
         if (settings := _settings_in(place)) is not None:
@@ -59,7 +59,7 @@ def _places_beside(annotations: Path) -> list[Path]:
 
 
 def _settings_in(folder: Path) -> Path | None:
-    return next((folder / name for name in _SETTINGS if (folder / name).is_file()), None)
+    return next((folder / name for name in _SETTINGS if is_file(folder / name)), None)
 
 
 def names_of_settings(path: Path) -> list[str]:

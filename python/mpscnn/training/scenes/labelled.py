@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arguments import is_finite_number
-from mpscnn._private.files import is_folder
+from mpscnn._private.files import is_file, is_folder
 from mpscnn.errors import ImageError, ParameterError
 from mpscnn.vision.photo_list import photo_paths
 
@@ -206,7 +206,7 @@ def find_photo(folder: Path, name: str, place: str) -> str:
     """Return the path of a photo that annotations name. Raises ParameterError if it does not exist."""
     path = folder / name
     try:
-        found = path.is_file()
+        found = is_file(path)
     except (OSError, ValueError):
         found = False
     if not found:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.files import convert_read_errors, is_folder, require_regular
+from mpscnn._private.files import convert_read_errors, is_file, is_folder, require_regular
 from mpscnn._private.names import shown_names
 from mpscnn.errors import ImageError
 from mpscnn.training.scenes.class_names import names_beside
@@ -70,7 +70,7 @@ def read_masks(folder: Path, masks: Path) -> MaskedPhotos:
     photos = []
     for path in paths:
         mask = (masks / Path(path).relative_to(folder)).with_suffix(".png")
-        if not mask.is_file():
+        if not is_file(mask):
             fail(path, f"has no mask; expected is {str(mask)!r}")
         photos.append(MaskedPhoto(path, str(mask)))
     return MaskedPhotos(_class_names(masks, photos), tuple(photos))

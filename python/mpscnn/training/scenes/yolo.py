@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mpscnn._private.arguments import is_finite_number, number_in
-from mpscnn._private.files import is_folder
+from mpscnn._private.files import is_file, is_folder
 from mpscnn._private.names import shown_names
 from mpscnn.training.scenes.class_names import (
     NAME_FILES,
@@ -67,7 +67,7 @@ def read_yolo(folder: Path | None, annotations: Path) -> LabelledObjects:
         photos.append(replace(photo, part=kinds.get(photo_key(path))))
     if texts is not None and not any(photo.part == TRAIN for photo in photos):
         stated = {}  # the folder of text files is for photos that a data.yaml next to it does not split
-    if not any(Path(photo.place).is_file() for photo in photos):
+    if not any(is_file(Path(photo.place)) for photo in photos):
         where = texts or "the folders 'labels' beside 'images', or next to the photos"
         fail(annotations, f"no photo of {folder or 'its parts'} has a text file in {where}")
     return LabelledObjects(tuple(labels), tuple(photos), stated)
@@ -86,7 +86,7 @@ def _text_file(photo: Path, folder: Path | None, texts: Path | None) -> Path:
 
 def _photo(photo: Path, text: Path, labels: list[str]) -> LabelledPhoto:
     objects = ObjectList((1, 1))
-    if not text.is_file():
+    if not is_file(text):
         return objects.photo(str(photo), str(text), None)
     for number, line in enumerate(text_lines(text), start=1):
         if not line.strip():

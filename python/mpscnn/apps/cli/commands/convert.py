@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mpscnn._private.files import exists
 from mpscnn._private.names import did_you_mean
 from mpscnn.apps.cli.checked_output import (
     COREML_SUFFIXES,
@@ -97,7 +98,7 @@ def convert(
         raise typer.BadParameter(
             "expected at least one file to read, and the file to write", param_hint="IN... OUT"
         )
-    if any(output.exists() and source.exists() and output.samefile(source) for source in sources):
+    if any(exists(output) and exists(source) and output.samefile(source) for source in sources):
         raise typer.BadParameter(f"{output} is a file to read, too: give another name", param_hint="OUT")
     suffix = output.suffix.lower()
     if suffix not in _SUFFIXES:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import mpscnn
-from mpscnn._private.files import convert_read_errors, require_regular
+from mpscnn._private.files import convert_read_errors, is_folder, require_regular
 from mpscnn.apps.cli.arguments import JsonOption
 from mpscnn.apps.cli.output import show, show_json
 from mpscnn.errors import WeightsError
@@ -81,7 +81,7 @@ def _folder(use: str, place: Path) -> dict[str, Any]:
     return {
         "use": use,
         "path": str(place),
-        "exists": place.is_dir(),
+        "exists": is_folder(place),
         "files": len(sizes),
         "bytes": sum(sizes),
     }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from mpscnn._private.files import require_replaceable
+from mpscnn._private.files import is_folder, require_replaceable
 from mpscnn._private.printable import quote_path
 from mpscnn.apps.cli.arguments import JsonOption, ModelOption, PhotosArgument, split_names
 from mpscnn.apps.cli.failures import FAILED
@@ -182,7 +182,7 @@ def _kind_of(output: Path, by_ray: bool) -> Callable[[Path, list[str]], Output]:
 
     Raises ParameterError for a file that cannot be written.
     """
-    if output.is_dir() or not output.suffix:
+    if is_folder(output) or not output.suffix:
         return lambda path, photos: Pictures(PictureFolder(path, photos))
     if output.suffix in (".npz", *LINES):
         require_replaceable(output, ParameterError)
