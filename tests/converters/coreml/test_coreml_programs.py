@@ -20,8 +20,6 @@ from mpscnn.converters.coreml.program.operations import HANDLERS, REFUSED
 from mpscnn.converters.unsupported import UnsupportedLayersError
 from mpscnn.errors import WeightsError
 
-_DRAW = np.random.default_rng(12)
-
 
 class Case(NamedTuple):
     """An operation: its operands, a function with its meaning, and the shapes of the program's inputs x0, x1, ...
@@ -34,10 +32,6 @@ class Case(NamedTuple):
     expected: Callable[..., Any]
     shapes: Sequence[Sequence[int]] = ((1, 4, 5, 6),)
     positive: bool = False
-
-
-def _weight(*shape: int) -> NDArray[np.float32]:
-    return _DRAW.uniform(0.5, 1.5, shape).astype(np.float32)
 
 
 TABLE = {

@@ -28,19 +28,6 @@ import mpscnn
 from mpscnn.converters.onnx_writer.export import to_onnx
 from mpscnn.errors import ParameterError, UnsupportedError
 
-
-def small_network() -> mpscnn.Network:
-    network = mpscnn.Network(input=(16, 12, 3), name="small")
-    x = network.conv2d(network.input, 8, 3, strides=2, padding=1, activation="relu6", name="first")
-    y = network.depthwise_conv2d(x, 3, padding=1, activation="relu", name="depthwise")
-    x = network.add(x, network.conv2d(y, 8, 1, name="pointwise"), name="sum")
-    x = network.concat([x, network.average_pool2d(x, 1, name="pool")], name="both")
-    x = network.global_average_pool2d(x, name="mean")
-    network.output(network.softmax(network.dense(x, 5, name="classes"), name="probabilities"))
-    network.initialize_weights(4)
-    return network
-
-
 # Layers that are written with operators that the reader does not understand in general.
 NOT_READ_BACK = {"batch normalization by statistics": "statistics of the batch"}
 # The reader tells NHWC from NCHW by transpositions at inputs and outputs. This layer is a transposition itself.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 import re
 import subprocess
 import sys
@@ -135,27 +134,6 @@ def test_explain(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert next(step["layers"] for step in steps) == ["pool"]
     assert call("explain", model, "--size", "20x30") == 1
     assert "has a fixed size" in capsys.readouterr().err
-
-
-def test_winograd_may_be_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    network = mpscnn.Network(input=(9, 10, 16), name="one layer")
-    network.output(network.conv2d(network.input, 16, 3, padding="same", name="conv"))
-    network.initialize_weights()
-    path = str(tmp_path / "one_layer.safetensors")
-    network.save(path)
-    choices = []
-    for options in ((), ("--winograd",), ("--no-winograd",)):
-        assert call("explain", path, "--json", *options) == 0
-        choices.append("Winograd" in capsys.readouterr().out)
-        for command in ("benchmark", "profile"):
-            assert call(command, path, "--runs", "1", "--json", *options) == 0
-            capsys.readouterr()
-    by_default = mpscnn.build_config()["instruction_set"] != "baseline"
-    assert choices == [by_default, by_default, False]
-    model = mpscnn.load(path, device="cpu", winograd=False)
-    assert model.program.winograd is False
-    assert pickle.loads(pickle.dumps(model)).program.winograd is False
-    assert model.features("conv").program.winograd is False
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -235,22 +234,6 @@ def test_an_unknown_device_is_refused_with_those_that_are_there(
     assert expected in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("wanted", ["metal:Apple M2", "metal:0x100000abc"])
-def test_metal_devices_by_name_and_registry_id_reach_the_library(
-    wanted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    photo = save_photo(tmp_path / "lake.png", "blue")
-    asked = []
-
-    def load(name: str, **options: Any) -> mpscnn.Model:
-        asked.append(options["device"])
-        return mpscnn.load(name, **{**options, "device": "cpu"})
-
-    monkeypatch.setattr("mpscnn.apps.cli.commands.classify.load", load)
-    assert call("classify", str(photo), "--device", wanted) == 0
-    assert asked == [wanted]
-
-
 @pytest.mark.skipif(sys.platform == "darwin", reason="a Mac may have Metal")
 def test_metal_without_a_mac(tmp_path: Path, model: str, command: Command) -> None:
     photo = save_photo(tmp_path / "lake.png", "blue")
@@ -359,19 +342,6 @@ class Screen(io.StringIO):
 
     def isatty(self) -> bool:
         return True
-
-
-def test_progress_bar_for_many_photos_on_a_terminal(
-    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    photos = [str(save_photo(tmp_path / f"{index}.png", "blue")) for index in range(6)]
-    screen = Screen()
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr(sys, "stderr", screen)
-    assert call("classify", *photos, "--model", model, "--json") == 0
-    assert "6/6" in screen.getvalue()
-    lines = capsys.readouterr().out.splitlines()
-    assert [json.loads(line)["image"] for line in lines] == photos
 
 
 def test_no_progress_bar_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,7 +75,6 @@ LIVE = b"GET /v2/health/live HTTP/1.1\r\n" + HOST
 POST = b"POST /v1/classify HTTP/1.1\r\n" + HOST
 CHUNKS = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 PHOTO = png(16)
-FIELD = b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n'
 WHOLE = POST + b"Content-Length: %d\r\n\r\n" % len(PHOTO) + PHOTO
 
 #: Bytes, and the status of the answer.
