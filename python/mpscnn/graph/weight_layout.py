@@ -18,6 +18,7 @@ __all__ = [
     "WeightLayout",
     "convert_layout",
     "from_torch_names",
+    "own_name",
     "reorder_flattened_weights",
     "require_named_weights",
     "require_no_tensors",
@@ -217,12 +218,22 @@ def from_torch_names(weights: Mapping[str, Any], known: Collection[str]) -> dict
     """
     renamed = {}
     for name, value in weights.items():
-        layer, _, role = name.rpartition(".")
-        if role == _NO_WEIGHT and f"{layer}.mean" in known:
+        chosen = own_name(name, known)
+        if chosen is None:
             continue
-        names = [f"{layer}.{other}" for other in _ROLES_OF_TORCH.get(role, ())]
-        chosen = name if name in known else next((other for other in names if other in known), name)
         if chosen in renamed:
             raise WeightsError(f"{name}: the weight {chosen!r} is given twice")
         renamed[chosen] = value
     return renamed
+
+
+def own_name(name: str, known: Collection[str]) -> str | None:
+    """Return mpscnn's name of a weight with a name of PyTorch: None for a counter of batches, which is no weight.
+
+    A name that is neither known nor PyTorch's for a known weight is returned unchanged.
+    """
+    layer, _, role = name.rpartition(".")
+    if role == _NO_WEIGHT and f"{layer}.mean" in known:
+        return None
+    names = [name, *(f"{layer}.{other}" for other in _ROLES_OF_TORCH.get(role, ()))]
+    return next((other for other in names if other in known), name)

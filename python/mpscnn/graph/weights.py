@@ -27,6 +27,7 @@ from mpscnn.graph.weight_layout import (
     WeightLayout,
     convert_layout,
     from_torch_names,
+    own_name,
     reorder_flattened_weights,
     require_named_weights,
     require_no_tensors,
@@ -291,7 +292,7 @@ def _torch_hint(weights: Mapping[str, Any], unknown: Sequence[str], known: Colle
     """Return a hint if unknown weights have the names of a PyTorch module's."""
     if any(_OF_RECURRENT_LAYER in name for name in unknown):
         return "; mpscnn.from_torch(module, example) reads the recurrent layers of PyTorch"
-    if all(name in known for name in from_torch_names(weights, known)):
+    if all(name is None or name in known for name in (own_name(one, known) for one in weights)):
         return "; these are PyTorch's names, which layout='OIHW' reads"
     if not _has_norms(unknown):
         return ""

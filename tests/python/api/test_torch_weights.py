@@ -208,5 +208,7 @@ def test_a_weight_that_is_given_by_both_names() -> None:
     state = state_of(module_of("batch normalization"), "batch normalization", "arrays")
     with pytest.raises(WeightsError, match=r"layer\.\w+: the weight 'layer\.mean' is given twice"):
         network.load_weights(state | {"layer.mean": state["layer.running_mean"]}, layout="OIHW")
+    with pytest.raises(WeightsError, match=r"no weight .*'layer\.running_mean'.*which layout='OIHW' reads"):
+        network.load_weights(state | {"layer.mean": state["layer.running_mean"]})
     with pytest.raises(WeightsError, match=r"no weight 'layer\.running_mean'; did you mean 'layer\.mean'"):
         network.load_weights({"layer.running_mean": state["layer.running_mean"]})

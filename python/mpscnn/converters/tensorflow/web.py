@@ -9,7 +9,6 @@ from typing import Any
 
 from mpscnn._private.files import read_content
 from mpscnn._private.json_text import parse_json
-from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.converters.keras.config import parse_model
 from mpscnn.converters.keras.file import KerasFile, major_version
 from mpscnn.converters.keras.reader import convert as convert_keras
@@ -78,11 +77,9 @@ def web_files(path: Path) -> list[Path]:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    size = len(FileBytes(path))
-    if size > _MAX_JSON:
-        raise WeightsError(f"has {size} bytes; expected at most {_MAX_JSON}")
+    content = read_content(path, WeightsError, _MAX_JSON, is_text=True)
     try:
-        described = parse_json(read_content(path, WeightsError, is_text=True))
+        described = parse_json(content)
     except ValueError as error:
         raise WeightsError(f"damaged: is not JSON: {error}: {AGAIN}") from error
     if not isinstance(described, dict):
