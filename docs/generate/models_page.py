@@ -31,6 +31,8 @@ LEGEND = """
 - **Times** are the minimum milliseconds of a run on one thread, with the median in parentheses, on the machine of
   [performance.md](performance.md#networks). In float32 they are those of the same architecture with random weights,
   in 8-bit integers those of the publisher's file. A dash means that the model was not measured there.
+  The bundled models were measured with their own weights on an AMD EPYC of Zen 3 (AVX2), by
+  `chrt -r 1 mpscnn benchmark NAME --threads 1 --runs 2000` on 2026-11-29.
 """
 
 
@@ -43,6 +45,8 @@ class Facts(NamedTuple):
     """The name of the network in the table of float32 of performance.md."""
     int8: str = ""
     """The name of the network in the table of 8-bit integers."""
+    bundled: str = "—"
+    """The times in float32 of a bundled model, as the legend says."""
 
 
 # The publishers' pages on the accuracy of their files.
@@ -54,11 +58,19 @@ PASCAL = (
 
 FACTS = {
     "cifar10_mobilenet_v2": Facts(
-        "classification", "92.61% of [CIFAR-10's test images](precision.md#quantising-a-network)"
+        "classification",
+        "92.61% of [CIFAR-10's test images](precision.md#quantising-a-network)",
+        bundled="1.526 (1.586), Zen 3",
     ),
-    "digits": Facts("classification", "9,955 of [MNIST's 10,000 test images](training.md#digits)"),
+    "digits": Facts(
+        "classification",
+        "9,955 of [MNIST's 10,000 test images](training.md#digits)",
+        bundled="0.075 (0.090), Zen 3",
+    ),
     "page_digits": Facts(
-        "detection", "0.746 mAP on [pages of MNIST's test images](training.md#digits-on-pages)"
+        "detection",
+        "0.746 mAP on [pages of MNIST's test images](training.md#digits-on-pages)",
+        bundled="0.555 (0.579), Zen 3",
     ),
     "mobilenet_v2": Facts(
         "classification",
@@ -104,7 +116,7 @@ def text() -> str:
             facts.accuracy,
             "x".join(map(str, entry.input_size)),
             bytes_text(entry.size),
-            float32[facts.float32] if facts.float32 else "—",
+            float32[facts.float32] if facts.float32 else facts.bundled,
             int8[facts.int8] if facts.int8 else "—",
         )
         lines.append(f"| {' | '.join(cells)} |")
