@@ -174,6 +174,14 @@ def separable(*, groups: int = 0, norm: bool = True) -> mpscnn.Network:
     return net
 
 
+VARIANTS: dict[str, dict[str, Any]] = {
+    "depthwise": {},
+    "groups of pairs": {"groups": 4},
+    "groups of odd size": {"groups": 8},
+    "without normalization": {"norm": False},
+}
+
+
 def batches(count: int, size: int = 8) -> list[tuple[Array, Array]]:
     random = np.random.default_rng(5)
     return [
@@ -183,6 +191,21 @@ def batches(count: int, size: int = 8) -> list[tuple[Array, Array]]:
 
 
 # ---- Bits ----
+
+
+@pytest.mark.usefixtures("instruction_set")
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_bits_do_not_depend_on_threads(variant: str) -> None:
+    trained = [
+        trainer(separable(**VARIANTS[variant]), optimizer=Sgd(0.05, momentum=0.9), threads=threads)
+        for threads in (1, 2, 3)
+    ]
+    for x, y in batches(4):
+        assert len({one.step(x, y) for one in trained}) == 1
+    expected = weights_of(trained[0])
+    for other in trained[1:]:
+        for name, value in weights_of(other).items():
+            np.testing.assert_array_equal(value, expected[name], err_msg=name)
 
 
 @needs_bfloat16
@@ -234,6 +257,99 @@ def test_weights_stay_float32() -> None:
 
 
 # ---- Loss curves ----
+
+
+def shapes_in_noise(count: int, size: int, seed: int, channels: int) -> tuple[Array, Array]:
+    """Return images with a bright square in one of four quarters, and the number of this quarter."""
+    random = np.random.default_rng(seed)
+    y = random.integers(0, 4, count)
+    x = random.normal(0, 0.6, (count, size, size, channels)).astype(np.float32)
+    half = size // 2
+    for image, quarter in zip(x, y, strict=True):
+        top, left = half * (quarter // 2), half * (quarter % 2)
+        image[top + half // 4 : top + half, left + half // 4 : left + half] += 1.5
+    return x, y
+
+
+def curve(make: Any, precision: str, seed: int, steps: int, size: int, channels: int) -> Array:
+    """Return the losses of a training whose first weights and data depend on the seed."""
+    net, optimizer = make(seed)
+    trained = trainer(net, precision, optimizer=optimizer, seed=seed)
+    x, y = shapes_in_noise(16 * steps, size, seed, channels)
+    losses = [trained.step(x[i::steps], y[i::steps]) for i in range(steps)]
+    return np.asarray(losses)
+
+
+def deep_mnist(seed: int) -> tuple[mpscnn.Network, Any]:
+    """Return a small Deep MNIST."""
+    net = mpscnn.Network(input=(16, 16, 1), name="digits")
+    x = net.max_pool2d(net.conv2d(net.input, 8, 5, padding="same", activation="relu", name="conv1"), 2)
+    x = net.max_pool2d(net.conv2d(x, 16, 5, padding="same", activation="relu", name="conv2"), 2)
+    x = net.dropout(net.dense(x, 64, activation="relu", name="fc1"), 0.5)
+    net.output(net.softmax(net.dense(x, 4, name="fc2")))
+    net.initialize_weights(seed=seed)
+    return net, Adam(1e-3)
+
+
+def mobilenet_v2(seed: int) -> tuple[mpscnn.Network, Any]:
+    """Return MobileNetV2 of width 0.35 with batch normalization, whose statistics are trained."""
+    net = mpscnn.Network(input=(64, 64, 3), name="mobile")
+    x = net.input
+
+    def block(x: Any, channels: int, kernel: int, strides: int, name: str, *, clamp: bool = True) -> Any:
+        if kernel == 1 or name == "first":
+            y = net.conv2d(x, channels, kernel, strides=strides, padding="same", use_bias=False, name=name)
+        else:
+            y = net.depthwise_conv2d(x, kernel, strides=strides, padding="same", use_bias=False, name=name)
+        y = net.batch_norm(y, name=f"{name}_norm")
+        return net.activation(y, "relu6") if clamp else y
+
+    x = block(x, 16, 3, 2, "first")
+    inputs = 16
+    stages = [(1, 8, 1, 1), (6, 8, 2, 2), (6, 16, 3, 2), (6, 24, 4, 2), (6, 32, 3, 1), (6, 56, 3, 2)]
+    for stage, (expansion, channels, count, first) in enumerate(stages):
+        for number in range(count):
+            name = f"block{stage}_{number}"
+            y = block(x, inputs * expansion, 1, 1, f"{name}_expand") if expansion > 1 else x
+            strides = first if number == 0 else 1
+            y = block(y, inputs * expansion, 3, strides, f"{name}_depthwise")
+            y = block(y, channels, 1, 1, f"{name}_project", clamp=False)
+            x = net.add(x, y) if strides == 1 and inputs == channels else y
+            inputs = channels
+    x = net.global_average_pool2d(block(x, 256, 1, 1, "last"))
+    net.output(net.softmax(net.dense(x, 4, name="classes")))
+    net.initialize_weights(seed=seed)
+    return net, Sgd(0.05, momentum=0.9)
+
+
+#: Networks, sizes of images, channels, steps, seeds.
+CURVES: dict[str, tuple[Any, int, int, int, int]] = {
+    "deep_mnist, long": (deep_mnist, 16, 1, 300, 8),
+    "mobilenet_v2, long": (mobilenet_v2, 64, 3, 150, 6),
+}
+
+
+@pytest.mark.full
+@needs_bfloat16
+@pytest.mark.parametrize("name", CURVES)
+def test_loss_curves_are_those_of_float32(name: str) -> None:
+    """The mean losses over the seeds differ by no more than chance explains, over all steps and at the end."""
+    make, size, channels, steps, seeds = CURVES[name]
+    exact, rounded_products = (
+        np.array([curve(make, precision, seed, steps, size, channels) for seed in range(seeds)])
+        for precision in ("float32", "bfloat16")
+    )
+    assert not np.array_equal(exact, rounded_products)
+    quarter = steps // 4
+    assert exact[:, -quarter:].mean() < 0.6 * exact[:, :quarter].mean(), "float32 does not learn"
+    for part in (slice(None), slice(-quarter, None)):
+        expected, found = exact[:, part].mean(1), rounded_products[:, part].mean(1)
+        # The standard error of the difference of both means.
+        error = np.sqrt((expected.var(ddof=1) + found.var(ddof=1)) / seeds)
+        print(
+            f"{name}: float32 {expected.mean():.4f}, bfloat16 {found.mean():.4f}, standard error {error:.4f}"
+        )
+        assert abs(found.mean() - expected.mean()) <= 5 * error
 
 
 # ---- Refusals ----
