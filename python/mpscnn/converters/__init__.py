@@ -281,13 +281,15 @@ def export_coreml(
     from mpscnn import _core
     from mpscnn._private.settings import as_json
     from mpscnn.converters.coreml_writer.export import export
+    from mpscnn.graph.model_file import require_one_input
     from mpscnn.graph.quantized import stored_type
 
     if information is None and isinstance(network, Model):
         information = network.information
     network = network_of(network)
     preprocess = None
-    if network.preprocess is not None and len(network.inputs) == 1:
+    if network.preprocess is not None:
+        require_one_input(network)
         text = as_json("preprocess", network.preprocess)
         preprocess = json.loads(_core.describe_preprocess(text, network.input.shape[-1] or 0))
     export(

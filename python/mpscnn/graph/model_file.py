@@ -113,10 +113,7 @@ def description(
     if labels is not None:
         entries["mpscnn.labels"] = as_json("labels", name_list("labels", labels))
     if preprocess is not None:
-        if len(network.inputs) != 1:
-            raise ParameterError(
-                f"preprocess: a photo becomes the only input, and network {network.name!r} has {len(network.inputs)}"
-            )
+        require_one_input(network)
         channels = network.input.shape[-1] or 3
         entries["mpscnn.preprocess"] = _core.describe_preprocess(as_json("preprocess", preprocess), channels)
     if scores is not None:
@@ -126,6 +123,14 @@ def description(
     if network.detection is not None:
         entries["mpscnn.detection"] = as_json("detection", network.detection.settings)
     return entries
+
+
+def require_one_input(network: NetworkStructure) -> None:
+    """Raise ParameterError if a network with preprocessing has several inputs."""
+    if len(network.inputs) != 1:
+        raise ParameterError(
+            f"preprocess: a photo becomes the only input, and network {network.name!r} has {len(network.inputs)}"
+        )
 
 
 def _stored(

@@ -42,6 +42,11 @@ def hard_sigmoid(w: Writer, x: str) -> str:
     return w.with_number("multiply", w.apply("relu6", w.with_number("add", x, 3.0)), 1 / 6)
 
 
+def other_hard_sigmoid(w: Writer, x: str) -> str:
+    line = w.with_number("add", w.with_number("multiply", x, 0.75), 1.25)
+    return w.with_number("multiply", w.apply("relu6", line), 1 / 6)
+
+
 def hard_swish(w: Writer, x: str) -> str:
     return w.apply("multiply", x, hard_sigmoid(w, x))
 
@@ -73,6 +78,11 @@ PATTERNS: dict[str, tuple[Callable[[Writer, str], str], dict[str, Any], set[str]
     "swish with a factor": (swish_with_a_factor, {"kind": "swish", "b": 1.702}, {"sigmoid"}),
     "mish": (mish, {"kind": "mish"}, {"softplus"}),
     "hard sigmoid": (hard_sigmoid, {"kind": "hard_sigmoid", "a": 1 / 6, "b": 0.5}, set()),
+    "hard sigmoid of other slope": (
+        other_hard_sigmoid,
+        {"kind": "hard_sigmoid", "a": 0.125, "b": 1.25 / 6},
+        set(),
+    ),
     "hard swish": (hard_swish, {"kind": "hard_swish"}, set()),
     "hard swish, divided last": (hard_swish_divided_last, {"kind": "hard_swish"}, set()),
     "gelu": (gelu, {"kind": "gelu"}, {"erf"}),

@@ -263,10 +263,11 @@ def test_several_inputs_are_refused_in_words_of_the_command(
     network.save(path)
     assert call("check-precision", str(path)) == 1
     assert "two.safetensors has 2 inputs; a network with one can be checked" in capsys.readouterr().err
-    with pytest.raises(
-        mpscnn.ParameterError, match="a photo becomes the only input, and network 'two' has 2"
-    ):
-        network.save(path, preprocess="torch")
+    for suffix in (".safetensors", ".onnx", ".tflite", ".mlmodel", ".mlpackage"):
+        with pytest.raises(
+            mpscnn.ParameterError, match="a photo becomes the only input, and network 'two' has 2"
+        ):
+            network.save(path.with_suffix(suffix), preprocess="torch")
 
 
 def _beyond(network: mpscnn.Network, x: Any, operation: str) -> Any:

@@ -102,7 +102,7 @@ class ActivationFinder:
             if activation is None:
                 continue
             values = self._values_between(known, value)
-            if all(self.may_vanish(one, values) for one in values[:-1]):
+            if len(values) > 1 and all(self.may_vanish(one, values) for one in values[:-1]):
                 found.append(Match(x, value, values, activation))
         return found
 

@@ -79,11 +79,11 @@ def line(factor: float, offset: float, x: Expression) -> Expression:
 
 
 def limited(x: Expression, low: float, high: float) -> Expression:
-    """Return a clip of an expression to a range. An upper limit of a clip is merged into that clip."""
+    """Return a clip of an expression to a range. Two clips are one, whose limits are the inner ones, clipped."""
     low, high = (-math.inf if low < -LARGEST else low), (math.inf if high > LARGEST else high)
-    if x.kind == "limits" and low == -math.inf:
-        inner_low, inner_high = (one.number for one in x.operands[1:])
-        low, high, x = inner_low, min(inner_high, high), x.operands[0]
+    if x.kind == "limits":
+        inner = [min(max(one.number, low), high) for one in x.operands[1:]]
+        low, high, x = *inner, x.operands[0]
     return Expression("limits", operands=(x, Expression("number", low), Expression("number", high)))
 
 
@@ -137,7 +137,7 @@ def known_activation(expression: Expression) -> Activation:
     for pattern, activation in _TABLE:
         if _equal(expression, pattern):
             return activation
-    return _swish_with_factor(expression)
+    return _swish_with_factor(expression) or _hard_sigmoid(expression)
 
 
 def _swish_with_factor(expression: Expression) -> Activation:
@@ -148,6 +148,32 @@ def _swish_with_factor(expression: Expression) -> Activation:
     if X in expression.operands and inner and inner[0].kind == "product" and inner[0].operands == (X,):
         return {"kind": "swish", "b": inner[0].number}
     return None
+
+
+def _hard_sigmoid(expression: Expression) -> Activation:
+    """Return a hard sigmoid, a clip of a * x + b to 0..1, if the expression is that; otherwise None.
+
+    The clip may be to another range from 0 and be scaled to 0..1. The limits of a line through 0 are no sigmoid.
+    """
+    scale, clip = _factor(expression)
+    if clip.kind != "limits":
+        return None
+    inner, low, high = clip.operands
+    is_unit = low.number == 0.0 and abs(scale * high.number - 1.0) <= _ROUNDING
+    if not is_unit or inner.kind != "sum" or len(inner.operands) != 1:
+        return None
+    slope, x = _factor(inner.operands[0])
+    offset = scale * inner.number
+    if x != X or not 0.0 < offset < 1.0:
+        return None
+    return {"kind": "hard_sigmoid", "a": scale * slope, "b": offset}
+
+
+def _factor(expression: Expression) -> tuple[float, Expression]:
+    """Return a number and an expression whose product is the expression."""
+    if expression.kind == "product" and len(expression.operands) == 1:
+        return expression.number, expression.operands[0]
+    return 1.0, expression
 
 
 def _equal(a: Expression, b: Expression) -> bool:
