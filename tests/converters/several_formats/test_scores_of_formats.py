@@ -455,3 +455,18 @@ def test_regressors_of_core_ml_are_taken_as_they_are(tmp_path: Path) -> None:
     found, are = scores_of(mpscnn.Model(network))
     assert are == "as is"
     np.testing.assert_allclose(found, LOGITS[:1], rtol=1e-4)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".onnx", ".tflite"])
+@pytest.mark.parametrize("slope", [1 / 6, 0.2, 0.35])
+def test_hard_sigmoids_stay_probabilities_in_written_files(tmp_path: Path, suffix: str, slope: float) -> None:
+    network = mpscnn.Network((1, 1, 3), name="classifier")
+    x = network.dense(network.flatten(network.input), 3, name="dense")
+    network.output(network.activation(x, {"kind": "hard_sigmoid", "a": slope, "b": 0.5}, name="gate"))
+    network.load_weights({"dense.weight": WEIGHT, "dense.bias": BIAS})
+    network.labels, network.preprocess = LABELS, PREPROCESS
+    network.save(tmp_path / f"one{suffix}")
+    read = mpscnn.load(tmp_path / f"one{suffix}")
+    probabilities, scores_are = scores_of(read)
+    np.testing.assert_allclose(probabilities, np.clip(slope * LOGITS + 0.5, 0, 1), atol=1e-3)
+    assert scores_are == "sigmoid"
