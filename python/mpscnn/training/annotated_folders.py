@@ -37,7 +37,7 @@ def _annotations_in(folder: Path) -> Path | None:
         if is_file(folder / name):
             return folder / name
     for place in (folder, folder / "train"):
-        files = list(place.glob("*.json"))
+        files = list(place.glob("*.json")) if is_folder(place) else []
         if len(files) == 1:
             return files[0]
     for photos, labels in _PAIRS:

@@ -104,7 +104,8 @@ def _require_links(folder: Path, links: Sequence[Path]) -> None:
     place = Path(os.path.realpath(folder))
     for link in links:
         if not os.path.exists(link):  # noqa: PTH110 - Path.exists raises for links that go round
-            raise ImageError(f"{link}: is a link that leads nowhere ({os.readlink(link)})")  # noqa: PTH115
+            with convert_read_errors(link, ImageError):
+                raise ImageError(f"{link}: is a link that leads nowhere ({os.readlink(link)})")  # noqa: PTH115
         target = Path(os.path.realpath(link))
         if is_folder(link) and place.is_relative_to(target):
             raise ImageError(f"{link}: is a link that leads back to {target}, in which it lies")

@@ -353,6 +353,19 @@ def test_damage_is_told_behind_the_frames_before(tmp_path: Path, model: mpscnn.M
         next(results)
 
 
+def test_a_codec_that_has_no_decoder_is_refused(clip: Path, tmp_path: Path, model: mpscnn.Model) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(clip.read_bytes().replace(b"avc1", b"zzzz"))
+    with pytest.raises(mpscnn.ImageError, match="no codec that PyAV decodes"):
+        mpscnn.video(path, model)
+
+
+def test_titles_need_not_be_utf_8(clip: Path, tmp_path: Path, model: mpscnn.Model) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(clip.read_bytes().replace(b"Lavf", b"\xffavf"))
+    assert len(list(mpscnn.video(path, model))) == 50
+
+
 def test_audio_alone_is_refused(tmp_path: Path, model: mpscnn.Model) -> None:
     path = tmp_path / "a.wav"
     with av.open(str(path), "w") as container:

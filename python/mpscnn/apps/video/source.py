@@ -190,7 +190,12 @@ class _AvSource(VideoSource):
         self.live = live
         self._max_pixels = MAX_PIXELS if live else allowed_pixels(Path(name).stat().st_size)
         self._start, self._end = start, end
-        self._opening: dict[str, Any] = {"file": address, "format": form, "options": options}
+        self._opening: dict[str, Any] = {
+            "file": address,
+            "format": form,
+            "options": options,
+            "metadata_errors": "replace",  # titles need not be UTF-8
+        }
         self._read_to = 0
         self._packet_cut = self._frame_spoilt = self._at_end = False
         self._open()
@@ -215,6 +220,9 @@ class _AvSource(VideoSource):
             raise ImageError(f"{self.name}: has no video, but {' and '.join(sorted(kinds)) or 'nothing'}")
         self._stream = video[0]
         context = self._stream.codec_context
+        if context is None:
+            self._container.close()
+            raise ImageError(f"{self.name}: its video has no codec that PyAV decodes, or is damaged")
         require_size(self.name, context.width, context.height, self._max_pixels)
         # The decoder checks frames whose size differs from that in the header, before it allocates their memory.
         context.options = {"max_pixels": str(self._max_pixels)}
