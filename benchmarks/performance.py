@@ -37,6 +37,8 @@ README_ROWS = {
 }
 README_COLUMNS = {"amx": "AVX-512", "avx512": "AVX-512", "avx2": "AVX2"}
 """The beginning of a column's heading, by instruction set."""
+MEDIAN_DIFFERS = 0.05
+"""The README also states the median ratio of rounds if it differs from the ratio of minima by more than this share."""
 THREADS = 2
 """The threads of the processes whose start and memory are measured."""
 
@@ -118,18 +120,20 @@ def readme_with(readme: str, comparisons: Sequence[Comparison]) -> str:
     (head,) = re.findall(rf"^\| network \|.* {re.escape(heading)} \(.*$", readme, re.MULTILINE)
     column = next(i for i, cell in enumerate(head.split("|")) if cell.strip().startswith(f"{heading} ("))
     measured = {
-        comparison.title: comparison.results
+        comparison.title: (comparison.turn, comparison.results)
         for comparison in comparisons
         if comparison.precision == "float32" and comparison.threads == 1
     }
     for row, name in README_ROWS.items():
         if CASES[name].title not in measured:
             continue
-        ours, *peers = measured[CASES[name].title]
+        turn, (ours, *peers) = measured[CASES[name].title]
         ratio = ours.minimum / min(peer.minimum for peer in peers)
+        middle = max(compare_report.ratio_of_rounds(ours, peer, turn) for peer in peers)
+        differs = abs(middle / ratio - 1.0) > MEDIAN_DIFFERS
         (line,) = re.findall(rf"^\| {re.escape(row)} \|.*$", readme, re.MULTILINE)
         cells = line.split("|")
-        cells[column] = f" {ratio:.2f} ({ours.minimum:.1f} ms) "
+        cells[column] = f" {ratio:.2f}{f', median {middle:.2f}' if differs else ''} ({ours.minimum:.1f} ms) "
         readme = readme.replace(line, "|".join(cells))
     return readme
 

@@ -1,8 +1,9 @@
-"""Compare the times of float16, bfloat16 and float32: whole networks in one interleaved run.
+"""Compare the times of other precisions with float32: whole networks in one interleaved run.
 
-    python benchmarks/precision_times.py [--only NAMES] [--threads N] [--rounds N]
+    python benchmarks/precision_times.py [--only NAMES] [--precisions NAMES] [--threads N] [--rounds N]
 
-Prints minimum (median) milliseconds and the ratio of the minima to float32's.
+For int8, `mpscnn.quantize` quantises the networks on random images. Prints minimum (median) milliseconds and the ratio
+of the minima to float32's.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from compare import CASES
-from harness import Times, input_shape, measure, table_head, table_row
+from harness import Times, input_shape, measure, quantized, table_head, table_row
 
 import mpscnn
 
@@ -28,7 +29,8 @@ def times(name: str, precisions: list[Any], threads: int, rounds: int) -> dict[s
     pixels = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
     calls = {}
     for precision in precisions:
-        session = network.compile(device="cpu", precision=precision).session(threads=threads)
+        given = quantized(network) if precision == "int8" else network
+        session = given.compile(device="cpu", precision=precision).session(threads=threads)
         calls[precision] = partial(session.run, pixels)
     return measure(calls, rounds * case.turn)
 
@@ -40,9 +42,12 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(NETWORKS), help=f"networks; default: {','.join(NETWORKS)}")
     parser.add_argument("--threads", type=int, default=1, help="default: 1")
     parser.add_argument("--rounds", type=int, default=8, help="of some turns each; default: 8")
+    parser.add_argument("--precisions", help="float32 and others; default: all of the processor but int8")
     options = parser.parse_args()
     device = mpscnn.devices()[0]
-    precisions = [name for name in device["precisions"] if name != "int8"]  # these networks are not quantised
+    precisions = [name for name in device["precisions"] if name != "int8"]
+    if options.precisions:
+        precisions = options.precisions.split(",")
     print(f"{device['description']}, {options.threads} threads\n")
     others = [name for name in precisions if name != "float32"]
     print(table_head("network", *precisions, *(f"{name} / float32" for name in others)))

@@ -28,7 +28,7 @@ def run(*arguments: str) -> str:
 def test_processes_are_measured(script: str) -> None:
     pytest.importorskip("onnxruntime")
     table = run(f"benchmarks/{script}", "--peers", "onnxruntime", "--threads", "1", "--rounds", "1")
-    for name in ("import numpy", "mpscnn", "onnxruntime"):
+    for name in ("import numpy", "mpscnn", "onnxruntime", "mpscnn in C"):
         assert f"| {name} |" in table
 
 
