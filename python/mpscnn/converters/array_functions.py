@@ -24,10 +24,6 @@ def _softplus(x: Array) -> Array:
     return np.asarray(np.logaddexp(x.dtype.type(0), x))
 
 
-def _gelu_tanh(x: Array) -> Array:
-    return np.asarray(0.5 * x * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3))))
-
-
 _PLAIN: dict[str, Callable[[Array], Array]] = {
     "absolute": np.absolute,
     "ceil": np.ceil,
@@ -35,7 +31,9 @@ _PLAIN: dict[str, Callable[[Array], Array]] = {
     "exponential": np.exp,
     "floor": np.floor,
     "gelu": lambda x: 0.5 * x * (1.0 + _erf(x / math.sqrt(2.0))),
-    "gelu_tanh": _gelu_tanh,
+    "gelu_tanh": lambda x: np.asarray(
+        0.5 * x * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3)))
+    ),
     "hard_swish": lambda x: x * np.clip(x / 6.0 + 0.5, 0.0, 1.0),
     "logarithm": np.log,
     "mish": lambda x: x * np.tanh(_softplus(x)),

@@ -207,10 +207,6 @@ def _saved_model_files(path: Path) -> list[Path]:
     return saved_model_files(path)
 
 
-def _graph_files(path: Path) -> list[Path]:
-    return _saved_model_files(path.parent)[1:] if path.name == "saved_model.pb" else []
-
-
 def _only(paths: list[Path]) -> Path:
     """Return the only file. Raises UnsupportedError for several files, because this format cannot be joined."""
     if len(paths) != 1:
@@ -251,7 +247,7 @@ _COMPANIONS: dict[str, Callable[[Path], list[Path]]] = {
     ".onnx": _external_data,
     ".caffemodel": _caffe_files,
     ".prototxt": _caffe_files,
-    ".pb": _graph_files,
+    ".pb": lambda path: _saved_model_files(path.parent)[1:] if path.name == "saved_model.pb" else [],
     ".index": _bundle_files,
     ".json": _web_files,
 }

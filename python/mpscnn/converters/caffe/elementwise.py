@@ -18,17 +18,9 @@ def _relu(b: Builder, layer: CaffeLayer) -> str:
     )
 
 
-def _elu(b: Builder, layer: CaffeLayer) -> str:
-    return b.op("Elu", only_input(b, layer), alpha=number(layer.parameters, "alpha", 1.0))
-
-
 def _clip(b: Builder, layer: CaffeLayer) -> str:
     p = layer.parameters
     return b.op("Clip", only_input(b, layer), number(p, "min", 0.0), number(p, "max", 6.0))
-
-
-def _relu6(b: Builder, layer: CaffeLayer) -> str:
-    return b.op("Clip", only_input(b, layer), 0.0, 6.0)
 
 
 def _prelu(b: Builder, layer: CaffeLayer) -> str:
@@ -45,16 +37,6 @@ def _power(b: Builder, layer: CaffeLayer) -> str:
     """Convert Power: (shift + scale * x)^power."""
     x, power = _scaled(b, layer), number(layer.parameters, "power", 1.0)
     return b.op("Identity", x) if power == 1.0 else b.op("Pow", x, power)
-
-
-def _exponential(b: Builder, layer: CaffeLayer) -> str:
-    """Convert Exp: base^(shift + scale * x). A base of -1 means e."""
-    return b.op("Exp", _scaled(b, layer, _natural(layer)))
-
-
-def _logarithm(b: Builder, layer: CaffeLayer) -> str:
-    """Convert Log: the logarithm of shift + scale * x to a base."""
-    return b.linear(b.op("Log", _scaled(b, layer)), 1.0 / _natural(layer), 0.0)
 
 
 def _natural(layer: CaffeLayer) -> float:
@@ -79,13 +61,15 @@ ELEMENTWISE: dict[str, Handler] = {
     "AbsVal": convert_to_op("Abs"),
     "BNLL": convert_to_op("Softplus"),
     "Clip": _clip,
-    "ELU": _elu,
-    "Exp": _exponential,
-    "Log": _logarithm,
+    "ELU": lambda b, layer: b.op("Elu", only_input(b, layer), alpha=number(layer.parameters, "alpha", 1.0)),
+    # base^(shift + scale * x). A base of -1 means e.
+    "Exp": lambda b, layer: b.op("Exp", _scaled(b, layer, _natural(layer))),
+    # The logarithm of shift + scale * x to a base.
+    "Log": lambda b, layer: b.linear(b.op("Log", _scaled(b, layer)), 1.0 / _natural(layer), 0.0),
     "PReLU": _prelu,
     "Power": _power,
     "ReLU": _relu,
-    "ReLU6": _relu6,
+    "ReLU6": lambda b, layer: b.op("Clip", only_input(b, layer), 0.0, 6.0),
     "Sigmoid": convert_to_op("Sigmoid"),
     "Swish": _swish,
     "TanH": convert_to_op("Tanh"),

@@ -68,10 +68,6 @@ def _weighted_sum(b: Builder, layer: CaffeLayer) -> str:
     return b.op("Add", b.op("Mul", x, b.op("Reshape", factors, [0, shape[1], 1, 1])), y)
 
 
-def _softmax(b: Builder, layer: CaffeLayer) -> str:
-    return b.op("Softmax", only_input(b, layer), axis=int(value(layer.parameters, "axis", 1)))
-
-
 def _largest(b: Builder, layer: CaffeLayer) -> str:
     """Convert ArgMax: the index of the largest element of an axis (without an axis, of each image).
 
@@ -117,5 +113,7 @@ LINEAR_AND_REDUCTIONS: dict[str, Handler] = {
     "Eltwise": _eltwise,
     "InnerProduct": _inner_product,
     "Reduction": _reduction,
-    "Softmax": _softmax,
+    "Softmax": lambda b, layer: b.op(
+        "Softmax", only_input(b, layer), axis=int(value(layer.parameters, "axis", 1))
+    ),
 }

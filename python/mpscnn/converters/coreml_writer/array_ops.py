@@ -27,14 +27,6 @@ def _flatten(op: Operator) -> Any:
     return op.mb.reshape(x=op.x, shape=shape, name=op.name)
 
 
-def _transpose(op: Operator) -> Any:
-    return op.mb.transpose(x=op.x, perm=op.integers("perm", ()), name=op.name)
-
-
-def _concat(op: Operator) -> Any:
-    return op.mb.concat(values=op.inputs, axis=op.axis(0), name=op.name)
-
-
 def _slice(op: Operator) -> Any:
     rank = len(op.shape)
     starts, ends = (op.constant(place).reshape(-1) for place in (1, 2))
@@ -202,7 +194,7 @@ def _resize(op: Operator) -> Any:
 
 
 ARRAY_OPS: dict[str, Handler] = {
-    "Concat": _concat,
+    "Concat": lambda op: op.mb.concat(values=op.inputs, axis=op.axis(0), name=op.name),
     "DepthToSpace": _depth_to_space,
     "Expand": _expand,
     "Flatten": _flatten,
@@ -214,6 +206,6 @@ ARRAY_OPS: dict[str, Handler] = {
     "Slice": _slice,
     "Tile": _tile,
     "TopK": _top_k,
-    "Transpose": _transpose,
+    "Transpose": lambda op: op.mb.transpose(x=op.x, perm=op.integers("perm", ()), name=op.name),
 }
 """The functions that convert operators, by ONNX' name."""

@@ -231,16 +231,6 @@ def _batch_norm(op: Operator) -> Any:
     return op.mb.add(x=x, y=_constant(shift, rank), name=op.name)
 
 
-def _instance_norm(op: Operator) -> Any:
-    return op.mb.instance_norm(
-        x=op.x,
-        gamma=op.constant(1),
-        beta=op.constant(2),
-        epsilon=np.float32(op.attributes.get("epsilon", 1e-5)),
-        name=op.name,
-    )
-
-
 def _layer_norm(op: Operator) -> Any:
     rank = len(op.shape)
     axis = op.axis(-1)
@@ -472,7 +462,13 @@ OPERATORS: dict[str, Handler] = {
     "HardSigmoid": _hard_sigmoid,
     "HardSwish": _hard_swish,
     "Identity": _unary("identity"),
-    "InstanceNormalization": _instance_norm,
+    "InstanceNormalization": lambda op: op.mb.instance_norm(
+        x=op.x,
+        gamma=op.constant(1),
+        beta=op.constant(2),
+        epsilon=np.float32(op.attributes.get("epsilon", 1e-5)),
+        name=op.name,
+    ),
     "LRN": _local_response,
     "LayerNormalization": _layer_norm,
     "LeakyRelu": _with_alpha("leaky_relu", 0.01),

@@ -48,13 +48,9 @@ def _subtract(c: LayerCall) -> FileTensor:
     return _merged(c, "subtract")
 
 
-def _average(c: LayerCall) -> FileTensor:
-    return _merged(c, "add").linear(1.0 / len(c.inputs()), suffix="/mean")
-
-
 MERGES: dict[str, Handler] = {
     "Add": lambda c: _merged(c, "add"),
-    "Average": _average,
+    "Average": lambda c: _merged(c, "add").linear(1.0 / len(c.inputs()), suffix="/mean"),
     "Maximum": lambda c: _merged(c, "maximum"),
     "Minimum": lambda c: _merged(c, "minimum"),
     "Multiply": lambda c: _merged(c, "multiply"),
@@ -194,10 +190,6 @@ def _round(c: LayerCall) -> FileTensor:
     return c.x().map("round")
 
 
-def _gelu(c: LayerCall) -> FileTensor:
-    return c.x().map("gelu_tanh" if c.settings.flag("approximate", True) else "gelu")
-
-
 def _logarithm(base: float, offset: float = 0.0) -> Handler:
     return _map({"kind": "logarithm", "a": 1.0, "b": offset, "c": base})
 
@@ -230,7 +222,7 @@ ARITHMETIC: dict[str, Handler] = {
     "Exp": _map("exponential"),
     "Exp2": lambda c: c.x().exponential(2.0),
     "Floor": _map("floor"),
-    "Gelu": _gelu,
+    "Gelu": lambda c: c.x().map("gelu_tanh" if c.settings.flag("approximate", True) else "gelu"),
     "Glu": lambda c: gated(c.x(), c.settings.whole("axis", -1)),
     "HardSigmoid": _named("hard_sigmoid"),
     "HardSilu": _named("hard_silu"),

@@ -45,10 +45,6 @@ def _new_shape(c: LayerCall) -> FileTensor:
     return _reshape(c, list(shape or []))
 
 
-def _permute(c: LayerCall) -> FileTensor:
-    return c.x().transpose([0, *c.settings.wholes("dims")])
-
-
 def _transpose(c: LayerCall) -> FileTensor:
     x = c.x()
     axes = c.settings.wholes("axes") if "axes" in c.settings else range(x.rank - 1, -1, -1)
@@ -72,10 +68,6 @@ def _swap_axes(c: LayerCall) -> FileTensor:
     order = list(range(x.rank))
     order[first], order[second] = second, first
     return x.transpose(order)
-
-
-def _expand_dims(c: LayerCall) -> FileTensor:
-    return c.x().expand_dims(c.settings.wholes("axis", [-1]))
 
 
 def _squeeze(c: LayerCall) -> FileTensor:
@@ -141,11 +133,6 @@ def _tile(c: LayerCall) -> FileTensor:
     return x.expand_dims(range(len(times) - x.rank)).tile([1] * (x.rank - len(times)) + times)
 
 
-def _repeat_vector(c: LayerCall) -> FileTensor:
-    """Convert RepeatVector: (n, features) becomes (n, times, features)."""
-    return c.x().expand_dims([1]).tile([1, c.settings.whole("n", 1), 1])
-
-
 def _roll(c: LayerCall) -> FileTensor:
     x, axis = c.x(), c.axis(c.x(), None)
     extent = x.known_extent(axis, "rolls")
@@ -208,10 +195,6 @@ def _argument(c: LayerCall, *, minimum: bool) -> FileTensor:
     return _without(c, x.argmax_or_argmin(axis, minimum=minimum), [axis])
 
 
-def _cumsum(c: LayerCall) -> FileTensor:
-    return c.x().cumsum(c.axis(c.x(), None), exclusive=False, backwards=False)
-
-
 def _one_hot(c: LayerCall) -> FileTensor:
     x = c.x()
     axis, count = c.settings.whole("axis", -1), c.settings.whole("num_classes", 1)
@@ -232,8 +215,9 @@ def _matmul(c: LayerCall) -> FileTensor:
 ARRAYS: dict[str, Handler] = {
     "Concatenate": _concatenate,
     "Flatten": _flatten,
-    "Permute": _permute,
-    "RepeatVector": _repeat_vector,
+    "Permute": lambda c: c.x().transpose([0, *c.settings.wholes("dims")]),
+    # (n, features) becomes (n, times, features).
+    "RepeatVector": lambda c: c.x().expand_dims([1]).tile([1, c.settings.whole("n", 1), 1]),
     "Reshape": lambda c: _reshape(c, [None, *c.settings.wholes("target_shape")]),
 }
 """The functions that convert layers, by the name of the class."""
@@ -242,8 +226,8 @@ ARRAY_FUNCTIONS: dict[str, Handler] = {
     "Argmax": partial(_argument, minimum=False),
     "Argmin": partial(_argument, minimum=True),
     "Concatenate": _concatenate,
-    "Cumsum": _cumsum,
-    "ExpandDims": _expand_dims,
+    "Cumsum": lambda c: c.x().cumsum(c.axis(c.x(), None), exclusive=False, backwards=False),
+    "ExpandDims": lambda c: c.x().expand_dims(c.settings.wholes("axis", [-1])),
     "Flip": _flip,
     "GetItem": _get_item,
     "Logsumexp": partial(_reduce, kind="log_sum_exp"),

@@ -143,10 +143,6 @@ def _leaky_relu(settings: Settings, _: int) -> Function:
     return Function({"kind": "relu", "a": settings.number(name, 0.3)})
 
 
-def _elu(settings: Settings, _: int) -> Function:
-    return Function({"kind": "elu", "a": settings.number("alpha", 1.0)})
-
-
 def _softmax(settings: Settings, _: int) -> Function:
     if settings.values.get("axis", -1) is None:
         raise UnsupportedError("a softmax over all axes combines images of the batch, which is not supported")
@@ -156,13 +152,11 @@ def _softmax(settings: Settings, _: int) -> Function:
     return Function(layers=lambda x: x.softmax(axes_of(x, axes)))
 
 
-def _activation(settings: Settings, generation: int) -> Function:
-    return resolve_activation(settings.values.get("activation"), generation)
-
-
 LAYERS: dict[str, Callable[[Settings, int], Function]] = {
-    "Activation": _activation,
-    "ELU": _elu,
+    "Activation": lambda settings, generation: resolve_activation(
+        settings.values.get("activation"), generation
+    ),
+    "ELU": lambda settings, _: Function({"kind": "elu", "a": settings.number("alpha", 1.0)}),
     "LeakyReLU": _leaky_relu,
     "ReLU": _relu,
     "Softmax": _softmax,

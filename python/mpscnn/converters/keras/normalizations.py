@@ -106,15 +106,6 @@ def l2_normalize(c: LayerCall, x: FileTensor, axis: int) -> FileTensor:
     return c.along(x, [axis], c.network.unit_norm, {}, epsilon=_MIN_NORM)
 
 
-def _unit_normalization(c: LayerCall) -> FileTensor:
-    return l2_normalize(c, c.x(), c.axis(c.x()))
-
-
-def _layer_scale(c: LayerCall) -> FileTensor:
-    """Convert LayerScale, a factor for each channel, of ConvNeXt in keras.applications."""
-    return c.affine(c.x(), c.weights()["gamma"], None)
-
-
 def _prelu(c: LayerCall) -> FileTensor:
     x, name = c.x(), c.name()
     tensor, (slope,), order = c.channels(x, c.weights()["alpha"])
@@ -127,11 +118,12 @@ NORMALIZATIONS: dict[str, Callable[[LayerCall], FileTensor]] = {
     "BatchNormalization": _batch_normalization,
     "GroupNormalization": _group_normalization,
     "LayerNormalization": _layer_normalization,
-    "LayerScale": _layer_scale,
+    # A factor for each channel, of ConvNeXt in keras.applications.
+    "LayerScale": lambda c: c.affine(c.x(), c.weights()["gamma"], None),
     "Normalization": _normalization,
     "PReLU": _prelu,
     "RMSNormalization": _root_mean_square,
     "Rescaling": _rescaling,
-    "UnitNormalization": _unit_normalization,
+    "UnitNormalization": lambda c: l2_normalize(c, c.x(), c.axis(c.x())),
 }
 """The functions that convert layers, by the name of the class."""

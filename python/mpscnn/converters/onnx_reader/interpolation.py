@@ -95,14 +95,6 @@ class Interpolation:
         return np.where(distance <= 1.0, near, np.where(distance < self._reach, far, 0.0))
 
 
-def _half_pixel(_: int, __: int, factor: float, place: Numbers) -> Numbers | float:
-    return (place + 0.5) / factor - 0.5
-
-
-def _pytorch_half_pixel(_: int, results: int, factor: float, place: Numbers) -> Numbers | float:
-    return (place + 0.5) / factor - 0.5 if results > 1 else 0.0
-
-
 def _symmetric(extent: int, results: int, factor: float, place: Numbers) -> Numbers | float:
     """Return the source position for "half_pixel_symmetric": the centre of the axis stays the centre.
 
@@ -119,9 +111,11 @@ def _corners(extent: int, results: int, factor: float, place: Numbers) -> Number
 _POSITIONS: dict[str, Callable[[int, int, float, Numbers], Numbers | float]] = {
     "align_corners": _corners,
     "asymmetric": lambda _, __, factor, place: place / factor,
-    "half_pixel": _half_pixel,
+    "half_pixel": lambda _, __, factor, place: (place + 0.5) / factor - 0.5,
     "half_pixel_symmetric": _symmetric,
-    "pytorch_half_pixel": _pytorch_half_pixel,
+    "pytorch_half_pixel": lambda _, results, factor, place: (
+        (place + 0.5) / factor - 0.5 if results > 1 else 0.0
+    ),
 }
 ALIGNMENTS = frozenset(_POSITIONS)
 """The supported values of coordinate_transformation_mode."""

@@ -157,10 +157,6 @@ def _selu(o: Operands) -> Value:
     return o.x().map({"kind": "elu", "a": alpha}, "/elu").linear(gamma)
 
 
-def _cast_of_floats(c: Context, node: Node) -> FileTensor:
-    return c.x(node).map({"kind": "none"})
-
-
 NEURONS: dict[str, Row] = {
     **dict.fromkeys(PLAIN, _plain),
     "Celu": _celu,
@@ -172,4 +168,4 @@ NEURONS: dict[str, Row] = {
 }
 """The functions of operators that serve constants and tensors of the network alike."""
 
-ROUNDINGS: dict[str, Handler] = {CAST_OF_FLOATS: _cast_of_floats}
+ROUNDINGS: dict[str, Handler] = {CAST_OF_FLOATS: lambda c, node: c.x(node).map({"kind": "none"})}

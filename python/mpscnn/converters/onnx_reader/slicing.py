@@ -170,10 +170,6 @@ def _split(o: Operands) -> list[Value]:
     return list(x.split(axis, sizes))
 
 
-def _tile(o: Operands) -> Value:
-    return o.x(whole_numbers=True).tile(o.constant(1, "its repeats").integers("its repeats"))
-
-
 def _concat(o: Operands) -> Value:
     first, *others = o.values() if o.are_constants else _joined_tensors(o.c, o.node)
     return first.concat(others, first.axis(o.node.integer("axis", 1)))
@@ -234,7 +230,7 @@ SLICING: dict[str, Row] = {
     PART: lambda o: o.x(whole_numbers=True).slice(lambda _: o.node.attributes["entries"]),
     "Slice": _slice,
     "Split": _split,
-    "Tile": _tile,
+    "Tile": lambda o: o.x(whole_numbers=True).tile(o.constant(1, "its repeats").integers("its repeats")),
     "Trilu": _triangle,
 }
 """The functions of operators that serve constants and tensors of the network alike."""

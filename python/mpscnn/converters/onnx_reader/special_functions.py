@@ -12,10 +12,6 @@ from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.value import Value
 
 
-def _arc_tangent(c: Context, node: Node) -> FileTensor:
-    return arc_tangent(c.x(node))
-
-
 def _arc_sine(c: Context, node: Node) -> FileTensor:
     """Convert Asin and Acos: the angle whose tangent is x / sqrt(1 - x^2), or a quarter turn minus this angle."""
     x = c.x(node)
@@ -61,6 +57,6 @@ SPECIAL: dict[str, Row] = {
 TENSOR_FUNCTIONS: dict[str, Handler] = {
     "Acos": _arc_sine,
     "Asin": _arc_sine,
-    "Atan": _arc_tangent,
+    "Atan": lambda c, node: arc_tangent(c.x(node)),
     "Hardmax": _hardmax,
 }

@@ -201,10 +201,6 @@ def _dropout(layer: Layer) -> str:
     return layer.add("Identity", layer.inputs[0].name)
 
 
-def _neuron(layer: Layer) -> str:
-    return activation(layer, layer.inputs[0].name, layer.attributes)
-
-
 def _batch_normalization(layer: Layer) -> str:
     if len(layer.inputs) == 2:
         return onnx_normalization.normalization_by_statistics(layer)
@@ -257,7 +253,7 @@ EXPORTERS: dict[str, Callable[[Layer], str]] = {
     "pooling": pooling,
     "fully_connected": _fully_connected,
     **ARITHMETIC,
-    "neuron": _neuron,
+    "neuron": lambda layer: activation(layer, layer.inputs[0].name, layer.attributes),
     "batch_normalization": _batch_normalization,
     "layer_normalization": onnx_normalization.layer_normalization,
     "matrix_product": array_ops.matrix_product,

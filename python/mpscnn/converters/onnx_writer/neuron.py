@@ -40,10 +40,6 @@ def _limited(layer: Layer, x: str, neuron: Neuron) -> str:
     return layer.add("Min", _rectified(layer, x, neuron), layer.constant([limit], "b"))
 
 
-def _prelu(layer: Layer, x: str, _neuron: Neuron) -> str:
-    return layer.add("PRelu", x, layer.constant(layer.per_channel(layer.required("slope")), "slope"))
-
-
 def _plain(operation: str) -> Callable[[Layer, str, Neuron], str]:
     return lambda layer, x, _: layer.add(operation, x)
 
@@ -57,10 +53,6 @@ def _scaled_function(operation: str) -> Callable[[Layer, str, Neuron], str]:
     return export
 
 
-def _hard_sigmoid(layer: Layer, x: str, neuron: Neuron) -> str:
-    return layer.add("HardSigmoid", x, alpha=float(neuron["a"]), beta=float(neuron["b"]))
-
-
 def _linear_neuron(layer: Layer, x: str, neuron: Neuron) -> str:
     result = _linear(layer, x, neuron)
     return layer.add("Identity", x) if result == x else result
@@ -72,14 +64,6 @@ def _power(layer: Layer, x: str, neuron: Neuron) -> str:
     return layer.add("Pow", base, layer.constant([float(neuron["c"])], "c"))
 
 
-def _exponential(layer: Layer, x: str, neuron: Neuron) -> str:
-    return layer.add("Exp", _scaled(layer, _linear(layer, x, neuron), _logarithm_of_base(neuron), "c"))
-
-
-def _logarithm(layer: Layer, x: str, neuron: Neuron) -> str:
-    return _scaled(layer, layer.add("Log", _linear(layer, x, neuron)), 1 / _logarithm_of_base(neuron), "c")
-
-
 def _logarithm_of_base(neuron: Neuron) -> float:
     return 1.0 if neuron["c"] == -1 else math.log(neuron["c"])
 
@@ -88,14 +72,6 @@ def _gelu(layer: Layer, x: str, _neuron: Neuron) -> str:
     erf = layer.add("Erf", _scaled(layer, x, math.sqrt(0.5), "scale"))
     product = layer.add("Mul", x, layer.add("Add", erf, layer.constant([1.0], "one")))
     return _scaled(layer, product, 0.5, "half")
-
-
-def _swish(layer: Layer, x: str, neuron: Neuron) -> str:
-    return layer.add("Mul", x, layer.add("Sigmoid", _scaled(layer, x, neuron["b"], "b")))
-
-
-def _mish(layer: Layer, x: str, _neuron: Neuron) -> str:
-    return layer.add("Mul", x, layer.add("Tanh", layer.add("Softplus", x)))
 
 
 def _gelu_tanh(layer: Layer, x: str, _neuron: Neuron) -> str:
@@ -115,21 +91,31 @@ _FUNCTIONS: dict[str, Callable[[Layer, str, Neuron], str]] = {
     "relu": _rectified,
     "linear": _linear_neuron,
     "sigmoid": _plain("Sigmoid"),
-    "hard_sigmoid": _hard_sigmoid,
+    "hard_sigmoid": lambda layer, x, neuron: layer.add(
+        "HardSigmoid", x, alpha=float(neuron["a"]), beta=float(neuron["b"])
+    ),
     "tanh": _scaled_function("Tanh"),
     "absolute": _plain("Abs"),
     "softplus": _scaled_function("Softplus"),
     "softsign": _plain("Softsign"),
     "elu": lambda layer, x, neuron: layer.add("Elu", x, alpha=float(neuron["a"])),
-    "prelu": _prelu,
+    "prelu": lambda layer, x, _neuron: layer.add(
+        "PRelu", x, layer.constant(layer.per_channel(layer.required("slope")), "slope")
+    ),
     "relun": _limited,
     "power": _power,
-    "exponential": _exponential,
-    "logarithm": _logarithm,
+    "exponential": lambda layer, x, neuron: layer.add(
+        "Exp", _scaled(layer, _linear(layer, x, neuron), _logarithm_of_base(neuron), "c")
+    ),
+    "logarithm": lambda layer, x, neuron: _scaled(
+        layer, layer.add("Log", _linear(layer, x, neuron)), 1 / _logarithm_of_base(neuron), "c"
+    ),
     "gelu": _gelu,
     "hard_swish": _plain("HardSwish"),
-    "swish": _swish,
-    "mish": _mish,
+    "swish": lambda layer, x, neuron: layer.add(
+        "Mul", x, layer.add("Sigmoid", _scaled(layer, x, neuron["b"], "b"))
+    ),
+    "mish": lambda layer, x, _neuron: layer.add("Mul", x, layer.add("Tanh", layer.add("Softplus", x))),
     "gelu_tanh": _gelu_tanh,
     "clamp": _clamp,
     "sign": _plain("Sign"),

@@ -26,28 +26,12 @@ def _shape(b: Builder, op: Operation) -> list[str]:
     return [b.op("Shape", x) for x in op.tensors()]
 
 
-def _rank(b: Builder, op: Operation) -> str:
-    return b.weight("rank", np.asarray(b.rank(op.tensor()), np.int64))
-
-
-def _reshape(b: Builder, op: Operation) -> str:
-    return b.op("Reshape", op.tensor(), op.tensor(1), allowzero=1)
-
-
-def _fill(b: Builder, op: Operation) -> str:
-    return b.op("Expand", op.tensor(1), op.tensor(0))
-
-
 def _squeeze(b: Builder, op: Operation) -> str:
     x = op.tensor()
     axes = op.wholes("squeeze_dims") or op.wholes("axis")
     if not axes:
         axes = [axis for axis, extent in enumerate(b.extents(x)) if extent == 1]
     return b.op("Squeeze", x, axes) if axes else x
-
-
-def _expand(b: Builder, op: Operation) -> str:
-    return b.op("Unsqueeze", op.tensor(), [op.integer(1, "axis")])
 
 
 def _transpose(b: Builder, op: Operation) -> str:
@@ -67,18 +51,10 @@ def _concat(b: Builder, op: Operation) -> str:
     return tensors[0] if len(tensors) == 1 else b.op("Concat", *tensors, axis=b.axis(tensors[0], axis))
 
 
-def _pack(b: Builder, op: Operation) -> str:
-    return stack(b, op.tensors(), op.whole("axis", 0))
-
-
 def _unpack(b: Builder, op: Operation) -> list[str]:
     x, count = op.tensor(), op.whole("num", 0)
     axis = b.axis(x, op.whole("axis", 0))
     return [b.op("Squeeze", part, [axis]) for part in split_equally(b, x, axis, count)]
-
-
-def _split(b: Builder, op: Operation) -> list[str]:
-    return split_equally(b, op.tensor(1), op.integer(0, "axis"), op.whole("num_split", 0))
 
 
 def _split_sizes(b: Builder, op: Operation) -> list[str]:
@@ -95,10 +71,6 @@ def _strided_slice(b: Builder, op: Operation) -> str:
     ranges = [op.shape(place, what) for place, what in ((1, "begins"), (2, "ends"), (3, "strides"))]
     entries = indices(ranges, [op.whole(f"{name}_mask", 0) for name in MASKS])
     return take_part(b, op.tensor(), [*entries, *([] if Ellipsis in entries else [...])])
-
-
-def _slice(b: Builder, op: Operation) -> str:
-    return slice_by_sizes(b, op.tensor(), op.integers(1, "begins"), op.integers(2, "sizes"))
 
 
 def _gather(b: Builder, op: Operation) -> str:
@@ -119,18 +91,6 @@ def _gather_at(b: Builder, op: Operation) -> str:
             "gathers elements at numbers that the network computes, which is not supported"
         )
     return b.op("GatherND", x, places, batch_dims=op.whole("batch_dims", 0))
-
-
-def _tile(b: Builder, op: Operation) -> str:
-    return b.op("Tile", op.tensor(), op.integers(1, "multiples"))
-
-
-def _broadcast(b: Builder, op: Operation) -> str:
-    return b.op("Expand", op.tensor(), op.tensor(1))
-
-
-def _reverse(b: Builder, op: Operation) -> str:
-    return reverse(b, op.tensor(), op.integers(1, "axes"))
 
 
 def _roll(b: Builder, op: Operation) -> str:
@@ -209,29 +169,29 @@ HANDLERS: dict[str, Handler] = {
     "Shape": _shape,
     "ShapeN": _shape,
     "Size": lambda b, op: b.op("Size", op.tensor()),
-    "Rank": _rank,
-    "Fill": _fill,
+    "Rank": lambda b, op: b.weight("rank", np.asarray(b.rank(op.tensor()), np.int64)),
+    "Fill": lambda b, op: b.op("Expand", op.tensor(1), op.tensor(0)),
     "Range": lambda b, op: b.op("Range", *op.tensors()),
-    "Reshape": _reshape,
+    "Reshape": lambda b, op: b.op("Reshape", op.tensor(), op.tensor(1), allowzero=1),
     "Squeeze": _squeeze,
-    "ExpandDims": _expand,
+    "ExpandDims": lambda b, op: b.op("Unsqueeze", op.tensor(), [op.integer(1, "axis")]),
     "Transpose": _transpose,
     "Concat": _concat,
     "ConcatV2": _concat,
-    "Pack": _pack,
+    "Pack": lambda b, op: stack(b, op.tensors(), op.whole("axis", 0)),
     "Unpack": _unpack,
-    "Split": _split,
+    "Split": lambda b, op: split_equally(b, op.tensor(1), op.integer(0, "axis"), op.whole("num_split", 0)),
     "SplitV": _split_sizes,
     "StridedSlice": _strided_slice,
-    "Slice": _slice,
+    "Slice": lambda b, op: slice_by_sizes(b, op.tensor(), op.integers(1, "begins"), op.integers(2, "sizes")),
     "Gather": _gather,
     "GatherV2": _gather,
     "ResourceGather": _gather,
     "GatherNd": _gather_at,
-    "Tile": _tile,
-    "BroadcastTo": _broadcast,
+    "Tile": lambda b, op: b.op("Tile", op.tensor(), op.integers(1, "multiples")),
+    "BroadcastTo": lambda b, op: b.op("Expand", op.tensor(), op.tensor(1)),
     "OneHot": _one_hot,
-    "ReverseV2": _reverse,
+    "ReverseV2": lambda b, op: reverse(b, op.tensor(), op.integers(1, "axes")),
     "Roll": _roll,
     "Pad": _pad,
     "PadV2": _pad,

@@ -37,14 +37,6 @@ def _activation(b: Builder, op: Operation) -> str:
     return activate(b, op.tensor(), op.kind, op.real("alpha", 0.2))
 
 
-def _selu(b: Builder, op: Operation) -> str:
-    return b.op("Selu", op.tensor(), alpha=_SELU_ALPHA, gamma=_SELU_SCALE)
-
-
-def _prelu(b: Builder, op: Operation) -> str:
-    return b.op("PRelu", op.tensor(), op.weight(1, "slopes"))
-
-
 def _sum(b: Builder, op: Operation) -> str:
     return fold(b, "Add", op.tensors())
 
@@ -57,22 +49,6 @@ def _squared_difference(b: Builder, op: Operation) -> str:
 def _square(b: Builder, op: Operation) -> str:
     x = op.tensor()
     return b.op("Mul", x, x)
-
-
-def _reciprocal_root(b: Builder, op: Operation) -> str:
-    return b.op("Reciprocal", b.op("Sqrt", op.tensor()))
-
-
-def _log1p(b: Builder, op: Operation) -> str:
-    return b.op("Log", b.op("Add", op.tensor(), 1.0))
-
-
-def _erfc(b: Builder, op: Operation) -> str:
-    return b.op("Sub", 1.0, b.op("Erf", op.tensor()))
-
-
-def _expm1(b: Builder, op: Operation) -> str:
-    return b.op("Sub", b.op("Exp", op.tensor()), 1.0)
 
 
 def _is_finite(b: Builder, op: Operation) -> str:
@@ -100,10 +76,6 @@ def _without_nan(b: Builder, op: Operation) -> str:
     x, y = op.tensor(0), op.tensor(1)
     is_zero = b.op("Equal", y, 0.0)
     return b.op("Where", is_zero, 0.0, b.op("Div", x, b.op("Where", is_zero, 1.0, y)))
-
-
-def _unequal(b: Builder, op: Operation) -> str:
-    return b.op("Not", b.op("Equal", op.tensor(0), op.tensor(1)))
 
 
 def _where(b: Builder, op: Operation) -> str:
@@ -182,20 +154,20 @@ HANDLERS: dict[str, Handler] = {
     },
     "AddN": _sum,
     "AccumulateNV2": _sum,
-    "Selu": _selu,
-    "Prelu": _prelu,
+    "Selu": lambda b, op: b.op("Selu", op.tensor(), alpha=_SELU_ALPHA, gamma=_SELU_SCALE),
+    "Prelu": lambda b, op: b.op("PRelu", op.tensor(), op.weight(1, "slopes")),
     "SquaredDifference": _squared_difference,
     "Square": _square,
-    "Rsqrt": _reciprocal_root,
-    "Log1p": _log1p,
-    "Erfc": _erfc,
-    "Expm1": _expm1,
+    "Rsqrt": lambda b, op: b.op("Reciprocal", b.op("Sqrt", op.tensor())),
+    "Log1p": lambda b, op: b.op("Log", b.op("Add", op.tensor(), 1.0)),
+    "Erfc": lambda b, op: b.op("Sub", 1.0, b.op("Erf", op.tensor())),
+    "Expm1": lambda b, op: b.op("Sub", b.op("Exp", op.tensor()), 1.0),
     "DivNoNan": _without_nan,
     "FloorDiv": _floor_quotient,
     "Mod": _truncated_rest,
     "TruncateMod": _truncated_rest,
     "IsFinite": _is_finite,
-    "NotEqual": _unequal,
+    "NotEqual": lambda b, op: b.op("Not", b.op("Equal", op.tensor(0), op.tensor(1))),
     "Select": _where,
     "SelectV2": _where,
     "ClipByValue": _clip,

@@ -17,10 +17,6 @@ def _matmul(b: Builder, op: Operation) -> str:
     return b.op("MatMul", x, y)
 
 
-def _einsum(b: Builder, op: Operation) -> str:
-    return b.op("Einsum", *op.tensors(), equation=op.text("equation", ""))
-
-
 def _reduction(kind: str) -> Handler:
     def convert(b: Builder, op: Operation) -> str:
         axes = op.integers(1, "axes")
@@ -48,10 +44,6 @@ def _cumulative(b: Builder, op: Operation) -> str:
     return b.op("CumSum", op.tensor(), [op.integer(1, "axis")], **settings)
 
 
-def _top(b: Builder, op: Operation) -> list[str]:
-    return b.ops("TopK", [op.tensor(), [op.integer(1, "count")]], 2, axis=-1, largest=1, sorted=1)
-
-
 def _best(kind: str) -> Handler:
     def convert(b: Builder, op: Operation) -> str:
         axis = op.integer(1, "axis") if len(op) > 1 else 0
@@ -70,7 +62,7 @@ HANDLERS: dict[str, Handler] = {
     "BatchMatMul": _matmul,
     "BatchMatMulV2": _matmul,
     "BatchMatMulV3": _matmul,
-    "Einsum": _einsum,
+    "Einsum": lambda b, op: b.op("Einsum", *op.tensors(), equation=op.text("equation", "")),
     "Mean": _reduction("ReduceMean"),
     "Sum": _reduction("ReduceSum"),
     "Max": _reduction("ReduceMax"),
@@ -81,7 +73,9 @@ HANDLERS: dict[str, Handler] = {
     "ArgMax": _best("ArgMax"),
     "ArgMin": _best("ArgMin"),
     "Cumsum": _cumulative,
-    "TopKV2": _top,
+    "TopKV2": lambda b, op: b.ops(
+        "TopK", [op.tensor(), [op.integer(1, "count")]], 2, axis=-1, largest=1, sorted=1
+    ),
     "Softmax": _softmax("Softmax"),
     "LogSoftmax": _softmax("LogSoftmax"),
 }

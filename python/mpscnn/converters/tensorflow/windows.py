@@ -222,10 +222,6 @@ def add_bias(b: Builder, op: Operation, x: str, place: int) -> str:
     return b.op("Add", x, op.weight(place, "biases", shape=(-1,) + (1,) * (b.rank(x) - 2)))
 
 
-def _bias(b: Builder, op: Operation) -> str:
-    return add_bias(b, op, op.tensor(), 1)
-
-
 def _normalization(b: Builder, op: Operation) -> str:
     if op.flag("is_training", True):
         raise UnsupportedError(
@@ -296,7 +292,7 @@ HANDLERS: dict[str, Handler] = {
     "SpaceToBatchND": _space_to_batch,
     "BatchToSpaceND": _batch_to_space,
     "BatchNormWithGlobalNormalization": _old_normalization,
-    "BiasAdd": _bias,
+    "BiasAdd": lambda b, op: add_bias(b, op, op.tensor(), 1),
     "FusedBatchNorm": _normalization,
     "FusedBatchNormV2": _normalization,
     "FusedBatchNormV3": _normalization,

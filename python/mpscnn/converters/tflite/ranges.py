@@ -97,13 +97,9 @@ def _products(a: Limits, b: Limits) -> Limits:
     return Limits(min(ends), max(ends))
 
 
-def _squares(a: Limits, b: Limits) -> Limits:
-    return _OF_ONE["SQUARE"](Limits(a.low - b.high, a.high - b.low))
-
-
 _OF_TWO: dict[str, Callable[[Limits, Limits], Limits]] = {
     "ADD": lambda a, b: Limits(a.low + b.low, a.high + b.high),
     "MUL": _products,
-    "SQUARED_DIFFERENCE": _squares,
+    "SQUARED_DIFFERENCE": lambda a, b: _OF_ONE["SQUARE"](Limits(a.low - b.high, a.high - b.low)),
     "SUB": lambda a, b: Limits(a.low - b.high, a.high - b.low),
 }

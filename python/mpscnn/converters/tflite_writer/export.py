@@ -176,14 +176,6 @@ def _broadcasting(structure: Mapping[str, Any]) -> set[str]:
     return {entry["name"] for entry in structure["nodes"]} - needed
 
 
-def _softmax(layer: Layer) -> Value:
-    return layer.add("SOFTMAX", layer.inputs[0], beta=1.0)
-
-
-def _log_softmax(layer: Layer) -> Value:
-    return layer.add("LOG_SOFTMAX", layer.inputs[0])
-
-
 def _dropout(layer: Layer) -> Value:
     if layer.attributes["training"]:
         raise UnsupportedError(
@@ -214,7 +206,7 @@ WRITERS: dict[str, Write] = {
     "layer_normalization": normalization.layer_normalization,
     "local_contrast_normalization": normalization.local_contrast_normalization,
     "lstm": recurrent.lstm,
-    "log_softmax": _log_softmax,
+    "log_softmax": lambda layer: layer.add("LOG_SOFTMAX", layer.inputs[0]),
     "matrix_product": array_ops.matrix_product,
     "neuron": neuron,
     "padding": array_ops.padding,
@@ -223,7 +215,7 @@ WRITERS: dict[str, Write] = {
     "reshape": array_ops.reshape,
     "resize": resize,
     "slice": array_ops.part,
-    "softmax": _softmax,
+    "softmax": lambda layer: layer.add("SOFTMAX", layer.inputs[0], beta=1.0),
     "spatial_normalization": normalization.spatial_normalization,
     "subpixel_convolution": subpixel_convolution,
     "take_along_axis": array_ops.take_along_axis,

@@ -173,15 +173,13 @@ def _neuron(layer: Layer) -> Value | None:
     return None
 
 
-def _constant(layer: Layer) -> Value | None:
-    return layer.integers(layer.required("value")[np.newaxis], "value") if layer.repeats_images else None
-
-
 INTEGER_LAYERS: dict[str, WriteIntegers] = {
     "add": _combined("ADD"),
     "channel_shuffle": _moved(array_ops.channel_shuffle),
     "concatenation": _concatenation,
-    "constant": _constant,
+    "constant": lambda layer: (
+        layer.integers(layer.required("value")[np.newaxis], "value") if layer.repeats_images else None
+    ),
     "convolution": _product(convolution.convolution),
     "depth_to_space": _moved(convolution.depth_to_space),
     "fully_connected": _product(convolution.fully_connected),

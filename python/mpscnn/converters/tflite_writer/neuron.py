@@ -87,10 +87,6 @@ def _softplus(layer: Layer, x: Value, _neuron: Neuron) -> Value:
     return _binary(layer, "ADD", layer.add("RELU", x, like=x), layer.add("LOG", rest, like=x))
 
 
-def _softsign(layer: Layer, x: Value, _neuron: Neuron) -> Value:
-    return _binary(layer, "DIV", x, _with_number(layer, "ADD", layer.add("ABS", x, like=x), 1.0, "one"))
-
-
 def _elu(layer: Layer, x: Value, neuron: Neuron) -> Value:
     if neuron["a"] == 1:
         return layer.add("ELU", x, like=x)
@@ -123,16 +119,6 @@ def _power(layer: Layer, x: Value, neuron: Neuron) -> Value:
     return _with_number(layer, "POW", base, neuron["c"], "exponent")
 
 
-def _exponential(layer: Layer, x: Value, neuron: Neuron) -> Value:
-    return layer.add("EXP", _scaled(layer, _linear(layer, x, neuron), _log_of_base(neuron), "base"), like=x)
-
-
-def _logarithm(layer: Layer, x: Value, neuron: Neuron) -> Value:
-    return _scaled(
-        layer, layer.add("LOG", _linear(layer, x, neuron), like=x), 1 / _log_of_base(neuron), "base"
-    )
-
-
 def _log_of_base(neuron: Neuron) -> float:
     return 1.0 if neuron["c"] == -1 else math.log(neuron["c"])
 
@@ -144,10 +130,6 @@ def _gelu(approximates: bool) -> Function:
 def _swish(layer: Layer, x: Value, neuron: Neuron) -> Value:
     gate = layer.add("LOGISTIC", _scaled(layer, x, neuron["b"], "b"), like=x)
     return _binary(layer, "MUL", x, gate)
-
-
-def _mish(layer: Layer, x: Value, neuron: Neuron) -> Value:
-    return _binary(layer, "MUL", x, layer.add("TANH", _softplus(layer, x, neuron), like=x))
 
 
 def _error_function(layer: Layer, _x: Value, _neuron: Neuron) -> Value:
@@ -165,17 +147,25 @@ _FUNCTIONS: dict[str, Function] = {
     "tanh": _scaled_function(_plain("TANH")),
     "absolute": _plain("ABS"),
     "softplus": _scaled_function(_softplus),
-    "softsign": _softsign,
+    "softsign": lambda layer, x, _neuron: _binary(
+        layer, "DIV", x, _with_number(layer, "ADD", layer.add("ABS", x, like=x), 1.0, "one")
+    ),
     "elu": _elu,
     "prelu": _prelu,
     "relun": _limited,
     "power": _power,
-    "exponential": _exponential,
-    "logarithm": _logarithm,
+    "exponential": lambda layer, x, neuron: layer.add(
+        "EXP", _scaled(layer, _linear(layer, x, neuron), _log_of_base(neuron), "base"), like=x
+    ),
+    "logarithm": lambda layer, x, neuron: _scaled(
+        layer, layer.add("LOG", _linear(layer, x, neuron), like=x), 1 / _log_of_base(neuron), "base"
+    ),
     "gelu": _gelu(False),
     "hard_swish": _plain("HARD_SWISH"),
     "swish": _swish,
-    "mish": _mish,
+    "mish": lambda layer, x, neuron: _binary(
+        layer, "MUL", x, layer.add("TANH", _softplus(layer, x, neuron), like=x)
+    ),
     "gelu_tanh": _gelu(True),
     "clamp": _clamp,
     "sign": _plain("SIGN"),

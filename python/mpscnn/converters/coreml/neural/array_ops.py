@@ -131,19 +131,11 @@ def _concat_nd(b: Builder, layer: Layer) -> str:
     return interleave(b, layer.inputs, axis)
 
 
-def _split(b: Builder, layer: Layer) -> list[str]:
-    return split_equally(b, layer.x, -3, int(layer.p.nOutputs))
-
-
 def _split_nd(b: Builder, layer: Layer) -> list[str]:
     axis = int(layer.p.axis)
     if layer.p.splitSizes:
         return split(b, layer.x, axis, [int(one) for one in layer.p.splitSizes])
     return split_equally(b, layer.x, axis, int(layer.p.numSplits) or len(layer.outputs))
-
-
-def _stack(b: Builder, layer: Layer) -> str:
-    return stack(b, layer.inputs, int(layer.p.axis))
 
 
 def _slice(b: Builder, layer: Layer) -> str:
@@ -164,10 +156,6 @@ def _slice_static(b: Builder, layer: Layer) -> str:
         raise WeightsError("damaged: it has other numbers of masks than of positions")
     ranges = (p.beginIds, p.endIds, p.strides)
     return take_masked_part(b, layer.x, ranges, p.beginMasks, p.endMasks, p.squeezeMasks)
-
-
-def _reverse(b: Builder, layer: Layer) -> str:
-    return take_part(b, layer.x, [slice(None, None, -1 if flag else 1) for flag in layer.p.reverseDim])
 
 
 def _tile(b: Builder, layer: Layer) -> str:
@@ -194,10 +182,6 @@ def _squeeze(b: Builder, layer: Layer) -> str:
     return b.op("Squeeze", layer.x, axes)
 
 
-def _expand_dims(b: Builder, layer: Layer) -> str:
-    return b.op("Unsqueeze", layer.x, [int(one) for one in layer.p.axes])
-
-
 _SPACE_TO_DEPTH, _DEPTH_TO_SPACE, _PIXEL_SHUFFLE = range(3)
 
 
@@ -216,16 +200,12 @@ def _repeat(_: Builder, layer: Layer) -> str:
     return layer.x
 
 
-def _copy(_: Builder, layer: Layer) -> str:
-    return layer.x
-
-
 ARRAY_OPS: dict[str, Handler] = {
     "broadcastToStatic": _broadcast,
     "concat": _concat,
     "concatND": _concat_nd,
-    "copy": _copy,
-    "expandDims": _expand_dims,
+    "copy": lambda _, layer: layer.x,
+    "expandDims": lambda b, layer: b.op("Unsqueeze", layer.x, [int(one) for one in layer.p.axes]),
     "flatten": _flatten,
     "flattenTo2D": _flatten_to_2d,
     "permute": _permute,
@@ -233,14 +213,16 @@ ARRAY_OPS: dict[str, Handler] = {
     "reorganizeData": _reorganize,
     "reshape": _reshape,
     "reshapeStatic": _reshape_static,
-    "reverse": _reverse,
+    "reverse": lambda b, layer: take_part(
+        b, layer.x, [slice(None, None, -1 if flag else 1) for flag in layer.p.reverseDim]
+    ),
     "sequenceRepeat": _repeat,
     "slice": _slice,
     "sliceStatic": _slice_static,
-    "split": _split,
+    "split": lambda b, layer: split_equally(b, layer.x, -3, int(layer.p.nOutputs)),
     "splitND": _split_nd,
     "squeeze": _squeeze,
-    "stack": _stack,
+    "stack": lambda b, layer: stack(b, layer.inputs, int(layer.p.axis)),
     "tile": _tile,
     "transpose": _transpose,
 }

@@ -138,10 +138,6 @@ def _scale(b: Builder, layer: Layer) -> str:
     return b.op("Add", result, _shaped(b, layer, "bias", "shapeBias")) if layer.p.hasBias else result
 
 
-def _bias(b: Builder, layer: Layer) -> str:
-    return b.op("Add", layer.x, _shaped(b, layer, "bias", "shape"))
-
-
 def _dot(b: Builder, layer: Layer) -> str:
     x, y = layer.two()
     if layer.p.cosineSimilarity:
@@ -191,34 +187,22 @@ def _gelu(b: Builder, layer: Layer) -> str:
     return gelu(b, layer.x, _GELU[layer.p.mode])
 
 
-def _exp2(b: Builder, layer: Layer) -> str:
-    return power_of_two(b, layer.x)
-
-
-def _floor_div(b: Builder, layer: Layer) -> str:
-    return b.op("Floor", b.op("Div", *layer.two()))
-
-
-def _clip(b: Builder, layer: Layer) -> str:
-    return b.op("Clip", layer.x, layer.p.minVal, layer.p.maxVal)
-
-
 ELEMENTWISE: dict[str, Handler] = {
     "activation": _activation,
     "add": _sum_or_product("Add"),
     "addBroadcastable": binary("Add"),
     "average": _average,
-    "bias": _bias,
+    "bias": lambda b, layer: b.op("Add", layer.x, _shaped(b, layer, "bias", "shape")),
     "ceil": convert_to_op("Ceil"),
     "clampedReLU": _clamped,
-    "clip": _clip,
+    "clip": lambda b, layer: b.op("Clip", layer.x, layer.p.minVal, layer.p.maxVal),
     "divideBroadcastable": binary("Div"),
     "dot": _dot,
     "equal": _comparison("Equal"),
     "erf": convert_to_op("Erf"),
-    "exp2": _exp2,
+    "exp2": lambda b, layer: power_of_two(b, layer.x),
     "floor": convert_to_op("Floor"),
-    "floorDivBroadcastable": _floor_div,
+    "floorDivBroadcastable": lambda b, layer: b.op("Floor", b.op("Div", *layer.two())),
     "gelu": _gelu,
     "greaterEqual": _comparison("GreaterOrEqual"),
     "greaterThan": _comparison("Greater"),

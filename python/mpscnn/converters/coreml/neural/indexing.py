@@ -92,18 +92,6 @@ def _mode(layer: Layer) -> str:
     return _MODES[layer.p.mode]
 
 
-def _scatter(b: Builder, layer: Layer) -> str:
-    return scatter_slices(b, layer.three(), _mode(layer), int(layer.p.axis))
-
-
-def _scatter_along(b: Builder, layer: Layer) -> str:
-    return scatter(b, "ScatterElements", layer.three(), _mode(layer), int(layer.p.axis))
-
-
-def _scatter_nd(b: Builder, layer: Layer) -> str:
-    return scatter(b, "ScatterND", layer.three(), _mode(layer))
-
-
 INDEXING: dict[str, Handler] = {
     "argSort": _sorted,
     "cumSum": _running_sums,
@@ -113,8 +101,10 @@ INDEXING: dict[str, Handler] = {
     "gatherAlongAxis": _gather_along,
     "gatherND": _gather_nd,
     "oneHot": _one_hot,
-    "scatter": _scatter,
-    "scatterAlongAxis": _scatter_along,
-    "scatterND": _scatter_nd,
+    "scatter": lambda b, layer: scatter_slices(b, layer.three(), _mode(layer), int(layer.p.axis)),
+    "scatterAlongAxis": lambda b, layer: scatter(
+        b, "ScatterElements", layer.three(), _mode(layer), int(layer.p.axis)
+    ),
+    "scatterND": lambda b, layer: scatter(b, "ScatterND", layer.three(), _mode(layer)),
     "topK": _top_k,
 }

@@ -104,10 +104,6 @@ def _mean_variance(b: Builder, layer: Layer) -> str:
     return standardize(b, layer.x, axes, epsilon)
 
 
-def _l2_normalize(b: Builder, layer: Layer) -> str:
-    return l2_normalize(b, layer.x, [-3, -2, -1], layer.positive("epsilon", _EPSILON))
-
-
 def _local_response(b: Builder, layer: Layer) -> str:
     p = layer.p
     settings = {"size": int(p.localSize), "alpha": float(p.alpha), "beta": float(p.beta)}
@@ -133,10 +129,6 @@ def _softmax(b: Builder, layer: Layer) -> str:
     if b.rank(layer.x) < 3:
         raise WeightsError(f"damaged: its input has {b.rank(layer.x)} axes; expected 3 or more")
     return b.op("Softmax", layer.x, axis=-3)
-
-
-def _softmax_nd(b: Builder, layer: Layer) -> str:
-    return b.op("Softmax", layer.x, axis=int(layer.p.axis))
 
 
 _MODES = (
@@ -192,18 +184,16 @@ def _constant(b: Builder, layer: Layer) -> str:
     return b.weight("value", layer.weight("data", shape))
 
 
-def _filled(b: Builder, layer: Layer) -> str:
-    return fill(b, [int(one) for one in layer.p.targetShape], float(layer.p.value))
-
-
 LINEAR_AND_REDUCTIONS: dict[str, Handler] = {
     "argMax": _best("ArgMax"),
     "argMin": _best("ArgMin"),
     "batchedMatmul": _matmul,
     "batchnorm": _batch_norm,
-    "fillStatic": _filled,
+    "fillStatic": lambda b, layer: fill(b, [int(one) for one in layer.p.targetShape], float(layer.p.value)),
     "innerProduct": _inner_product,
-    "l2normalize": _l2_normalize,
+    "l2normalize": lambda b, layer: l2_normalize(
+        b, layer.x, [-3, -2, -1], layer.positive("epsilon", _EPSILON)
+    ),
     "layerNormalization": _layer_norm,
     "loadConstant": _constant,
     "loadConstantND": _constant,
@@ -221,5 +211,5 @@ LINEAR_AND_REDUCTIONS: dict[str, Handler] = {
     "reduceSum": _reduce_axes("ReduceSum"),
     "reduceSumSquare": _reduce_axes("ReduceSumSquare"),
     "softmax": _softmax,
-    "softmaxND": _softmax_nd,
+    "softmaxND": lambda b, layer: b.op("Softmax", layer.x, axis=int(layer.p.axis)),
 }

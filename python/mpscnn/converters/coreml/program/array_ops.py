@@ -19,10 +19,6 @@ from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import WeightsError
 
 
-def _reshape(b: Builder, op: Operation) -> str:
-    return b.op("Reshape", op.tensor("x"), op.tensor("shape"))
-
-
 def _transpose(b: Builder, op: Operation) -> str:
     x, rank = op.tensor("x"), b.rank(op.tensor("x"))
     order = [b.axis(x, axis) for axis in op.integers("perm")]
@@ -31,19 +27,11 @@ def _transpose(b: Builder, op: Operation) -> str:
     return b.op("Transpose", x, perm=order)
 
 
-def _expand_dims(b: Builder, op: Operation) -> str:
-    return b.op("Unsqueeze", op.tensor("x"), op.integers("axes"))
-
-
 def _squeeze(b: Builder, op: Operation) -> str:
     x = op.tensor("x")
     ones = [axis for axis, extent in enumerate(b.extents(x)) if extent == 1]
     axes = op.integers("axes", ones)
     return b.op("Squeeze", x, axes) if axes else x
-
-
-def _flatten(b: Builder, op: Operation) -> str:
-    return b.op("Flatten", op.tensor("x"), axis=op.integer("axis", 1))
 
 
 def _concat(b: Builder, op: Operation) -> str:
@@ -54,10 +42,6 @@ def _concat(b: Builder, op: Operation) -> str:
     if op.flag("interleave", False):
         return interleave(b, tensors, axis)
     return b.op("Concat", *tensors, axis=axis)
-
-
-def _stack(b: Builder, op: Operation) -> str:
-    return stack(b, op.tensors("values"), op.integer("axis"))
 
 
 def _split(b: Builder, op: Operation) -> list[str]:
@@ -74,10 +58,6 @@ def _slice_by_index(b: Builder, op: Operation) -> str:
         raise WeightsError(f"damaged: {count} begins and {len(ends)} ends")
     flags = [op.flags(f"{name}_mask", count) for name in ("begin", "end", "squeeze")]
     return take_masked_part(b, op.tensor("x"), (begins, ends, op.integers("stride", [1] * count)), *flags)
-
-
-def _slice_by_size(b: Builder, op: Operation) -> str:
-    return slice_by_sizes(b, op.tensor("x"), op.integers("begin"), op.integers("size"))
 
 
 def _tile(b: Builder, op: Operation) -> str:
@@ -99,47 +79,31 @@ def _block(op: Operation, name: str) -> int:
     return block
 
 
-def _depth_to_space(b: Builder, op: Operation) -> str:
-    return depth_to_space(b, op.tensor("x"), _block(op, "block_size"), shuffled=False)
-
-
-def _pixel_shuffle(b: Builder, op: Operation) -> str:
-    return depth_to_space(b, op.tensor("x"), _block(op, "upscale_factor"), shuffled=True)
-
-
-def _space_to_depth(b: Builder, op: Operation) -> str:
-    return space_to_depth(b, op.tensor("x"), _block(op, "block_size"))
-
-
-def _pixel_unshuffle(b: Builder, op: Operation) -> str:
-    return space_to_depth(b, op.tensor("x"), _block(op, "downscale_factor"), shuffled=True)
-
-
-def _shape(b: Builder, op: Operation) -> str:
-    return b.op("Shape", op.tensor("x"))
-
-
-def _fill(b: Builder, op: Operation) -> str:
-    return fill(b, op.integers("shape"), op.array("value") if op.has("value") else 0.0)
-
-
 ARRAY_OPS: dict[str, Handler] = {
     "concat": _concat,
-    "depth_to_space": _depth_to_space,
-    "expand_dims": _expand_dims,
-    "fill": _fill,
-    "flatten2d": _flatten,
-    "pixel_shuffle": _pixel_shuffle,
-    "pixel_unshuffle": _pixel_unshuffle,
-    "reshape": _reshape,
+    "depth_to_space": lambda b, op: depth_to_space(
+        b, op.tensor("x"), _block(op, "block_size"), shuffled=False
+    ),
+    "expand_dims": lambda b, op: b.op("Unsqueeze", op.tensor("x"), op.integers("axes")),
+    "fill": lambda b, op: fill(b, op.integers("shape"), op.array("value") if op.has("value") else 0.0),
+    "flatten2d": lambda b, op: b.op("Flatten", op.tensor("x"), axis=op.integer("axis", 1)),
+    "pixel_shuffle": lambda b, op: depth_to_space(
+        b, op.tensor("x"), _block(op, "upscale_factor"), shuffled=True
+    ),
+    "pixel_unshuffle": lambda b, op: space_to_depth(
+        b, op.tensor("x"), _block(op, "downscale_factor"), shuffled=True
+    ),
+    "reshape": lambda b, op: b.op("Reshape", op.tensor("x"), op.tensor("shape")),
     "reverse": _reverse,
-    "shape": _shape,
+    "shape": lambda b, op: b.op("Shape", op.tensor("x")),
     "slice_by_index": _slice_by_index,
-    "slice_by_size": _slice_by_size,
-    "space_to_depth": _space_to_depth,
+    "slice_by_size": lambda b, op: slice_by_sizes(
+        b, op.tensor("x"), op.integers("begin"), op.integers("size")
+    ),
+    "space_to_depth": lambda b, op: space_to_depth(b, op.tensor("x"), _block(op, "block_size")),
     "split": _split,
     "squeeze": _squeeze,
-    "stack": _stack,
+    "stack": lambda b, op: stack(b, op.tensors("values"), op.integer("axis")),
     "tile": _tile,
     "transpose": _transpose,
 }

@@ -340,14 +340,12 @@ def _stated_shape(constants: Constants, given: Mapping[str, Constant]) -> tuple[
     return shape
 
 
-def _cast(constants: Constants, given: Mapping[str, Constant]) -> Array:
-    return constants.array(_needed(given, "source_val")).astype(np.float32)
-
-
 _MAKERS = {
     "constexpr_affine_dequantize": _affine,
     "constexpr_blockwise_shift_scale": _blockwise,
-    "constexpr_cast": _cast,
+    "constexpr_cast": lambda constants, given: constants.array(_needed(given, "source_val")).astype(
+        np.float32
+    ),
     "constexpr_lut_to_dense": _look_up,
     "constexpr_sparse_to_dense": _sparse,
 }

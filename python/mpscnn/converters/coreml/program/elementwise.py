@@ -35,18 +35,6 @@ def _after(kind: str, default: float) -> Handler:
     return convert
 
 
-def _leaky(b: Builder, op: Operation) -> str:
-    return b.op("LeakyRelu", op.tensor("x"), alpha=op.number("alpha", 0.01))
-
-
-def _elu(b: Builder, op: Operation) -> str:
-    return b.op("Elu", op.tensor("x"), alpha=op.number("alpha", 1.0))
-
-
-def _relu6(b: Builder, op: Operation) -> str:
-    return b.op("Clip", op.tensor("x"), 0.0, 6.0)
-
-
 def _gelu(b: Builder, op: Operation) -> str:
     mode = op.text("mode", "EXACT")
     if mode not in ("EXACT", "TANH_APPROXIMATION", "SIGMOID_APPROXIMATION"):
@@ -54,33 +42,9 @@ def _gelu(b: Builder, op: Operation) -> str:
     return gelu(b, op.tensor("x"), mode)
 
 
-def _hard_sigmoid(b: Builder, op: Operation) -> str:
-    return b.op("HardSigmoid", op.tensor("x"), alpha=op.number("alpha", 0.2), beta=op.number("beta", 0.5))
-
-
-def _linear_activation(b: Builder, op: Operation) -> str:
-    return b.linear(op.tensor("x"), op.number("alpha"), op.number("beta", 0.0))
-
-
-def _scaled_tanh(b: Builder, op: Operation) -> str:
-    return scaled_tanh(b, op.tensor("x"), op.number("alpha", 1.0), op.number("beta", 1.0))
-
-
-def _thresholded_relu(b: Builder, op: Operation) -> str:
-    return threshold(b, op.tensor("x"), op.number("alpha", 1.0))
-
-
-def _threshold(b: Builder, op: Operation) -> str:
-    return b.op("Max", op.tensor("x"), op.number("alpha"))
-
-
 def _clamped(b: Builder, op: Operation) -> str:
     low = b.op("LeakyRelu", op.tensor("x"), alpha=op.number("alpha"))
     return b.op("Min", low, op.number("beta"))
-
-
-def _clip(b: Builder, op: Operation) -> str:
-    return b.op("Clip", op.tensor("x"), _limit(op, "alpha"), _limit(op, "beta"))
 
 
 def _limit(op: Operation, name: str) -> float:
@@ -98,30 +62,14 @@ def _along_channels(b: Builder, op: Operation, name: str) -> str:
     return b.weight(name, values.astype("float32").reshape(-1, *[1] * (rank - 2)))
 
 
-def _prelu(b: Builder, op: Operation) -> str:
-    return b.op("PRelu", op.tensor("x"), _along_channels(b, op, "alpha"))
-
-
 def _softplus_parametric(b: Builder, op: Operation) -> str:
     inner = b.op("Softplus", b.op("Mul", op.tensor("x"), _along_channels(b, op, "beta")))
     return b.op("Mul", inner, _along_channels(b, op, "alpha"))
 
 
-def _square(b: Builder, op: Operation) -> str:
-    return b.op("Mul", op.tensor("x"), op.tensor("x"))
-
-
-def _exp2(b: Builder, op: Operation) -> str:
-    return power_of_two(b, op.tensor("x"))
-
-
 def _floor_div(b: Builder, op: Operation) -> str:
     quotient = b.op("Div", op.tensor("x"), op.tensor("y"))
     return quotient if b.is_integer(quotient) else b.op("Floor", quotient)
-
-
-def _not_equal(b: Builder, op: Operation) -> str:
-    return b.op("Not", b.op("Equal", op.tensor("x"), op.tensor("y")))
 
 
 _CASTS = {
@@ -175,38 +123,30 @@ def _along_axis(b: Builder, op: Operation, x: str, role: str) -> str:
     return b.weight(role, values.reshape(shape if values.size > 1 else ()))
 
 
-def _identity(_: Builder, op: Operation) -> str:
-    return op.tensor("x")
-
-
-def _select(b: Builder, op: Operation) -> str:
-    return b.op("Where", op.tensor("cond"), op.tensor("a"), op.tensor("b"))
-
-
 ELEMENTWISE: dict[str, Handler] = {
     "abs": convert_to_op("Abs"),
     "add": binary("Add"),
     "cast": _cast,
     "ceil": convert_to_op("Ceil"),
     "clamped_relu": _clamped,
-    "clip": _clip,
+    "clip": lambda b, op: b.op("Clip", op.tensor("x"), _limit(op, "alpha"), _limit(op, "beta")),
     "dequantize": _dequantize,
-    "elu": _elu,
+    "elu": lambda b, op: b.op("Elu", op.tensor("x"), alpha=op.number("alpha", 1.0)),
     "equal": binary("Equal"),
     "erf": convert_to_op("Erf"),
     "exp": convert_to_op("Exp"),
-    "exp2": _exp2,
+    "exp2": lambda b, op: power_of_two(b, op.tensor("x")),
     "floor": convert_to_op("Floor"),
     "floor_div": _floor_div,
     "gelu": _gelu,
     "greater": binary("Greater"),
     "greater_equal": binary("GreaterOrEqual"),
-    "identity": _identity,
+    "identity": lambda _, op: op.tensor("x"),
     "inverse": _after("Reciprocal", 1e-4),
-    "leaky_relu": _leaky,
+    "leaky_relu": lambda b, op: b.op("LeakyRelu", op.tensor("x"), alpha=op.number("alpha", 0.01)),
     "less": binary("Less"),
     "less_equal": binary("LessOrEqual"),
-    "linear_activation": _linear_activation,
+    "linear_activation": lambda b, op: b.linear(op.tensor("x"), op.number("alpha"), op.number("beta", 0.0)),
     "log": _after("Log", 1e-45),
     "logical_and": binary("And"),
     "logical_not": convert_to_op("Not"),
@@ -217,28 +157,32 @@ ELEMENTWISE: dict[str, Handler] = {
     "minimum": binary("Min"),
     "mod": binary("Mod"),
     "mul": binary("Mul"),
-    "not_equal": _not_equal,
+    "not_equal": lambda b, op: b.op("Not", b.op("Equal", op.tensor("x"), op.tensor("y"))),
     "pow": binary("Pow"),
-    "prelu": _prelu,
+    "prelu": lambda b, op: b.op("PRelu", op.tensor("x"), _along_channels(b, op, "alpha")),
     "quantize": _quantize,
     "real_div": binary("Div"),
     "relu": convert_to_op("Relu"),
-    "relu6": _relu6,
+    "relu6": lambda b, op: b.op("Clip", op.tensor("x"), 0.0, 6.0),
     "round": convert_to_op("Round"),
     "rsqrt": _after("Rsqrt", 1e-12),
-    "scaled_tanh": _scaled_tanh,
-    "select": _select,
+    "scaled_tanh": lambda b, op: scaled_tanh(
+        b, op.tensor("x"), op.number("alpha", 1.0), op.number("beta", 1.0)
+    ),
+    "select": lambda b, op: b.op("Where", op.tensor("cond"), op.tensor("a"), op.tensor("b")),
     "sigmoid": convert_to_op("Sigmoid"),
-    "sigmoid_hard": _hard_sigmoid,
+    "sigmoid_hard": lambda b, op: b.op(
+        "HardSigmoid", op.tensor("x"), alpha=op.number("alpha", 0.2), beta=op.number("beta", 0.5)
+    ),
     "sign": convert_to_op("Sign"),
     "silu": convert_to_op("Swish"),
     "softplus": convert_to_op("Softplus"),
     "softplus_parametric": _softplus_parametric,
     "softsign": convert_to_op("Softsign"),
     "sqrt": convert_to_op("Sqrt"),
-    "square": _square,
+    "square": lambda b, op: b.op("Mul", op.tensor("x"), op.tensor("x")),
     "sub": binary("Sub"),
     "tanh": convert_to_op("Tanh"),
-    "threshold": _threshold,
-    "thresholded_relu": _thresholded_relu,
+    "threshold": lambda b, op: b.op("Max", op.tensor("x"), op.number("alpha")),
+    "thresholded_relu": lambda b, op: threshold(b, op.tensor("x"), op.number("alpha", 1.0)),
 }

@@ -45,12 +45,6 @@ def _gather_nd(b: Builder, op: Operation) -> str:
     return b.op("GatherND", op.tensor("x"), places)
 
 
-def _gather_along(b: Builder, op: Operation) -> str:
-    return b.op(
-        "GatherElements", op.tensor("x"), cast_to_int(b, op.tensor("indices")), axis=op.integer("axis", 0)
-    )
-
-
 def _running_sums(b: Builder, op: Operation) -> str:
     exclusive, backwards = op.flag("exclusive", False), op.flag("reverse", False)
     return b.op("CumSum", op.tensor("x"), [op.integer("axis", 0)], exclusive=exclusive, reverse=backwards)
@@ -70,27 +64,19 @@ def _operands(op: Operation) -> list[str]:
     return [op.tensor(name) for name in ("data", "indices", "updates")]
 
 
-def _scatter(b: Builder, op: Operation) -> str:
-    return scatter_slices(b, _operands(op), op.text("mode", "add"), op.integer("axis", 0))
-
-
-def _scatter_along(b: Builder, op: Operation) -> str:
-    return scatter(b, "ScatterElements", _operands(op), op.text("mode", "add"), op.integer("axis", 0))
-
-
-def _scatter_nd(b: Builder, op: Operation) -> str:
-    return scatter(b, "ScatterND", _operands(op), op.text("mode", "add"))
-
-
 INDEXING: dict[str, Handler] = {
     "argsort": _sorted,
     "cumsum": _running_sums,
     "gather": _gather,
-    "gather_along_axis": _gather_along,
+    "gather_along_axis": lambda b, op: b.op(
+        "GatherElements", op.tensor("x"), cast_to_int(b, op.tensor("indices")), axis=op.integer("axis", 0)
+    ),
     "gather_nd": _gather_nd,
     "one_hot": _one_hot,
-    "scatter": _scatter,
-    "scatter_along_axis": _scatter_along,
-    "scatter_nd": _scatter_nd,
+    "scatter": lambda b, op: scatter_slices(b, _operands(op), op.text("mode", "add"), op.integer("axis", 0)),
+    "scatter_along_axis": lambda b, op: scatter(
+        b, "ScatterElements", _operands(op), op.text("mode", "add"), op.integer("axis", 0)
+    ),
+    "scatter_nd": lambda b, op: scatter(b, "ScatterND", _operands(op), op.text("mode", "add")),
     "topk": _top_k,
 }

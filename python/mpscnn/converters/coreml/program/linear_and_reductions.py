@@ -58,10 +58,6 @@ def _attention(b: Builder, op: Operation) -> str:
     return b.op("MatMul", b.op("Softmax", scores, axis=-1), op.tensor("value"))
 
 
-def _einsum(b: Builder, op: Operation) -> str:
-    return b.op("Einsum", *op.tensors("values"), equation=op.text("equation", ""))
-
-
 # ---- Normalizations ------------------------------------------------------------------------------------------------
 
 
@@ -126,10 +122,6 @@ def _layer_norm(b: Builder, op: Operation) -> str:
     return result
 
 
-def _l2_norm(b: Builder, op: Operation) -> str:
-    return l2_normalize(b, op.tensor("x"), [-3, -2, -1], op.number("epsilon", 1e-6))
-
-
 def _local_response(b: Builder, op: Operation) -> str:
     settings = {
         "alpha": op.number("alpha", 1e-4),
@@ -137,10 +129,6 @@ def _local_response(b: Builder, op: Operation) -> str:
         "bias": op.number("k", 1.0),
     }
     return b.op("LRN", op.tensor("x"), size=op.integer("size"), **settings)
-
-
-def _softmax(b: Builder, op: Operation) -> str:
-    return b.op("Softmax", op.tensor("x"), axis=op.integer("axis", -1))
 
 
 # ---- Reductions ----------------------------------------------------------------------------------------------------
@@ -164,9 +152,9 @@ def _best(kind: str) -> Handler:
 
 LINEAR_AND_REDUCTIONS: dict[str, Handler] = {
     "batch_norm": _batch_norm,
-    "einsum": _einsum,
+    "einsum": lambda b, op: b.op("Einsum", *op.tensors("values"), equation=op.text("equation", "")),
     "instance_norm": _instance_norm,
-    "l2_norm": _l2_norm,
+    "l2_norm": lambda b, op: l2_normalize(b, op.tensor("x"), [-3, -2, -1], op.number("epsilon", 1e-6)),
     "layer_norm": _layer_norm,
     "linear": _linear,
     "local_response_norm": _local_response,
@@ -184,5 +172,5 @@ LINEAR_AND_REDUCTIONS: dict[str, Handler] = {
     "reduce_sum": _reduction("ReduceSum"),
     "reduce_sum_square": _reduction("ReduceSumSquare"),
     "scaled_dot_product_attention": _attention,
-    "softmax": _softmax,
+    "softmax": lambda b, op: b.op("Softmax", op.tensor("x"), axis=op.integer("axis", -1)),
 }

@@ -80,9 +80,9 @@ def _gru(b: Builder, op: Operation) -> list[str]:
     return _converted(b, op, "GRU", functions, reset_after=op.flag("reset_after", False))
 
 
-def _rnn(b: Builder, op: Operation) -> list[str]:
-    return _converted(b, op, "RNN", _functions(op, "activation"))
-
-
-RECURRENT: dict[str, Handler] = {"gru": _gru, "lstm": _lstm, "rnn": _rnn}
+RECURRENT: dict[str, Handler] = {
+    "gru": _gru,
+    "lstm": _lstm,
+    "rnn": lambda b, op: _converted(b, op, "RNN", _functions(op, "activation")),
+}
 """The functions that convert operations, by Core ML's name."""

@@ -148,10 +148,6 @@ def _factors(op: Operation) -> list[float]:
     return found
 
 
-def _upsample_nearest(b: Builder, op: Operation) -> str:
-    return resize_by_factors(b, op.tensor("x"), _factors(op), FROM_EDGE, nearest=True)
-
-
 def _upsample_bilinear(b: Builder, op: Operation) -> str:
     corners = op.flag("align_corners", True)
     half = op.flag("half_pixel_centers", not corners)
@@ -163,10 +159,6 @@ def _upsample_bilinear(b: Builder, op: Operation) -> str:
 
 def _target(op: Operation) -> list[int]:
     return [op.integer("target_size_height", 1), op.integer("target_size_width", 1)]
-
-
-def _resize_nearest(b: Builder, op: Operation) -> str:
-    return resize(b, op.tensor("x"), _target(op), FROM_EDGE, nearest=True)
 
 
 def _resize_bilinear(b: Builder, op: Operation) -> str:
@@ -202,7 +194,9 @@ WINDOWS: dict[str, Handler] = {
     "pad": _pad,
     "resize": _resize,
     "resize_bilinear": _resize_bilinear,
-    "resize_nearest_neighbor": _resize_nearest,
+    "resize_nearest_neighbor": lambda b, op: resize(b, op.tensor("x"), _target(op), FROM_EDGE, nearest=True),
     "upsample_bilinear": _upsample_bilinear,
-    "upsample_nearest_neighbor": _upsample_nearest,
+    "upsample_nearest_neighbor": lambda b, op: resize_by_factors(
+        b, op.tensor("x"), _factors(op), FROM_EDGE, nearest=True
+    ),
 }

@@ -21,14 +21,6 @@ def _arithmetic(kind: str) -> Operator:
     return write
 
 
-def _sum_of_product(g: Writer, x: str, y: str, z: str, *, value: float = 1) -> str:
-    return g.op("Add", x, g.scaled(g.op("Mul", y, z), value))
-
-
-def _sum_of_quotient(g: Writer, x: str, y: str, z: str, *, value: float = 1) -> str:
-    return g.op("Add", x, g.scaled(g.op("Div", y, z), value))
-
-
 def _between(g: Writer, x: str, y: str, weight: str | float) -> str:
     """Write lerp: x + weight * (y - x)."""
     return g.op("Add", x, g.op("Mul", g.op("Sub", y, x), g.operand(weight)))
@@ -110,8 +102,8 @@ ARITHMETIC: dict[str, Operator] = {
     **CHOICES,
     "add.Tensor": _arithmetic("Add"),
     "add.Scalar": _arithmetic("Add"),
-    "addcmul.default": _sum_of_product,
-    "addcdiv.default": _sum_of_quotient,
+    "addcmul.default": lambda g, x, y, z, *, value=1: g.op("Add", x, g.scaled(g.op("Mul", y, z), value)),
+    "addcdiv.default": lambda g, x, y, z, *, value=1: g.op("Add", x, g.scaled(g.op("Div", y, z), value)),
     "lerp.Scalar": _between,
     "lerp.Tensor": _between,
     "sub.Tensor": _arithmetic("Sub"),

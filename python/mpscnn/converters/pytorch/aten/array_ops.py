@@ -57,10 +57,6 @@ def _exchanged(g: Writer, x: str, first: int = 0, second: int = 1) -> str:
     return g.op("Transpose", x, perm=axes)
 
 
-def _turned(g: Writer, x: str) -> str:
-    return g.op("Transpose", x, perm=list(range(g.rank(x)))[::-1])
-
-
 def _moved(g: Writer, x: str, sources: Sequence[int] | int, places: Sequence[int] | int) -> str:
     """Write movedim: some axes move to other places, and the others keep their order."""
     moved = dict(zip(g.axes(x, places), g.axes(x, sources), strict=True))
@@ -113,10 +109,6 @@ def _select(g: Writer, x: str, axis: int, place: Extent) -> str:
     end = 2**31 - 1 if place == -1 else place + 1
     part = g.op("Slice", x, *([value] for value in (place, end, number)))
     return g.op("Squeeze", part, [number])
-
-
-def _narrow(g: Writer, x: str, axis: int, start: Extent, length: Extent) -> str:
-    return _slice(g, x, axis, start, start + length)
 
 
 def _split(g: Writer, x: str, _: Any, axis: int = 0) -> tuple[str, ...]:
@@ -291,7 +283,7 @@ ARRAY_OPS: dict[str, Operator] = {
     "as_strided.default": _strided,
     "permute.default": _permute,
     "transpose.int": _exchanged,
-    "numpy_T.default": _turned,
+    "numpy_T.default": lambda g, x: g.op("Transpose", x, perm=list(range(g.rank(x)))[::-1]),
     "mT.default": lambda g, x: _exchanged(g, x, -2, -1),
     "movedim.intlist": _moved,
     "movedim.int": _moved,
@@ -313,7 +305,7 @@ ARRAY_OPS: dict[str, Operator] = {
     "stack.default": _stack,
     "slice.Tensor": _slice,
     "select.int": _select,
-    "narrow.default": _narrow,
+    "narrow.default": lambda g, x, axis, start, length: _slice(g, x, axis, start, start + length),
     "split.Tensor": _split,
     "split.sizes": _split,
     "split_with_sizes.default": _split,

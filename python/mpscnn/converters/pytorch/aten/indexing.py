@@ -37,18 +37,6 @@ def _index_together(g: Writer, x: str, first: int, arrays: Sequence[np.ndarray[A
     return g.op("Gather", joined, g.constant(np.asarray(flat, np.int64)), axis=first)
 
 
-def _index_select(g: Writer, x: str, axis: int, index: str) -> str:
-    return g.op("Gather", x, index, axis=g.axis(x, axis))
-
-
-def _gather(g: Writer, x: str, axis: int, index: str, **_: Any) -> str:
-    return g.op("GatherElements", x, index, axis=g.axis(x, axis))
-
-
-def _embedding(g: Writer, table: str, positions: str, *_: Any) -> str:
-    return g.op("Gather", table, positions, axis=0)
-
-
 def _top_k(
     g: Writer, x: str, count: int, axis: int = -1, largest: bool = True, _: bool = True
 ) -> tuple[str, str]:
@@ -59,10 +47,6 @@ def _top_k(
 
 def _sort(g: Writer, x: str, axis: int = -1, descending: bool = False) -> tuple[str, str]:
     return _top_k(g, x, int(g.shapes[x][axis]), axis, descending)
-
-
-def _stable_sort(g: Writer, x: str, *, dim: int = -1, descending: bool = False, **_: Any) -> tuple[str, str]:
-    return _sort(g, x, dim, descending)
 
 
 def _scatter(g: Writer, x: str, axis: int, index: str, source: str | float) -> str:
@@ -104,12 +88,12 @@ def _grid_sample(g: Writer, x: str, grid: str, mode: int, border: int, align_cor
 INDEXING: dict[str, Operator] = {
     "index.Tensor": _index,
     "_unsafe_index.Tensor": _index,
-    "index_select.default": _index_select,
-    "gather.default": _gather,
-    "embedding.default": _embedding,
+    "index_select.default": lambda g, x, axis, index: g.op("Gather", x, index, axis=g.axis(x, axis)),
+    "gather.default": lambda g, x, axis, index, **_: g.op("GatherElements", x, index, axis=g.axis(x, axis)),
+    "embedding.default": lambda g, table, positions, *_: g.op("Gather", table, positions, axis=0),
     "topk.default": _top_k,
     "sort.default": _sort,
-    "sort.stable": _stable_sort,
+    "sort.stable": lambda g, x, *, dim=-1, descending=False, **_: _sort(g, x, dim, descending),
     "scatter.src": _scatter,
     "scatter.value": _scatter,
     "index_put.default": _index_put,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -29,10 +27,6 @@ def _linear(g: Writer, x: str, weight: str, bias: str | None = None) -> str:
         return g.op("Gemm", x, weight, bias, transB=1)
     made = g.op("MatMul", x, g.op("Transpose", weight, perm=[1, 0]))
     return g.op("Add", made, bias) if bias else made
-
-
-def _einsum(g: Writer, equation: str, operands: Sequence[str], **_: Any) -> str:
-    return g.op("Einsum", *operands, equation=equation)
 
 
 def _attention(
@@ -116,7 +110,7 @@ MATRICES: dict[str, Operator] = {
     "linear.default": _linear,
     "dot.default": _matrix_product,
     "mv.default": _matrix_product,
-    "einsum.default": _einsum,
+    "einsum.default": lambda g, equation, operands, **_: g.op("Einsum", *operands, equation=equation),
     "scaled_dot_product_attention.default": _attention_of_mask,
     "_scaled_dot_product_flash_attention_for_cpu.default": _attention,
 }

@@ -13,14 +13,6 @@ def _function(kind: str, **attributes: Any) -> Operator:
     return lambda g, x: g.op(kind, g.operand(x), **attributes)
 
 
-def _gelu(g: Writer, x: str, approximate: str = "none") -> str:
-    return g.op("Gelu", x, approximate=approximate)
-
-
-def _silu(g: Writer, x: str) -> str:
-    return g.op("Mul", x, g.op("Sigmoid", x))
-
-
 def _clamp(g: Writer, x: str, low: float | None = None, high: float | None = None) -> str:
     return g.op("Clip", x, low, high)
 
@@ -30,22 +22,10 @@ def _limited(g: Writer, x: str, low: str | None = None, high: str | None = None)
     return x if high is None else g.op("Min", x, g.operand(high))
 
 
-def _hardtanh(g: Writer, x: str, low: float = -1.0, high: float = 1.0) -> str:
-    return _clamp(g, x, low, high)
-
-
-def _leaky_relu(g: Writer, x: str, slope: float = 0.01) -> str:
-    return g.op("LeakyRelu", x, alpha=float(slope))
-
-
 def _elu(g: Writer, x: str, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0) -> str:
     if input_scale != 1:
         raise UnsupportedError(f"an ELU with input_scale {input_scale}")
     return g.scaled(g.op("Elu", x, alpha=float(alpha)), scale)
-
-
-def _celu(g: Writer, x: str, alpha: float = 1.0) -> str:
-    return g.op("Celu", x, alpha=float(alpha))
 
 
 def _prelu(g: Writer, x: str, slope: str) -> str:
@@ -72,23 +52,6 @@ def _log_sigmoid(g: Writer, x: str) -> str:
     return g.op("Log", g.op("Sigmoid", x))
 
 
-def _threshold(g: Writer, x: str, limit: float, value: float) -> str:
-    return g.op("Where", g.op("Greater", x, limit), x, value)
-
-
-def _shrink(g: Writer, x: str, limit: float = 0.5) -> str:
-    """Write a soft shrink: x without its part between -limit and limit."""
-    return g.op("Sub", x, _clamp(g, x, -limit, limit))
-
-
-def _squared(g: Writer, x: str) -> str:
-    return g.op("Mul", x, x)
-
-
-def _log1p(g: Writer, x: str) -> str:
-    return g.op("Log", g.op("Add", x, 1.0))
-
-
 def _expm1(g: Writer, x: str) -> str:
     return g.op("Sub", g.op("Exp", x), 1.0)
 
@@ -97,58 +60,51 @@ def _logarithm(base: float) -> Operator:
     return lambda g, x: g.scaled(g.op("Log", g.operand(x)), 1 / math.log(base))
 
 
-def _truncated(g: Writer, x: str) -> str:
-    return g.op("Mul", g.op("Sign", x), g.op("Floor", g.op("Abs", x)))
-
-
 def _nothing_dropped(g: Writer, x: str, _: float = 0.5, train: bool = False) -> str:
     if train:
         raise UnsupportedError("dropout in training")
     return g.op("Identity", x)
 
 
-def _rsqrt(g: Writer, x: str) -> str:
-    return g.op("Reciprocal", g.op("Sqrt", x))
-
-
 NEURONS: dict[str, Operator] = {
     "relu.default": _function("Relu"),
     "sigmoid.default": _function("Sigmoid"),
     "tanh.default": _function("Tanh"),
-    "gelu.default": _gelu,
-    "silu.default": _silu,
+    "gelu.default": lambda g, x, approximate="none": g.op("Gelu", x, approximate=approximate),
+    "silu.default": lambda g, x: g.op("Mul", x, g.op("Sigmoid", x)),
     "mish.default": _function("Mish"),
     "hardswish.default": _function("HardSwish"),
     "hardsigmoid.default": _function("HardSigmoid", alpha=1 / 6, beta=0.5),
-    "hardtanh.default": _hardtanh,
+    "hardtanh.default": lambda g, x, low=-1.0, high=1.0: _clamp(g, x, low, high),
     "logsigmoid.default": _log_sigmoid,
     "log_sigmoid.default": _log_sigmoid,
     "selu.default": _function("Selu"),
     "softsign.default": _function("Softsign"),
-    "threshold.default": _threshold,
-    "softshrink.default": _shrink,
+    "threshold.default": lambda g, x, limit, value: g.op("Where", g.op("Greater", x, limit), x, value),
+    # x without its part between -limit and limit.
+    "softshrink.default": lambda g, x, limit=0.5: g.op("Sub", x, _clamp(g, x, -limit, limit)),
     "prelu.default": _prelu,
     "_prelu_kernel.default": _prelu,
-    "square.default": _squared,
-    "log1p.default": _log1p,
+    "square.default": lambda g, x: g.op("Mul", x, x),
+    "log1p.default": lambda g, x: g.op("Log", g.op("Add", x, 1.0)),
     "log2.default": _logarithm(2.0),
     "log10.default": _logarithm(10.0),
     "expm1.default": _expm1,
     "special_expm1.default": _expm1,
     "special_erf.default": _function("Erf"),
-    "trunc.default": _truncated,
+    "trunc.default": lambda g, x: g.op("Mul", g.op("Sign", x), g.op("Floor", g.op("Abs", x))),
     "isnan.default": lambda g, x: g.op("IsNaN", x),
     "relu6.default": lambda g, x: _clamp(g, x, 0.0, 6.0),
-    "leaky_relu.default": _leaky_relu,
+    "leaky_relu.default": lambda g, x, slope=0.01: g.op("LeakyRelu", x, alpha=float(slope)),
     "elu.default": _elu,
-    "celu.default": _celu,
+    "celu.default": lambda g, x, alpha=1.0: g.op("Celu", x, alpha=float(alpha)),
     "softplus.default": _softplus,
     "abs.default": _function("Abs"),
     "neg.default": _function("Neg"),
     "exp.default": _function("Exp"),
     "log.default": _function("Log"),
     "sqrt.default": _function("Sqrt"),
-    "rsqrt.default": _rsqrt,
+    "rsqrt.default": lambda g, x: g.op("Reciprocal", g.op("Sqrt", x)),
     "reciprocal.default": _function("Reciprocal"),
     "erf.default": _function("Erf"),
     "erfc.default": lambda g, x: g.op("Sub", 1.0, g.op("Erf", x)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -85,11 +84,6 @@ def _rms_norm(
     return (g.op("Mul", made, weight) if weight else made), None
 
 
-def _batch_norm_alone(g: Writer, x: str, *given: Any) -> str:
-    """Write batch_norm, whose last argument is the choice of cuDNN."""
-    return _batch_norm_of_mode(g, x, *given[:-1])[0]
-
-
 def _group_norm_of_shape(
     g: Writer,
     x: str,
@@ -133,22 +127,17 @@ def _layer_norm_of_shape(
     return _layer_norm(g, x, shape, weight, bias, eps)[0]
 
 
-def _rms_norm_of_shape(
-    g: Writer, x: str, shape: Sequence[int], weight: str | None = None, eps: float | None = None
-) -> str:
-    return _rms_norm(g, x, shape, weight, eps)[0]
-
-
 NORMS: dict[str, Operator] = {
     "_native_batch_norm_legit_no_training.default": _batch_norm,
     "_native_batch_norm_legit.no_stats": _norm_of_rows,
     "native_batch_norm.default": _batch_norm_of_mode,
     "native_layer_norm.default": _layer_norm,
     "native_group_norm.default": _group_norm,
-    "batch_norm.default": _batch_norm_alone,
+    # Its last argument is the choice of cuDNN.
+    "batch_norm.default": lambda g, x, *given: _batch_norm_of_mode(g, x, *given[:-1])[0],
     "instance_norm.default": _instance_norm,
     "layer_norm.default": _layer_norm_of_shape,
     "group_norm.default": _group_norm_of_shape,
-    "rms_norm.default": _rms_norm_of_shape,
+    "rms_norm.default": lambda g, x, shape, weight=None, eps=None: _rms_norm(g, x, shape, weight, eps)[0],
     "_fused_rms_norm.default": _rms_norm,
 }
