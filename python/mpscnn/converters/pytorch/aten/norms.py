@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -10,17 +11,20 @@ from mpscnn.converters.pytorch.aten.writer import Operator, Writer
 from mpscnn.errors import UnsupportedError
 
 
-def _filled(g: Writer, given: str | None, count: int, number: float) -> str:
-    return given or g.constant(np.full(count, number, np.float32))
+def _factors(g: Writer, x: str, weight: str | None, bias: str | None) -> list[str]:
+    """Return a factor and an offset for each channel. Those that are not given change nothing."""
+    channels = int(g.shapes[x][1])
+    return [
+        given or g.constant(np.full(channels, neutral, np.float32))
+        for given, neutral in ((weight, 1.0), (bias, 0.0))
+    ]
 
 
 def _batch_norm(
     g: Writer, x: str, weight: str | None, bias: str | None, mean: str, variance: str, _: float, eps: float
-) -> tuple[str, None, None]:
+) -> str:
     """Write a batch normalization with constant statistics."""
-    channels = int(g.shapes[x][1])
-    factors = _filled(g, weight, channels, 1.0), _filled(g, bias, channels, 0.0)
-    return g.op("BatchNormalization", x, *factors, mean, variance, epsilon=eps), None, None
+    return g.op("BatchNormalization", x, *_factors(g, x, weight, bias), mean, variance, epsilon=eps)
 
 
 def _batch_norm_of_mode(
@@ -33,7 +37,7 @@ def _batch_norm_of_mode(
     training: bool,
     momentum: float,
     eps: float,
-) -> tuple[str, None, None]:
+) -> str:
     if training or mean is None or variance is None:
         return _norm_of_rows(g, x, weight, bias, training, momentum, eps)
     return _batch_norm(g, x, weight, bias, mean, variance, momentum, eps)
@@ -41,59 +45,11 @@ def _batch_norm_of_mode(
 
 def _norm_of_rows(
     g: Writer, x: str, weight: str | None, bias: str | None, _: bool, __: float, eps: float
-) -> tuple[str, None, None]:
-    """Write a batch normalization by its own batch of one, which is how PyTorch computes instance normalization."""
-    batch, channels = g.shapes[x][0], int(g.shapes[x][1])
-    if batch != 1:
-        raise UnsupportedError(f"the statistics of a batch of {batch}")
-    factors = _filled(g, weight, channels, 1.0), _filled(g, bias, channels, 0.0)
-    return g.op("InstanceNormalization", x, *factors, epsilon=eps), None, None
-
-
-def _layer_norm(
-    g: Writer, x: str, shape: Sequence[int], weight: str | None, bias: str | None, eps: float
-) -> tuple[str, None, None]:
-    factor = weight or g.constant(np.ones(tuple(shape), np.float32))
-    inputs = [x, factor, bias] if bias else [x, factor]
-    return g.op("LayerNormalization", *inputs, axis=-len(shape), epsilon=eps), None, None
-
-
-def _group_norm(
-    g: Writer,
-    x: str,
-    weight: str | None,
-    bias: str | None,
-    _batch: int,
-    channels: int,
-    _pixels: int,
-    groups: int,
-    eps: float,
-) -> tuple[str, None, None]:
-    factors = _filled(g, weight, channels, 1.0), _filled(g, bias, channels, 0.0)
-    return g.op("GroupNormalization", x, *factors, num_groups=groups, epsilon=eps), None, None
-
-
-def _rms_norm(
-    g: Writer, x: str, shape: Sequence[int], weight: str | None, eps: float | None
-) -> tuple[str, None]:
-    epsilon = float(np.finfo(np.float32).eps) if eps is None else eps
-    axes = [g.rank(x) - 1 - place for place in range(len(shape))]
-    mean = g.op("ReduceMean", g.op("Mul", x, x), axes, keepdims=1)
-    root = g.op("Sqrt", g.op("Add", mean, epsilon))
-    made = g.op("Div", x, root)
-    return (g.op("Mul", made, weight) if weight else made), None
-
-
-def _group_norm_of_shape(
-    g: Writer,
-    x: str,
-    groups: int,
-    weight: str | None = None,
-    bias: str | None = None,
-    eps: float = 1e-5,
-    _: bool = True,
 ) -> str:
-    return _group_norm(g, x, weight, bias, 0, int(g.shapes[x][1]), 0, groups, eps)[0]
+    """Write a batch normalization by its own batch of one, which is how PyTorch computes instance normalization."""
+    if g.shapes[x][0] != 1:
+        raise UnsupportedError(f"the statistics of a batch of {g.shapes[x][0]}")
+    return g.op("InstanceNormalization", x, *_factors(g, x, weight, bias), epsilon=eps)
 
 
 def _instance_norm(
@@ -104,18 +60,16 @@ def _instance_norm(
     mean: str | None,
     variance: str | None,
     by_image: bool,
-    _momentum: float,
+    momentum: float,
     eps: float,
     _: bool,
 ) -> str:
     if not by_image and mean is not None and variance is not None:
-        return _batch_norm(g, x, weight, bias, mean, variance, _momentum, eps)[0]
-    channels = int(g.shapes[x][1])
-    factors = _filled(g, weight, channels, 1.0), _filled(g, bias, channels, 0.0)
-    return g.op("InstanceNormalization", x, *factors, epsilon=eps)
+        return _batch_norm(g, x, weight, bias, mean, variance, momentum, eps)
+    return g.op("InstanceNormalization", x, *_factors(g, x, weight, bias), epsilon=eps)
 
 
-def _layer_norm_of_shape(
+def _layer_norm(
     g: Writer,
     x: str,
     shape: Sequence[int],
@@ -124,20 +78,58 @@ def _layer_norm_of_shape(
     eps: float = 1e-5,
     _: bool = True,
 ) -> str:
-    return _layer_norm(g, x, shape, weight, bias, eps)[0]
+    factor = weight or g.constant(np.ones(tuple(shape), np.float32))
+    inputs = [x, factor, bias] if bias else [x, factor]
+    return g.op("LayerNormalization", *inputs, axis=-len(shape), epsilon=eps)
+
+
+def _group_norm(
+    g: Writer,
+    x: str,
+    groups: int,
+    weight: str | None = None,
+    bias: str | None = None,
+    eps: float = 1e-5,
+    _: bool = True,
+) -> str:
+    return g.op("GroupNormalization", x, *_factors(g, x, weight, bias), num_groups=groups, epsilon=eps)
+
+
+def _rms_norm(
+    g: Writer, x: str, shape: Sequence[int], weight: str | None = None, eps: float | None = None
+) -> str:
+    epsilon = float(np.finfo(np.float32).eps) if eps is None else eps
+    axes = [g.rank(x) - 1 - place for place in range(len(shape))]
+    mean = g.op("ReduceMean", g.op("Mul", x, x), axes, keepdims=1)
+    made = g.op("Div", x, g.op("Sqrt", g.op("Add", mean, epsilon)))
+    return g.op("Mul", made, weight) if weight else made
+
+
+def _first_of(count: int, write: Callable[..., str]) -> Operator:
+    """Return a function for an operator with several results, of which only the first is computed."""
+
+    def write_first(g: Writer, *given: Any) -> tuple[str | None, ...]:
+        return write(g, *given), *[None] * (count - 1)
+
+    return write_first
 
 
 NORMS: dict[str, Operator] = {
-    "_native_batch_norm_legit_no_training.default": _batch_norm,
-    "_native_batch_norm_legit.no_stats": _norm_of_rows,
-    "native_batch_norm.default": _batch_norm_of_mode,
-    "native_layer_norm.default": _layer_norm,
-    "native_group_norm.default": _group_norm,
-    # Its last argument is the choice of cuDNN.
-    "batch_norm.default": lambda g, x, *given: _batch_norm_of_mode(g, x, *given[:-1])[0],
+    "_native_batch_norm_legit_no_training.default": _first_of(3, _batch_norm),
+    "_native_batch_norm_legit.no_stats": _first_of(3, _norm_of_rows),
+    "native_batch_norm.default": _first_of(3, _batch_norm_of_mode),
+    "native_layer_norm.default": _first_of(3, _layer_norm),
+    "native_group_norm.default": _first_of(
+        3,
+        lambda g, x, weight, bias, _batch, _channels, _pixels, groups, eps: _group_norm(
+            g, x, groups, weight, bias, eps
+        ),
+    ),
+    # The last argument of batch_norm is the choice of cuDNN.
+    "batch_norm.default": lambda g, x, *given: _batch_norm_of_mode(g, x, *given[:-1]),
     "instance_norm.default": _instance_norm,
-    "layer_norm.default": _layer_norm_of_shape,
-    "group_norm.default": _group_norm_of_shape,
-    "rms_norm.default": lambda g, x, shape, weight=None, eps=None: _rms_norm(g, x, shape, weight, eps)[0],
-    "_fused_rms_norm.default": _rms_norm,
+    "layer_norm.default": _layer_norm,
+    "group_norm.default": _group_norm,
+    "rms_norm.default": _rms_norm,
+    "_fused_rms_norm.default": _first_of(2, _rms_norm),
 }
