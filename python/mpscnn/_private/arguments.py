@@ -13,26 +13,6 @@ import numpy as np
 
 from mpscnn.errors import ParameterError
 
-__all__ = [
-    "IntPair",
-    "are_numbers",
-    "input_size",
-    "is_finite_number",
-    "is_sequence",
-    "is_whole_number",
-    "name_list",
-    "number_in",
-    "pair",
-    "path_name",
-    "require_bool",
-    "require_sequence",
-    "require_text",
-    "result_size",
-    "whole_number",
-    "whole_number_in",
-    "whole_numbers",
-]
-
 IntPair = int | tuple[int, int]
 _MAX_INPUT_SIDE = 16_384  # docs/preprocessing.md; the core has the same limit
 # The texts of numbers are short: Python needs seconds for millions of digits, and refuses more than 4,300.

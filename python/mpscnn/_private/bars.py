@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from PIL import Image as PillowImage
     from PIL import ImageFont
 
-__all__ = ["add_bars", "bar_picture", "text_font"]
-
 _BAR = (160, 200, 255)
 _BAR_WIDTH = 640
 _MAX_BARS = 500

@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 
 from mpscnn.errors import ParameterError
 
-__all__ = ["require_arguments", "takes_output"]
-
 _POSITIONAL = (
     inspect.Parameter.POSITIONAL_ONLY,
     inspect.Parameter.POSITIONAL_OR_KEYWORD,

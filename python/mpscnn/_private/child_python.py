@@ -7,8 +7,6 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["code_command", "inherited_environment", "module_command", "script_command"]
-
 # Code given as an argument looks for modules in "", the current folder, first. `python -P` would prevent this, but
 # needs Python 3.11. Isolated mode would ignore PYTHONPATH and packages that users installed for themselves.
 _WITHOUT_CURRENT_FOLDER = "import sys; sys.path[:] = [place for place in sys.path if place]"

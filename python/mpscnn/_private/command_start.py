@@ -10,8 +10,6 @@ import _signal  # type: ignore[import-not-found]  # typeshed lacks it
 import os
 import sys
 
-__all__ = ["finish"]
-
 
 def finish() -> None:
     """Let Ctrl-C raise KeyboardInterrupt from now on, because the command handles it."""

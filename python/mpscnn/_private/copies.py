@@ -7,8 +7,6 @@ from typing import Any, ClassVar, NoReturn
 from mpscnn import _core
 from mpscnn.errors import UnsupportedError
 
-__all__ = ["NoCopies", "reduce_graph", "require_no_functions"]
-
 
 class NoCopies:
     """Base class of objects that cannot be copied, since they hold threads, device memory or running work."""

@@ -13,23 +13,6 @@ from typing import Any, BinaryIO
 from mpscnn._private.arguments import path_name
 from mpscnn.errors import Error
 
-__all__ = [
-    "convert_read_errors",
-    "convert_write_errors",
-    "create_temporary",
-    "exists",
-    "is_file",
-    "is_folder",
-    "read_content",
-    "real_path",
-    "replace_atomically",
-    "replace_folder",
-    "replace_target",
-    "require_folder_for",
-    "require_regular",
-    "require_replaceable",
-]
-
 #: No text contains these bytes, also not in UTF-16 and UTF-32.
 _NO_TEXT = bytes(4)
 _BLOCK = 1 << 20

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from functools import cache
 
-__all__ = ["ROWS", "place_of", "twin_of"]
-
 _FIT = (
     "mpscnn.train(folder, model) returns a model that is trained on photos, and "
     "mpscnn.Trainer(network).fit(data) trains on arrays"

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Sequence
 
 from mpscnn._private.printable import printable
 
-__all__ = ["Html", "bar", "details", "escape", "lines", "scroll_box", "svg_image", "table"]
-
 _HIGHEST = 480  # in pixels; taller parts get a scroll bar
 _BAR = 120
 

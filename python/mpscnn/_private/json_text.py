@@ -6,8 +6,6 @@ import json
 import math
 from typing import Any
 
-__all__ = ["MAX_DEPTH", "json_line", "parse_json", "without_infinities"]
-
 # Python's parser calls itself for each list. Python 3.12 stops it at 10,000 calls, however small the thread's stack is.
 MAX_DEPTH = 500
 _NOT_STRUCTURE = bytes(set(range(256)) - set(b'[]{}"'))

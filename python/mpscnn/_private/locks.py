@@ -9,8 +9,6 @@ from pathlib import Path
 
 from mpscnn._private.own_files import open_own
 
-__all__ = ["try_hold_lock", "try_lock"]
-
 
 def try_lock(descriptor: int) -> bool:
     """Try to lock an open file without waiting. Return True if this succeeded.

@@ -7,16 +7,6 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = [
-    "DEFAULT_MODEL",
-    "INFORMED_SUFFIXES",
-    "MODEL_SUFFIX",
-    "holds_network",
-    "is_path",
-    "read_weights",
-    "register_weights",
-]
-
 #: The model that `load` takes if no name is given. It is part of the package.
 DEFAULT_MODEL = "cifar10_mobilenet_v2"
 

@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 from mpscnn._private.files import convert_read_errors, require_regular
 from mpscnn.errors import Error
 
-__all__ = ["NpyHeader", "map_array", "read_header", "require_size"]
-
 _MAGIC = b"\x93NUMPY"
 _LENGTH_BYTES = {(1, 0): 2, (2, 0): 4}
 _MAX_LENGTH = 10_000

@@ -7,8 +7,6 @@ import os
 import stat
 from pathlib import Path
 
-__all__ = ["open_own", "own_size"]
-
 
 def open_own(path: Path, flags: int, *, is_written: bool = False) -> int:
     """Open a file, and create it if it does not exist. Return its descriptor.

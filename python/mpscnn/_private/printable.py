@@ -6,8 +6,6 @@ import os
 import shlex
 import unicodedata
 
-__all__ = ["printable", "quote_path"]
-
 # Unicode categories that are escaped: control, format (such as text direction), surrogates, line and paragraph
 # separators.
 _ESCAPED = {"Cc", "Cf", "Cs", "Zl", "Zp"}

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-__all__ = ["TextLine", "draw_bar", "is_notebook", "is_watched", "notebook_count"]
-
 _BAR = 20
 _SECONDS = 0.1
 

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from mpscnn._private.html_view import Html
 
-__all__ = ["Cell", "Column", "Drawable", "Report", "Tabular", "csv_text"]
-
 Cell = str | int | float | None
 
 

@@ -13,8 +13,6 @@ _MIN_COLUMN = 8
 _MAX_WORD_LENGTH = 24
 _INDENT = "  "  # before the continuation of a wrapped title or name, so that it does not look like a new row
 
-__all__ = ["bytes_text", "prose", "text_table"]
-
 
 def text_table(
     headers: Sequence[str],

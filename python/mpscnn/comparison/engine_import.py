@@ -12,8 +12,6 @@ from pathlib import Path
 from mpscnn._private.child_python import code_command, inherited_environment
 from mpscnn._private.printable import printable
 
-__all__ = ["address_space_bytes", "import_problem"]
-
 # The bytes of memory that an engine needs besides its code.
 _MARGIN = 32 << 20
 _SECONDS = 300.0

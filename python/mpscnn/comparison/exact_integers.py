@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["OPERATORS", "opened_exactly"]
-
 #: The positions of three inputs of operators that multiply integers: the weights, their zero point, and the zero point
 #: of the other factor. The last one shows the factor's type; None if it may differ from the type of the weights.
 OPERATORS: dict[str, tuple[int, int, int | None]] = {

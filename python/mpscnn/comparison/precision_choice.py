@@ -28,8 +28,6 @@ from mpscnn.registry.cache import hold_lock, replace_file
 from mpscnn.runtime.library import build_config, devices
 from mpscnn.runtime.options import CompileOptions
 
-__all__ = ["Measured", "fastest_options"]
-
 _RUNS = 10
 _MAX_BYTES = 1 << 16
 _RANDOM_INPUTS = 3

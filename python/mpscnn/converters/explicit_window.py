@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.window_sizes import crop, left_out, same_padding
 
-__all__ = ["Axis", "Window", "crops_first", "divisors_of", "removed_from", "window_of"]
-
 
 @dataclass(frozen=True)
 class Axis:

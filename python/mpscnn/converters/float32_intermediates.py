@@ -14,8 +14,6 @@ from typing import Any
 
 from mpscnn.graph.network import Network
 
-__all__ = ["Operators", "keep_intermediates"]
-
 Node = Mapping[str, Any]
 
 _MOVES = frozenset({"reshape", "transpose", "slice", "concatenation", "padding", "tile", "gather"})

@@ -14,14 +14,6 @@ from mpscnn.converters.archives import ARCHIVE_ERRORS
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.models.deep_mnist import is_deep_mnist
 
-__all__ = [
-    "SAVED_MODEL",
-    "format_by_contents",
-    "is_saved_model",
-    "refuse_other_contents",
-    "refuse_other_formats",
-]
-
 SAVED_MODEL = "saved_model.pb"
 """The file that makes a folder a SavedModel."""
 

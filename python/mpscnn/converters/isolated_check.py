@@ -11,8 +11,6 @@ from pathlib import Path
 from mpscnn._private.child_python import inherited_environment, module_command
 from mpscnn.converters.reference_engines import NO_REFERENCE_ENGINE, REFERENCE_ENGINES, engine_key
 
-__all__ = ["FOLD", "NO_FOLD", "CheckResult", "check_in_process"]
-
 FOLD, NO_FOLD = "--fold", "--no-fold"
 _TIME_LIMIT = 120.0
 

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network
 
-__all__ = ["shapes_of"]
-
 
 def shapes_of(network: Network, size: tuple[int, int] | None) -> dict[str, tuple[int, ...]]:
     """Return the shapes of all inputs and layers for one image, by name."""

@@ -25,8 +25,6 @@ from mpscnn.vision.detector import DetectionHead
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network
 
-__all__ = ["LABELS", "describe", "has_detection", "metadata_entries", "ultralytics_names"]
-
 LABELS, PREPROCESS, SCORES, DETECTION, ANCHORS = (
     f"mpscnn.{part}" for part in ("labels", "preprocess", "scores", "detection", "anchors")
 )

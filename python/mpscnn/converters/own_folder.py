@@ -7,8 +7,6 @@ from pathlib import Path
 
 from mpscnn._private.files import real_path
 
-__all__ = ["is_in_own_folder"]
-
 
 def is_in_own_folder(path: Path, folder: Path, main: Path) -> bool:
     """Return True if a file is in the folder of its model, also after symbolic links are followed.

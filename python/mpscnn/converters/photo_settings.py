@@ -25,17 +25,6 @@ from mpscnn.vision.detector import DetectionHead
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network
 
-__all__ = [
-    "DETECTORS",
-    "choose_detection",
-    "choose_labels",
-    "choose_preprocess",
-    "choose_settings",
-    "drop_wrong_labels",
-    "labelled_classes",
-    "read_labels",
-]
-
 MAX_LABELS = 1_000_000
 
 

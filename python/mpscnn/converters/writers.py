@@ -11,8 +11,6 @@ from mpscnn.converters import export_coreml, export_onnx, export_tflite
 from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network
 
-__all__ = ["WRITERS"]
-
 
 def _onnx(
     network: Network, path: str | PathLike[str], dtype: str | None, information: Mapping[str, str] | None

@@ -18,8 +18,6 @@ from mpscnn.training.split_folders import find_splits, visible_folders
 from mpscnn.vision.photo import open_photo
 from mpscnn.vision.photo_list import is_url, photos_in, warn_of_left_out
 
-__all__ = ["ClassFinder", "Sample", "part_to_measure", "samples_in_folders", "samples_of"]
-
 Sample = tuple[Any, "int | str"]
 """A photo and its class, as a number or a label."""
 _MAX_SHOWN = 5  # numbers of classes in a message

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from mpscnn.model import Model
 
-__all__ = ["RANKS", "ClassFigures", "Evaluation", "evaluate_classifier", "evaluation_of"]
-
 Ranked = tuple[Any, int, "list[int] | BaseException"]
 """A photo, its true class, and the most probable classes or the error."""
 

@@ -19,8 +19,6 @@ from mpscnn.evaluation.detector_truth import read_truth
 from mpscnn.evaluation.photo_stream import Failed, readable_results
 from mpscnn.model import Model
 
-__all__ = ["DetectorEvaluation", "evaluate_detector", "evaluate_with", "require_pycocotools"]
-
 _MIN_SCORE = 0.01
 _MAX_DETECTIONS = 100
 _FIGURES = ("map", "map50", "map75", "map_small", "map_medium", "map_large")

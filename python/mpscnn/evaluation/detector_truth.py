@@ -15,8 +15,6 @@ from mpscnn.training.scenes.labelled import LabelledObjects, LabelledPhoto, fail
 from mpscnn.training.scenes.source import annotation_format, annotations_path, read_objects
 from mpscnn.training.split_folders import TEST, VALIDATION, split_by_folder
 
-__all__ = ["Truth", "read_truth"]
-
 
 @dataclass(frozen=True, eq=False)
 class Truth:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from mpscnn.evaluation.detector import DetectorEvaluation
     from mpscnn.evaluation.segmenter import SegmenterEvaluation
 
-__all__ = ["evaluate"]
-
 #: The arguments with the labels for models that are not classifiers.
 _CALLS = {
     "detection": "mpscnn.evaluate(model, photos, annotations='instances.json')",

@@ -10,8 +10,6 @@ from mpscnn._private.progress_line import notebook_count
 from mpscnn.errors import Error, ImageError, ParameterError, ShapeError
 from mpscnn.model import Model
 
-__all__ = ["Failed", "iterate_results", "readable_results"]
-
 Truth = TypeVar("Truth")
 Failed = Callable[[Any, Error], object]
 """A function that gets a photo that cannot be read, and the error."""

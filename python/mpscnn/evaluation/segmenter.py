@@ -24,15 +24,6 @@ from mpscnn.training.split_folders import TEST, VALIDATION, split_by_folder
 from mpscnn.vision.photo_list import photo_paths
 from mpscnn.vision.segmentation import UNSEEN
 
-__all__ = [
-    "SegmenterEvaluation",
-    "classes_of_segmenter",
-    "counted_pairs",
-    "evaluate_segmenter",
-    "pair_photos_and_masks",
-    "segmenter_evaluation_of",
-]
-
 
 @dataclass(frozen=True)
 class ClassOverlap:

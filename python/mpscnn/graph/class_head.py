@@ -10,8 +10,6 @@ from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 from mpscnn.graph.structure import NetworkStructure
 
-__all__ = ["add_classes", "class_layer", "class_list", "classifier_name", "feature_layer"]
-
 _BEHIND_SCORES = ("softmax", "reshape", "log_softmax", "dropout")
 _SCORES = ("fully_connected", "convolution")
 

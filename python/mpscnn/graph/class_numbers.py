@@ -14,8 +14,6 @@ from mpscnn.errors import ParameterError
 if TYPE_CHECKING:
     from mpscnn.graph.structure import NetworkStructure
 
-__all__ = ["REPLACE_HEAD", "ClassNumbers", "class_names", "require_same_classes"]
-
 #: The hint of messages about a wrong number of classes.
 REPLACE_HEAD = "network.replace_head(classes) returns the network with a new last layer for other classes"
 

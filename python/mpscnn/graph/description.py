@@ -13,8 +13,6 @@ from mpscnn._private.summary import text_table
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
-__all__ = ["Description"]
-
 _NAMES = ("name", "operation", "output", "parameters", "macs", "flops")
 
 

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from mpscnn.runtime.options import LoadArguments
 
-__all__ = ["FeatureExtractor", "extractor_network", "is_network_input"]
-
 
 def extractor_network(network: Network, layers: str | Sequence[str], pooling: str | None = None) -> Network:
     """Return the part of a network that computes the given layers. They become its outputs in this order.

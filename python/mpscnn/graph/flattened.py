@@ -6,8 +6,6 @@ import json
 
 from mpscnn import _core
 
-__all__ = ["flattened_images"]
-
 #: Operations that do not change the order of elements.
 _IN_PLACE = ("neuron", "dropout", "batch_normalization", "layer_normalization")
 

@@ -29,8 +29,6 @@ from mpscnn.runtime.program import compile_graph
 if TYPE_CHECKING:
     from mpscnn.graph.structure import NetworkStructure
 
-__all__ = ["GradientCheck", "check_gradients", "gradients"]
-
 _SUFFIX = ".gradient"
 #: `check_gradients` divides a gradient's error by the gradient's norm. If the norm is below a minimum, it divides by
 #: the minimum: the slope at which one step changes the loss by this share of the loss. The share is 100 times the

@@ -12,8 +12,6 @@ from mpscnn.graph.layer_arguments import activation_name
 from mpscnn.graph.layering import Point, assign_rows
 from mpscnn.graph.structure import NetworkStructure
 
-__all__ = ["network_html"]
-
 _BOX, _GAPS = (236.0, 36.0), (16.0, 20.0)
 _MAX_NAME_LENGTH, _MAX_DETAIL_LENGTH = 30, 42
 _MAX_DRAWN = 600

@@ -11,8 +11,6 @@ from mpscnn._private.literals import StoredTypeName
 from mpscnn.errors import ParameterError
 from mpscnn.graph.structure import NetworkStructure
 
-__all__ = ["has_integer_tensors", "has_integers", "require_stored_type", "stored_type", "unquantized"]
-
 _KEY = "quantization"
 
 

@@ -8,8 +8,6 @@ if TYPE_CHECKING:
     from mpscnn._private.literals import ScoresName
     from mpscnn.graph.network import Network
 
-__all__ = ["copy_settings", "state_scores"]
-
 #: The attributes of a network that model files keep besides the layers and weights.
 SETTINGS = ("detection", "labels", "preprocess", "scores")
 

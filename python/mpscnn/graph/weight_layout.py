@@ -12,19 +12,6 @@ from numpy.typing import NDArray
 
 from mpscnn.errors import ParameterError, WeightsError
 
-__all__ = [
-    "FixedWeights",
-    "OwnWeights",
-    "WeightLayout",
-    "convert_layout",
-    "from_torch_names",
-    "own_name",
-    "reorder_flattened_weights",
-    "require_named_weights",
-    "require_no_tensors",
-    "weight_array",
-]
-
 WeightLayout = Literal["OHWI", "OIHW"]
 
 

@@ -7,18 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = [
-    "NORMALISATIONS",
-    "TIMM",
-    "TORCHVISION",
-    "CropMode",
-    "FilterName",
-    "PhotoTransform",
-    "TimmWeights",
-    "normalised_like",
-    "torchvision_transform",
-]
-
 FilterName = Literal["bilinear", "bicubic", "nearest"]
 CropMode = Literal["center", "squash", "border"]
 #: Means and standard deviations for photos of 0 to 1, by the presets of the same normalisation.

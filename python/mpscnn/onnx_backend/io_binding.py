@@ -14,8 +14,6 @@ from mpscnn._private.expected_names import Expected
 from mpscnn._private.names import did_you_mean, shown_names
 from mpscnn.errors import ParameterError, StateError
 
-__all__ = ["IOBinding", "OrtValue", "type_text"]
-
 #: Names of element types in onnxruntime that are not NumPy's.
 _TYPES = {"float32": "float", "float64": "double"}
 _MAX_EXTENT = 2**31 - 1

@@ -13,8 +13,6 @@ from mpscnn._private.cache_folder import cache_directory
 from mpscnn._private.files import is_folder
 from mpscnn.errors import DownloadError
 
-__all__ = ["CACHES", "Cache", "file_sizes"]
-
 _LOCK = ".lock"
 _HASH = "[0-9a-f]{16}"
 

@@ -6,9 +6,6 @@ from mpscnn._private.model_name import DEFAULT_MODEL
 from mpscnn.registry.entry import Entry
 from mpscnn.registry.published_file import PublishedFile
 
-__all__ = ["BUNDLED_DETECTOR", "BUNDLED_MODEL", "CATALOGUE", "DIGITS"]
-
-
 _GOOGLE_CORAL = (
     "https://raw.githubusercontent.com/google-coral/test_data/104342d2d3480b3e66203073dac24f4e2dbb4c41/"
 )

@@ -12,8 +12,6 @@ from mpscnn._private.files import convert_read_errors
 from mpscnn.errors import WeightsError
 from mpscnn.registry.cache import first_file, replace_file
 
-__all__ = ["is_intact", "replace_converted", "warn_of_damage"]
-
 _CHUNK = 1 << 20
 
 

@@ -25,8 +25,6 @@ from mpscnn.registry.cache import difference, instructions
 from mpscnn.registry.progress import progress_bar
 from mpscnn.registry.published_file import PublishedFile
 
-__all__ = ["Client", "is_https"]
-
 _CHUNK = 1 << 16
 _MAX_SHOWN = 200  # characters of a server's text in a message
 _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})

@@ -11,8 +11,6 @@ from mpscnn._private.printable import printable
 from mpscnn._private.progress_line import TextLine, draw_bar, is_watched
 from mpscnn._private.summary import bytes_text
 
-__all__ = ["progress_bar"]
-
 _SECONDS = 0.1
 
 

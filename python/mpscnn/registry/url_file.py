@@ -12,8 +12,6 @@ from mpscnn._private.files import is_file
 from mpscnn.registry.cache import hold_lock
 from mpscnn.registry.download import Client
 
-__all__ = ["MAX_BYTES", "MAX_SECONDS", "cached_file"]
-
 MAX_BYTES = 100_000_000
 MAX_SECONDS = 60.0
 _MAX_NAME = 80  # characters

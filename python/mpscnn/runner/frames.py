@@ -23,8 +23,6 @@ from mpscnn.runtime.program import Program
 from mpscnn.vision.photo import Photo, kept_photo, open_photo
 from mpscnn.vision.photo_tasks import TASKS, EndCallback, PhotoTask, option_names
 
-__all__ = ["FrameRun", "Frames", "finish_frame", "frame_kind"]
-
 
 class FrameRun(ABC):
     """One frame, ready to be run."""

@@ -10,8 +10,6 @@ from typing import Any, Literal
 from mpscnn._private.summary import bytes_text, prose, text_table
 from mpscnn.errors import ShapeError
 
-__all__ = ["Alternative", "ExplainedStep", "ExplainedTensor", "Explanation"]
-
 
 @dataclass(frozen=True)
 class Alternative:

@@ -40,14 +40,6 @@ if TYPE_CHECKING:
         """The arguments of functions that compile a network and run it, for type checkers."""
 
 
-__all__ = [
-    "LOAD_FIELDS",
-    "CompileOptions",
-    "Option",
-    "RunOptions",
-    "load_options",
-]
-
 Value = TypeVar("Value")
 
 

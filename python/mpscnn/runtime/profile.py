@@ -18,8 +18,6 @@ from mpscnn.errors import ParameterError
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
-__all__ = ["KindTotal", "Profile", "ProfileStep"]
-
 #: The columns of `to_pandas` and `to_csv`: times in milliseconds, shares from 0 to 1.
 _NAMES = (
     *("layers", "kind", "kernel", "minimum", "median", "share", "flops", "bytes"),

@@ -12,8 +12,6 @@ from mpscnn.errors import ParameterError
 from mpscnn.runtime.profile import Profile
 from mpscnn.runtime.program import Program
 
-__all__ = ["profile"]
-
 
 @accept_foreign_arguments
 def profile(model: Any, x: Any = None, *, runs: int = 20, **options: Any) -> Profile:

@@ -26,8 +26,6 @@ from mpscnn.training.optimizers import Adam
 from mpscnn.training.trainer import Trainer
 from mpscnn.vision.preprocessing import preprocess, require_prepared
 
-__all__ = ["ImageClassifier", "small_network"]
-
 _MAX_STAGES = 4
 _MIN_POOLED = 8
 _MAX_SEED = 2**31 - 1

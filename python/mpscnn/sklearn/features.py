@@ -20,8 +20,6 @@ from mpscnn.model import Model, load
 from mpscnn.sklearn.images import Extents, as_images, as_photos
 from mpscnn.training.backbone import Backbone
 
-__all__ = ["FeatureExtractor", "resolve_network"]
-
 
 class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Computes features of images by a pretrained network.

@@ -10,8 +10,6 @@ from itertools import pairwise
 import torch
 from torch.fx import Graph, Node
 
-__all__ = ["group_subgraphs"]
-
 
 def group_subgraphs(graph: Graph, parts: Sequence[Sequence[Node]]) -> bool:
     """Sort a graph so that the nodes of each part are contiguous. Apart from that, the order is kept.

@@ -9,8 +9,6 @@ from pathlib import Path
 from mpscnn._private.files import is_file, is_folder
 from mpscnn.errors import ImageError
 
-__all__ = ["name_annotations"]
-
 _SETTINGS = ("data.yaml", "data.yml", "dataset.yaml")
 #: The names of folders with photos and with their annotations, as data sets of YOLO and Pascal VOC have them.
 _PAIRS = (("images", "labels"), ("JPEGImages", "Annotations"))

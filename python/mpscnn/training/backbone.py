@@ -14,8 +14,6 @@ from mpscnn.graph.class_head import add_classes, class_layer, classifier_name, f
 from mpscnn.graph.integer_layers import without_integers
 from mpscnn.graph.network import Network
 
-__all__ = ["Backbone", "as_arrays"]
-
 Weights = Mapping[str, NDArray[Any]]
 
 

@@ -14,8 +14,6 @@ from mpscnn.errors import ParameterError
 from mpscnn.training.early_stopping import EarlyStopping
 from mpscnn.training.history import Epoch
 
-__all__ = ["Callback", "call_all", "callback_list"]
-
 #: A function that is called with each epoch. If it returns True, the training ends. Other results have no effect.
 Callback = Callable[[Epoch], Any]
 

@@ -16,8 +16,6 @@ from mpscnn.training.split_folders import require_no_splits
 from mpscnn.vision.photo_formats import left_out_text, optional_suffixes, suffix_of, suffixes
 from mpscnn.vision.photo_list import FoundPhotos, photos_in, warn_of_left_out
 
-__all__ = ["ClassFolders", "list_class_folders"]
-
 
 @dataclass(frozen=True)
 class ClassFolders:

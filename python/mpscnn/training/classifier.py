@@ -28,8 +28,6 @@ from mpscnn.training.run_folder import RunChoices, RunFolder, describe_run
 from mpscnn.training.schedules import cosine, warm_up
 from mpscnn.training.trainer import Trainer
 
-__all__ = ["ClassifierOptions", "ClassifierTraining"]
-
 _FORMAT = "mpscnn classifier run 3"
 _LABELS = "training_labels.npy"
 _RESULTS = (_LABELS, HISTORY, "head.json", "head.npz", BEST, CHECKPOINT)

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
-__all__ = ["Chart", "charts_picture"]
-
 _WIDTH, _HEIGHT = 640, 260
 _LEFT, _RIGHT, _UPPER, _LOWER = 60, _WIDTH - 12, 28, _HEIGHT - 24
 _LEGEND = 130

@@ -13,8 +13,6 @@ from mpscnn.graph.network import Network
 from mpscnn.graph.training_arrays import BOX_NUMBERS, is_object_list, to_array
 from mpscnn.vision.detector import require_threshold
 
-__all__ = ["DetectorLabels", "assigned_scores"]
-
 
 class DetectorLabels:
     """Converts labels to targets by the anchors of a network's `detection`.

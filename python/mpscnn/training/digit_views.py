@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from mpscnn.training.batches import EpochData, epoch_parts
 
-__all__ = ["DigitViews", "interpolate_grids", "random_views"]
-
 # The largest change of each kind. The rotation is in radians, the shear is the tangent of its angle, and the scale is a
 # logarithm. Shifts and bends are shares of half the image's side. A change of ink is a share of the gray level.
 _ROTATION = 0.22

@@ -23,8 +23,6 @@ from mpscnn.training.schedules import cosine, warm_up
 from mpscnn.training.trainer import Trainer
 from mpscnn.vision.idx import read_labelled
 
-__all__ = ["DIGIT_NETWORKS", "DigitData", "read_digits", "train_digits"]
-
 _RATE, _WARM_UP = 1e-3, 100
 # The learning rate, the weight decay and the share of the moving average that is kept, for training on variants of the
 # images (`augment`).

@@ -11,8 +11,6 @@ from mpscnn._private.expected_names import MONITORS, accept_foreign_arguments
 from mpscnn.errors import ParameterError
 from mpscnn.training.history import Epoch
 
-__all__ = ["EarlyStopping"]
-
 MonitorName = Literal["loss", "accuracy", "validation_loss", "validation_accuracy"]
 
 

@@ -18,8 +18,6 @@ from mpscnn.runtime.program import named_results
 from mpscnn.training.batches import EpochData
 from mpscnn.training.image_folder import ImageFolder
 
-__all__ = ["StoredFeatures", "store_features"]
-
 _BATCH = 16
 
 

@@ -14,8 +14,6 @@ from mpscnn.errors import ParameterError
 from mpscnn.training.batches import Data, EpochData
 from mpscnn.training.image_folder import ImageFolder
 
-__all__ = ["ClassWeight", "class_weights", "split_validation", "weigh_classes"]
-
 #: "balanced", or a weight for each class by its label or number. None: all classes weigh 1.
 ClassWeight = Literal["balanced"] | Mapping[Any, float] | None
 

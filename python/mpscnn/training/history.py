@@ -15,8 +15,6 @@ from mpscnn.training.curves import Chart, charts_picture
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
-__all__ = ["Epoch", "History"]
-
 
 @dataclass(frozen=True)
 class Epoch(Expected):

@@ -32,8 +32,6 @@ from mpscnn.training.class_folders import list_class_folders
 from mpscnn.training.loading import load_ahead
 from mpscnn.training.photo_views import Augmentation, PhotoReader, mix
 
-__all__ = ["ImageFolder", "UnreadablePhotosError"]
-
 Batch = tuple[NDArray[np.float32], NDArray[Any]]
 #: The index of the photo that was mixed into another one, and the share of the latter.
 _Mixed = tuple[int, float]

@@ -10,8 +10,6 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["load_ahead"]
-
 _Label = TypeVar("_Label")
 _AHEAD = 2
 

@@ -13,8 +13,6 @@ from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.graph.network import Network
 from mpscnn.graph.training_arrays import loss_kind
 
-__all__ = ["OWN", "Loss", "OwnLoss", "loss_text", "own_loss", "require_loss"]
-
 Loss = str | Mapping[str, Any] | Callable[..., Any] | Network
 #: The kind of a loss of the user's in a checkpoint, which does not hold the loss itself.
 OWN = "own"

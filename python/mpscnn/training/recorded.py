@@ -20,17 +20,6 @@ from mpscnn.training.own_loss import Loss, own_loss
 from mpscnn.training.run_folder import RunChoices, RunFolder
 from mpscnn.training.trainer import Trainer
 
-__all__ = [
-    "BEST",
-    "CHECKPOINT",
-    "HISTORY",
-    "Progress",
-    "Record",
-    "RecordedTraining",
-    "history_of",
-    "record_text",
-]
-
 Phase = Literal["features", "last layer", "last blocks", "detector", "segmenter"]
 #: The measures of training and of validation photos, in phases in which they differ (`History.measures`).
 _MEASURES = {

@@ -19,8 +19,6 @@ from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.training.array_archive import read_arrays, require_readable, write_arrays
 
-__all__ = ["RunChoices", "RunFolder", "describe_run"]
-
 _DESCRIPTION = "run.json"
 #: The longest text of an option that a message shows.
 _LONG = 40

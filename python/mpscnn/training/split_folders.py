@@ -13,19 +13,6 @@ from typing import Protocol, TypeVar
 from mpscnn._private.files import convert_read_errors, is_folder
 from mpscnn.errors import ImageError, ParameterError
 
-__all__ = [
-    "TEST",
-    "TRAIN",
-    "VALIDATION",
-    "SplitFolders",
-    "find_splits",
-    "require_held_out",
-    "require_no_splits",
-    "split_by_folder",
-    "split_kind",
-    "visible_folders",
-]
-
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 #: The names of splits, in lower case.
 _SPLITS = {

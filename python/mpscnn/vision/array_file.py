@@ -13,8 +13,6 @@ from mpscnn._private.npy_file import read_header, require_size
 from mpscnn.errors import ImageError
 from mpscnn.vision.photo_file import MAX_PIXELS, MAX_SIDE
 
-__all__ = ["is_array_file", "read_array"]
-
 SUFFIX = ".npy"
 _CHANNELS = 4
 

@@ -17,9 +17,6 @@ from mpscnn._private.settings import as_json
 from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.vision.found_object import Detection, detection_of
 
-__all__ = ["DetectionHead", "Detector", "limits", "require_threshold"]
-
-
 # The settings that name outputs with more about an object than its box.
 _DETAILS = (
     ("angles", "output"),

@@ -14,8 +14,6 @@ from mpscnn.vision.object_mask import ObjectMask
 if TYPE_CHECKING:
     from mpscnn import _core
 
-__all__ = ["Detection", "Keypoint", "Point", "detection_of"]
-
 
 class Point(NamedTuple):
     """A point in pixels of the upright photo. It may be outside of the photo."""

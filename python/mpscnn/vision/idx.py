@@ -14,8 +14,6 @@ from mpscnn._private.arguments import path_name
 from mpscnn._private.files import read_content
 from mpscnn.errors import ImageError
 
-__all__ = ["read_idx", "read_labelled"]
-
 _ELEMENTS = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _GZIP = b"\x1f\x8b"
 #: The largest number of bytes that deflate can unpack from one byte.

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn.vision.box import Box
 
-__all__ = ["ObjectMask", "mask_from_coco"]
-
 
 class ObjectMask:
     """The pixels of an upright photo that belong to an object.

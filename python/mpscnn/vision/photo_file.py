@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from PIL import Image as PillowImage
     from PIL.ImageFile import ImageFile
 
-__all__ = ["MAX_PIXELS", "MAX_SIDE", "TooManyPixelsError", "allowed_pixels", "load_given", "read_image"]
-
 #: The maximum number of pixels of a photo, as in the largest cameras. A small file can claim any size, and decoding it
 #: could take all memory.
 MAX_PIXELS = 200_000_000

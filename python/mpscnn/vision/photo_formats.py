@@ -8,20 +8,6 @@ from collections import Counter
 from functools import cache
 from pathlib import Path
 
-__all__ = [
-    "ANIMATION_SUFFIXES",
-    "FORMATS",
-    "OF_JPEG",
-    "STREAMS",
-    "VIDEO_SUFFIXES",
-    "left_out_text",
-    "load_decoders",
-    "optional_suffixes",
-    "suffix_of",
-    "suffixes",
-    "unread_text",
-]
-
 _HEIF_MODULE = "pillow_heif"
 #: The formats that are read, by Pillow's names, and the modules of their decoders. None of these starts a process.
 FORMATS = {

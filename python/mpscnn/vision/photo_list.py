@@ -14,17 +14,6 @@ from mpscnn._private.files import convert_read_errors, is_file, is_folder
 from mpscnn.errors import ImageError
 from mpscnn.vision.photo_formats import left_out_text, suffix_of, suffixes
 
-__all__ = [
-    "STDIN",
-    "FoundPhotos",
-    "is_pattern",
-    "is_url",
-    "no_photos_text",
-    "photo_paths",
-    "photos_in",
-    "warn_of_left_out",
-]
-
 #: The argument that means standard input.
 STDIN = "-"
 _URL = re.compile("[A-Za-z][A-Za-z0-9+.-]*://")

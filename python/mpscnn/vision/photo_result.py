@@ -7,8 +7,6 @@ from typing import Any, ClassVar
 from mpscnn._private.json_text import json_line
 from mpscnn._private.report import Cell, Drawable
 
-__all__ = ["PhotoResult"]
-
 
 class PhotoResult(Drawable):
     """The results for one photo, and information about the computation."""

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from PIL import Image as PillowImage
     from PIL.ImageFile import ImageFile
 
-__all__ = ["Samples", "decoded_samples", "is_unpacked_otherwise", "read_samples"]
-
 _Arrays = list[NDArray[Any]]
 _Pixels = tuple[NDArray[Any], str]
 _Change = Callable[["ImageFile"], None]

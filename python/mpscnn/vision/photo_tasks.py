@@ -20,17 +20,6 @@ if TYPE_CHECKING:
     from mpscnn.runtime.program import Program
     from mpscnn.vision.photo import Photo
 
-__all__ = [
-    "TASKS",
-    "EndCallback",
-    "PhotoTask",
-    "Result",
-    "classification_task",
-    "detection_task",
-    "option_names",
-    "segmentation_task",
-]
-
 _LARGEST = 2**31 - 1  # the largest number that the core takes
 
 EndCallback = Callable[[], object] | None

@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 
 from mpscnn.errors import ImageError
 
-__all__ = ["Plane", "Planes", "is_pixel_buffer", "read_planes"]
-
 _FRAMEWORKS = ("CoreFoundation", "CoreVideo", "IOSurface")
 _READ_ONLY = 1  # kCVPixelBufferLock_ReadOnly
 _Matrix = Literal["bt601", "bt709"]

@@ -17,8 +17,6 @@ from mpscnn._private.settings import as_json
 from mpscnn.errors import ImageError
 from mpscnn.vision.photo import open_photo
 
-__all__ = ["preprocess", "require_prepared"]
-
 _WHITE = 255.0
 
 

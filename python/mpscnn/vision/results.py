@@ -19,8 +19,6 @@ from mpscnn.vision.photo_result import PhotoResult
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
-__all__ = ["Classification", "Prediction", "score_text"]
-
 #: The number of classes that pictures and notebooks show.
 _MAX_SHOWN = 5
 

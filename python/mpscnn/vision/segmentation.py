@@ -20,8 +20,6 @@ from mpscnn.vision.photo_result import PhotoResult
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
-__all__ = ["UNSEEN", "Area", "Segmentation"]
-
 #: The label of pixels that the preprocessing cropped away. Pascal VOC uses it for pixels that are ignored.
 UNSEEN = 255
 

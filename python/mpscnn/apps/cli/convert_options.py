@@ -16,8 +16,6 @@ from mpscnn.apps.cli.sizes import SizeOption
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network
 
-__all__ = ["OPTIONS", "Conversion", "ConvertOptions"]
-
 
 @dataclass(frozen=True)
 class ConvertOptions:

@@ -9,8 +9,6 @@ from mpscnn.evaluation.detector import DetectorEvaluation, precision_text
 from mpscnn.evaluation.segmenter import SegmenterEvaluation
 from mpscnn.model import Model
 
-__all__ = ["show_detector", "show_segmenter"]
-
 
 def show_detector(model: Model, result: DetectorEvaluation, as_json: bool) -> None:
     """Print the evaluation of a detector with COCO's measures."""

@@ -21,8 +21,6 @@ from mpscnn.apps.cli.picture_folder import PictureFolder
 from mpscnn.errors import ParameterError
 from mpscnn.training.array_archive import write_arrays
 
-__all__ = ["LINES", "PHOTOS", "TIMES", "Archive", "Features", "FrameLines", "Moment", "Output", "Pictures"]
-
 #: The name of the array that holds the photo of each row. It is next to the arrays of the layers.
 PHOTOS = "photos"
 #: The name of the array that holds the times of a video's frames.

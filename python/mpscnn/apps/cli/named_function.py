@@ -13,8 +13,6 @@ from typing import Any
 from mpscnn._private.files import is_file
 from mpscnn.errors import ParameterError
 
-__all__ = ["loss_of_option", "named_function"]
-
 
 def named_function(option: str, text: str) -> Callable[..., Any]:
     """Return the function that an option names.

@@ -16,8 +16,6 @@ from mpscnn.apps.cli.arguments import parse_device
 from mpscnn.errors import ParameterError
 from mpscnn.runtime.options import LOAD_FIELDS, CompileOptions, Option, RunOptions
 
-__all__ = ["COMPILE", "RUN", "add_options"]
-
 #: Default values for the parameters that `add_options` replaces by options.
 COMPILE, RUN = CompileOptions(), RunOptions()
 

@@ -11,9 +11,6 @@ from mpscnn._private.printable import printable
 from mpscnn._private.summary import prose
 from mpscnn.errors import DownloadError
 
-__all__ = ["hint", "report", "sentences", "show", "show_as_is", "show_json", "table_width", "warn"]
-
-
 _NARROWEST = 40
 
 

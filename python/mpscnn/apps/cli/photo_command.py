@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from mpscnn.apps.video.stream import VideoFrame
     from mpscnn.vision.photo import Photo
 
-__all__ = ["READING", "PhotoTask", "Reading", "show_photos", "show_results"]
-
 
 @dataclass(frozen=True)
 class Reading:

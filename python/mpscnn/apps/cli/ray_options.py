@@ -25,16 +25,6 @@ if TYPE_CHECKING:
     from mpscnn.graph.features import FeatureExtractor
     from mpscnn.model import Model
 
-__all__ = [
-    "ROW_FILES",
-    "RayOption",
-    "compute_features",
-    "compute_rows",
-    "connect_to_cluster",
-    "refuse_videos",
-    "show_cluster_results",
-]
-
 #: Suffixes of output files that can hold lists of numbers.
 ROW_FILES = (".parquet", ".jsonl")
 

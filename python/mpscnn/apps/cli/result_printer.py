@@ -15,8 +15,6 @@ from mpscnn.errors import Error, ImageError
 from mpscnn.model import Model
 from mpscnn.vision.photo_result import PhotoResult
 
-__all__ = ["Form", "ResultPrinter", "head_line", "output_format", "photo_error_text"]
-
 
 class Form(Enum):
     """The output format."""

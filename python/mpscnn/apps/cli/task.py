@@ -10,8 +10,6 @@ from mpscnn._private.printable import quote_path
 from mpscnn.errors import UnsupportedError
 from mpscnn.model import Model
 
-__all__ = ["COMMANDS", "require_task", "setting_command"]
-
 #: The command for each value of `Model.task`.
 COMMANDS = {"classification": "classify", "detection": "detect", "segmentation": "segment"}
 _MAKERS = {"classification": "a classifier", "detection": "a detector", "segmentation": "a segmenter"}

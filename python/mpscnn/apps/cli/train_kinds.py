@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from mpscnn.evaluation.classifier import Evaluation
     from mpscnn.evaluation.segmenter import SegmenterEvaluation
 
-__all__ = ["Kind", "kind_of"]
-
 _TRAINED_LAYERS, _SCENE_RATE = 7, 2e-3
 #: A detector or segmenter with a lower score, 0 to 1, misses most objects of common photos.
 _LOW = 0.5

@@ -11,8 +11,6 @@ import typer
 from mpscnn.apps.cli.arguments import AUTO_DEVICE, DeviceOption, ThreadsOption
 from mpscnn.apps.cli.sizes import parse_size
 
-__all__ = ["DIGITS", "OPTIONS", "PHOTOS", "SCENES", "TrainOptions", "require_kind"]
-
 
 class Defaults(NamedTuple):
     """The default values of options that differ between kinds of training."""

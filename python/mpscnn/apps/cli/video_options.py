@@ -25,17 +25,6 @@ if TYPE_CHECKING:
     from mpscnn.apps.video.stream import Video, VideoFrame
     from mpscnn.model import Model
 
-__all__ = [
-    "EveryOption",
-    "FromOption",
-    "ToOption",
-    "VideoInflightOption",
-    "VideoPart",
-    "show_frames",
-    "status",
-    "video_part",
-]
-
 _INFLIGHT = 3
 
 EveryOption = Annotated[

@@ -23,8 +23,6 @@ from mpscnn.evaluation.segmenter import (
 )
 from mpscnn.model import Model
 
-__all__ = ["RowsOf", "classifier_evaluation", "detector_evaluation", "segmenter_evaluation"]
-
 _MASK = "path of the mask"
 
 

@@ -21,8 +21,6 @@ from mpscnn.vision.photo_tasks import TASKS, option_names
 if TYPE_CHECKING:
     from mpscnn._private.literals import PrecisionName
 
-__all__ = ["Mapped", "map", "map_source"]
-
 
 def map(  # noqa: A001 - as Ray's datasets call it
     source: Any,

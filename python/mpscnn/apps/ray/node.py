@@ -22,8 +22,6 @@ from mpscnn.model import Model
 from mpscnn.runtime.library import available_processors
 from mpscnn.runtime.session_pool import SessionPool
 
-__all__ = ["Job", "Work", "compute_table", "end_programs"]
-
 _NAMESPACE = "mpscnn"
 #: A machine's process ends after this many seconds without work.
 _IDLE = 20.0

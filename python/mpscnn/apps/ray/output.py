@@ -14,8 +14,6 @@ from mpscnn.apps.ray.cluster import import_arrow
 from mpscnn.apps.ray.rows import IMAGE, KIND, result_from_row, row_to_json
 from mpscnn.errors import ParameterError
 
-__all__ = ["ENDINGS", "check_output", "writer"]
-
 #: Suffixes of the files that can be written.
 ENDINGS = (".parquet", ".jsonl", ".csv")
 

@@ -17,20 +17,6 @@ from mpscnn.vision.photo_result import PhotoResult
 from mpscnn.vision.results import Classification, Prediction
 from mpscnn.vision.segmentation import Area
 
-__all__ = [
-    "ERROR",
-    "IMAGE",
-    "KIND",
-    "NO_NAME",
-    "Areas",
-    "error_from_row",
-    "kept_columns",
-    "result_columns",
-    "result_from_row",
-    "row_from_result",
-    "row_to_json",
-]
-
 #: The column with the photos' names.
 IMAGE = "image"
 #: The name of a photo whose name is null in the source.

@@ -15,8 +15,6 @@ from mpscnn.apps.ray.rows import IMAGE, NO_NAME
 from mpscnn.errors import ImageError, ParameterError
 from mpscnn.vision.photo_list import STDIN, photo_paths
 
-__all__ = ["Columns", "Source", "find_columns", "from_paths", "open_source"]
-
 #: The column with the bytes of a path. They are not text, because file names may have any bytes.
 _PATH = "path of the photo"
 _PARQUET = ".parquet"

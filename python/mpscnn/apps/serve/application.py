@@ -21,8 +21,6 @@ from mpscnn.apps.serve.request_options import check_request
 from mpscnn.apps.serve.service import Service
 from mpscnn.apps.serve.turns import InTurns
 
-__all__ = ["application"]
-
 
 def application(service: Service) -> Any:
     """Return the ASGI application of a service."""

@@ -9,8 +9,6 @@ from mpscnn.apps.serve.forms import Form
 from mpscnn.apps.serve.json_parts import members
 from mpscnn.errors import ImageError, ParameterError
 
-__all__ = ["IMAGE", "is_json", "read_base64"]
-
 IMAGE = "image"
 """The key of the photo."""
 

@@ -18,8 +18,6 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from mpscnn.apps.serve.failures import RefusedError, refusal_answer
 from mpscnn.apps.serve.turns import Turns
 
-__all__ = ["HEAD_BYTES", "HEAD_FIELDS", "BoundedProtocol"]
-
 #: The largest number of bytes of a head, of what lies between two bytes of a body in chunks, and of what follows it.
 HEAD_BYTES = 65_536
 #: The largest number of fields of a head.

@@ -22,8 +22,6 @@ from mpscnn.errors import (
 )
 from mpscnn.vision.photo_file import TooManyPixelsError
 
-__all__ = ["NO_PATH", "RefusedError", "add_failures", "client_disconnected", "refusal_answer"]
-
 #: The status for each class of exceptions. The first class that matches is used.
 _STATUS: tuple[tuple[type[Exception], HTTPStatus], ...] = (
     (TooManyPixelsError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),

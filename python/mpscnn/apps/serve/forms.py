@@ -10,8 +10,6 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from mpscnn.errors import ImageError, ParameterError
 
-__all__ = ["Form", "is_form", "read_form", "whole_body"]
-
 _MAX_FIELDS = 100
 _MAX_VALUE = 10_000  # bytes of a field that is not the file
 _MAX_BOUNDARY = 70  # characters (RFC 2046, 5.1.1)

@@ -11,8 +11,6 @@ from urllib.parse import urlsplit
 from mpscnn.apps.serve.failures import NO_PATH, RefusedError, refusal_answer
 from mpscnn.apps.serve.settings import HOST_NAME, Settings, is_loopback
 
-__all__ = ["OPEN", "Guard"]
-
 #: Paths that need no token, because process monitors do not have it.
 OPEN = {"/v2/health/live", "/v2/health/ready"}
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from mpscnn.runtime.options import LoadArguments
 
-__all__ = ["Compiled", "HostedModel", "Models", "host"]
-
 #: The largest number of axes of an input whose order an error explains. NumPy's arrays have at most 32.
 _MAX_AXES = 8
 

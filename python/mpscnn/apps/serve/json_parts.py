@@ -13,8 +13,6 @@ from mpscnn._private.json_text import parse_json
 from mpscnn._private.names import did_you_mean
 from mpscnn.errors import ParameterError
 
-__all__ = ["decoded", "elements", "members"]
-
 _LONGEST = 65_536  # maximum bytes of a part that is decoded
 _LONGEST_NAME = 1_000
 

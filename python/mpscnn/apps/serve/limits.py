@@ -7,8 +7,6 @@ import math
 import threading
 import time
 
-__all__ = ["MemoryBudget", "NoRoomError", "QueueFullError", "RequestQueue", "Share", "WaitedError"]
-
 _LATEST = 0.1  # the weight of the latest request in the running mean of durations
 
 

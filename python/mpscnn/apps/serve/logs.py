@@ -15,8 +15,6 @@ from typing import Any, TextIO
 
 from mpscnn.apps.serve.metrics import Metrics
 
-__all__ = ["Observed", "finish_log", "log_event", "log_to_stderr"]
-
 _LOG = logging.getLogger("mpscnn.apps.serve")
 #: Characters of lines that may wait until the log is read: some 20,000 requests.
 _HELD = 4_000_000

@@ -22,8 +22,6 @@ from mpscnn.runtime.explanation import fixed_shape
 from mpscnn.runtime.library import available_processors, devices
 from mpscnn.runtime.options import CompileOptions, RunOptions
 
-__all__ = ["add_model_routes"]
-
 _MAX_RUNS = 100
 _RUNS = 10
 _MAX_BYTES = 10_000

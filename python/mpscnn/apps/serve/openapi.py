@@ -10,8 +10,6 @@ from fastapi import FastAPI
 
 from mpscnn.apps.serve.responses import JSON
 
-__all__ = ["JSON_ANSWER", "complete_description", "failures"]
-
 _ABOUT_FAILURES = {
     400: "ImageError, ParameterError, ShapeError, BadRequest: the photo or the tensors cannot be read; an option is "
     "wrong; an option or a header is unknown to the path, or there twice; the path takes no body. The body of the "

@@ -6,8 +6,6 @@ from importlib.util import find_spec
 
 from mpscnn.errors import UnsupportedError
 
-__all__ = ["require_packages"]
-
 _PACKAGES = {
     "fastapi": "FastAPI",
     "uvicorn": "uvicorn",

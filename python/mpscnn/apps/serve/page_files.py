@@ -13,8 +13,6 @@ from fastapi import FastAPI, Response
 
 from mpscnn.apps.serve.responses import JSON, json_bytes
 
-__all__ = ["PAGE", "add_page", "add_reference", "page_files"]
-
 PAGE = Path(__file__).parent / "page"
 _INDEX = "index.html"
 _KINDS = {

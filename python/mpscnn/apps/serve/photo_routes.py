@@ -24,8 +24,6 @@ from mpscnn.errors import ParameterError
 from mpscnn.vision.photo import Photo
 from mpscnn.vision.photo_file import TooManyPixelsError
 
-__all__ = ["add_photo_routes"]
-
 
 @dataclass(frozen=True)
 class _Option:

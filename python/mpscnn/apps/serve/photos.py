@@ -10,8 +10,6 @@ from mpscnn.apps.serve.limits import Share, WaitedError
 from mpscnn.errors import ImageError
 from mpscnn.vision.photo import Photo, open_content
 
-__all__ = ["PhotoMemory"]
-
 #: The largest number of pixels of a photo that is decoded next to others. Pillow copies pixels while it holds Python's
 #: global lock, which takes up to 2 ns for each. Several larger photos would stop the event loop for too long.
 _LARGE = 1 << 24

@@ -20,8 +20,6 @@ from mpscnn.apps.serve.service import SHORT, Service, loop_time
 from mpscnn.apps.serve.tensor_inputs import input_arrays, tensor_bytes
 from mpscnn.apps.serve.tensors import InferRequest, json_length, parse_request
 
-__all__ = ["add_protocol_routes"]
-
 _VERSION = "1"
 _TAG = "inference protocol"
 _HEADER_LENGTH = "inference-header-content-length"

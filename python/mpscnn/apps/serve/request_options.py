@@ -10,8 +10,6 @@ from fastapi.routing import APIRoute
 from mpscnn._private.names import did_you_mean
 from mpscnn.errors import ParameterError
 
-__all__ = ["check_options", "check_request"]
-
 #: The beginnings of the names of headers that only this service and the inference protocol define.
 _OWN_HEADERS = ("mpscnn-", "inference-")
 

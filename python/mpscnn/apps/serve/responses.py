@@ -20,18 +20,6 @@ from mpscnn.errors import UnsupportedError
 from mpscnn.vision.photo import Photo
 from mpscnn.vision.segmentation import Segmentation
 
-__all__ = [
-    "JPEG",
-    "JSON",
-    "JSON_NUMBER",
-    "PNG",
-    "Answer",
-    "encode_outputs",
-    "json_bytes",
-    "negotiate_media_type",
-    "picture",
-]
-
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 _JPEG_SIDE = 65_500  # the largest width or height of a JPEG (libjpeg)

@@ -26,8 +26,6 @@ from mpscnn.apps.serve.settings import Settings
 from mpscnn.apps.serve.turns import Turns
 from mpscnn.errors import ParameterError
 
-__all__ = ["create_server", "open_listening_socket", "return_large_blocks", "serve", "socket_url"]
-
 _BACKLOG = 2_048
 #: Files that the process opens besides connections: libraries, models, the log.
 _OTHER_FILES = 128

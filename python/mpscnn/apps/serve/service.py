@@ -33,8 +33,6 @@ from mpscnn.apps.serve.settings import Settings
 from mpscnn.apps.serve.turns import Turns
 from mpscnn.errors import ParameterError
 
-__all__ = ["SHORT", "Finish", "Service", "Submit", "loop_time"]
-
 Result = TypeVar("Result")
 
 Submit = Callable[[Compiled], Any]

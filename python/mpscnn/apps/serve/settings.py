@@ -13,8 +13,6 @@ from mpscnn._private.arguments import is_finite_number, is_whole_number, name_li
 from mpscnn.errors import ParameterError
 from mpscnn.runtime.library import available_processors
 
-__all__ = ["HOST_NAME", "Settings", "check_threads", "default_inflight", "is_loopback"]
-
 #: The pattern of a host name in a Host header.
 _TOKEN = 1_000  # the longest token
 _MOST = 2**50  # the largest limit

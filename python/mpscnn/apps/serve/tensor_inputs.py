@@ -21,8 +21,6 @@ from mpscnn.vision.photo import Photo
 from mpscnn.vision.photo_file import TooManyPixelsError
 from mpscnn.vision.preprocessing import preprocess
 
-__all__ = ["input_arrays", "tensor_bytes"]
-
 
 def tensor_bytes(compiled: Compiled, wanted: InferRequest, maximum: int) -> int:
     """Return the bytes of a request's converted inputs, its outputs and its response.

@@ -23,8 +23,6 @@ from mpscnn._private.arguments import is_whole_number, whole_number_in
 from mpscnn.apps.serve.json_parts import decoded, elements, members
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 
-__all__ = ["BYTES", "OWN_NAMES", "TYPES", "InferRequest", "Input", "json_length", "parse_request"]
-
 TYPES: dict[str, np.dtype[Any]] = {
     "FP32": np.dtype("<f4"),
     "FP16": np.dtype("<f2"),

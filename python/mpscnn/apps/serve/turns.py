@@ -7,8 +7,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["InTurns", "Turns"]
-
 
 class Turns:
     """Calls one function in each step of the event loop.

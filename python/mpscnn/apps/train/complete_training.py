@@ -23,8 +23,6 @@ from mpscnn.training.history import History
 from mpscnn.training.recorded import history_of, record_text
 from mpscnn.training.run_folder import RunChoices
 
-__all__ = ["Results", "TrainedModel", "complete_training", "show_training"]
-
 
 @dataclass(frozen=True)
 class Results:

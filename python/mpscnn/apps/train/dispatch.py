@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from mpscnn.graph.network import Network
     from mpscnn.model import Model
 
-__all__ = ["train"]
-
 TaskName = Literal["classify", "detect", "segment"]
 #: The argument with the labels of the photos, for tasks that need it.
 _LABELS: dict[TaskName, str] = {"detect": "annotations", "segment": "masks"}

@@ -12,8 +12,6 @@ from mpscnn._private.files import convert_write_errors, require_replaceable
 from mpscnn._private.locks import try_hold_lock
 from mpscnn.errors import StateError, WeightsError
 
-__all__ = ["lock_output"]
-
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 

@@ -29,8 +29,6 @@ from mpscnn.training.run_folder import RunChoices
 from mpscnn.training.split_folders import SplitFolders, find_splits, require_held_out
 from mpscnn.vision.photo_list import is_url
 
-__all__ = ["DEFAULT_SHARE", "Backbone", "FolderTraining", "PhotoTraining", "open_backbone", "photo_folder"]
-
 #: The share of each class's photos for validation, unless the user or the data set says it.
 DEFAULT_SHARE = 0.2
 _PREFERRED = "mobilenet_v2"

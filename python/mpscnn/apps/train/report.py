@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
 _CONFUSION, _CURVES_FILE, _PAGE = REPORT_FILES = ("confusion.png", "curves.png", "mistakes.html")
-__all__ = ["REPORT_FILES", "TrainingReport", "curves_picture", "report_of", "write_files"]
 
 _MAX_MISTAKES = 50
 _THUMBNAIL = 200

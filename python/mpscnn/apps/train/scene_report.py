@@ -19,8 +19,6 @@ from mpscnn.training.recorded import Record
 from mpscnn.training.scenes.average_precision import AveragePrecision
 from mpscnn.training.scenes.training import SceneTraining
 
-__all__ = ["SCENE_REPORT_FILES", "DetectorMeasures", "SceneReport", "scene_report"]
-
 SCENE_REPORT_FILES = ("curves.png", "classes.csv")
 
 

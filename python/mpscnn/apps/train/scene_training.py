@@ -34,8 +34,6 @@ from mpscnn.training.scenes.views import SceneAugmentation
 from mpscnn.training.split_folders import TRAIN, VALIDATION, require_held_out, split_by_folder
 from mpscnn.vision.photo import open_photo
 
-__all__ = ["SceneData", "SceneSource", "ScenesTraining"]
-
 #: The sides of a classifier's input, if it becomes a detector or segmenter: the smaller one for classifiers of small
 #: photos, whose last feature map has a stride below 16.
 _SIZE, _SMALL_SIZE, _LARGE_STRIDE = 320, 160, 4

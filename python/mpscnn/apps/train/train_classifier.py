@@ -21,8 +21,6 @@ from mpscnn.training.own_loss import Loss
 from mpscnn.training.photo_views import Augmentation
 from mpscnn.training.run_folder import RunChoices
 
-__all__ = ["train_classifier", "waiting_epochs"]
-
 
 @accept_foreign_arguments
 def train_classifier(

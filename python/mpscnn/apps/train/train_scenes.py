@@ -20,8 +20,6 @@ from mpscnn.training.run_folder import RunChoices
 from mpscnn.training.scenes.training import SceneOptions
 from mpscnn.training.scenes.views import SceneAugmentation
 
-__all__ = ["train_detector", "train_segmenter"]
-
 
 @accept_foreign_arguments
 def train_detector(

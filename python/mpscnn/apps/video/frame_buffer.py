@@ -7,8 +7,6 @@ from typing import Generic, TypeVar
 
 from mpscnn._private.signal_handlers import SafeCondition
 
-__all__ = ["FrameBuffer"]
-
 Frame = TypeVar("Frame")
 
 

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from mpscnn.errors import ImageError
 from mpscnn.vision.photo import MAX_PIXELS, Photo, YuvImage, open_photo
 
-__all__ = ["FFMPEG_MATRICES", "VIDEO_RANGE", "matrix_of_lines", "photo_from_frame"]
-
 Matrix = Literal["bt601", "bt709"]
 
 _BT709 = 1

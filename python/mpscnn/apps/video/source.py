@@ -28,8 +28,6 @@ from mpscnn.vision.photo_list import no_photos_text, photos_in, warn_of_left_out
 if TYPE_CHECKING:
     from mpscnn.vision.photo import Photo, YuvImage
 
-__all__ = ["VideoFrame", "VideoSource", "import_av", "is_video", "open_source"]
-
 _CAMERA = re.compile(r"camera:(\d{1,3})")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 #: Seconds after which opening a stream, or waiting for more of its data, fails.

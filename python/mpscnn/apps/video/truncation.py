@@ -14,8 +14,6 @@ from typing import BinaryIO
 from mpscnn._private.files import convert_read_errors
 from mpscnn.errors import ImageError
 
-__all__ = ["describe_truncation"]
-
 #: The number of bytes searched at the start and end of files without stored lengths.
 _WINDOW = 1 << 20
 #: The number of bytes of a part's header that all formats need.

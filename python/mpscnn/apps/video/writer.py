@@ -17,8 +17,6 @@ from mpscnn.errors import ImageError, ParameterError
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
-__all__ = ["VideoWriter", "is_video_name"]
-
 _TICKS = 90000  # ticks a second, as in MPEG
 _USUAL_RATE = Fraction(25)
 _SQUARE = Fraction(1)

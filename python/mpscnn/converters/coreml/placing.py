@@ -17,8 +17,6 @@ from mpscnn.converters.layer_names import quote_name
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.network import Network
 
-__all__ = ["placing_entries", "state_placing"]
-
 PLACING = "mpscnn.preprocess"
 _KEYS = ("fit", "crop_fraction", "whole_pixels", "filter", "letterbox_value", "letterbox_position")
 _MAX_LENGTH = 1000  # characters

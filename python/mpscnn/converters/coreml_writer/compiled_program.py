@@ -47,8 +47,6 @@ if TYPE_CHECKING:
         weight_bytes: int
 
 
-__all__ = ["KEPT_PROGRAMS", "write_program"]
-
 KEPT_PROGRAMS = 32
 """The number of networks that the cache keeps."""
 _CHUNK = 1 << 20

@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from mpscnn.graph.network import Network
 from mpscnn.graph.quantized import require_stored_type
 
-__all__ = ["SUFFIXES", "TARGETS", "export"]
-
 SUFFIXES = (PACKAGE, MODEL)
 """The suffixes of the files that `export` writes."""
 TARGETS = ("iOS13", "iOS14", "iOS15", "iOS16", "iOS17", "iOS18")

@@ -13,8 +13,6 @@ from mpscnn.errors import UnsupportedError
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network
 
-__all__ = ["Probabilities"]
-
 
 class Probabilities:
     """The part of a Core ML classifier that follows its network.

@@ -20,8 +20,6 @@ from mpscnn.converters.onnx_writer.builder import OPSET
 from mpscnn.converters.unsupported import OTHER_FORMAT, UnsupportedLayers
 from mpscnn.errors import Error, UnsupportedError
 
-__all__ = ["ProgramBuilder", "first_line"]
-
 Array = NDArray[Any]
 _PART = "part"  # a temporary name for operations that get their names later
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["of_channels"]
-
 
 def of_channels(mb: Any, value: Any, function: Callable[..., Any], **named: str) -> Any:
     """Apply a function to the last axis of a tensor, and return its result.

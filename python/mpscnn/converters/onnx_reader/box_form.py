@@ -7,8 +7,6 @@ from operator import itemgetter
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["find_box_form"]
-
 # The first matrix computes left, top, right and bottom from a centre and a size. The second swaps x and y.
 _FROM_CENTER = np.array([[1, 0, -0.5, 0], [0, 1, 0, -0.5], [1, 0, 0.5, 0], [0, 1, 0, 0.5]])
 _Y_FIRST = np.eye(4)[[1, 0, 3, 2]]

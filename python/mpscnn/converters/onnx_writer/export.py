@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     from mpscnn.graph.network import Network
 from mpscnn.graph.quantized import require_stored_type
 
-__all__ = ["EXPORTERS", "export", "to_onnx"]
-
 _MAX_FILE = 2**31 - 1  # the limit of protobuf
 
 

@@ -12,8 +12,6 @@ from typing import Any
 import torch
 from torch.fx import Node
 
-__all__ = ["function_of", "same_tensors"]
-
 # Operators that may return their operand itself, which their schema does not say.
 _RETURN_OPERANDS = frozenset({"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"})
 

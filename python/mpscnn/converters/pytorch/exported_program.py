@@ -28,8 +28,6 @@ from mpscnn.converters.pytorch.folded_norms import foldable_norms, folded, has_z
 from mpscnn.converters.unsupported import REPLACE_IN_MODULE, UnsupportedLayers
 from mpscnn.errors import UnsupportedError
 
-__all__ = ["Program", "read_program"]
-
 # Blocks of a module's code, which are operators of their own. None of them changes what a network computes in float32.
 _BLOCKS = frozenset({"wrap_with_autocast", "wrap_with_set_grad_enabled"})
 _UNKNOWN = "mpscnn has no such layer yet"

@@ -7,8 +7,6 @@ from typing import Any, NoReturn
 
 from mpscnn.errors import UnsupportedError
 
-__all__ = ["Extent", "FreeExtent", "own_extent", "own_shape"]
-
 
 class FreeExtent:
     """An extent that depends on free extents of the inputs.

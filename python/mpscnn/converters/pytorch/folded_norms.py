@@ -13,8 +13,6 @@ from torch.fx import Node
 from mpscnn.converters.pytorch.aten.nodes import fake_tensors, operator_name
 from mpscnn.converters.pytorch.aten.writer import Operator, Results, Writer
 
-__all__ = ["FoldedNorm", "foldable_norms", "folded", "has_zero_bias", "with_bias"]
-
 _FORWARD = frozenset({f"conv{space}d.{form}" for space in "12" for form in ("default", "padding")})
 _TRANSPOSED = frozenset({"conv_transpose1d.default", "conv_transpose2d.input"})
 _DENSE = "linear.default"

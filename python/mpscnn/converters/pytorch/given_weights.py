@@ -13,8 +13,6 @@ from mpscnn.converters.pytorch.state_dict import StateDict, is_counter
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.weight_layout import OwnWeights, weight_array
 
-__all__ = ["fold_state"]
-
 
 @dataclass(frozen=True)
 class _Given:

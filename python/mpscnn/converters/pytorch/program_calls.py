@@ -8,8 +8,6 @@ from mpscnn.converters.pytorch.calls import Call
 from mpscnn.converters.pytorch.dynamic_shapes import shapes_of_inputs
 from mpscnn.errors import ParameterError
 
-__all__ = ["program_call"]
-
 
 def program_call(program: Any, example_inputs: Any, dynamic_shapes: Any) -> Call:
     """Return the call of a program: its module, example inputs and free extents.

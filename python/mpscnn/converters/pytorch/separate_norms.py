@@ -8,8 +8,6 @@ from mpscnn.converters.pytorch.weights import Epsilons, Fit, Module
 from mpscnn.graph.network import Network
 from mpscnn.graph.settings import copy_settings
 
-__all__ = ["separate_norms"]
-
 
 def separate_norms(
     network: Network, modules: Mapping[str, Module], fit: Fit, epsilons: Epsilons

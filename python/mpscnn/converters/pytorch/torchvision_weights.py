@@ -7,8 +7,6 @@ from collections.abc import Mapping
 
 from mpscnn.models.photo_transforms import PhotoTransform, torchvision_transform
 
-__all__ = ["SEVERAL_TRANSFORMS", "transform_of_file"]
-
 _HASH = re.compile(r"-([0-9a-f]{8})\.pth$")
 _OLDER, _NEWER = torchvision_transform(256), torchvision_transform(232)
 #: The transforms of torchvision 0.29's files for networks that have several ones in torchvision or timm. The keys are

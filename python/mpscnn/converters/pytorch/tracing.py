@@ -13,8 +13,6 @@ from typing import Any
 from mpscnn.converters.pytorch.calls import Call
 from mpscnn.errors import ParameterError, UnsupportedError
 
-__all__ = ["example_tensors", "exported", "for_inference", "without_messages"]
-
 _FIXES = "Suggested fixes:"  # a line of PyTorch's messages
 _ADVICE = ' For more information, run with TORCH_LOGS="+dynamic".'
 

@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 
 from mpscnn.errors import UnsupportedError
 
-__all__ = ["Data", "Field", "Fields", "Number", "flatbuffer"]
-
 MAX_SIZE = 2**31 - 1
 """The maximum size of a FlatBuffer, in bytes."""
 

@@ -15,8 +15,6 @@ from mpscnn.converters.tflite.flatbuffer_builder import Data, Field, Fields, Num
 from mpscnn.converters.tflite.names import CUSTOM, element_type_number, operator_number
 from mpscnn.converters.tflite_writer.options import OPTIONS, version_of
 
-__all__ = ["Builder", "Value"]
-
 Array = NDArray[Any]
 
 _VERSION = 3

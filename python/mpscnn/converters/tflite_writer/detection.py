@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from mpscnn.graph.network import Network
     from mpscnn.vision.detector import Detector
 
-__all__ = ["choose_boxes", "detector_of"]
-
 _SWAPPED = [1, 0, 3, 2]  # x and y, width and height
 
 

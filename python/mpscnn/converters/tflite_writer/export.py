@@ -48,8 +48,6 @@ if TYPE_CHECKING:
     from mpscnn.graph.network import Network
     from mpscnn.vision.detector import Detector
 
-__all__ = ["WRITERS", "export", "to_tflite"]
-
 Write = Callable[[Layer], Value]
 
 

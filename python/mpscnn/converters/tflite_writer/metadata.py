@@ -23,8 +23,6 @@ from mpscnn.converters.tflite.metadata import AXIS_LABELS, IDENTIFIER, NORMALIZA
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network
 
-__all__ = ["are_in_label_file", "described", "with_labels"]
-
 _LABELS = "labels.txt"
 _COLOURS = {"rgb": 1, "gray": 2}
 _FEATURES, _IMAGE, _BOXES = 1, 2, 3  # the kinds of contents

@@ -12,8 +12,6 @@ from typing import Any
 from mpscnn.converters.tflite.flatbuffer_builder import Fields, Number
 from mpscnn.converters.tflite.names import activation_number
 
-__all__ = ["OPTIONS", "PADDINGS", "Options", "version_of"]
-
 PADDINGS = {"same": 0, "valid": 1}
 
 

@@ -12,16 +12,6 @@ from mpscnn._private.names import first_repeated
 from mpscnn.errors import ParameterError
 from mpscnn.training.scenes.labelled import fail
 
-__all__ = [
-    "NAME_FILES",
-    "Settings",
-    "names_beside",
-    "names_of_settings",
-    "scalar",
-    "settings_beside",
-    "text_lines",
-]
-
 #: Files with the names of classes, one on each line.
 NAME_FILES = ("classes.txt", "obj.names", "classes.names", "labels.txt")
 _SETTINGS = ("data.yaml", "data.yml", "dataset.yaml")

@@ -24,15 +24,6 @@ from mpscnn.training.scenes.labelled import (
 from mpscnn.training.split_folders import TRAIN, split_kind, visible_folders
 from mpscnn.vision.photo_file import MAX_SIDE
 
-__all__ = [
-    "coco_part_files",
-    "parsed_annotations",
-    "read_coco",
-    "read_coco_file",
-    "read_coco_parts",
-    "size_of_image",
-]
-
 _ID_BITS = 64
 _FIELDS = {
     "images": ("id", "file_name"),

@@ -9,8 +9,6 @@ from mpscnn._private.arguments import is_finite_number
 from mpscnn.training.scenes.coco import parsed_annotations
 from mpscnn.training.scenes.labelled import LabelledObjects, ObjectList, fail, find_photo
 
-__all__ = ["is_createml", "read_createml"]
-
 #: Apple's names of the fields: those of the Create ML app, and of the framework's documentation.
 _PHOTO, _OBJECTS = ("image", "imagefilename"), ("annotations", "annotation")
 _CENTRE = ("x", "y", "width", "height")

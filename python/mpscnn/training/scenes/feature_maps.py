@@ -10,8 +10,6 @@ from mpscnn.graph.class_head import feature_layer
 from mpscnn.graph.integer_layers import without_integers
 from mpscnn.graph.network import Network
 
-__all__ = ["FeatureMaps", "feature_maps"]
-
 Node = dict[str, Any]
 _WINDOWS = ("convolution", "pooling")
 

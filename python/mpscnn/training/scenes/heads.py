@@ -8,8 +8,6 @@ from mpscnn.errors import UnsupportedError
 from mpscnn.graph.network import Network
 from mpscnn.graph.settings import copy_settings
 
-__all__ = ["last_convolutions", "with_columns"]
-
 Node = dict[str, Any]
 _PASSING = ("concatenation", "reshape", "resize", "softmax", "add", "neuron")
 

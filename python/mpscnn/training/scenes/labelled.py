@@ -16,16 +16,6 @@ from mpscnn._private.files import is_file, is_folder
 from mpscnn.errors import ImageError, ParameterError
 from mpscnn.vision.photo_list import photo_paths
 
-__all__ = [
-    "LabelledObjects",
-    "LabelledPhoto",
-    "ObjectList",
-    "StatedPart",
-    "fail",
-    "find_photo",
-    "labelled_photo_paths",
-]
-
 #: The largest distance by which a box may stick out of its photo, in pixels and as a share of the photo's side. Tools
 #: round edges. Such boxes are cut off at the photo's edge.
 _BEYOND_PIXELS, _BEYOND_SHARE = 1.0, 0.01

@@ -24,8 +24,6 @@ from mpscnn.vision.segmentation import UNSEEN
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-__all__ = ["MaskedPhoto", "MaskedPhotos", "read_mask", "read_masks"]
-
 #: The names of lossy compressions in TIFF files.
 _LOSSY = ("jpeg", "tiff_jpeg", "webp")
 #: The difference of the samples for neighbouring class numbers, by Pillow's name of their layout in the file.

@@ -17,8 +17,6 @@ from mpscnn.models.ssd import ANCHORS_AT_A_POINT, add_heads, separable, ssd_head
 from mpscnn.training.scenes.feature_maps import FeatureMaps, feature_maps
 from mpscnn.training.scenes.heads import with_columns
 
-__all__ = ["SEGMENTERS", "detector_of", "segmenter_of"]
-
 SEGMENTERS = ("lraspp", "deeplab")
 _MIN_HALVINGS = 3  # the first map of a detector has at least this stride, as a power of two
 _EXTRA_CHANNELS = (512, 256, 256, 128)

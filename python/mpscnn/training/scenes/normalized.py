@@ -13,8 +13,6 @@ from mpscnn.graph.network import Network
 from mpscnn.graph.settings import copy_settings
 from mpscnn.runtime.program import named_results
 
-__all__ = ["Normalized"]
-
 Weights = dict[str, NDArray[np.float32]]
 _EPSILON = 1e-3
 

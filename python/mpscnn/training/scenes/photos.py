@@ -23,8 +23,6 @@ from mpscnn.training.scenes.views import SceneAugmentation, choose_view, upright
 from mpscnn.vision.photo import Photo, open_photo
 from mpscnn.vision.segmentation import UNSEEN
 
-__all__ = ["MaskPhotos", "ObjectPhotos", "ScenePhotos"]
-
 
 class ScenePhotos(EpochData):
     """Photos with labels of their parts. Each photo is stretched to the size of the network's input.

@@ -13,8 +13,6 @@ from mpscnn.training.scenes.labelled import LabelledObjects, fail
 from mpscnn.training.scenes.voc import read_voc
 from mpscnn.training.scenes.yolo import read_yolo
 
-__all__ = ["annotation_format", "annotations_path", "read_objects"]
-
 _SETTINGS = (".yaml", ".yml")
 
 

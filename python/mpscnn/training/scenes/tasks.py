@@ -16,8 +16,6 @@ from mpscnn.training.own_loss import Loss, own_loss, require_loss
 from mpscnn.training.scenes.average_precision import AveragePrecision, FoundObjects
 from mpscnn.training.scenes.photos import MaskPhotos, ObjectPhotos, ScenePhotos
 
-__all__ = ["DetectorTask", "SceneTask", "SegmenterTask"]
-
 _BATCH = 16
 _MIN_SCORE, _MAX_DETECTIONS = 0.01, 100
 #: Photos without objects teach, too: at least this number of their anchors counts.

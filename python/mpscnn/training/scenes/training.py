@@ -24,8 +24,6 @@ from mpscnn.training.scenes.tasks import SceneTask
 from mpscnn.training.schedules import cosine, warm_up
 from mpscnn.training.trainer import Trainer
 
-__all__ = ["SceneOptions", "SceneTraining"]
-
 _FORMAT = "mpscnn scene run 2"
 _PHOTOS_FOR_STATISTICS = 32
 _WARM_UP_SHARE = 20  # the learning rate rises in this part of all steps

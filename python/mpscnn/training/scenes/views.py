@@ -15,8 +15,6 @@ from mpscnn.errors import ParameterError
 from mpscnn.vision.photo import Photo
 from mpscnn.vision.segmentation import UNSEEN
 
-__all__ = ["SceneAugmentation", "View", "choose_view", "upright", "whole_view"]
-
 _GRAY = 127  # the colour around a photo that is smaller than the view
 _TRIES = 30
 #: An object is seen if a view shows at least this share of its box, and not seen if it shows at most that share. Views

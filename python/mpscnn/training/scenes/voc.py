@@ -11,8 +11,6 @@ from mpscnn._private.files import read_content
 from mpscnn.errors import ParameterError
 from mpscnn.training.scenes.labelled import LabelledObjects, LabelledPhoto, ObjectList, fail, find_photo
 
-__all__ = ["read_voc"]
-
 _MAX_BYTES = 16 << 20
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
 _FLAGS = {"": False, "0": False, "false": False, "1": True, "true": True}

@@ -25,8 +25,6 @@ from mpscnn.training.scenes.labelled import (
 from mpscnn.training.scenes.yolo_parts import parts_of_settings, photo_key, root_of_settings
 from mpscnn.training.split_folders import TRAIN
 
-__all__ = ["read_yolo"]
-
 _NUMBERS = 5
 #: Larger numbers than this are pixels, not shares of the photo.
 _MAX_SHARE = 1.5

@@ -11,8 +11,6 @@ from mpscnn.training.scenes.class_names import Settings, scalar, text_lines
 from mpscnn.training.scenes.labelled import StatedPart, fail, labelled_photo_paths
 from mpscnn.training.split_folders import TEST, TRAIN, split_kind
 
-__all__ = ["parts_of_settings", "photo_key", "root_of_settings"]
-
 _KINDS = "a folder of photos, a list of folders, or a .txt file with the path of a photo on each line"
 
 
