@@ -15,15 +15,15 @@ from mpscnn.converters.coreml.program.operations import HANDLERS as COREML_OPERA
 from mpscnn.converters.coreml.program.operations import REFUSED as COREML_OPERATIONS_REFUSED
 from mpscnn.converters.keras.layers import FUNCTIONS as KERAS_FUNCTIONS
 from mpscnn.converters.keras.layers import HANDLERS as KERAS
-from mpscnn.converters.keras.unsupported_layers import REFUSED as KERAS_REFUSED
+from mpscnn.converters.keras.layers import REFUSED as KERAS_REFUSED
 from mpscnn.converters.onnx_reader.file import EXPANSIONS
 from mpscnn.converters.tensorflow.operators import HANDLERS as TENSORFLOW
 from mpscnn.converters.tensorflow.operators import REFUSED as TENSORFLOW_REFUSED
 from mpscnn.converters.tensorflow.value_resolution import FOLLOWED
 from mpscnn.converters.tflite import names as tflite_names
+from mpscnn.converters.tflite.array_ops import SHAPES as TFLITE_SHAPES
 from mpscnn.converters.tflite.operators import OPERATORS as TFLITE
-from mpscnn.converters.tflite.shapes import SHAPES as TFLITE_SHAPES
-from mpscnn.converters.tflite.unsupported_operators import REFUSED as TFLITE_REFUSED
+from mpscnn.converters.tflite.operators import REFUSED as TFLITE_REFUSED
 
 DOCS = Path(__file__).resolve().parent.parent
 

@@ -16,8 +16,7 @@ import pytest
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters.keras.layers import HANDLERS
-from mpscnn.converters.keras.unsupported_layers import REFUSED
+from mpscnn.converters.keras.layers import HANDLERS, REFUSED
 
 pytest.importorskip("torch", reason="PyTorch, on which Keras runs here, is not installed")
 os.environ["KERAS_BACKEND"] = "torch"

@@ -17,7 +17,7 @@ from mpscnn.comparison.engine_import import import_problem
 from mpscnn.comparison.keras_engine import BACKENDS, choose_backend, installed_backend
 from mpscnn.comparison.native_engine import NativeEngine
 from mpscnn.comparison.trace import Engine
-from mpscnn.converters.reference_engines import NO_REFERENCE_ENGINE, REFERENCE_ENGINES, engine_key
+from mpscnn.converters.isolated_check import NO_REFERENCE_ENGINE, REFERENCE_ENGINES, engine_key
 from mpscnn.core_model import model_path, open_model
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network

@@ -1,15 +1,18 @@
-"""Describe convolution and pooling windows with explicit padding for one input size, for writers of other formats."""
+"""Find the shapes of layers, and describe windows with explicit padding, for one input size and for all writers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.window_sizes import crop, left_out, same_padding
+
+if TYPE_CHECKING:
+    from mpscnn.graph.network import Network
 
 
 @dataclass(frozen=True)
@@ -176,3 +179,16 @@ def _removed(
     total = left_out(size, stride, reach, output)
     before = crop(total).before if a["padding"] == "same" else a[first]
     return before, total - before
+
+
+def shapes_of(network: Network, size: tuple[int, int] | None) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of all inputs and layers for one image, by name."""
+    described = network.describe(size)
+    shapes = {layer["name"]: tuple(layer["output"]) for layer in described["layers"]}
+    for tensor in network.inputs:
+        shape = [1 if extent is None else extent for extent in tensor.shape]
+        if size is not None and len(shape) == 4:
+            given = zip(tensor.shape[1:3], size, strict=True)
+            shape[1:3] = [wanted if extent is None else extent for extent, wanted in given]
+        shapes[tensor.name] = tuple(shape)
+    return shapes

@@ -1,4 +1,7 @@
-"""Read parts of a file on demand, so that the file and its network are not in memory at the same time."""
+"""Read parts of a file on demand, so that the file and its network are not in memory at the same time.
+
+A file that a model names is read only if it belongs to the model.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
-from mpscnn._private.files import convert_read_errors, require_regular
+from mpscnn._private.files import convert_read_errors, real_path, require_regular
 from mpscnn.errors import WeightsError
 
 # Formats have many small structures next to one another, so the file is read in blocks, and some blocks are kept.
@@ -97,3 +100,22 @@ class FileBytes:
 def total_size(files: Iterable[Path]) -> int:
     """Return the bytes of files that a network is read from. Raises WeightsError for files that cannot be read."""
     return sum(len(FileBytes(path)) for path in files)
+
+
+def is_in_own_folder(path: Path, folder: Path, main: Path) -> bool:
+    """Return True if a file is in the folder of its model, also after symbolic links are followed.
+
+    Download caches keep the files of all models in one folder, and a model's folder has links to them. So a file that
+    is in the same folder as the target of `main` belongs to the model, too.
+
+    Args:
+        path: the file.
+        folder: the folder of the model.
+        main: the file of the model that names the others.
+    """
+    try:
+        real = real_path(path)
+    except OSError:  # no file can be opened by such a chain of links
+        return False
+    folders = {real_path(folder), os.path.dirname(real_path(main))}  # noqa: PTH120
+    return any(os.path.commonpath([one, real]) == one for one in folders)

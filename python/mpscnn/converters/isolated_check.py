@@ -1,4 +1,7 @@
-"""Check a conversion for the cache in a separate process, so that an engine that crashes or hangs does no harm."""
+"""List the engines of other formats, and check a conversion with one of them in a separate process.
+
+So an engine that crashes or hangs does no harm.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mpscnn._private.child_python import inherited_environment, module_command
-from mpscnn.converters.reference_engines import NO_REFERENCE_ENGINE, REFERENCE_ENGINES, engine_key
+from mpscnn.converters.format_detection import is_saved_model
+
+#: For each suffix: the Python module that runs such files, and the name of its package on PyPI.
+REFERENCE_ENGINES = {
+    ".onnx": ("onnxruntime", "onnxruntime"),
+    ".tflite": ("ai_edge_litert.interpreter", "ai-edge-litert"),
+    ".keras": ("keras", "keras"),
+    ".h5": ("keras", "keras"),
+    ".hdf5": ("keras", "keras"),
+    ".pb": ("tensorflow", "tensorflow"),
+}
+
+#: For suffixes without an engine: the reason.
+NO_REFERENCE_ENGINE = {
+    **dict.fromkeys((".mlmodel", ".mlpackage"), "Core ML predicts on macOS only"),
+    ".index": "a checkpoint has weights, but not the network that they belong to",
+    ".json": "TensorFlow.js runs in browsers only",
+}
+
+
+def engine_key(path: Path) -> str:
+    """Return a file's key in these tables: its suffix, or ".pb" for the folder of a SavedModel."""
+    return ".pb" if is_saved_model(path) else path.suffix.lower()
+
 
 FOLD, NO_FOLD = "--fold", "--no-fold"
 _TIME_LIMIT = 120.0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,12 @@ from mpscnn._private.settings import as_json
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.model_file import description
 from mpscnn.vision.detector import DetectionHead
+
+
+def parse_labels(text: str) -> list[str]:
+    """Return the class names in a text: one per line, up to the first blank line. Notes may follow after it."""
+    return list(takewhile(bool, (line.strip() for line in text.split("\n"))))
+
 
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mpscnn._private.arguments import path_name
 from mpscnn._private.files import read_content
 from mpscnn._private.json_text import parse_json
-from mpscnn.converters.label_text import parse_labels
+from mpscnn.converters.metadata_entries import parse_labels
 from mpscnn.converters.photo_input import PhotoNote
 from mpscnn.core_model import require_scores
 from mpscnn.errors import ParameterError, WeightsError

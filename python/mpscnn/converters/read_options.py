@@ -1,4 +1,4 @@
-"""Define the options for reading a file of another framework."""
+"""Define the options for reading a file of another framework, such as the size of a free image."""
 
 from __future__ import annotations
 
@@ -7,9 +7,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpscnn.converters.image_size import Extents, set_size
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
+
+Extents = tuple[int | None, ...]
+
+
+def set_size(extents: Extents, size: tuple[int, int] | None, where: str) -> Extents:
+    """Return the extents (n, height, width, channels) with the chosen height and width. Other ranks stay unchanged.
+
+    Raises ParameterError if the file states another size; `where` begins the message.
+    """
+    if size is None or len(extents) != 4:
+        return extents
+    for given, wanted in zip(extents[1:3], size, strict=True):
+        if given not in (None, wanted):
+            raise ParameterError(
+                f"{where} is {extents[1]} x {extents[2]} (height x width) in the file; "
+                f"{size[0]} x {size[1]} cannot be chosen"
+            )
+    return (extents[0], *size, extents[3])
+
 
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network

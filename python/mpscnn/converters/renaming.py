@@ -1,4 +1,4 @@
-"""Rename networks and layers."""
+"""Rename networks and layers, and give each output of a file its own tensor."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from mpscnn._private.arguments import whole_number_in
 from mpscnn.converters.layer_names import LayerNames
+from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 from mpscnn.graph.settings import copy_settings
 
@@ -64,3 +65,14 @@ def name_without_number(name: str, known: Collection[str]) -> str | None:
     if number is None or not 2 <= number <= len(known) + 1:
         return None
     return stem if {stem, *(f"{stem}_{place}" for place in range(2, number))} <= set(known) else None
+
+
+def make_distinct(network: Network, names: LayerNames, results: Sequence[Tensor]) -> list[Tensor]:
+    """Return the results of a file, in order. Where one occurs again, a layer that copies it takes its place."""
+    seen, found = set[int](), []
+    for result in results:
+        is_new = result.index not in seen
+        copy = {"kind": "none"}
+        found.append(result if is_new else network.activation(result, copy, name=names.unique(result.name)))
+        seen.add(result.index)
+    return found

@@ -20,7 +20,7 @@ from mpscnn.converters.broadcast import align
 from mpscnn.converters.concat import concat
 from mpscnn.converters.constant_pair import ConstantPair
 from mpscnn.converters.layout import Arranged, Axis, product
-from mpscnn.converters.lookup import look_up
+from mpscnn.converters.positions import look_up
 from mpscnn.converters.slicing import as_slice, gather, pad, reverse, slice_axis, take_part, tile
 from mpscnn.converters.strided_slice import expand_indices
 from mpscnn.converters.unsupported import CHOOSE_SIZE, ONE_IMAGE, MixedImagesError

@@ -1,8 +1,9 @@
-"""Collect all parts of a file that cannot be converted, for one error that names them."""
+"""Collect all parts of a file that cannot be converted, for one error that names them and the file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mpscnn._private.printable import printable
@@ -187,3 +188,14 @@ def _line(kind: str, names: list[str], reason: str) -> str:
     listed = ", ".join(quote_name(name) for name in names[:_MAX_NAMES])
     more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
     return f"{'layer' if len(names) == 1 else 'layers'} {listed}{more} ({display_kind(kind)}): {reason}"
+
+
+@contextmanager
+def prefix_errors(origin: str) -> Iterator[None]:
+    """Add `origin` to the front of error messages that do not begin with it. The exception's class does not change."""
+    try:
+        yield
+    except (UnsupportedError, WeightsError) as error:
+        if str(error).startswith((origin, f"damaged: {origin}")) or not error.args:
+            raise
+        raise type(error)(f"{origin}: {error}") from error

@@ -16,12 +16,12 @@ from mpscnn.converters import read_network
 from mpscnn.converters.caffe.layers import REFUSED as CAFFE
 from mpscnn.converters.coreml.neural.layers import REFUSED as COREML_LAYERS
 from mpscnn.converters.coreml.program.operations import REFUSED as COREML_OPERATIONS
-from mpscnn.converters.keras.unsupported_layers import REFUSED as KERAS
+from mpscnn.converters.keras.layers import REFUSED as KERAS
 from mpscnn.converters.onnx_reader.file import EXPANSIONS
 from mpscnn.converters.onnx_reader.operators import is_known
 from mpscnn.converters.tensorflow.operators import REFUSED as TENSORFLOW
 from mpscnn.converters.tflite.names import operator_number
-from mpscnn.converters.tflite.unsupported_operators import REFUSED as TFLITE
+from mpscnn.converters.tflite.operators import REFUSED as TFLITE
 from mpscnn.converters.unsupported import UnsupportedLayersError
 
 UNKNOWN = "BrandNew"

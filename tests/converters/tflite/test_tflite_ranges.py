@@ -17,12 +17,12 @@ import mpscnn
 from mpscnn import converters
 from mpscnn.converters.recognise import with_library_names
 from mpscnn.converters.tflite import names
+from mpscnn.converters.tflite.array_ops import SHAPES
 from mpscnn.converters.tflite.file import read_tflite
 from mpscnn.converters.tflite.mediapipe import MEDIAPIPE
 from mpscnn.converters.tflite.operators import OPERATORS
 from mpscnn.converters.tflite.ranges import copies_bytes
 from mpscnn.converters.tflite.recurrent import RECURRENT
-from mpscnn.converters.tflite.shapes import SHAPES
 
 CODES = {names.operator_name(code): code for code in range(160)}
 #: Scale and zero point of the operands and of the result for uint8. For int8, zero points are lower by 128.

@@ -12,7 +12,7 @@ from mpscnn.converters.blobs import Array, Blob, Place
 from mpscnn.converters.caffe.schema import WEIGHTS_KIND
 from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.converters.layer_names import quote_name
-from mpscnn.converters.named_errors import prefix_errors
+from mpscnn.converters.unsupported import prefix_errors
 from mpscnn.converters.wire.message import Message, open_message
 from mpscnn.errors import UnsupportedError, WeightsError
 

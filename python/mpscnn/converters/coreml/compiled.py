@@ -14,7 +14,7 @@ from mpscnn.converters.coreml.file import CoremlFile
 from mpscnn.converters.coreml.program.text import MAX_TEXT, parse_program
 from mpscnn.converters.coreml.weights import Weights
 from mpscnn.converters.file_bytes import FileBytes
-from mpscnn.converters.named_errors import prefix_errors
+from mpscnn.converters.unsupported import prefix_errors
 from mpscnn.errors import UnsupportedError, WeightsError
 
 COMPILED = ".mlmodelc"

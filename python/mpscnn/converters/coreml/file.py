@@ -12,9 +12,8 @@ from mpscnn._private.files import convert_read_errors, exists, is_file, is_folde
 from mpscnn._private.json_text import parse_json
 from mpscnn.converters.coreml.schema import MODEL_KIND
 from mpscnn.converters.coreml.weights import Weights
-from mpscnn.converters.file_bytes import FileBytes
+from mpscnn.converters.file_bytes import FileBytes, is_in_own_folder
 from mpscnn.converters.layer_names import quote_name
-from mpscnn.converters.own_folder import is_in_own_folder
 from mpscnn.converters.wire.message import open_message
 from mpscnn.errors import UnsupportedError, WeightsError
 

@@ -19,8 +19,8 @@ from mpscnn.converters.coreml.pipeline import (
 from mpscnn.converters.coreml.placing import state_placing
 from mpscnn.converters.coreml.program.reader import read_program
 from mpscnn.converters.coreml.schema import OTHER_MODELS
-from mpscnn.converters.named_errors import prefix_errors
 from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.unsupported import prefix_errors
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.network import Network
 from mpscnn.graph.quantized import has_integers

@@ -9,18 +9,24 @@ from typing import Any
 from mpscnn._private.names import did_you_mean
 from mpscnn.converters.arrange import Arranger
 from mpscnn.converters.budget import Budget
-from mpscnn.converters.duplicate_outputs import make_distinct
 from mpscnn.converters.float32_intermediates import Operators
 from mpscnn.converters.keras.config import KerasLayer, KerasModel, Source, calls_in_order
 from mpscnn.converters.keras.file import KerasFile
 from mpscnn.converters.keras.layer_call import LayerCall
-from mpscnn.converters.keras.layers import FUNCTIONS, HANDLERS, POINTWISE, Handler, differs_in_training
-from mpscnn.converters.keras.unsupported_layers import REFUSED
+from mpscnn.converters.keras.layers import (
+    FUNCTIONS,
+    HANDLERS,
+    POINTWISE,
+    REFUSED,
+    Handler,
+    differs_in_training,
+)
 from mpscnn.converters.keras.weights import Path
 from mpscnn.converters.layer_names import LayerNames, quote_name
 from mpscnn.converters.layout import batch_atom
 from mpscnn.converters.photo_input import takes_photos
 from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.renaming import make_distinct
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import UnsupportedLayers
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError

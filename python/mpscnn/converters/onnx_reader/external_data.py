@@ -10,9 +10,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from mpscnn._private.files import convert_read_errors
+from mpscnn.converters.file_bytes import is_in_own_folder
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_reader.tensors import decode_bytes, element_type, stored_bytes
-from mpscnn.converters.own_folder import is_in_own_folder
 from mpscnn.errors import UnsupportedError, WeightsError
 
 # At most this many times the size of a file is read from it. Tensors may share data, as tied weights do.

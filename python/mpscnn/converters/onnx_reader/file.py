@@ -17,7 +17,6 @@ from mpscnn.converters.budget import max_nodes
 from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.converters.float32_intermediates import Origin
 from mpscnn.converters.layer_names import LayerNames, quote_name
-from mpscnn.converters.named_errors import prefix_errors
 from mpscnn.converters.onnx_reader.composed_operators import COMPOSED
 from mpscnn.converters.onnx_reader.expansions import expanded
 from mpscnn.converters.onnx_reader.external_data import ExternalData
@@ -30,6 +29,7 @@ from mpscnn.converters.onnx_reader.schema import EXTERNAL, KINDS
 from mpscnn.converters.onnx_reader.tensors import decode_tensor, element_type
 from mpscnn.converters.onnx_reader.topological_sort import sort_nodes
 from mpscnn.converters.onnx_writer.builder import PRODUCER, VALUE
+from mpscnn.converters.unsupported import prefix_errors
 from mpscnn.converters.wire.message import Message, open_message
 from mpscnn.converters.wire.protobuf_view import ProtobufView
 from mpscnn.errors import UnsupportedError, WeightsError

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import image_axes, image_rows
 from mpscnn.converters.budget import Cost
-from mpscnn.converters.images_as_channels import channels_as_images, images_as_channels
+from mpscnn.converters.image_blocks import channels_as_images, images_as_channels
 from mpscnn.converters.layout import TO_NHWC, Axis, in_memory_order, product
 from mpscnn.converters.max_unpooling import (
     Maxima,

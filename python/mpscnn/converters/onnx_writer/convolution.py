@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.explicit_window import removed_from, window_of
 from mpscnn.converters.layout import TO_NCHW
-from mpscnn.converters.onnx_writer.borders import pad
-from mpscnn.converters.onnx_writer.window import crop_input
+from mpscnn.converters.onnx_writer.borders import crop_input, pad
 
 if TYPE_CHECKING:
     from mpscnn.converters.onnx_writer.layer import Layer

@@ -15,8 +15,7 @@ import numpy as np
 from mpscnn import _core
 from mpscnn._private.copies import require_no_functions
 from mpscnn._private.files import replace_atomically
-from mpscnn.converters.explicit_window import window_of
-from mpscnn.converters.layer_shapes import shapes_of
+from mpscnn.converters.explicit_window import shapes_of, window_of
 from mpscnn.converters.layout import TO_NCHW, TO_NHWC
 from mpscnn.converters.metadata_entries import metadata_entries
 from mpscnn.converters.onnx_writer import array_ops
@@ -24,6 +23,7 @@ from mpscnn.converters.onnx_writer import normalization as onnx_normalization
 from mpscnn.converters.onnx_writer import recurrent as onnx_recurrent
 from mpscnn.converters.onnx_writer import reduction as onnx_reduction
 from mpscnn.converters.onnx_writer.arithmetic import ARITHMETIC
+from mpscnn.converters.onnx_writer.borders import crop_input
 from mpscnn.converters.onnx_writer.builder import Builder, Value
 from mpscnn.converters.onnx_writer.convolution import (
     binary_convolution,
@@ -37,7 +37,6 @@ from mpscnn.converters.onnx_writer.layer import Layer
 from mpscnn.converters.onnx_writer.neuron import activation
 from mpscnn.converters.onnx_writer.pooling import pooling
 from mpscnn.converters.onnx_writer.shapes import padding, part, resize
-from mpscnn.converters.onnx_writer.window import crop_input
 from mpscnn.core_model import core_model
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mpscnn.converters.explicit_window import Window, divisors_of, window_of
-from mpscnn.converters.onnx_writer.window import crop_input, widen_input
+from mpscnn.converters.onnx_writer.borders import crop_input, widen_input
 
 if TYPE_CHECKING:
     from mpscnn.converters.onnx_writer.layer import Layer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +17,6 @@ from mpscnn.converters.pytorch.calls import bind_call
 from mpscnn.converters.pytorch.check import require_equal
 from mpscnn.converters.pytorch.dynamic_shapes import require_free
 from mpscnn.converters.pytorch.other_sizes import inputs_of_other_sizes
-from mpscnn.converters.pytorch.packages import require_packages
 from mpscnn.converters.pytorch.program_calls import program_call
 from mpscnn.converters.pytorch.tracing import example_tensors, exported, for_inference, without_messages
 from mpscnn.converters.read_options import ReadOptions
@@ -180,3 +180,16 @@ def _with_own_results(made: Converted, file: OnnxFile, options: ReadOptions) -> 
     except UnsupportedError:
         made.network.notes.append("not compared with the module, whose results are not those of the network")
         return None
+
+
+_NEEDED = ("torch",)
+
+
+def require_packages() -> None:
+    """Raise UnsupportedError if a package is missing."""
+    missing = [package for package in _NEEDED if importlib.util.find_spec(package) is None]
+    if missing:
+        raise UnsupportedError(
+            f"from_torch needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed: "
+            'pip install "mpscnn[torch]"'
+        )

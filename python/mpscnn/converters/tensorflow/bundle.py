@@ -10,13 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mpscnn.converters.file_bytes import FileBytes, MemoryBytes
+from mpscnn.converters.file_bytes import FileBytes, MemoryBytes, is_in_own_folder
 from mpscnn.converters.layer_names import quote_name
-from mpscnn.converters.named_errors import prefix_errors
-from mpscnn.converters.own_folder import is_in_own_folder
 from mpscnn.converters.tensorflow.schema import KINDS
 from mpscnn.converters.tensorflow.table import entries
 from mpscnn.converters.tensorflow.values import TEXT, Array, parse_dtype, parse_shape, widen_bfloat16
+from mpscnn.converters.unsupported import prefix_errors
 from mpscnn.converters.wire.message import open_message
 from mpscnn.errors import UnsupportedError, WeightsError
 

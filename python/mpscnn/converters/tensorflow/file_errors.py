@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mpscnn.converters.named_errors import prefix_errors
+from mpscnn.converters.unsupported import prefix_errors
 from mpscnn.errors import Error, UnsupportedError, WeightsError
 
 

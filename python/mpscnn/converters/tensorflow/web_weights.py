@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from mpscnn.converters.budget import Budget
-from mpscnn.converters.file_bytes import FileBytes, total_size
+from mpscnn.converters.file_bytes import FileBytes, is_in_own_folder, total_size
 from mpscnn.converters.layer_names import quote_name
-from mpscnn.converters.own_folder import is_in_own_folder
 from mpscnn.converters.tensorflow.values import MAX_AXES, Array
 from mpscnn.errors import UnsupportedError, WeightsError
 

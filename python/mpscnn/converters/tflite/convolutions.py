@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.converters.images_as_channels import channels_as_images, images_as_channels
+from mpscnn.converters.image_blocks import channels_as_images, images_as_channels
 from mpscnn.converters.tflite import integer_forms
 from mpscnn.converters.tflite.flatbuffer import Table
 from mpscnn.converters.tflite.operation import Handler, Made, Operation

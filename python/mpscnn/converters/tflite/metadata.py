@@ -16,7 +16,7 @@ from mpscnn._private.arguments import name_list
 from mpscnn._private.json_text import parse_json
 from mpscnn.converters.archives import ARCHIVE_ERRORS
 from mpscnn.converters.file_bytes import MemoryBytes
-from mpscnn.converters.label_text import parse_labels
+from mpscnn.converters.metadata_entries import parse_labels
 from mpscnn.converters.tflite.flatbuffer import Table
 from mpscnn.errors import ParameterError, WeightsError
 

@@ -13,24 +13,22 @@ from itertools import chain
 
 import numpy as np
 
-from mpscnn.converters.duplicate_outputs import make_distinct
 from mpscnn.converters.float32_intermediates import Operators
-from mpscnn.converters.image_size import Extents
 from mpscnn.converters.layer_names import LayerNames, quote_name
 from mpscnn.converters.layout import Atom, batch_atom, without_batch
 from mpscnn.converters.metadata_entries import describe
 from mpscnn.converters.photo_input import preprocess_of_normalized, preprocess_of_quantized
-from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.read_options import Extents, ReadOptions
+from mpscnn.converters.renaming import make_distinct
 from mpscnn.converters.simplify.simplifier import simplify, simplify_before_integers
 from mpscnn.converters.tflite.constants import Constants
 from mpscnn.converters.tflite.conversion import Conversion
 from mpscnn.converters.tflite.file import FileOperator, TfliteFile
 from mpscnn.converters.tflite.operation import Operation
-from mpscnn.converters.tflite.operators import OPERATORS
+from mpscnn.converters.tflite.operators import OPERATORS, unsupported_reason
 from mpscnn.converters.tflite.quantizations import Integers
 from mpscnn.converters.tflite.restored_layers import restored
 from mpscnn.converters.tflite.unscaled_integers import refuse_unscaled_integers
-from mpscnn.converters.tflite.unsupported_operators import unsupported_reason
 from mpscnn.converters.unsupported import MixedImagesError, UnsupportedLayers, UnsupportedLayersError
 from mpscnn.errors import Error, ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor

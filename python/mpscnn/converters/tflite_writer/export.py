@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.copies import require_no_functions
 from mpscnn._private.files import replace_atomically
-from mpscnn.converters.layer_shapes import shapes_of
+from mpscnn.converters.explicit_window import shapes_of
 from mpscnn.converters.metadata_entries import LABELS, metadata_entries
 from mpscnn.converters.tflite.detection import OPERATOR
 from mpscnn.converters.tflite.metadata import LIMITS, OUTPUTS

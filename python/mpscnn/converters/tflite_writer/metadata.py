@@ -16,7 +16,7 @@ import numpy as np
 
 from mpscnn import _core
 from mpscnn._private.settings import as_json
-from mpscnn.converters.label_text import parse_labels
+from mpscnn.converters.metadata_entries import parse_labels
 from mpscnn.converters.tflite.flatbuffer_builder import Field, Fields, Number, flatbuffer
 from mpscnn.converters.tflite.metadata import AXIS_LABELS, IDENTIFIER, NORMALIZATION, VALUE_LABELS
 
