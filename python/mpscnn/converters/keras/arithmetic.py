@@ -79,12 +79,12 @@ def operands(c: LayerCall, count: int) -> list[Any]:
     return given
 
 
-def as_tensor(c: LayerCall, value: Any, suffix: str = "/number") -> FileTensor:
+def as_tensor(c: LayerCall, value: Any) -> FileTensor:
     """Return an operand as a tensor; a number becomes a constant."""
     if isinstance(value, FileTensor):
         return value
     numbers = np.atleast_1d(value)
-    return c.constant(numbers.shape, lambda: numbers, suffix)
+    return c.constant(numbers.shape, lambda: numbers, "/number")
 
 
 def _operator(c: LayerCall, operation: str) -> FileTensor:

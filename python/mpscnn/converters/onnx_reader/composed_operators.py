@@ -28,10 +28,6 @@ def _mean_variance_norm(e: Expansion) -> None:
     e.end("Div", centred, e.op("Add", e.op("Sqrt", variance), 1e-9))
 
 
-def _tangent(e: Expansion) -> None:
-    e.end("Div", e.op("Sin", e.input(0)), e.op("Cos", e.input(0)))
-
-
 def _hyperbolic(sign: str) -> Row:
     """Return the row of Sinh or Cosh: the sum or difference of half of both exponentials."""
 
@@ -72,7 +68,7 @@ COMPOSED: dict[str, Row] = {
     "Scatter": lambda e: e.end("ScatterElements", *e.node.inputs, **e.kept("axis")),
     "Shrink": _shrink,
     "Sinh": _hyperbolic("Sub"),
-    "Tan": _tangent,
+    "Tan": lambda e: e.end("Div", e.op("Sin", e.input(0)), e.op("Cos", e.input(0))),
     "ThresholdedRelu": _thresholded_relu,
 }
 """The rows of these operators."""

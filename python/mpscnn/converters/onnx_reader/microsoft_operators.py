@@ -35,11 +35,6 @@ PADDING_MASK = "mpscnn.PaddingMask"
 # ---- Convolutions and products -------------------------------------------------------------------------------------
 
 
-def _conv(e: Expansion) -> None:
-    """FusedConv: a convolution, a sum with a fourth operand, and an activation."""
-    _convolved(e, e.input(0))
-
-
 def _nhwc_conv(e: Expansion) -> None:
     _convolved(e, e.op(CHANNELS_FIRST, e.input(0)), channels_last=True)
 
@@ -159,37 +154,12 @@ def _gelu(e: Expansion) -> None:
     e.end("Gelu", _plus(e, e.input(0), 1))
 
 
-def _fast_gelu(e: Expansion) -> None:
-    e.end("Gelu", _plus(e, e.input(0), 1), approximate="tanh")
-
-
-def _quick_gelu(e: Expansion) -> None:
-    """QuickGelu: x * sigmoid(alpha * x)."""
-    e.end("Swish", e.input(0), alpha=e.node.number("alpha", 1.702))
-
-
-def _bias_add(e: Expansion) -> None:
-    e.end("Add", _plus(e, e.input(0), 1), e.input(2))
-
-
 def _bias_split_gelu(e: Expansion) -> None:
     first, second = e.ops("Split", [_plus(e, e.input(0), 1)], 2, axis=-1)
     e.end("Mul", first, e.op("Gelu", second))
 
 
-def _bias_softmax(e: Expansion) -> None:
-    e.end(JOINT_SOFTMAX, e.op("Add", e.input(0), e.input(1)), axis=e.node.integer("axis", 1))
-
-
 # ---- Normalizations ------------------------------------------------------------------------------------------------
-
-
-def _skip_layer_norm(e: Expansion) -> None:
-    _skip_norm(e, "LayerNormalization", [e.input(2), e.node.input(3)], bias=4)
-
-
-def _skip_rms_norm(e: Expansion) -> None:
-    _skip_norm(e, "RMSNormalization", [e.input(2)], bias=3)
 
 
 def _skip_norm(e: Expansion, kind: str, factors: list[str | None], bias: int) -> None:
@@ -199,15 +169,6 @@ def _skip_norm(e: Expansion, kind: str, factors: list[str | None], bias: int) ->
     if len(outputs) > 3 and outputs[3]:
         e.end_part(outputs[3:4], "Identity", total)
     e.end_part(outputs[:3], kind, total, *factors, axis=-1, epsilon=e.node.number("epsilon", 1e-12))
-
-
-def _rms_norm(e: Expansion) -> None:
-    e.end("RMSNormalization", *e.node.inputs, **e.kept("axis", "epsilon"))
-
-
-def _group_norm(e: Expansion) -> None:
-    """GroupNorm, whose channels are the last axis unless it says otherwise, and a Swish."""
-    _normalize_groups(e, e.input(0))
 
 
 def _skip_group_norm(e: Expansion) -> None:
@@ -375,20 +336,26 @@ def _same(kind: str) -> Row:
 
 
 MICROSOFT: dict[str, Row] = {
-    "SimplifiedLayerNormalization": _rms_norm,  # onnxruntime writes it in ONNX' own domain
+    # onnxruntime writes this one in ONNX' own domain
+    "SimplifiedLayerNormalization": lambda e: e.end(
+        "RMSNormalization", *e.node.inputs, **e.kept("axis", "epsilon")
+    ),
     **{
         f"com.microsoft.{kind}": row
         for kind, row in {
             "Attention": _attention,
-            "BiasAdd": _bias_add,
+            "BiasAdd": lambda e: e.end("Add", _plus(e, e.input(0), 1), e.input(2)),
             "BiasGelu": _gelu,
-            "BiasSoftmax": _bias_softmax,
+            "BiasSoftmax": lambda e: e.end(
+                JOINT_SOFTMAX, e.op("Add", e.input(0), e.input(1)), axis=e.node.integer("axis", 1)
+            ),
             "BiasSplitGelu": _bias_split_gelu,
             "DynamicQuantizeLSTM": _dynamic_lstm,
             "EmbedLayerNormalization": _embedding,
             "ExpandDims": _same("Unsqueeze"),
-            "FastGelu": _fast_gelu,
-            "FusedConv": _conv,
+            "FastGelu": lambda e: e.end("Gelu", _plus(e, e.input(0), 1), approximate="tanh"),
+            # a convolution, a sum with a fourth operand, and an activation.
+            "FusedConv": lambda e: _convolved(e, e.input(0)),
             "FusedGemm": _gemm,
             "FusedMatMul": _matmul,
             "FusedMatMulActivation": _matmul,
@@ -396,7 +363,8 @@ MICROSOFT: dict[str, Row] = {
             "GatherND": _same("GatherND"),
             "Gelu": _gelu,
             "GemmFastGelu": _gemm_fast_gelu,
-            "GroupNorm": _group_norm,
+            # the channels are the last axis unless it says otherwise, and a Swish.
+            "GroupNorm": lambda e: _normalize_groups(e, e.input(0)),
             "GridSample": _same("GridSample"),
             "MatMulNBits": _matmul_of_few_bits,
             "MultiHeadAttention": _multi_head_attention,
@@ -406,11 +374,16 @@ MICROSOFT: dict[str, Row] = {
             "Pad": _same("Pad"),
             "QAttention": _quantized_attention,
             "QEmbedLayerNormalization": _quantized_embedding,
-            "QuickGelu": _quick_gelu,
+            # x * sigmoid(alpha * x).
+            "QuickGelu": lambda e: e.end("Swish", e.input(0), alpha=e.node.number("alpha", 1.702)),
             "Range": _same("Range"),
             "SkipGroupNorm": _skip_group_norm,
-            "SkipLayerNormalization": _skip_layer_norm,
-            "SkipSimplifiedLayerNormalization": _skip_rms_norm,
+            "SkipLayerNormalization": lambda e: _skip_norm(
+                e, "LayerNormalization", [e.input(2), e.node.input(3)], bias=4
+            ),
+            "SkipSimplifiedLayerNormalization": lambda e: _skip_norm(
+                e, "RMSNormalization", [e.input(2)], bias=3
+            ),
             "TransposeMatMul": _matmul,
             "Trilu": _same("Trilu"),
         }.items()

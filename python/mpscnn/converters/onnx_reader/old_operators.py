@@ -41,11 +41,6 @@ def _arithmetic(e: Expansion) -> None:
     e.end(e.node.kind, first, second)
 
 
-def _slopes(e: Expansion) -> None:
-    """Write PRelu, whose slopes were those of the channels."""
-    e.end("PRelu", e.input(0), e.op(ALIGNED, e.input(1), e.input(0), axis=1))
-
-
 def _reshape(e: Expansion) -> None:
     """Write Reshape, whose new shape was an attribute up to opset 4."""
     shape = e.node.input(1)
@@ -115,10 +110,6 @@ def _scaled_tanh(e: Expansion) -> None:
     e.end("Mul", e.op("Tanh", inner), e.node.number("alpha", 1.0))
 
 
-def _scale(e: Expansion) -> None:
-    e.end("Mul", e.input(0), e.node.number("scale", 1.0))
-
-
 def _crop(e: Expansion) -> None:
     """Crop: cut a border (left, top, right, bottom), or cut a part of size `scale` at (left, top)."""
     left, top, right, bottom = e.node.integers("border")
@@ -139,10 +130,11 @@ OLD: dict[str, Row] = {
     "Crop": _crop,
     "ImageScaler": _image_scaler,
     "LpPool": _norm_pool,
-    "PRelu": _slopes,
+    # the slopes were those of the channels.
+    "PRelu": lambda e: e.end("PRelu", e.input(0), e.op(ALIGNED, e.input(1), e.input(0), axis=1)),
     "Pad": _pad,
     "Reshape": _reshape,
-    "Scale": _scale,
+    "Scale": lambda e: e.end("Mul", e.input(0), e.node.number("scale", 1.0)),
     "ScaledTanh": _scaled_tanh,
     "Selu": _selu,
     "Tile": _tile,

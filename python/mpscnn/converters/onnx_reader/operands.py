@@ -54,11 +54,11 @@ class Operands:
             return [self.given(place) for place in range(len(self.node.inputs))]
         return self._context.tensors(self.node.inputs, whole_numbers=whole_numbers)
 
-    def common(self, place: int, rank: int | None = None, *, whole_numbers: bool = False) -> Value:
-        """Return an operand in the state of all: a constant, or else a tensor; see `Context.tensor` for the rank."""
+    def common(self, place: int, *, whole_numbers: bool = False) -> Value:
+        """Return an operand in the state of all: a constant, or else a tensor."""
         if self._context is None:
             return self.given(place)
-        return self._context.tensor(self.node.inputs[place], rank, whole_numbers=whole_numbers)
+        return self._context.tensor(self.node.inputs[place], whole_numbers=whole_numbers)
 
     def given(self, place: int) -> Constant:
         """Return an operand that is a constant. Raises WeightsError if it is left out."""

@@ -65,10 +65,6 @@ def _first(e: Expansion, x: str, last: bool) -> str:
     return e.op(CHANNELS_FIRST, x) if last else x
 
 
-def _matmul(e: Expansion) -> None:
-    _end(e, e.op("MatMul", _real(e, 0, axis=-2), _real(e, 3, axis=-1)), 6)
-
-
 def _gemm(e: Expansion) -> None:
     """QGemm. Without a scale its result is floats."""
     alpha, transposed = e.node.number("alpha", 1.0), e.node.flag("transB", default=False)
@@ -107,10 +103,6 @@ def _softmax(e: Expansion) -> None:
 def _concat(e: Expansion) -> None:
     parts = [_real(e, first) for first in range(2, len(e.node.inputs), 3)]
     _end(e, e.op("Concat", *parts, axis=e.node.integer("axis")), 0)
-
-
-def _where(e: Expansion) -> None:
-    _end(e, e.op("Where", e.input(0), _real(e, 1), _real(e, 4)), 7)
 
 
 # ---- Products of integers ------------------------------------------------------------------------------------------
@@ -163,7 +155,7 @@ QUANTIZED: dict[str, Row] = {
     "ConvInteger": _conv_integer,
     "MatMulInteger": _matmul_integer,
     "QLinearConv": _conv,
-    "QLinearMatMul": _matmul,
+    "QLinearMatMul": lambda e: _end(e, e.op("MatMul", _real(e, 0, axis=-2), _real(e, 3, axis=-1)), 6),
     **{
         f"com.microsoft.{kind}": row
         for kind, row in {
@@ -181,7 +173,7 @@ QUANTIZED: dict[str, Row] = {
             "QLinearReduceMean": _of_one("ReduceMean", "axes", "keepdims"),
             "QLinearSigmoid": _of_one("Sigmoid"),
             "QLinearSoftmax": _softmax,
-            "QLinearWhere": _where,
+            "QLinearWhere": lambda e: _end(e, e.op("Where", e.input(0), _real(e, 1), _real(e, 4)), 7),
             "QuantizeLinear": lambda e: e.end("QuantizeLinear", *e.node.inputs, **e.kept("axis")),
         }.items()
     },
