@@ -104,54 +104,25 @@ def _cast(b: Builder, op: Operation) -> str:
     return cast_to_integers(b, x, _INTEGERS.get(wanted, "int64"))
 
 
+_ONE = (
+    *ANGLES, "Abs", "Ceil", "Erf", "Exp", "Floor", "Log", "Neg", "Reciprocal", "Round", "Sign", "Softplus", "Softsign",
+    "Sqrt",
+)  # fmt: skip
+_TWO = {
+    **{kind: kind for kind in ("Add", "Sub", "Mul", "Div", "Pow", "Equal", "Greater", "Less")},
+    "AddV2": "Add", "RealDiv": "Div", "Maximum": "Max", "Minimum": "Min", "FloorMod": "Mod",
+    "GreaterEqual": "GreaterOrEqual", "LessEqual": "LessOrEqual", "LogicalAnd": "And", "LogicalOr": "Or",
+    "LogicalXor": "Xor",
+}  # fmt: skip
+
 HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(("Relu", "Relu6", "LeakyRelu", "Elu", "Sigmoid", "Tanh"), _activation),
-    **{
-        ours: _one(theirs)
-        for ours, theirs in {
-            "Abs": "Abs",
-            **{name: name for name in ANGLES},
-            "Ceil": "Ceil",
-            "Erf": "Erf",
-            "Exp": "Exp",
-            "Floor": "Floor",
-            "Inv": "Reciprocal",
-            "IsNan": "IsNaN",
-            "Reciprocal": "Reciprocal",
-            "Log": "Log",
-            "LogicalNot": "Not",
-            "Neg": "Neg",
-            "Rint": "Round",
-            "Round": "Round",
-            "Sign": "Sign",
-            "Softplus": "Softplus",
-            "Softsign": "Softsign",
-            "Sqrt": "Sqrt",
-        }.items()
-    },
-    **{
-        ours: _two(theirs)
-        for ours, theirs in {
-            "Add": "Add",
-            "AddV2": "Add",
-            "Sub": "Sub",
-            "Mul": "Mul",
-            "Div": "Div",
-            "RealDiv": "Div",
-            "Maximum": "Max",
-            "Minimum": "Min",
-            "Pow": "Pow",
-            "FloorMod": "Mod",
-            "Equal": "Equal",
-            "Greater": "Greater",
-            "GreaterEqual": "GreaterOrEqual",
-            "Less": "Less",
-            "LessEqual": "LessOrEqual",
-            "LogicalAnd": "And",
-            "LogicalOr": "Or",
-            "LogicalXor": "Xor",
-        }.items()
-    },
+    **{kind: _one(kind) for kind in _ONE},
+    "Inv": _one("Reciprocal"),
+    "IsNan": _one("IsNaN"),
+    "LogicalNot": _one("Not"),
+    "Rint": _one("Round"),
+    **{ours: _two(theirs) for ours, theirs in _TWO.items()},
     "AddN": _sum,
     "AccumulateNV2": _sum,
     "Selu": lambda b, op: b.op("Selu", op.tensor(), alpha=_SELU_ALPHA, gamma=_SELU_SCALE),

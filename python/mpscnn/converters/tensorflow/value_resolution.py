@@ -21,16 +21,10 @@ _PARTS_FREE, _BYTES_PER_PART = 16_384, 8
 #: Operators whose result is their first operand.
 IDENTITIES = frozenset(
     {
-        "Identity",
-        "StopGradient",
-        "PreventGradient",
-        "Snapshot",
-        "CheckNumerics",
-        "EnsureShape",
-        "PlaceholderWithDefault",
-        "RefIdentity",
+        "Identity", "StopGradient", "PreventGradient", "Snapshot", "CheckNumerics", "EnsureShape",
+        "PlaceholderWithDefault", "RefIdentity",
     }
-)
+)  # fmt: skip
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 _BRANCHES = frozenset({"If", "StatelessIf"})
 _READS = frozenset({"ReadVariableOp"})

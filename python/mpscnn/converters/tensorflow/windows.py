@@ -261,20 +261,10 @@ def _response(b: Builder, op: Operation) -> str:
 #: Operators that are allowed between SpaceToBatchND and BatchToSpaceND, because they treat each block alike.
 PER_CHANNEL = frozenset(
     {
-        "Conv2D",
-        "DepthwiseConv2dNative",
-        "BiasAdd",
-        "FusedBatchNorm",
-        "FusedBatchNormV2",
-        "FusedBatchNormV3",
-        "Relu",
-        "Relu6",
-        "LeakyRelu",
-        "Elu",
-        "Sigmoid",
-        "Tanh",
+        "Conv2D", "DepthwiseConv2dNative", "BiasAdd", "FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3", "Relu",
+        "Relu6", "LeakyRelu", "Elu", "Sigmoid", "Tanh",
     }
-)
+)  # fmt: skip
 
 #: Operators that are allowed where images are divided into blocks of the batch.
 IN_BLOCKS = PER_CHANNEL | {"BatchToSpaceND", "ExpandDims", "Squeeze"}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from mpscnn.converters.coreml.neural.layer import Handler, Layer, binary, convert_to_op
@@ -18,45 +21,30 @@ from mpscnn.converters.onnx_builder.blocks import (
 from mpscnn.converters.onnx_builder.builder import FLOAT, Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
-_CURVES = (
-    "linear",
-    "ReLU",
-    "leakyReLU",
-    "thresholdedReLU",
-    "PReLU",
-    "tanh",
-    "scaledTanh",
-    "sigmoid",
-    "sigmoidHard",
-    "ELU",
-    "softsign",
-    "softplus",
-    "parametricSoftplus",
-)
+_CURVES: dict[str, Callable[[Builder, str, Any], str]] = {
+    "linear": lambda b, x, curve: b.linear(x, float(curve.alpha), float(curve.beta)),
+    "ReLU": lambda b, x, _: b.op("Relu", x),
+    "leakyReLU": lambda b, x, curve: b.op("LeakyRelu", x, alpha=float(curve.alpha)),
+    "thresholdedReLU": lambda b, x, curve: threshold(b, x, float(curve.alpha)),
+    "tanh": lambda b, x, _: b.op("Tanh", x),
+    "scaledTanh": lambda b, x, curve: scaled_tanh(b, x, float(curve.alpha), float(curve.beta)),
+    "sigmoid": lambda b, x, _: b.op("Sigmoid", x),
+    "sigmoidHard": lambda b, x, curve: b.op(
+        "HardSigmoid", x, alpha=float(curve.alpha), beta=float(curve.beta)
+    ),
+    "ELU": lambda b, x, curve: b.op("Elu", x, alpha=float(curve.alpha)),
+    "softsign": lambda b, x, _: b.op("Softsign", x),
+    "softplus": lambda b, x, _: b.op("Softplus", x),
+}
+_CURVES_BY_CHANNEL = ("PReLU", "parametricSoftplus")
 
 
 def _activation(b: Builder, layer: Layer) -> str:
-    kind = next((name for name in _CURVES if layer.p.has(name)), None)
+    kind = next((name for name in (*_CURVES, *_CURVES_BY_CHANNEL) if layer.p.has(name)), None)
     if kind is None:
         raise WeightsError("damaged: it does not say which function it is")
-    x, curve = layer.x, getattr(layer.p, kind)
-    if kind in ("PReLU", "parametricSoftplus"):
-        return _by_channel(b, layer, kind, curve)
-    alpha, beta = float(curve.alpha), float(curve.beta)
-    made = {
-        "linear": lambda: b.linear(x, alpha, beta),
-        "ReLU": lambda: b.op("Relu", x),
-        "leakyReLU": lambda: b.op("LeakyRelu", x, alpha=alpha),
-        "thresholdedReLU": lambda: threshold(b, x, alpha),
-        "tanh": lambda: b.op("Tanh", x),
-        "scaledTanh": lambda: scaled_tanh(b, x, alpha, beta),
-        "sigmoid": lambda: b.op("Sigmoid", x),
-        "sigmoidHard": lambda: b.op("HardSigmoid", x, alpha=alpha, beta=beta),
-        "ELU": lambda: b.op("Elu", x, alpha=alpha),
-        "softsign": lambda: b.op("Softsign", x),
-        "softplus": lambda: b.op("Softplus", x),
-    }
-    return made[kind]()
+    curve = getattr(layer.p, kind)
+    return _CURVES[kind](b, layer.x, curve) if kind in _CURVES else _by_channel(b, layer, kind, curve)
 
 
 def _by_channel(b: Builder, layer: Layer, kind: str, curve: object) -> str:

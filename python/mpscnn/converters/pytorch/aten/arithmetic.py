@@ -89,7 +89,10 @@ COMPARISONS = frozenset(
     }
 )
 
-_LOGIC = {"logical_not": "Not", "logical_and": "And", "logical_or": "Or", "logical_xor": "Xor"}
+_BOTH = ("Scalar", "Tensor")
+_TWO = {"add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div"}
+_COMPARED = {"gt": "Greater", "ge": "GreaterOrEqual", "lt": "Less", "le": "LessOrEqual", "eq": "Equal"}
+_LOGIC = {"not": "Not", "and": "And", "or": "Or", "xor": "Xor"}
 
 CHOICES: dict[str, Operator] = {
     **{f"where.{form}": _where for form in ("self", "ScalarSelf", "ScalarOther", "Scalar")},
@@ -100,54 +103,32 @@ CHOICES: dict[str, Operator] = {
 
 ARITHMETIC: dict[str, Operator] = {
     **CHOICES,
-    "add.Tensor": _arithmetic("Add"),
-    "add.Scalar": _arithmetic("Add"),
+    **{f"{name}.{form}": _arithmetic(kind) for name, kind in _TWO.items() for form in _BOTH},
     "addcmul.default": lambda g, x, y, z, *, value=1: g.op("Add", x, g.scaled(g.op("Mul", y, z), value)),
     "addcdiv.default": lambda g, x, y, z, *, value=1: g.op("Add", x, g.scaled(g.op("Div", y, z), value)),
-    "lerp.Scalar": _between,
-    "lerp.Tensor": _between,
-    "sub.Tensor": _arithmetic("Sub"),
-    "sub.Scalar": _arithmetic("Sub"),
-    "rsub.Scalar": _difference_from,
-    "rsub.Tensor": _difference_from,
-    "mul.Tensor": _arithmetic("Mul"),
-    "mul.Scalar": _arithmetic("Mul"),
-    "div.Tensor": _arithmetic("Div"),
-    "div.Scalar": _arithmetic("Div"),
-    "div.Tensor_mode": _quotient_of_mode,
-    "div.Scalar_mode": _quotient_of_mode,
+    **{f"lerp.{form}": _between for form in _BOTH},
+    **{f"rsub.{form}": _difference_from for form in _BOTH},
+    **{f"div.{form}_mode": _quotient_of_mode for form in _BOTH},
     "true_divide.Tensor": _arithmetic("Div"),
     "multiply.Tensor": _arithmetic("Mul"),
     "subtract.Tensor": _arithmetic("Sub"),
-    "max.other": _arithmetic("Max"),
-    "min.other": _arithmetic("Min"),
+    **{f"{name}.other": _arithmetic(name.capitalize()) for name in ("max", "min")},
     "maximum.default": _arithmetic("Max"),
     "minimum.default": _arithmetic("Min"),
     "fmax.default": _number_of("Max"),
     "fmin.default": _number_of("Min"),
-    "pow.Tensor_Scalar": _power,
-    "pow.Tensor_Tensor": _power,
-    "pow.Scalar": _power,
-    "gt.Scalar": _comparison("Greater"),
-    "gt.Tensor": _comparison("Greater"),
-    "ge.Scalar": _comparison("GreaterOrEqual"),
-    "ge.Tensor": _comparison("GreaterOrEqual"),
-    "lt.Scalar": _comparison("Less"),
-    "lt.Tensor": _comparison("Less"),
-    "le.Scalar": _comparison("LessOrEqual"),
-    "le.Tensor": _comparison("LessOrEqual"),
-    "eq.Scalar": _comparison("Equal"),
-    "eq.Tensor": _comparison("Equal"),
-    "ne.Scalar": _unequal,
-    "ne.Tensor": _unequal,
-    **{f"{name}.default": _logic(kind) for name, kind in _LOGIC.items()},
+    **{f"pow.{form}": _power for form in ("Tensor_Scalar", "Tensor_Tensor", "Scalar")},
+    **{f"{name}.{form}": _comparison(kind) for name, kind in _COMPARED.items() for form in _BOTH},
+    **{f"ne.{form}": _unequal for form in _BOTH},
+    **{f"logical_{name}.default": _logic(kind) for name, kind in _LOGIC.items()},
     "bitwise_not.default": _logic("Not"),
     **{
-        f"bitwise_{name}.{form}": _logic(kind)
-        for name, kind in (("and", "And"), ("or", "Or"), ("xor", "Xor"))
-        for form in ("Tensor", "Scalar")
+        f"{name}.{form}": _logic(kind)
+        for own, kind in (("and", "And"), ("or", "Or"), ("xor", "Xor"))
+        for name, form in (
+            (f"bitwise_{own}", "Tensor"),
+            (f"bitwise_{own}", "Scalar"),
+            (f"__{own}__", "Tensor"),
+        )
     },
-    "__and__.Tensor": _logic("And"),
-    "__or__.Tensor": _logic("Or"),
-    "__xor__.Tensor": _logic("Xor"),
 }

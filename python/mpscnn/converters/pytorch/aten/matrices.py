@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from mpscnn.converters.pytorch.aten.writer import Operator, Writer
+from mpscnn.converters.pytorch.aten.writer import Operator, Writer, first_of
 from mpscnn.errors import UnsupportedError
 
 
@@ -40,10 +40,10 @@ def _attention(
     attn_mask: str | None = None,
     scale: float | None = None,
 ) -> tuple[str, None]:
-    return _attention_of_mask(g, query, key, value, attn_mask, dropout, is_causal, scale=scale), None
+    return _attention(g, query, key, value, attn_mask, dropout, is_causal, scale=scale), None
 
 
-def _attention_of_mask(
+def _attention(
     g: Writer,
     query: str,
     key: str,
@@ -111,6 +111,11 @@ MATRICES: dict[str, Operator] = {
     "dot.default": _matrix_product,
     "mv.default": _matrix_product,
     "einsum.default": lambda g, equation, operands, **_: g.op("Einsum", *operands, equation=equation),
-    "scaled_dot_product_attention.default": _attention_of_mask,
-    "_scaled_dot_product_flash_attention_for_cpu.default": _attention,
+    "scaled_dot_product_attention.default": _attention,
+    "_scaled_dot_product_flash_attention_for_cpu.default": first_of(
+        2,
+        lambda g, query, key, value, dropout=0.0, is_causal=False, *, attn_mask=None, scale=None: _attention(
+            g, query, key, value, attn_mask, dropout, is_causal, scale=scale
+        ),
+    ),
 }

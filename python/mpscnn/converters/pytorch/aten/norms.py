@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
-from mpscnn.converters.pytorch.aten.writer import Operator, Writer
+from mpscnn.converters.pytorch.aten.writer import Operator, Writer, first_of
 from mpscnn.errors import UnsupportedError
 
 
@@ -105,21 +104,12 @@ def _rms_norm(
     return g.op("Mul", made, weight) if weight else made
 
 
-def _first_of(count: int, write: Callable[..., str]) -> Operator:
-    """Return a function for an operator with several results, of which only the first is computed."""
-
-    def write_first(g: Writer, *given: Any) -> tuple[str | None, ...]:
-        return write(g, *given), *[None] * (count - 1)
-
-    return write_first
-
-
 NORMS: dict[str, Operator] = {
-    "_native_batch_norm_legit_no_training.default": _first_of(3, _batch_norm),
-    "_native_batch_norm_legit.no_stats": _first_of(3, _norm_of_rows),
-    "native_batch_norm.default": _first_of(3, _batch_norm_of_mode),
-    "native_layer_norm.default": _first_of(3, _layer_norm),
-    "native_group_norm.default": _first_of(
+    "_native_batch_norm_legit_no_training.default": first_of(3, _batch_norm),
+    "_native_batch_norm_legit.no_stats": first_of(3, _norm_of_rows),
+    "native_batch_norm.default": first_of(3, _batch_norm_of_mode),
+    "native_layer_norm.default": first_of(3, _layer_norm),
+    "native_group_norm.default": first_of(
         3,
         lambda g, x, weight, bias, _batch, _channels, _pixels, groups, eps: _group_norm(
             g, x, groups, weight, bias, eps
@@ -131,5 +121,5 @@ NORMS: dict[str, Operator] = {
     "layer_norm.default": _layer_norm,
     "group_norm.default": _group_norm,
     "rms_norm.default": _rms_norm,
-    "_fused_rms_norm.default": _first_of(2, _rms_norm),
+    "_fused_rms_norm.default": first_of(2, _rms_norm),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mpscnn.converters.pytorch.aten.writer import Operator, Writer
+from mpscnn.converters.pytorch.aten.writer import Operator, Writer, first_of
 from mpscnn.converters.pytorch.extents import FreeExtent
 from mpscnn.errors import UnsupportedError
 
@@ -95,12 +95,24 @@ def _transposed_convolution(
     return _convolution(g, x, weight, bias, stride, padding, dilation, True, output_padding, groups)
 
 
-def _max_pool(g: Writer, x: str, *settings: Any, **named: Any) -> tuple[str, None]:
-    """Write a max pooling of two axes. The places of its maxima are not supported."""
-    return _max_pool_alone(2)(g, x, *settings, **named), None
+def _pool(
+    g: Writer,
+    kind: str,
+    x: str,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    space: int,
+    **settings: Any,
+) -> str:
+    """Write a pooling of some axes. Without strides its windows lie side by side."""
+    window = _ends(kernel, space)
+    x, added = _with_batch(g, x, space)
+    settings |= {"strides": _ends(stride, space) if stride else window, "pads": _ends(padding, space) * 2}
+    return _without_batch(g, g.op(kind, x, kernel_shape=window, **settings), added)
 
 
-def _max_pool_alone(space: int) -> Callable[..., str]:
+def _max_pool(space: int) -> Callable[..., str]:
     """Return a function that writes a max pooling of some axes without the places of the maxima."""
 
     def write(
@@ -112,18 +124,8 @@ def _max_pool_alone(space: int) -> Callable[..., str]:
         dilation: Sequence[int] = (1,),
         ceil_mode: bool = False,
     ) -> str:
-        window = _ends(kernel, space)
-        x, added = _with_batch(g, x, space)
-        made = g.op(
-            "MaxPool",
-            x,
-            kernel_shape=window,
-            strides=_ends(stride, space) if stride else window,
-            pads=_ends(padding, space) * 2,
-            dilations=_ends(dilation, space),
-            ceil_mode=int(ceil_mode),
-        )
-        return _without_batch(g, made, added)
+        settings = {"dilations": _ends(dilation, space), "ceil_mode": int(ceil_mode)}
+        return _pool(g, "MaxPool", x, kernel, stride, padding, space, **settings)
 
     return write
 
@@ -143,18 +145,8 @@ def _average_pool(space: int) -> Callable[..., str]:
             raise UnsupportedError(
                 "has a divisor_override, which networks do not have: leave it out and multiply"
             )
-        window = _ends(kernel, space)
-        x, added = _with_batch(g, x, space)
-        made = g.op(
-            "AveragePool",
-            x,
-            kernel_shape=window,
-            strides=_ends(stride, space) if stride else window,
-            pads=_ends(padding, space) * 2,
-            ceil_mode=int(ceil_mode),
-            count_include_pad=int(count_include_pad),
-        )
-        return _without_batch(g, made, added)
+        settings = {"ceil_mode": int(ceil_mode), "count_include_pad": int(count_include_pad)}
+        return _pool(g, "AveragePool", x, kernel, stride, padding, space, **settings)
 
     return write
 
@@ -186,11 +178,7 @@ def _adaptive(reduce: str, pooling: str) -> Callable[[Writer, str, Sequence[int]
 
 
 _adaptive_average = _adaptive("ReduceMean", "AveragePool")
-_adaptive_maximum_alone = _adaptive("ReduceMax", "MaxPool")
-
-
-def _adaptive_maximum(g: Writer, x: str, size: Sequence[int]) -> tuple[str, None]:
-    return _adaptive_maximum_alone(g, x, size), None
+_adaptive_maximum = _adaptive("ReduceMax", "MaxPool")
 
 
 WINDOWS: dict[str, Operator] = {
@@ -200,15 +188,16 @@ WINDOWS: dict[str, Operator] = {
         f"conv_transpose{space}d.{'default' if space == '1' else 'input'}": _transposed_convolution
         for space in "123"
     },
-    "max_pool2d_with_indices.default": _max_pool,
-    "max_pool2d.default": _max_pool_alone(2),
-    "max_pool1d.default": _max_pool_alone(1),
+    # The places of maxima are not computed.
+    "max_pool2d_with_indices.default": first_of(2, _max_pool(2)),
+    "max_pool2d.default": _max_pool(2),
+    "max_pool1d.default": _max_pool(1),
     "avg_pool1d.default": _average_pool(1),
     "avg_pool2d.default": _average_pool(2),
     "avg_pool3d.default": _average_pool(3),
     "_adaptive_avg_pool2d.default": _adaptive_average,
     "adaptive_avg_pool2d.default": _adaptive_average,
     "adaptive_avg_pool1d.default": _adaptive_average,
-    "adaptive_max_pool2d.default": _adaptive_maximum,
-    "adaptive_max_pool1d.default": _adaptive_maximum,
+    "adaptive_max_pool2d.default": first_of(2, _adaptive_maximum),
+    "adaptive_max_pool1d.default": first_of(2, _adaptive_maximum),
 }

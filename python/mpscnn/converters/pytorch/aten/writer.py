@@ -186,6 +186,15 @@ class Writer(Graph):
         return tuple(self.ops("Split", [x, sizes], len(sizes), axis=axis))
 
 
+def first_of(count: int, write: Callable[..., str]) -> Operator:
+    """Return a function for an operator with several results, of which only the first is computed."""
+
+    def write_first(g: Writer, *given: Any, **named: Any) -> tuple[str | None, ...]:
+        return write(g, *given, **named), *[None] * (count - 1)
+
+    return write_first
+
+
 def _described(name: str, shape: Shape, element: str) -> Described:
     """Return the description of a tensor whose elements have one of torch's types."""
     extents = tuple(None if isinstance(extent, FreeExtent) else extent for extent in shape)
