@@ -184,6 +184,11 @@ def _constant(b: Builder, layer: Layer) -> str:
     return b.weight("value", layer.weight("data", shape))
 
 
+_REDUCTIONS = (
+    "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd",
+    "ReduceSum", "ReduceSumSquare",
+)  # fmt: skip
+
 LINEAR_AND_REDUCTIONS: dict[str, Handler] = {
     "argMax": _best("ArgMax"),
     "argMin": _best("ArgMin"),
@@ -200,16 +205,7 @@ LINEAR_AND_REDUCTIONS: dict[str, Handler] = {
     "lrn": _local_response,
     "mvn": _mean_variance,
     "reduce": _reduce,
-    "reduceL1": _reduce_axes("ReduceL1"),
-    "reduceL2": _reduce_axes("ReduceL2"),
-    "reduceLogSum": _reduce_axes("ReduceLogSum"),
-    "reduceLogSumExp": _reduce_axes("ReduceLogSumExp"),
-    "reduceMax": _reduce_axes("ReduceMax"),
-    "reduceMean": _reduce_axes("ReduceMean"),
-    "reduceMin": _reduce_axes("ReduceMin"),
-    "reduceProd": _reduce_axes("ReduceProd"),
-    "reduceSum": _reduce_axes("ReduceSum"),
-    "reduceSumSquare": _reduce_axes("ReduceSumSquare"),
+    **{f"r{kind[1:]}": _reduce_axes(kind) for kind in _REDUCTIONS},
     "softmax": _softmax,
     "softmaxND": lambda b, layer: b.op("Softmax", layer.x, axis=int(layer.p.axis)),
 }

@@ -123,20 +123,20 @@ def _along_axis(b: Builder, op: Operation, x: str, role: str) -> str:
     return b.weight(role, values.reshape(shape if values.size > 1 else ()))
 
 
+_PLAIN = (
+    "Abs", "Ceil", "Erf", "Exp", "Floor", "Relu", "Round", "Sigmoid", "Sign", "Softplus", "Softsign", "Sqrt", "Tanh",
+)  # fmt: skip
+"""Functions that ONNX has by the same names."""
+
 ELEMENTWISE: dict[str, Handler] = {
-    "abs": convert_to_op("Abs"),
     "add": binary("Add"),
     "cast": _cast,
-    "ceil": convert_to_op("Ceil"),
     "clamped_relu": _clamped,
     "clip": lambda b, op: b.op("Clip", op.tensor("x"), _limit(op, "alpha"), _limit(op, "beta")),
     "dequantize": _dequantize,
     "elu": lambda b, op: b.op("Elu", op.tensor("x"), alpha=op.number("alpha", 1.0)),
     "equal": binary("Equal"),
-    "erf": convert_to_op("Erf"),
-    "exp": convert_to_op("Exp"),
     "exp2": lambda b, op: power_of_two(b, op.tensor("x")),
-    "floor": convert_to_op("Floor"),
     "floor_div": _floor_div,
     "gelu": _gelu,
     "greater": binary("Greater"),
@@ -152,7 +152,7 @@ ELEMENTWISE: dict[str, Handler] = {
     "logical_not": convert_to_op("Not"),
     "logical_or": binary("Or"),
     "logical_xor": binary("Xor"),
-    **{kind.lower(): convert_to_op(kind) for kind in ANGLES if kind not in ("Acosh", "Asinh")},
+    **{kind.lower(): convert_to_op(kind) for kind in (*ANGLES, *_PLAIN) if kind not in ("Acosh", "Asinh")},
     "maximum": binary("Max"),
     "minimum": binary("Min"),
     "mod": binary("Mod"),
@@ -162,27 +162,19 @@ ELEMENTWISE: dict[str, Handler] = {
     "prelu": lambda b, op: b.op("PRelu", op.tensor("x"), _along_channels(b, op, "alpha")),
     "quantize": _quantize,
     "real_div": binary("Div"),
-    "relu": convert_to_op("Relu"),
     "relu6": lambda b, op: b.op("Clip", op.tensor("x"), 0.0, 6.0),
-    "round": convert_to_op("Round"),
     "rsqrt": _after("Rsqrt", 1e-12),
     "scaled_tanh": lambda b, op: scaled_tanh(
         b, op.tensor("x"), op.number("alpha", 1.0), op.number("beta", 1.0)
     ),
     "select": lambda b, op: b.op("Where", op.tensor("cond"), op.tensor("a"), op.tensor("b")),
-    "sigmoid": convert_to_op("Sigmoid"),
     "sigmoid_hard": lambda b, op: b.op(
         "HardSigmoid", op.tensor("x"), alpha=op.number("alpha", 0.2), beta=op.number("beta", 0.5)
     ),
-    "sign": convert_to_op("Sign"),
     "silu": convert_to_op("Swish"),
-    "softplus": convert_to_op("Softplus"),
     "softplus_parametric": _softplus_parametric,
-    "softsign": convert_to_op("Softsign"),
-    "sqrt": convert_to_op("Sqrt"),
     "square": lambda b, op: b.op("Mul", op.tensor("x"), op.tensor("x")),
     "sub": binary("Sub"),
-    "tanh": convert_to_op("Tanh"),
     "threshold": lambda b, op: b.op("Max", op.tensor("x"), op.number("alpha")),
     "thresholded_relu": lambda b, op: threshold(b, op.tensor("x"), op.number("alpha", 1.0)),
 }

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from mpscnn.converters.pytorch.aten.writer import Operator, Writer, first_of
+from mpscnn.converters.pytorch.aten.writer import Operator, Writer, first_of, several
 from mpscnn.errors import UnsupportedError
 
 
@@ -27,20 +27,6 @@ def _linear(g: Writer, x: str, weight: str, bias: str | None = None) -> str:
         return g.op("Gemm", x, weight, bias, transB=1)
     made = g.op("MatMul", x, g.op("Transpose", weight, perm=[1, 0]))
     return g.op("Add", made, bias) if bias else made
-
-
-def _attention(
-    g: Writer,
-    query: str,
-    key: str,
-    value: str,
-    dropout: float = 0.0,
-    is_causal: bool = False,
-    *,
-    attn_mask: str | None = None,
-    scale: float | None = None,
-) -> tuple[str, None]:
-    return _attention(g, query, key, value, attn_mask, dropout, is_causal, scale=scale), None
 
 
 def _attention(
@@ -102,14 +88,9 @@ def _for_each_query(g: Writer, x: str, query: str) -> str:
 
 
 MATRICES: dict[str, Operator] = {
-    "mm.default": _matrix_product,
-    "bmm.default": _matrix_product,
-    "matmul.default": _matrix_product,
-    "addmm.default": _sum_and_product,
-    "baddbmm.default": _sum_and_product,
+    **several(_matrix_product, "mm bmm matmul dot mv"),
+    **several(_sum_and_product, "addmm baddbmm"),
     "linear.default": _linear,
-    "dot.default": _matrix_product,
-    "mv.default": _matrix_product,
     "einsum.default": lambda g, equation, operands, **_: g.op("Einsum", *operands, equation=equation),
     "scaled_dot_product_attention.default": _attention,
     "_scaled_dot_product_flash_attention_for_cpu.default": first_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from mpscnn.converters.pytorch.aten.writer import Operator, Writer
+from mpscnn.converters.pytorch.aten.writer import Operator, Writer, several
 from mpscnn.errors import UnsupportedError
 
 
@@ -66,32 +66,30 @@ def _nothing_dropped(g: Writer, x: str, _: float = 0.5, train: bool = False) -> 
     return g.op("Identity", x)
 
 
+_PLAIN = (
+    "relu", "sigmoid", "tanh", "mish", "selu", "softsign", "abs", "neg", "exp", "log", "sqrt", "reciprocal", "erf",
+    "floor", "ceil", "round", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh",
+)  # fmt: skip
+"""Functions that ONNX has by the same names."""
+
 NEURONS: dict[str, Operator] = {
-    "relu.default": _function("Relu"),
-    "sigmoid.default": _function("Sigmoid"),
-    "tanh.default": _function("Tanh"),
+    **{f"{name}.default": _function(name.capitalize()) for name in _PLAIN},
+    "special_erf.default": _function("Erf"),
     "gelu.default": lambda g, x, approximate="none": g.op("Gelu", x, approximate=approximate),
     "silu.default": lambda g, x: g.op("Mul", x, g.op("Sigmoid", x)),
-    "mish.default": _function("Mish"),
     "hardswish.default": _function("HardSwish"),
     "hardsigmoid.default": _function("HardSigmoid", alpha=1 / 6, beta=0.5),
     "hardtanh.default": lambda g, x, low=-1.0, high=1.0: _clamp(g, x, low, high),
-    "logsigmoid.default": _log_sigmoid,
-    "log_sigmoid.default": _log_sigmoid,
-    "selu.default": _function("Selu"),
-    "softsign.default": _function("Softsign"),
+    **several(_log_sigmoid, "logsigmoid log_sigmoid"),
     "threshold.default": lambda g, x, limit, value: g.op("Where", g.op("Greater", x, limit), x, value),
     # x without its part between -limit and limit.
     "softshrink.default": lambda g, x, limit=0.5: g.op("Sub", x, _clamp(g, x, -limit, limit)),
-    "prelu.default": _prelu,
-    "_prelu_kernel.default": _prelu,
+    **several(_prelu, "prelu _prelu_kernel"),
     "square.default": lambda g, x: g.op("Mul", x, x),
     "log1p.default": lambda g, x: g.op("Log", g.op("Add", x, 1.0)),
     "log2.default": _logarithm(2.0),
     "log10.default": _logarithm(10.0),
-    "expm1.default": _expm1,
-    "special_expm1.default": _expm1,
-    "special_erf.default": _function("Erf"),
+    **several(_expm1, "expm1 special_expm1"),
     "trunc.default": lambda g, x: g.op("Mul", g.op("Sign", x), g.op("Floor", g.op("Abs", x))),
     "isnan.default": lambda g, x: g.op("IsNaN", x),
     "relu6.default": lambda g, x: _clamp(g, x, 0.0, 6.0),
@@ -99,35 +97,14 @@ NEURONS: dict[str, Operator] = {
     "elu.default": _elu,
     "celu.default": lambda g, x, alpha=1.0: g.op("Celu", x, alpha=float(alpha)),
     "softplus.default": _softplus,
-    "abs.default": _function("Abs"),
-    "neg.default": _function("Neg"),
-    "exp.default": _function("Exp"),
-    "log.default": _function("Log"),
-    "sqrt.default": _function("Sqrt"),
     "rsqrt.default": lambda g, x: g.op("Reciprocal", g.op("Sqrt", x)),
-    "reciprocal.default": _function("Reciprocal"),
-    "erf.default": _function("Erf"),
     "erfc.default": lambda g, x: g.op("Sub", 1.0, g.op("Erf", x)),
     "exp2.default": lambda g, x: g.op("Exp", g.scaled(g.operand(x), math.log(2.0))),
     "isinf.default": lambda g, x: g.op("IsInf", x),
-    **{
-        f"{name}.default": _function(name.capitalize())
-        for name in (
-            *("sin", "cos", "tan", "asin", "acos", "atan"),
-            *("sinh", "cosh", "asinh", "acosh", "atanh"),
-        )
-    },
-    "floor.default": _function("Floor"),
-    "ceil.default": _function("Ceil"),
-    "round.default": _function("Round"),
     "sign.default": _sign,
-    "clamp.default": _clamp,
-    "clamp_min.default": _clamp,
+    **several(_clamp, "clamp clamp_min clip"),
     "clamp_max.default": lambda g, x, high: _clamp(g, x, None, high),
-    "clip.default": _clamp,
-    "clamp.Tensor": _limited,
-    "clamp_min.Tensor": _limited,
+    **several(_limited, "clamp.Tensor clamp_min.Tensor"),
     "clamp_max.Tensor": lambda g, x, high: _limited(g, x, None, high),
-    **{f"{name}.default": _nothing_dropped for name in ("dropout", "feature_dropout", "alpha_dropout")},
-    "feature_alpha_dropout.default": _nothing_dropped,
+    **several(_nothing_dropped, "dropout feature_dropout alpha_dropout feature_alpha_dropout"),
 }

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.converters.pytorch.aten.writer import Operator, Results, Writer
+from mpscnn.converters.pytorch.aten.writer import Operator, Results, Writer, several
 from mpscnn.errors import UnsupportedError
 
 #: Reductions that return a number itself.
@@ -166,37 +166,29 @@ def _old_variance(root: bool, both: bool) -> Operator:
 
 
 REDUCTIONS: dict[str, Operator] = {
-    "mean.dim": _reduction("ReduceMean"),
-    "mean.default": _reduction("ReduceMean"),
-    "sum.dim_IntList": _reduction("ReduceSum"),
-    "sum.default": _reduction("ReduceSum"),
-    "amax.default": _reduction("ReduceMax"),
-    "amin.default": _reduction("ReduceMin"),
+    **several(_reduction("ReduceMean"), "mean.dim mean"),
+    **several(_reduction("ReduceSum"), "sum.dim_IntList sum"),
+    **several(_reduction("ReduceMax"), "amax max"),
+    **several(_reduction("ReduceMin"), "amin min"),
+    **several(_reduction("ReduceProd"), "prod prod.dim_int"),
+    "logsumexp.default": _reduction("ReduceLogSumExp"),
     "max.dim": _extreme("ReduceMax", "ArgMax"),
     "min.dim": _extreme("ReduceMin", "ArgMin"),
-    "max.default": _reduction("ReduceMax"),
-    "min.default": _reduction("ReduceMin"),
     "argmax.default": _position("ArgMax"),
     "argmin.default": _position("ArgMin"),
-    **{f"any.{form}": _truth("ReduceMax") for form in ("default", "dim", "dims")},
-    **{f"all.{form}": _truth("ReduceMin") for form in ("default", "dim", "dims")},
+    **several(_truth("ReduceMax"), "any any.dim any.dims"),
+    **several(_truth("ReduceMin"), "all all.dim all.dims"),
     "cumsum.default": _cumulative,
     "cosine_similarity.default": _cosine,
-    "prod.default": _reduction("ReduceProd"),
-    "prod.dim_int": _reduction("ReduceProd"),
-    "logsumexp.default": _reduction("ReduceLogSumExp"),
     "linalg_vector_norm.default": _vector_norm,
-    "norm.ScalarOpt_dim": _norm,
+    **several(_norm, "norm.ScalarOpt_dim norm.Scalar"),
     "var.correction": _spread(root=False, both=False),
     "var_mean.correction": _spread(root=False, both=True),
     "std.correction": _spread(root=True, both=False),
-    **{f"var.{form}": _old_variance(root=False, both=False) for form in ("default", "dim")},
-    **{f"std.{form}": _old_variance(root=True, both=False) for form in ("default", "dim")},
-    **{f"var_mean.{form}": _old_variance(root=False, both=True) for form in ("default", "dim")},
     "std_mean.correction": _spread(root=True, both=True),
-    "norm.Scalar": _norm,
-    "softmax.int": _softmax("Softmax"),
-    "log_softmax.int": _softmax("LogSoftmax"),
-    "_softmax.default": _softmax("Softmax"),
-    "_log_softmax.default": _softmax("LogSoftmax"),
+    **several(_old_variance(root=False, both=False), "var var.dim"),
+    **several(_old_variance(root=True, both=False), "std std.dim"),
+    **several(_old_variance(root=False, both=True), "var_mean var_mean.dim"),
+    **several(_softmax("Softmax"), "softmax.int _softmax"),
+    **several(_softmax("LogSoftmax"), "log_softmax.int _log_softmax"),
 }

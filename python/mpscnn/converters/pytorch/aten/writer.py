@@ -186,6 +186,11 @@ class Writer(Graph):
         return tuple(self.ops("Split", [x, sizes], len(sizes), axis=axis))
 
 
+def several(operator: Operator, names: str) -> dict[str, Operator]:
+    """Return the rows of operators that one function writes. Names without an overload have the overload "default"."""
+    return {name if "." in name else f"{name}.default": operator for name in names.split()}
+
+
 def first_of(count: int, write: Callable[..., str]) -> Operator:
     """Return a function for an operator with several results, of which only the first is computed."""
 
