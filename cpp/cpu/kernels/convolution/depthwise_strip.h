@@ -111,10 +111,24 @@ __attribute__((noinline)) void finish_strip(const DepthwiseStrip &strip, float *
     const ConvolutionTask &task = *strip.task;
     const std::int64_t pixel = strip.chunks.size() * V::width;
     const bool activated = call_function(task.epilogue.activation, sums, rows * columns * pixel);
+    const View &to = task.destination;
+    if constexpr (has_bfloat16<V>)
+        if (activated && !task.epilogue.residual && to.writable_channels >= strip.chunks.end * V::width) {
+            auto *first =
+                pixel_at<Bfloat16>(to, strip.image, strip.y, strip.x) + strip.chunks.begin * V::width;
+            for (int row = 0; row < rows; ++row, first += to.row_stride * strip.row_step) {
+                Bfloat16 *pixel_first = first;
+                for (int column = 0; column < columns;
+                     ++column, pixel_first += to.pixel_stride * strip.column_step)
+                    for (std::int64_t i = 0; i < pixel; i += V::width, sums += V::width)
+                        V::store(pixel_first + i, V::load(sums)); // the store rounds
+            }
+            return;
+        }
     for (int row = 0; row < rows; ++row)
         for (int column = 0; column < columns; ++column, sums += pixel)
             for (std::int64_t i = 0; i < strip.chunks.size(); ++i)
-                finish_vector<V>(task.destination, task.epilogue, strip.image, strip.y + row * strip.row_step,
+                finish_vector<V>(to, task.epilogue, strip.image, strip.y + row * strip.row_step,
                                  strip.x + column * strip.column_step, (strip.chunks.begin + i) * V::width,
                                  V::load(sums + i * V::width), activated);
 }

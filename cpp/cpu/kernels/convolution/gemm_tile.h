@@ -198,6 +198,19 @@ MPSCNN_INLINE void multiply_piece(typename V::reg (&sums)[MR][Vectors], NarrowSu
     }
 }
 
+/// Store results in memory, of `rows` pixels, as bfloat16 in whole vectors.
+template <class V, int Vectors>
+MPSCNN_INLINE void store_sums(const float *sums, std::int64_t rows, Bfloat16 *to, std::ptrdiff_t stride) {
+    for (; rows > 0; --rows, sums += Vectors * V::width, to += stride) {
+        if constexpr (Vectors == 2) {
+            V::store_two(to, V::load(sums), V::load(sums + V::width));
+            continue;
+        }
+#pragma GCC unroll 8
+        for (int v = 0; v < Vectors; ++v) V::store(to + v * V::width, V::load(sums + v * V::width));
+    }
+}
+
 /// Apply the epilogue to sums in memory, of `rows` pixels of a tile from `first_row` on, and store the
 /// results. The function is not inlined, because otherwise the code of each tile shape would contain all
 /// activations.
@@ -208,6 +221,12 @@ __attribute__((noinline)) void finish_sums(const PixelTile &tile, std::int64_t f
     const PixelRun &run = *tile.run;
     const bool whole = panel.writable >= Vectors * width;
     const bool activated = call_function(panel.epilogue->activation, sums, rows * Vectors * width);
+    if constexpr (sizeof(Result) == sizeof(Bfloat16))
+        if (activated && whole && !tile.residual) // stores of bfloat16 round
+            return store_sums<V, Vectors>(sums, rows,
+                                          reinterpret_cast<Result *>(tile.destination) + panel.offset +
+                                              first_row * run.destination_stride,
+                                          run.destination_stride);
     for (std::int64_t row = first_row; row < first_row + rows; ++row, sums += Vectors * width) {
         typename V::reg x[1][Vectors];
 #pragma GCC unroll 8
