@@ -130,6 +130,7 @@ struct QuadKernels {
     Kernel<IntegerConvolutionTask> tiles;       ///< faster for quads that are not depthwise; may be null
     bool has_depthwise = false;                 ///< true if depthwise weights have quads too
     bool has_factors = false;                   ///< true if the kernels support Requantization::factors
+    bool has_floats = false;                    ///< true if the kernels support Requantization::floats
     std::int32_t centre = 0;                    ///< number that kernels subtract from each input byte
     /// True if sums of two adjacent products must fit 16 bits. So the positive weights of the two may add up
     /// to 128, and the negative ones to -128. Steps with other weights are wide (IntegerWeights::wides).

@@ -19,7 +19,7 @@ std::size_t IntegerLayer::bytes() const {
            (products.size() + bias.size() + multipliers.size() + shifts.size() + rest_first.size() +
             rest_steps.size() + step_order.size() + doubles.size() + narrow.size() + table.size()) *
                sizeof(std::int32_t) +
-           factors.size() * sizeof(double);
+           factors.size() * sizeof(double) + floats.size() * sizeof(float);
 }
 
 const Quantization &quantization_of(const Graph &graph, engine::ValueId value) {

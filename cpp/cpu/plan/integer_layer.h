@@ -25,6 +25,7 @@ struct IntegerLayer {
     AlignedBuffer<std::int32_t> products, bias, multipliers, shifts, rest_first, rest_steps, step_order,
         doubles, narrow;
     AlignedBuffer<double> factors; ///< Requantization::factors; empty if that is null
+    AlignedBuffer<float> floats;   ///< Requantization::floats; empty if that is null
     IntegerTerms terms[2];         ///< for additions and subtractions: one for each operand
     /// For additions and subtractions: the terms for each integer of the first operand and then of the
     /// second. For softmax: the exponentials.

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "cpu/kernels/tasks/fixed_point.h"
+#include "cpu/plan/layer_offsets.h"
 #include "cpu/plan/rounding_offset.h"
 
 namespace mpscnn::cpu {
@@ -56,7 +57,7 @@ public:
             set_quads_by_pairs();
         else
             set_values();
-        if (has_factors()) set_factors();
+        set_offsets();
         layer_.weights.values = layer_.values.data();
         layer_.weights.bias = layer_.bias.data();
         layer_.requantization.multipliers = layer_.multipliers.data();
@@ -112,34 +113,21 @@ private:
         }
     }
 
-    /// True if the layer's kernel supports Requantization::factors. With AVX2 that for pairs of inputs does,
-    /// too.
-    bool has_factors() const {
-        return quads_ && quads_->has_factors && has_small_sums_ &&
-               (layer_.weights.quads || quads_->adds_in_pairs);
-    }
-
-    /// Add the offsets of Requantization::factors to the biases, if all outputs have one.
-    void set_factors() {
-        const Requantization &to = layer_.requantization;
-        AlignedBuffer<double> factors(2 * layer_.multipliers.size());
-        AlignedBuffer<std::int32_t> bias(layer_.bias.size());
-        constexpr std::size_t panel = IntegerWeights::panel;
-        std::optional<RoundingOffset> own;
-        for (std::size_t i = 0; i < bias.size(); ++i) {
-            const bool is_same = i > 0 && layer_.multipliers[i] == layer_.multipliers[i - 1] &&
-                                 layer_.shifts[i] == layer_.shifts[i - 1];
-            if (!is_same) own = rounding_offset(to, layer_.multipliers[i], layer_.shifts[i]);
-            if (!own) return;
-            bias[i] = static_cast<std::int32_t>(static_cast<std::uint32_t>(layer_.bias[i]) + own->sums);
-            double *const to_panel =
-                factors.data() + i / panel * 2 * panel + i % 2 * panel / 2 + i % panel / 2;
-            to_panel[0] = own->factor;
-            to_panel[panel] = own->added;
+    /// Let the kernel round once, if it and the layer's factors and sums allow that. With AVX2 the kernel for
+    /// pairs of inputs supports Requantization::factors, too.
+    void set_offsets() {
+        if (!quads_) return;
+        if (quads_->has_floats && layer_.weights.quads) {
+            // The least and the largest sum of bytes and weights. Places without an output have no weights.
+            std::vector<std::int64_t> least(layer_.bias.data(), layer_.bias.data() + layer_.bias.size()),
+                most = least;
+            each_weight([&](std::int64_t output, std::int64_t, int weight) {
+                (weight < 0 ? least : most)[static_cast<std::size_t>(place_of(output))] += 255 * weight;
+            });
+            if (set_floats(layer_, least, most)) return;
         }
-        layer_.bias = std::move(bias);
-        layer_.factors = std::move(factors);
-        layer_.requantization.factors = layer_.factors.data();
+        if (quads_->has_factors && has_small_sums_ && (layer_.weights.quads || quads_->adds_in_pairs))
+            set_factors(layer_);
     }
 
     /// Return the product of input scale and weight scale. For convolutions of uint8 it is rounded to

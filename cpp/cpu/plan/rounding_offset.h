@@ -31,4 +31,21 @@ constexpr std::int64_t sum_limit = std::int64_t{1} << 30;
 /// nothing if none is found.
 std::optional<RoundingOffset> rounding_offset(const Requantization &to, std::int32_t m, std::int32_t shift);
 
+/// The same constants for one FMA of floats. `sums` is added to each sum first, which gives the bits of a
+/// float from 2^23 to 2^24. That float times `factor` plus `added`, rounded to nearest, has the result before
+/// the clamp in its lower 16 bits. With ties below the zero point, sums with an offset below `split` get
+/// `more_below` as well, and `added_below` instead of `added`.
+struct FloatOffset {
+    std::uint32_t sums;
+    float factor, added;
+    std::int32_t split = 0, more_below = 0;
+    float added_below = 0.0f;
+};
+
+/// Return an offset for sums from `least` to `most`, or nothing if none is found. A float has fewer bits than
+/// the factor m, so small factors may have none. The sums, or those on each side of 0 if there are ties below
+/// the zero point, must be within 2^23 of each other.
+std::optional<FloatOffset> float_offset(const Requantization &to, std::int32_t m, std::int32_t shift,
+                                        std::int64_t least, std::int64_t most);
+
 } // namespace mpscnn::cpu

@@ -77,11 +77,12 @@ MPSCNN_VECTORISED std::int64_t count_different(const std::int32_t *rounded, cons
 /// A pointwise convolution whose pixel x adds x to the bias of each output.
 class Sums {
 public:
-    /// With an offset, the kernel rounds once.
+    /// With an offset, the kernel rounds once, by an FMA of doubles or of floats.
     Sums(const Kernel<IntegerConvolutionTask> &kernel, const QuadKernels *quads, const Requantization &to,
-         const Factor &factor, const std::optional<RoundingOffset> &offset = {})
-        : kernel_(kernel),
-          added_((quads ? static_cast<std::uint32_t>(quads->centre) : 0) + (offset ? offset->sums : 0)) {
+         const Factor &factor, const std::optional<RoundingOffset> &offset = {},
+         const std::optional<FloatOffset> &floats = {})
+        : kernel_(kernel), added_((quads ? static_cast<std::uint32_t>(quads->centre) : 0) +
+                                  (offset ? offset->sums : 0) + (floats ? floats->sums : 0)) {
         const auto memory = [](auto &buffer, std::int64_t count) {
             using Buffer = std::remove_reference_t<decltype(buffer)>;
             buffer = Buffer(static_cast<std::size_t>(count));
@@ -130,6 +131,15 @@ public:
                 factors_.data()[i] = i / panel % 2 == 0 ? offset->factor : offset->added;
             task_.requantization.factors = factors_.data();
         }
+        if (floats) {
+            const std::int64_t sets = to.sets_of_floats();
+            const float constants[] = {floats->factor, floats->added, floats->added_below,
+                                       std::bit_cast<float>(floats->more_below),
+                                       std::bit_cast<float>(floats->split)};
+            memory(floats_, sets * outputs);
+            for (std::int64_t i = 0; i < sets * outputs; ++i) floats_.data()[i] = constants[i / panel % sets];
+            task_.requantization.floats = floats_.data();
+        }
         work_ = prepare(kernel_, task_, {.threads = 1, .caches = {}, .memory = &plan_});
         scratch_ = AlignedBuffer<std::byte>(work_.scratch_bytes + 64);
     }
@@ -149,6 +159,7 @@ private:
     const Kernel<IntegerConvolutionTask> &kernel_;
     std::uint32_t added_; ///< the number that is added to each bias
     AlignedBuffer<double> factors_;
+    AlignedBuffer<float> floats_;
     AlignedBuffer<std::int32_t> bias_, multipliers_, shifts_, no_steps_, one_step_;
     AlignedBuffer<std::int64_t> wide_first_;
     AlignedBuffer<std::int8_t> quads_;
@@ -258,10 +269,26 @@ std::int32_t rounded_in_one(const RoundingOffset &offset, std::int32_t sum) {
         std::bit_cast<std::uint64_t>(std::fma(with_offset, offset.factor, offset.added)));
 }
 
-/// Compare one rounding with two: by the arithmetic alone, and by the kernels that support it.
-void check_offset(const Requantization &to, const Factor &factor, const RoundingOffset &offset) {
+/// Return the lower 16 bits of the float that a kernel computes from a sum.
+std::int32_t rounded_in_one(const FloatOffset &offset, std::int32_t sum) {
+    auto bits = static_cast<std::int32_t>(static_cast<std::uint32_t>(sum) + offset.sums);
+    const bool below = bits < offset.split;
+    if (below) bits += offset.more_below;
+    const float added = below ? offset.added_below : offset.added;
+    return static_cast<std::int16_t>(
+        std::bit_cast<std::uint32_t>(std::fma(std::bit_cast<float>(bits), offset.factor, added)) & 0xffff);
+}
+
+/// Compare one rounding of sums from `least` to `most` with two: by the arithmetic alone, and by the kernels
+/// that support it.
+template <class Offset>
+void check_offset(const Requantization &to, const Factor &factor, const Offset &offset, std::int64_t least,
+                  std::int64_t most) {
+    constexpr bool is_float = std::is_same_v<Offset, FloatOffset>;
     std::vector<std::int32_t> first = some_sums(factor);
-    std::erase_if(first, [](std::int32_t sum) { return sum < -sum_limit || sum >= sum_limit - pixels; });
+    first.push_back(static_cast<std::int32_t>(least));
+    first.push_back(static_cast<std::int32_t>(most - pixels + 1));
+    std::erase_if(first, [&](std::int32_t sum) { return sum < least || sum > most - pixels + 1; });
     while (first.size() % outputs != 0) first.push_back(first.back());
     std::vector<std::int32_t> sums(chunk), rounded(chunk);
     std::vector<std::uint8_t> in_one(chunk);
@@ -277,15 +304,23 @@ void check_offset(const Requantization &to, const Factor &factor, const Rounding
         round_all(sums.data(), factor, to.once, rounded.data());
         wrong += count_different(rounded.data(), to, in_one.data());
         for (const KernelTable *table : available_kernels())
-            if (table->multiplies_quads() && table->quads.has_factors) {
-                Sums kernel(table->quads.convolution, &table->quads, to, factor, offset);
+            if (table->multiplies_quads() &&
+                (is_float ? table->quads.has_floats : table->quads.has_factors)) {
+                std::optional<RoundingOffset> doubles;
+                std::optional<FloatOffset> floats;
+                if constexpr (is_float)
+                    floats = offset;
+                else
+                    doubles = offset;
+                Sums kernel(table->quads.convolution, &table->quads, to, factor, doubles, floats);
                 wrong += count_different(rounded.data(), to, kernel.results_from(own));
             }
     }
     if (wrong != 0)
-        std::printf("%lld sums wrong in one rounding: multiplier %d, shift %d, zero point %d, %d to %d\n",
-                    static_cast<long long>(wrong), factor.multiplier, factor.shift, to.zero_point, to.low,
-                    to.high);
+        std::printf(
+            "%lld sums wrong in one rounding of %s: multiplier %d, shift %d, zero point %d, %d to %d\n",
+            static_cast<long long>(wrong), is_float ? "floats" : "doubles", factor.multiplier, factor.shift,
+            to.zero_point, to.low, to.high);
     CHECK(wrong == 0);
 }
 
@@ -302,8 +337,39 @@ TEST(one_rounding_of_sums_with_an_offset_is_exact) {
         to.high = static_cast<std::int32_t>(pick(random, to.low, 255));
         const std::optional<RoundingOffset> offset = rounding_offset(to, factor.multiplier, factor.shift);
         CHECK(offset || i % 4 == 0);
-        if (offset) check_offset(to, factor, *offset);
+        if (offset) check_offset(to, factor, *offset, -sum_limit, sum_limit - 1);
     }
+}
+
+TEST(one_rounding_of_floats_with_an_offset_is_exact) {
+    Random random(6);
+    int found = 0;
+    constexpr int all = 100;
+    for (int i = 0; i < all; ++i) {
+        const auto mantissa = static_cast<std::int32_t>(random() >> 2 | 1u << 30);
+        const Factor factor{mantissa, -static_cast<int>(pick(random, 1, 9))};
+        Requantization to{.once = i % 3 == 0};
+        to.zero_point = static_cast<std::int32_t>(pick(random, 0, 255));
+        to.low = i % 3 == 1 ? to.zero_point : static_cast<std::int32_t>(pick(random, 0, 255));
+        to.high = static_cast<std::int32_t>(pick(random, to.low, 255));
+        const auto sum_of = [&](std::int64_t result) {
+            return static_cast<std::int64_t>(std::ldexp(static_cast<double>(result), 31 - factor.shift) /
+                                             mantissa);
+        };
+        const std::int64_t least = sum_of(-pick(random, 300, 3000)), most = sum_of(pick(random, 300, 3000));
+        const auto offset = float_offset(to, factor.multiplier, factor.shift, least, most);
+        if (!offset) continue;
+        ++found;
+        check_offset(to, factor, *offset, least, most);
+    }
+    std::printf("%d of %d factors have an offset for floats\n", found, all);
+    CHECK(found >= all * 9 / 10);
+    const Requantization clamped{.zero_point = 3, .low = 3, .high = 250};
+    CHECK(float_offset(clamped, 1256584746, -8, -30'000, 60'000));
+    CHECK(float_offset({.zero_point = 128}, 1256584746, -8, -30'000, 60'000)); // ties below the zero point
+    CHECK(!float_offset(clamped, 1256584746, -8, -(1 << 22), 1 << 22));
+    const auto zero = float_offset(clamped, 0, 0, -12'345, 6'789);
+    CHECK(zero && rounded_in_one(*zero, -12'345) == 3 && rounded_in_one(*zero, 6'789) == 3);
 }
 
 TEST(factors_without_an_offset_are_refused) {

@@ -414,7 +414,7 @@ void mpscnn::cpu::MPSCNN_SET::get(QuadKernels &kernels) {
     kernels.adds_in_pairs = kernels.has_factors = true;
     kernels.max_wide = 0.3f;
 #else
-    kernels.has_factors = TileRequantizer<1>::has_factors;
+    kernels.has_factors = kernels.has_floats = TileRequantizer<1>::has_factors;
 #endif
 #if defined(MPSCNN_DEPTHWISE_QUADS)
     kernels.has_depthwise = true;

@@ -8,8 +8,8 @@
 // A window of three rows would not use the fourth row. For 3x3 windows without stride and dilation, two rows
 // of the result are computed from the same registers, with the weights moved by one byte for the second one.
 // Registers hold the sums of 4 pixels of both rows, and the weights of a 3x3 window. Sums pass through L1 to
-// the requantization, except for 3x3 windows with Requantization::factors. The requantization limits the
-// speed of most networks.
+// the requantization, except for 3x3 windows with Requantization::floats or factors. The requantization
+// limits the speed of most networks.
 
 #include "cpu/isa/simd_avx512.h"
 #include "cpu/kernels/integers/integer_tile_requantization.h"
@@ -124,7 +124,7 @@ struct DepthwisePanel {
     std::int32_t *sums; ///< pixels are `pitch` apart, the two rows `row`
     std::ptrdiff_t pitch, row;
     std::int64_t fours, kernel, stride, dilation;
-    /// With Requantization::factors, sums of 3x3 windows are requantized in registers.
+    /// With Requantization::floats or factors, sums of 3x3 windows are requantized in registers.
     const TileRequantizer<1> *requantizer;
     std::uint8_t *results[2]; ///< the rows of the result, or null for a row that it does not have
     std::ptrdiff_t result_pitch;
@@ -133,8 +133,8 @@ struct DepthwisePanel {
 MPSCNN_INLINE __m512i load_quads(const void *from) { return _mm512_loadu_si512(from); }
 
 /// Compute the sums of `pixels` pixels, from x on, for windows of up to four rows and three columns. Store
-/// them, or their results if `has_factors`.
-template <int pixels, int rows, int stride, bool two_parts, bool has_factors>
+/// them, or their results if `in_registers`.
+template <int pixels, int rows, int stride, bool two_parts, bool in_registers>
 MPSCNN_INLINE void add_three_columns(const DepthwisePanel &panel, const __m512i (&weights)[2][2][3],
                                      std::int64_t x) {
     constexpr int bytes = 4 * IntegerWeights::panel;
@@ -158,13 +158,13 @@ MPSCNN_INLINE void add_three_columns(const DepthwisePanel &panel, const __m512i 
             }
         }
     }
-    if constexpr (has_factors) {
-        panel.requantizer->store_registers(sums[0], panel.results[0] + x * panel.result_pitch,
-                                           panel.result_pitch);
+    if constexpr (in_registers) {
+        panel.requantizer->template store_registers<false>(sums[0], panel.results[0] + x * panel.result_pitch,
+                                                           panel.result_pitch);
         if constexpr (rows == 2)
             if (panel.results[1])
-                panel.requantizer->store_registers(sums[1], panel.results[1] + x * panel.result_pitch,
-                                                   panel.result_pitch);
+                panel.requantizer->template store_registers<false>(
+                    sums[1], panel.results[1] + x * panel.result_pitch, panel.result_pitch);
         return;
     }
 #pragma GCC unroll 2
@@ -174,7 +174,7 @@ MPSCNN_INLINE void add_three_columns(const DepthwisePanel &panel, const __m512i 
             _mm512_storeu_si512(panel.sums + r * panel.row + (x + p) * panel.pitch, sums[r][p][0]);
 }
 
-template <int rows, int stride, bool two_parts, bool has_factors>
+template <int rows, int stride, bool two_parts, bool in_registers>
 __attribute__((noinline)) void add_strip(const DepthwisePanel &panel, std::int64_t outputs) {
     constexpr int bytes = 4 * IntegerWeights::panel, at_once = 4;
     __m512i weights[2][2][3];
@@ -187,13 +187,13 @@ __attribute__((noinline)) void add_strip(const DepthwisePanel &panel, std::int64
         }
     std::int64_t x = 0;
     for (; x + at_once <= outputs; x += at_once)
-        add_three_columns<at_once, rows, stride, two_parts, has_factors>(panel, weights, x);
+        add_three_columns<at_once, rows, stride, two_parts, in_registers>(panel, weights, x);
     if (x == outputs) return;
     if (outputs > at_once) // overlaps pixels that are already computed
-        add_three_columns<at_once, rows, stride, two_parts, has_factors>(panel, weights, outputs - at_once);
+        add_three_columns<at_once, rows, stride, two_parts, in_registers>(panel, weights, outputs - at_once);
     else
         for (; x < outputs; ++x)
-            add_three_columns<1, rows, stride, two_parts, has_factors>(panel, weights, x);
+            add_three_columns<1, rows, stride, two_parts, in_registers>(panel, weights, x);
 }
 
 /// Compute one row of the result for a window of any size.
@@ -292,7 +292,7 @@ MPSCNN_INLINE void depthwise_block(const IntegerConvolutionTask &task, const Dep
                                    horizontal.kernel,
                                    horizontal.stride,
                                    horizontal.dilation,
-                                   requantizer.takes_factors() ? &requantizer : nullptr,
+                                   requantizer.takes_registers() ? &requantizer : nullptr,
                                    {results[0] + r * lanes, rows == 2 ? results[1] + r * lanes : nullptr},
                                    task.destination.pixel_stride};
         is_done = add_panel(panel, plan.rows_at_once, outputs);

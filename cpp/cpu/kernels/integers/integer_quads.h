@@ -85,8 +85,9 @@ __attribute__((noinline)) void add_quads(const QuadRows &rows, std::int64_t firs
         for (int p = 0; p < pixels; ++p)
 #pragma GCC unroll 8
             for (int r = 0; r < registers; ++r) keep_in_register(totals[p][r]);
-        sums.store_registers(totals, rows.result + first * rows.result_pitch + panel * IntegerWeights::panel,
-                             rows.result_pitch);
+        sums.template store_registers<true>(
+            totals, rows.result + first * rows.result_pitch + panel * IntegerWeights::panel,
+            rows.result_pitch);
         return;
     } else
 #pragma GCC unroll 16
@@ -119,7 +120,7 @@ MPSCNN_INLINE void multiply_quads(const IntegerConvolutionTask &task, const Quad
     for (std::int64_t i = 0; i < tiles; ++i) {
         const Range own = part_of(rows.count, tiles, i);
         if constexpr (TileRequantizer<panels>::has_factors)
-            if (requantizer.takes_factors()) {
+            if (requantizer.takes_floats()) {
                 add_quads_of<panels, const TileRequantizer<panels>>(own.size())(rows, own.begin, task.weights,
                                                                                 panel, requantizer);
                 continue;

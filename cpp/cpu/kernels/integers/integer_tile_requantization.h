@@ -1,8 +1,8 @@
 #pragma once
 
 // Requantizes the sums of pixels x one or two panels to bytes with AVX-512, 64 bytes at a time. This requires
-// Requantization::factors, or that all shifts are 1 to 22 bits to the right. Other sums are requantized panel
-// by panel.
+// Requantization::floats or factors, or that all shifts are 1 to 22 bits to the right. Other sums are
+// requantized panel by panel.
 //
 // Both roundings are one shift of 64 bits, as in integer_requantization.h. The number that is added before
 // the shift includes the zero point. Products of odd lanes are shifted by 32 bits less, so that their results
@@ -96,6 +96,30 @@ private:
     __m512d even_, odd_, even_added_, odd_added_;
 };
 
+/// The constants of a panel with Requantization::floats. Sums have the bits of floats. One FMA multiplies
+/// them and adds a number that is so large that the lower 16 bits of the rounded float are the result. With
+/// `has_ties`, negative sums have other constants.
+template <bool has_ties> class PanelFloats {
+public:
+    explicit MPSCNN_INLINE PanelFloats(const float *floats) {
+        for (int i = 0; i < sets; ++i) set_[i] = _mm512_load_ps(floats + 16 * i);
+    }
+
+    MPSCNN_INLINE __m512i rounded(__m512i sums) const {
+        __m512 added = set_[1];
+        if constexpr (has_ties) {
+            const __mmask16 below = _mm512_cmplt_epi32_mask(sums, _mm512_castps_si512(set_[4]));
+            sums = _mm512_mask_add_epi32(sums, below, sums, _mm512_castps_si512(set_[3]));
+            added = _mm512_mask_blend_ps(below, added, set_[2]);
+        }
+        return _mm512_castps_si512(_mm512_fmadd_ps(_mm512_castsi512_ps(sums), set_[0], added));
+    }
+
+private:
+    static constexpr int sets = has_ties ? 5 : 2;
+    __m512 set_[sets];
+};
+
 /// Requantizes tiles of pixels x `panels` panels of outputs, for `count` outputs from `first` on. `first`
 /// begins a panel.
 template <int panels> class TileRequantizer {
@@ -103,40 +127,49 @@ public:
     static constexpr bool has_factors = true;
 
     MPSCNN_INLINE TileRequantizer(const Requantization &to, std::int64_t first, std::int64_t count)
-        : to_(to), first_(first), count_(min(count, panels * panel)),
-          has_ties_(!to.once && to.low < to.zero_point) {
-        if (to.factors) return;
+        : to_(to), first_(first), count_(min(count, panels * panel)), has_ties_(to.has_ties()) {
+        if (to.factors || to.floats) return;
         fits_ = own_[0].set(to, first, count_);
         if constexpr (panels == 2) fits_ &= own_[1].set(to, first + panel, count_ - panel);
     }
 
-    MPSCNN_INLINE bool takes_factors() const { return to_.factors; }
+    /// Return true if store_registers() supports the sums; and if it needs the fewest instructions for them.
+    MPSCNN_INLINE bool takes_registers() const { return to_.floats || to_.factors; }
+    MPSCNN_INLINE bool takes_floats() const { return to_.floats && !has_ties_; }
 
     /// Store the results of pixels that are `pitch` bytes apart. Sums are [pixel][panel][16]. A multiple of
     /// 64 sums may be read.
     MPSCNN_INLINE void store(const std::int32_t *sums, std::int64_t pixels, std::uint8_t *result,
                              std::ptrdiff_t pitch) const {
         const bool whole = count_ >= panels * panel;
+        const auto store_rounded = [&](const auto &packing, const auto &rounded)
+            __attribute__((always_inline)) {
+            if (whole)
+                store_all<true>(packing, rounded, sums, pixels, result, pitch);
+            else
+                store_all<false>(packing, rounded, sums, pixels, result, pitch);
+        };
+        const auto of_panels = [&](const auto &packing, const auto &own) __attribute__((always_inline)) {
+            store_rounded(
+                packing, [&](int i, __m512i x) __attribute__((always_inline)) { return own[i].rounded(x); });
+        };
         const auto of_shifts = [&](auto ties) __attribute__((always_inline)) {
             const __m512i less = _mm512_set1_epi64(has_ties_ ? std::int64_t{1} << 31 : 0);
             const RightShifts own[] = {own_[0], own_[panels - 1]};
-            const auto rounded = [&](int i, __m512i x) __attribute__((always_inline)) {
-                return own[i].template rounded<ties.value>(x, less);
-            };
-            if (whole)
-                store_all<true>(rounded, sums, pixels, result, pitch);
-            else
-                store_all<false>(rounded, sums, pixels, result, pitch);
+            store_rounded(
+                Packing(to_), [&](int i, __m512i x) __attribute__((always_inline)) {
+                    return own[i].template rounded<ties.value>(x, less);
+                });
         };
-        if (takes_factors()) {
+        if (takes_floats()) {
+            const PanelFloats<false> own[] = {floats<false>(0), floats<false>(1)};
+            of_panels(FloatPacking(to_), own);
+        } else if (to_.floats) {
+            const PanelFloats<true> own[] = {floats<true>(0), floats<true>(1)};
+            of_panels(FloatPacking(to_), own);
+        } else if (to_.factors) {
             const PanelFactors own[] = {factors(0), factors(1)};
-            const auto rounded = [&](int i, __m512i x) __attribute__((always_inline)) {
-                return own[i].rounded(x);
-            };
-            if (whole)
-                store_all<true>(rounded, sums, pixels, result, pitch);
-            else
-                store_all<false>(rounded, sums, pixels, result, pitch);
+            of_panels(Packing(to_), own);
         } else if (!fits_)
             store_each(sums, pixels, result, pitch);
         else if (has_ties_ || !whole)
@@ -145,28 +178,23 @@ public:
             of_shifts(std::false_type());
     }
 
-    /// Store the results of sums in registers. Requires takes_factors().
-    template <int pixels>
+    /// Store the results of sums in registers. Requires takes_registers(), or takes_floats() if only they are
+    /// wanted, for less code.
+    template <bool only_floats, int pixels>
     MPSCNN_INLINE void store_registers(const __m512i (&sums)[pixels][panels], std::uint8_t *result,
                                        std::ptrdiff_t pitch) const {
-        const bool whole = count_ >= panels * panel;
-        const Packing packing(to_);
-        const PanelFactors own[] = {factors(0), factors(1)};
-        const auto store = [&]<int p>(std::integral_constant<int, p>) __attribute__((always_inline)) {
-            constexpr int own_pixels = pixels - p < at_once ? pixels - p : at_once;
-            constexpr auto pixel_of = [](int i) { return i / panels < own_pixels ? p + i / panels : p; };
-            const __m512i bytes = packing.bytes(
-                own[0].rounded(sums[pixel_of(0)][0]), own[1].rounded(sums[pixel_of(1)][1 % panels]),
-                own[0].rounded(sums[pixel_of(2)][2 % panels]), own[1].rounded(sums[pixel_of(3)][3 % panels]));
-            if (whole)
-                store_pixels<true>(bytes, own_pixels, result + p * pitch, pitch);
-            else
-                store_pixels<false>(bytes, own_pixels, result + p * pitch, pitch);
-        };
-        [&]<int... i>(std::integer_sequence<int, i...>) __attribute__((always_inline)) {
-            (store(std::integral_constant<int, i * at_once>()), ...);
+        if constexpr (!only_floats) {
+            if (!to_.floats) {
+                const PanelFactors own[] = {factors(0), factors(1)};
+                return store_rounded(Packing(to_), own, sums, result, pitch);
+            }
+            if (has_ties_) {
+                const PanelFloats<true> own[] = {floats<true>(0), floats<true>(1)};
+                return store_rounded(FloatPacking(to_), own, sums, result, pitch);
+            }
         }
-        (std::make_integer_sequence<int, (pixels + at_once - 1) / at_once>());
+        const PanelFloats<false> own[] = {floats<false>(0), floats<false>(1)};
+        store_rounded(FloatPacking(to_), own, sums, result, pitch);
     }
 
 private:
@@ -175,6 +203,9 @@ private:
 
     MPSCNN_INLINE PanelFactors factors(int r) const {
         return PanelFactors(to_.factors + (first_ + min(r, panels - 1) * panel) * 2);
+    }
+    template <bool ties> MPSCNN_INLINE PanelFloats<ties> floats(int r) const {
+        return PanelFloats<ties>(to_.floats + (first_ + min(r, panels - 1) * panel) * (ties ? 5 : 2));
     }
 
     /// Packs 64 results to bytes within the limits, in the order of their pixels and outputs.
@@ -192,6 +223,53 @@ private:
         __m512i low, high, order;
     };
 
+    /// Packs results in the lower halves of 32 bits, as PanelFloats leaves them. Results of two registers
+    /// alternate until the bytes are shuffled.
+    struct FloatPacking : Packing {
+        explicit MPSCNN_INLINE FloatPacking(const Requantization &to)
+            : Packing(to), raised(of_lanes(0x01000100, 0x05040504, 0x09080908, 0x0d0c0d0c)),
+              sorted(of_lanes(0x06040200, 0x07050301, 0x0e0c0a08, 0x0f0d0b09)) {}
+
+        MPSCNN_INLINE __m512i bytes(__m512i a, __m512i b, __m512i c, __m512i d) const {
+            const __m512i all = _mm512_packus_epi16(pairs(a, b), pairs(c, d));
+            const __m512i limited = _mm512_min_epu8(_mm512_max_epu8(all, this->low), this->high);
+            return _mm512_permutexvar_epi32(this->order, _mm512_shuffle_epi8(limited, sorted));
+        }
+
+    private:
+        static MPSCNN_INLINE __m512i of_lanes(int a, int b, int c, int d) {
+            return _mm512_broadcast_i32x4(_mm_setr_epi32(a, b, c, d));
+        }
+        /// Return the lower halves of a, with those of b in its upper halves.
+        MPSCNN_INLINE __m512i pairs(__m512i a, __m512i b) const {
+            return _mm512_mask_shuffle_epi8(a, 0xcccc'cccc'cccc'cccc, b, raised);
+        }
+
+        __m512i raised, sorted;
+    };
+
+    template <int pixels, class Packs, class Own>
+    MPSCNN_INLINE void store_rounded(const Packs &packing, const Own &own,
+                                     const __m512i (&sums)[pixels][panels], std::uint8_t *result,
+                                     std::ptrdiff_t pitch) const {
+        const bool whole = count_ >= panels * panel;
+        const auto store = [&]<int p>(std::integral_constant<int, p>) __attribute__((always_inline)) {
+            constexpr int own_pixels = pixels - p < at_once ? pixels - p : at_once;
+            constexpr auto pixel_of = [](int i) { return i / panels < own_pixels ? p + i / panels : p; };
+            const __m512i bytes = packing.bytes(
+                own[0].rounded(sums[pixel_of(0)][0]), own[1].rounded(sums[pixel_of(1)][1 % panels]),
+                own[0].rounded(sums[pixel_of(2)][2 % panels]), own[1].rounded(sums[pixel_of(3)][3 % panels]));
+            if (whole)
+                store_pixels<true>(bytes, own_pixels, result + p * pitch, pitch);
+            else
+                store_pixels<false>(bytes, own_pixels, result + p * pitch, pitch);
+        };
+        [&]<int... i>(std::integer_sequence<int, i...>) __attribute__((always_inline)) {
+            (store(std::integral_constant<int, i * at_once>()), ...);
+        }
+        (std::make_integer_sequence<int, (pixels + at_once - 1) / at_once>());
+    }
+
     __attribute__((noinline)) void store_each(const std::int32_t *sums, std::int64_t pixels,
                                               std::uint8_t *result, std::ptrdiff_t pitch) const {
         for (int r = 0; r < panels; ++r) {
@@ -204,10 +282,9 @@ private:
 
     /// Store all results. rounded(panel, sums) rounds the sums of a register. `whole`: the panels have all 16
     /// outputs.
-    template <bool whole, class Rounded>
-    MPSCNN_INLINE void store_all(Rounded rounded, const std::int32_t *sums, std::int64_t pixels,
-                                 std::uint8_t *result, std::ptrdiff_t pitch) const {
-        const Packing packing(to_);
+    template <bool whole, class Packs, class Rounded>
+    MPSCNN_INLINE void store_all(const Packs &packing, const Rounded &rounded, const std::int32_t *sums,
+                                 std::int64_t pixels, std::uint8_t *result, std::ptrdiff_t pitch) const {
         for (std::int64_t p = 0; p < pixels; p += at_once, sums += 4 * panel) {
             const __m512i bytes = packing.bytes(rounded(0, _mm512_loadu_si512(sums)),
                                                 rounded(1, _mm512_loadu_si512(sums + panel)),

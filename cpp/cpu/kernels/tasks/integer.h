@@ -20,6 +20,15 @@ struct Requantization {
     /// numbers that are added to the products. In both, the even outputs come first. Only kernels with
     /// QuadKernels::has_factors support this.
     const double *factors = nullptr;
+    /// As `factors`, for one FMA of floats. Each panel has 16 factors and then 16 numbers that are added, in
+    /// the order of the outputs. If the limits keep ties below the zero point, three more sets of 16 follow:
+    /// FloatOffset::added_below, and the integers more_below and split. Only kernels with
+    /// QuadKernels::has_floats support this. At most one of both is not null.
+    const float *floats = nullptr;
+
+    /// Return true if the limits keep results that two roundings round away from zero, not up.
+    constexpr bool has_ties() const { return !once && low < zero_point; }
+    constexpr std::int64_t sets_of_floats() const { return has_ties() ? 5 : 2; }
 };
 
 /// Weights of a convolution or dense layer minus their zero points, -255 to 255, in the order of its kernel.
