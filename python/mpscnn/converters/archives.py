@@ -33,6 +33,18 @@ ARCHIVE_ERRORS: tuple[type[Exception], ...] = (
 )
 
 
+def entries_of(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """Return the entries of an archive by name.
+
+    Raises BadZipFile if two have the same name, because programs differ in which one they read.
+    """
+    entries = archive.infolist()
+    named = {entry.filename: entry for entry in entries}
+    if len(named) < len(entries):
+        raise zipfile.BadZipFile("two of its entries have the same name")
+    return named
+
+
 def data_offset(content: Content, entry: zipfile.ZipInfo) -> int:
     """Return the position in the archive of the first byte of an uncompressed entry.
 

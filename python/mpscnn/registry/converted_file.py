@@ -21,7 +21,8 @@ def is_intact(path: Path) -> bool:
     if not first_file([path]) or not first_file([checksum]):
         return False
     with convert_read_errors(checksum, WeightsError), checksum.open("rb") as stream:
-        return stream.read(_CHUNK) == _checksum(path)
+        stated = stream.read(_CHUNK)
+        return stated.startswith(b"%d bytes" % path.stat().st_size) and stated == _checksum(path)
 
 
 def warn_of_damage(path: Path) -> None:

@@ -352,6 +352,14 @@ def test_archives_that_claim_gigabytes(tmp_path: Path) -> None:
     assert "model.weights.h5 claims 50000000 bytes" in refusal(path)
 
 
+def test_archives_with_two_entries_of_one_name(tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    write_keras(path, DENSE, {"layers/dense": [KERNEL]})
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("config.json", json.dumps(DENSE))
+    assert "damaged: two of its entries have the same name" in refusal(path)
+
+
 def test_archives_of_other_things(tmp_path: Path) -> None:
     path = tmp_path / "model.keras"
     with zipfile.ZipFile(path, "w") as archive:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mpscnn._private.json_text import parse_json
-from mpscnn.converters.archives import ARCHIVE_ERRORS, data_offset
+from mpscnn.converters.archives import ARCHIVE_ERRORS, data_offset, entries_of
 from mpscnn.converters.file_bytes import Content, FileBytes, MemoryBytes
 from mpscnn.converters.keras.config import KerasModel, parse_model
 from mpscnn.converters.keras.hdf5 import SIGNATURE, Hdf5
@@ -66,6 +66,7 @@ def _hdf5(content: Content, origin: str) -> KerasFile:
 def _archive(content: FileBytes, origin: str) -> KerasFile:
     try:
         with zipfile.ZipFile(content.path) as archive:
+            entries_of(archive)
             left = _MAX_UNPACKED * len(content) + _ALWAYS
             members = []
             for name in ("config.json", "metadata.json"):

@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from mpscnn.converters.archives import ARCHIVE_ERRORS, data_offset
+from mpscnn.converters.archives import ARCHIVE_ERRORS, data_offset, entries_of
 from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.converters.layer_names import display_kind
 from mpscnn.converters.pytorch.pickles import Global, Meanings, PickleReader
@@ -158,13 +158,10 @@ class _ZipEntries:
         self.file, self._origin = file, origin
         try:
             with zipfile.ZipFile(file.path) as archive:
-                entries = archive.infolist()
+                self._entries = entries_of(archive)
         # All errors that the module zipfile raises for damaged archives.
         except ARCHIVE_ERRORS as error:
             raise WeightsError(f"{origin}: is damaged: {error}") from error
-        self._entries = {entry.filename: entry for entry in entries}
-        if len(self._entries) < len(entries):  # programs differ in which one they read
-            raise WeightsError(f"{origin}: is damaged: two of its entries have the same name")
 
     def __contains__(self, name: str) -> bool:
         return name in self._entries

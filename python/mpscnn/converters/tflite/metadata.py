@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mpscnn._private.arguments import name_list
 from mpscnn._private.json_text import parse_json
-from mpscnn.converters.archives import ARCHIVE_ERRORS
+from mpscnn.converters.archives import ARCHIVE_ERRORS, entries_of
 from mpscnn.converters.file_bytes import MemoryBytes
 from mpscnn.converters.metadata_entries import parse_labels
 from mpscnn.converters.tflite.flatbuffer import Table
@@ -118,7 +118,7 @@ def _labels(name: str, path: Path) -> tuple[str, ...]:
     """Return the labels in a file of the archive; empty if there is no archive, or no such file in it."""
     try:
         with zipfile.ZipFile(path) as archive:
-            entry = archive.getinfo(name)
+            entry = entries_of(archive)[name]
             maximum = min(_MAX_LABELS, 4 * path.stat().st_size)
             if entry.file_size > maximum:
                 raise WeightsError(f"damaged: its labels claim {entry.file_size} bytes")
