@@ -470,3 +470,34 @@ def test_hard_sigmoids_stay_probabilities_in_written_files(tmp_path: Path, suffi
     probabilities, scores_are = scores_of(read)
     np.testing.assert_allclose(probabilities, np.clip(slope * LOGITS + 0.5, 0, 1), atol=1e-3)
     assert scores_are == "sigmoid"
+
+
+_SIGMOIDS_BY_PARTS = {
+    "1 / (1 + exp(-x))": [("Neg", "x"), ("Exp", "0"), ("Add", "1", "one"), ("Div", "one", "2")],
+    "reciprocal": [("Neg", "x"), ("Exp", "0"), ("Add", "1", "one"), ("Reciprocal", "2")],
+    "exp(x) / (1 + exp(x))": [("Exp", "x"), ("Add", "0", "one"), ("Div", "0", "1")],
+    "tanh(x / 2) / 2 + 1 / 2": [
+        ("Mul", "x", "half"),
+        ("Tanh", "0"),
+        ("Mul", "1", "half"),
+        ("Add", "2", "half"),
+    ],
+    "(tanh(x / 2) + 1) / 2": [("Mul", "x", "half"), ("Tanh", "0"), ("Add", "1", "one"), ("Mul", "2", "half")],
+}
+
+
+@pytest.mark.parametrize("form", _SIGMOIDS_BY_PARTS)
+def test_sigmoids_by_parts_are_sigmoids(tmp_path: Path, form: str) -> None:
+    import onnx
+
+    parts = _SIGMOIDS_BY_PARTS[form]
+    nodes = onnx_nodes("logits")[:-1]
+    for place, (kind, *given) in enumerate(parts):
+        operands = ["logits" if name == "x" else name for name in given]
+        nodes.append(node(kind, operands, "y" if place == len(parts) - 1 else str(place)))
+    constants = {"w": WEIGHT, "b": BIAS, "one": np.float32(1), "half": np.float32(0.5)}
+    onnx.save(onnx_model(nodes, {"x": ["n", 3, 1, 1]}, constants), tmp_path / "net.onnx")
+    read = mpscnn.load(tmp_path / "net.onnx", preprocess=PREPROCESS)
+    probabilities, scores_are = scores_of(read)
+    np.testing.assert_allclose(probabilities, SIGMOID, atol=1e-5)
+    assert scores_are == "sigmoid"

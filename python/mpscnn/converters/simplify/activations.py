@@ -15,6 +15,7 @@ from mpscnn.converters.simplify.expressions import (
     MAX_STEPS,
     Expression,
     X,
+    function,
     known_activation,
     neuron,
     product,
@@ -92,7 +93,7 @@ class ActivationFinder:
             node = self._layers.maker(value)
             if value in known or value in self._matched or node is None:
                 continue
-            made = self._expression(node, known)
+            made = self._expression(value, node, known)
             reach = 1 + max((steps.get(name, 0) for name in node["inputs"]), default=0)
             if made is None or made.size > MAX_SIZE or reach > MAX_STEPS:
                 continue
@@ -123,8 +124,11 @@ class ActivationFinder:
                 found.append(value)
         return tuple(found[::-1])
 
-    def _expression(self, node: Node, known: Mapping[str, Expression]) -> Expression | None:
+    def _expression(self, value: str, node: Node, known: Mapping[str, Expression]) -> Expression | None:
         """Return a layer's result as an expression; None for a layer that is not part of an activation."""
+        step = self._layers.step(value)
+        if node["operation"] == "divide" and step is not None and step[1] in known:
+            return neuron(step[0], known[step[1]])
         operands = [known.get(name) for name in node["inputs"]]
         given = [one for one in operands if one is not None]
         if len(given) < len(operands) or not given:
@@ -134,8 +138,10 @@ class ActivationFinder:
             return neuron(node["attributes"], given[0])
         if operation == "batch_normalization" and (numbers := self._layers.line(node)) is not None:
             return total(numbers[1], [product(numbers[0], given)])
-        if operation not in ("add", "multiply") or not is_plain(node):
+        if operation not in ("add", "divide", "multiply") or not is_plain(node):
             return None
+        if operation == "divide":
+            return product(1.0, [given[0], function("reciprocal", given[1])])
         return product(1.0, given) if operation == "multiply" else total(0.0, given)
 
 
@@ -177,13 +183,25 @@ class ActivationWriter:
             self._dropped.discard(made)
         else:
             made = self._name(match, merged)
-            parts.append(self._neuron(made, match.x, match.activation, own))
+            parts.append(self._neuron(made, self._source(match.x), match.activation, own))
         self._made_by[match.result] = made
         if own != match.result:  # another activation follows, which becomes a layer
             parts.append(self._neuron(own, match.result, self._nodes[own]["activation"], own))
         if parts:
             self._instead[own] = parts
         self.without_weights.update(part["name"] for part in parts)
+
+    def _source(self, x: str) -> str:
+        """Return the name of the value to which an activation is applied.
+
+        If its first part is the activation of a layer, the layer stays without it.
+        """
+        name = x.removesuffix(BASE)
+        if x == name or x in self._made_by:
+            return x
+        del self._nodes[name]["activation"]
+        self._dropped.discard(name)
+        return name
 
     def _takes(self, match: Match, merged: Collection[str]) -> bool:
         """Return True if the activation can become a part of the layer before it. An output keeps its name."""
@@ -216,14 +234,16 @@ class ActivationWriter:
         return {"name": name, "operation": "neuron", "inputs": [x], "attributes": dict(attributes)} | kept
 
     def nodes(self) -> list[Node]:
-        """Return the descriptions of the layers that are left."""
-        left = itertools.chain.from_iterable(
+        """Return the descriptions of the layers that are left, without constants that none of them reads."""
+        kept = itertools.chain.from_iterable(
             self._instead.get(name, [] if name in self._dropped else [node])
             for name, node in self._nodes.items()
         )
-        return [
-            node | {"inputs": [self._made_by.get(name, name) for name in node["inputs"]]} for node in left
+        left = [
+            node | {"inputs": [self._made_by.get(name, name) for name in node["inputs"]]} for node in kept
         ]
+        read = {*self.outputs(), *itertools.chain.from_iterable(node["inputs"] for node in left)}
+        return [node for node in left if node["operation"] != "constant" or node["name"] in read]
 
     def outputs(self) -> list[str]:
         """Return the names of the network's outputs, in their order."""

@@ -1,4 +1,4 @@
-"""Recognise the activation that a tree of elementwise functions computes: swish, hard-swish, mish, GELU, ...
+"""Recognise the activation that a tree of elementwise functions computes: sigmoid, swish, hard-swish, mish, GELU, ...
 
 Products and sums have a normal form, so that the order in which a file computes them does not matter. The expression is
 then compared with those of known activations.
@@ -110,6 +110,10 @@ def neuron(attributes: Mapping[str, Any], x: Expression) -> Expression | None:
         return limited(x, 0.0, b if kind == "relun" else math.inf)
     if kind == "power" and c in (2.0, 3.0):
         return product(1.0, [line(a, b, x)] * int(c))
+    if kind == "power" and c == -1.0:
+        return function("reciprocal", line(a, b, x))
+    if kind == "exponential" and c == -1.0:  # the base e
+        return function("exponential", line(a, b, x))
     return None
 
 
@@ -119,7 +123,13 @@ _RELU6 = limited(total(3.0, [X]), 0.0, 6.0)
 _GATE = limited(line(1 / 6, 0.5, X), 0.0, 1.0)
 _CUBE = product(0.044715, [X, X, X])
 _TANH = function("tanh", product(math.sqrt(2 / math.pi), [total(0.0, [X, _CUBE])]))
+_HALF_TANH = function("tanh", product(0.5, [X]))
+_EXPONENTIAL = function("exponential", X)
 _TABLE: list[tuple[Expression, Activation]] = [
+    (function("reciprocal", total(1.0, [function("exponential", product(-1.0, [X]))])), "sigmoid"),
+    (product(1.0, [_EXPONENTIAL, function("reciprocal", total(1.0, [_EXPONENTIAL]))]), "sigmoid"),
+    (total(0.5, [product(0.5, [_HALF_TANH])]), "sigmoid"),
+    (product(0.5, [total(1.0, [_HALF_TANH])]), "sigmoid"),
     (product(1.0, [X, function("sigmoid", X)]), "swish"),
     (product(1.0, [X, function("tanh", function("softplus", X))]), "mish"),
     (product(1 / 6, [X, _RELU6]), "hard_swish"),
