@@ -105,7 +105,9 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "annotation": ("annotations",),
     "mask": ("masks",),
     **dict.fromkeys(("image_size", "img_size", "target_size", "input_size", "imgsz"), ("size",)),
-    **dict.fromkeys(("validation_split", "val_split", "validation_data"), ("validation",)),
+    **dict.fromkeys(
+        ("validation_split", "val_split", "val", "test_size", "validation_data"), ("validation",)
+    ),
     "class_names": ("labels",),
     "names": ("labels",),
     "classes": ("labels",),
@@ -231,7 +233,13 @@ def twin_attribute(owner: Any, place: str, name: str) -> tuple[list[Any], str]:
     return (
         ([attrgetter(found)(owner)], "")
         if found
-        else ([], _similar(name, dir(owner)) or _similar_layer(place, name) or _own_list(place, owner))
+        else (
+            [],
+            _similar(name, dir(owner))
+            or _of_network(place, name)
+            or _similar_layer(place, name)
+            or _own_list(place, owner),
+        )
     )
 
 
@@ -263,6 +271,13 @@ def _similar(name: str, known: Iterable[str]) -> str:
             return f"; it is {own!r} here"
     close = get_close_matches(name, public, n=1, cutoff=_SIMILAR)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _of_network(place: str, name: str) -> str:
+    """Return a hint if a Model lacks a name that its network has."""
+    if place != "Model" or name not in dir(sys.modules["mpscnn"].Network):
+        return ""
+    return f"; model.network has it: model.network.{name}"
 
 
 def _similar_layer(place: str, name: str) -> str:

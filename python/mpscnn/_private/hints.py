@@ -30,7 +30,8 @@ _MEASURES = (
 )
 _WEIGHTS = "Network.weights has the arrays by name, and Network.load_weights takes them"
 _BATCHES = (
-    "data is a pair of arrays, an iterable of batches (PyTorch's DataLoader is one) or an mpscnn.ImageFolder"
+    "data is a pair of arrays, an iterable of batches (PyTorch's DataLoader is one) or an mpscnn.ImageFolder; "
+    "validation_split= of Trainer.fit and mpscnn.train keeps a share for validation"
 )
 _QUANTIZE = (
     "mpscnn.quantize(model, photos) makes a network of integers, "
@@ -40,7 +41,8 @@ _CALLBACKS = (
     "Trainer.fit(callbacks=...) takes functions of an Epoch, and early_stopping= an mpscnn.EarlyStopping"
 )
 _TRAINS = (
-    "mpscnn.train(folder) trains on photos, also with annotations= or masks=; mpscnn.Trainer has loss=, optimizer= "
+    "mpscnn.train(folder) trains on photos, also with annotations= or masks=, and has trained_layers= and output=; "
+    "mpscnn.Trainer has loss=, optimizer= "
     "and learning_rate=, and Trainer.fit has epochs=, batch_size=, validation_data=, class_weight= and callbacks="
 )
 _LIMITS = (
@@ -49,7 +51,12 @@ _LIMITS = (
 )
 _SAVES = (
     "Model.save(path) and Network.save(path) write the format of the suffix: .onnx (which PyTorch's tools "
-    "read), .tflite, .mlpackage or .safetensors; mpscnn.load(path) reads them; `mpscnn convert` in a shell"
+    "read), .tflite, .mlpackage or .safetensors, and mpscnn.converters.export_onnx, _tflite and _coreml have more "
+    "options; mpscnn.load(path) reads them; `mpscnn convert` in a shell"
+)
+_EXPORTS = (
+    "export convert to_torch format opset opset_version input_names output_names dynamic_axes convert_to "
+    "minimum_deployment_target"
 )
 _ACTIVATION = "net.activation(x, name) applies it"
 
@@ -66,10 +73,11 @@ _VARIANTS = (
 )
 _LOADERS = (
     "YOLO pipeline from_pretrained create_model from_onnx load_onnx from_tflite from_coreml Interpreter MLModel "
-    "CompiledMLModel"
+    "CompiledMLModel applications hub"
 )
 _PREDICTS = (
-    "mpscnn.load(name) has predict(photo), and classify, detect or segment for its task; `mpscnn classify`, `detect` "
+    "mpscnn.load(name) has predict(photo or path), which returns labels, and classify, detect or segment for its "
+    "task; `mpscnn classify`, `detect` "
     "or `segment` in a shell"
 )
 _SEEDS = "Network.initialize_weights(seed) makes the first weights, and Trainer and ImageFolder take seed="
@@ -91,13 +99,14 @@ _FILES = (
 )
 _DEVICE_WORDS = (
     "to cuda cpu mps map_location device_map compute_units compute_unit ComputeUnit device backends "
-    "set_default_device --gpu --mps --cuda --cpu"
+    "set_default_device device_count --gpu --mps --cuda --cpu"
 )
 _TRAINING_WORDS = (
     "annotation annotations mask masks optimizer loss metrics criterion scheduler lr learning_rate lr_scheduler "
     "weight_decay momentum betas "
     "kernel_regularizer epochs callbacks validation_data early_stopping class_weight "
-    "validation_split --lr --optimizer --momentum --early-stopping --class-weight --batch-size"
+    "validation_split freeze lr0 lrf project save_dir warmup_epochs --lr --optimizer --momentum --early-stopping "
+    "--class-weight --batch-size"
 )
 
 #: Rows of: where the words are typed (classes, modules, "argument", "command", or "*" for any class); the words; and
@@ -139,17 +148,19 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         "relu6 leaky_relu prelu elu gelu silu swish mish hardswish hardsigmoid softplus",
         _ACTIVATION,
     ),
-    ("*", "state_dict load_state_dict get_weights named_parameters", _WEIGHTS),
+    ("*", "state_dict load_state_dict get_weights named_parameters save_weights", _WEIGHTS),
     (
         "* mpscnn",
-        "eval no_grad inference_mode set_grad_enabled requires_grad_ zero_grad backward detach",
-        "nothing trains but a Trainer, whose step(inputs, labels) does all, so there is nothing to switch",
+        "eval no_grad inference_mode set_grad_enabled requires_grad_ zero_grad backward detach trainable "
+        "trainable_variables trainable_weights freeze",
+        "nothing trains but a Trainer, whose step(inputs, labels) does all, so there is nothing to switch; "
+        "Trainer(frozen=...) and Network.learn(layers, learn=False) keep layers as they are",
     ),
     ("*", "train fit train_on_batch", _FIT),
     ("* argument mpscnn", _DEVICE_WORDS, _DEVICE),
     ("* argument", "half float dtype --half --fp16", _PRECISION),
     ("*", "profile benchmark warmup end_profiling", _MEASURES),
-    ("Model Network mpscnn argument", "export convert to_torch format opset opset_version", _SAVES),
+    ("Model Network mpscnn argument", _EXPORTS, _SAVES),
     ("* argument", "submit stream predict_async run_async predict_batch", _RUNS),
     (
         "argument",
@@ -162,32 +173,49 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         _ARRAYS,
     ),
     ("Model", "track", "mpscnn.video(path, model) detects objects frame by frame, without tracks"),
-    ("Network", "from_file read", "mpscnn.load(path).network reads a file"),
+    (
+        "Model",
+        "predict_proba predict_classes",
+        "predict(photo) returns labels with probabilities: result.label, result.top(5) and result.probabilities",
+    ),
     (
         "Network",
-        "layers modules named_modules children",
-        "Network.layer_names() has their names, and Network.describe() what they are",
+        "layers modules named_modules children get_layer plot to_json get_config",
+        "Network.layer_names() has their names, and Network.describe() what they are, also as a picture and JSON",
     ),
     ("Network", "squeeze unsqueeze permute view", _SHAPES),
     ("LentSession", "run profile submit predict", _LENT),
-    ("mpscnn", "Dataset DataLoader", _BATCHES),
+    ("mpscnn", "Dataset DataLoader train_test_split", _BATCHES),
     ("mpscnn.training argument", _TRANSFORMS, _VARIANTS),
     (
         "mpscnn mpscnn.training",
         "ModelCheckpoint ReduceLROnPlateau LearningRateScheduler TensorBoard",
         _CALLBACKS,
     ),
-    ("mpscnn", "losses", "loss= of Trainer takes a name, such as 'cross_entropy', a mapping or a function"),
+    (
+        "mpscnn",
+        "losses metrics optimizers",
+        "Trainer(loss='cross_entropy', optimizer='adam') takes names, and mpscnn.Adam(...) has the optimizer's "
+        "options; mpscnn.evaluate measures",
+    ),
     ("mpscnn", "Sequential Module nn layers Linear", _LAYERS),
     ("mpscnn mpscnn.models", _LOADERS, _LOAD),
-    ("mpscnn", "classify detect segment predict", _PREDICTS),
-    ("mpscnn", "confusion_matrix", "mpscnn.evaluate(model, data).confusion has it"),
+    ("mpscnn", "classify detect segment predict imread load_img load_image decode_predictions", _PREDICTS),
+    (
+        "mpscnn",
+        "confusion_matrix accuracy_score classification_report precision_score recall_score f1_score",
+        "mpscnn.evaluate(model, data) has accuracy, confusion, and class_table() with precision, recall and F1",
+    ),
     ("mpscnn argument", "set_num_threads get_num_threads threads num_threads", _THREADS),
-    ("mpscnn argument", "set_random_seed manual_seed seed kernel_initializer bias_initializer", _SEEDS),
+    (
+        "mpscnn argument",
+        "set_random_seed set_seed manual_seed seed kernel_initializer bias_initializer",
+        _SEEDS,
+    ),
     ("argument", _TRAINING_WORDS, _TRAINS),
     (
         "argument",
-        "batch_size",
+        "batch_size batch",
         "mpscnn.Runner(model, max_batch=8) computes photos in batches; mpscnn.train and Trainer.fit have batch_size=",
     ),
     (

@@ -77,13 +77,15 @@ class Drawable(Tabular):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a file in the format of the suffix.
 
-        FILE.html has what notebooks show, FILE.csv the rows, and .png, .jpg and others that Pillow writes the picture
-        of `draw()`.
+        FILE.html has what notebooks show, FILE.csv and FILE.json the rows, and .png, .jpg and others that Pillow writes
+        the picture of `draw()`.
 
         Raises ParameterError for another suffix, or if the file cannot be written, and the errors of `draw`.
         """
         path = path_name("path", path)
         texts: dict[str, Callable[[], str]] = {".html": self._page, ".csv": self.to_csv}
+        if hasattr(self, "to_json"):
+            texts[".json"] = self.to_json
         if (text := texts.get(PurePath(path).suffix.lower())) is not None:
             with replace_atomically(path, ParameterError) as file:
                 file.write(text().encode())

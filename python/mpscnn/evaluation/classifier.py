@@ -274,8 +274,10 @@ def _checked(samples: Iterable[Sample], classes: int, model: Model) -> Iterator[
 
 
 def _not_a_pair(sample: object) -> ParameterError:
-    count = f" of {len(sample)}" if isinstance(sample, Sequence) else ""
-    return ParameterError(f"expected pairs of a photo and its class, got {type(sample).__name__}{count}")
+    found = type(sample).__name__ + (f" of {len(sample)}" if isinstance(sample, Sequence) else "")
+    return ParameterError(
+        f"expected pairs of a photo and its class, as zip(photos, classes) makes them, got {found}"
+    )
 
 
 def require_model(model: Any) -> None:

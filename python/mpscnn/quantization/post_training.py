@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mpscnn._private.arguments import name_list, require_bool
-from mpscnn._private.expected_names import accept_foreign_arguments
+from mpscnn._private.expected_names import accept_foreign_arguments, conversion_hint
 from mpscnn.comparison.precision_table import Answers, AnswerSums, right_classes
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.integer_layers import refused_layers
@@ -94,7 +94,9 @@ def quantize(
     if isinstance(network, Model):
         network = network.network
     if not isinstance(network, Network):
-        raise ParameterError(f"quantize: expected a Network or a Model, got {type(network).__name__}")
+        raise ParameterError(
+            f"quantize: expected a Network or a Model, got {type(network).__name__}{conversion_hint(network)}"
+        )
     if equalize is not None:
         require_bool("quantize: equalize", equalize)
     require_bool("quantize: correct_bias", correct_bias)

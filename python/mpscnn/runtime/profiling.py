@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.expected_names import accept_foreign_arguments
+from mpscnn._private.expected_names import accept_foreign_arguments, conversion_hint
 from mpscnn.errors import ParameterError
 from mpscnn.runtime.profile import Profile
 from mpscnn.runtime.program import Program
@@ -35,7 +35,9 @@ def profile(model: Any, x: Any = None, *, runs: int = 20, **options: Any) -> Pro
             f"profile: {next(iter(options))} is for a Network; a {type(model).__name__} is compiled already"
         )
     if not isinstance(program, Program):
-        raise ParameterError(f"profile: expected a Network, Model or Program, got {type(model).__name__}")
+        raise ParameterError(
+            f"profile: expected a Network, Model or Program, got {type(model).__name__}{conversion_hint(model)}"
+        )
     return program.session().profile(_random_inputs(program) if x is None else x, runs=runs)
 
 

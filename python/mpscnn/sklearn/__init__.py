@@ -9,8 +9,10 @@ They need the package scikit-learn.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
+from mpscnn._private.expected_names import attribute_error, twin_attribute
 from mpscnn.errors import UnsupportedError
 
 if TYPE_CHECKING:
@@ -24,7 +26,8 @@ if not TYPE_CHECKING:  # hidden from type checkers, for which every wrong name w
 
     def __getattr__(name: str) -> Any:
         if name not in __all__:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            _, hint = twin_attribute(sys.modules[__name__], __name__, name)
+            raise attribute_error(__name__, name, hint)
         try:
             from mpscnn.sklearn.classifier import ImageClassifier
             from mpscnn.sklearn.features import FeatureExtractor

@@ -43,7 +43,7 @@ class Prediction(Expected):
     It is from 0 to 1, or the network's own number if the result's `scores_are` is "as is".
     """
 
-    _other_names = (("index", "class_id cls"),)
+    _other_names = (("index", "class_id cls"), ("probability", "prob"))
 
     label: str
     probability: float
@@ -61,7 +61,7 @@ class Prediction(Expected):
 class Classification(PhotoResult, Sequence[Prediction]):
     """The classes of one photo, the most probable first, and information about the computation."""
 
-    _other_names = (("labels", "names class_names"),)
+    _other_names = (("labels", "names class_names"), ("index", "class_id"))
 
     predictions: tuple[Prediction, ...]
     device: str

@@ -240,6 +240,10 @@ BUNDLED = "cifar10_mobilenet_v2"
         (lambda: mpscnn.Conv2D, "'conv2d' here; layers are methods of mpscnn.Network"),
         (lambda: mpscnn.MaxPooling2D, "'max_pooling2d' here; layers are methods of mpscnn.Network"),
         (lambda: mpscnn.load().save(format="onnx"), "write the format of the suffix"),
+        (lambda: mpscnn.load().weights, "model.network.weights"),
+        (lambda: mpscnn.sklearn.Classifier, "did you mean 'ImageClassifier'?"),
+        (lambda: mpscnn.profile("digits"), "mpscnn.load(path) reads files"),
+        (lambda: mpscnn.quantize("digits", []), "mpscnn.load(path) reads files"),  # type: ignore[arg-type]
         (lambda: mpscnn.load().compile(), "mpscnn.load(name, device=...) compiles a Model"),
         (lambda: mpscnn.train("photos", mixup=0.2), "augment=mpscnn.Augmentation(rotation=10)"),
         (lambda: _tiny().load("x.onnx"), "mpscnn.Network.load(path) returns another network"),
@@ -286,6 +290,9 @@ def test_tables_are_written_as_pages(tmp_path: Path) -> None:
     profile.save(tmp_path / "p.csv")
     assert (tmp_path / "p.html").read_text().startswith('<!doctype html><meta charset="utf-8"><div')
     assert (tmp_path / "p.csv").read_text() == profile.to_csv()
+    result = mpscnn.load().predict(mpscnn.samples.photo("cat"))
+    result.save(tmp_path / "r.json")
+    assert (tmp_path / "r.json").read_text() == result.to_json()
 
 
 def test_a_loss_is_a_number_that_has_no_gradient() -> None:
