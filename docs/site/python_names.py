@@ -98,7 +98,7 @@ PAGES: dict[str, tuple[str, str, list[str]]] = {
         [
             *("devices", "build_config", "operations", "empty", "convolve1d", "convolve2d", "correlate1d"),
             *("correlate2d", "Error", "ParameterError", "ShapeError", "WeightsError", "ImageError"),
-            *("UnsupportedError", "DeviceError", "StateError", "DownloadError"),
+            *("UnsupportedError", "DeviceError", "StateError", "DownloadError", "SlowPrecisionWarning"),
         ],
     ),
 }
