@@ -16,7 +16,7 @@ import mpscnn
 from mpscnn import Network, UnsupportedError
 from mpscnn.converters import export_coreml, export_onnx, export_tflite, read_network
 from mpscnn.converters.writers import WRITERS
-from mpscnn.graph.model_file import MODEL_SUFFIX
+from mpscnn.graph.model_file import MODEL_SUFFIX, quantize
 from mpscnn.graph.quantized import has_integers
 
 #: The suffixes of all files that networks are written to, with the default type of other networks.
@@ -176,6 +176,23 @@ def test_the_command_writes_the_same_files(
     if suffix != MODEL_SUFFIX:
         save(networks(folder)[name], tmp_path / f"saved{suffix}", None)
         assert written(output) == written(tmp_path / f"saved{suffix}")
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".tflite"])
+def test_the_command_keeps_floats_next_to_integers(tmp_path: Path, suffix: str) -> None:
+    if suffix in NEEDS:
+        pytest.importorskip(NEEDS[suffix])
+    network = products()
+    network.initialize_weights(seed=3)
+    network.set_quantized_weight("conv.weight", *quantize(network.weights["conv.weight"]))
+    network.save(tmp_path / "source.safetensors")
+    assert (
+        call("convert", str(tmp_path / "source.safetensors"), str(tmp_path / f"one{suffix}"), "--no-check")
+        == 0
+    )
+    read = read_network([tmp_path / f"one{suffix}"])
+    assert has_integers(read)
+    np.testing.assert_array_equal(read.weights["dense.weight"], network.weights["dense.weight"])
 
 
 @pytest.mark.parametrize("suffix", [".mlpackage", ".mlmodel"])

@@ -87,7 +87,7 @@ def write_onnx(given: Conversion) -> None:
     write_checked(
         given,
         network,
-        lambda path: export_onnx(network, path, size=given.size, layout=layout, dtype=dtype),
+        lambda path: export_onnx(network, path, size=given.size, layout=layout, dtype=given.dtype),
         _compare_integers if dtype == "uint8" and has_integer_tensors(network) else compare_floats,
         f"{dtype}, {layout}",
     )
@@ -125,7 +125,7 @@ def write_tflite(given: Conversion) -> None:
     write_checked(
         given,
         network,
-        lambda path: export_tflite(network, path, size=given.size, dtype=dtype),
+        lambda path: export_tflite(network, path, size=given.size, dtype=given.dtype),
         compare_floats,
         dtype,
     )
