@@ -83,6 +83,8 @@ class Service:
     process: subprocess.Popen[str]
     events: queue.Queue[dict[str, Any]] = field(default_factory=queue.Queue)
     """Lines of the log that no test has read."""
+    told: list[str] = field(default_factory=list)
+    """The levels of lines about precisions that are slow on this machine."""
     other_lines: list[str] = field(default_factory=list)
     """The lines of stderr that are not JSON."""
     address: str = ""
@@ -165,7 +167,11 @@ def serving(
         assert process.stderr is not None
         for line in process.stderr:
             try:
-                service.events.put(json.loads(line))
+                record = json.loads(line)
+                if "takes longer than float32" in record["event"]:
+                    service.told.append(record["level"])
+                else:
+                    service.events.put(record)
             except ValueError:
                 service.other_lines.append(line)
         service.events.put({"event": "no more lines"})
@@ -179,6 +185,7 @@ def serving(
         yield service
         service.end()
         assert service.other_lines == []
+        assert service.told in ([], ["warning"], ["warning"] * 2)  # once for each of two precisions
     finally:
         if process.poll() is None:
             process.kill()

@@ -10,6 +10,7 @@ import secrets
 import sys
 import threading
 import time
+import warnings
 from collections import deque
 from typing import Any, TextIO
 
@@ -122,7 +123,7 @@ class _Handler(logging.Handler):
 
 
 def log_to_stderr(level: str, as_json: bool) -> None:
-    """Write the logs of the service, uvicorn and asyncio to stderr.
+    """Write the logs of the service, uvicorn and asyncio, and Python's warnings, to stderr.
 
     Args:
         level: the lowest level that is written: "debug", "info", "warning" or "error".
@@ -139,6 +140,8 @@ def log_to_stderr(level: str, as_json: bool) -> None:
         # asyncio write, is limited to warnings and errors.
         quiet = level == "info" and not (log is _LOG and as_json)
         log.setLevel("WARNING" if quiet else level.upper())
+    # Warnings about a model, such as that of a slow precision, are lines of the log, too.
+    warnings.showwarning = lambda message, *_: _LOG.warning("%s", message, extra={"fields": {}})
     # Damaged forms get a response with status 400 instead of a warning.
     logging.getLogger("python_multipart").setLevel("ERROR")
 
