@@ -1,4 +1,4 @@
-"""Refusals, names and free sizes of the arithmetic of a file's tensors. The tests of each format compare its results."""
+"""Refusals, names and free sizes of arithmetic with a file's tensors. The tests of each format compare its results."""
 
 from __future__ import annotations
 
