@@ -147,6 +147,10 @@ def test_the_parts_of_a_data_yaml(split: Path, settings: str, train: str | None,
         ("train: images/one\ntrain: images/two", "data.yaml: has 2 'train'; write it once"),
         ("path: none\ntrain: images/one", "path: the folder .*none' does not exist; write the place"),
         ("path: [a, b]\ntrain: images/one", "'path' must be one folder"),
+        *(
+            (f"{begin}train: {entry}", f"train: '{entry}' leads to all files of this machine")
+            for begin, entry in (("", "/"), ("path: /\n", "."), ("path: /usr\n", ".."))
+        ),
     ],
 )
 def test_parts_of_a_data_yaml_that_are_refused(split: Path, settings: str, message: str) -> None:

@@ -111,6 +111,8 @@ def _place(settings: Path, key: str, root: Path, entry: str, kind: str) -> Path 
         )
     if not is_folder(place) and place.suffix.lower() != ".txt":
         fail(settings, f"{key!r} must be {_KINDS}, got {entry!r}")
+    if os.path.realpath(place) == os.path.sep:
+        fail(settings, f"{key}: {entry!r} leads to all files of this machine; write the folder of the photos")
     return place
 
 
