@@ -196,10 +196,14 @@ def test_what_detectors_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="1 labels for 2 classes"):
         converters.export_coreml(network, tmp_path / "one.mlpackage")
     assert network.detection is not None
-    settings = {**network.detection.settings, "suppression": {"method": "gaussian"}}
-    network.detection = mpscnn.DetectionHead(settings)
-    with pytest.raises(UnsupportedError, match=r"by the method 'gaussian': set 'method' to 'hard'"):
-        converters.export_coreml(network, tmp_path / "one.mlpackage")
+    for suppression, message in (
+        ({"method": "gaussian"}, r"by the method 'gaussian': set 'method' to 'hard'"),
+        ({"max_per_class": 2}, "not those of each class: set 'max_per_class' to 'max_detections'"),
+    ):
+        settings = {**network.detection.settings, "suppression": suppression}
+        network.detection = mpscnn.DetectionHead(settings)
+        with pytest.raises(UnsupportedError, match=message):
+            converters.export_coreml(network, tmp_path / "one.mlpackage")
     network.detection = mpscnn.DetectionHead({**settings, "boxes": {"output": "edges"}, "suppression": {}})
     with pytest.raises(WeightsError, match="the output 'edges', which the network does not have"):
         converters.export_coreml(network, tmp_path / "one.mlpackage")

@@ -72,6 +72,11 @@ class DetectorPostProcessing:
                 f"{origin}: Core ML has no suppression of boxes by the method {suppression['method']!r}: set 'method' "
                 "to 'hard' in the detector's settings (`mpscnn info MODEL --set detection=settings.json`)"
             )
+        if suppression["per_class"] and suppression["max_per_class"] < suppression["max_detections"]:
+            raise UnsupportedError(
+                f"{origin}: Core ML limits the boxes of a photo, and not those of each class: set 'max_per_class' to "
+                "'max_detections' in the detector's settings (`mpscnn info MODEL --set detection=settings.json`)"
+            )
         self._classes = labelled_classes(network) or 0
         if self._labels is not None and len(self._labels) != self._classes:
             raise ParameterError(f"{origin}: {len(self._labels)} labels for {self._classes} classes")
