@@ -56,7 +56,7 @@ _SAVES = (
 )
 _EXPORTS = (
     "export convert to_torch format opset opset_version input_names output_names dynamic_axes convert_to "
-    "minimum_deployment_target"
+    "minimum_deployment_target --opset"
 )
 _ACTIVATION = "net.activation(x, name) applies it"
 
@@ -105,7 +105,8 @@ _TRAINING_WORDS = (
     "annotation annotations mask masks optimizer loss metrics criterion scheduler lr learning_rate lr_scheduler "
     "weight_decay momentum betas "
     "kernel_regularizer epochs callbacks validation_data early_stopping class_weight "
-    "validation_split freeze lr0 lrf project save_dir warmup_epochs --lr --optimizer --momentum --early-stopping "
+    "validation_split freeze lr0 lrf project save_dir warmup_epochs --freeze --project "
+    "--lr --optimizer --momentum --early-stopping "
     "--class-weight --batch-size"
 )
 
@@ -203,8 +204,10 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("mpscnn", "classify detect segment predict imread load_img load_image decode_predictions", _PREDICTS),
     (
         "mpscnn",
-        "confusion_matrix accuracy_score classification_report precision_score recall_score f1_score",
-        "mpscnn.evaluate(model, data) has accuracy, confusion, and class_table() with precision, recall and F1",
+        "confusion_matrix accuracy_score classification_report precision_score recall_score f1_score "
+        "--confusion-matrix --metrics",
+        "mpscnn.evaluate(model, data) has accuracy, confusion, and class_table() with precision, recall and F1, "
+        "which `mpscnn evaluate` prints",
     ),
     ("mpscnn argument", "set_num_threads get_num_threads threads num_threads", _THREADS),
     (
@@ -238,7 +241,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("argument", "save show verbose --save --format --to -q --quiet -v --verbose", _SHOWS),
     (
         "argument mpscnn.onnxruntime",
-        "quantized int8 --calibration quantization --quantized --quantize --int8",
+        "quantized int8 --bits --dataset --calibration-data --calibration quantization --quantized --quantize --int8",
         _QUANTIZE,
     ),
     (

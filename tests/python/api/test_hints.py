@@ -329,3 +329,10 @@ def test_files_to_write_and_integers_lead_to_their_options(capsys: pytest.Captur
     assert "--output small.safetensors writes to it" in " ".join(capsys.readouterr().err.split())
     assert call("convert", "digits", "small.mlpackage", "--dtype", "int8") == 2
     assert "; uint8 stores 8-bit weights" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_model_before_photos_leads_to_its_option(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("evaluate", "model.safetensors", str(tmp_path)) == 2
+    assert "--model FILE names the model" in " ".join(capsys.readouterr().err.split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -167,8 +168,12 @@ def _printable_usage() -> Iterator[None]:
         extra = _EXTRA.match(error.message)
         if extra and (twin := twin_of("command", extra[1])):
             error.message += f"; {extra[1]!r} is a command of other tools: here it is `{twin}`"
-        elif extra and error.ctx and any("--output" in one.opts for one in error.ctx.command.params):
-            error.message += f"; --output {extra[1]} writes to it"
+        elif extra and error.ctx:
+            options = {option for one in error.ctx.command.params for option in one.opts}
+            if "--model" in options and os.path.exists(extra[1]):  # noqa: PTH110 - never raises
+                error.message += "; --model FILE names the model, and photos are given without an option"
+            elif "--output" in options:
+                error.message += f"; --output {extra[1]} writes to it"
         if "'int8' is not one of" in error.message:
             error.message = (
                 f"{error.message.rstrip('.')}; uint8 stores 8-bit weights, and mpscnn quantize makes integers"
