@@ -72,7 +72,8 @@ def _class_of(path: str | PathLike[str], folder: Path, finder: ClassFinder) -> i
     except ParameterError:
         if _is_url(path):
             raise ParameterError(
-                f"{path}: the address does not say the photo's class; give pairs: [({path!r}, 'label')]"
+                f"{path}: the model has no class {folder.name!r}; give pairs of a photo and its class: "
+                f"[({path!r}, 'label')]"
             ) from None
         open_photo(one_photo(path))
         raise

@@ -276,7 +276,7 @@ def _checked(samples: Iterable[Sample], classes: int, model: Model) -> Iterator[
 def _not_a_pair(sample: object) -> ParameterError:
     found = type(sample).__name__ + (f" of {len(sample)}" if isinstance(sample, Sequence) else "")
     return ParameterError(
-        f"expected pairs of a photo and its class, as zip(photos, classes) makes them, got {found}"
+        f"expected pairs of a photo and its class, got {found}; zip(photos, classes) makes them"
     )
 
 

@@ -251,7 +251,7 @@ BUNDLED = "cifar10_mobilenet_v2"
         (lambda: mpscnn.compare(_tiny(), _tiny(), []), "input is an empty list"),
         (
             lambda: mpscnn.evaluate(mpscnn.load(), "http://localhost:9/x.jpg"),
-            "give pairs: [('http://localhost:9/x.jpg'",
+            "its class: [('http://localhost:9/x.jpg'",
         ),
         (lambda: mpscnn.Runner(mpscnn.load()).map(0), "mpscnn.video('camera:0', model) reads a camera"),  # type: ignore[call-overload]
         (lambda: mpscnn.Image(8, 8, featureChannels=4), "did you mean 'feature_channels'?"),
