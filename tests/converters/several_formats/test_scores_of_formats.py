@@ -17,7 +17,7 @@ from converters.keras_writer import functional, write_h5, write_keras
 from converters.keras_writer import image as keras_image
 from converters.keras_writer import layer as keras_layer
 from converters.onnx_files import model as onnx_model
-from converters.onnx_files import node
+from converters.onnx_files import node, nodes_of
 from converters.tensorflow_writer import Graph, Type, save_model, save_web_graph
 from converters.tflite_writer import (
     CODES,
@@ -501,3 +501,27 @@ def test_sigmoids_by_parts_are_sigmoids(tmp_path: Path, form: str) -> None:
     probabilities, scores_are = scores_of(read)
     np.testing.assert_allclose(probabilities, SIGMOID, atol=1e-5)
     assert scores_are == "sigmoid"
+
+
+_SOFTMAXES_BY_PARTS = {
+    "exp(x) / sum": "e = Exp(logits); s = ReduceSum(e, axis); y = Div(e, s)",
+    "exp(x) * (1 / sum)": "e = Exp(logits); s = ReduceSum(e, axis); r = Reciprocal(s); y = Mul(r, e)",
+    "after x - max": "m = ReduceMax<axes=[1]>(logits); c = Sub(logits, m); e = Exp(c); s = ReduceSum(e, axis); "
+    "y = Div(e, s)",
+    "sum without its axis": "e = Exp(logits); f = ReduceSum<keepdims=0>(e, axis); s = Unsqueeze(f, axis); "
+    "y = Div(e, s)",
+}
+
+
+@pytest.mark.parametrize("form", _SOFTMAXES_BY_PARTS)
+def test_softmaxes_by_parts_are_softmaxes(tmp_path: Path, form: str) -> None:
+    import onnx
+
+    nodes = onnx_nodes("logits")[:-1] + nodes_of(_SOFTMAXES_BY_PARTS[form])
+    constants = {"w": WEIGHT, "b": BIAS, "axis": np.array([1])}
+    onnx.save(onnx_model(nodes, {"x": ["n", 3, 1, 1]}, constants), tmp_path / "net.onnx")
+    read = mpscnn.load(tmp_path / "net.onnx", preprocess=PREPROCESS)
+    probabilities, scores_are = scores_of(read)
+    np.testing.assert_allclose(probabilities, SOFTMAX, atol=1e-5)
+    assert scores_are == "softmax"
+    assert [one["operation"] for one in read.network.to_dict()["nodes"]][-1] == "softmax"

@@ -16,7 +16,7 @@ from mpscnn.graph.network import Network
 
 BASE = "\0base"  # the suffix for the name of a layer's result before its fused activation
 LARGEST = 3e38  # limits beyond this number do not clip
-_RECIPROCAL = {"kind": "power", "a": 1.0, "b": 0.0, "c": -1.0}
+RECIPROCAL = {"kind": "power", "a": 1.0, "b": 0.0, "c": -1.0}
 
 Node = Mapping[str, Any]
 
@@ -86,7 +86,7 @@ class Layers:
         if (node := self.made_by(value, "divide")) is not None and is_plain(node):
             dividend, divisor = node["inputs"]
             if self._number(dividend) == 1.0:
-                return _RECIPROCAL, divisor
+                return RECIPROCAL, divisor
         node = self.made_by(value, "batch_normalization")
         if node is not None and (numbers := self.line(node)) is not None:
             return {"kind": "linear", "a": numbers[0], "b": numbers[1]}, node["inputs"][0]

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.simplify.layers import Layers, Lines, Node, product
-from mpscnn.converters.simplify.norms import ROUNDING, Norm, Spread
+from mpscnn.converters.simplify.layers import BASE, Layers, Lines, Node, product
+from mpscnn.converters.simplify.norms import ROUNDING, Norm, Softmax, Spread
 
 
 class NormWriter:
@@ -51,16 +51,38 @@ class NormWriter:
                 if (np.abs(values - neutral) > ROUNDING).any():
                     self.weights[name, role] = values
             return
-        shape = [-1, lines.count] if lines.step == 1 else [-1, lines.count, lines.step]
-        x = self._add({}, "/lines", "reshape", norm.of, {"shape": shape}, node["name"])
-        if lines.step > 1:
-            x = self._add({}, "/turned", "transpose", x, {"axes": [1, 3, 2]}, node["name"])
-        x = name = self._add(node, "/norm", "layer_normalization", x, settings)
-        if lines.step > 1:
-            x = self._add({}, "/back", "transpose", x, {"axes": [1, 3, 2]}, node["name"])
-        self._add({}, None, "reshape", x, {"shape": _extents(result)}, node["name"])
+        name = self._on_lines(node, "/norm", "layer_normalization", norm.of, lines, settings)
         if not is_exact:
             self.weights[name, "gamma"] = np.full(lines.count, 1.0 / length.factor, np.float32)
+
+    def write_softmax(self, node: Node, softmax: Softmax) -> None:
+        """Add a softmax. If its exponential function was the activation of a layer, the layer stays without it."""
+        x, lines = softmax.of, softmax.lines
+        if x.endswith(BASE):
+            x = x.removesuffix(BASE)
+            self.nodes = [
+                {key: part for key, part in one.items() if key != "activation"} if one["name"] == x else one
+                for one in self.nodes
+            ]
+        if lines.step == 1 and self._layers.shape(x)[-1] == lines.count:
+            self._add(node, None, "softmax", x, {})
+        else:
+            self._on_lines(node, "/softmax", "softmax", x, lines, {})
+
+    def _on_lines(
+        self, node: Node, part: str, operation: str, x: str, lines: Lines, attributes: Mapping[str, Any]
+    ) -> str:
+        """Add a layer over the channels of each pixel, to whose place the lines are moved. Returns its name."""
+        stem, result = node["name"], self._layers.shape(node["name"])
+        shape = [-1, lines.count] if lines.step == 1 else [-1, lines.count, lines.step]
+        x = self._add({}, "/lines", "reshape", x, {"shape": shape}, stem)
+        if lines.step > 1:
+            x = self._add({}, "/turned", "transpose", x, {"axes": [1, 3, 2]}, stem)
+        x = name = self._add(node, part, operation, x, attributes)
+        if lines.step > 1:
+            x = self._add({}, "/back", "transpose", x, {"axes": [1, 3, 2]}, stem)
+        self._add({}, None, "reshape", x, {"shape": _extents(result)}, stem)
+        return name
 
     def _with_factors(
         self, node: Node, factor: float

@@ -1,4 +1,4 @@
-"""Recognise layers that together compute a norm, a variance, or the logarithm of a sigmoid."""
+"""Recognise layers that together compute a norm, a variance, a softmax, or the logarithm of a sigmoid."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from mpscnn.converters.simplify.layers import (
     BASE,
     LARGEST,
+    RECIPROCAL,
     Layers,
     Lines,
     Node,
@@ -255,6 +256,73 @@ def match_variance(layers: Layers, node: Node) -> Spread | None:
     if sums.is_square:
         return Spread(x, sums.length.lines, "variance", sums.scale)
     return Spread(x, sums.length.lines, "deviation", sums.scale**2)
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """A softmax of the lines of a value."""
+
+    of: str
+    lines: Lines
+
+
+def match_softmax(layers: Layers, name: str) -> Softmax | None:
+    """Return the softmax whose last layer has this name; None if there is none.
+
+    Exponentials of ordinary numbers are beyond the range of float16, unless the largest number is subtracted before.
+    """
+    node = layers.maker(name)  # a function for a softmax with an activation, which no layer computes
+    if node is None or node["operation"] not in ("divide", "multiply") or not is_plain(node):
+        return None
+    first, second = node["inputs"]
+    for whole, small in ((first, second), (second, first))[: 1 if node["operation"] == "divide" else 2]:
+        sums = small if node["operation"] == "divide" else _reciprocal_of(layers, small)
+        lines = lines_of_broadcast(layers, whole, small)
+        exponentials = layers.root(whole)
+        x = _exponent(layers, exponentials)
+        if sums is None or lines is None or x is None or layers.shape(name) != layers.shape(exponentials):
+            continue
+        if _reduced(layers, sums, "sum") != (exponentials, lines):
+            continue
+        of = _without_maximum(layers, x, lines)
+        # The exponential function may be the activation of a layer, which stays without it if nothing else reads it.
+        if not of.endswith(BASE) or set(layers.readers(exponentials)) == {name, layers.root(sums)}:
+            return Softmax(of, lines)
+    return None
+
+
+def _reciprocal_of(layers: Layers, value: str) -> str | None:
+    step = layers.step(layers.root(value))
+    is_reciprocal = step is not None and all(step[0].get(key) == RECIPROCAL[key] for key in RECIPROCAL)
+    return step[1] if step is not None and is_reciprocal else None
+
+
+def _exponent(layers: Layers, value: str) -> str | None:
+    """Return x if the value is the natural exponential function of x; otherwise None."""
+    node = layers.made_by(value, "neuron")
+    a = {} if node is None else node["attributes"]
+    is_natural = a.get("kind") == "exponential" and (a["a"], a["b"], a["c"]) == (1.0, 0.0, -1.0)
+    return layers.root(node["inputs"][0]) if node is not None and is_natural else None
+
+
+def _reduced(layers: Layers, value: str, kind: str) -> tuple[str, Lines] | None:
+    """Return the value that a layer reduces in this way, and which elements; None for other layers."""
+    node = layers.made_by(layers.root(value), "reduction")
+    if node is None or node["attributes"]["kind"] != kind or node["attributes"].get("weight", 1.0) != 1.0:
+        return None
+    lines = lines_of_reduction(layers, node)
+    return None if lines is None else (layers.root(node["inputs"][0]), lines)
+
+
+def _without_maximum(layers: Layers, value: str, lines: Lines) -> str:
+    """Return x if the value is x minus the largest of these elements of x; otherwise the value."""
+    node = layers.made_by(value, "subtract")
+    if node is None or not is_plain(node):
+        return value
+    whole, largest = node["inputs"]
+    x = layers.root(whole)
+    fits = lines_of_broadcast(layers, whole, largest) == lines
+    return x if fits and _reduced(layers, largest, "max") == (x, lines) else value
 
 
 def is_log_of_sigmoid(layers: Layers, node: Node) -> bool:

@@ -1,9 +1,10 @@
 """Replace layers that together compute one activation or one norm by one layer each.
 
 File formats have no operator for some activations and norms, or programs write them as several operators. They are
-found in the converted network, so this works for all file formats. Variances, standard deviations and the logarithm of
-a sigmoid become one layer, too. One layer is faster, and has no rounded intermediate results, which matters because
-squares of ordinary numbers are beyond the range of float16. The padding before a convolution becomes a part of it.
+found in the converted network, so this works for all file formats. Variances, standard deviations, softmax and the
+logarithm of a sigmoid become one layer, too. One layer is faster, and has no rounded intermediate results, which
+matters because squares and exponentials of ordinary numbers are beyond the range of float16. The padding before a
+convolution becomes a part of it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,12 @@ from mpscnn.converters.renaming import rename_layers
 from mpscnn.converters.simplify.activations import ActivationFinder, ActivationWriter
 from mpscnn.converters.simplify.layers import Layers, Node
 from mpscnn.converters.simplify.norm_writer import NormWriter
-from mpscnn.converters.simplify.norms import is_log_of_sigmoid, match_normalization, match_variance
+from mpscnn.converters.simplify.norms import (
+    is_log_of_sigmoid,
+    match_normalization,
+    match_softmax,
+    match_variance,
+)
 from mpscnn.converters.simplify.padding import merge_padding
 from mpscnn.graph.network import Network
 from mpscnn.graph.settings import copy_settings
@@ -108,9 +114,12 @@ def _merge_norms(layers: Layers, structure: Mapping[str, Any]) -> NormWriter | N
         if node["name"] in writer.merged:
             continue
         norm = match_normalization(layers, node["name"])
-        spread = None if norm else match_variance(layers, node)
+        softmax = None if norm else match_softmax(layers, node["name"])
+        spread = None if norm or softmax else match_variance(layers, node)
         if norm is not None:
             writer.write(node, norm)
+        elif softmax is not None:
+            writer.write_softmax(node, softmax)
         elif spread is not None:
             writer.write_spread(node, spread)
         elif is_log_of_sigmoid(layers, node):
