@@ -38,7 +38,7 @@ class Oracle:
     """The network in PyTorch, in float64."""
 
     def __init__(self, weights: Mapping[str, NDArray[Any]]) -> None:
-        self.weights = {name: torch.from_numpy(value).double() for name, value in weights.items()}
+        self.weights = {name: torch.tensor(value).double() for name, value in weights.items()}
         self.used: set[str] = set()
 
     def conv(self, x: Any, name: str, activation: Any = None, stride: int = 1, dilation: int = 1) -> Any:

@@ -78,7 +78,7 @@ class _Load:
 
 def _network_of_file(path: str | PathLike[str]) -> Network:
     """Return the network of a file or name that `mpscnn.load` takes."""
-    network: Network = sys.modules["mpscnn"].load(path).network
+    network: Network = sys.modules["mpscnn"].load(path_name("path", path)).network
     return network
 
 
@@ -362,11 +362,12 @@ class Network(
         return self.weights
 
     def state_dict(self) -> OwnWeights:
-        """Return a dictionary of `weights` that can be changed, for `load_state_dict`; its arrays cannot be changed.
+        """Return copies of all weights, which can be changed and given to `load_state_dict`.
 
-        The order of axes is mpscnn's, also of arrays that are added.
+        The order of axes is mpscnn's, also of arrays that are added. Unlike in PyTorch, a change alone has no effect on
+        the network.
         """
-        return OwnWeights(self.weights)
+        return OwnWeights({name: array.copy() for name, array in self.weights.items()})
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Load the `state_dict` of a network, or of a PyTorch module with layers of the same names.

@@ -40,6 +40,7 @@ CALLS: dict[str, Callable[[Any], object]] = {
     "Evaluation.save path": _saved("Evaluation"),
     "ImageFolder.__init__ path": mpscnn.ImageFolder,
     "Model.save path": _saved("Model"),
+    "Network.load path": mpscnn.Network.load,
     "Network.load_raw_weights directory": network().load_raw_weights,
     "Network.save path": _saved("Network"),
     "Profile.save path": _saved("Profile"),

@@ -129,7 +129,8 @@ def test_a_state_can_be_changed_and_loaded() -> None:
     net.initialize_weights()
     state = net.state_dict()
     name = "conv1.weight"
-    state[name] = state[name][::-1] * 2
+    state[name] = state[name][::-1]
+    state[name] *= 2
     expected = dict(state)
     net.load_state_dict(state)
     assert all(np.array_equal(net.weights[other], expected[other]) for other in expected)
