@@ -18,6 +18,7 @@ from converters.keras_writer import image as keras_image
 from converters.keras_writer import layer as keras_layer
 from converters.onnx_files import model as onnx_model
 from converters.onnx_files import node, nodes_of
+from converters.onnx_files import read as read_onnx
 from converters.tensorflow_writer import Graph, Type, save_model, save_web_graph
 from converters.tflite_writer import (
     CODES,
@@ -525,3 +526,13 @@ def test_softmaxes_by_parts_are_softmaxes(tmp_path: Path, form: str) -> None:
     np.testing.assert_allclose(probabilities, SOFTMAX, atol=1e-5)
     assert scores_are == "softmax"
     assert [one["operation"] for one in read.network.to_dict()["nodes"]][-1] == "softmax"
+
+
+@pytest.mark.parametrize("form", _SOFTMAXES_BY_PARTS)
+def test_exponentials_that_are_an_output_stay_exponentials(form: str) -> None:
+    nodes = onnx_nodes("logits")[:-1] + nodes_of(_SOFTMAXES_BY_PARTS[form])
+    constants = {"w": WEIGHT, "b": BIAS, "axis": np.array([1])}
+    made = read_onnx(onnx_model(nodes, {"x": ["n", 3, 1, 1]}, constants, outputs=["y", "e"]))
+    results = made.compile(device="cpu").run(np.array([[[[0.1, 0.2, 0.3]]]], np.float32))
+    scores, exponentials = results.values()
+    np.testing.assert_allclose(scores, exponentials / exponentials.sum(), rtol=1e-5)

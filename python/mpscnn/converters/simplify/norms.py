@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -266,8 +266,8 @@ class Softmax:
     lines: Lines
 
 
-def match_softmax(layers: Layers, name: str) -> Softmax | None:
-    """Return the softmax whose last layer has this name; None if there is none.
+def match_softmax(layers: Layers, name: str, outputs: Collection[str]) -> Softmax | None:
+    """Return the softmax whose last layer has this name; None if there is none. `outputs` are those of the network.
 
     Exponentials of ordinary numbers are beyond the range of float16, unless the largest number is subtracted before.
     """
@@ -285,8 +285,9 @@ def match_softmax(layers: Layers, name: str) -> Softmax | None:
         if _reduced(layers, sums, "sum") != (exponentials, lines):
             continue
         of = _without_maximum(layers, x, lines)
-        # The exponential function may be the activation of a layer, which stays without it if nothing else reads it.
-        if not of.endswith(BASE) or set(layers.readers(exponentials)) == {name, layers.root(sums)}:
+        # The exponential function may be the activation of a layer, which stays without it if nothing else needs it.
+        readers = set(layers.readers(exponentials)) | ({exponentials} & set(outputs))
+        if not of.endswith(BASE) or readers == {name, layers.root(sums)}:
             return Softmax(of, lines)
     return None
 

@@ -114,7 +114,7 @@ def _merge_norms(layers: Layers, structure: Mapping[str, Any]) -> NormWriter | N
         if node["name"] in writer.merged:
             continue
         norm = match_normalization(layers, node["name"])
-        softmax = None if norm else match_softmax(layers, node["name"])
+        softmax = None if norm else match_softmax(layers, node["name"], structure["outputs"])
         spread = None if norm or softmax else match_variance(layers, node)
         if norm is not None:
             writer.write(node, norm)
