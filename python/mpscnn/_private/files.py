@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 from mpscnn._private.arguments import path_name
 from mpscnn.errors import Error
 
-#: No text contains these bytes, also not in UTF-16 and UTF-32.
-_NO_TEXT = bytes(4)
+#: No text contains these bytes. In UTF-32 up to five zero bytes follow one another.
+_NO_TEXT = bytes(8)
 _BLOCK = 1 << 20
 
 

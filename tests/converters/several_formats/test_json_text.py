@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from mpscnn import Error, converters
+from mpscnn._private.files import read_content
 from mpscnn._private.json_text import MAX_DEPTH, json_line, parse_json
 
 HALF = r"\ud800"
@@ -34,6 +35,14 @@ def test_bytes_of_half_pairs_are_refused(encoding: str) -> None:
 @pytest.mark.parametrize("value", ["\U0001f600", "\\u", {"ä": [1, None, True]}, "\ufeff"])
 def test_kept(value: object) -> None:
     assert parse_json(json.dumps(value)) == parse_json(json.dumps(value).encode()) == value
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_zero_bytes_of_any_encoding_are_no_hole(encoding: str, tmp_path: Path) -> None:
+    text = "aa".join(["a", "\u0100", "\U00010000", "\U00100000", "a"])
+    content = (text + text.replace("aa", "a")).encode(encoding)
+    (tmp_path / "a.json").write_bytes(content)
+    assert read_content(tmp_path / "a.json", Error, is_text=True) == content
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf"), np.float64("inf")])
