@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SlowPrecisionWarning", "on_trial", "slow_precision", "tell_slow_precision"]
 
-#: Weights in float16 make a network faster if it reads a weight for a few products only (docs/precision.md).
-_FEW_PRODUCTS = 16
+#: Weights of 16 bits make a network faster if it reads a weight for at most so many products (docs/precision.md).
+_FEW_PRODUCTS = {"bfloat16": 2, "float16": 16}
 
 _on_trial = ContextVar("on_trial", default=False)
 
@@ -43,15 +43,18 @@ def on_trial() -> Iterator[None]:
 def slow_precision(graph: _core.Graph, precision: str, device: str) -> str | None:
     """Return a sentence that says why a precision is slower than float32 for a graph on a device; None if it is not.
 
-    float16 is slower on x86-64, except for networks whose time is that of reading weights.
+    float16 is slower on x86-64, and bfloat16 without instructions for it, except for networks whose time is that of
+    reading weights.
     """
-    if device != "cpu":
+    if device != "cpu" or precision not in _FEW_PRODUCTS:
         return None
     if precision == "bfloat16" and devices()[0].get("bfloat16_sums") == "blocks":
         why = "bfloat16 takes longer than float32 on this processor, which has no instructions for such products"
-    elif precision == "float16" and build_config()["system"].endswith("x86_64") and not _reads_weights(graph):
+    elif precision == "float16" and build_config()["system"].endswith("x86_64"):
         why = "float16 takes longer than float32 on this processor, since each result is rounded by extra instructions"
     else:
+        return None
+    if _reads_weights(graph, _FEW_PRODUCTS[precision]):
         return None
     return (
         f"{why}; precision='float32' is faster, and with within=0.001 mpscnn.load and Network.compile take the fastest "
@@ -65,11 +68,11 @@ def tell_slow_precision(graph: _core.Graph, precision: str, device: str) -> None
         warn_once(sentence, SlowPrecisionWarning)
 
 
-def _reads_weights(graph: _core.Graph) -> bool:
-    """Return True if a network multiplies each weight a few times only, as dense layers do."""
+def _reads_weights(graph: _core.Graph, few: int) -> bool:
+    """Return True if a network multiplies each weight at most `few` times, as dense layers do."""
     try:
         layers = json.loads(graph.describe(0, 0))["layers"]
     except ShapeError:  # the size of its images is free, so it has more pixels than weights
         return False
     products, weights = (sum(int(layer[key]) for layer in layers) for key in ("macs", "parameters"))
-    return products <= _FEW_PRODUCTS * weights
+    return products <= few * weights
