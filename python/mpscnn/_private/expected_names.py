@@ -277,6 +277,8 @@ def _of_network(place: str, name: str) -> str:
     """Return a hint if a Model lacks a name that its network has."""
     if place != "Model" or name not in dir(sys.modules["mpscnn"].Network):
         return ""
+    if name == "load":  # Network.load is a function of the class, which networks lack
+        return "; mpscnn.load(path) returns another model"
     return f"; model.network has it: model.network.{name}"
 
 

@@ -247,6 +247,7 @@ BUNDLED = "cifar10_mobilenet_v2"
         (lambda: mpscnn.load().compile(), "mpscnn.load(name, device=...) compiles a Model"),
         (lambda: mpscnn.train("photos", mixup=0.2), "augment=mpscnn.Augmentation(rotation=10)"),
         (lambda: _tiny().load("x.onnx"), "mpscnn.Network.load(path) returns another network"),
+        (lambda: mpscnn.Model(_tiny()).load("x.onnx"), "mpscnn.load(path) returns another model"),
         (lambda: _tiny().custom(lambda x: x), "computes function(x) on the CPU, where x is"),
         (lambda: mpscnn.compare(_tiny(), _tiny(), []), "input is an empty list"),
         (
