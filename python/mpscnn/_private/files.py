@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from mpscnn._private.arguments import path_name
 from mpscnn.errors import Error
 
 #: No text contains these bytes. In UTF-32 up to five zero bytes follow one another.
@@ -104,6 +103,8 @@ def replace_atomically(
     Args:
         check: is called with the name of the complete temporary file before it replaces `path`.
     """
+    from mpscnn._private.arguments import path_name  # imports NumPy, which an answer without numbers does not need
+
     target = Path(path_name("path", path))
     with convert_write_errors(path, kind):
         temporary = create_temporary(target, target.suffix)
@@ -124,6 +125,8 @@ def replace_folder(path: str | os.PathLike[str], kind: type[Error]) -> Iterator[
     If the block fails, `path` stays as it is. If `path` is a link, its target is replaced.
     """
     import tempfile  # takes milliseconds, which programs that only read need not spend
+
+    from mpscnn._private.arguments import path_name
 
     with convert_write_errors(path, kind):
         own = _resolved(Path(path_name("path", path)))
