@@ -103,7 +103,7 @@ def replace_atomically(
     Args:
         check: is called with the name of the complete temporary file before it replaces `path`.
     """
-    from mpscnn._private.arguments import path_name  # imports NumPy, which an answer without numbers does not need
+    from mpscnn._private.arguments import path_name  # imports NumPy, which not every answer needs
 
     target = Path(path_name("path", path))
     with convert_write_errors(path, kind):
