@@ -529,10 +529,19 @@ def test_softmaxes_by_parts_are_softmaxes(tmp_path: Path, form: str) -> None:
 
 
 @pytest.mark.parametrize("form", _SOFTMAXES_BY_PARTS)
-def test_exponentials_that_are_an_output_stay_exponentials(form: str) -> None:
-    nodes = onnx_nodes("logits")[:-1] + nodes_of(_SOFTMAXES_BY_PARTS[form])
+@pytest.mark.parametrize("output", ["e", "s", "twice_s"])
+def test_parts_of_a_softmax_that_are_outputs_stay(form: str, output: str) -> None:
+    parts = _SOFTMAXES_BY_PARTS[form] + "; twice_s = Add(s, s)"
     constants = {"w": WEIGHT, "b": BIAS, "axis": np.array([1])}
-    made = read_onnx(onnx_model(nodes, {"x": ["n", 3, 1, 1]}, constants, outputs=["y", "e"]))
-    results = made.compile(device="cpu").run(np.array([[[[0.1, 0.2, 0.3]]]], np.float32))
-    scores, exponentials = results.values()
-    np.testing.assert_allclose(scores, exponentials / exponentials.sum(), rtol=1e-5)
+    nodes = onnx_nodes("logits")[:-1] + nodes_of(parts)
+    made = read_onnx(onnx_model(nodes, {"x": ["n", 3, 1, 1]}, constants, outputs=["y", output]))
+    x = np.array([[[[0.1, 0.2, 0.3]]]], np.float32)
+    softmax, found = made.compile(device="cpu").run(x).values()
+    exponentials = np.exp(x.reshape(1, 3) @ WEIGHT.T + BIAS)
+    np.testing.assert_allclose(softmax, exponentials / exponentials.sum(), rtol=1e-5)
+    if "max" in form:
+        exponentials /= exponentials.max()
+    total = exponentials.sum(keepdims=True)
+    np.testing.assert_allclose(
+        found, {"e": exponentials, "s": total, "twice_s": 2 * total}[output], rtol=1e-5
+    )

@@ -258,6 +258,10 @@ def match_variance(layers: Layers, node: Node) -> Spread | None:
     return Spread(x, sums.length.lines, "deviation", sums.scale**2)
 
 
+#: Between exponentials and their softmax there are a sum, its reciprocal, and reshapes before and after them.
+_MOST_BETWEEN = 8
+
+
 @dataclass(frozen=True)
 class Softmax:
     """A softmax of the lines of a value."""
@@ -286,10 +290,20 @@ def match_softmax(layers: Layers, name: str, outputs: Collection[str]) -> Softma
             continue
         of = _without_maximum(layers, x, lines)
         # The exponential function may be the activation of a layer, which stays without it if nothing else needs it.
-        readers = set(layers.readers(exponentials)) | ({exponentials} & set(outputs))
-        if not of.endswith(BASE) or readers == {name, layers.root(sums)}:
+        if not of.endswith(BASE) or _serves_only(layers, exponentials, name, outputs):
             return Softmax(of, lines)
     return None
+
+
+def _serves_only(layers: Layers, value: str, last: str, outputs: Collection[str]) -> bool:
+    """Return True if a value, and all that is computed from it, is computed for one layer only."""
+    values = [value]
+    for one in values:
+        readers = layers.readers(one)
+        if one in outputs or len(values) + len(readers) > _MOST_BETWEEN:
+            return False
+        values += [reader for reader in readers if reader != last]
+    return True
 
 
 def _reciprocal_of(layers: Layers, value: str) -> str | None:

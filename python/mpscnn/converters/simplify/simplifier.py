@@ -108,13 +108,13 @@ def _changed(structure: Mapping[str, Any], activations: ActivationWriter) -> dic
 
 def _merge_norms(layers: Layers, structure: Mapping[str, Any]) -> NormWriter | None:
     """Find the norms of a network. Return the layers that replace them; None if there are none."""
-    writer = NormWriter(layers, structure)
+    writer, outputs = NormWriter(layers, structure), frozenset(structure["outputs"])
     found = 0
     for node in structure["nodes"]:
         if node["name"] in writer.merged:
             continue
         norm = match_normalization(layers, node["name"])
-        softmax = None if norm else match_softmax(layers, node["name"], structure["outputs"])
+        softmax = None if norm else match_softmax(layers, node["name"], outputs)
         spread = None if norm or softmax else match_variance(layers, node)
         if norm is not None:
             writer.write(node, norm)
