@@ -58,10 +58,10 @@ def convert_cached(name: str, *, fold: bool = True, note_photos: bool = True) ->
     digest = _digest_of(path)
     kind = "" if fold else "-apart"
     target = cache_directory() / "models" / f"{digest}-v{CONVERTER_VERSION}{kind}.safetensors"
-    if not is_intact(target):
+    if not _is_whole(target):
         with hold_lock(target):
             # Another process may have converted the file while this one waited for the lock.
-            if not is_intact(target):
+            if not _is_whole(target):
                 warn_of_damage(target)
                 network = read_network([path], fold=fold)
                 _keep_verdict(target, path, fold=fold)
@@ -83,6 +83,15 @@ def convert_cached(name: str, *, fold: bool = True, note_photos: bool = True) ->
             stacklevel=5,  # the warning points to the caller of `mpscnn.load`
         )
     return str(target)
+
+
+def _is_whole(target: Path) -> bool:
+    """Return True if a model file in the cache and the texts beside it can be used."""
+    try:
+        _kept(_note_path(target)), _kept(_verdict_path(target))
+    except WeightsError:  # zero bytes, as a crash of the machine leaves them
+        return False
+    return is_intact(target)
 
 
 def _verdict_path(target: Path) -> Path:

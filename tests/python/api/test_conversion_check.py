@@ -150,17 +150,23 @@ def test_files_that_are_loaded_warn_each_time(
     assert verdict.read_text().startswith("checked against limited.tflite (LiteRT): different")
 
 
-def test_a_better_converter_takes_the_verdict_back(path: Path, cache: Path) -> None:
+@pytest.mark.parametrize("lost", ["network", "verdict"])
+def test_a_better_converter_takes_the_verdict_back(path: Path, cache: Path, lost: str) -> None:
+    """The file is converted again if the cache has lost the network, or if a crash left zeros for the verdict."""
     with pytest.MonkeyPatch.context() as patch:
         verdict = isolated_check.CheckResult("different: for a test", differs=True)
         patch.setattr(isolated_check, "check_in_process", lambda *_, **__: verdict)
         with pytest.warns(RuntimeWarning, match="different: for a test"):
             mpscnn.load(path)
-    (kept,) = (cache / "models").glob("*.safetensors")
+    (kept,) = (cache / "models").glob("*.safetensors" if lost == "network" else "*.verdict")
     kept.unlink()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    if lost == "verdict":
+        kept.write_bytes(bytes(100))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         mpscnn.load(path)
+    assert len(caught) == (lost == "verdict")
+    assert all("is damaged, so it is made again" in str(warning.message) for warning in caught)
     assert not list((cache / "models").glob("*.verdict"))
 
 

@@ -86,7 +86,7 @@ def test_damaged_results_are_made_again(tmp_path: Path, cache: Path) -> None:
     for damaged in (b"", whole[:-1], b"\1" + whole[1:], whole[:-1] + bytes([whole[-1] ^ 128])):
         kept_file.write_bytes(damaged)
         with pytest.warns(
-            RuntimeWarning, match="is damaged, as its checksum shows; it is made again"
+            RuntimeWarning, match="is damaged, so it is made again"
         ) as warned:
             model = mpscnn.load(path)
         assert [warning.filename for warning in warned] == [__file__]

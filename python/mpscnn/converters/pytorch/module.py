@@ -108,12 +108,14 @@ def from_torch(
         if call.free is not None:
             require_free(call.free, program, title)
     made, compared = _converted(program, inputs, title, fold=fold)
+    # For training, norms are not merged, so that each parameter stays in its layer.
+    network = simplify(made.network, merges_norms=fold)
     if check and compared is not None:
+        same = network if compared is made else simplify(compared.network, merges_norms=fold)
         others = inputs_of_other_sizes(program, inputs, call.free) if call.free else ()
         del program  # it may hold another copy of the weights
-        require_equal(compared, prepared, inputs, title, others)
-    # For training, norms are not merged, so that each parameter stays in its layer.
-    return keep_intermediates(simplify(made.network, merges_norms=fold))
+        require_equal(replace(compared, network=same), prepared, inputs, title, others)
+    return keep_intermediates(network)
 
 
 def _name_of(module: Any) -> str:
