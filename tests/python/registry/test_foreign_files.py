@@ -85,9 +85,7 @@ def test_damaged_results_are_made_again(tmp_path: Path, cache: Path) -> None:
     whole = kept_file.read_bytes()
     for damaged in (b"", whole[:-1], b"\1" + whole[1:], whole[:-1] + bytes([whole[-1] ^ 128])):
         kept_file.write_bytes(damaged)
-        with pytest.warns(
-            RuntimeWarning, match="is damaged, so it is made again"
-        ) as warned:
+        with pytest.warns(RuntimeWarning, match="is damaged, so it is made again") as warned:
             model = mpscnn.load(path)
         assert [warning.filename for warning in warned] == [__file__]
         with model.session() as session:
