@@ -55,7 +55,7 @@ _SAVES = (
     "options; mpscnn.load(path) reads them; `mpscnn convert` in a shell"
 )
 _EXPORTS = (
-    "export convert to_torch format opset opset_version input_names output_names dynamic_axes convert_to "
+    "export convert to_torch format opset opset_version input_names output_names convert_to "
     "minimum_deployment_target --opset"
 )
 _ACTIVATION = "net.activation(x, name) applies it"
