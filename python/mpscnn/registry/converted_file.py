@@ -32,7 +32,7 @@ def warn_of_damage(path: Path) -> None:
     """
     if first_file([path]) and first_file([_checksum_path(path)]):
         warnings.warn(
-            f"{path}: it or a text beside it is damaged, so it is made again",
+            f"{path}: is damaged, so it is made again",
             RuntimeWarning,
             stacklevel=6,  # the warning points to the caller of `mpscnn.load`
         )
