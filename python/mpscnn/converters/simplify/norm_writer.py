@@ -28,6 +28,16 @@ class NormWriter:
         self.merged: set[str] = set()
         """Layers that became part of another layer. That layer may have the name of the last of them."""
         self.weights: dict[tuple[str, str], NDArray[np.float32]] = {}
+        self._without_activation: set[str] = set()
+
+    def written(self) -> list[Node]:
+        """Return all layers. Those whose activation became part of another layer are without it."""
+        return [
+            {key: part for key, part in node.items() if key != "activation"}
+            if node["name"] in self._without_activation
+            else node
+            for node in self.nodes
+        ]
 
     def write(self, node: Node, norm: Norm) -> None:
         """Add a normalization.
@@ -60,10 +70,7 @@ class NormWriter:
         x, lines = softmax.of, softmax.lines
         if x.endswith(BASE):
             x = x.removesuffix(BASE)
-            self.nodes = [
-                {key: part for key, part in one.items() if key != "activation"} if one["name"] == x else one
-                for one in self.nodes
-            ]
+            self._without_activation.add(x)
         if lines.step == 1 and self._layers.shape(x)[-1] == lines.count:
             self._add(node, None, "softmax", x, {})
         else:

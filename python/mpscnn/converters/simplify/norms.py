@@ -207,18 +207,22 @@ def match_normalization(layers: Layers, name: str) -> Norm | None:
 
 def _centred(layers: Layers, value: str, lines: Lines) -> str | None:
     """Return x if the value is x minus the mean over these elements of x; otherwise None."""
+    return _shifted(layers, value, lines, ("mean", "average"))
+
+
+def _shifted(layers: Layers, value: str, lines: Lines, kinds: Collection[str]) -> str | None:
+    """Return x if the value is x minus a reduction of x, of one of these kinds, over these elements; otherwise None."""
     node = layers.made_by(value, "subtract")
     if node is None or not is_plain(node):
         return None
-    whole, mean = node["inputs"]
-    if lines_of_broadcast(layers, whole, mean) != lines:
+    whole, small = node["inputs"]
+    if lines_of_broadcast(layers, whole, small) != lines:
         return None
-    reduction = layers.maker(layers.root(mean))
+    reduction = layers.maker(layers.root(small))
     if reduction is None or reduction["operation"] not in ("reduction", "pooling"):
         return None
-    is_mean = reduction["attributes"]["kind"] in ("mean", "average")
     x = layers.root(whole)
-    fits = is_mean and lines_of_reduction(layers, reduction) == lines
+    fits = reduction["attributes"]["kind"] in kinds and lines_of_reduction(layers, reduction) == lines
     return x if fits and layers.root(reduction["inputs"][0]) == x else None
 
 
@@ -286,9 +290,9 @@ def match_softmax(layers: Layers, name: str, outputs: Collection[str]) -> Softma
         x = _exponent(layers, exponentials)
         if sums is None or lines is None or x is None or layers.shape(name) != layers.shape(exponentials):
             continue
-        if _reduced(layers, sums, "sum") != (exponentials, lines):
+        if _summed(layers, sums) != (exponentials, lines):
             continue
-        of = _without_maximum(layers, x, lines)
+        of = _shifted(layers, x, lines, ("max",)) or x
         # The exponential function may be the activation of a layer, which stays without it if nothing else needs it.
         if not of.endswith(BASE) or _serves_only(layers, exponentials, name, outputs):
             return Softmax(of, lines)
@@ -320,24 +324,13 @@ def _exponent(layers: Layers, value: str) -> str | None:
     return layers.root(node["inputs"][0]) if node is not None and is_natural else None
 
 
-def _reduced(layers: Layers, value: str, kind: str) -> tuple[str, Lines] | None:
-    """Return the value that a layer reduces in this way, and which elements; None for other layers."""
+def _summed(layers: Layers, value: str) -> tuple[str, Lines] | None:
+    """Return the value whose elements a layer adds, and which elements; None for other layers."""
     node = layers.made_by(layers.root(value), "reduction")
-    if node is None or node["attributes"]["kind"] != kind or node["attributes"].get("weight", 1.0) != 1.0:
+    if node is None or node["attributes"]["kind"] != "sum" or node["attributes"].get("weight", 1.0) != 1.0:
         return None
     lines = lines_of_reduction(layers, node)
     return None if lines is None else (layers.root(node["inputs"][0]), lines)
-
-
-def _without_maximum(layers: Layers, value: str, lines: Lines) -> str:
-    """Return x if the value is x minus the largest of these elements of x; otherwise the value."""
-    node = layers.made_by(value, "subtract")
-    if node is None or not is_plain(node):
-        return value
-    whole, largest = node["inputs"]
-    x = layers.root(whole)
-    fits = lines_of_broadcast(layers, whole, largest) == lines
-    return x if fits and _reduced(layers, largest, "max") == (x, lines) else value
 
 
 def is_log_of_sigmoid(layers: Layers, node: Node) -> bool:

@@ -53,7 +53,7 @@ def simplify(network: Network, *, merges_norms: bool = True) -> Network:
     without_weights = set() if activations is None else activations.without_weights
     if norms is None:
         return network if changed is structure else _restructured(network, changed, without_weights, names)
-    nodes = _still_needed(changed["nodes"], norms.nodes, changed["outputs"])
+    nodes = _still_needed(changed["nodes"], norms.written(), changed["outputs"])
     nodes = _reshaped_once(nodes, changed["outputs"])
     names |= {} if network.detection else _without_numbers(structure["nodes"], nodes)
     made = _restructured(network, changed | {"nodes": nodes}, without_weights | norms.merged, names)
