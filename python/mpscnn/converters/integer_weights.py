@@ -18,12 +18,17 @@ def of_stored_type(network: Network, dtype: str | None, floats: str) -> tuple[Ne
     if dtype != "uint8":
         return network, stored_type(network, dtype, floats)
     structure = network.to_dict()
+    kept = {node["name"] for node in structure["nodes"] if node.get("keep_float32")}
+    layers = [
+        spec["layer"]
+        for spec in network.weight_specs()
+        if spec["set"] and spec["role"] == "weight" and spec["dtype"] != "uint8" and spec["layer"] not in kept
+    ]
+    if not layers:
+        return network, dtype
     made = network.restructured(structure)
     copy_settings(network, made)
-    kept = {node["name"] for node in structure["nodes"] if node.get("keep_float32")}
-    for spec in network.weight_specs():
-        if spec["set"] and spec["role"] == "weight" and spec["layer"] not in kept:
-            values, scales, _ = network.graph.get_weight(spec["layer"], "weight")
-            if not scales:
-                made.set_quantized_weight(f"{spec['layer']}.weight", *quantize(values))
+    for layer in layers:
+        values, _, _ = network.graph.get_weight(layer, "weight")
+        made.set_quantized_weight(f"{layer}.weight", *quantize(values))
     return made, dtype
