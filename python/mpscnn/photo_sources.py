@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arguments import is_whole_number
-from mpscnn._private.files import is_folder
+from mpscnn._private.files import exists, is_folder
 from mpscnn.errors import ImageError, ParameterError, UnsupportedError
 from mpscnn.vision.photo_formats import STREAMS, VIDEO_SUFFIXES, suffix_of
 from mpscnn.vision.photo_list import is_pattern, is_url, photo_paths
@@ -98,9 +98,7 @@ def one_photo(photo: Any) -> Any:
 def require_no_video(photo: Any) -> None:
     """Raise ImageError, with the call that reads it, if a photo is the name of a video or the number of a camera."""
     camera = photo.removeprefix("camera:") if isinstance(photo, str) else photo
-    if is_whole_number(camera) or (
-        isinstance(photo, str) and camera.isdecimal() and not os.path.exists(photo)  # noqa: PTH110 - starts faster
-    ):
+    if is_whole_number(camera) or (isinstance(photo, str) and camera.isdecimal() and not exists(photo)):
         raise ImageError(f"{photo} is not a photo; mpscnn.video('camera:{camera}', model) reads a camera")
     if not isinstance(photo, (str, os.PathLike)):
         return

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 import zipfile
 from pathlib import Path
 
-from mpscnn._private.files import convert_read_errors, is_folder, require_regular
+from mpscnn._private.files import convert_read_errors, exists, is_file, is_folder, require_regular
 from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn._private.printable import quote_path
 from mpscnn.converters.archives import ARCHIVE_ERRORS
@@ -84,7 +83,7 @@ _SUFFIXES = {
 
 def is_saved_model(path: Path) -> bool:
     """Return True for a folder with a SavedModel of TensorFlow."""
-    return os.path.isfile(path / SAVED_MODEL)  # noqa: PTH113 - Path.is_file raises for long names
+    return is_file(path / SAVED_MODEL)
 
 
 def refuse_other_formats(path: Path) -> None:
@@ -97,7 +96,7 @@ def refuse_other_formats(path: Path) -> None:
             path cannot be read, or its format is not known.
     """
     index = path.with_name(f"{path.name}.index") if path.name else path
-    if not os.path.exists(path) and os.path.isfile(index):  # noqa: PTH110, PTH113 - Path's raise for long names
+    if not exists(path) and is_file(index):
         raise UnsupportedError(f"{path}: is a checkpoint of TensorFlow; give its index: {index}")
     with convert_read_errors(path, WeightsError):
         found = _of_folder(path) if is_folder(path) else _of_file(path, _beginning(path))
@@ -146,7 +145,7 @@ def _of_folder(path: Path) -> tuple[str, str]:
     if is_deep_mnist(path):
         command = f"mpscnn convert {quote_path(path)} deep_mnist.safetensors --preprocess mnist"
         return "a folder with the raw files of Deep MNIST", f"make a model file of it: `{command}`"
-    if os.path.isfile(path / "model.json"):  # noqa: PTH113 - Path.is_file raises for long names
+    if is_file(path / "model.json"):
         return "a folder with a model of TensorFlow.js", f"give its description: {path / 'model.json'}"
     return _SUFFIXES.get(path.suffix.lower(), ("a folder", "expected a model file"))
 

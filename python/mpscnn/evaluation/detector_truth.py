@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mpscnn._private.arguments import path_name
+from mpscnn._private.files import is_file
 from mpscnn.training.scenes.coco import coco_part_files, read_coco_file, size_of_image
 from mpscnn.training.scenes.labelled import LabelledObjects, LabelledPhoto, fail
 from mpscnn.training.scenes.source import annotation_format, annotations_path, read_objects
@@ -100,7 +100,7 @@ def _truth_of_coco(folder: Path, path: Path) -> Truth:
     dataset = read_coco_file(path)
     images = dataset["images"]
     samples = [(folder / image["file_name"], image["id"]) for image in images]
-    if samples and not any(os.path.isfile(photo) for photo, _ in samples):  # noqa: PTH113 - the name may be too long
+    if samples and not any(is_file(photo) for photo, _ in samples):
         fail(folder, f"has none of the {len(samples):,} photos of {path}, such as {images[0]['file_name']!r}")
     sizes = {
         image["id"]: size_of_image(image, f"{path}: images[{place}]") for place, image in enumerate(images)

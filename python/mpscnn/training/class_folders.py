@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpscnn._private.files import convert_read_errors, is_folder
+from mpscnn._private.files import convert_read_errors, exists, is_folder
 from mpscnn._private.names import shown_names
 from mpscnn.errors import ImageError
 from mpscnn.training.split_folders import require_no_splits
@@ -101,7 +101,7 @@ def _require_links(folder: Path, links: Sequence[Path]) -> None:
     """Raise ImageError for broken links, and for links to a folder that contains them."""
     place = Path(os.path.realpath(folder))
     for link in links:
-        if not os.path.exists(link):  # noqa: PTH110 - Path.exists raises for links that go round
+        if not exists(link):
             with convert_read_errors(link, ImageError):
                 raise ImageError(f"{link}: is a link that leads nowhere ({os.readlink(link)})")  # noqa: PTH115
         target = Path(os.path.realpath(link))

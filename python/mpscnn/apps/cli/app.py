@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from mpscnn._private.files import exists
 from mpscnn._private.hints import twin_of
 from mpscnn._private.names import did_you_mean
 from mpscnn._private.printable import printable
@@ -170,7 +170,7 @@ def _printable_usage() -> Iterator[None]:
             error.message += f"; {extra[1]!r} is a command of other tools: here it is `{twin}`"
         elif extra and error.ctx:
             options = {option for one in error.ctx.command.params for option in one.opts}
-            if "--model" in options and os.path.exists(extra[1]):  # noqa: PTH110 - never raises
+            if "--model" in options and exists(extra[1]):
                 error.message += "; --model FILE names the model, and photos are given without an option"
             elif "--output" in options:
                 error.message += f"; --output {extra[1]} writes to it"

@@ -132,6 +132,6 @@ def _within(root: Path, folder: Path, inner: PurePosixPath, name: str) -> Path:
     path = folder / inner
     if not is_in_own_folder(path, root, root / _MANIFEST):
         raise WeightsError(f"damaged: {root}: {quote_name(name)} leads out of the package")
-    if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for long names
+    if not is_file(path):
         raise WeightsError(f"{root}: has no file {quote_name(name)}: copy the whole folder again")
     return path

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from numpy.typing import NDArray
 
-from mpscnn._private.files import convert_read_errors
+from mpscnn._private.files import convert_read_errors, is_file
 from mpscnn.converters.file_bytes import is_in_own_folder
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_reader.tensors import decode_bytes, element_type, stored_bytes
@@ -76,7 +75,7 @@ class ExternalData:
             )
         path = self._model.parent / parts
         is_own = is_in_own_folder(path, self._model.parent, self._model)
-        if not is_own or not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for long names
+        if not is_own or not is_file(path):
             raise WeightsError(
                 f"{where}: lies in {quote_name(location)}, which is missing or leads out of the model's folder"
             )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mpscnn._private.files import convert_read_errors, is_file, is_folder
+from mpscnn._private.files import convert_read_errors, exists, is_file, is_folder
 from mpscnn.converters.file_bytes import FileBytes, total_size
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_builder.builder import Extents
@@ -165,7 +164,7 @@ class _Variables:
     def __call__(self, ref: Ref) -> Array:
         if self._bundle is None:
             index = _index_in(self._folder)
-            if not os.path.exists(index):  # noqa: PTH110 - Path.exists raises for long names
+            if not exists(index):
                 raise WeightsError(
                     f"its variables are missing ({index}): copy the whole folder of the model again"
                 )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from xml.etree import ElementTree
 
-from mpscnn._private.files import read_content
+from mpscnn._private.files import is_file, read_content
 from mpscnn.errors import ParameterError
 from mpscnn.training.scenes.labelled import LabelledObjects, LabelledPhoto, ObjectList, fail, find_photo
 
@@ -61,7 +60,7 @@ def _folder_of_photo(folder: Path, inner: Path, root: ElementTree.Element, path:
     """Return the folder with a file's photo: the folder at the place of the file's own, such as train, or `folder`."""
     own = folder / inner
     photo = own / _text(root, "filename", path)
-    return own if inner.parts and os.path.isfile(photo) else folder  # noqa: PTH113 - the name may be too long
+    return own if inner.parts and is_file(photo) else folder
 
 
 def _photo(folder: Path, path: Path, root: ElementTree.Element, numbers: dict[str, int]) -> LabelledPhoto:

@@ -6,7 +6,7 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-from mpscnn._private.files import is_folder
+from mpscnn._private.files import exists, is_file, is_folder
 from mpscnn.training.scenes.class_names import Settings, scalar, text_lines
 from mpscnn.training.scenes.labelled import StatedPart, fail, labelled_photo_paths
 from mpscnn.training.split_folders import TEST, TRAIN, split_kind
@@ -99,10 +99,9 @@ def _texts(content: Settings, key: str, settings: Path) -> list[str]:
 def _place(settings: Path, key: str, root: Path, entry: str, kind: str) -> Path | None:
     """Return the folder or file of an entry; None for a folder for test that does not exist."""
     place = root / entry
-    # The functions of os.path never raise for an impossible name.
-    if not os.path.exists(place) and entry.startswith("../"):  # noqa: PTH110
+    if not exists(place) and entry.startswith("../"):
         place = root / entry[3:]  # some tools begin in a folder that is not there
-    if not os.path.exists(place):  # noqa: PTH110
+    if not exists(place):
         if kind == TEST:
             return None
         fail(
@@ -130,7 +129,7 @@ def _photos(place: Path, root: Path) -> list[str]:
 def _listed(file: Path, root: Path, line: str, number: int) -> str:
     """Return the photo of a line. Its path begins in the folder of the text file, or in that of the data set."""
     paths = [os.path.normpath(folder / line) for folder in (file.parent, root)]
-    found = next(filter(os.path.isfile, paths), None)
+    found = next(filter(is_file, paths), None)
     if found is None:
         fail(
             f"{file}: line {number}", f"the photo {line[:200]!r} does not exist in {file.parent} or in {root}"
