@@ -18,10 +18,8 @@ from mpscnn.converters.formats import find_reader, is_package, named_by_file
 from mpscnn.converters.photo_settings import choose_settings, drop_wrong_labels, read_labels
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import ParameterError
+from mpscnn.graph.network import Network
 from mpscnn.model import Model, network_of
-
-if TYPE_CHECKING:
-    from mpscnn.graph.network import Network
 
 __all__ = [
     "CONVERTER_VERSION",

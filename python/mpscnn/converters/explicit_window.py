@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.window_sizes import crop, left_out, same_padding
-
-if TYPE_CHECKING:
-    from mpscnn.graph.network import Network
+from mpscnn.graph.network import Network
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mpscnn._private.files import is_folder
 from mpscnn._private.model_name import MODEL_SUFFIX, holds_network
@@ -17,10 +16,7 @@ from mpscnn.converters.format_detection import (
 )
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import UnsupportedError
-
-if TYPE_CHECKING:
-    from mpscnn.graph.network import Network
-
+from mpscnn.graph.network import Network
 
 Reader = Callable[[list[Path], ReadOptions], "Network"]
 

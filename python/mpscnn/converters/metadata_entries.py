@@ -10,7 +10,7 @@ import ast
 import json
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from mpscnn._private.json_text import parse_json
 from mpscnn._private.settings import as_json
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.model_file import description
+from mpscnn.graph.network import Network
 from mpscnn.vision.detector import DetectionHead
 
 
@@ -28,9 +29,6 @@ def parse_labels(text: str) -> list[str]:
     """Return the class names in a text: one per line, up to the first blank line. Notes may follow after it."""
     return list(takewhile(bool, (line.strip() for line in text.split("\n"))))
 
-
-if TYPE_CHECKING:
-    from mpscnn.graph.network import Network
 
 LABELS, PREPROCESS, SCORES, DETECTION, ANCHORS = (
     f"mpscnn.{part}" for part in ("labels", "preprocess", "scores", "detection", "anchors")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from mpscnn._private.arguments import path_name
 from mpscnn._private.files import read_content
@@ -18,12 +18,10 @@ from mpscnn.converters.metadata_entries import parse_labels
 from mpscnn.converters.photo_input import PhotoNote
 from mpscnn.core_model import require_scores
 from mpscnn.errors import ParameterError, WeightsError
+from mpscnn.graph.network import Network
 from mpscnn.graph.structure import checked_scores
 from mpscnn.models.ssd import ssd_head, ultraface_head
 from mpscnn.vision.detector import DetectionHead
-
-if TYPE_CHECKING:
-    from mpscnn.graph.network import Network
 
 MAX_LABELS = 1_000_000
 

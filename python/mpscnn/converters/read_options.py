@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
+from mpscnn.graph.network import Network
 
 Extents = tuple[int | None, ...]
 
@@ -27,10 +27,6 @@ def set_size(extents: Extents, size: tuple[int, int] | None, where: str) -> Exte
                 f"{size[0]} x {size[1]} cannot be chosen"
             )
     return (extents[0], *size, extents[3])
-
-
-if TYPE_CHECKING:
-    from mpscnn.graph.network import Network
 
 
 @dataclass(frozen=True)

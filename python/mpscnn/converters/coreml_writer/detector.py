@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mpscnn.converters.coreml_writer.read_detector import remove_added_layers
 from mpscnn.converters.photo_settings import labelled_classes
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
-
-if TYPE_CHECKING:
-    from mpscnn.graph.network import Network
-    from mpscnn.vision.detector import DetectionHead
+from mpscnn.graph.network import Network
+from mpscnn.vision.detector import DetectionHead
 
 # The outputs of the whole pipeline (keys), by which Apple's Vision recognises a detector, and of the network (values).
 _RAW = {"confidence": "raw_confidence", "coordinates": "raw_coordinates"}

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mpscnn import _core
 from mpscnn._private.arguments import path_name
@@ -36,9 +36,7 @@ from mpscnn.converters.coreml_writer.segmenter import best_classes, is_segmenter
 from mpscnn.converters.onnx_writer.export import build
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
-
-if TYPE_CHECKING:
-    from mpscnn.graph.network import Network
+from mpscnn.graph.network import Network
 from mpscnn.graph.quantized import require_stored_type
 
 SUFFIXES = (PACKAGE, MODEL)

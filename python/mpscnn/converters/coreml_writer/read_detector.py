@@ -8,14 +8,12 @@ Without these layers a detector does not grow when it is read and written again.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mpscnn.converters.coreml.pipeline import EDGES
-
-if TYPE_CHECKING:
-    from mpscnn.graph.network import Network
+from mpscnn.graph.network import Network
 
 _MOVES = ("reshape", "transpose")
 

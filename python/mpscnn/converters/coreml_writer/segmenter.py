@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mpscnn.converters.coreml.segmenter import PREVIEW_SETTINGS, PREVIEW_TYPE, SEGMENTER
 from mpscnn.errors import ParameterError
+from mpscnn.graph.network import Network
 from mpscnn.vision.visualize import class_colors
-
-if TYPE_CHECKING:
-    from mpscnn.graph.network import Network
 
 _OUTPUT = "semanticPredictions"  # the name of this output in Apple's models
 

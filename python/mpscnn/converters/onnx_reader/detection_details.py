@@ -11,18 +11,16 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.layout import Arranged
-
-if TYPE_CHECKING:
-    from mpscnn.converters.onnx_reader.context import Context
-    from mpscnn.converters.onnx_reader.detector_postprocess import PostProcessing
-    from mpscnn.converters.onnx_reader.node import Node
-    from mpscnn.graph.layers.layer_maker import Tensor
+from mpscnn.converters.onnx_reader.context import Context
+from mpscnn.converters.onnx_reader.detector_postprocess import PostProcessing
+from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.graph.layers.layer_maker import Tensor
 
 __all__ = ["Details", "Keypoints", "Masks", "details_of", "joined_parts"]
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence, Set
-from typing import TYPE_CHECKING
 
 from mpscnn.converters.layer_names import quote_name
+from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.errors import WeightsError
-
-if TYPE_CHECKING:
-    from mpscnn.converters.onnx_reader.node import Node
 
 _MAX_SHOWN = 5
 

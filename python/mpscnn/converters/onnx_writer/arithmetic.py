@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mpscnn.converters.layout import TO_NCHW
 from mpscnn.converters.onnx_writer.builder import Value
-
-if TYPE_CHECKING:
-    from mpscnn.converters.onnx_writer.layer import Layer
+from mpscnn.converters.onnx_writer.layer import Layer
 
 _FLOAT32 = np.finfo(np.float32)
 #: The number of the element type BOOL in onnx.TensorProto.

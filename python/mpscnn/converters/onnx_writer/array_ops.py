@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from mpscnn.converters.layout import TO_NCHW
 from mpscnn.converters.onnx_writer.builder import VALUE
+from mpscnn.converters.onnx_writer.layer import Layer
 
 _INT64 = 7  # onnx.TensorProto.INT64
-
-if TYPE_CHECKING:
-    from mpscnn.converters.onnx_writer.layer import Layer
 
 
 def transpose(layer: Layer) -> str:

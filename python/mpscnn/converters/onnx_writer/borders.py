@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mpscnn.converters.explicit_window import Window, crops_first
-
-if TYPE_CHECKING:
-    from mpscnn.converters.onnx_writer.layer import Layer
+from mpscnn.converters.onnx_writer.layer import Layer
 
 
 def pad(

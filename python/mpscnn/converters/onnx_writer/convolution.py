@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 from mpscnn.converters.explicit_window import removed_from, window_of
 from mpscnn.converters.layout import TO_NCHW
 from mpscnn.converters.onnx_writer.borders import crop_input, pad
-
-if TYPE_CHECKING:
-    from mpscnn.converters.onnx_writer.layer import Layer
+from mpscnn.converters.onnx_writer.layer import Layer
 
 
 def _pad(layer: Layer, name: str, extents: Sequence[int], pads: Sequence[int]) -> str:

@@ -5,16 +5,14 @@ Engines that know this pattern compute the operators between such pairs in integ
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.onnx_writer.builder import Builder
 from mpscnn.errors import UnsupportedError
-
-if TYPE_CHECKING:
-    from mpscnn.graph.network import Network
+from mpscnn.graph.network import Network
 
 _STORED_ZERO = 128  # networks store int8 weights as uint8, with 128 added
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from mpscnn.converters.onnx_writer.layer import Layer
+from mpscnn.converters.onnx_writer.layer import Layer
 
 Neuron = Mapping[str, Any]
 

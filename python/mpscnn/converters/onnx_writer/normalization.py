@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from mpscnn.converters.layout import TO_NCHW, TO_NHWC
 from mpscnn.converters.onnx_writer.borders import pad
-
-if TYPE_CHECKING:
-    from mpscnn.converters.onnx_writer.builder import Value
-    from mpscnn.converters.onnx_writer.layer import Layer
+from mpscnn.converters.onnx_writer.builder import Value
+from mpscnn.converters.onnx_writer.layer import Layer
 
 
 def batch_statistics(layer: Layer) -> str:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mpscnn.converters.explicit_window import Window, divisors_of, window_of
 from mpscnn.converters.onnx_writer.borders import crop_input, widen_input
-
-if TYPE_CHECKING:
-    from mpscnn.converters.onnx_writer.layer import Layer
+from mpscnn.converters.onnx_writer.layer import Layer
 
 
 def pooling(layer: Layer) -> str:

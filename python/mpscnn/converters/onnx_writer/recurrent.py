@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters import gates
+from mpscnn.converters.onnx_writer.builder import Value
+from mpscnn.converters.onnx_writer.layer import Layer
 from mpscnn.errors import UnsupportedError
-
-if TYPE_CHECKING:
-    from mpscnn.converters.onnx_writer.builder import Value
-    from mpscnn.converters.onnx_writer.layer import Layer
 
 Array = NDArray[np.float32]
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from mpscnn.converters.onnx_writer.builder import Value
-    from mpscnn.converters.onnx_writer.layer import Layer
+from mpscnn.converters.onnx_writer.builder import Value
+from mpscnn.converters.onnx_writer.layer import Layer
 
 _REDUCTIONS = {
     "max": "ReduceMax",

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from mpscnn.converters.layout import TO_NCHW
 from mpscnn.converters.onnx_writer.borders import pad
+from mpscnn.converters.onnx_writer.layer import Layer
 from mpscnn.errors import UnsupportedError
-
-if TYPE_CHECKING:
-    from mpscnn.converters.onnx_writer.layer import Layer
 
 _SIDES = (("front", "back", 3), ("top", "bottom", 1), ("left", "right", 2))
 """The attributes for the padding of each axis, in ONNX' order (channels, height, width), and mpscnn's axis number."""

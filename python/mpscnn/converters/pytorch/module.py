@@ -6,7 +6,7 @@ import importlib.util
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mpscnn._private.arguments import require_bool
 from mpscnn._private.expected_names import accept_foreign_arguments, conversion_hint
@@ -30,9 +30,7 @@ from mpscnn.converters.unsupported import (
     UnsupportedLayersError,
 )
 from mpscnn.errors import ParameterError, UnsupportedError
-
-if TYPE_CHECKING:
-    from mpscnn.graph.network import Network
+from mpscnn.graph.network import Network
 
 
 @accept_foreign_arguments

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +15,7 @@ from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.tflite.file import FileTensor, TfliteFile
 from mpscnn.converters.tflite.sparse import densify
 from mpscnn.errors import UnsupportedError, WeightsError
-
-if TYPE_CHECKING:
-    from mpscnn.graph.network import Network
+from mpscnn.graph.network import Network
 
 _MAX_SETTING = 2 * 8  # the padding of 8 axes, the longest list of integers among the operators
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,10 +12,8 @@ from mpscnn.converters.tflite.flexbuffer import Number, write_map
 from mpscnn.converters.tflite_writer.arrays import gathered
 from mpscnn.converters.tflite_writer.builder import Value
 from mpscnn.converters.tflite_writer.layer import Layer
-
-if TYPE_CHECKING:
-    from mpscnn.graph.network import Network
-    from mpscnn.vision.detector import Detector
+from mpscnn.graph.network import Network
+from mpscnn.vision.detector import Detector
 
 _SWAPPED = [1, 0, 3, 2]  # x and y, width and height
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mpscnn._private.copies import require_no_functions
 from mpscnn._private.files import replace_atomically
@@ -42,11 +42,9 @@ from mpscnn.converters.tflite_writer.resize import resize
 from mpscnn.converters.tflite_writer.weights import Weights
 from mpscnn.core_model import core_model
 from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.graph.network import Network
 from mpscnn.graph.quantized import require_stored_type
-
-if TYPE_CHECKING:
-    from mpscnn.graph.network import Network
-    from mpscnn.vision.detector import Detector
+from mpscnn.vision.detector import Detector
 
 Write = Callable[[Layer], Value]
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mpscnn.converters.integer_limits import Grid
 from mpscnn.converters.tflite_writer.builder import Builder, Value
-
-if TYPE_CHECKING:
-    from mpscnn.graph.network import Network
+from mpscnn.graph.network import Network
 
 
 class Integers:

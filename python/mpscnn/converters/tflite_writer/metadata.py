@@ -10,7 +10,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,9 +19,7 @@ from mpscnn._private.settings import as_json
 from mpscnn.converters.metadata_entries import parse_labels
 from mpscnn.converters.tflite.flatbuffer_builder import Field, Fields, Number, flatbuffer
 from mpscnn.converters.tflite.metadata import AXIS_LABELS, IDENTIFIER, NORMALIZATION, VALUE_LABELS
-
-if TYPE_CHECKING:
-    from mpscnn.graph.network import Network
+from mpscnn.graph.network import Network
 
 _LABELS = "labels.txt"
 _COLOURS = {"rgb": 1, "gray": 2}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from mpscnn.converters.integer_limits import Grid
 from mpscnn.converters.tflite_writer.builder import Builder, Value
 from mpscnn.errors import UnsupportedError, WeightsError
-
-if TYPE_CHECKING:
-    from mpscnn.graph.network import Network
+from mpscnn.graph.network import Network
 
 _STORED_ZERO = 128  # networks store int8 weights as uint8, with 128 added
 
