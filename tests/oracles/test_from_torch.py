@@ -14,6 +14,8 @@ import mpscnn
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
+from mpscnn.converters.pytorch.aten.operators import OPERATORS  # noqa: E402
+
 full = pytest.mark.full
 nn = torch.nn
 EXAMPLE = torch.zeros(2, 3, 64, 64)
@@ -175,6 +177,15 @@ def test_sequences(module: Any) -> None:
 def test_modules_that_cannot_be_converted(module: Any, example: Any, message: str) -> None:
     with pytest.raises(mpscnn.UnsupportedError, match=message):
         mpscnn.from_torch(module.eval(), example)
+
+
+def test_arguments_that_the_table_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reason names the operator, not the function of the table."""
+    monkeypatch.setitem(OPERATORS, "relu.default", lambda _: "")
+    with pytest.raises(
+        mpscnn.UnsupportedError, match=r"\(relu\): takes 1 positional argument but 2 were given"
+    ):
+        mpscnn.from_torch(nn.ReLU().eval(), torch.zeros(1, 4))
 
 
 ADAPTIVE = {

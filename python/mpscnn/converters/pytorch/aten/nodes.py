@@ -85,7 +85,7 @@ class NodeWriter:
         except UnsupportedError as error:
             return f"{operator_name(node)}: {error}"
         except TypeError as error:  # the function in the table does not have all arguments of the operator
-            return f"{operator_name(node)}: {error}"
+            return f"{operator_name(node)}: {str(error).rpartition('() ')[2]}"  # without the function's name
         self._record(node, made)
         return None
 
