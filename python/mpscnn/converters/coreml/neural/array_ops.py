@@ -5,17 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from mpscnn.converters.coreml.neural.as_operation import as_operation
 from mpscnn.converters.coreml.neural.layer import Handler, Layer
 from mpscnn.converters.layout import TO_NHWC
 from mpscnn.converters.onnx_builder.blocks import (
     depth_to_space,
     image,
-    interleave,
     space_to_depth,
     split,
     split_equally,
-    stack,
-    take_masked_part,
     take_part,
 )
 from mpscnn.converters.onnx_builder.builder import Builder
@@ -87,14 +85,6 @@ def _flatten(b: Builder, layer: Layer) -> str:
     return b.op("Reshape", x, [0, channels * height * width, 1, 1])
 
 
-def _flatten_to_2d(b: Builder, layer: Layer) -> str:
-    rank = b.rank(layer.x)
-    axis = int(layer.p.axis) + (rank if layer.p.axis < 0 else 0)
-    if not 0 <= axis <= rank:
-        raise WeightsError(f"damaged: its axis is {layer.p.axis}")
-    return b.op("Flatten", layer.x, axis=axis)
-
-
 def _permute(b: Builder, layer: Layer) -> str:
     """Convert Permute of the axes sequence, channels, height and width."""
     order = [int(one) for one in layer.p.axis] or [0, 1, 2, 3]
@@ -111,24 +101,10 @@ def _permute(b: Builder, layer: Layer) -> str:
     return _one_image(b, layer, b.op("Transpose", x, perm=[first, 1, *rest]))
 
 
-def _transpose(b: Builder, layer: Layer) -> str:
-    order, rank = [int(one) for one in layer.p.axes], b.rank(layer.x)
-    if sorted(order) != list(range(rank)):
-        raise WeightsError(f"damaged: its order is {order[:8]} of {rank} axes")
-    return b.op("Transpose", layer.x, perm=order)
-
-
 def _concat(b: Builder, layer: Layer) -> str:
     if layer.p.sequenceConcat:
         raise UnsupportedError("joins sequences")
     return b.op("Concat", *layer.inputs, axis=b.axis(layer.inputs[0], -3))
-
-
-def _concat_nd(b: Builder, layer: Layer) -> str:
-    axis = b.axis(layer.inputs[0], int(layer.p.axis))
-    if not layer.p.interleave:
-        return b.op("Concat", *layer.inputs, axis=axis)
-    return interleave(b, layer.inputs, axis)
 
 
 def _split_nd(b: Builder, layer: Layer) -> list[str]:
@@ -148,14 +124,6 @@ def _slice(b: Builder, layer: Layer) -> str:
 
 
 _LARGEST = 2**31 - 1
-
-
-def _slice_static(b: Builder, layer: Layer) -> str:
-    p = layer.p
-    if any(p.squeezeMasks[len(p.beginIds) :]):
-        raise WeightsError("damaged: it has other numbers of masks than of positions")
-    ranges = (p.beginIds, p.endIds, p.strides)
-    return take_masked_part(b, layer.x, ranges, p.beginMasks, p.endMasks, p.squeezeMasks)
 
 
 def _tile(b: Builder, layer: Layer) -> str:
@@ -200,14 +168,18 @@ def _repeat(_: Builder, layer: Layer) -> str:
     return layer.x
 
 
+_PARTS = {"begin": "beginIds", "end": "endIds", "stride": "strides"} | {
+    f"{name}_mask": f"{name}Masks" for name in ("begin", "end", "squeeze")
+}
+
 ARRAY_OPS: dict[str, Handler] = {
     "broadcastToStatic": _broadcast,
     "concat": _concat,
-    "concatND": _concat_nd,
+    "concatND": as_operation("concat", "*values", axis="axis", interleave="interleave"),
     "copy": lambda _, layer: layer.x,
-    "expandDims": lambda b, layer: b.op("Unsqueeze", layer.x, [int(one) for one in layer.p.axes]),
+    "expandDims": as_operation("expand_dims", axes="axes"),
     "flatten": _flatten,
-    "flattenTo2D": _flatten_to_2d,
+    "flattenTo2D": as_operation("flatten2d", axis="axis"),
     "permute": _permute,
     "rankPreservingReshape": _reshape_static,
     "reorganizeData": _reorganize,
@@ -218,11 +190,11 @@ ARRAY_OPS: dict[str, Handler] = {
     ),
     "sequenceRepeat": _repeat,
     "slice": _slice,
-    "sliceStatic": _slice_static,
+    "sliceStatic": as_operation("slice_by_index", **_PARTS),
     "split": lambda b, layer: split_equally(b, layer.x, -3, int(layer.p.nOutputs)),
     "splitND": _split_nd,
     "squeeze": _squeeze,
-    "stack": lambda b, layer: stack(b, layer.inputs, int(layer.p.axis)),
+    "stack": as_operation("stack", "*values", axis="axis"),
     "tile": _tile,
-    "transpose": _transpose,
+    "transpose": as_operation("transpose", perm="axes"),
 }

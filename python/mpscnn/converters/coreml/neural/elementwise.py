@@ -2,49 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
-from mpscnn.converters.coreml.neural.layer import Handler, Layer, binary, convert_to_op
-from mpscnn.converters.onnx_builder.blocks import (
-    ANGLES,
-    compare,
-    fold,
-    gelu,
-    l2_normalize,
-    power_of_two,
-    scaled_tanh,
-    threshold,
-)
+from mpscnn.converters.coreml.neural.as_operation import as_operation
+from mpscnn.converters.coreml.neural.layer import Handler, Layer
+from mpscnn.converters.onnx_builder.blocks import ANGLES, compare, fold, l2_normalize
 from mpscnn.converters.onnx_builder.builder import FLOAT, Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
-_CURVES: dict[str, Callable[[Builder, str, Any], str]] = {
-    "linear": lambda b, x, curve: b.linear(x, float(curve.alpha), float(curve.beta)),
-    "ReLU": lambda b, x, _: b.op("Relu", x),
-    "leakyReLU": lambda b, x, curve: b.op("LeakyRelu", x, alpha=float(curve.alpha)),
-    "thresholdedReLU": lambda b, x, curve: threshold(b, x, float(curve.alpha)),
-    "tanh": lambda b, x, _: b.op("Tanh", x),
-    "scaledTanh": lambda b, x, curve: scaled_tanh(b, x, float(curve.alpha), float(curve.beta)),
-    "sigmoid": lambda b, x, _: b.op("Sigmoid", x),
-    "sigmoidHard": lambda b, x, curve: b.op(
-        "HardSigmoid", x, alpha=float(curve.alpha), beta=float(curve.beta)
-    ),
-    "ELU": lambda b, x, curve: b.op("Elu", x, alpha=float(curve.alpha)),
-    "softsign": lambda b, x, _: b.op("Softsign", x),
-    "softplus": lambda b, x, _: b.op("Softplus", x),
-}
+_CURVES = {
+    name: as_operation(kind, alpha="alpha", beta="beta")
+    for name, kind in {
+        "linear": "linear_activation", "ReLU": "relu", "leakyReLU": "leaky_relu", "thresholdedReLU": "thresholded_relu",
+        "tanh": "tanh", "scaledTanh": "scaled_tanh", "sigmoid": "sigmoid", "sigmoidHard": "sigmoid_hard", "ELU": "elu",
+        "softsign": "softsign", "softplus": "softplus",
+    }.items()
+}  # fmt: skip
 _CURVES_BY_CHANNEL = ("PReLU", "parametricSoftplus")
 
 
-def _activation(b: Builder, layer: Layer) -> str:
+def _activation(b: Builder, layer: Layer) -> str | list[str]:
     kind = next((name for name in (*_CURVES, *_CURVES_BY_CHANNEL) if layer.p.has(name)), None)
     if kind is None:
         raise WeightsError("damaged: it does not say which function it is")
-    curve = getattr(layer.p, kind)
-    return _CURVES[kind](b, layer.x, curve) if kind in _CURVES else _by_channel(b, layer, kind, curve)
+    if kind in _CURVES:
+        return _CURVES[kind](b, replace(layer, p=getattr(layer.p, kind)))
+    return _by_channel(b, layer, kind, getattr(layer.p, kind))
 
 
 def _by_channel(b: Builder, layer: Layer, kind: str, curve: object) -> str:
@@ -161,34 +146,24 @@ def _where(b: Builder, layer: Layer) -> str:
     return b.op("Where", _truth(b, condition), x, y)
 
 
-def _clamped(b: Builder, layer: Layer) -> str:
-    """Convert ClampedReLU: min(x, beta) where x is positive, min(alpha * x, beta) elsewhere."""
-    return b.op("Min", b.op("LeakyRelu", layer.x, alpha=float(layer.p.alpha)), layer.p.beta)
-
-
 _GELU = ("EXACT", "TANH_APPROXIMATION", "SIGMOID_APPROXIMATION")
 
-
-def _gelu(b: Builder, layer: Layer) -> str:
-    if not 0 <= layer.p.mode < len(_GELU):
-        raise WeightsError(f"damaged: its mode is {layer.p.mode}")
-    return gelu(b, layer.x, _GELU[layer.p.mode])
-
-
 ELEMENTWISE: dict[str, Handler] = {
+    "acosh": lambda b, layer: b.op("Acosh", layer.x),
     "activation": _activation,
     "add": _sum_or_product("Add"),
-    "addBroadcastable": binary("Add"),
+    "addBroadcastable": as_operation("add", "x y"),
+    "asinh": lambda b, layer: b.op("Asinh", layer.x),
     "average": _average,
     "bias": lambda b, layer: b.op("Add", layer.x, _shaped(b, layer, "bias", "shape")),
-    "clampedReLU": _clamped,
+    "clampedReLU": as_operation("clamped_relu", alpha="alpha", beta="beta"),
     "clip": lambda b, layer: b.op("Clip", layer.x, layer.p.minVal, layer.p.maxVal),
-    "divideBroadcastable": binary("Div"),
+    "divideBroadcastable": as_operation("real_div", "x y"),
     "dot": _dot,
     "equal": _comparison("Equal"),
-    "exp2": lambda b, layer: power_of_two(b, layer.x),
+    "exp2": as_operation("exp2"),
     "floorDivBroadcastable": lambda b, layer: b.op("Floor", b.op("Div", *layer.two())),
-    "gelu": _gelu,
+    "gelu": as_operation("gelu", mode=("mode", _GELU)),
     "greaterEqual": _comparison("GreaterOrEqual"),
     "greaterThan": _comparison("Greater"),
     "lessEqual": _comparison("LessOrEqual"),
@@ -198,20 +173,21 @@ ELEMENTWISE: dict[str, Handler] = {
     "logicalOr": _logical("Or"),
     "logicalXor": _logical("Xor"),
     **{
-        kind.lower(): convert_to_op(kind)
-        for kind in (*ANGLES, "Ceil", "Erf", "Floor", "Round", "Sign", "Tanh")
+        kind: as_operation(kind)
+        for kind in (*map(str.lower, ANGLES), "ceil", "erf", "floor", "round", "sign", "tanh")
+        if kind not in ("acosh", "asinh")
     },
     "max": _fold("Max"),
     "maxBroadcastable": _fold("Max"),
     "min": _fold("Min"),
     "minBroadcastable": _fold("Min"),
-    "modBroadcastable": binary("Mod"),
+    "modBroadcastable": as_operation("mod", "x y"),
     "multiply": _sum_or_product("Mul"),
-    "multiplyBroadcastable": binary("Mul"),
+    "multiplyBroadcastable": as_operation("mul", "x y"),
     "notEqual": _comparison("Equal", opposite=True),
-    "powBroadcastable": binary("Pow"),
+    "powBroadcastable": as_operation("pow", "x y"),
     "scale": _scale,
-    "subtractBroadcastable": binary("Sub"),
+    "subtractBroadcastable": as_operation("sub", "x y"),
     "unary": _unary,
     "whereBroadcastable": _where,
 }

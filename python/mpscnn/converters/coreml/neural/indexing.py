@@ -2,61 +2,11 @@
 
 from __future__ import annotations
 
+from mpscnn.converters.coreml.neural.as_operation import as_operation
 from mpscnn.converters.coreml.neural.layer import Handler, Layer
 from mpscnn.converters.onnx_builder.builder import Builder
-from mpscnn.converters.onnx_builder.indexing import (
-    cast_to_float,
-    cast_to_int,
-    embedding_lookup,
-    one_hot,
-    scatter,
-    scatter_slices,
-    top_k,
-)
+from mpscnn.converters.onnx_builder.indexing import embedding_lookup
 from mpscnn.errors import UnsupportedError, WeightsError
-
-
-def _top_k(b: Builder, layer: Layer) -> list[str]:
-    p = layer.p
-    if len(layer.inputs) == 2:
-        raise UnsupportedError("its number of elements is an input")
-    values, positions = top_k(b, layer.x, int(p.axis), int(p.K), largest=not p.useBottomK)
-    return [values, cast_to_float(b, positions)]
-
-
-def _sorted(b: Builder, layer: Layer) -> str:
-    _, positions = top_k(b, layer.x, int(layer.p.axis), None, largest=bool(layer.p.descending))
-    return cast_to_float(b, positions)
-
-
-def _gather(b: Builder, layer: Layer) -> str:
-    x, places = layer.two()
-    return b.op("Gather", x, cast_to_int(b, places), axis=int(layer.p.axis))
-
-
-def _gather_nd(b: Builder, layer: Layer) -> str:
-    x, places = layer.two()
-    return b.op("GatherND", x, cast_to_int(b, places))
-
-
-def _gather_along(b: Builder, layer: Layer) -> str:
-    x, positions = layer.two()
-    return b.op("GatherElements", x, cast_to_int(b, positions), axis=int(layer.p.axis))
-
-
-def _running_sums(b: Builder, layer: Layer) -> str:
-    p = layer.p
-    if len(layer.inputs) == 2:
-        raise UnsupportedError("its axis is an input")
-    settings = {"exclusive": bool(p.excludeFinalSum), "reverse": bool(p.reverse)}
-    return b.op("CumSum", layer.x, [int(p.axis)], **settings)
-
-
-def _one_hot(b: Builder, layer: Layer) -> str:
-    p = layer.p
-    if len(layer.inputs) == 2:
-        raise UnsupportedError("its number of places is an input")
-    return one_hot(b, layer.x, int(p.oneHotVectorSize), int(p.axis), float(p.onValue), float(p.offValue))
 
 
 def _words(b: Builder, layer: Layer, rows: int, features: int, positions: str) -> str:
@@ -83,28 +33,30 @@ def _embedding_nd(b: Builder, layer: Layer) -> str:
     return _words(b, layer, int(layer.p.vocabSize), int(layer.p.embeddingSize), indices)
 
 
-_MODES = ("update", "add", "sub", "mul", "div", "max", "min")
-
-
-def _mode(layer: Layer) -> str:
-    if not 0 <= layer.p.mode < len(_MODES):
-        raise WeightsError(f"damaged: its mode is {layer.p.mode}")
-    return _MODES[layer.p.mode]
-
+_MODES = ("mode", ("update", "add", "sub", "mul", "div", "max", "min"))
+_ONE_HOT = {
+    "one_hot_vector_size": "oneHotVectorSize",
+    "axis": "axis",
+    "on_value": "onValue",
+    "off_value": "offValue",
+}
+_SCATTERED = "data indices updates"
 
 INDEXING: dict[str, Handler] = {
-    "argSort": _sorted,
-    "cumSum": _running_sums,
+    "argSort": as_operation("argsort", axis="axis", ascending="!descending"),
+    "cumSum": as_operation(
+        "cumsum", axis="axis", exclusive="excludeFinalSum", reverse="reverse", more="its axis is an input"
+    ),
     "embedding": _embedding,
     "embeddingND": _embedding_nd,
-    "gather": _gather,
-    "gatherAlongAxis": _gather_along,
-    "gatherND": _gather_nd,
-    "oneHot": _one_hot,
-    "scatter": lambda b, layer: scatter_slices(b, layer.three(), _mode(layer), int(layer.p.axis)),
-    "scatterAlongAxis": lambda b, layer: scatter(
-        b, "ScatterElements", layer.three(), _mode(layer), int(layer.p.axis)
+    "gather": as_operation("gather", "x indices", axis="axis"),
+    "gatherAlongAxis": as_operation("gather_along_axis", "x indices", axis="axis"),
+    "gatherND": as_operation("gather_nd", "x indices"),
+    "oneHot": as_operation("one_hot", "indices", "its number of places is an input", **_ONE_HOT),
+    "scatter": as_operation("scatter", _SCATTERED, mode=_MODES, axis="axis"),
+    "scatterAlongAxis": as_operation("scatter_along_axis", _SCATTERED, mode=_MODES, axis="axis"),
+    "scatterND": as_operation("scatter_nd", _SCATTERED, mode=_MODES),
+    "topK": as_operation(
+        "topk", k="K", axis="axis", ascending="useBottomK", more="its number of elements is an input"
     ),
-    "scatterND": lambda b, layer: scatter(b, "ScatterND", layer.three(), _mode(layer)),
-    "topK": _top_k,
 }

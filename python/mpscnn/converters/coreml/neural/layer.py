@@ -72,16 +72,6 @@ Handler = Callable[[Builder, Layer], "str | list[str]"]
 """A function that adds a layer to the graph and returns its output tensors."""
 
 
-def convert_to_op(kind: str, **attributes: Any) -> Handler:
-    """Return a function that converts a layer with one input to one ONNX operator."""
-    return lambda b, layer: b.op(kind, layer.x, **attributes)
-
-
-def binary(kind: str) -> Handler:
-    """Return a function that converts a layer with two inputs, which broadcast, to one ONNX operator."""
-    return lambda b, layer: b.op(kind, *layer.two())
-
-
 def pair(values: Any, default: int) -> tuple[int, int]:
     """Return a list parameter as (vertical, horizontal)."""
     given = [int(value) for value in values] or [default, default]

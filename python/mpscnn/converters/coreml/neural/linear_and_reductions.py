@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn.converters.coreml.neural.as_operation import as_operation
 from mpscnn.converters.coreml.neural.layer import Handler, Layer
 from mpscnn.converters.coreml.photo_scaling import Numbers, batch_norm_scaling
 from mpscnn.converters.onnx_builder.blocks import (
@@ -169,12 +170,6 @@ def _reduce_axes(kind: str) -> Handler:
     return convert
 
 
-def _best(kind: str) -> Handler:
-    return lambda b, layer: cast_to_float(
-        b, b.op(kind, layer.x, axis=int(layer.p.axis), keepdims=not layer.p.removeDim)
-    )
-
-
 def _constant(b: Builder, layer: Layer) -> str:
     shape = tuple(int(one) for one in layer.p.shape)
     if layer.kind == "loadConstant":
@@ -190,8 +185,8 @@ _REDUCTIONS = (
 )  # fmt: skip
 
 LINEAR_AND_REDUCTIONS: dict[str, Handler] = {
-    "argMax": _best("ArgMax"),
-    "argMin": _best("ArgMin"),
+    "argMax": as_operation("reduce_argmax", axis="axis", keep_dims="!removeDim"),
+    "argMin": as_operation("reduce_argmin", axis="axis", keep_dims="!removeDim"),
     "batchedMatmul": _matmul,
     "batchnorm": _batch_norm,
     "fillStatic": lambda b, layer: fill(b, [int(one) for one in layer.p.targetShape], float(layer.p.value)),
@@ -207,5 +202,5 @@ LINEAR_AND_REDUCTIONS: dict[str, Handler] = {
     "reduce": _reduce,
     **{f"r{kind[1:]}": _reduce_axes(kind) for kind in _REDUCTIONS},
     "softmax": _softmax,
-    "softmaxND": lambda b, layer: b.op("Softmax", layer.x, axis=int(layer.p.axis)),
+    "softmaxND": as_operation("softmax", axis="axis"),
 }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from mpscnn.converters.coreml.program.operation import Handler, Operation
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.onnx_builder.indexing import (
@@ -51,13 +49,9 @@ def _running_sums(b: Builder, op: Operation) -> str:
 
 
 def _one_hot(b: Builder, op: Operation) -> str:
-    on, off = (
-        float(np.asarray(op.array(name)).reshape(())) if op.has(name) else default
-        for name, default in (("on_value", 1.0), ("off_value", 0.0))
-    )
-    return one_hot(
-        b, op.tensor("indices"), op.integer("one_hot_vector_size"), op.integer("axis", -1), on, off
-    )
+    depth, axis = op.integer("one_hot_vector_size"), op.integer("axis", -1)
+    on, off = op.number("on_value", 1.0), op.number("off_value", 0.0)
+    return one_hot(b, op.tensor("indices"), depth, axis, on, off)
 
 
 def _operands(op: Operation) -> list[str]:
