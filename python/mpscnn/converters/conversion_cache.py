@@ -11,8 +11,9 @@ from mpscnn._private.files import convert_read_errors, read_content, require_reg
 from mpscnn._private.literals import StoredTypeName
 from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn.converters import CONVERTER_VERSION, convert_files, isolated_check, read_network
+from mpscnn.converters.file_bytes import total_size
 from mpscnn.converters.format_detection import refuse_other_formats
-from mpscnn.converters.formats import find_reader, is_foreign, model_files, named_by_file
+from mpscnn.converters.formats import find_reader, is_foreign, model_files, named_by_file, refuse_damaged
 from mpscnn.converters.photo_input import PhotoNote
 from mpscnn.converters.pytorch.given_weights import fold_state
 from mpscnn.errors import WeightsError
@@ -23,6 +24,7 @@ from mpscnn.registry.converted_file import is_intact, replace_converted, warn_of
 __all__ = ["CONVERTER_VERSION", "convert_cached", "convert_files", "fold_state", "kept_type"]
 
 _CHUNK = 1 << 20
+_LARGE = 1 << 26  # the number of bytes from which a file is opened before it is hashed
 
 
 def convert_cached(name: str, *, fold: bool = True, note_photos: bool = True) -> str:
@@ -55,27 +57,34 @@ def convert_cached(name: str, *, fold: bool = True, note_photos: bool = True) ->
     if not foreign:
         return name
     find_reader([path])  # raises for unknown formats, before companion files are searched
+    _refuse_damaged(path)
     digest = _digest_of(path)
     kind = "" if fold else "-apart"
     target = cache_directory() / "models" / f"{digest}-v{CONVERTER_VERSION}{kind}.safetensors"
-    if not _is_whole(target):
+    texts = _kept_texts(target)
+    if texts is None:
         with hold_lock(target):
             # Another process may have converted the file while this one waited for the lock.
-            if not _is_whole(target):
+            texts = _kept_texts(target)
+            if texts is None:
                 warn_of_damage(target)
                 network = read_network([path], fold=fold)
-                _keep_verdict(target, path, fold=fold)
+                verdict = _verdict(path, fold=fold)
+                _keep(_verdict_path(target), verdict)
                 if _digest_of(path) != digest:
                     raise WeightsError(
                         f"{path}: it or a file next to it changed while it was read: load it again"
                     )
                 notes = [note for note in network.notes if isinstance(note, PhotoNote)]
-                _keep(_note_path(target), "; ".join(notes) if network.preprocess else "")
+                note = "; ".join(notes) if network.preprocess else ""
+                _keep(_note_path(target), note)
+                texts = note, verdict
                 with replace_converted(target) as temporary:
                     network.save(temporary, dtype=kept_type(network), information={"source": path.name})
-    if note_photos and (note := _kept(_note_path(target))):
+    note, verdict = texts
+    if note_photos and note:
         warnings.warn(f"{path}: {note}", RuntimeWarning, stacklevel=5)
-    if verdict := _kept(_verdict_path(target)):
+    if verdict:
         warnings.warn(
             f"{path}: the network that it was converted to does not compute what the file does; its answers may be "
             f"wrong ({verdict})",
@@ -85,13 +94,20 @@ def convert_cached(name: str, *, fold: bool = True, note_photos: bool = True) ->
     return str(target)
 
 
-def _is_whole(target: Path) -> bool:
-    """Return True if a model file in the cache and the texts beside it can be used."""
+def _refuse_damaged(path: Path) -> None:
+    """Raise the error of a large file whose description is damaged, before the file is hashed, which takes long."""
+    with convert_read_errors(path, WeightsError):
+        if total_size(model_files(path)) > _LARGE:
+            refuse_damaged(path)
+
+
+def _kept_texts(target: Path) -> tuple[str, str] | None:
+    """Return the note and the verdict beside a model file in the cache; None if one of the three is damaged."""
     try:
-        _kept(_note_path(target)), _kept(_verdict_path(target))
+        texts = _kept(_note_path(target)), _kept(_verdict_path(target))
     except WeightsError:  # zero bytes, as a crash of the machine leaves them
-        return False
-    return is_intact(target)
+        return None
+    return texts if is_intact(target) else None
 
 
 def _verdict_path(target: Path) -> Path:
@@ -111,7 +127,7 @@ def _kept(path: Path) -> str:
     """Return the text of a file, or "" if there is no file."""
     if not first_file([path]):
         return ""
-    return read_content(path, WeightsError, is_text=True).decode(errors="replace")
+    return read_content(path, WeightsError, _CHUNK, is_text=True).decode(errors="replace")
 
 
 def _keep(path: Path, text: str) -> None:
@@ -122,12 +138,12 @@ def _keep(path: Path, text: str) -> None:
             temporary.write_text(text, encoding="utf-8")
 
 
-def _keep_verdict(target: Path, path: Path, *, fold: bool) -> None:
-    """Compare a converted network with its source on the source's own engine. Save the verdict if they differ."""
+def _verdict(path: Path, *, fold: bool) -> str:
+    """Compare a converted network with its source on the source's own engine. Return how they differ; "" if not."""
     verdict = isolated_check.check_in_process(path, fold=fold)
     if verdict.failed:
         warnings.warn(f"{path}: {verdict.sentence}", RuntimeWarning, stacklevel=6)
-    _keep(_verdict_path(target), verdict.sentence if verdict.differs else "")
+    return verdict.sentence if verdict.differs else ""
 
 
 def _digest_of(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from mpscnn._private.files import is_folder
@@ -85,6 +86,16 @@ def named_by_file(path: Path) -> bool:
     return _READERS.get(path.suffix.lower()) is _read_pytorch
 
 
+def refuse_damaged(path: Path) -> None:
+    """Raise the error of a file whose description is damaged, without reading its weights.
+
+    Formats whose other files are named in their description are not opened here, because `model_files` opens them.
+    """
+    if opened := _OPENED.get(SAVED_MODEL if is_saved_model(path) else path.suffix.lower()):
+        module, function = opened
+        getattr(import_module(f"mpscnn.converters.{module}"), function)(path)
+
+
 def _read_tflite(paths: list[Path], options: ReadOptions) -> Network:
     from mpscnn.converters.tflite.file import read_tflite
     from mpscnn.converters.tflite.reader import convert
@@ -129,7 +140,7 @@ def _read_caffe(paths: list[Path], options: ReadOptions) -> Network:
     from mpscnn.converters.caffe.file import read_caffe
     from mpscnn.converters.caffe.reader import convert
 
-    return convert(read_caffe(paths), options)
+    return convert(read_caffe(*paths), options)
 
 
 def _caffe_files(path: Path) -> list[Path]:
@@ -234,6 +245,23 @@ _READERS: dict[str, Reader] = {
     ".pb": _read_tensorflow,
     ".index": _read_slim,
     ".json": _read_web,
+}
+# For formats whose files `model_files` does not open: the module and the function that read a file's description.
+_OPENED = {
+    ".tflite": ("tflite.file", "read_tflite"),
+    ".pth": ("pytorch.state_dict", "read_state_dict"),
+    ".pt": ("pytorch.state_dict", "read_state_dict"),
+    ".safetensors": ("pytorch.state_dict", "read_state_dict"),
+    ".h5": ("keras.file", "read_keras"),
+    ".hdf5": ("keras.file", "read_keras"),
+    ".keras": ("keras.file", "read_keras"),
+    ".caffemodel": ("caffe.file", "read_caffe"),
+    ".prototxt": ("caffe.file", "read_caffe"),
+    ".mlmodel": ("coreml.file", "read_coreml"),
+    _PACKAGE: ("coreml.file", "read_coreml"),
+    _COMPILED: ("coreml.compiled", "read_compiled"),
+    ".pb": ("tensorflow.file", "refuse_damaged"),
+    SAVED_MODEL: ("tensorflow.file", "refuse_damaged"),
 }
 # For formats with more than one file: the other files that belong to one.
 _COMPANIONS: dict[str, Callable[[Path], list[Path]]] = {

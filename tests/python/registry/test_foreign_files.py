@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import zipfile
@@ -14,7 +15,7 @@ from converters.tflite_writer import Operator, Tensor, constant, write_tflite
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters import conversion_cache
+from mpscnn.converters import conversion_cache, formats
 from mpscnn.models.deep_mnist import deep_mnist, export_deep_mnist
 
 
@@ -120,6 +121,26 @@ def test_damaged_files_leave_nothing(tmp_path: Path, cache: Path) -> None:
     assert [entry for entry in cache.rglob("*") if entry.suffix == ".safetensors"] == []
     with pytest.raises(mpscnn.WeightsError, match=r"missing\.tflite"):
         mpscnn.load(tmp_path / "missing.tflite")
+
+
+@pytest.mark.parametrize("begin", [b"", b"\x80\x02\x8a\x0al\xfc\x9cF\xf9\x20j\xa8P\x19.", b"\x1c\0\0\0TFL3"])
+@pytest.mark.parametrize("suffix", [".pb folder", *formats._READERS])
+def test_large_files_that_are_damaged_are_refused_before_they_are_hashed(
+    suffix: str, begin: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversion_cache, "_digest", lambda *_: pytest.fail("it is hashed"))
+    path = tmp_path / f"model{suffix}"
+    inner = {
+        ".pb folder": "saved_model.pb",
+        ".mlpackage": "Data/com.apple.CoreML/model.mlmodel",
+        ".mlmodelc": "model.mil",
+    }.get(suffix, "")
+    file = path / inner
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(begin)
+    os.truncate(file, 1 << 40)
+    with pytest.raises(mpscnn.Error, match=re.escape(str(path))):
+        mpscnn.load(path)
 
 
 def test_files_that_change_while_they_are_read(

@@ -70,7 +70,7 @@ def companions(path: Path) -> list[Path]:
     return [other] if is_file(other) else []
 
 
-def read_caffe(paths: Sequence[Path]) -> CaffeFile:
+def read_caffe(*paths: Path) -> CaffeFile:
     """Read the two files of a network. If only one is given, the other one is found by its name.
 
     Raises WeightsError for a missing or damaged file, and UnsupportedError if one of the two is not given or found.

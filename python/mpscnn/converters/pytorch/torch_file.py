@@ -22,6 +22,7 @@ _ZIP = b"PK\x03\x04"
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_VERSION = 1001
 _LEGACY = b"\x80\x02\x8a\x0a" + _LEGACY_MAGIC.to_bytes(10, "little") + b"."
+_MAX_PICKLES = 1 << 26  # the maximum number of bytes of the pickles before the storages
 _OTHER_PROTOCOLS = (
     b"\x03",
     b"\x04",
@@ -234,8 +235,8 @@ def _read_legacy(file: FileBytes, origin: str) -> object:
     storages, and then the data of the storages.
     """
     values = _TorchValues(origin)
-    # Where the pickles end is not known before they are read.
-    reader = PickleReader(memoryview(file.read(0, len(file))), origin, values.meanings, len(file))
+    # Where the pickles end is not known before they are read. They hold names, and no elements.
+    reader = PickleReader(memoryview(file.read(0, _MAX_PICKLES)), origin, values.meanings, len(file))
     reader.load()
     version, machine = reader.load(), reader.load()
     if version != _LEGACY_VERSION or not isinstance(machine, dict):

@@ -64,6 +64,13 @@ def _index_in(folder: Path) -> Path:
     return folder / "variables" / f"variables{INDEX}"
 
 
+def refuse_damaged(path: Path) -> None:
+    """Raise WeightsError if the graph of a SavedModel or of a file is damaged. Its variables are not read."""
+    folder = saved_model_folder(path)
+    with convert_errors(str(path)):
+        _parsed("Graph" if folder is None else "SavedModel", path if folder is None else folder / MODEL)
+
+
 def _parsed(name: str, path: Path) -> Any:
     """Return the message of a file of which all fields have the right form."""
     message = open_message(KINDS[name], FileBytes(path))
