@@ -16,9 +16,10 @@ from mpscnn.converters.formats import model_files
 from mpscnn.errors import Error
 from mpscnn.graph.network import Network
 
-#: The numbers that all layers may compute, and their operations, for a file of any size and for each of its bytes. A
-#: few bytes can describe a run that takes hours.
-_FREE_NUMBERS, _NUMBERS_PER_BYTE = 48_000_000, 40
+#: The numbers that all layers may compute, their weights and their operations, for a file of any size and for each of
+#: its bytes. A few bytes can describe a run that takes hours.
+_FREE_NUMBERS, _NUMBERS_PER_BYTE = 16_000_000, 40
+_FREE_WEIGHTS, _WEIGHTS_PER_BYTE = 2_000_000, 8
 _FREE_OPERATIONS, _OPERATIONS_PER_BYTE = 4_000_000_000, 1_000
 #: Products of weights are computed faster than other operations by about this factor, but not by LiteRT's reference
 #: kernels.
@@ -105,9 +106,12 @@ def costs_too_much(network: Network, sources: Sequence[Path], *, quick: bool = T
     size = sum(total_size(model_files(source)) for source in sources)
     faster = _SPEED_OF_PRODUCTS if quick else 1
     numbers = sum(math.prod(layer["output"]) for layer in layers)
+    weights = sum(layer["parameters"] for layer in layers)
     operations = sum(layer["flops"] // (faster if layer["macs"] else 1) for layer in layers)
     if numbers > _FREE_NUMBERS + _NUMBERS_PER_BYTE * size:
         return f"its layers compute {numbers:,} numbers, which is much for a file of {size:,} bytes"
+    if weights > _FREE_WEIGHTS + _WEIGHTS_PER_BYTE * size:
+        return f"its layers have {weights:,} weights, which is much for a file of {size:,} bytes"
     if operations > _FREE_OPERATIONS + _OPERATIONS_PER_BYTE * size:
         return f"its layers take {operations:,} operations, which is much for a file of {size:,} bytes"
     return ""

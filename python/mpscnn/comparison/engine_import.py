@@ -59,8 +59,17 @@ def _is_limited() -> bool:
 
 def address_space_bytes() -> int:
     """Return the size of this process's address space; 0 if the system does not report it."""
+    return _pages_of_process(0) * mmap.PAGESIZE
+
+
+def resident_bytes() -> int:
+    """Return the memory that this process uses now; 0 if the system does not report it."""
+    return _pages_of_process(1) * mmap.PAGESIZE
+
+
+def _pages_of_process(field: int) -> int:
     try:
-        return int(Path("/proc/self/statm").read_text().split()[0]) * mmap.PAGESIZE
+        return int(Path("/proc/self/statm").read_text().split()[field])
     except (OSError, ValueError):
         return 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -90,7 +90,7 @@ class OnnxEngine:
         outputs: Sequence[str] = (),
         shapes: Mapping[str, tuple[int | None, ...]] | None = None,
     ) -> None:
-        self._model = _ending_at(model, outputs) if outputs else model
+        self._model = _ending_at(model, outputs or [entry.name for entry in model.graph.output])
         self.title = f"{name} (onnxruntime)"
         constants = {constant.name for constant in model.graph.initializer}
         given = [entry for entry in model.graph.input if entry.name not in constants]
@@ -172,22 +172,36 @@ def exact_session(model: bytes | str, *, threads: int = 0) -> Any:
 
 
 def _ending_at(model: Any, outputs: Sequence[str]) -> Any:
-    """Return a copy of the model with other outputs, and only the nodes that these need."""
+    """Return the model with these outputs, and only the nodes that they need. It is a copy if it differs."""
     import onnx
 
+    nodes = list(model.graph.node)
+    makers = {name: place for place, node in enumerate(nodes) for name in node.output if name}
+    wanted, needed = list(outputs), set[int]()
+    while wanted:
+        place = makers.get(wanted.pop())
+        if place is not None and place not in needed:
+            needed.add(place)
+            wanted.extend(_names_read(nodes[place]))
+    known = {entry.name: entry for entry in model.graph.output}
+    if len(needed) == len(nodes) and list(known) == list(outputs):
+        return model
     result = onnx.ModelProto()
     result.CopyFrom(model)
-    graph = result.graph
-    wanted, kept = set(outputs), []
-    for node in reversed(graph.node):
-        if not wanted.isdisjoint(node.output):
-            kept.append(node)
-            wanted.update(node.input)
-    nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in reversed(kept)]
-    del graph.node[:], graph.output[:]
-    graph.node.extend(nodes)
-    graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)
+    del result.graph.node[:], result.graph.output[:]
+    result.graph.node.extend(nodes[place] for place in sorted(needed))
+    result.graph.output.extend(known.get(name) or onnx.ValueInfoProto(name=name) for name in outputs)
     return result
+
+
+def _names_read(node: Any) -> Iterator[str]:
+    """Yield the names of the tensors that a node reads, also in the graphs that it runs, such as branches."""
+    yield from node.input
+    for attribute in node.attribute:
+        for graph in [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]:
+            yield from (entry.name for entry in graph.output)
+            for inner in graph.node:
+                yield from _names_read(inner)
 
 
 def _extents(entry: Any) -> tuple[int | None, ...]:

@@ -38,10 +38,11 @@ def entries_of(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
 
     Raises BadZipFile if two have the same name, because programs differ in which one they read.
     """
-    entries = archive.infolist()
-    named = {entry.filename: entry for entry in entries}
-    if len(named) < len(entries):
-        raise zipfile.BadZipFile("two of its entries have the same name")
+    named: dict[str, zipfile.ZipInfo] = {}
+    for entry in archive.infolist():
+        if entry.filename in named:
+            raise zipfile.BadZipFile(f"two of its entries have the name {quote_name(entry.filename)}")
+        named[entry.filename] = entry
     return named
 
 

@@ -357,7 +357,7 @@ def test_archives_with_two_entries_of_one_name(tmp_path: Path) -> None:
     write_keras(path, DENSE, {"layers/dense": [KERNEL]})
     with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
         archive.writestr("config.json", json.dumps(DENSE))
-    assert "damaged: two of its entries have the same name" in refusal(path)
+    assert "damaged: two of its entries have the name 'config.json'" in refusal(path)
 
 
 def test_archives_of_other_things(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from mpscnn._private.child_python import code_command
 from mpscnn.comparison.conversion_check import check_conversion, costs_too_much, differs
 from mpscnn.comparison.litert_engine import LitertEngine
 from mpscnn.comparison.native_engine import NativeEngine
+from mpscnn.comparison.onnx_engine import OnnxEngine
 from mpscnn.comparison.trace import Trace
 from mpscnn.converters import isolated_check
 from mpscnn.converters.tflite import arithmetic
@@ -214,6 +215,76 @@ def test_a_run_that_costs_too_much_is_not_a_check(
         file = tmp_path / "file.tflite"
         file.write_bytes(bytes(size))
         assert costs_too_much(network, [file]) == said
+
+
+def test_many_weights_from_a_few_bytes_are_no_check(tmp_path: Path) -> None:
+    network = Network(input=(1, 1, 2_000))
+    network.output(network.dense(network.input, 2_000))
+    (file := tmp_path / "file.tflite").write_bytes(bytes(100))
+    said = costs_too_much(network, [file])
+    assert said == "its layers have 4,000,000 weights, which is much for a file of 100 bytes"
+    file.write_bytes(bytes(300_000))
+    assert costs_too_much(network, [file]) == ""
+
+
+_NEEDLESS = [
+    [node("Expand", ["x", "far"], "e"), node("Sin", ["e"], "s")],
+    [
+        node(
+            "If",
+            ["yes"],
+            "s",
+            then_branch=onnx.parser.parse_graph("a () => (float r) { r = Sin (e) }"),
+            else_branch=onnx.parser.parse_graph("b () => (float r) { r = Cos (e) }"),
+        )
+    ],
+]
+
+
+@pytest.mark.parametrize("needless", _NEEDLESS, ids=["chain", "branches"])
+def test_nodes_that_no_output_needs_are_not_run(needless: list[Any]) -> None:
+    """The network does not show what they cost."""
+    constants = {"far": np.array([1 << 40, 3, 4, 4]), "yes": np.array(True)}
+    made = model([*needless, node("Relu", ["x"])], {"x": ["n", 3, 4, 4]}, constants)
+    trace = OnnxEngine(made, "made").trace([np.ones((1, 4, 4, 3), np.float32)])
+    assert [value.name for value in trace.values] == ["y"]
+
+
+def test_branches_need_what_their_graphs_read() -> None:
+    branches = {
+        "then_branch": onnx.parser.parse_graph("a () => (float r) { r = Sin (e) }"),
+        "else_branch": onnx.parser.parse_graph("b () => (float r) { r = Cos (e) }"),
+    }
+    nodes = [node("Neg", ["x"], "e"), node("If", ["yes"], "y", **branches)]
+    made = model(nodes, {"x": ["n", 3, 4, 4]}, {"yes": np.array(True)})
+    trace = OnnxEngine(made, "made").trace([np.ones((1, 4, 4, 3), np.float32)])
+    np.testing.assert_allclose(trace.values[-1].array, -np.sin(1.0), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"), [("_FREE_MEMORY = 1 << 20", "1 MiB of memory"), ("_FREE_SECONDS = 0.0", "0 s")]
+)
+def test_a_check_that_takes_too_much_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, said: str
+) -> None:
+    """LiteRT also computes what no output needs, such as 64 MiB of zeros from a number."""
+    tensors = [
+        *(Tensor(name, (1, 4, 4, 3)) for name in "xy"),
+        constant("many", [1 << 24], "int32"),
+        constant("zero", np.zeros((), np.float32)),
+        Tensor("filled", (1 << 24,)),
+    ]
+    file = tmp_path / "filled.tflite"
+    file.write_bytes(write_tflite(tensors, [Operator(RELU, [0], [1]), Operator(94, [2, 3], [4])], [0], [1]))
+    monkeypatch.setattr(
+        isolated_check,
+        "module_command",
+        lambda module, *arguments: code_command(
+            f"import sys, {module} as check\ncheck.{limit}\ncheck.main(*sys.argv[1:])", *arguments
+        ),
+    )
+    with pytest.warns(RuntimeWarning, match=f"not checked: it takes more than {said}, which is much"):
+        mpscnn.load(file)
 
 
 def test_products_take_longer_in_reference_kernels(tmp_path: Path) -> None:
