@@ -12,13 +12,12 @@ from __future__ import annotations
 from mpscnn._private import command_start as _command_start  # noqa: F401 - it acts when it is imported
 
 # isort: split
-import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from mpscnn import _core
 from mpscnn._private import toolkit
-from mpscnn._private.expected_names import attribute_error, twin_attribute
+from mpscnn._private.expected_names import explain_unknown_names
 from mpscnn.errors import (
     DeviceError,
     DownloadError,
@@ -198,7 +197,7 @@ _EXPECTED = {
     "from_timm": "from_torch",
     "image_dataset_from_directory": "ImageFolder",
 }
-_MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
+_MODULE_OF = {name: module for module, names in _LAZY.items() for name in names} | _FORWARDED
 _LAZY_MODULES = {
     name: name
     for name in (
@@ -334,24 +333,12 @@ __all__ = [
 ]
 
 
-if not TYPE_CHECKING:  # hidden from type checkers, for which every wrong name would be an Any
-
-    def __getattr__(name: str) -> Any:
-        if name in _LAZY_MODULES:
-            module = import_module(f"mpscnn.{_LAZY_MODULES[name]}")
-            globals()[name] = module
-            return module
-        name = _EXPECTED.get(name, name)
-        if name not in _MODULE_OF:
-            twin, hint = twin_attribute(sys.modules[__name__], "mpscnn", name)
-            if twin:
-                return twin[0]
-            if name in _FORWARDED:
-                return getattr(import_module(f"mpscnn.{_FORWARDED[name]}"), name)
-            raise attribute_error("mpscnn", name, "" if name.startswith("_") else _hint(name) or hint)
-        value = getattr(import_module(f"mpscnn.{_MODULE_OF[name]}"), name)
-        globals()[name] = value
-        return value
+def _imported(name: str) -> Any:
+    """Return a module, or a name of one."""
+    if name in _LAZY_MODULES:
+        return import_module(f"mpscnn.{_LAZY_MODULES[name]}")
+    name = _EXPECTED.get(name, name)
+    return getattr(import_module(f"mpscnn.{_MODULE_OF[name]}"), name)
 
 
 def _hint(name: str) -> str:
@@ -371,3 +358,6 @@ def _hint(name: str) -> str:
 
 def __dir__() -> list[str]:
     return sorted({*__all__, *_LAZY_MODULES, *(name for name in globals() if name.startswith("__"))})
+
+
+explain_unknown_names(__name__, make=_imported, made={**_LAZY_MODULES, **_MODULE_OF, **_EXPECTED}, hint=_hint)

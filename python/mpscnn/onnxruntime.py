@@ -11,7 +11,6 @@ Names, shapes, element types and the order of axes are those of the file. It nee
 from __future__ import annotations
 
 import os
-import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
@@ -19,7 +18,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from mpscnn import _core
-from mpscnn._private.expected_names import Expected, attribute_error, twin_attribute
+from mpscnn._private.expected_names import Expected, explain_unknown_names
 from mpscnn._private.files import convert_read_errors, is_folder, require_regular
 from mpscnn._private.names import did_you_mean, shown_names
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
@@ -342,10 +341,6 @@ def get_device() -> str:
     return "CPU"
 
 
-def __dir__() -> list[str]:
-    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
-
-
 def _public(kind: type) -> list[str]:
     return [name for name in dir(kind) if not name.startswith("_")]
 
@@ -398,8 +393,4 @@ def _read(given: Any) -> onnx.ModelProto:
     return model
 
 
-if not TYPE_CHECKING:  # hidden from type checkers, for which every wrong name would be an Any
-
-    def __getattr__(name: str) -> Any:
-        _, hint = twin_attribute(sys.modules[__name__], __name__, name)
-        raise attribute_error(__name__, name, hint)
+explain_unknown_names(__name__)

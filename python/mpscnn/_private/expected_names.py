@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from functools import partial, wraps
 from operator import attrgetter
 from os import PathLike
@@ -310,16 +310,39 @@ def attribute_error(module: str, name: str, hint: str) -> AttributeError | Impor
     return AttributeError(f"module {module!r} has no attribute {name!r}{hint}")
 
 
-def explain_unknown_names(module: str) -> None:
-    """Let the errors about unknown names of a module lead to similar ones, or list those that there are."""
+def explain_unknown_names(
+    module: str,
+    *,
+    make: Callable[[str], Any] | None = None,
+    made: Collection[str] = (),
+    hint: Callable[[str], str] = lambda _: "",
+) -> None:
+    """Let a module make, forward or explain the names that it lacks, and let `dir` list its public names.
 
-    def explain(name: str) -> Any:
-        _, hint = twin_attribute(sys.modules[module], module, name)
-        raise attribute_error(module, name, hint)
+    Type checkers do not see the functions that do it, which would let them accept every name.
 
-    names = vars(sys.modules[module])
-    names["__getattr__"] = explain  # type checkers would accept every name if they saw this function
-    names.setdefault("__dir__", lambda: sorted(names["__all__"]))
+    Args:
+        module: the module's name.
+        make: returns the value of a name in `made` at its first use.
+        made: the names that `make` knows.
+        hint: returns what the error about a name adds; "" if the hint for other frameworks' names is better.
+    """
+    owner = sys.modules[module]
+    names = vars(owner)
+
+    def attribute(name: str) -> Any:
+        if make is not None and name in made:
+            return names.setdefault(name, make(name))  # all threads get the same value
+        twin, text = twin_attribute(owner, module, name)
+        if twin:
+            return twin[0]
+        raise attribute_error(module, name, text and (hint(name) or text))
+
+    def listed() -> list[str]:
+        return sorted({*names["__all__"], *made, *(name for name in names if name.startswith("__"))})
+
+    names["__getattr__"] = attribute
+    names.setdefault("__dir__", listed)
 
 
 def _is_import_from(frame: FrameType) -> bool:

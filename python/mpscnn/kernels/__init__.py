@@ -11,9 +11,9 @@ Classes have Apple's names without prefix, properties its names in snake_case ("
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mpscnn._private.expected_names import attribute_error
+from mpscnn._private.expected_names import explain_unknown_names
 from mpscnn.kernels import classes
 from mpscnn.kernels.apple_names import class_hint
 from mpscnn.kernels.arithmetic import Arithmetic, ArithmeticGradientState
@@ -168,14 +168,9 @@ __all__ = [
 __all__ += classes.__all__
 
 
-if not TYPE_CHECKING:  # hidden from type checkers, which would accept every wrong name
-
-    def __getattr__(name: str) -> Any:
-        """Return a kernel of `classes`, or raise an error with a hint. Python calls it for missing attributes."""
-        if name in classes.__all__:
-            return globals().setdefault(name, getattr(classes, name))
-        raise attribute_error(__name__, name, "" if name.startswith("_") else class_hint(name, __all__))
-
-
-def __dir__() -> list[str]:
-    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
+explain_unknown_names(
+    __name__,
+    make=lambda name: getattr(classes, name),
+    made=classes.__all__,
+    hint=lambda name: class_hint(name, __all__),
+)

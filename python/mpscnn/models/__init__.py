@@ -1,9 +1,6 @@
 """Build well-known architectures. Weights by name are in the registry."""
 
-import sys
-from typing import TYPE_CHECKING, Any
-
-from mpscnn._private.expected_names import attribute_error, twin_attribute
+from mpscnn._private.expected_names import explain_unknown_names
 from mpscnn.models.deep_mnist import deep_mnist, export_deep_mnist
 from mpscnn.models.deeplab import deeplab_v3, deeplab_v3_plus
 from mpscnn.models.efficientnet import (
@@ -124,14 +121,4 @@ __all__ = [
 ]
 
 
-def __dir__() -> list[str]:
-    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
-
-
-if not TYPE_CHECKING:  # hidden from type checkers, for which every wrong name would be an Any
-
-    def __getattr__(name: str) -> Any:
-        found, hint = twin_attribute(sys.modules[__name__], __name__, name)
-        if found:
-            return found[0]
-        raise attribute_error(__name__, name, hint)
+explain_unknown_names(__name__)

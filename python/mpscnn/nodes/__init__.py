@@ -13,9 +13,9 @@ this kernel's properties, with names in snake_case. `names()` lists the nodes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mpscnn._private.expected_names import attribute_error
+from mpscnn._private.expected_names import explain_unknown_names
 from mpscnn._private.names import did_you_mean
 from mpscnn.nodes.filter_node import FilterNode, MPSNNImageNode
 from mpscnn.nodes.graph import MPSNNGraph
@@ -91,14 +91,7 @@ if TYPE_CHECKING:  # the classes of `NODES`, which are made when `table` is impo
     MPSNNReductionSpatialMeanNode: type[FilterNode]
     MPSNNReshapeNode: type[FilterNode]
     MPSNNSubtractionNode: type[FilterNode]
-else:  # type checkers must not see this function, because it would make every wrong name an Any
 
-    def __getattr__(name: str) -> Any:
-        if name in NODES:
-            return NODES[name]
-        hint = "" if name.startswith("_") else did_you_mean(name, [*names(), *__all__])
-        raise attribute_error(__name__, name, hint)
-
-
-def __dir__() -> list[str]:
-    return sorted([*__all__, *NODES])
+explain_unknown_names(
+    __name__, make=NODES.__getitem__, made=NODES, hint=lambda name: did_you_mean(name, [*names(), *__all__])
+)

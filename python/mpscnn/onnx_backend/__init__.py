@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from mpscnn._private.expected_names import attribute_error, twin_attribute
+from mpscnn._private.expected_names import explain_unknown_names
 from mpscnn.errors import UnsupportedError
 
 if TYPE_CHECKING:
@@ -76,19 +76,8 @@ def _backend() -> type[Backend]:
     return Backend
 
 
-if not TYPE_CHECKING:  # hidden from type checkers, for which every wrong name would be an Any
-
-    def __getattr__(name: str) -> Any:
-        if name not in ("Backend", "PreparedModel"):
-            found, hint = twin_attribute(sys.modules[__name__], __name__, name)
-            if found:
-                return found[0]
-            raise attribute_error(__name__, name, hint)
-        _backend()
-        from mpscnn.onnx_backend import backend
-
-        return getattr(backend, name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
+explain_unknown_names(
+    __name__,
+    make=lambda name: getattr(sys.modules[_backend().__module__], name),
+    made=("Backend", "PreparedModel"),
+)

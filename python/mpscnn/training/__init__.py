@@ -9,7 +9,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from mpscnn._private.expected_names import attribute_error, twin_attribute
+from mpscnn._private.expected_names import explain_unknown_names
 
 if TYPE_CHECKING:
     from mpscnn.training import batches, optimizers, schedules
@@ -38,19 +38,9 @@ __all__ = [
 ]
 
 
-def __dir__() -> list[str]:
-    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
+def _imported(name: str) -> Any:
+    """Return a module or a class. They are imported at their first use: many programs need only a part of these."""
+    return import_module(f"{__name__}.{name}") if name in _MODULES else getattr(sys.modules["mpscnn"], name)
 
 
-if not TYPE_CHECKING:  # hidden from type checkers, for which every wrong name would be an Any
-
-    def __getattr__(name: str) -> Any:
-        # Modules and classes are imported at their first use: many programs need only a part of this package.
-        if name in _MODULES:
-            return import_module(f"{__name__}.{name}")
-        if name in __all__:
-            return getattr(sys.modules["mpscnn"], name)
-        found, hint = twin_attribute(sys.modules[__name__], __name__, name)
-        if found:
-            return found[0]
-        raise attribute_error(__name__, name, hint)
+explain_unknown_names(__name__, make=_imported, made=__all__)

@@ -7,14 +7,13 @@ function and its arguments.
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mpscnn._private.arguments import is_finite_number
 from mpscnn._private.callables import require_arguments
-from mpscnn._private.expected_names import attribute_error, twin_attribute
+from mpscnn._private.expected_names import explain_unknown_names
 from mpscnn.errors import ParameterError
 
 __all__ = ["cosine", "steps", "warm_up"]
@@ -133,7 +132,4 @@ def _require_numbers(**given: object) -> None:
             raise ParameterError(f"{name} must be a finite number, got {value!r}")
 
 
-if not TYPE_CHECKING:  # hidden from type checkers, for which every wrong name would be an Any
-
-    def __getattr__(name: str) -> Any:
-        raise attribute_error(__name__, name, twin_attribute(sys.modules[__name__], __name__, name)[1])
+explain_unknown_names(__name__)

@@ -526,8 +526,4 @@ def _require_unit_range(pixels: NDArray[Any], name: str) -> None:
         raise ImageError(f"{name}: has values from {low:.4g} to {high:.4g}; floats mean 0 to 1: {remedy}")
 
 
-def __dir__() -> list[str]:
-    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
-
-
 explain_unknown_names(__name__)
