@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from pathlib import Path
 
 from mpscnn._private.files import is_folder
@@ -91,9 +90,25 @@ def refuse_damaged(path: Path) -> None:
 
     Formats whose other files are named in their description are not opened here, because `model_files` opens them.
     """
-    if opened := _OPENED.get(SAVED_MODEL if is_saved_model(path) else path.suffix.lower()):
-        module, function = opened
-        getattr(import_module(f"mpscnn.converters.{module}"), function)(path)
+    from mpscnn.converters.caffe.file import read_caffe
+    from mpscnn.converters.coreml.compiled import read_compiled
+    from mpscnn.converters.coreml.file import read_coreml
+    from mpscnn.converters.keras.file import read_keras
+    from mpscnn.converters.pytorch.state_dict import read_state_dict
+    from mpscnn.converters.tensorflow.file import refuse_damaged as refuse_damaged_graph
+    from mpscnn.converters.tflite.file import read_tflite
+
+    opened: dict[Reader | None, Callable[[Path], object]] = {
+        _read_caffe: read_caffe,
+        _read_compiled: read_compiled,
+        _read_coreml: read_coreml,
+        _read_keras: read_keras,
+        _read_pytorch: read_state_dict,
+        _read_tensorflow: refuse_damaged_graph,
+        _read_tflite: read_tflite,
+    }
+    if read := opened.get(_reader_for(path)):
+        read(path)
 
 
 def _read_tflite(paths: list[Path], options: ReadOptions) -> Network:
@@ -245,23 +260,6 @@ _READERS: dict[str, Reader] = {
     ".pb": _read_tensorflow,
     ".index": _read_slim,
     ".json": _read_web,
-}
-# For formats whose files `model_files` does not open: the module and the function that read a file's description.
-_OPENED = {
-    ".tflite": ("tflite.file", "read_tflite"),
-    ".pth": ("pytorch.state_dict", "read_state_dict"),
-    ".pt": ("pytorch.state_dict", "read_state_dict"),
-    ".safetensors": ("pytorch.state_dict", "read_state_dict"),
-    ".h5": ("keras.file", "read_keras"),
-    ".hdf5": ("keras.file", "read_keras"),
-    ".keras": ("keras.file", "read_keras"),
-    ".caffemodel": ("caffe.file", "read_caffe"),
-    ".prototxt": ("caffe.file", "read_caffe"),
-    ".mlmodel": ("coreml.file", "read_coreml"),
-    _PACKAGE: ("coreml.file", "read_coreml"),
-    _COMPILED: ("coreml.compiled", "read_compiled"),
-    ".pb": ("tensorflow.file", "refuse_damaged"),
-    SAVED_MODEL: ("tensorflow.file", "refuse_damaged"),
 }
 # For formats with more than one file: the other files that belong to one.
 _COMPANIONS: dict[str, Callable[[Path], list[Path]]] = {
