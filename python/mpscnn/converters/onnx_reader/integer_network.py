@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.integer_limits import Grid
+from mpscnn.converters.integer_scales import follow, quantized
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.file import StoredIntegers
 from mpscnn.converters.simplify.simplifier import simplify_before_integers
-from mpscnn.graph.integer_layers import HIGHEST, LOWEST, PRODUCTS, Node, Scale, keeps_integers, refused_layers
+from mpscnn.graph.integer_layers import PRODUCTS, Node, Scale, keeps_integers, refused_layers
 from mpscnn.graph.network import Network
 
 _SHOWN = 5
@@ -38,7 +40,8 @@ def keep_integers(c: Context) -> None:
     made = _Integers(c)
     trial = Network.from_graph(network.graph.copy())
     trial.keep_float32(made.floats)
-    refused = refused_layers(trial, made.scales, made.dtype)
+    scales = {name: Scale(own.step, own.zero_point) for name, own in made.grids.items()}
+    refused = refused_layers(trial, scales, made.dtype)
     floats = [node["name"] for node in made.nodes if node["name"] in {*made.floats, *refused}]
     products = [node["name"] for node in made.nodes if node["operation"] in PRODUCTS]
     if set(products or made.names) <= set(floats):
@@ -49,9 +52,10 @@ def keep_integers(c: Context) -> None:
         )
         c.notes.append(f"no {lacking}: of QuantizeLinear and DequantizeLinear only the limits stay")
         return
-    shift = 0 if made.dtype == "int8" else _STORED_ZERO
-    for name, scale in made.scales.items():
-        network.quantize(name, made.dtype, scale.scale, scale.zero_point + shift)
+    shift, dtype = 0 if made.dtype == "int8" else _STORED_ZERO, np.dtype(made.dtype)
+    quantized(
+        network, {key: Grid(own.step, own.zero_point + shift, dtype) for key, own in made.grids.items()}
+    )
     network.keep_float32(floats)
     made.set_weights(set(made.names) - set(floats))
     c.notes.append(
@@ -89,30 +93,13 @@ def _is_limit(node: Node) -> bool:
     return bool(node["operation"] == "neuron" and node["attributes"]["kind"] == "clamp")
 
 
-def _moves(node: Node, source: Scale) -> bool:
-    """Return True if a layer only moves elements, so that its result has the source's quantization.
-
-    Constant padding counts if its value is exactly one of the source's integers.
-    """
-    attributes = node.get("attributes", {})
-    if node["operation"] == "pooling":
-        return bool(attributes["kind"] == "max")
-    if node["operation"] == "resize":
-        return bool(attributes["kind"] == "nearest")
-    if node["operation"] != "padding" or attributes["mode"] != "constant":
-        return True
-    value, scale = np.float32(attributes["value"]), np.float32(source.scale)
-    step = np.rint(value / scale)
-    return bool(step * scale == value and LOWEST <= step + source.zero_point <= HIGHEST)
-
-
 class _Integers:
     """The quantization of a network's tensors and weights that a file states.
 
     Attributes:
         names: the names of the network's layers.
         nodes: the descriptions of these layers.
-        scales: the quantizations of inputs and layers, by name.
+        grids: the quantizations of inputs and layers as int8, by name.
         dtype: "uint8" if the file has only uint8 tensors, and one scale for each weight; otherwise "int8". TensorFlow
             Lite rounds the two differently.
         floats: the layers whose input, result or weights have no quantization.
@@ -122,7 +109,7 @@ class _Integers:
         self._c = c
         self.nodes: list[Node] = c.network.to_dict()["nodes"]
         self.names: list[str] = [node["name"] for node in self.nodes]
-        self.scales = self._scales()
+        self.grids = self._all_grids()
         self._set = {f"{spec['layer']}.{spec['role']}" for spec in c.network.weight_specs() if spec["set"]}
         self._found: dict[str, dict[str, Stored | None]] = {}  # by layer
         self.floats = [node["name"] for node in self.nodes if not self._is_complete(node)]
@@ -140,13 +127,9 @@ class _Integers:
                 if stored is not None:
                     self._c.network.set_quantized_weight(name, *stored)
 
-    def _scales(self) -> dict[str, Scale]:
-        """Return the quantizations of the file, and those that follow from them.
-
-        Layers that only move elements have the quantization of their input. A tensor that is read only by layers which
-        quantize it has that quantization.
-        """
-        scales = {name: Scale(*integers) for name, integers in self._c.integers.of_tensors.items()}
+    def _all_grids(self) -> dict[str, Grid]:
+        """Return the file's quantizations, and those that follow. A tensor has that of all its readers."""
+        grids = self._c.integers.of_tensors
         readers: dict[str, list[Node | None]] = {}
         for node in self.nodes:
             if node["operation"] == "constant":
@@ -155,27 +138,17 @@ class _Integers:
                 readers.setdefault(name, []).append(node)
         for tensor in self._c.network.outputs:
             readers.setdefault(tensor.name, []).append(None)
-        pairs: dict[str, Scale] = {}
+        read_as: dict[str, Grid] = {}
         for name, those in readers.items():
-            found = {scales.get(one["name"]) if one is not None and _is_limit(one) else None for one in those}
+            found = {grids.get(one["name"]) if one is not None and _is_limit(one) else None for one in those}
             if len(found) == 1 and (only := found.pop()) is not None:
-                pairs[name] = only
-        for node in self.nodes:
-            name, source = node["name"], scales.get(node["inputs"][0])
-            if name in scales or source is None or not keeps_integers(node):
-                continue
-            # A layer that only moves elements keeps the quantization of its input. So does a layer that computes new
-            # values, unless its readers quantize the result in another way: the result is rounded only once.
-            if _moves(node, source) or pairs.get(name, source) == source:
-                scales[name] = source
-        for name, pair in pairs.items():
-            scales.setdefault(name, pair)
-        return scales
+                read_as[name] = only
+        return read_as | follow(self.nodes, grids, read_as)
 
     def _is_complete(self, node: Node) -> bool:
-        if any(name not in self.scales for name in (node["name"], *node["inputs"])):
+        if any(name not in self.grids for name in (node["name"], *node["inputs"])):
             return False
-        if keeps_integers(node) and self.scales[node["name"]] != self.scales[node["inputs"][0]]:
+        if keeps_integers(node) and self.grids[node["name"]] != self.grids[node["inputs"][0]]:
             return False
         if node["operation"] not in PRODUCTS:
             return True
@@ -191,7 +164,7 @@ class _Integers:
         weight = _weight_integers(self._c, name)
         found: dict[str, Stored | None] = {f"{name}.weight": weight}
         if f"{name}.bias" in self._set:
-            scale = np.float32(self.scales[node["inputs"][0]].scale)
+            scale = np.float32(self.grids[node["inputs"][0]].step)
             found[f"{name}.bias"] = None if weight is None else self._bias(name, scale * weight[1])
         if weight is not None and not self._fits(node, weight, found.get(f"{name}.bias")):
             found[f"{name}.weight"] = None
@@ -202,7 +175,7 @@ class _Integers:
 
         The sums must fit into 32 bits. The factor that rescales them to integers of the result must not be too large.
         """
-        source, result = self.scales[node["inputs"][0]].scale, self.scales[node["name"]].scale
+        source, result = self.grids[node["inputs"][0]].step, self.grids[node["name"]].step
         integers, scales, zero_points = weight
         along = (-1, *[1] * (integers.ndim - 1))
         each = np.abs(integers.astype(np.int64) - zero_points.astype(np.int64).reshape(along))

@@ -14,9 +14,6 @@ from mpscnn.converters.max_unpooling import Maxima
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
 
-Integers = tuple[float, int]
-"""The scale and zero point of a tensor that is quantized as int8."""
-
 
 @dataclass(frozen=True)
 class Quantized:
@@ -42,14 +39,14 @@ class FileIntegers:
     Attributes:
         quantized: the inputs of QuantizeLinear, by the name of its result.
         limits: the layers that clip to the range of integers. For each, the tensor of the file, and its integers.
-        of_tensors: the quantizations of the network's tensors, by name.
+        of_tensors: the quantizations of the network's tensors as int8, by name.
         pooled: the operand of a pooling or resize, whose range the result does not exceed, by the result's name.
         types: the types of these integers in the file.
     """
 
     quantized: dict[str, Quantized] = field(default_factory=dict)
     limits: dict[str, tuple[str, Grid]] = field(default_factory=dict)
-    of_tensors: dict[str, Integers] = field(default_factory=dict)
+    of_tensors: dict[str, Grid] = field(default_factory=dict)
     pooled: dict[str, str] = field(default_factory=dict)
     types: set[str] = field(default_factory=set)
 

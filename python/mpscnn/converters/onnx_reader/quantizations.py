@@ -22,7 +22,7 @@ from mpscnn.converters.layout import Arranged
 from mpscnn.converters.onnx_reader.attention_masks import constant_of_node
 from mpscnn.converters.onnx_reader.casts import converter
 from mpscnn.converters.onnx_reader.context import Context
-from mpscnn.converters.onnx_reader.known_results import Integers, Quantized
+from mpscnn.converters.onnx_reader.known_results import Quantized
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.operands import Operands, Row
 from mpscnn.converters.onnx_reader.tensors import UINT8, array_type, element_type, type_number
@@ -191,7 +191,7 @@ def _dequantize(o: Operands) -> Value:
     return x
 
 
-def _integers_of(c: Context, x: Arranged) -> list[Integers | None]:
+def _integers_of(c: Context, x: Arranged) -> list[Grid | None]:
     """Return the quantizations whose range a tensor does not exceed: its own, and that of the image that it pools."""
     name = x.tensor.name
     return [c.integers.of_tensors.get(one) for one in (name, c.integers.pooled.get(name, name))]
@@ -223,14 +223,14 @@ def _parameters(c: Context, node: Node, place: int, x: FileTensor) -> FileTensor
     return found.expand_dims(range(1, x.rank - x.axis(node.integer("axis", 1))))
 
 
-def _int8_of(grid: Grid) -> Integers | None:
+def _int8_of(grid: Grid) -> Grid | None:
     """Return the quantization as int8; None for wider integers, and for scales that are tiny or infinite.
 
     The zero point of uint8 is lowered by 128.
     """
     if grid.dtype.itemsize != 1 or not _MIN_SCALE <= grid.step < np.inf:
         return None
-    return grid.step, grid.zero_point - (128 if grid.dtype == np.uint8 else 0)
+    return Grid(grid.step, grid.zero_point - (128 if grid.dtype == np.uint8 else 0), np.dtype(np.int8))
 
 
 def _grid(c: Context, node: Node, otherwise: np.dtype[Any] | None = None) -> Grid:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -71,7 +72,7 @@ def _note(o: Operation, tensor: int, *, opposite: bool) -> None:
     assert grid is not None
     ends = np.iinfo(grid.dtype)
     zero_point = ends.min + ends.max - grid.zero_point if opposite else grid.zero_point
-    o.c.integers.of_tensors[tensor] = (grid.dtype.name, grid.step, zero_point)
+    o.c.integers.of_tensors[tensor] = replace(grid, zero_point=zero_point)
 
 
 def maximum_or_minimum(o: Operation) -> Made:
@@ -83,7 +84,7 @@ def maximum_or_minimum(o: Operation) -> Made:
     above = first.combine("subtract", second, "/difference", "relu")
     grid = o.c.integers.grid(o.result)
     assert grid is not None
-    o.c.integers.of_tensors[above.tensor.index] = (grid.dtype.name, grid.step, int(np.iinfo(grid.dtype).min))
+    o.c.integers.of_tensors[above.tensor.index] = replace(grid, zero_point=int(np.iinfo(grid.dtype).min))
     return a.combine("add" if is_maximum else "subtract", above)
 
 

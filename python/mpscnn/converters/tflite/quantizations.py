@@ -26,9 +26,6 @@ from mpscnn.graph.network import Network
 _LIMITING = ("uint8", "int8", "int16")
 _NEGLIGIBLE = 1.001  # one quantization step, and a tolerance for the rounding of scales
 
-Integers = tuple[str, float, int]
-"""The type, scale and zero point of a quantized tensor."""
-
 
 class Quantizations:
     """The quantizations of a file's tensors, and those of the network's tensors.
@@ -56,7 +53,7 @@ class Quantizations:
         self._file = file
         self._is_constant = is_constant
         self._name = name
-        self.of_tensors: dict[int, Integers | None] = {}
+        self.of_tensors: dict[int, Grid | None] = {}
         self._own_limits = set(file.metadata.own_names(LIMITS))
         self._limited: set[int] = (
             set()
@@ -77,12 +74,10 @@ class Quantizations:
             return None
         return Grid(float(quantization.scales[0]), int(quantization.zero_points[0]), tensor.dtype)
 
-    def of(self, index: int) -> Integers | None:
+    def of(self, index: int) -> Grid | None:
         """Return the quantization of a tensor with 8 bits and one scale; None for other tensors."""
         grid = self.grid(index)
-        if grid is None or grid.dtype.itemsize != 1:
-            return None
-        return grid.dtype.name, grid.step, grid.zero_point
+        return grid if grid is not None and grid.dtype.itemsize == 1 else None
 
     def note(self, index: int, tensor: Tensor) -> None:
         """Record the quantization that the file has for a tensor of the network."""

@@ -14,6 +14,8 @@ from itertools import chain
 import numpy as np
 
 from mpscnn.converters.float32_intermediates import Operators
+from mpscnn.converters.integer_limits import Grid
+from mpscnn.converters.integer_scales import quantized
 from mpscnn.converters.layer_names import LayerNames, quote_name
 from mpscnn.converters.layout import Atom, batch_atom, without_batch
 from mpscnn.converters.metadata_entries import describe
@@ -26,7 +28,6 @@ from mpscnn.converters.tflite.conversion import Conversion
 from mpscnn.converters.tflite.file import FileOperator, TfliteFile
 from mpscnn.converters.tflite.operation import Operation
 from mpscnn.converters.tflite.operators import OPERATORS, unsupported_reason
-from mpscnn.converters.tflite.quantizations import Integers
 from mpscnn.converters.tflite.restored_layers import restored
 from mpscnn.converters.tflite.unscaled_integers import refuse_unscaled_integers
 from mpscnn.converters.unsupported import MixedImagesError, UnsupportedLayers, UnsupportedLayersError
@@ -93,7 +94,7 @@ def _converted(files: Sequence[TfliteFile], options: ReadOptions, *, has_batch: 
     network.labels = list(files[-1].metadata.labels) or None
     if len(files) == 1 and files[0].subgraph != 0:  # LiteRT's interpreter would run subgraph 0
         network.source_ends = [files[0].tensors[index].name for index in files[0].outputs]
-    values, noted = list(network.inputs), dict[int, Integers | None]()
+    values, noted = list(network.inputs), dict[int, Grid | None]()
     any_batch = has_batch and _takes_any_batch(files[0], options)
     for file in files:
         if len(values) != len(file.inputs):
@@ -116,7 +117,7 @@ def _converted(files: Sequence[TfliteFile], options: ReadOptions, *, has_batch: 
     layers = network.layer_names()
     integers = {layers[number]: found for number, found in noted.items() if found is not None}
     own = files[-1].metadata.own
-    network = _written_by_mpscnn(network, files[-1], integers) if own else _quantized(network, integers)
+    network = _written_by_mpscnn(network, files[-1], integers) if own else quantized(network, integers)
     if own:
         outputs = None if options.outputs else [one.name for one in network.outputs]
         describe(network, own, files[-1].origin, outputs)
@@ -125,7 +126,7 @@ def _converted(files: Sequence[TfliteFile], options: ReadOptions, *, has_batch: 
     return network
 
 
-def _written_by_mpscnn(network: Network, file: TfliteFile, integers: Mapping[str, Integers]) -> Network:
+def _written_by_mpscnn(network: Network, file: TfliteFile, integers: Mapping[str, Grid]) -> Network:
     """Return the network that mpscnn has written as this file. `integers` has the quantizations of its tensors."""
     if len(network.outputs) > 1:  # the layers that prepare the choice of boxes are not needed
         needed = network.subgraph([tensor.name for tensor in network.outputs])
@@ -133,38 +134,11 @@ def _written_by_mpscnn(network: Network, file: TfliteFile, integers: Mapping[str
         network = needed
     network = simplify_before_integers(network, integers) if integers else simplify(network)
     left = set(network.layer_names())
-    network = restored(_quantized(network, {name: own for name, own in integers.items() if name in left}))
+    network = restored(quantized(network, {name: own for name, own in integers.items() if name in left}))
     if integers:
         floats = {tensor.name for tensor in file.tensors if tensor.dtype == np.float32}
         network.keep_float32([node["name"] for node in network.to_dict()["nodes"] if node["name"] in floats])
     return network
-
-
-def _quantized(network: Network, integers: Mapping[str, Integers]) -> Network:
-    """Set the quantizations of a network's tensors, and return the network."""
-    for name, own in integers.items():
-        network.quantize(name, *own)
-    _quantize_moves(network)
-    return network
-
-
-_MOVES = {"channel_shuffle", "gather", "reshape", "slice", "tile", "transpose"}
-
-
-def _quantize_moves(network: Network) -> None:
-    """Give inserted layers that only move elements the quantization of their input."""
-    structure = network.to_dict()
-    known = {
-        entry["name"]: entry["quantization"]
-        for entry in (*structure["inputs"], *structure["nodes"])
-        if "quantization" in entry
-    }
-    for node in structure["nodes"]:
-        name, source = node["name"], node["inputs"][0] if node["inputs"] else None
-        if node["operation"] in _MOVES and name not in known and source in known:
-            known[name] = known[source]
-            integers = known[name]
-            network.quantize(name, integers["type"], integers["scale"], integers["zero_point"])
 
 
 def _stopped(file: TfliteFile, outputs: Sequence[str]) -> TfliteFile:

@@ -80,8 +80,9 @@ def _softmax(o: Operation) -> Made:
         integers = o.c.integers.of(o.inputs[0])
         if beta > 0.0 and integers is not None:
             # Multiplying by beta does not change the integers, only their scale.
-            kind, step, zero_point = integers
-            o.c.integers.of_tensors[x.tensor.index] = kind, float(np.float32(beta * step)), zero_point
+            o.c.integers.of_tensors[x.tensor.index] = replace(
+                integers, step=float(np.float32(beta * integers.step))
+            )
     return x.softmax([x.rank - 1])
 
 
