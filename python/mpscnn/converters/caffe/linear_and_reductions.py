@@ -15,9 +15,8 @@ from mpscnn.converters.caffe.parameters import (
     only_input,
     value,
 )
-from mpscnn.converters.onnx_builder.blocks import fold
+from mpscnn.converters.onnx_builder.blocks import cast_to_float, fold
 from mpscnn.converters.onnx_builder.builder import Builder
-from mpscnn.converters.onnx_builder.indexing import cast_to_float
 from mpscnn.errors import UnsupportedError, WeightsError
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from types import EllipsisType
 from typing import Any
@@ -13,13 +12,11 @@ from numpy.typing import NDArray
 from mpscnn.converters.onnx_builder.builder import FLOAT, INT64, Builder
 from mpscnn.converters.onnx_reader.expansions import PART, Operand
 from mpscnn.converters.slicing import as_slice
-from mpscnn.converters.strided_slice import expand_indices, from_begins_and_sizes, indices
+from mpscnn.converters.strided_slice import expand_indices, from_begins_and_sizes
 from mpscnn.errors import UnsupportedError, WeightsError
 
 #: Functions of angles and of hyperbolas, which many formats have by these names.
 ANGLES = ("Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cos", "Cosh", "Sin", "Sinh", "Tan")
-
-GELU_SIGMOID = 1.702  # the factor in x * sigmoid(factor * x)
 
 
 def fill(b: Builder, shape: Sequence[int], number: NDArray[Any] | float) -> str:
@@ -55,9 +52,14 @@ def transpose_last_axes(b: Builder, x: str) -> str:
     return b.op("Transpose", x, perm=[*range(rank - 2), rank - 1, rank - 2])
 
 
-def power_of_two(b: Builder, x: str) -> str:
-    """Return 2^x."""
-    return b.op("Exp", b.linear(x, math.log(2.0), 0.0))
+def cast_to_int(b: Builder, x: str) -> str:
+    """Return a tensor as whole numbers: positions may be stored as floats."""
+    return x if b.is_integer(x) else b.op("Cast", x, to=INT64)
+
+
+def cast_to_float(b: Builder, positions: str) -> str:
+    """Return positions as floats, as the blobs of Caffe and of Core ML's neural networks are."""
+    return b.op("Cast", positions, to=FLOAT)
 
 
 def cast_to_integers(b: Builder, x: str, dtype: str) -> str:
@@ -72,24 +74,6 @@ def cast_to_integers(b: Builder, x: str, dtype: str) -> str:
     if limits.bits < 32 and not b.is_boolean(x):
         x = b.op("Clip", x, limits.min, limits.max)
     return b.op("Cast", x, to=INT64)
-
-
-def scaled_tanh(b: Builder, x: str, alpha: float, beta: float) -> str:
-    """Return alpha * tanh(beta * x)."""
-    inner = b.linear(x, beta, 0.0)
-    return b.linear(b.op("Tanh", inner), alpha, 0.0)
-
-
-def threshold(b: Builder, x: str, limit: float) -> str:
-    """Return x where it is at least the limit, otherwise 0."""
-    return b.op("Where", b.op("Less", x, limit), 0.0, x)
-
-
-def gelu(b: Builder, x: str, mode: str) -> str:
-    """Return GELU in one of three forms: exact, or approximated by tanh or sigmoid."""
-    if mode == "SIGMOID_APPROXIMATION":
-        return b.op("Swish", x, alpha=GELU_SIGMOID)
-    return b.op("Gelu", x, approximate="none" if mode == "EXACT" else "tanh")
 
 
 def l2_normalize(b: Builder, x: str, axes: Sequence[int], epsilon: float) -> str:
@@ -151,18 +135,6 @@ def split_equally(b: Builder, x: str, axis: int, count: int) -> list[str]:
     if not 0 < count <= extent or extent % count:
         raise WeightsError(f"damaged: divides {extent} into {count} parts")
     return split(b, x, axis, [extent // count] * count)
-
-
-def interleave(b: Builder, tensors: Sequence[str], axis: int) -> str:
-    """Interleave several tensors along an axis: the first position of each, the second position of each, ..."""
-    shape, count = list(b.fixed_shape(tensors[0])), len(tensors)
-    if axis == 0:
-        raise UnsupportedError("interleaves images of the batch")
-    rank, joined = len(shape), b.op("Concat", *tensors, axis=axis)
-    apart = b.op("Reshape", joined, [0, *shape[1:axis], count, *shape[axis:]])
-    order = [*range(axis), axis + 1, axis, *range(axis + 2, rank + 1)]
-    shape[axis] *= count
-    return b.op("Reshape", b.op("Transpose", apart, perm=order), [0, *shape[1:]])
 
 
 def stack(b: Builder, tensors: Sequence[str], axis: int) -> str:
@@ -229,32 +201,6 @@ def cut(b: Builder, x: str, before: Sequence[int], after: Sequence[int]) -> str:
     return take_part(
         b, x, [..., *(slice(first, -last or None) for first, last in zip(before, after, strict=True))]
     )
-
-
-def take_masked_part(
-    b: Builder,
-    x: str,
-    ranges: tuple[Sequence[int], Sequence[int], Sequence[int]],
-    from_first: Sequence[bool],
-    to_last: Sequence[bool],
-    removed: Sequence[bool],
-) -> str:
-    """Take a part of each axis, as Core ML states it.
-
-    Args:
-        b, x: the graph and the tensor.
-        ranges: the begin, end and stride of each axis.
-        from_first, to_last: the axes whose part begins at the first element, or ends at the last one.
-        removed: the axes of which one element is taken. The result lacks them.
-    """
-    begins, ends, strides = ranges
-    if 0 in strides:  # also of an axis that is removed
-        raise WeightsError("damaged: its step is 0")
-    starts = [0 if flag else begin for flag, begin in zip(from_first, begins, strict=True)]
-    masks = [
-        sum(flag << axis for axis, flag in enumerate(one)) for one in (from_first, to_last, (), (), removed)
-    ]
-    return take_part(b, x, indices([starts, ends, strides], masks))
 
 
 def reverse(b: Builder, x: str, axes: Sequence[int]) -> str:

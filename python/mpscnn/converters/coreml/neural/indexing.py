@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from mpscnn.converters.coreml.neural.as_operation import as_operation
 from mpscnn.converters.coreml.neural.layer import Handler, Layer
+from mpscnn.converters.onnx_builder.blocks import cast_to_int
 from mpscnn.converters.onnx_builder.builder import Builder
-from mpscnn.converters.onnx_builder.indexing import embedding_lookup
 from mpscnn.errors import UnsupportedError, WeightsError
 
 
 def _words(b: Builder, layer: Layer, rows: int, features: int, positions: str) -> str:
-    table = layer.weight("weights", (features, rows)).array().T
-    bias = b.weight("bias", layer.weight("bias", (features,))) if layer.p.hasBias else None
-    return embedding_lookup(b, positions, b.weight("table", table), bias)
+    """Look up rows of a table, and add a bias to each of them."""
+    table = b.weight("table", layer.weight("weights", (features, rows)).array().T)
+    found = b.op("Gather", table, cast_to_int(b, positions), axis=0)
+    return (
+        b.op("Add", found, b.weight("bias", layer.weight("bias", (features,)))) if layer.p.hasBias else found
+    )
 
 
 def _embedding(b: Builder, layer: Layer) -> str:

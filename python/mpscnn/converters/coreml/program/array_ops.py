@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mpscnn.converters.coreml.program.operation import Handler, Operation
 from mpscnn.converters.onnx_builder.blocks import (
     depth_to_space,
     fill,
-    interleave,
     reverse,
     slice_by_sizes,
     space_to_depth,
     split,
     split_equally,
     stack,
-    take_masked_part,
+    take_part,
 )
 from mpscnn.converters.onnx_builder.builder import Builder
-from mpscnn.errors import WeightsError
+from mpscnn.converters.strided_slice import indices
+from mpscnn.errors import UnsupportedError, WeightsError
 
 
 def _transpose(b: Builder, op: Operation) -> str:
@@ -40,8 +42,20 @@ def _concat(b: Builder, op: Operation) -> str:
         return b.op("Concat", *(b.op("Unsqueeze", tensor, [0]) for tensor in tensors), axis=0)
     axis = b.axis(tensors[0], op.integer("axis"))
     if op.flag("interleave", False):
-        return interleave(b, tensors, axis)
+        return _interleaved(b, tensors, axis)
     return b.op("Concat", *tensors, axis=axis)
+
+
+def _interleaved(b: Builder, tensors: Sequence[str], axis: int) -> str:
+    """Interleave several tensors along an axis: the first position of each, the second position of each, ..."""
+    shape, count = list(b.fixed_shape(tensors[0])), len(tensors)
+    if axis == 0:
+        raise UnsupportedError("interleaves images of the batch")
+    rank, joined = len(shape), b.op("Concat", *tensors, axis=axis)
+    apart = b.op("Reshape", joined, [0, *shape[1:axis], count, *shape[axis:]])
+    order = [*range(axis), axis + 1, axis, *range(axis + 2, rank + 1)]
+    shape[axis] *= count
+    return b.op("Reshape", b.op("Transpose", apart, perm=order), [0, *shape[1:]])
 
 
 def _split(b: Builder, op: Operation) -> list[str]:
@@ -52,12 +66,20 @@ def _split(b: Builder, op: Operation) -> list[str]:
 
 
 def _slice_by_index(b: Builder, op: Operation) -> str:
+    """Convert slice_by_index. Masks say which axes begin at the first element, end at the last one, or are removed."""
     begins, ends = op.integers("begin"), op.integers("end")
     count = len(begins)
     if len(ends) != count:
         raise WeightsError(f"damaged: {count} begins and {len(ends)} ends")
-    flags = [op.flags(f"{name}_mask", count) for name in ("begin", "end", "squeeze")]
-    return take_masked_part(b, op.tensor("x"), (begins, ends, op.integers("stride", [1] * count)), *flags)
+    from_first, to_last, removed = (op.flags(f"{name}_mask", count) for name in ("begin", "end", "squeeze"))
+    strides = op.integers("stride", [1] * count)
+    if 0 in strides:  # also of an axis that is removed
+        raise WeightsError("damaged: its step is 0")
+    starts = [0 if flag else begin for flag, begin in zip(from_first, begins, strict=True)]
+    masks = [
+        sum(flag << axis for axis, flag in enumerate(one)) for one in (from_first, to_last, (), (), removed)
+    ]
+    return take_part(b, op.tensor("x"), indices([starts, ends, strides], masks))
 
 
 def _tile(b: Builder, op: Operation) -> str:

@@ -7,20 +7,14 @@ import math
 import numpy as np
 
 from mpscnn.converters.coreml.program.operation import Handler, Operation, binary, convert_to_op
-from mpscnn.converters.onnx_builder.blocks import (
-    ANGLES,
-    cast_to_integers,
-    gelu,
-    power_of_two,
-    scaled_tanh,
-    threshold,
-)
+from mpscnn.converters.onnx_builder.blocks import ANGLES, cast_to_integers
 from mpscnn.converters.onnx_builder.builder import BOOL, FLOAT, Builder
 from mpscnn.converters.onnx_reader.quantizations import range_of_integers
 from mpscnn.errors import UnsupportedError, WeightsError
 
 # A smaller epsilon is left out. It is a denormal float32, which changes a sum only next to 0.
 _VANISHING = 1e-38
+_GELU_SIGMOID = 1.702  # the factor in x * sigmoid(factor * x)
 
 
 def _after(kind: str, default: float) -> Handler:
@@ -36,10 +30,24 @@ def _after(kind: str, default: float) -> Handler:
 
 
 def _gelu(b: Builder, op: Operation) -> str:
-    mode = op.text("mode", "EXACT")
-    if mode not in ("EXACT", "TANH_APPROXIMATION", "SIGMOID_APPROXIMATION"):
+    mode, x = op.text("mode", "EXACT"), op.tensor("x")
+    if mode == "SIGMOID_APPROXIMATION":
+        return b.op("Swish", x, alpha=_GELU_SIGMOID)
+    if mode not in ("EXACT", "TANH_APPROXIMATION"):
         raise WeightsError(f"damaged: its mode is {mode!r}")
-    return gelu(b, op.tensor("x"), mode)
+    return b.op("Gelu", x, approximate="none" if mode == "EXACT" else "tanh")
+
+
+def _scaled_tanh(b: Builder, op: Operation) -> str:
+    """Convert scaled_tanh: alpha * tanh(beta * x)."""
+    inner = b.op("Tanh", b.linear(op.tensor("x"), op.number("beta", 1.0), 0.0))
+    return b.linear(inner, op.number("alpha", 1.0), 0.0)
+
+
+def _thresholded(b: Builder, op: Operation) -> str:
+    """Convert thresholded_relu: x where it is at least alpha, otherwise 0."""
+    x = op.tensor("x")
+    return b.op("Where", b.op("Less", x, op.number("alpha", 1.0)), 0.0, x)
 
 
 def _clamped(b: Builder, op: Operation) -> str:
@@ -136,7 +144,7 @@ ELEMENTWISE: dict[str, Handler] = {
     "dequantize": _dequantize,
     "elu": lambda b, op: b.op("Elu", op.tensor("x"), alpha=op.number("alpha", 1.0)),
     "equal": binary("Equal"),
-    "exp2": lambda b, op: power_of_two(b, op.tensor("x")),
+    "exp2": lambda b, op: b.op("Exp", b.linear(op.tensor("x"), math.log(2.0), 0.0)),
     "floor_div": _floor_div,
     "gelu": _gelu,
     "greater": binary("Greater"),
@@ -164,9 +172,7 @@ ELEMENTWISE: dict[str, Handler] = {
     "real_div": binary("Div"),
     "relu6": lambda b, op: b.op("Clip", op.tensor("x"), 0.0, 6.0),
     "rsqrt": _after("Rsqrt", 1e-12),
-    "scaled_tanh": lambda b, op: scaled_tanh(
-        b, op.tensor("x"), op.number("alpha", 1.0), op.number("beta", 1.0)
-    ),
+    "scaled_tanh": _scaled_tanh,
     "select": lambda b, op: b.op("Where", op.tensor("cond"), op.tensor("a"), op.tensor("b")),
     "sigmoid_hard": lambda b, op: b.op(
         "HardSigmoid", op.tensor("x"), alpha=op.number("alpha", 0.2), beta=op.number("beta", 0.5)
@@ -176,5 +182,5 @@ ELEMENTWISE: dict[str, Handler] = {
     "square": lambda b, op: b.op("Mul", op.tensor("x"), op.tensor("x")),
     "sub": binary("Sub"),
     "threshold": lambda b, op: b.op("Max", op.tensor("x"), op.number("alpha")),
-    "thresholded_relu": lambda b, op: threshold(b, op.tensor("x"), op.number("alpha", 1.0)),
+    "thresholded_relu": _thresholded,
 }
