@@ -17,11 +17,14 @@ struct Convolution {
     std::int64_t output_channels = 0;
     Window window;
     std::int64_t groups = 1;
+    bool rounds_once = false;
 
     template <class Visitor> void fields(Visitor &visit) {
         visit("output_channels", output_channels, "feature channels of the result");
         window.fields(visit);
         visit("groups", groups, "input and output channels are split into this many independent groups");
+        visit("rounds_once", rounds_once,
+              "in int8 precision: sums are scaled as in a dense layer, whose products are rounded once");
     }
 
     bool depthwise(const InputShapes &inputs) const { return groups > 1 && groups == inputs[0].back(); }

@@ -42,7 +42,8 @@ public:
                                           zero_point});
         set_shape();
         set_limits(layer_.requantization, node_, result_);
-        layer_.requantization.once = node_.operation.is<ops::FullyConnected>();
+        const auto *convolution = node_.operation.get_if<ops::Convolution>();
+        layer_.requantization.once = !convolution || convolution->rounds_once;
         layer_.bias = zeros(places());
         layer_.multipliers = zeros(places());
         layer_.shifts = zeros(places());
@@ -130,10 +131,10 @@ private:
             set_factors(layer_);
     }
 
-    /// Return the product of input scale and weight scale. For convolutions of uint8 it is rounded to
-    /// float32.
+    /// Return the product of input scale and weight scale. For convolutions of uint8 that round twice it is
+    /// rounded to float32.
     double product_of_scales(float scale) const {
-        if (!source_.is_signed && node_.operation.is<ops::Convolution>())
+        if (!source_.is_signed && !layer_.requantization.once)
             return static_cast<double>(source_.scale * scale);
         return static_cast<double>(source_.scale) * static_cast<double>(scale);
     }

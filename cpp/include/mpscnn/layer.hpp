@@ -383,7 +383,8 @@ struct Convolution {
     std::int64_t pad_right = 0; ///< columns right of the image, explicit padding only; negative: left unread
     bool ceil_mode = false; ///< keep a last window that overhangs the padded input (PyTorch's rule)
     std::int64_t groups = 1; ///< input and output channels are split into this many independent groups
-    template <class Visit> void visit_fields(Visit &&visit) const { visit("output_channels", output_channels); visit("kernel_height", kernel_height); visit("kernel_width", kernel_width); visit("stride_y", stride_y); visit("stride_x", stride_x); visit("dilation_y", dilation_y); visit("dilation_x", dilation_x); visit("padding", padding); visit("pad_top", pad_top); visit("pad_bottom", pad_bottom); visit("pad_left", pad_left); visit("pad_right", pad_right); visit("ceil_mode", ceil_mode); visit("groups", groups); }
+    bool rounds_once = false; ///< in int8 precision: sums are scaled as in a dense layer, whose products are rounded once
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("output_channels", output_channels); visit("kernel_height", kernel_height); visit("kernel_width", kernel_width); visit("stride_y", stride_y); visit("stride_x", stride_x); visit("dilation_y", dilation_y); visit("dilation_x", dilation_x); visit("padding", padding); visit("pad_top", pad_top); visit("pad_bottom", pad_bottom); visit("pad_left", pad_left); visit("pad_right", pad_right); visit("ceil_mode", ceil_mode); visit("groups", groups); visit("rounds_once", rounds_once); }
 };
 
 /// Local response normalization across neighbouring channels.

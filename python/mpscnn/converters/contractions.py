@@ -100,9 +100,16 @@ def multiply_by_matrix(
 
 
 def pointwise(
-    a: Arranger, x: Arranged, axis: int, results: int, name: str, activation: Activation = None
+    a: Arranger,
+    x: Arranged,
+    axis: int,
+    results: int,
+    name: str,
+    activation: Activation = None,
+    *,
+    rounds_once: bool = False,
 ) -> tuple[Arranged, Axis]:
-    """Add a 1x1 convolution without weights along an axis.
+    """Add a 1x1 convolution without weights along an axis. With `rounds_once` its integers are a dense layer's.
 
     Returns the result, and the atoms of the axis in the order of the layer's input channels.
     """
@@ -111,7 +118,8 @@ def pointwise(
     tensor, rest, tail = a.channels_last(x, atoms)
     if len(tensor.shape) != _IMAGE_RANK:
         tensor = a.physical(x.with_tensor(tensor, rest + tail), (*image_rows(rest), tail))
-    y = a.network.conv2d(tensor, results, 1, activation=activation, name=name)
+    attributes = {"output_channels": results} | ({"rounds_once": True} if rounds_once else {})
+    y = a.network.layer("convolution", [tensor], attributes, activation=activation, name=name)
     (new,) = a.atoms([results])
     return Arranged(y, (*x.axes[:axis], new, *x.axes[axis + 1 :]), rest + new), tail
 

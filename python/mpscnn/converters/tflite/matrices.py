@@ -35,7 +35,7 @@ def _fully_connected(o: Operation) -> Made:
         if batch.high != 1 and rows != batch.high:
             raise UnsupportedError(f"changes the batch: {x.shown} has other rows of {features} features")
         x = x.reshape_to([low // features, features], [rows, features])
-    return _dense(o, x, (0, 1), activation)
+    return _dense(o, x, (0, 1), activation, rounds_once=o.c.integers.of(o.result) is not None)
 
 
 def _with_computed_weights(o: Operation, x: FileTensor) -> FileTensor:
@@ -57,7 +57,9 @@ def _with_computed_weights(o: Operation, x: FileTensor) -> FileTensor:
     return y
 
 
-def _dense(o: Operation, x: FileTensor, order: tuple[int, ...], activation: Activation) -> FileTensor:
+def _dense(
+    o: Operation, x: FileTensor, order: tuple[int, ...], activation: Activation, *, rounds_once: bool = False
+) -> FileTensor:
     """Add a dense layer over the last axis of x. `order` transposes the weights to [results][features]."""
     *_, units, features = o.weight_shape(order)
     x, name = o.plain(x), o.name()
@@ -65,7 +67,7 @@ def _dense(o: Operation, x: FileTensor, order: tuple[int, ...], activation: Acti
         y = o.network.dense(x.tensor, units, activation=activation, name=name)
         o.set_weights(name, order, (units, features))
         return o.of_tensor(y)
-    made, _ = pointwise(o.arranger, x, x.rank - 1, units, name, activation)
+    made, _ = pointwise(o.arranger, x, x.rank - 1, units, name, activation, rounds_once=rounds_once)
     o.set_weights(name, order, (units, 1, 1, features))
     return x.wrap(made)
 

@@ -52,10 +52,12 @@ def widened(layer: Layer, x: Value, window: Window, fill: float | None = 0.0) ->
 
 
 def convolution(layer: Layer) -> Value:
-    """Write a CONV_2D, or a DEPTHWISE_CONV_2D if each input channel is a group."""
+    """Write a CONV_2D, a DEPTHWISE_CONV_2D if each input channel is a group, or a dense layer of each pixel."""
     (x,), groups = layer.inputs, layer.attributes["groups"]
     window = window_of(layer.attributes, x.shape, layer.shape)
     outputs = layer.shape[3]
+    if layer.attributes["rounds_once"] and layer.required("weight").shape == (outputs, 1, 1, x.shape[3]):
+        return _dense(layer, x, layer.parameter("weight", None, (outputs, x.shape[3])), keeps_axes=True)
     is_depthwise = groups == x.shape[3] and groups > 1
     weight = layer.parameter("weight", DEPTHWISE_FROM_OHWI if is_depthwise else None)
     bias = _bias(layer, outputs)
@@ -105,14 +107,18 @@ def fully_connected(layer: Layer) -> Value:
     (x,), outputs = layer.inputs, layer.attributes["outputs"]
     flat = reshaped(layer, x, [int(np.prod(x.shape[1:]))])
     weight = layer.parameter("weight", None, (outputs, flat.shape[1]))
+    return _dense(layer, flat, weight, keeps_axes=False)
+
+
+def _dense(layer: Layer, x: Value, weight: Value, *, keeps_axes: bool) -> Value:
     return layer.add(
         "FULLY_CONNECTED",
-        flat,
+        x,
         weight,
-        _bias(layer, outputs),
+        _bias(layer, weight.shape[0]),
         activation=layer.fused(),
         format=0,
-        keeps_axes=False,
+        keeps_axes=keeps_axes,
     )
 
 
