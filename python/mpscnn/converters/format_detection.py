@@ -132,6 +132,12 @@ def format_by_contents(path: Path) -> tuple[str, str] | None:
     return next(((what, suffix) for pattern, what, suffix in _READ if pattern.match(beginning)), None)
 
 
+_TRAINING = (
+    "the state of a stopped training",
+    "its command with --resume continues it, and Ctrl-C or `kill` writes the best network so far",
+)
+
+
 def _beginning(path: Path) -> bytes:
     require_regular(path, WeightsError)
     with path.open("rb") as stream:
@@ -147,6 +153,8 @@ def _of_folder(path: Path) -> tuple[str, str]:
         return "a folder with the raw files of Deep MNIST", f"make a model file of it: `{command}`"
     if is_file(path / "model.json"):
         return "a folder with a model of TensorFlow.js", f"give its description: {path / 'model.json'}"
+    if is_file(path / "run.json"):
+        return _TRAINING
     return _SUFFIXES.get(path.suffix.lower(), ("a folder", "expected a model file"))
 
 
@@ -177,6 +185,8 @@ def _of_archive(path: Path) -> tuple[str, str]:
     if found := _format_of_archive(names):
         return found[0], _rename(path, found[1])
     if names and all(name.endswith(".npy") for name in names):
+        if is_file(path.with_name("run.json")):
+            return _TRAINING
         return "an archive of NumPy arrays", "weights go into a network by Network.load_weights"
     if any(name.endswith("/archive_format") for name in names):
         return "a program of torch.export", _TORCH_EXPORT.replace("FILE", repr(str(path)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -29,6 +30,8 @@ _MEASURES = {
 #: The files with the records of a phase, its best weights, and the state of its trainer.
 HISTORY, BEST, CHECKPOINT = "history.json", "best.npz", "checkpoint.npz"
 Weights = dict[str, NDArray[np.float32]]
+#: A log states the remaining time of a phase if it is at least so long, and of features after the first seconds.
+_LONG_SECONDS, _FIRST_SECONDS = 60, 20
 #: A function that measures a trainer's weights after an epoch. It returns the accuracy, which counts first, the loss,
 #: and a function that returns the weights.
 Judge = Callable[[Trainer, Epoch], tuple[float, float, Callable[[], Weights]]]
@@ -89,6 +92,33 @@ class Progress:
     done: int
     total: int
     record: Record | None = None
+
+
+class LogLines:
+    """Makes the lines of a log: one for each epoch, and once in each long phase the time that remains."""
+
+    def __init__(self) -> None:
+        self._phase, self._is_told = "", False
+        self._start = self._last = time.monotonic()
+
+    def lines(self, progress: Progress) -> list[str]:
+        """Return the lines about a step of the training."""
+        now, record = time.monotonic(), progress.record
+        if progress.phase != self._phase:
+            self._phase, self._is_told, self._start = progress.phase, False, self._last
+        self._last = now
+        lines = [] if record is None else [record_text(record, progress.total)]
+        if not self._is_told and (record is not None or now - self._start >= _FIRST_SECONDS):
+            self._is_told = True
+            left = progress.total - progress.done
+            done = (
+                progress.done if record is None else 1
+            )  # a resumed training has completed other epochs before
+            seconds = (now - self._start) / done * left
+            if seconds >= _LONG_SECONDS:
+                what = "photos" if record is None else "epochs"
+                lines.append(f"{progress.phase}: {left:,} more {what} take up to {seconds / 60:.0f} min")
+        return lines
 
 
 @dataclass

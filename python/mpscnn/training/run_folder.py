@@ -69,9 +69,13 @@ class RunFolder:
             if not exists(path):
                 raise ParameterError(f"{self.path}: there is no run to resume")
             if other := _difference(self.read_json(_DESCRIPTION), json.loads(json.dumps(description))):
+                fewer = (
+                    "the learning rate falls over all epochs, so their number stays the same: Ctrl-C ends the run "
+                    "earlier and writes the best network so far, and another training can start from its file; "
+                )
                 raise ParameterError(
-                    f"{self.path}: the run {other}; give the same again, or restart=True, --restart in a shell, "
-                    "deletes the run and starts again"
+                    f"{self.path}: the run {other}; {fewer * (' epochs=' in other)}give the same again, or "
+                    "restart=True, --restart in a shell, deletes the run and starts again"
                 )
             return
         if not choices.restart and any(exists(path) for path in self._results):

@@ -27,7 +27,7 @@ from training.small_backbone import save_small_backbone
 import mpscnn
 from mpscnn import WeightsError
 from mpscnn.training import classifier, feature_store
-from mpscnn.training.recorded import Phase, RecordedTraining
+from mpscnn.training.recorded import LogLines, Phase, Progress, Record, RecordedTraining
 from mpscnn.training.trainer import Trainer
 
 LABELS = ["blue", "green", "red"]
@@ -278,15 +278,15 @@ def test_an_interrupt_writes_the_best_so_far(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_termination_ends_at_once_and_can_be_resumed(
+def test_a_termination_writes_the_best_so_far(
     number: int,
     trained: Path,
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     output: Path,
     training: list[str],
 ) -> None:
+    """A shell starts background commands with SIGINT ignored, so `kill` is how users end them."""
     # A program that was started by nohup ignores SIGHUP, and so would the command.
     before = signal.signal(number, signal.SIG_DFL)
 
@@ -296,8 +296,8 @@ def test_a_termination_ends_at_once_and_can_be_resumed(
 
     monkeypatch.setattr(classifier.ClassifierTraining, "_train_tail", terminated)
     assert call(*training) == 128 + number
-    assert "--resume continues it" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == [f"{output.name}.run"]  # no lock and no result
+    assert f"{output} has the best network so far; --resume goes on" in capsys.readouterr().err
+    assert mpscnn.load(output).labels == LABELS
     monkeypatch.undo()
     assert call(*training, "--resume") == 0
     assert output.read_bytes() == trained.read_bytes()
@@ -309,7 +309,30 @@ def test_nothing_to_go_on_with(capsys: pytest.CaptureFixture[str], training: lis
     assert "there is no run to resume" in capsys.readouterr().err
     kill_at("head", training)
     assert call(*training, "--resume", "--seed", "9") == 2
-    assert "the run had other options: seed=0, not 9; " in capsys.readouterr().err
+    assert "the run had other options: seed=0, not 9; give" in capsys.readouterr().err
+    assert call(*training, "--resume", "--epochs", "3") == 2
+    assert "Ctrl-C ends the run earlier and writes the best network so far" in capsys.readouterr().err
+
+
+def test_a_log_states_the_remaining_time_once_in_each_long_phase(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("mpscnn.training.recorded.time.monotonic", lambda: clock[0])
+    log, told = LogLines(), []
+    steps: list[tuple[float, Phase, int, int]] = [
+        (10, "features", 100, 1000),
+        (30, "features", 300, 1000),
+        (100, "features", 1000, 1000),
+        (101, "last layer", 1, 60),
+        (121, "last blocks", 5, 15),  # a resumed phase
+        (141, "last blocks", 6, 15),
+    ]
+    for clock[0], phase, done, total in steps:
+        record = None if phase == "features" else Record(phase, done, 0, 0, 0, 0, False, 0, 0)
+        told += [line for line in log.lines(Progress(phase, done, total, record)) if "more" in line]
+    assert told == [
+        "features: 700 more photos take up to 1 min",
+        "last blocks: 10 more epochs take up to 3 min",
+    ]
 
 
 def test_a_full_disk_leaves_what_there_is(

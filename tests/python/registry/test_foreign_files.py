@@ -256,6 +256,14 @@ def test_archives_are_named_by_what_they_hold(member: str, message: str, tmp_pat
         mpscnn.load(path)
 
 
+def test_the_state_of_a_training_leads_to_its_command(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    np.savez(tmp_path / "best.npz", np.zeros(3))
+    for path in (tmp_path, tmp_path / "best.npz"):
+        with pytest.raises(mpscnn.UnsupportedError, match="stopped training; its command with --resume"):
+            mpscnn.load(path)
+
+
 def test_folders_as_models(tmp_path: Path) -> None:
     for name, message in (
         (

@@ -18,14 +18,14 @@ from mpscnn.apps.cli.output import report as tell_error
 from mpscnn.apps.cli.progress import console_options
 from mpscnn.apps.cli.train_kinds import kind_of
 from mpscnn.apps.cli.train_options import TrainOptions
-from mpscnn.apps.train.photo_training import Backbone, open_backbone
+from mpscnn.apps.train.photo_training import Backbone, FolderTraining, open_backbone
 from mpscnn.errors import Error, ParameterError
 from mpscnn.training.image_folder import UnreadablePhotosError
-from mpscnn.training.recorded import Progress, record_text
+from mpscnn.training.recorded import LogLines, Progress, record_text
 
 
 def train_folder(folder: str | None, options: TrainOptions) -> None:
-    """Train with a progress bar, write the model, and print its accuracy. Ctrl-C ends the training early.
+    """Train with a progress bar, write the model, and print its accuracy. Ctrl-C and SIGTERM end the training early.
 
     Args:
         folder: the folder of the photos; None if the annotations name it.
@@ -49,7 +49,8 @@ def train_folder(folder: str | None, options: TrainOptions) -> None:
         if not training.trained.has_result:
             raise
         if signalled.args:  # SIGTERM and SIGHUP leave no time to measure the result
-            hint(f"The state of the training is in {run}; --resume continues it.")
+            _write(training, output)
+            hint(f"ended by a signal: {output} has the best network so far; --resume goes on from {run}")
             raise
         interrupted = True
     except Error as error:
@@ -60,8 +61,7 @@ def train_folder(folder: str | None, options: TrainOptions) -> None:
             for failure in error.failures.values():
                 tell_error(failure)
         raise error
-    network, information = training.network()
-    network.save(output, labels=network.labels, information=information)
+    _write(training, output)
     made = training.report()
     show(*kind.lines(made.evaluation), f"written: {output}")
     if report is not None:
@@ -72,6 +72,11 @@ def train_folder(folder: str | None, options: TrainOptions) -> None:
         raise typer.Exit(INTERRUPTED)
     training.trained.remove()
     hint(f"Try it: mpscnn {kind.command} --model {quote_path(output)} PHOTO...")
+
+
+def _write(training: FolderTraining, output: Path) -> None:
+    network, information = training.network()
+    network.save(output, labels=network.labels, information=information)
 
 
 def _require_other_file(backbone: Backbone, output: Path) -> None:
@@ -96,11 +101,14 @@ class _Bar(Protocol):
 
 
 class _Lines:
-    """Shows one line for each epoch, for output that is not a terminal."""
+    """Shows the lines of a log, for output that is not a terminal."""
+
+    def __init__(self) -> None:
+        self._log = LogLines()
 
     def show(self, progress: Progress) -> None:
-        if progress.record is not None:
-            show(record_text(progress.record, progress.total))
+        if lines := self._log.lines(progress):
+            show(*lines)
 
 
 class _RichBar:

@@ -20,7 +20,7 @@ from mpscnn.graph.network import Network
 from mpscnn.model import Model
 from mpscnn.training.callbacks import Callback, callback_list
 from mpscnn.training.history import History
-from mpscnn.training.recorded import history_of, record_text
+from mpscnn.training.recorded import LogLines, history_of
 from mpscnn.training.run_folder import RunChoices
 
 
@@ -113,9 +113,10 @@ def show_training(training: FolderTraining, called: list[Callback], progress: bo
     line = TextLine(shown=progress, kept=progress is not False)
     try:
         line.keep(*training.summary())
+        log = LogLines()
         for one in training.run(called):
-            if one.record is not None:
-                line.keep(record_text(one.record, one.total))
+            if lines := log.lines(one):
+                line.keep(*lines)
             else:
                 line.write(f"{one.phase}  {draw_bar(one.done, one.total)} {one.done}/{one.total}")
     finally:
