@@ -11,7 +11,7 @@ import numpy as np
 from mpscnn.errors import ParameterError, ShapeError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
 _MAX_INTEGER = 1 << 24  # float32 has all integers up to this one
 _PHOTO_CHANNELS = (1, 3, 4)
@@ -47,6 +47,22 @@ def as_array(what: str, value: Any) -> NDArray[Any]:
         return np.asarray(value)
     except (ValueError, TypeError) as error:
         raise ShapeError(f"{what}: cannot be read as an array: {error}") from error
+
+
+class AsArray:
+    """Base class of objects that NumPy reads as the array of `_as_array`."""
+
+    def _as_array(self) -> NDArray[Any]:
+        raise NotImplementedError
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        """Return the array for `np.asarray`. It is copied only for another type or if `copy` is True."""
+        array = self._as_array()
+        if copy or (dtype is not None and np.dtype(dtype) != array.dtype):
+            if copy is False:
+                raise ValueError(f"an array of {array.dtype} becomes {np.dtype(dtype)} by a copy only")
+            return array.astype(array.dtype if dtype is None else dtype)
+        return array
 
 
 def as_input(name: str, value: Any, shape: Sequence[int | None] = ()) -> NDArray[Any]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.arguments import whole_numbers
-from mpscnn._private.arrays import as_array
+from mpscnn._private.arrays import AsArray, as_array
 from mpscnn._private.copies import NoCopies
 from mpscnn._private.expected_names import Expected, accept_foreign_arguments
 from mpscnn._private.literals import ImageFormatName
@@ -48,7 +48,7 @@ class ImageDescriptor:
 ImageDescriptor.__init__ = accept_foreign_arguments(ImageDescriptor.__init__)  # type: ignore[method-assign]
 
 
-class Image(NoCopies, Expected):
+class Image(NoCopies, AsArray, Expected):
     """An image of feature channels, like MPSImage: (height, width, channels), or several such images.
 
     Channels are stored in slices of four; unused places in the last slice are zero. Arrays have the image's type: uint8
@@ -157,25 +157,16 @@ class Image(NoCopies, Expected):
         array = self._image.array()
         return array if self.number_of_images > 1 else array[0]
 
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        """Return the image's memory for `np.asarray`. It is copied only for another type or if `copy` is True."""
-        array = self._memory()
-        if copy or (dtype is not None and np.dtype(dtype) != array.dtype):
-            if copy is False:
-                raise ValueError(f"an image of {array.dtype} becomes {np.dtype(dtype)} by a copy only")
-            return array.astype(array.dtype if dtype is None else dtype)
-        return array
-
     def __dlpack__(self, **options: Any) -> Any:
         """Return the image's memory without a copy for `torch.from_dlpack` and similar functions."""
-        return self._memory().__dlpack__(**options)
+        return self._as_array().__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         """Return DLPack's code for main memory, which a GPU may share."""
-        kind, number = self._memory().__dlpack_device__()
+        kind, number = self._as_array().__dlpack_device__()
         return int(kind), int(number)
 
-    def _memory(self) -> NDArray[Any]:
+    def _as_array(self) -> NDArray[Any]:
         """Return the array for other libraries. Raises TypeError for images that programs cannot read."""
         return self.numpy()
 
@@ -287,7 +278,7 @@ class TemporaryImage(Image):
         extents = _extents(width, height, feature_channels, number_of_images)
         self._adopt(_core.FeatureImage.temporary(commands._commands, *extents, format), label)
 
-    def _memory(self) -> NDArray[Any]:
+    def _as_array(self) -> NDArray[Any]:
         raise TypeError(
             "a TemporaryImage has no memory that a program can read: encode into an Image instead"
         )

@@ -64,7 +64,15 @@ def classification_task(model: PhotoModel, *, top: int | None = None) -> PhotoTa
         predictions = tuple(
             Prediction(_class_name(labels, index), probability, index) for _, index, probability in ranked
         )
-        return Classification(predictions, *_origin(model), milliseconds, shown, scores_are=scores_are)
+        complete = not count or len(ranked) < count or len(ranked) == len(labels)
+        return Classification(
+            predictions,
+            *_origin(model),
+            milliseconds,
+            shown,
+            scores_are=scores_are,
+            has_all_classes=complete,
+        )
 
     return PhotoTask(
         run=lambda session, photo: core.classify(session, photo, count),

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arguments import whole_number
+from mpscnn._private.arrays import AsArray
 from mpscnn._private.expected_names import Expected, accept_foreign_arguments
 from mpscnn._private.literals import ScoresName
 from mpscnn._private.printable import printable
 from mpscnn._private.report import Cell
+from mpscnn.errors import ParameterError
 from mpscnn.vision.photo_result import PhotoResult
 
 if TYPE_CHECKING:
@@ -58,7 +61,7 @@ class Prediction(Expected):
 
 
 @dataclass(frozen=True, repr=False)
-class Classification(PhotoResult, Sequence[Prediction]):
+class Classification(PhotoResult, AsArray, Sequence[Prediction]):
     """The classes of one photo, the most probable first, and information about the computation."""
 
     _other_names = (("labels", "names class_names"), ("index", "class_id"))
@@ -76,22 +79,39 @@ class Classification(PhotoResult, Sequence[Prediction]):
     "softmax": probabilities of classes that exclude each other. "sigmoid": an independent probability of each class,
     so their sum may be any number. "as is": the network's own numbers. `mpscnn.load` says how this is decided.
     """
+    has_all_classes: bool = field(default=False, compare=False, kw_only=True)
+    """True: `predictions` has every class of the network. False: only the most probable ones, as with `top=3`."""
     columns = ("rank", "label", "index", "probability")
 
     @property
     def labels(self) -> list[str]:
-        """The labels of `predictions`, the most probable first."""
-        return [entry.label for entry in self.predictions]
+        """The labels of all classes in the network's order. Raises ParameterError, see `probabilities`."""
+        return [entry.label for entry in self._in_order()]
 
     @property
     def probabilities(self) -> NDArray[np.float32]:
-        """The probabilities of `predictions`, the largest first."""
-        return np.array([entry.probability for entry in self.predictions], np.float32)
+        """The probabilities of all classes in the network's order, float32 (classes,), as of `Model.labels`.
+
+        `np.asarray(result)` is this array. Raises ParameterError if `has_all_classes` is False.
+        """
+        return np.array([entry.probability for entry in self._in_order()], np.float32)
 
     @property
     def indices(self) -> NDArray[np.int64]:
-        """The numbers of the classes of `predictions`."""
+        """The numbers of the classes of `predictions`, int64. The most probable class is the first."""
         return np.array([entry.index for entry in self.predictions], np.int64)
+
+    def _in_order(self) -> list[Prediction]:
+        """Return the predictions in the network's order of classes."""
+        if not self.has_all_classes:
+            raise ParameterError(
+                f"this result has only the {len(self)} most probable classes, so it has no array of all; leave out "
+                "top= of predict and classify, or read the classes here: [entry.label for entry in result]"
+            )
+        return sorted(self.predictions, key=attrgetter("index"))
+
+    def _as_array(self) -> NDArray[np.float32]:
+        return self.probabilities
 
     probs = probabilities
 

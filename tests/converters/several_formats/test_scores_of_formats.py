@@ -350,7 +350,7 @@ def network_of(made: Path | Sequence[Path] | mpscnn.Network) -> mpscnn.Network:
 def scores_of(model: mpscnn.Model) -> tuple[Array, str]:
     """Return the scores in the order of the classes, and what they are."""
     result = model.predict(PHOTO)
-    return result.probabilities[np.argsort(result.indices)], result.scores_are
+    return result.probabilities, result.scores_are
 
 
 def kept(network: mpscnn.Network, folder: Path) -> Iterator[mpscnn.Model]:

@@ -116,7 +116,7 @@ def test_forwarded_names_are_the_twins() -> None:
     model = mpscnn.load()
     result = model.predict(mpscnn.samples.photo("cat"))
     assert (result.plot, result.tojson()) == (result.draw, result.to_json())
-    assert result.names == result.labels == [entry.label for entry in result]
+    assert result.names == result.labels == model.labels
     assert result.speed == result.milliseconds
     assert model.info() == model.summary()
     assert mpscnn.list_models() == mpscnn.registry.names()

@@ -320,7 +320,7 @@ def test_one_probability_of_two_labels_is_that_of_the_second(tmp_path: Path, end
     model = mpscnn.load(tmp_path / "pets.safetensors")
     found = model.predict(PHOTO)
     assert [one.label for one in found] == ["dog", "cat"]
-    np.testing.assert_allclose(found.probabilities, [SIGMOID[0], 1 - SIGMOID[0]], rtol=1e-5)
+    np.testing.assert_allclose(found.probabilities, [1 - SIGMOID[0], SIGMOID[0]], rtol=1e-5)
     assert mpscnn.evaluate(model, [(PHOTO, "dog"), (PHOTO, 0)]).confusion.tolist() == [[0, 1], [0, 1]]
     swapped = {"scale": [-0.1] * 3}  # the logit is -3
     assert mpscnn.evaluate(model, [(PHOTO, "cat")], preprocess=swapped).top1 == 1.0

@@ -145,8 +145,6 @@ def test_results_as_json_and_csv(task: str, tmp_path: Path) -> None:
 
 def test_results_as_arrays(model: mpscnn.Model, tmp_path: Path) -> None:
     result = model.classify(plain_photo(8, 6))
-    assert result.probabilities.dtype == np.float32
-    assert result.probabilities.tolist() == [entry.probability for entry in result]
     assert result.indices.tolist() == [entry.index for entry in result]
     detector = photo_models.load(tmp_path, "detection")
     found = detector.predict(photo_models.photos(1)[0])
@@ -156,6 +154,27 @@ def test_results_as_arrays(model: mpscnn.Model, tmp_path: Path) -> None:
     assert found.indices.tolist() == [entry.index for entry in found]
     nothing = detector.detect(photo_models.photos(1)[0], score_threshold=1.0)
     assert (nothing.boxes.shape, nothing.scores.shape) == ((0, 4), (0,))
+
+
+def test_probabilities_are_in_the_order_of_the_network(model: mpscnn.Model, tmp_path: Path) -> None:
+    photos = [save_photo(tmp_path / f"{colour}.png", colour) for colour in ("red", "green", "blue")]
+    for result in (model.classify(photos[2]), model.classify(photos[2], top=3)):
+        assert result.label == "blue"
+        assert result.labels == model.labels
+        assert result.probabilities.dtype == np.float32
+        assert result.probabilities.tolist() == [
+            found.probability for found in sorted(result, key=lambda x: x.index)
+        ]
+        np.testing.assert_array_equal(np.sort(result.probs)[::-1], result.probs[result.indices])
+        np.testing.assert_array_equal(np.asarray(result, np.float64), result.probabilities)
+    found = model.predict(photos)
+    assert np.argmax(found, axis=-1).tolist() == [0, 1, 2] == [result.top1.index for result in found]
+    best = model.classify(photos[0], top=1)
+    for name in ("probabilities", "labels"):
+        with pytest.raises(mpscnn.ParameterError, match=r"only the 1 most probable classes.*leave out top="):
+            getattr(best, name)
+    with pytest.raises(mpscnn.ParameterError, match="leave out top="):
+        np.asarray(best)
 
 
 def test_a_pillow_whose_font_has_one_size_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
