@@ -483,3 +483,18 @@ def test_the_networks_memory_is_not_kept() -> None:
     del net, value
     gc.collect()
     assert gone() is None
+
+
+def test_a_deep_network_has_thousands_of_variables() -> None:
+    """Each weight has two moments, an average and a sum. Networks themselves have at most 1,000 inputs."""
+    net = mpscnn.Network(input=(1, 1, 1))
+    x = net.input
+    for _ in range(150):
+        x = net.dense(x, 1)
+    net.output(x)
+    net.initialize_weights(seed=0)
+    trainer = mpscnn.Trainer(net, loss="mse", optimizer=Adam(), average=0.5, accumulate=2)
+    last = list(net.weights)[-1]
+    for _ in range(2):
+        trainer.step(np.ones((2, 1, 1, 1), np.float32), np.full((2, 1), 9, np.float32))
+    assert (trainer.network.weights[last] != net.weights[last]).all()

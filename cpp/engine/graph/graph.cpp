@@ -12,6 +12,8 @@ namespace {
 
 /// Limits far beyond any real network. The time for planning memory is quadratic in the number of values.
 constexpr std::size_t max_nodes = 10'000, max_inputs = 1'000;
+/// A graph for training has up to six variables for each weight of the network.
+constexpr std::size_t max_variables = max_nodes;
 /// Limits on all layers' inputs together and on a name's length. Each value may become a step of a plan, with
 /// a copy of its layer's name.
 constexpr std::size_t max_arguments = 100'000, longest_name = 1'000;
@@ -119,11 +121,15 @@ ValueId Graph::add_input_value(Input input) {
     require_new_name(input.name);
     if (!nodes_.empty())
         fail(ErrorKind::state, {"input ", quoted(input.name), ": inputs come before the first layer"});
-    if (inputs_.size() >= max_inputs)
-        fail(ErrorKind::parameter, {"a network has at most ", max_inputs, " inputs"});
+    const std::size_t inputs = input.is_variable ? variables_ : inputs_.size() - variables_;
+    const std::size_t limit = input.is_variable ? max_variables : max_inputs;
+    if (inputs >= limit)
+        fail(ErrorKind::parameter,
+             {"a network has at most ", limit, input.is_variable ? " variables" : " inputs"});
     make_room(inputs_);
     // Nothing after add_value can fail for lack of memory, because make_room has reserved it.
     const ValueId value = add_value(input.name, input.shape);
+    if (input.is_variable) ++variables_;
     inputs_.push_back(std::move(input));
     return value;
 }

@@ -172,6 +172,7 @@ private:
 
     std::string name_;
     std::vector<Input> inputs_;
+    std::size_t variables_ = 0; ///< how many of the inputs are variables
     std::vector<Node> nodes_;
     std::vector<ValueId> outputs_;
     std::vector<Shape> shapes_;
