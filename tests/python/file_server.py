@@ -131,6 +131,18 @@ def serve_without_end(handler: Handler) -> None:
             handler.wfile.write(BODY)
 
 
+def repeat_without_end(head: bytes, part: bytes, pause: float = 0.0) -> Callable[[Handler], None]:
+    """Return a behaviour that sends a head, and a part again and again."""
+
+    def behave(handler: Handler) -> None:
+        with contextlib.suppress(OSError):
+            handler.wfile.write(head)
+            while not handler.server.released.wait(pause):
+                handler.wfile.write(part)
+
+    return behave
+
+
 def status(code: int) -> Callable[[Handler], None]:
     return lambda handler: handler.send_error(code)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import io
+import math
 import os
 import re
 import socket
@@ -27,6 +28,10 @@ from mpscnn.registry.published_file import PublishedFile
 
 _CHUNK = 1 << 16
 _MAX_SHOWN = 200  # characters of a server's text in a message
+_MAX_DIGITS = 20  # the digits of a number of bytes
+_HEAD_SECONDS = 60.0  # the time in which the head of an answer must arrive
+_HEAD_BYTES = 1 << 20  # the bytes of an answer beside its content; as many as the content are allowed besides
+_LEAST_SECONDS = 0.001  # a timeout of 0 would mean something else
 _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _Progress = Callable[[str, int | None], contextlib.AbstractContextManager[Callable[[int], None]]]
 
@@ -60,9 +65,9 @@ def is_https(url: str) -> bool:
         return False
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Limits:
-    """The limits of a download whose size is not known."""
+    """The limits of one download."""
 
     max_bytes: int
     max_seconds: float
@@ -130,9 +135,9 @@ class Client:
 
     def _receive(self, url: str, part: Path, limits: _Limits, report: Callable[[int], None]) -> None:
         with _network_errors():
-            response = self._open(url, 0)
+            response = self._open(url, 0, limits)
         with response:
-            announced = response.headers.get("Content-Length", "")
+            announced = response.headers.get("Content-Length", "")[:_MAX_DIGITS]
             if announced.isdecimal() and int(announced) > limits.max_bytes:
                 raise _Permanent(f"the file has {_shown(announced)} bytes, {limits.max_bytes} are allowed")
             done = 0
@@ -168,8 +173,10 @@ class Client:
             start = 0
         try:
             with _network_errors():
-                response = self._open(file.url, start)
+                limits = _Limits(_size(file), _HEAD_SECONDS, time.monotonic() + _HEAD_SECONDS)
+                response = self._open(file.url, start, limits)
             with response:
+                limits.end = math.inf  # the body may take any time, as long as bytes arrive
                 if response.status != http.client.PARTIAL_CONTENT:
                     start = 0
                 size = _announced_size(response, file, start)
@@ -179,14 +186,80 @@ class Client:
             part.unlink(missing_ok=True)
             raise
 
-    def _open(self, url: str, start: int) -> Any:
+    def _open(self, url: str, start: int, limits: _Limits) -> Any:
         headers = {"User-Agent": "mpscnn"}
         if start:
             headers["Range"] = f"bytes={start}-"
         if not self.allowed(url):
             raise _Permanent("only https is allowed")
-        opener = urllib.request.build_opener(_CheckedRedirects(self.allowed))
+        bounded = [kind(limits, self.timeout) for kind in (_BoundedHttp, _BoundedHttps)]
+        opener = urllib.request.build_opener(_CheckedRedirects(self.allowed), *bounded)
         return opener.open(urllib.request.Request(url, headers=headers), timeout=self.timeout)
+
+
+class _BoundedStream(io.RawIOBase):
+    """The bytes of an answer as they arrive, within limits.
+
+    Python's modules bound single lines, but not the number of interim answers, of lines after the last chunk, and of
+    bytes beside the content of chunks, and a timeout only bounds the time until the next byte.
+    """
+
+    def __init__(self, connection: socket.socket, raw: io.RawIOBase, limits: _Limits, timeout: float) -> None:
+        self._connection = connection
+        self._raw = raw
+        self._limits = limits
+        self._timeout = timeout
+        self._received = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._limits.end - time.monotonic()
+        self._connection.settimeout(max(min(self._timeout, left), _LEAST_SECONDS))
+        try:
+            count = self._raw.readinto(buffer)
+        except TimeoutError:
+            self._limits.check(0)
+            raise
+        self._received += count or 0
+        self._limits.check(self._received // 2 - _HEAD_BYTES)
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _BoundedAnswers(urllib.request.AbstractHTTPHandler):
+    """Opens connections whose answers are read through a `_BoundedStream`."""
+
+    def __init__(self, limits: _Limits, timeout: float) -> None:
+        super().__init__()
+        self._limits = limits
+        self._timeout = timeout
+
+    def do_open(self, http_class: Any, req: urllib.request.Request, **options: Any) -> Any:
+        def answer(connection: socket.socket, *arguments: Any, **named: Any) -> http.client.HTTPResponse:
+            made = http.client.HTTPResponse(connection, *arguments, **named)
+            raw = made.fp.detach()
+            made.fp = io.BufferedReader(_BoundedStream(connection, raw, self._limits, self._timeout))
+            return made
+
+        def connect(host: str, **named: Any) -> Any:
+            made = http_class(host, **named)
+            made.response_class = answer
+            return made
+
+        return super().do_open(connect, req, **options)
+
+
+class _BoundedHttp(_BoundedAnswers, urllib.request.HTTPHandler):
+    pass
+
+
+class _BoundedHttps(_BoundedAnswers, urllib.request.HTTPSHandler):
+    pass
 
 
 class _CheckedRedirects(urllib.request.HTTPRedirectHandler):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from file_server import (
     close_in_the_middle_without_length,
     partial,
     redirect,
+    repeat_without_end,
     reset_at_once,
     reset_in_the_middle,
     serve_another_size,
@@ -35,7 +37,8 @@ from file_server import (
 
 from mpscnn.apps.train.output_lock import lock_output
 from mpscnn.errors import DownloadError, WeightsError
-from mpscnn.registry import PublishedFile, cache
+from mpscnn.registry import PublishedFile, cache, url_file
+from mpscnn.registry import download as download_module
 from mpscnn.registry.download import Client
 
 pytestmark = pytest.mark.usefixtures("empty_cache")
@@ -185,6 +188,46 @@ def test_body_without_end_is_not_stored(server: Server, client: Client, file: Pu
     assert f"more than the expected {len(BODY)} bytes" in failure(counting, file)
     assert max(stored) <= len(BODY)
     assert not part(file).exists()
+
+
+_CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "part", "pause"),
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.0),
+        (b"HTTP/1.1 200 ", b"x", 0.02),
+        (_CHUNKED + b"0\r\n", b"a: b\r\n", 0.0),
+        (_CHUNKED, b"1;%s\r\na\r\n" % bytes(100).hex().encode(), 0.0),
+    ],
+    ids=["interim answers", "slow head", "lines after the last chunk", "large heads of chunks"],
+)
+def test_all_parts_of_an_answer_end(
+    head: bytes,
+    part: bytes,
+    pause: float,
+    server: Server,
+    client: Client,
+    file: PublishedFile,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Python's modules would read each of these without end."""
+    monkeypatch.setattr(download_module, "_HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(url_file, "MAX_SECONDS", 0.2)
+    for name in ("_HEAD_BYTES", "MAX_BYTES"):
+        monkeypatch.setattr(download_module if name[0] == "_" else url_file, name, 10_000)
+    server.script += [repeat_without_end(head, part, pause)] * 2
+    expected = r"the file has (more than \d+ bytes|not arrived within 0\.2 seconds)"
+    assert re.search(expected, failure(client, file))
+    with pytest.raises(DownloadError, match=expected):
+        url_file.cached_file(f"{server.root}a.png", client=client)
+
+
+def test_a_number_of_bytes_may_have_thousands_of_digits(server: Server, client: Client) -> None:
+    server.script.append(lambda handler: handler.headers_only(200, Content_Length="9" * 5_000))
+    with pytest.raises(DownloadError, match=r"the file has 9{20} bytes, 100000000 are allowed"):
+        url_file.cached_file(f"{server.root}a.png", client=client)
 
 
 def test_redirect_within_what_is_allowed(server: Server, client: Client, file: PublishedFile) -> None:
