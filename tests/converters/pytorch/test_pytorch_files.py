@@ -268,7 +268,9 @@ def test_elements_that_differ_from_the_stored_ones(tmp_path: Path, form: str, ch
 
 def test_two_entries_with_one_name(tmp_path: Path) -> None:
     content = state_dict_file({"weight": GRID, "other": GRID}).replace(b"archive/data/1", b"archive/data/0")
-    with pytest.raises(mpscnn.WeightsError, match=r"weights\.pth: .*two of its entries have the name .archive/data/0"):
+    with pytest.raises(
+        mpscnn.WeightsError, match=r"weights\.pth: .*two of its entries have the name .archive/data/0"
+    ):
         read(tmp_path, content)
 
 

@@ -28,7 +28,7 @@ from tiers import with_full
 
 import mpscnn
 from mpscnn.converters import budget, formats, read_network
-from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_graph.builder import Builder
 from mpscnn.converters.tensorflow import file as graph_file
 from mpscnn.converters.tensorflow.value_resolution import ValueResolver
 from mpscnn.converters.varints import encode as varint

@@ -7,9 +7,9 @@ from itertools import pairwise
 
 from mpscnn.converters.caffe.file import CaffeLayer
 from mpscnn.converters.caffe.parameters import Handler, axis_of, input_with_shape, only_input, value
-from mpscnn.converters.onnx_builder.blocks import crop, split
-from mpscnn.converters.onnx_builder.builder import Builder
-from mpscnn.converters.onnx_builder.resizing import CORNERS, FROM_EDGE, resize
+from mpscnn.converters.onnx_graph.blocks import crop, split
+from mpscnn.converters.onnx_graph.builder import Builder
+from mpscnn.converters.onnx_graph.resizing import CORNERS, FROM_EDGE, resize
 from mpscnn.errors import UnsupportedError, WeightsError
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.budget import Budget, Cost
 from mpscnn.converters.caffe.file import CaffeLayer
-from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_graph.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.vision.detector import DetectionHead
 

@@ -6,8 +6,8 @@ import math
 
 from mpscnn.converters.caffe.file import CaffeLayer
 from mpscnn.converters.caffe.parameters import Handler, blob, convert_to_op, number, only_input
-from mpscnn.converters.onnx_builder.blocks import compare
-from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_graph.blocks import compare
+from mpscnn.converters.onnx_graph.builder import Builder
 from mpscnn.errors import WeightsError
 
 

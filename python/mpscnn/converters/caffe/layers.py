@@ -11,7 +11,7 @@ from mpscnn.converters.caffe.normalizations import NORMALIZATIONS
 from mpscnn.converters.caffe.parameters import Handler, flag, identity, number, only_input
 from mpscnn.converters.caffe.windows import WINDOWS
 from mpscnn.converters.layer_names import quote_name
-from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_graph.builder import Builder
 from mpscnn.errors import UnsupportedError
 
 _REASONS = {

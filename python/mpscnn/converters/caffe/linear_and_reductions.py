@@ -15,8 +15,8 @@ from mpscnn.converters.caffe.parameters import (
     only_input,
     value,
 )
-from mpscnn.converters.onnx_builder.blocks import cast_to_float, fold
-from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_graph.blocks import cast_to_float, fold
+from mpscnn.converters.onnx_graph.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
 

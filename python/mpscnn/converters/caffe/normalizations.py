@@ -21,8 +21,8 @@ from mpscnn.converters.caffe.parameters import (
     only_input,
     value,
 )
-from mpscnn.converters.onnx_builder.blocks import l2_normalize, standardize
-from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_graph.blocks import l2_normalize, standardize
+from mpscnn.converters.onnx_graph.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
 Array = NDArray[Any]

@@ -12,8 +12,8 @@ from mpscnn.converters.caffe.file import CaffeFile, CaffeLayer
 from mpscnn.converters.caffe.layers import HANDLERS, SEVERAL, refuse_twice, unsupported_reason
 from mpscnn.converters.file_bytes import total_size
 from mpscnn.converters.layer_names import quote_name
-from mpscnn.converters.onnx_builder.builder import Builder
-from mpscnn.converters.onnx_builder.walk import Walk
+from mpscnn.converters.onnx_graph.builder import Builder
+from mpscnn.converters.onnx_graph.walk import Walk
 from mpscnn.converters.photo_input import CAFFE_PHOTOS, takes_photos
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import UnsupportedError, WeightsError

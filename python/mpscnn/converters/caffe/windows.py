@@ -6,7 +6,7 @@ from typing import Any
 
 from mpscnn.converters.caffe.file import CaffeLayer
 from mpscnn.converters.caffe.parameters import Handler, blob, flag, image, value
-from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_graph.builder import Builder
 from mpscnn.converters.window_sizes import count_of_caffe
 from mpscnn.errors import UnsupportedError, WeightsError
 

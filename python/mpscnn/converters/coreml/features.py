@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mpscnn.converters.layer_names import quote_name
-from mpscnn.converters.onnx_builder.builder import Extents
+from mpscnn.converters.onnx_graph.builder import Extents
 from mpscnn.converters.photo_settings import MAX_LABELS
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network

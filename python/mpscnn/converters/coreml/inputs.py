@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mpscnn.converters.coreml.features import ORDERS, Feature, Photo
 from mpscnn.converters.layer_names import quote_name
-from mpscnn.converters.onnx_builder.builder import Extents
+from mpscnn.converters.onnx_graph.builder import Extents
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.network import Network

@@ -11,7 +11,7 @@ import numpy as np
 from mpscnn.converters.coreml.features import class_labels
 from mpscnn.converters.coreml.schema import OTHER_MODELS
 from mpscnn.converters.layer_names import quote_name
-from mpscnn.converters.onnx_builder.walk import Walk
+from mpscnn.converters.onnx_graph.walk import Walk
 from mpscnn.converters.photo_settings import MAX_LABELS
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.network import Network

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from mpscnn.converters import gates
-from mpscnn.converters.onnx_builder.blocks import reverse
-from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_graph.blocks import reverse
+from mpscnn.converters.onnx_graph.builder import Builder
 from mpscnn.converters.recurrent_layer import RecurrentWeights
 from mpscnn.errors import WeightsError
 

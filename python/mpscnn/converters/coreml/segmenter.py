@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from mpscnn._private.json_text import parse_json
-from mpscnn.converters.onnx_builder.builder import Extents
-from mpscnn.converters.onnx_builder.walk import Walk
+from mpscnn.converters.onnx_graph.builder import Extents
+from mpscnn.converters.onnx_graph.walk import Walk
 from mpscnn.converters.photo_settings import MAX_LABELS
 from mpscnn.graph.network import Network
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.converters.onnx_builder.blocks import (
+from mpscnn.converters.onnx_graph.blocks import (
     pad,
     reverse,
     slice_by_sizes,
@@ -15,8 +15,8 @@ from mpscnn.converters.onnx_builder.blocks import (
     stack,
     take_part,
 )
-from mpscnn.converters.onnx_builder.builder import Builder
-from mpscnn.converters.onnx_builder.resizing import CORNERS, FROM_EDGE, HALF_PIXEL
+from mpscnn.converters.onnx_graph.builder import Builder
+from mpscnn.converters.onnx_graph.resizing import CORNERS, FROM_EDGE, HALF_PIXEL
 from mpscnn.converters.strided_slice import MASKS, indices
 from mpscnn.converters.tensorflow.operation import Handler, Operation, channels_first, restore_layout
 from mpscnn.errors import UnsupportedError, WeightsError

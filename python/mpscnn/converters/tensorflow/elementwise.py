@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mpscnn.converters.onnx_builder.blocks import ANGLES, cast_to_integers, fold
-from mpscnn.converters.onnx_builder.builder import FLOAT, Builder
+from mpscnn.converters.onnx_graph.blocks import ANGLES, cast_to_integers, fold
+from mpscnn.converters.onnx_graph.builder import FLOAT, Builder
 from mpscnn.converters.tensorflow.operation import Handler, Operation
 from mpscnn.converters.tensorflow.values import FLOATS, TEXT
 from mpscnn.errors import UnsupportedError

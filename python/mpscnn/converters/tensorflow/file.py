@@ -9,7 +9,7 @@ from typing import Any
 from mpscnn._private.files import convert_read_errors, exists, is_file, is_folder
 from mpscnn.converters.file_bytes import FileBytes, total_size
 from mpscnn.converters.layer_names import quote_name
-from mpscnn.converters.onnx_builder.builder import Extents
+from mpscnn.converters.onnx_graph.builder import Extents
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.tensorflow.bundle import INDEX, Bundle
 from mpscnn.converters.tensorflow.file_errors import convert_errors

@@ -13,7 +13,7 @@ import numpy as np
 
 from mpscnn.converters.constant import Constant
 from mpscnn.converters.layout import TO_NCHW, TO_NHWC
-from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_graph.builder import Builder
 from mpscnn.converters.tensorflow.values import Array
 from mpscnn.errors import UnsupportedError, WeightsError
 

@@ -9,8 +9,8 @@ from typing import Any
 from mpscnn._private.names import did_you_mean
 from mpscnn.converters.constant import Constant
 from mpscnn.converters.layer_names import LayerNames, quote_name
-from mpscnn.converters.onnx_builder.builder import Builder, Extents
-from mpscnn.converters.onnx_builder.walk import Walk
+from mpscnn.converters.onnx_graph.builder import Builder, Extents
+from mpscnn.converters.onnx_graph.walk import Walk
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.tensorflow.file_errors import convert_errors
 from mpscnn.converters.tensorflow.node import Node

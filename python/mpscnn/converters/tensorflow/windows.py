@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.converters.onnx_builder.blocks import cut
-from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_graph.blocks import cut
+from mpscnn.converters.onnx_graph.builder import Builder
 from mpscnn.converters.tensorflow.elementwise import activate
 from mpscnn.converters.tensorflow.operation import Handler, Operation, channels_first, numbers, restore_layout
 from mpscnn.converters.unsupported import CHOOSE_SIZE

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from mpscnn.converters.coreml.neural.as_operation import as_operation
 from mpscnn.converters.coreml.neural.layer import Handler, Layer
 from mpscnn.converters.layout import TO_NHWC
-from mpscnn.converters.onnx_builder.blocks import (
+from mpscnn.converters.onnx_graph.blocks import (
     depth_to_space,
     image,
     space_to_depth,
@@ -16,7 +16,7 @@ from mpscnn.converters.onnx_builder.blocks import (
     split_equally,
     take_part,
 )
-from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_graph.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
 

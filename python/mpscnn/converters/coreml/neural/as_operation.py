@@ -11,7 +11,7 @@ from mpscnn.converters.coreml.neural.layer import Handler, Layer
 from mpscnn.converters.coreml.program.constants import Array
 from mpscnn.converters.coreml.program.operation import Operation
 from mpscnn.converters.coreml.program.operations import HANDLERS
-from mpscnn.converters.onnx_builder.builder import FLOAT, Builder
+from mpscnn.converters.onnx_graph.builder import FLOAT, Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
 Field = str | tuple[str, Sequence[str]]

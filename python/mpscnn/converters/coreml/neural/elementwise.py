@@ -8,8 +8,8 @@ import numpy as np
 
 from mpscnn.converters.coreml.neural.as_operation import as_operation
 from mpscnn.converters.coreml.neural.layer import Handler, Layer
-from mpscnn.converters.onnx_builder.blocks import ANGLES, compare, fold, l2_normalize
-from mpscnn.converters.onnx_builder.builder import FLOAT, Builder
+from mpscnn.converters.onnx_graph.blocks import ANGLES, compare, fold, l2_normalize
+from mpscnn.converters.onnx_graph.builder import FLOAT, Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _CURVES = {

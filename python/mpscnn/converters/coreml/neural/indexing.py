@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from mpscnn.converters.coreml.neural.as_operation import as_operation
 from mpscnn.converters.coreml.neural.layer import Handler, Layer
-from mpscnn.converters.onnx_builder.blocks import cast_to_int
-from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_graph.blocks import cast_to_int
+from mpscnn.converters.onnx_graph.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from mpscnn.converters.blobs import Blob
 from mpscnn.converters.coreml.weights import Shape, Weights
-from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_graph.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
 

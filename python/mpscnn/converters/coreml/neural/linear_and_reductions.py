@@ -9,14 +9,14 @@ import numpy as np
 from mpscnn.converters.coreml.neural.as_operation import as_operation
 from mpscnn.converters.coreml.neural.layer import Handler, Layer
 from mpscnn.converters.coreml.photo_scaling import Numbers, batch_norm_scaling
-from mpscnn.converters.onnx_builder.blocks import (
+from mpscnn.converters.onnx_graph.blocks import (
     cast_to_float,
     fill,
     l2_normalize,
     standardize,
     transpose_last_axes,
 )
-from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_graph.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
 

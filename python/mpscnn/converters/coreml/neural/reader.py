@@ -25,8 +25,8 @@ from mpscnn.converters.coreml.photo_scaling import PhotoScaling
 from mpscnn.converters.coreml.pipeline import PostProcessing
 from mpscnn.converters.coreml.segmenter import describe_segmenter, leave_out_search
 from mpscnn.converters.layer_names import quote_name
-from mpscnn.converters.onnx_builder.builder import Builder, Extents
-from mpscnn.converters.onnx_builder.walk import Walk
+from mpscnn.converters.onnx_graph.builder import Builder, Extents
+from mpscnn.converters.onnx_graph.walk import Walk
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.network import Network

@@ -14,8 +14,8 @@ import numpy as np
 from mpscnn.converters import gates
 from mpscnn.converters.coreml.neural.layer import Handler, Layer
 from mpscnn.converters.coreml.recurrent import Recurrent
-from mpscnn.converters.onnx_builder.blocks import split
-from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_graph.blocks import split
+from mpscnn.converters.onnx_graph.builder import Builder
 from mpscnn.converters.recurrent_layer import Array, RecurrentWeights
 from mpscnn.errors import UnsupportedError, WeightsError
 

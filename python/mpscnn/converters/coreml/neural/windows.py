@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from mpscnn.converters.coreml.neural.layer import Handler, Layer, borders, pair
-from mpscnn.converters.onnx_builder.blocks import cast_to_int, crop, cut, image, pad
-from mpscnn.converters.onnx_builder.builder import Builder
-from mpscnn.converters.onnx_builder.resizing import CORNERS, FROM_EDGE, HALF_PIXEL, resize, resize_by_factors
+from mpscnn.converters.onnx_graph.blocks import cast_to_int, crop, cut, image, pad
+from mpscnn.converters.onnx_graph.builder import Builder
+from mpscnn.converters.onnx_graph.resizing import CORNERS, FROM_EDGE, HALF_PIXEL, resize, resize_by_factors
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.converters.window_sizes import count_of_caffe, crop_to_size, padding_of_result
 from mpscnn.errors import UnsupportedError, WeightsError

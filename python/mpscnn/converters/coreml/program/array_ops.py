@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mpscnn.converters.coreml.program.operation import Handler, Operation
-from mpscnn.converters.onnx_builder.blocks import (
+from mpscnn.converters.onnx_graph.blocks import (
     depth_to_space,
     fill,
     reverse,
@@ -16,7 +16,7 @@ from mpscnn.converters.onnx_builder.blocks import (
     stack,
     take_part,
 )
-from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_graph.builder import Builder
 from mpscnn.converters.strided_slice import indices
 from mpscnn.errors import UnsupportedError, WeightsError
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from mpscnn.converters.coreml.program.operation import Handler, Operation
-from mpscnn.converters.onnx_builder.blocks import cut, pad
-from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_graph.blocks import cut, pad
+from mpscnn.converters.onnx_graph.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _PER_CHANNEL = frozenset({"batch_norm", "prelu", "softplus_parametric"})

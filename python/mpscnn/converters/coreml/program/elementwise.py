@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from mpscnn.converters.coreml.program.operation import Handler, Operation, binary, convert_to_op
-from mpscnn.converters.onnx_builder.blocks import ANGLES, cast_to_integers
-from mpscnn.converters.onnx_builder.builder import BOOL, FLOAT, Builder
+from mpscnn.converters.onnx_graph.blocks import ANGLES, cast_to_integers
+from mpscnn.converters.onnx_graph.builder import BOOL, FLOAT, Builder
 from mpscnn.converters.onnx_reader.quantizations import range_of_integers
 from mpscnn.errors import UnsupportedError, WeightsError
 

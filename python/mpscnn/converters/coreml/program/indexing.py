@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from mpscnn.converters.coreml.program.operation import Handler, Operation
-from mpscnn.converters.onnx_builder.blocks import cast_to_int
-from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_graph.blocks import cast_to_int
+from mpscnn.converters.onnx_graph.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _LARGEST = 2**31 - 1

@@ -8,12 +8,12 @@ import numpy as np
 
 from mpscnn.converters.coreml.photo_scaling import Numbers, batch_norm_scaling
 from mpscnn.converters.coreml.program.operation import Handler, Operation
-from mpscnn.converters.onnx_builder.blocks import (
+from mpscnn.converters.onnx_graph.blocks import (
     l2_normalize,
     standardize,
     transpose_last_axes,
 )
-from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_graph.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _EPSILON = 1e-5

@@ -13,7 +13,7 @@ import numpy as np
 
 from mpscnn.converters.blobs import Blob
 from mpscnn.converters.coreml.program.constants import Array, Constant, Constants
-from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_graph.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
 

@@ -19,8 +19,8 @@ from mpscnn.converters.coreml.program.operation import Operation
 from mpscnn.converters.coreml.program.operations import HANDLERS, REFUSED
 from mpscnn.converters.coreml.segmenter import describe_segmenter, leave_out_search
 from mpscnn.converters.layer_names import quote_name
-from mpscnn.converters.onnx_builder.builder import Builder, Extents
-from mpscnn.converters.onnx_builder.walk import Walk
+from mpscnn.converters.onnx_graph.builder import Builder, Extents
+from mpscnn.converters.onnx_graph.walk import Walk
 from mpscnn.converters.onnx_reader.neurons import CAST_OF_FLOATS
 from mpscnn.converters.photo_settings import MAX_LABELS
 from mpscnn.converters.read_options import ReadOptions

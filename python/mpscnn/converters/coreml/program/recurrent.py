@@ -7,7 +7,7 @@ import numpy as np
 from mpscnn.converters import gates
 from mpscnn.converters.coreml.program.operation import Handler, Operation
 from mpscnn.converters.coreml.recurrent import Recurrent, split_directions
-from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_graph.builder import Builder
 from mpscnn.converters.recurrent_layer import Array, RecurrentWeights
 from mpscnn.errors import UnsupportedError, WeightsError
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.converters.onnx_builder.builder import Extents
+from mpscnn.converters.onnx_graph.builder import Extents
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _MAX_RANK = 8

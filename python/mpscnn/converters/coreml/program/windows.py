@@ -9,9 +9,9 @@ import numpy as np
 
 from mpscnn.converters.coreml.program.blocks import whole_image_windows
 from mpscnn.converters.coreml.program.operation import Handler, Operation
-from mpscnn.converters.onnx_builder.blocks import cut, pad
-from mpscnn.converters.onnx_builder.builder import Builder
-from mpscnn.converters.onnx_builder.resizing import CORNERS, FROM_EDGE, HALF_PIXEL, resize, resize_by_factors
+from mpscnn.converters.onnx_graph.blocks import cut, pad
+from mpscnn.converters.onnx_graph.builder import Builder
+from mpscnn.converters.onnx_graph.resizing import CORNERS, FROM_EDGE, HALF_PIXEL, resize, resize_by_factors
 from mpscnn.converters.window_sizes import crop_to_size, padding_of_result
 from mpscnn.errors import UnsupportedError, WeightsError
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.onnx_builder.graph import Graph
+from mpscnn.converters.onnx_graph.graph import Graph
 from mpscnn.converters.onnx_reader.expansions import COMPUTED, Operand
 from mpscnn.converters.onnx_reader.file import Described, OnnxFile
 from mpscnn.converters.onnx_reader.tensors import BOOL, FLOAT, INT64

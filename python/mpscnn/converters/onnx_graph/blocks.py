@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.onnx_builder.builder import FLOAT, INT64, Builder
+from mpscnn.converters.onnx_graph.builder import FLOAT, INT64, Builder
 from mpscnn.converters.onnx_reader.expansions import PART, Operand
 from mpscnn.converters.slicing import as_slice
 from mpscnn.converters.strided_slice import expand_indices, from_begins_and_sizes

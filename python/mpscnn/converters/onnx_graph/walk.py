@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_graph.builder import Builder
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.renaming import name_outputs
 from mpscnn.converters.unsupported import UnsupportedLayers
@@ -89,10 +89,6 @@ class Walk:
         if not self._unsupported.attempt(kind, name, convert, free_size=False):
             self._missing.update(makes)
 
-    def lacks(self, blob: str) -> bool:
-        """Return True for a blob that a layer which cannot be converted would compute."""
-        return blob in self._missing
-
     def flatten(self, blob: str, *, only_vectors: bool = False) -> None:
         """Reshape a blob to one vector for each image. With `only_vectors`, only images of one pixel are reshaped."""
 
@@ -133,7 +129,7 @@ class Walk:
         chosen = {name.partition(":")[0] for name in options.outputs} | {*options.outputs}
         if not options.outputs or not chosen.isdisjoint(self._missing | self._left_out):
             raise self._unsupported.error()
-        left = [blob for blob in outputs if not self.lacks(blob)]
+        left = [blob for blob in outputs if blob not in self._missing]
         left = left or [name for name in options.outputs if self.builder.has(name)]
         if not left:
             raise self._unsupported.error()

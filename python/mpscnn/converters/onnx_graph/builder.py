@@ -1,4 +1,4 @@
-"""Build a graph of ONNX operators, each of which is converted at once, for readers of other formats."""
+"""Build a graph of ONNX operators in memory, each of which is converted at once, for readers of other formats."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mpscnn.converters.broadcast_views import is_filled
 from mpscnn.converters.budget import Budget, Cost
 from mpscnn.converters.float32_intermediates import Origin
 from mpscnn.converters.layer_names import quote_name
-from mpscnn.converters.onnx_builder.values import Extents, Values
+from mpscnn.converters.onnx_graph.values import Extents, Values
 from mpscnn.converters.onnx_reader.file import Described
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.reader import convert

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from mpscnn.converters.blobs import Blob
 from mpscnn.converters.constant import Constant
 from mpscnn.converters.float32_intermediates import Origin
-from mpscnn.converters.onnx_builder.graph import Graph
+from mpscnn.converters.onnx_graph.graph import Graph
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.conversion import convert_node
