@@ -97,6 +97,9 @@ def test_the_path_of_a_model(tmp_path: Path, command: Command, monkeypatch: pyte
     assert json.loads(command("models", "--fetch", "mine", "--json").stdout)["path"].endswith(
         "/mine.safetensors"
     )
+    named = json.loads(command("models", "digits", "mine", "ssd_mobilenet_v1", "--json").stdout)
+    assert [entry["name"] for entry in named] == ["digits", "mine", "ssd_mobilenet_v1_coco"]
+    assert "unknown model 'digit'" in command("models", "digit").stderr
     result = command("models", "--fetch", "digit")
     assert result.returncode == 2
     assert "Did you mean digits" in result.stderr

@@ -490,7 +490,12 @@ def test_a_stopped_run_is_not_deleted_unasked(
         ([], "expected either FOLDER or --digits DIR"),
         (["photos", "--digits", "mnist"], "expected either FOLDER or --digits DIR"),
         (["photos", "-o", "mine.onnx"], "must end in .safetensors"),
-        (["photos", "--augment"], "--augment: does not go with --task classify, only with --digits"),
+        (
+            ["photos", "--augment"],
+            "--augment: does not go with --task classify, only with --digits; --views, --rotation, --mixup and "
+            "--cutmix say how photos vary",
+        ),
+        (["photos", "--augment", "mixup"], "--mixup is an option"),
         (["--digits", "mnist", "--resume", "--restart"], "--resume, --restart: do not go with --digits"),
         (["--digits", "mnist", "--report", "report"], "--report: does not go with --digits"),
         *[

@@ -172,6 +172,8 @@ def _printable_usage() -> Iterator[None]:
             options = {option for one in error.ctx.command.params for option in one.opts}
             if "--model" in options and exists(extra[1]):
                 error.message += "; --model FILE names the model, and photos are given without an option"
+            elif f"--{extra[1]}" in options:
+                error.message += f"; --{extra[1]} is an option"
             elif "--output" in options:
                 error.message += f"; --output {extra[1]} writes to it"
         if "'int8' is not one of" in error.message:

@@ -277,6 +277,8 @@ def require_kind(context: typer.Context, kind: str) -> None:
     if wrong:
         shared = [one for one in (*_OF_PHOTOS, _READ_DIGITS) if all(one in kinds for kinds in wrong.values())]
         lead = f", only with {' or '.join(shared)}" if shared else ""
+        if kind == _CLASSIFY and "--augment" in wrong:
+            lead += "; --views, --rotation, --mixup and --cutmix say how photos vary"
         raise typer.BadParameter(
             f"{'does' if len(wrong) == 1 else 'do'} not go with {kind}{lead}", param_hint=", ".join(wrong)
         )

@@ -7,12 +7,16 @@ from typing import Annotated, Any
 import typer
 
 from mpscnn import registry
+from mpscnn._private.hints import twin_of
 from mpscnn._private.summary import bytes_text, text_table
 from mpscnn.apps.cli.arguments import JsonOption
 from mpscnn.apps.cli.output import show, show_json, table_width
 
 
 def models(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="List only these models; default: all.")
+    ] = None,
     fetch: Annotated[
         str | None,
         typer.Option(
@@ -30,6 +34,8 @@ def models(
 
     Example: mpscnn models
 
+    Example: mpscnn models deeplab_v3
+
     Example: ./classify $(mpscnn models --fetch mobilenet_v2) cat.jpg
     """
     if fetch is not None:
@@ -41,11 +47,23 @@ def models(
         return
     entries = [_describe(entry) for entry in registry.models()]
     known = {entry["name"] for entry in entries}
-    local = [_describe_local(name) for name in registry.names() if name not in known]
+    entries += [_describe_local(name) for name in registry.names() if name not in known]
+    if names:
+        if twin := twin_of("command", names[0]):
+            raise typer.BadParameter(f"{names[0]!r} is a command of other tools: here it is `{twin}`")
+        entries = [_named(name, entries) for name in names]
     if as_json:
-        show_json([*entries, *local])
+        show_json(entries)
     else:
-        show(*_table([*entries, *local]).split("\n"))
+        show(*_table(entries).split("\n"))
+
+
+def _named(name: str, entries: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what is known about a model. Raises the errors of `registry.find` for an unknown name."""
+    for entry in entries:
+        if name in (entry["name"], *entry["aliases"]):
+            return entry
+    return _describe_local(name)
 
 
 def _describe(entry: registry.Entry) -> dict[str, Any]:
