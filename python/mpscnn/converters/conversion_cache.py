@@ -14,7 +14,7 @@ from mpscnn.converters import CONVERTER_VERSION, convert_files, isolated_check, 
 from mpscnn.converters.file_bytes import total_size
 from mpscnn.converters.format_detection import refuse_other_formats
 from mpscnn.converters.formats import find_reader, is_foreign, model_files, named_by_file, refuse_damaged
-from mpscnn.converters.photo_input import PhotoNote
+from mpscnn.converters.photo_input import PhotoNote, WeightNote
 from mpscnn.converters.pytorch.given_weights import fold_state
 from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
@@ -43,7 +43,8 @@ def convert_cached(name: str, *, fold: bool = True, note_photos: bool = True) ->
     RuntimeWarning says so.
 
     If the preprocessing of photos is a guess, because timm has weights of the network for several normalisations, a
-    RuntimeWarning says so at each call, unless `note_photos` is False.
+    RuntimeWarning says so at each call, unless `note_photos` is False. The conversion itself warns of weights that are
+    kept in another type than in the file.
 
     Raises:
         UnsupportedError: layers that mpscnn lacks, a missing package, or an unknown format; the message has the remedy.
@@ -81,6 +82,9 @@ def convert_cached(name: str, *, fold: bool = True, note_photos: bool = True) ->
                 texts = note, verdict
                 with replace_converted(target) as temporary:
                     network.save(temporary, dtype=kept_type(network), information={"source": path.name})
+                for weights in network.notes:
+                    if isinstance(weights, WeightNote):
+                        warnings.warn(f"{path}: {weights}", RuntimeWarning, stacklevel=5)
     note, verdict = texts
     if note_photos and note:
         warnings.warn(f"{path}: {note}", RuntimeWarning, stacklevel=5)

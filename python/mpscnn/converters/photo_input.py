@@ -16,6 +16,13 @@ class PhotoNote(str):
     """
 
 
+class WeightNote(str):
+    """A note of `Network.notes` on weights that are stored in another type than in the file.
+
+    `mpscnn.load` shows it once, when it converts the file.
+    """
+
+
 #: The note on a Caffe file without preprocessing.
 CAFFE_PHOTOS = PhotoNote(
     "most networks of Caffe take photos as BGR with a mean subtracted, such as --preprocess caffe"

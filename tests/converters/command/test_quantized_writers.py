@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -98,11 +99,17 @@ def export(network: Network, path: Path, dtype: str | None) -> None:
 @pytest.mark.parametrize(("write", "name"), [*((save, name) for name in NAMES), (export, "products")])
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_quantised_networks_stay_so(
-    folder: Path, tmp_path: Path, write: Callable[..., None], suffix: str, name: str
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    write: Callable[..., None],
+    suffix: str,
+    name: str,
 ) -> None:
     """The first case of an .mlpackage takes seconds, since it imports coremltools."""
     if suffix in NEEDS:
         pytest.importorskip(NEEDS[suffix])
+    monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "cache"))
     network = networks(folder)[name]
     paths = {kind: tmp_path / f"{kind}{suffix}" for kind in (None, "uint8", "float32")}
     if (suffix, name) in REFUSED:
@@ -126,7 +133,12 @@ def test_quantised_networks_stay_so(
             assert has_integers(read) == (kind is None or name == "int8")
         elif name == "products":
             assert has_integers(read) == (kind is None and suffix != ".mlmodel")
-            assert ("compressed weights" in str(read.notes)) == (kind is None and suffix == ".mlmodel")
+            of_floats = kind is None and suffix == ".mlmodel"
+            assert ("compressed weights" in str(read.notes)) == of_floats
+            with warnings.catch_warnings(record=True) as noted:
+                warnings.simplefilter("always")
+                mpscnn.load(paths[kind]), mpscnn.load(paths[kind])
+            assert sum("compressed weights become floats" in str(one.message) for one in noted) == of_floats
     if suffix == ".onnx":
         assert b"DequantizeLinear" in paths[None].read_bytes()
         assert b"DequantizeLinear" not in paths["float32"].read_bytes()

@@ -19,6 +19,7 @@ from mpscnn.converters.coreml.pipeline import (
 from mpscnn.converters.coreml.placing import state_placing
 from mpscnn.converters.coreml.program.reader import read_program
 from mpscnn.converters.coreml.schema import OTHER_MODELS
+from mpscnn.converters.photo_input import WeightNote
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.unsupported import prefix_errors
 from mpscnn.errors import UnsupportedError
@@ -108,7 +109,7 @@ def _pipeline(file: CoremlFile, description: Any, pipeline: Any, options: ReadOp
 
 
 _PROGRAM = "mlProgram"
-_DECOMPRESSED = (
+_DECOMPRESSED = WeightNote(
     "its compressed weights become floats; dtype='uint8' (--dtype uint8) writes 8-bit weights again"
 )
 _SUPPORTED = "neural networks, programs (mlProgram), and pipelines of a network with a suppression of boxes"
