@@ -27,8 +27,13 @@ Failed = Callable[[Any, Error], object]
 def samples_of(given: Any, labels: Sequence[str], failed: Failed | None) -> Iterable[Any]:
     """Return the pairs of what the user of `evaluate` gave. A path without a class has the class of its folder.
 
-    Raises the errors of `samples_in_folders`.
+    Photos and an array of their classes, (X, Y), become pairs. Raises the errors of `samples_in_folders`.
     """
+    if isinstance(given, tuple) and len(given) == 2 and getattr(given[1], "ndim", 0) == 1:
+        photos, classes = list(given[0]), given[1].tolist()
+        if len(photos) != len(classes):
+            raise ParameterError(f"expected a class for each photo, got {len(photos)} and {len(classes)}")
+        return zip(photos, classes, strict=True)
     if hasattr(given, "class_to_idx"):  # an ImageFolder numbers its classes by their names' order
         finder = ClassFinder(labels)
         numbers = [finder.of_folder(Path(label)) for label in given.labels]

@@ -69,7 +69,8 @@ def evaluate(
         model: a classifier, a detector with `annotations`, or a segmenter with `masks`.
         samples: for a classifier a folder with one folder of photos for each class, named after its label or number; a
             pattern such as "photos/*/*.jpg"; an `ImageFolder`; or pairs of a photo (see `mpscnn.photo.open_photo`) and
-            its class, the number, or the label if no other class has it. A path without a class has that of its folder.
+            its class, the number, or the label if no other class has it; or photos and an array of classes, (X, Y). A
+            path without a class has that of its folder.
             If a data set is split into train, val and test, the photos for testing are taken, otherwise those for
             validation. For a detector and a segmenter: the folder with the photos.
         annotations: the objects on the photos, in the format of COCO, YOLO, Pascal VOC or Create ML: see

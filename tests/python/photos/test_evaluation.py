@@ -109,9 +109,13 @@ def test_classes_by_their_labels(model_file: str) -> None:
     assert model.labels is not None
     photos = [colour("red"), colour("blue"), colour("blue")]
     numbers = [0, 2, 1]
+    of_arrays = mpscnn.evaluate(model, (photos, np.array(numbers)))
     by_number = mpscnn.evaluate(model, zip(photos, numbers, strict=True))
     by_label = mpscnn.evaluate(model, zip(photos, [model.labels[number] for number in numbers], strict=True))
-    np.testing.assert_array_equal(by_label.confusion, by_number.confusion)
+    for found in (of_arrays, by_label):
+        np.testing.assert_array_equal(found.confusion, by_number.confusion)
+    with pytest.raises(mpscnn.ParameterError, match="a class for each photo, got 3 and 2"):
+        mpscnn.evaluate(model, (photos, np.array(numbers[:2])))
     assert by_number.confusion.sum() == 3
     with pytest.raises(mpscnn.ParameterError, match=f"did you mean {model.labels[0]!r}"):
         mpscnn.evaluate(model, [(colour("red"), f"{model.labels[0]}s")])
