@@ -13,6 +13,7 @@ from mpscnn import _core
 from mpscnn._private.arguments import name_list, path_name
 from mpscnn._private.expected_names import (
     FixedAttributes,
+    OfClass,
     accept_foreign_arguments,
     canonical_device,
     device_text,
@@ -187,12 +188,14 @@ class Model(FixedAttributes, Generic[Answer]):
     _other_names = (
         ("labels", "class_names"),
         ("summary", "info"),
-        ("save", "export_onnx export_coreml export_tflite to_onnx to_coreml to_tflite"),
+        ("save", "export export_onnx export_coreml export_tflite to_onnx to_coreml to_tflite"),
         ("network.describe", "describe"),
         ("network.replace_head", "replace_head"),
         ("program.inputs", "inputs"),
         ("program.outputs", "outputs"),
     )
+
+    load = OfClass(load)
 
     program: Program
     compile_options: CompileOptions

@@ -7,12 +7,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from functools import partial, wraps
 from operator import attrgetter
 from os import PathLike
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
 from mpscnn.errors import ParameterError
 
 if TYPE_CHECKING:
     from types import FrameType
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 __all__ = [
     "ARGUMENTS",
@@ -22,6 +24,7 @@ __all__ = [
     "WORDS",
     "Expected",
     "FixedAttributes",
+    "OfClass",
     "accept_foreign_arguments",
     "argument_names",
     "attribute_error",
@@ -277,8 +280,6 @@ def _of_network(place: str, name: str) -> str:
     """Return a hint if a Model lacks a name that its network has."""
     if place != "Model" or name not in dir(sys.modules["mpscnn"].Network):
         return ""
-    if name == "load":  # Network.load is a function of the class, which networks lack
-        return "; mpscnn.load(path) returns another model"
     return f"; model.network has it: model.network.{name}"
 
 
@@ -395,6 +396,24 @@ class FixedAttributes(Expected):
             return object.__setattr__(self, name, value)
 
 
+class OfClass(Generic[Function]):
+    """A function of a class, such as `Network.load`. Objects lack it, because it would not change them."""
+
+    def __init__(self, function: Function) -> None:
+        self._function = function
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._called = f"{owner.__name__}.{name}"
+
+    def __get__(self, instance: object, owner: type) -> Function:
+        if instance is not None:
+            shown, _, name = self._called.partition(".")
+            raise AttributeError(
+                f"{shown!r} object has no attribute {name!r}; mpscnn.{self._called}(path) returns another object"
+            )
+        return self._function
+
+
 def _declares(owner: type, name: str) -> bool:
     """Return True if a class or a base of it annotates an attribute, or if it is a class of a user."""
     return owner.__module__.partition(".")[0] != "mpscnn" or any(
@@ -417,9 +436,6 @@ def _instead_of(guess: str, known: Iterable[str]) -> str:
             return f"; {text}"
     names = list(known)
     return did_you_mean(guess, names) or (f"; it takes {', '.join(names)}" if names else "")
-
-
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @overload
@@ -462,7 +478,7 @@ def _taking_expected_arguments(function: Function, also: Set[str]) -> Function:
             trace = error.__traceback__
             if trace is None or trace.tb_next is not None:
                 raise
-            raise _missing(error, function) from None  # the function was not entered
+            raise _wrong_call(error, shown, function) from None  # the function was not entered
 
     return call  # type: ignore[return-value]
 
@@ -494,14 +510,25 @@ def _too_many(shown: str, function: Callable[..., Any]) -> TypeError:
     rest = code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
     return TypeError(
         f"{shown}() takes {'only ' + ', '.join(position) if position else 'nothing'} by position; by name "
-        f"{', '.join(f'{name}=' for name in rest)}"
+        f"{', '.join(f'{name}=' for name in rest)}; {_example(shown, function)}"
     )
 
 
-def _missing(error: TypeError, function: Callable[..., Any]) -> TypeError:
-    """Return the TypeError for missing arguments with the first sentence about the function."""
+def _wrong_call(error: TypeError, shown: str, function: Callable[..., Any]) -> TypeError:
+    """Return the TypeError for missing arguments with a call that has all of them."""
+    said = str(error).replace(f"{function.__qualname__}()", f"{shown}()", 1)
+    return TypeError(f"{said}; {_example(shown, function)}")
+
+
+def _example(shown: str, function: Any) -> str:
+    """Return a call with all arguments that are necessary, and the first sentence about the function."""
+    code = function.__code__
+    by_position = code.co_varnames[: code.co_argcount - len(function.__defaults__ or ())]
+    by_name = code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
+    needed = [name for name in by_position if name not in ("self", "cls")]
+    needed += [f"{name}=..." for name in by_name if name not in (function.__kwdefaults__ or {})]
     about = (function.__doc__ or "").split(".")[0].strip()
-    return TypeError(f"{error}; {function.__name__}: {about}") if about else error
+    return f"call {shown}({', '.join(needed)}){about and f': {about}'}"
 
 
 def _own_names(

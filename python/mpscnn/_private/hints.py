@@ -55,7 +55,7 @@ _SAVES = (
     "options; mpscnn.load(path) reads them; `mpscnn convert` in a shell"
 )
 _EXPORTS = (
-    "export convert to_torch format opset opset_version input_names output_names convert_to "
+    "convert to_torch format opset opset_version input_names output_names convert_to "
     "minimum_deployment_target --opset"
 )
 _ACTIVATION = "net.activation(x, name) applies it"
@@ -86,8 +86,8 @@ _ELEMENTS = (
     "(inputs, labels, weights) as data"
 )
 _PRETRAINED = (
-    "mpscnn.load(name) loads trained weights, and classes= and weights= of the functions of mpscnn.models build "
-    "others"
+    "mpscnn.load(name) loads trained weights for the task of that model (`mpscnn models` lists them), and classes= and "
+    "weights= of the functions of mpscnn.models build others"
 )
 _SHOWS = (
     "the suffix of a file that is written chooses its format; results have draw(), show(), save(), to_json() and "
@@ -121,7 +121,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("Model Network mpscnn mpscnn.quantization", "calibrate", "mpscnn.quantize"),
     ("mpscnn mpscnn.models", "list list_models", "mpscnn.registry.names"),
     ("mpscnn", "fine_tune fit", "train"),
-    ("mpscnn", "save onnx coreml tflite to_onnx to_coreml to_tflite", _SAVES),
+    ("mpscnn", "save export onnx coreml tflite to_onnx to_coreml to_tflite", _SAVES),
     ("mpscnn.converters", "convert load", "read_network"),
     (
         "Tensor",
@@ -227,7 +227,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         _LIMITS,
     ),
     ("argument", "sample_weight shuffle", _ELEMENTS),
-    ("argument", "pretrained num_classes --pretrained", _PRETRAINED),
+    ("argument", "pretrained num_classes task --pretrained", _PRETRAINED),
     (
         "argument",
         "imgsz image_size input_size --imgsz --size",

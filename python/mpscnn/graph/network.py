@@ -22,7 +22,7 @@ from mpscnn._private.arguments import (
     whole_number,
     whole_numbers,
 )
-from mpscnn._private.expected_names import FixedAttributes, accept_foreign_arguments, number_format
+from mpscnn._private.expected_names import FixedAttributes, OfClass, accept_foreign_arguments, number_format
 from mpscnn._private.literals import ScoresName, StoredTypeName
 from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn._private.names import did_you_mean
@@ -61,19 +61,6 @@ if TYPE_CHECKING:
 
     from mpscnn.runtime.options import CompileArguments
     from mpscnn.vision.detector import DetectionHead
-
-
-class _Load:
-    """`Network.load(path)` reads a network. A network has no such method, which would not change it."""
-
-    def __get__(
-        self, network: Network | None, owner: type[Network]
-    ) -> Callable[[str | PathLike[str]], Network]:
-        if network is not None:
-            raise AttributeError(
-                "'Network' object has no attribute 'load'; mpscnn.Network.load(path) returns another network"
-            )
-        return _network_of_file
 
 
 def _network_of_file(path: str | PathLike[str]) -> Network:
@@ -133,12 +120,12 @@ class Network(
         ("concat", "concatenate cat"),
         ("dense", "fc fully_connected"),
         ("conv2d_transpose", "conv_transpose2d deconv2d"),
-        ("save", "export_onnx export_coreml export_tflite to_onnx to_coreml to_tflite"),
+        ("save", "export export_onnx export_coreml export_tflite to_onnx to_coreml to_tflite"),
         ("copy", "clone"),
         ("replace_head", "reset_classifier"),
     )
 
-    load = _Load()
+    load = OfClass(_network_of_file)
     name: str
     graph: _core.Graph
     inputs: list[Tensor]
@@ -171,6 +158,7 @@ class Network(
         self.source_ends = []
 
     @classmethod
+    @accept_foreign_arguments
     def from_graph(cls, graph: _core.Graph) -> Network:
         """Wrap a graph of the core, for example one that was read from a model file."""
         network = cls.__new__(cls)
@@ -206,6 +194,7 @@ class Network(
 
     # ---- Layers ----------------------------------------------------------------------------------------
 
+    @accept_foreign_arguments
     def layer(
         self,
         operation: str,
@@ -224,6 +213,7 @@ class Network(
             operation, inputs, attributes, activation=activation, name=name, default=default
         )
 
+    @accept_foreign_arguments
     def with_bias(self, made: Tensor, use_bias: bool | None) -> Tensor:
         """Set whether a new layer has a bias.
 
@@ -234,6 +224,7 @@ class Network(
     def _without_bias(self) -> set[str]:
         return self._maker.without_bias
 
+    @accept_foreign_arguments
     def add_custom(
         self,
         name: str | None,
@@ -253,6 +244,7 @@ class Network(
         self.outputs.append(x)
         return x
 
+    @accept_foreign_arguments
     def keep_float32(self, layers: Sequence[str | Tensor], *, keep: bool = True) -> None:
         """Keep layers in float32 when the network runs in float16 or int8: their weights and results are not rounded.
 
@@ -266,6 +258,7 @@ class Network(
         for index in self._indices_of("keep_float32", layers):
             self.graph.keep_float32(index, keep)
 
+    @accept_foreign_arguments
     def learn(self, layers: Sequence[str | Tensor], *, learn: bool = True) -> None:
         """Set whether training changes the weights of layers.
 
@@ -369,6 +362,7 @@ class Network(
         """
         return OwnWeights({name: array.copy() for name, array in self.weights.items()})
 
+    @accept_foreign_arguments
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Load the `state_dict` of a network, or of a PyTorch module with layers of the same names.
 
@@ -390,6 +384,7 @@ class Network(
 
     __call__ = predict
 
+    @accept_foreign_arguments
     def subgraph(self, outputs: Sequence[str]) -> Network:
         """Return a copy of the network that computes only the given layers and those that they need.
 
@@ -403,6 +398,7 @@ class Network(
         nodes = needed_nodes(structure["nodes"], [self[name].name for name in outputs])
         return self.restructured(structure | {"nodes": nodes, "outputs": list(outputs)})
 
+    @accept_foreign_arguments
     def replace_head(
         self, classes: int | Sequence[str], *, name: str | None = None, seed: int = 0
     ) -> Network:
@@ -448,6 +444,7 @@ class Network(
         result.preprocess, result.labels = self.preprocess, labels
         return result
 
+    @accept_foreign_arguments
     def restructured(self, structure: Mapping[str, Any], names: Mapping[str, str] | None = None) -> Network:
         """Return a network with another structure and this network's weights, whose memory both networks share.
 

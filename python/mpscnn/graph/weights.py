@@ -41,6 +41,7 @@ class GraphWeights(ABC):
     graph: _core.Graph
     name: str
 
+    @accept_foreign_arguments
     def load_weights(self, weights: Mapping[str, Any], *, layout: WeightLayout | None = None) -> None:
         """Set all weights from arrays named "<layer>.<role>", for example "conv1.weight".
 
@@ -69,6 +70,7 @@ class GraphWeights(ABC):
         if missing:
             raise WeightsError(f"network {self.name!r}: no values for {', '.join(map(repr, missing[:5]))}")
 
+    @accept_foreign_arguments
     def set_weights(self, weights: Mapping[str, Any], *, layout: WeightLayout | None = None) -> None:
         """Set some weights and keep the others. Arguments and errors are those of `load_weights`."""
         if layout not in (None, *get_args(WeightLayout)):
@@ -116,6 +118,7 @@ class GraphWeights(ABC):
             return None
         return folded
 
+    @accept_foreign_arguments
     def load_raw_weights(
         self, directory: str | PathLike[str], names: Mapping[str, str] | None = None
     ) -> None:
@@ -145,6 +148,7 @@ class GraphWeights(ABC):
             weights[f"{spec['layer']}.{spec['role']}"] = np.frombuffer(content, "<f4").reshape(shape)
         self.load_weights(weights, layout="OHWI")
 
+    @accept_foreign_arguments
     def set_quantized_weight(
         self,
         name: str,
@@ -237,6 +241,7 @@ class GraphWeights(ABC):
             array.flags.writeable = False
         return FixedWeights(found)
 
+    @accept_foreign_arguments
     def weight(self, layer: str, role: str = "weight") -> NDArray[Any]:
         """Return a copy of one weight in its stored type; integers become float32.
 
@@ -313,6 +318,7 @@ def _suggestion(name: str, known: Iterable[str]) -> str:
     return f"; the layer has {', '.join(map(repr, own))}" if own else did_you_mean(name, names)
 
 
+@accept_foreign_arguments
 def unpack_binary_weights(words: NDArray[np.uint32], channels: int) -> NDArray[np.float32]:
     """Return the weights -1 and +1 of a binary convolution from Apple's packed format.
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from mpscnn import _core
 from mpscnn._private.arguments import whole_numbers
-from mpscnn._private.expected_names import canonical_device, device_text
+from mpscnn._private.expected_names import accept_foreign_arguments, canonical_device, device_text
 from mpscnn._private.literals import PrecisionName
 from mpscnn.errors import ParameterError
 
@@ -70,6 +70,7 @@ def precisions_of(device: str) -> list[PrecisionName]:
     return list(listed.get("precisions", ())) or ["float32", "float16"]
 
 
+@accept_foreign_arguments
 def empty(shape: int | Sequence[int], dtype: DTypeLike = np.float32) -> NDArray[Any]:
     """Return an array of zeros in its own memory pages. A GPU reads and writes it without a copy.
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arguments import path_name
+from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.files import read_content
 from mpscnn.errors import ImageError
 
@@ -20,6 +21,7 @@ _GZIP = b"\x1f\x8b"
 _MAX_BYTES_PER_BYTE = 1032
 
 
+@accept_foreign_arguments
 def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
     """Return the array of an IDX file, which may be gzipped.
 

@@ -226,6 +226,39 @@ def test_number_of_classes() -> None:
     assert mpscnn.models.resnet18(num_classes=7).outputs[0].shape == (None, 7)  # type: ignore[call-arg]
 
 
+def error_of(function: Callable[[], Any]) -> str:
+    """Return the TypeError of a call without arguments, or ""."""
+    try:
+        function()
+    except TypeError as error:
+        return str(error)
+    except mpscnn.Error:
+        pass  # it needs no arguments
+    return ""
+
+
+def test_errors_about_missing_arguments_show_a_call() -> None:
+    """Walk the functions and common classes of `mpscnn`, and all methods of a network."""
+    net = network()
+    functions: dict[str, Any] = {
+        name: getattr(net, name)
+        for name in dir(net)
+        if not name.startswith("_") and callable(getattr(net, name, None))
+    }
+    functions |= {
+        name: getattr(mpscnn, name)
+        for name in mpscnn.__all__
+        if isinstance(getattr(mpscnn, name), FunctionType)
+        or name in ("Model", "Network", "Runner", "Trainer", "ImageFolder")
+    }
+    said = {name: error_of(function) for name, function in functions.items()}
+    missing = {name: text for name, text in said.items() if "missing" in text}
+    assert len(missing) > 60
+    assert {name: text for name, text in missing.items() if "; call " not in text} == {}
+    with pytest.raises(TypeError, match=r"call evaluate\(model, samples\): Run a model"):
+        mpscnn.evaluate(mpscnn.load(), X, Y)  # type: ignore[call-overload]
+
+
 def test_public_functions_lead_from_unknown_arguments() -> None:
     """The error of each function of `mpscnn` names a similar argument, or lists the arguments."""
     silent = []

@@ -213,7 +213,10 @@ BUNDLED = "cifar10_mobilenet_v2"
         (lambda: _tiny().custom(lambda x: x, 3), "custom: x must be a sequence, got 3"),
         (lambda: mpscnn.evaluate(mpscnn.load(), 0), "mpscnn.video('camera:0', model) reads a camera"),
         (lambda: mpscnn.Trainer(_tiny()).fit(_tiny(), [1]), "Trainer(network) has the network"),
-        (lambda: mpscnn.Trainer(_tiny()).step(), "'inputs' and 'labels'; step: Train on one batch"),
+        (
+            lambda: mpscnn.Trainer(_tiny()).step(),
+            "'inputs' and 'labels'; call step(inputs, labels): Train on",
+        ),
         (lambda: mpscnn.Trainer(_tiny(), optimizer=type("Lion", (), {})), "or mpscnn.Sgd, RmsProp or Adam"),
         (lambda: mpscnn.load().save("x.tflite", dtype="int8"), "mpscnn.quantize makes"),
         (lambda: mpscnn.load().save("x.onnx", dtype="int8"), "mpscnn.quantize makes"),
@@ -245,9 +248,10 @@ BUNDLED = "cifar10_mobilenet_v2"
         (lambda: mpscnn.profile("digits"), "mpscnn.load(path) reads files"),
         (lambda: mpscnn.quantize("digits", []), "mpscnn.load(path) reads files"),  # type: ignore[arg-type]
         (lambda: mpscnn.load().compile(), "mpscnn.load(name, device=...) compiles a Model"),
+        (lambda: mpscnn.load(task="detection"), "for the task of that model (`mpscnn models` lists them)"),  # type: ignore[call-overload]
         (lambda: mpscnn.train("photos", mixup=0.2), "augment=mpscnn.Augmentation(rotation=10)"),
-        (lambda: _tiny().load("x.onnx"), "mpscnn.Network.load(path) returns another network"),
-        (lambda: mpscnn.Model(_tiny()).load("x.onnx"), "mpscnn.load(path) returns another model"),
+        (lambda: _tiny().load("x.onnx"), "mpscnn.Network.load(path) returns another object"),
+        (lambda: mpscnn.Model(_tiny()).load("x.onnx"), "mpscnn.Model.load(path) returns another object"),
         (lambda: _tiny().custom(lambda x: x), "computes function(x) on the CPU, where x is"),
         (lambda: mpscnn.compare(_tiny(), _tiny(), []), "input is an empty list"),
         (

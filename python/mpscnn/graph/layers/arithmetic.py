@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.errors import ShapeError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
@@ -15,11 +16,13 @@ class ArithmeticLayers(LayerMaker):
     bias, limits and strides; docs/operations.md describes them.
     """
 
+    @accept_foreign_arguments
     def add(self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None) -> Tensor:
         """Return a + b. Compiling fuses the sum with a convolution or dense layer before it."""
         strides = broadcast_strides("add", a, b)
         return self.layer("add", [a, b], strides, activation=activation, name=name)
 
+    @accept_foreign_arguments
     def subtract(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
@@ -27,6 +30,7 @@ class ArithmeticLayers(LayerMaker):
         strides = broadcast_strides("subtract", a, b)
         return self.layer("subtract", [a, b], strides, activation=activation, name=name)
 
+    @accept_foreign_arguments
     def multiply(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
@@ -34,6 +38,7 @@ class ArithmeticLayers(LayerMaker):
         strides = broadcast_strides("multiply", a, b)
         return self.layer("multiply", [a, b], strides, activation=activation, name=name)
 
+    @accept_foreign_arguments
     def divide(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
@@ -41,6 +46,7 @@ class ArithmeticLayers(LayerMaker):
         strides = broadcast_strides("divide", a, b)
         return self.layer("divide", [a, b], strides, activation=activation, name=name)
 
+    @accept_foreign_arguments
     def maximum(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
@@ -48,6 +54,7 @@ class ArithmeticLayers(LayerMaker):
         strides = broadcast_strides("maximum", a, b)
         return self.layer("maximum", [a, b], strides, activation=activation, name=name)
 
+    @accept_foreign_arguments
     def minimum(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
@@ -55,6 +62,7 @@ class ArithmeticLayers(LayerMaker):
         strides = broadcast_strides("minimum", a, b)
         return self.layer("minimum", [a, b], strides, activation=activation, name=name)
 
+    @accept_foreign_arguments
     def power(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
@@ -62,6 +70,7 @@ class ArithmeticLayers(LayerMaker):
         strides = broadcast_strides("power", a, b)
         return self.layer("power", [a, b], strides, activation=activation, name=name)
 
+    @accept_foreign_arguments
     def greater(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
@@ -69,6 +78,7 @@ class ArithmeticLayers(LayerMaker):
         strides = broadcast_strides("greater", a, b)
         return self.layer("greater", [a, b], strides, activation=activation, name=name)
 
+    @accept_foreign_arguments
     def greater_equal(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
@@ -76,6 +86,7 @@ class ArithmeticLayers(LayerMaker):
         strides = broadcast_strides("greater_equal", a, b)
         return self.layer("greater_equal", [a, b], strides, activation=activation, name=name)
 
+    @accept_foreign_arguments
     def equal(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
@@ -83,6 +94,7 @@ class ArithmeticLayers(LayerMaker):
         strides = broadcast_strides("equal", a, b)
         return self.layer("equal", [a, b], strides, activation=activation, name=name)
 
+    @accept_foreign_arguments
     def not_equal(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
@@ -90,10 +102,12 @@ class ArithmeticLayers(LayerMaker):
         strides = broadcast_strides("not_equal", a, b)
         return self.layer("not_equal", [a, b], strides, activation=activation, name=name)
 
+    @accept_foreign_arguments
     def less(self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None) -> Tensor:
         """Return 1 where a < b, otherwise 0."""
         return self.greater(b, a, activation=activation, name=name)
 
+    @accept_foreign_arguments
     def less_equal(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
@@ -114,6 +128,7 @@ class ArithmeticLayers(LayerMaker):
         strides = broadcast_strides("mask_out", condition, x)
         return self.layer("mask_out", [condition, x], strides, activation=activation, name=name)
 
+    @accept_foreign_arguments
     def where(
         self,
         condition: Tensor,

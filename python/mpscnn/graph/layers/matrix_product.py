@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mpscnn._private.arguments import whole_numbers
+from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
 
 class MatrixProductLayers(LayerMaker):
     """Methods for constants and for products of matrices."""
 
+    @accept_foreign_arguments
     def matmul(
         self,
         a: Tensor,

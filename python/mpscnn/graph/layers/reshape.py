@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mpscnn._private.arguments import whole_numbers
+from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.errors import ParameterError
 from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
@@ -42,6 +43,7 @@ class ReshapeLayers(LayerMaker):
         """
         return self.layer("channel_shuffle", [x], {"groups": groups}, name=name)
 
+    @accept_foreign_arguments
     def concat(self, tensors: Sequence[Tensor], *, axis: int = -1, name: str | None = None) -> Tensor:
         """Concatenate tensors along `axis`, which must not be the batch."""
         if not isinstance(tensors, Sequence):
