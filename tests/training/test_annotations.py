@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 import os
+import re
 import struct
 import zlib
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from training.labelled_scenes import HEIGHT, LABELS, WIDTH, Scenes, write_scenes
 
 from mpscnn import Error, ImageError, ParameterError
 from mpscnn._private.names import did_you_mean, first_repeated
+from mpscnn.evaluation.detector_truth import read_truth
 from mpscnn.training.scenes import class_names, yolo_parts
 from mpscnn.training.scenes.class_names import names_of_settings
 from mpscnn.training.scenes.labelled import LabelledObjects, LabelledPhoto
@@ -337,6 +339,31 @@ def test_bad_annotations(scenes: Scenes, spoil: Callable[[Scenes], Path], messag
     place = spoil(scenes)
     with pytest.raises(ParameterError, match=message):
         read_objects(scenes.photos, place)
+
+
+def test_shares_of_the_photo_are_refused_in_each_format_of_pixels(scenes: Scenes) -> None:
+    coco = json.loads(scenes.coco.read_text())
+    for entry in coco["annotations"]:
+        entry["bbox"] = [0.2, 0.1, 0.5, 0.9]
+    created = json.loads(scenes.createml.read_text())
+    for entry in created:
+        for one in entry["annotations"]:
+            one["coordinates"] = {"x": 0.5, "y": 0.5, "width": 0.4, "height": 1}
+    scenes.coco.write_text(json.dumps(coco))
+    scenes.createml.write_text(json.dumps(created))
+    for file in scenes.voc.glob("*.xml"):
+        file.write_text(re.sub(r"<(xmin|ymin)>.*?</", r"<\1>0.1</", file.read_text()))
+        file.write_text(re.sub(r"<(xmax|ymax)>.*?</", r"<\1>0.8</", file.read_text()))
+    for place in (scenes.coco, scenes.voc, scenes.createml):
+        for read in (read_objects, read_truth):
+            with pytest.raises(ParameterError, match=r"boxes lie in the first pixel .* multiply x and width"):
+                read(scenes.photos, place)
+
+
+def test_entries_of_create_ml_in_a_coco_file(scenes: Scenes) -> None:
+    scenes.coco.write_text(json.dumps({"images": json.loads(scenes.createml.read_text())}))
+    with pytest.raises(ParameterError, match="entries of Create ML, whose files are this list alone"):
+        read_objects(scenes.photos, scenes.coco)
 
 
 def test_objects_within_objects_are_no_objects(scenes: Scenes) -> None:

@@ -428,6 +428,20 @@ def test_a_classifier_is_not_trained_on_annotations(
         mpscnn.train(tmp_path, tiny(), progress=False)
 
 
+def test_a_file_among_the_photos_is_named_and_photos_that_it_lacks_are_counted(
+    scenes: Scenes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from command_line import call
+
+    shutil.copytree(scenes.photos, tmp_path / "photos")
+    file = tmp_path / "photos" / "few.json"
+    file.write_text(json.dumps(json.loads(scenes.createml.read_text())[:6]))
+    assert call("train", "--task=detect", str(tmp_path / "photos")) == 2
+    assert f"needs --annotations, such as --annotations {file}" in capsys.readouterr().err.replace("\n", " ")
+    mpscnn.train(tmp_path / "photos", tiny(), annotations=file, **SMALL | {"epochs": 1})
+    assert "4 photos have no annotations and are left out" in capsys.readouterr().err
+
+
 def test_options_of_other_tasks(scenes: Scenes, capsys: pytest.CaptureFixture[str]) -> None:
     from command_line import call
 

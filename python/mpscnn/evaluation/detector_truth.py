@@ -8,10 +8,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mpscnn._private.arguments import path_name
 from mpscnn._private.files import is_file
 from mpscnn.training.scenes.coco import coco_part_files, read_coco_file, size_of_image
-from mpscnn.training.scenes.labelled import LabelledObjects, LabelledPhoto, fail
+from mpscnn.training.scenes.labelled import LabelledObjects, LabelledPhoto, fail, require_pixels
 from mpscnn.training.scenes.source import annotation_format, annotations_path, read_objects
 from mpscnn.training.split_folders import TEST, VALIDATION, split_by_folder
 
@@ -98,6 +100,8 @@ def read_truth(photos: str | PathLike[str], annotations: str | PathLike[str]) ->
 def _truth_of_coco(folder: Path, path: Path) -> Truth:
     """Return the photos of a COCO file. Objects of crowds stay, because COCO's measures know them."""
     dataset = read_coco_file(path)
+    boxes = np.array([entry["bbox"] for entry in dataset["annotations"]], np.float64).reshape(-1, 4)
+    require_pixels(path, np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], 1))
     images = dataset["images"]
     samples = [(folder / image["file_name"], image["id"]) for image in images]
     if samples and not any(is_file(photo) for photo, _ in samples):

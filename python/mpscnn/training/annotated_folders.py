@@ -20,7 +20,7 @@ def name_annotations(folder: Path) -> Iterator[None]:
     try:
         yield
     except ImageError as error:
-        place = _annotations_in(folder)
+        place = annotations_in(folder)
         if place is None:
             raise
         raise ImageError(
@@ -29,7 +29,7 @@ def name_annotations(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _annotations_in(folder: Path) -> Path | None:
+def annotations_in(folder: Path) -> Path | None:
     """Return the place of annotations in a folder, or in a folder of it such as train; None if there are none."""
     for name in _SETTINGS:
         if is_file(folder / name):

@@ -12,6 +12,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from mpscnn._private.printable import quote_path
 from mpscnn.apps.cli.named_function import loss_of_option, named_function
 from mpscnn.apps.cli.output import table_width
 from mpscnn.apps.cli.train_options import PHOTOS, SCENES, TrainOptions
@@ -19,6 +20,7 @@ from mpscnn.apps.train.photo_training import Backbone, FolderTraining, PhotoTrai
 from mpscnn.apps.train.report import REPORT_FILES
 from mpscnn.apps.train.scene_report import SCENE_REPORT_FILES, DetectorMeasures
 from mpscnn.apps.train.scene_training import SceneData, SceneSource, ScenesTraining
+from mpscnn.training.annotated_folders import annotations_in
 from mpscnn.training.classifier import ClassifierOptions
 from mpscnn.training.photo_views import Augmentation
 from mpscnn.training.run_folder import RunChoices
@@ -60,7 +62,7 @@ def kind_of(folder: str | None, options: TrainOptions) -> Kind:
         return Kind(
             partial(
                 ScenesTraining,
-                SceneSource(folder, _labels(options), options.validation),
+                SceneSource(folder, _labels(folder, options), options.validation),
                 SceneData(options.kind, options.size, options.architecture, loss=loss),
                 options=SceneOptions(
                     epochs=_chosen(options.epochs, SCENES.epochs),
@@ -103,11 +105,13 @@ def _chosen(value: _Value | None, default: _Value) -> _Value:
     return default if value is None else value
 
 
-def _labels(options: TrainOptions) -> str:
+def _labels(folder: str | None, options: TrainOptions) -> str:
     """Return the place of the annotations or masks."""
     option = "--annotations" if options.kind == "detect" else "--masks"
     if not (labels := options.annotations if options.kind == "detect" else options.masks):
-        raise typer.BadParameter(f"--task {options.kind} needs {option}", param_hint=option)
+        found = annotations_in(Path(folder)) if folder and options.kind == "detect" else None
+        here = "" if found is None else f", such as {option} {quote_path(found)}"
+        raise typer.BadParameter(f"--task {options.kind} needs {option}{here}", param_hint=option)
     return labels
 
 

@@ -23,7 +23,7 @@ from mpscnn.graph.network import Network
 from mpscnn.training.own_loss import Loss
 from mpscnn.training.run_folder import RunChoices
 from mpscnn.training.scenes.feature_maps import feature_maps
-from mpscnn.training.scenes.labelled import LabelledPhoto
+from mpscnn.training.scenes.labelled import LabelledPhoto, left_out_photos
 from mpscnn.training.scenes.masks import MaskedPhoto, MaskedPhotos, read_masks
 from mpscnn.training.scenes.networks import detector_of, segmenter_of
 from mpscnn.training.scenes.photos import MaskPhotos, ObjectPhotos
@@ -107,6 +107,7 @@ class ScenesTraining(FolderTraining):
     ) -> None:
         super().__init__()
         self.backbone, self._data, self._seed, self._threads = backbone, data, options.seed, choices.threads
+        self._left_out = 0
         make = self._detector if data.task == "detect" else self._segmenter
         self.trained: SceneTraining = SceneTraining(make(source), run, options=options, choices=choices)
         self._kind = self.trained.task.phase
@@ -115,10 +116,13 @@ class ScenesTraining(FolderTraining):
         """Return lines about the photos and the network."""
         task = self.trained.task
         height, width = task.network.input.shape[1:3]
-        return [
+        lines = [
             f"{len(task.training):,} photos to train with and {len(task.validation):,} for validation, "
             f"{len(task.labels)} classes, {task.network.name} on {width} x {height} pixels"
         ]
+        if self._left_out:
+            lines.append(f"{self._left_out:,} photos have no annotations and are left out")
+        return lines
 
     def report(self) -> SceneReport:
         """Return how well the best weights so far do on the photos for validation."""
@@ -136,6 +140,9 @@ class ScenesTraining(FolderTraining):
         held_photos = (
             objects.photos_of(VALIDATION) if held is None else held.photos_of(VALIDATION) or held.photos
         )
+        if source.photos is not None:
+            listed = [photo.path for one in (objects, held) if one is not None for photo in one.photos]
+            self._left_out = left_out_photos(Path(source.photos), listed)
         training, held_photos = self._split(source, objects.photos_of(TRAIN) or objects.photos, held_photos)
         size = self._size()
         boxes = _fractions(training)

@@ -54,6 +54,8 @@ def read_coco_file(path: str | PathLike[str]) -> dict[str, Any]:
         entries = dataset.get(key)
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             raise ParameterError(f"{path}: {key!r} must be a list of objects")
+        if any(name in entry for name in ("image", "imagefilename") for entry in entries[:1]):
+            fail(path, f"its {key!r} have entries of Create ML, whose files are this list alone: [...]")
         for number, entry in enumerate(entries):
             _check(f"{path}: {key}[{number}]", entry, fields)
     known = {key: _by_id(f"{path}: {key}", dataset[key]) for key in ("images", "categories")}

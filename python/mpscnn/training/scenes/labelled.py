@@ -19,6 +19,8 @@ from mpscnn.vision.photo_list import photo_paths
 #: The largest distance by which a box may stick out of its photo, in pixels and as a share of the photo's side. Tools
 #: round edges. Such boxes are cut off at the photo's edge.
 _BEYOND_PIXELS, _BEYOND_SHARE = 1.0, 0.01
+#: The largest edge of a box that seems to be a share of the photo, and not pixels.
+_MAX_SHARE = 1.5
 #: The suffixes of annotations, and of what tools for annotations write next to them.
 _ANNOTATIONS = (".txt", ".yaml", ".yml", ".xml", ".json", ".names", ".cache")
 
@@ -187,9 +189,26 @@ def fail(place: object, problem: str) -> NoReturn:
     raise ParameterError(f"{place}: {problem}")
 
 
+def require_pixels(place: object, boxes: NDArray[np.float64]) -> None:
+    """Raise ParameterError if boxes (k, 4), whose unit is the pixel, all end in the first pixel: they are fractions."""
+    if len(boxes) and boxes[:, 2:].max() <= _MAX_SHARE:
+        fail(
+            place,
+            f"all {len(boxes):,} boxes lie in the first pixel of their photos, such as "
+            f"{_shown(boxes[0].tolist())}. They seem to be shares of the photo from 0 to 1, but this format counts "
+            "pixels: multiply x and width by the photo's width, y and height by its height",
+        )
+
+
 def labelled_photo_paths(folder: Path) -> tuple[list[str], list[ImageError]]:
     """Return the photos of a folder as `photo_paths` does, without a warning of the annotations next to them."""
     return photo_paths([str(folder)], expected=_ANNOTATIONS)
+
+
+def left_out_photos(folder: Path, listed: Sequence[str]) -> int:
+    """Return the number of photos in a folder that are not among the listed ones."""
+    known = {os.path.normpath(path) for path in listed}
+    return sum(os.path.normpath(path) not in known for path in labelled_photo_paths(folder)[0])
 
 
 def find_photo(folder: Path, name: str, place: str) -> str:

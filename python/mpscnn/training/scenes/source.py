@@ -5,11 +5,13 @@ from __future__ import annotations
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
+
 from mpscnn._private.arguments import path_name
 from mpscnn._private.files import is_folder
 from mpscnn.training.scenes.coco import read_coco, read_coco_parts
 from mpscnn.training.scenes.createml import is_createml, read_createml
-from mpscnn.training.scenes.labelled import LabelledObjects, fail
+from mpscnn.training.scenes.labelled import LabelledObjects, fail, require_pixels
 from mpscnn.training.scenes.voc import read_voc
 from mpscnn.training.scenes.yolo import read_yolo
 
@@ -75,4 +77,10 @@ def read_objects(photos: str | PathLike[str] | None, annotations: str | PathLike
     found.require_different_photos()
     if not found.counts().any():
         fail(path, "has no objects; a detector needs some to learn from")
+    require_pixels(
+        path,
+        np.concatenate(
+            [photo.boxes for photo in found.photos if photo.size is not None] or [np.zeros((0, 4))]
+        ),
+    )
     return found
