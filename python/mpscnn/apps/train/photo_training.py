@@ -132,10 +132,12 @@ class FolderTraining(ABC):
     def network(self) -> tuple[Network, dict[str, str]]:
         """Return the network with the best weights so far, and texts about it for the file."""
         about = self.backbone.information
-        information = {key: about[key] for key in _ABOUT if key in about}
-        source, classes = self.backbone.network.name, len(self.trained.labels)
-        information["description"] = f"{self._kind} trained from {source} for {classes} classes".strip()
-        return self.trained.result, information
+        base, classes = self.backbone.network.name, len(self.trained.labels)
+        description = f"{self._kind} trained from {base} for {classes} classes".strip()
+        # The license and source of the base are not those of a network that has seen the user's photos.
+        if given := "; ".join(f"{key}: {about[key]}" for key in _ABOUT if key in about):
+            description += f" ({base} has the {given})"
+        return self.trained.result, {"description": description}
 
 
 class PhotoTraining(FolderTraining):
