@@ -267,15 +267,29 @@ def test_equal_networks_are_equal_files(suffix: str, tmp_path: Path) -> None:
         assert one.read_bytes() == other.read_bytes()
 
 
-def test_models_and_commands_keep_the_licence(tmp_path: Path) -> None:
+def test_models_and_commands_keep_the_licence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command info shows it, and what the file offers to an app."""
     saved, commanded = tmp_path / "model.mlmodel", tmp_path / "commanded.mlmodel"
     model = mpscnn.load("page_digits")
     model.save(saved)
     assert call("convert", "page_digits", str(commanded)) == 0
     for path in (saved, commanded):
-        metadata = coremltools.utils.load_spec(str(path)).description.metadata
+        spec = coremltools.utils.load_spec(str(path))
+        metadata = spec.description.metadata
+        assert b"conversion_date" not in spec.SerializeToString()  # the bytes are the same on all days
         assert metadata.license == model.information["license"]
         assert metadata.userDefined["source"] == model.information["source"]
+    assert call("info", str(saved)) == 0
+    shown = capsys.readouterr().out
+    for text in (
+        "app input:     'image' (photo of 160 x 160 pixels), 'iouThreshold' (number, optional)",
+        "app output:    'confidence' (array), 'coordinates' (array)",
+        "suppression of boxes of all classes above an IoU of 0.45",
+        "labels:        10: '0', '1',",
+        f"license:       {model.information['license']}",
+        f"file:          {saved}",
+    ):
+        assert text in shown
 
 
 def test_targets(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_info(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     ]
     facts = dict(line.split(":", 1) for line in lines if re.match(r"\w+:", line))
     assert facts["input"].strip() == "image (n, 8, 8, 3)"
-    assert facts["labels"].strip() == "3, from 'red' to 'blue'"
+    assert facts["labels"].strip() == "3: 'red', 'green', 'blue'"
     assert facts["license"].strip() == "Apache-2.0"
     assert facts["source"].strip() == "a test"
     assert facts["preprocessing"].strip() != "not stated"

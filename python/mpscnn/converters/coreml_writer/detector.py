@@ -128,6 +128,7 @@ class DetectorPostProcessing:
     def pipeline(self, tools: Any, model: Any) -> Any:
         """Return the pipeline of a network's model and non-maximum suppression, in the form that Vision expects."""
         part = model.get_spec()
+        part.description.metadata.Clear()  # it has the date, and equal networks give equal files
         version = part.specificationVersion
         spec = tools.proto.Model_pb2.Model(specificationVersion=version)
         spec.description.input.add().CopyFrom(part.description.input[0])

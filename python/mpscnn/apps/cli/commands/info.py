@@ -8,12 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
+from mpscnn._private.files import exists, is_file, is_folder
 from mpscnn._private.printable import quote_path
 from mpscnn._private.summary import bytes_text, prose
 from mpscnn.apps.cli.arguments import JsonOption, ModelArgument
 from mpscnn.apps.cli.output import show, show_json, table_width
 from mpscnn.apps.cli.sizes import SizeOption, check_size, shape_text
 from mpscnn.apps.cli.task import COMMANDS, setting_command
+from mpscnn.converters.coreml.file_facts import coreml_facts
 from mpscnn.core_model import described_network, model_path, model_task, open_model
 from mpscnn.graph.network import Network
 from mpscnn.runtime.library import devices
@@ -24,6 +26,8 @@ _USES = {
     "digits": ("single handwritten digits", "digits"),
     "segmentation": ("the class of each pixel of photos", COMMANDS["segmentation"]),
 }
+#: More labels than this are not all shown.
+_MAX_LABELS = 10
 _ABOUT = ("labels", "preprocess", "scores", "information")
 
 
@@ -69,9 +73,11 @@ def info(
         show_json({"file": str(path), "task": task, **shown, **{key: about[key] for key in _ABOUT}})
         return
     show(*described.table(width=table_width()).split("\n"), "")
-    facts = [f"{name + ':':<15}{text}" for name, text in _facts(model, network, about)]
+    facts = [f"{name + ': ':<15}{text}" for name, text in _facts(model, network, about)]
     show(*(line for fact in facts for line in prose(fact, table_width(), " " * 15)))
-    show(f"{'file:':<15}{path} ({bytes_text(path.stat().st_size)})")
+    files = [path] if path == Path(model) or not exists(Path(model)) else [Path(model), path]
+    for name, file in zip(("file", "converted"), files, strict=False):
+        show(f"{name + ':':<15}{file} ({bytes_text(_size_of(file))})")
 
 
 def _facts(model: str, network: Network, about: dict[str, Any]) -> list[tuple[str, str]]:
@@ -85,10 +91,33 @@ def _facts(model: str, network: Network, about: dict[str, Any]) -> list[tuple[st
         ("output", ", ".join(outputs)),
         ("preprocessing", _settings_text(settings) if settings else "not stated"),
         ("precisions", _precisions_text()),
-        ("labels", f"{len(labels)}, from {labels[0]!r} to {labels[-1]!r}" if labels else "none"),
+        ("labels", _labels_text(labels or [])),
         *([("scores", _scores_text(network))] if _is_classifier(network) else []),
-        *sorted(about["information"].items()),
+        *([("detection", _detection_text(about["detection"]["suppression"]))] if about["detection"] else []),
+        *(coreml_facts(Path(model)) or sorted(about["information"].items())),
     ]
+
+
+def _labels_text(labels: list[str]) -> str:
+    if not labels:
+        return "none"
+    if len(labels) <= _MAX_LABELS:
+        return f"{len(labels)}: {', '.join(map(repr, labels))}"
+    return f"{len(labels)}, from {labels[0]!r} to {labels[-1]!r}"
+
+
+def _detection_text(suppression: dict[str, Any]) -> str:
+    """Return a text about which boxes are kept."""
+    where = "boxes of the same class" if suppression["per_class"] else "boxes of all classes"
+    return (
+        f"score threshold {suppression['score_threshold']:.4g}, {suppression['method']} suppression of {where} "
+        f"above an IoU of {suppression['iou_threshold']:.4g}, at most {suppression['max_detections']} objects"
+    )
+
+
+def _size_of(file: Path) -> int:
+    """Return the number of bytes of a file, or of all files in a folder."""
+    return sum(one.stat().st_size for one in (file.rglob("*") if is_folder(file) else [file]) if is_file(one))
 
 
 def _is_classifier(network: Network) -> bool:
