@@ -275,7 +275,7 @@ def test_the_command_and_the_function_train_the_same(
     }[task]
     assert re.search(rf"\w+ 1/2: loss [\d.]+, {names[0]} [\d.]+%, validation {names[1]} [\d.]+%", shown.out)
     assert re.search(f"validation: {result}.*, 2 photos, in", shown.out)
-    assert "8 photos to train with and 2 for validation" in shown.out
+    assert re.search("8 photos to train with and 2 for validation.* pixels, trained from tiny\n", shown.out)
     assert "This is low. More --epochs" in shown.out
     assert f"mpscnn {task} --model" in shown.err
 

@@ -68,8 +68,10 @@ _TRANSFORMS = (
     "shear zoom"
 )
 _VARIANTS = (
-    "augment=mpscnn.Augmentation(rotation=10) of ImageFolder and train has flip=, crop=, rotation=, mixup=, cutmix=, "
-    "brightness= and others; preprocess= resizes"
+    "augment= of ImageFolder and train_classifier takes mpscnn.Augmentation(rotation=10) with flip=, crop=, mixup=, "
+    "cutmix=, brightness= and others, and that of train_detector and train_segmenter "
+    "mpscnn.SceneAugmentation(flip=0.5) with crop=, shrink=, aspect=, brightness=, contrast= and saturation=; "
+    "preprocess= resizes"
 )
 _LOADERS = (
     "YOLO pipeline from_pretrained create_model from_onnx load_onnx from_tflite from_coreml Interpreter MLModel "

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn._private.arguments import require_bool
 from mpscnn._private.files import exists
 from mpscnn.errors import ImageError, ShapeError
 from mpscnn.graph.network import Network
@@ -96,6 +97,7 @@ def train_digits(
         augment: train on other variants of the images in each epoch (`DigitViews`), with a learning rate of 0.002,
             weight decay, and a moving average of the weights as the result.
     """
+    require_bool("augment", augment)
     channels, hidden = DIGIT_NETWORKS[architecture]
     network = _with_dropout(channels, hidden)
     network.initialize_weights(seed=seed)

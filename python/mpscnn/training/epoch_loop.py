@@ -16,7 +16,7 @@ from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.progress_line import TextLine, draw_bar
 from mpscnn.errors import ParameterError
 from mpscnn.training.batches import Data, batch_count, batches, pair_with_labels
-from mpscnn.training.callbacks import call_all, callback_list
+from mpscnn.training.callbacks import call_all, callback_list, end_all
 from mpscnn.training.early_stopping import EarlyStopping, Watch, stopping_among
 from mpscnn.training.fit_data import ClassWeight, split_validation
 from mpscnn.training.history import Epoch, History, epoch_text
@@ -144,6 +144,7 @@ class EpochLoop(ABC):
                     break
         finally:
             line.end()
+        end_all(called)
         if best is None or watch.stopping is None or not watch.stopping.restore_best:
             return History(tuple(made))
         if best[0] != made[-1].index:

@@ -15,6 +15,9 @@ from mpscnn.training.curves import Chart, charts_picture
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
+#: Names of Keras for the fields of `Epoch`.
+KERAS_NAMES = {"validation_loss": "val_loss", "validation_accuracy": "val_accuracy"}
+
 
 @dataclass(frozen=True)
 class Epoch(Expected):

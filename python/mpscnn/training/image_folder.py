@@ -30,7 +30,7 @@ from mpscnn.runtime.library import available_processors
 from mpscnn.training.batches import EpochData, epoch_parts
 from mpscnn.training.class_folders import list_class_folders
 from mpscnn.training.loading import load_ahead
-from mpscnn.training.photo_views import Augmentation, PhotoReader, mix
+from mpscnn.training.photo_views import Augmentation, PhotoReader, chosen_augmentation, mix
 
 Batch = tuple[NDArray[np.float32], NDArray[Any]]
 #: The index of the photo that was mixed into another one, and the share of the latter.
@@ -92,8 +92,7 @@ class ImageFolder(Expected, EpochData):
             raise ParameterError(f"seed must be a whole number of at least 0, got {seed!r}")
         if threads != "auto" and (not is_whole_number(threads) or int(threads) < 1):
             raise ParameterError(f"threads must be 'auto' or at least 1, got {threads!r}")
-        if not isinstance(augment, (bool, Augmentation)):
-            raise ParameterError(f"augment must be True, False or an Augmentation, got {augment!r}")
+        self._augmentation = chosen_augmentation(Augmentation, augment)
         if not is_whole_number(channels) or channels not in (1, 3):
             raise ParameterError(f"channels must be 3, or 1 for gray, got {channels!r}")
         if transform is not None:
@@ -105,9 +104,6 @@ class ImageFolder(Expected, EpochData):
         self.paths = list(found.paths)
         self.targets: NDArray[np.int64] = ClassNumbers.of(found.classes, self.labels)
         self._reader = PhotoReader(extents, preprocess, int(channels))
-        self._augmentation = (
-            augment if isinstance(augment, Augmentation) else Augmentation() if augment else None
-        )
         self._seed, self._transform = seed, transform
         self._threads = available_processors() if threads == "auto" else int(threads)
 

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from mpscnn.errors import Error, ImageError, ParameterError
 from mpscnn.vision.photo import Photo, open_photo
 from mpscnn.vision.visualize import upright_picture
 
-__all__ = ["Augmentation", "Mixing", "PhotoReader", "mix", "rotate"]
+__all__ = ["Augmentation", "Mixing", "PhotoReader", "chosen_augmentation", "mix", "rotate"]
 
 #: The values of fields of `Augmentation` that change nothing. All other fields change nothing at 0.
 _UNCHANGED = {"crop": 1.0, "aspect": 1.0}
@@ -81,6 +81,24 @@ class Augmentation:
             return None
         drawn = random.random()
         return "mixup" if drawn < self.mixup else "cutmix" if drawn < self.mixes else None
+
+
+Kind = TypeVar("Kind")
+
+
+def chosen_augmentation(kind: type[Kind], augment: Any) -> Kind | None:
+    """Return what `augment=` of a training chooses: True is the default range of this kind, and False none.
+
+    Raises ParameterError for anything else.
+    """
+    if isinstance(augment, kind):
+        return augment
+    if not isinstance(augment, (bool, np.bool_)):
+        raise ParameterError(
+            f"augment must be True, False or an mpscnn.{kind.__name__} here, which has "
+            f"{', '.join(f'{name}=' for name in kind.__annotations__)}; got {augment!r:.100}"
+        )
+    return kind() if augment else None
 
 
 Augmentation.__init__ = accept_foreign_arguments(Augmentation.__init__)  # type: ignore[method-assign]

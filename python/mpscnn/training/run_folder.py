@@ -13,10 +13,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn import _core
+from mpscnn._private.arguments import thread_count
 from mpscnn._private.files import convert_write_errors, exists, is_folder, read_content, replace_atomically
 from mpscnn._private.json_text import parse_json
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.network import Network
+from mpscnn.runtime.device_name import named_device
 from mpscnn.training.array_archive import read_arrays, require_readable, write_arrays
 
 _DESCRIPTION = "run.json"
@@ -28,6 +31,8 @@ _LONG = 40
 class RunChoices:
     """How a training runs. These choices do not change its result.
 
+    Raises ParameterError for a wrong value, and DeviceError if there is no such device.
+
     Args:
         resume: continue the training in the folder for its state.
         restart: delete another training in that folder.
@@ -38,6 +43,12 @@ class RunChoices:
     restart: bool = False
     device: str = "auto"
     threads: int | Literal["auto"] = "auto"
+
+    def __post_init__(self) -> None:
+        thread_count(self.threads)
+        with named_device(self.device) as device:
+            if device not in ("auto", "cpu"):
+                _core.CommandQueue(device)  # raises DeviceError if there is no such device
 
 
 class RunFolder:

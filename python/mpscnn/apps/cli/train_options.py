@@ -108,8 +108,8 @@ class TrainOptions:
         str | None,
         typer.Option(
             metavar="NAME_OR_FILE",
-            help="Start from this pretrained classifier (see `mpscnn models`); default: mobilenet_v2 if it "
-            "is on this machine, else the bundled one. With --digits: deep_mnist, or digits for the "
+            help="Start from this pretrained classifier (see `mpscnn models`), such as mobilenet_v2; "
+            "default: the bundled one. With --digits: deep_mnist, or digits for the "
             "small bundled network.",
         ),
     ] = None

@@ -63,12 +63,14 @@ def complete_training(
     if report is not None:
         path_name("report", report)
         require_folder_for(report, results.report_files, ParameterError)
+    if output is not None:
+        _require_model_file(output)
     backbone = open_backbone(model)
     with ExitStack() as stack:
         if output is None:
             run = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mpscnn-train-")))
         else:
-            _require_output(output, backbone.path)
+            _require_other_file(output, backbone.path)
             stack.enter_context(lock_output(Path(output)))
             run = Path(f"{os.fspath(output)}.run")
         training = start(backbone, run)
@@ -99,11 +101,19 @@ def _save(training: FolderTraining, output: str | os.PathLike[str]) -> None:
     network.save(output, labels=network.labels, information=information)
 
 
-def _require_output(output: str | os.PathLike[str], backbone: str | None) -> None:
-    """Raise ParameterError if the output is no model file, or is the backbone, which a resumed training needs."""
+def _require_model_file(output: str | os.PathLike[str]) -> None:
+    """Raise ParameterError if the output is not named like a model file."""
     path = Path(path_name("output", output))
     if path.suffix != ".safetensors":
-        raise ParameterError(f"output: the name must end in .safetensors, got {path}")
+        raise ParameterError(
+            f"output: the name must end in .safetensors, got {path}; model.save({path.name!r}) of the trained model "
+            "writes other formats"
+        )
+
+
+def _require_other_file(output: str | os.PathLike[str], backbone: str | None) -> None:
+    """Raise ParameterError if the output is the backbone, which a resumed training needs."""
+    path = Path(output)
     if backbone is not None and exists(path) and path.samefile(backbone):
         raise ParameterError(f"output: {path} is the file of the model; name another file")
 

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mpscnn import registry
 from mpscnn._private.arguments import path_name
 from mpscnn.apps.train.report import TrainingReport, report_of
 from mpscnn.core_model import described_network, model_path, open_model
@@ -20,7 +19,7 @@ from mpscnn.graph.network import Network
 from mpscnn.model import Model
 from mpscnn.registry.catalogue import BUNDLED_MODEL
 from mpscnn.training.annotated_folders import name_annotations
-from mpscnn.training.callbacks import Callback, call_all
+from mpscnn.training.callbacks import Callback, call_all, end_all
 from mpscnn.training.classifier import ClassifierOptions, ClassifierTraining
 from mpscnn.training.image_folder import ImageFolder
 from mpscnn.training.photo_views import Augmentation
@@ -31,7 +30,6 @@ from mpscnn.vision.photo_list import is_url
 
 #: The share of each class's photos for validation, unless the user or the data set says it.
 DEFAULT_SHARE = 0.2
-_PREFERRED = "mobilenet_v2"
 _ABOUT = ("license", "source")
 _ARRAYS = "mpscnn.Trainer(network).fit(data) trains on arrays and on an ImageFolder"
 _MODELS = "it may also be a Network, a Model or None"
@@ -58,8 +56,8 @@ class Backbone:
 def open_backbone(model: str | os.PathLike[str] | Network | Model | None) -> Backbone:
     """Return a backbone by name, file, network or model.
 
-    None means `mobilenet_v2` if it is on this machine, and otherwise the bundled classifier. Nothing is downloaded
-    then. Raises UnsupportedError if it does not say how a photo becomes its input.
+    None means the bundled classifier, whatever models are on this machine, so the result depends on the photos, the
+    options and the seed alone. Raises UnsupportedError if a backbone does not say how a photo becomes its input.
     """
     if isinstance(model, Model):
         network, information = model.network.copy(), dict(model.information)
@@ -68,7 +66,7 @@ def open_backbone(model: str | os.PathLike[str] | Network | Model | None) -> Bac
     elif isinstance(model, Network):
         backbone = Backbone(model.name, model, None, {})
     else:
-        given = _backbone_here() if model is None else path_name("model", model, _MODELS)
+        given = BUNDLED_MODEL.name if model is None else path_name("model", model, _MODELS)
         path = model_path(given)
         network, information = described_network(open_model(path))
         backbone = Backbone(given, network, path, information)
@@ -93,11 +91,6 @@ def photo_folder(data: str | os.PathLike[str]) -> Path:
             f"data: {name} is not a folder with photos; mpscnn.train(folder, annotations={name!r}) reads it"
         )
     return Path(name)
-
-
-def _backbone_here() -> str:
-    entry = next(entry for entry in registry.models() if entry.name == _PREFERRED)
-    return BUNDLED_MODEL.name if entry.location() is None else _PREFERRED
 
 
 class FolderTraining(ABC):
@@ -127,7 +120,8 @@ class FolderTraining(ABC):
             if progress.record is not None and called:
                 ended = call_all(called, history_of(self.trained.history)[-1])
                 if ended:
-                    return
+                    break
+        end_all(called)
 
     def network(self) -> tuple[Network, dict[str, str]]:
         """Return the network with the best weights so far, and texts about it for the file."""

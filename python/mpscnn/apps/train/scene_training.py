@@ -21,6 +21,7 @@ from mpscnn.apps.train.scene_report import SceneReport, scene_report
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
 from mpscnn.training.own_loss import Loss
+from mpscnn.training.photo_views import chosen_augmentation
 from mpscnn.training.run_folder import RunChoices
 from mpscnn.training.scenes.feature_maps import feature_maps
 from mpscnn.training.scenes.labelled import LabelledPhoto, left_out_photos
@@ -77,6 +78,9 @@ class SceneData:
     augment: bool | SceneAugmentation = True
     loss: Loss | None = None
 
+    def __post_init__(self) -> None:
+        chosen_augmentation(SceneAugmentation, self.augment)
+
 
 class ScenesTraining(FolderTraining):
     """A training of a detector or a segmenter on photos with objects or masks.
@@ -118,7 +122,8 @@ class ScenesTraining(FolderTraining):
         height, width = task.network.input.shape[1:3]
         lines = [
             f"{len(task.training):,} photos to train with and {len(task.validation):,} for validation, "
-            f"{len(task.labels)} classes, {task.network.name} on {width} x {height} pixels"
+            f"{len(task.labels)} classes, {task.network.name} of {width} x {height} pixels, "
+            f"trained from {self.backbone.network.name}"
         ]
         if self._left_out:
             lines.append(f"{self._left_out:,} photos have no annotations and are left out")
@@ -246,10 +251,7 @@ class ScenesTraining(FolderTraining):
         return (height, width), network.preprocess
 
     def _viewing(self, augmented: bool) -> dict[str, Any]:
-        augment = self._data.augment
-        chosen = (
-            augment if isinstance(augment, SceneAugmentation) else SceneAugmentation() if augment else None
-        )
+        chosen = chosen_augmentation(SceneAugmentation, self._data.augment)
         return {
             "augmentation": chosen if augmented else None,
             "channels": int(self.backbone.network.input.shape[3] or 3),

@@ -18,7 +18,7 @@ from mpscnn.training.classifier import ClassifierOptions
 from mpscnn.training.early_stopping import EarlyStopping
 from mpscnn.training.fit_data import ClassWeight
 from mpscnn.training.own_loss import Loss
-from mpscnn.training.photo_views import Augmentation
+from mpscnn.training.photo_views import Augmentation, chosen_augmentation
 from mpscnn.training.run_folder import RunChoices
 
 
@@ -55,8 +55,8 @@ def train_classifier(
     Args:
         data: a folder with a folder of photos for each class, named like the class. Or the folder of a data set that is
             split into train, val (or valid, validation) and test, each with the folders of the classes; test is unused.
-        model: a pretrained classifier: a name, a file, a `Network` or a `Model`. None: `mobilenet_v2` if it is on this
-            machine, otherwise the bundled classifier.
+        model: a pretrained classifier: a name, a file, a `Network` or a `Model`. None: the bundled one, which needs
+            no download. "mobilenet_v2" is larger, and usually gives better results.
         epochs: the largest number of epochs for the last blocks; 0: only the last layer is trained.
         batch_size: the batch size for the last blocks.
         validation: the share of each class's photos for validation, which do not train. None: 0.2, or the photos of the
@@ -89,6 +89,7 @@ def train_classifier(
         StateError: a loss is not finite, or another process trains to the same output.
         WeightsError: the model or the output cannot be read or written.
     """
+    chosen_augmentation(Augmentation, augment)
     options = ClassifierOptions(
         epochs=epochs,
         batch_size=batch_size,

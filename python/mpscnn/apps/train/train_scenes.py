@@ -54,8 +54,8 @@ def train_detector(
 
     Args:
         data: the folder with the photos.
-        model: the network to start from: a name, a file, a `Network` or a `Model`. None: `mobilenet_v2` if it is on
-            this machine, otherwise the bundled classifier. A `Network` without weights starts from random ones.
+        model: the network to start from: a name, such as "mobilenet_v2", a file, a `Network` or a `Model`. None:
+            the bundled classifier, which needs no download. A `Network` without weights starts from random ones.
         annotations: a .json file of COCO or Create ML, a folder of .xml files of Pascal VOC, or a folder of .txt files
             or a data.yaml of YOLO.
         validation: the share of photos for validation, which do not train, or annotations of other photos in `data`.
