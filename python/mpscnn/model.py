@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
@@ -381,6 +381,8 @@ class Model(FixedAttributes, Generic[Answer]):
         return model_task(self._detection is not None, list(self.program.outputs.values()))
 
     @overload
+    def predict(self, photo: Any, *, stream: Literal[True], **options: Any) -> Iterator[Answer]: ...
+    @overload
     def predict(
         self, photo: list[Any] | tuple[Any, ...], *, top: int, channel_order: ChannelOrderName | None = None
     ) -> list[Classification]: ...
@@ -427,7 +429,7 @@ class Model(FixedAttributes, Generic[Answer]):
     @overload
     def predict(self, photo: Any, **options: Any) -> Answer: ...
     @accept_foreign_arguments
-    def predict(self, photo: Any, **options: Any) -> Any:
+    def predict(self, photo: Any, *, stream: bool = False, **options: Any) -> Any:
         """Run the method for the model's `task`: `classify`, `detect` or `segment`.
 
         Args:
@@ -435,6 +437,7 @@ class Model(FixedAttributes, Generic[Answer]):
                 is downloaded to the cache, at most 100 MB in a minute. A list or tuple of photos, a folder, a pattern
                 such as "photos/*.jpg", an `ImageFolder`, or an array of 4 axes gives a list of results. `Runner.map`
                 accepts streams and computes several photos at a time.
+            stream: True for an iterator that computes each result when it is asked for.
             options: the options of that method. Type checkers derive the result's type from them, or from the name
                 given to `load`; for other files call `classify`, `detect` or `segment`.
 
@@ -443,7 +446,10 @@ class Model(FixedAttributes, Generic[Answer]):
         """
         from mpscnn.photo_sources import several_photos
 
-        if (several := several_photos(photo)) is not None:
+        several = several_photos(photo)
+        if stream:
+            return (self.predict(one, **options) for one in ([photo] if several is None else several))
+        if several is not None:
             return [self.predict(one, **options) for one in several]
         tasks: dict[str, Callable[..., Any]] = {
             "classification": self.classify,

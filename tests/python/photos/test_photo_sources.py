@@ -55,6 +55,9 @@ def labels(results: Any) -> list[str]:
 @pytest.mark.parametrize("form", FORMS)
 def test_predict_and_runners_take_every_form(model: mpscnn.Model[Any], folder: Path, form: str) -> None:
     assert labels(model.predict(FORMS[form](folder))) == ["blue", "green", "red"]
+    stream = model.predict(FORMS[form](folder), stream=True)
+    assert next(stream).top(1)[0].label == "blue"
+    assert labels(stream) == ["green", "red"]
     with mpscnn.Runner(model) as runner:
         assert labels(runner.map(FORMS[form](folder))) == ["blue", "green", "red"]
 
