@@ -39,7 +39,13 @@ __all__ = [
 ]
 
 #: Other frameworks' values of arguments in lower case, each with mpscnn's value.
-DEVICES = {"gpu": "metal", "mps": "metal"}
+DEVICES = {
+    "gpu": "metal",
+    "mps": "metal",
+    **dict.fromkeys(
+        ("ane", "neuralengine", "neural_engine", "cpuandneuralengine"), "coreml:cpuAndNeuralEngine"
+    ),
+}
 PRECISIONS = {
     "half": "float16",
     "fp16": "float16",
@@ -163,6 +169,8 @@ FLAGS = {"bgr": ("channel_order", "bgr"), **dict.fromkeys(("half", "fp16"), ("pr
 
 #: The smallest similarity of a name that an error suggests, from 0 to 1.
 _SIMILAR = 0.75
+#: The smallest number of letters of a name for which an error suggests one with other letters.
+_SHORTEST = 3
 #: The largest number of attributes that an error lists.
 _MAX_LISTED = 30
 _POSITIONAL_REST, _NAMED_REST = 0x04, 0x08  # the flags of a code object for *arguments and **options
@@ -272,7 +280,8 @@ def _similar(name: str, known: Iterable[str]) -> str:
     for own in public:
         if _letters(own) == letters:
             return f"; it is {own!r} here"
-    close = get_close_matches(name, public, n=1, cutoff=_SIMILAR)
+    # Too many names are near a shorter one.
+    close = get_close_matches(name, public, n=1, cutoff=_SIMILAR) if len(letters) >= _SHORTEST else []
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
@@ -289,6 +298,8 @@ def _similar_layer(place: str, name: str) -> str:
         return ""
     network = sys.modules[place].Network
     others = " ".join(words for _, words in network._other_names).split()
+    if name in dir(network):
+        return f"; it is a method of mpscnn.Network: net.{name}"
     if not (hint := _similar(name, [*dir(network), *others])):
         return ""
     return f"{hint}; layers are methods of mpscnn.Network: x = net.conv2d(net.input, 8, 3)"

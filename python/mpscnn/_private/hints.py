@@ -5,6 +5,7 @@ Names that are nearly right are found by `difflib`. This table has only the othe
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 _FIT = (
@@ -12,11 +13,18 @@ _FIT = (
     "mpscnn.Trainer(network).fit(data) trains on arrays"
 )
 _DEVICE = (
-    "device='cpu', 'metal' or 'coreml' of mpscnn.load, Network.compile and Trainer chooses it, --device in a shell; "
+    "device='cpu', 'metal' or 'coreml' ('coreml:cpuAndNeuralEngine' for the neural engine) of mpscnn.load, "
+    "Network.compile and Trainer chooses it, --device in a shell; "
     "mpscnn.devices() lists them"
 )
-_PRECISION = "precision='float16' of mpscnn.load and Network.compile chooses it, --precision in a shell"
-_THREADS = "threads= of mpscnn.load, Program.session and Trainer says it"
+_PRECISION = (
+    "precision='float16' of mpscnn.load and Network.compile chooses it, --precision in a shell; files have "
+    "dtype='float16' of save, and --dtype of mpscnn convert"
+)
+_THREADS = (
+    "threads= of mpscnn.load, Program.session and Trainer says it, --threads in a shell; inflight= of mpscnn.evaluate "
+    "and Runner is how many photos are read at a time"
+)
 _LAYERS = "layers are methods of mpscnn.Network: x = net.conv2d(net.input, 8, 3)"
 _LOAD = "mpscnn.load(name or path) loads a model, also of ONNX, Core ML, Keras, TensorFlow, Caffe and PyTorch"
 _RUNS = "mpscnn.Runner(model) has submit(photo) and map(photos), also for asyncio"
@@ -35,7 +43,8 @@ _BATCHES = (
 )
 _QUANTIZE = (
     "mpscnn.quantize(model, photos) makes a network of integers, "
-    "`mpscnn quantize MODEL --images FOLDER` in a shell"
+    "`mpscnn quantize MODEL --images FOLDER` in a shell; for Core ML dtype='uint8' of save, "
+    "`mpscnn convert MODEL FILE.mlpackage --dtype uint8`, stores weights in 8 bits"
 )
 _CALLBACKS = (
     "Trainer.fit(callbacks=...) takes functions of an Epoch, and early_stopping= an mpscnn.EarlyStopping"
@@ -43,7 +52,8 @@ _CALLBACKS = (
 _TRAINS = (
     "mpscnn.train(folder) trains on photos, also with annotations= or masks=, and has trained_layers= and output=; "
     "mpscnn.Trainer has loss=, optimizer= "
-    "and learning_rate=, and Trainer.fit has epochs=, batch_size=, validation_data=, class_weight= and callbacks="
+    "and learning_rate=; mpscnn.train and Trainer.fit have epochs= (passes over the data, no iterations) and "
+    "batch_size=, and fit has validation_data=, class_weight= and callbacks="
 )
 _LIMITS = (
     "Model.detect has score_threshold= and max_detections=, and Model.classify has top=; in a shell "
@@ -52,11 +62,12 @@ _LIMITS = (
 _SAVES = (
     "Model.save(path) and Network.save(path) write the format of the suffix: .onnx (which PyTorch's tools "
     "read), .tflite, .mlpackage or .safetensors, and mpscnn.converters.export_onnx, _tflite and _coreml have more "
-    "options; mpscnn.load(path) reads them; `mpscnn convert` in a shell"
+    "options, such as target='iOS16'; detectors are written with their suppression of boxes; mpscnn.load(path) reads "
+    "them; `mpscnn convert` in a shell"
 )
 _EXPORTS = (
     "convert to_torch format opset opset_version input_names output_names convert_to "
-    "minimum_deployment_target --opset"
+    "minimum_deployment_target nms --opset --nms"
 )
 _ACTIVATION = "net.activation(x, name) applies it"
 
@@ -75,24 +86,24 @@ _VARIANTS = (
 )
 _LOADERS = (
     "YOLO pipeline from_pretrained create_model from_onnx load_onnx from_tflite from_coreml Interpreter MLModel "
-    "CompiledMLModel applications hub"
+    "CompiledMLModel VNCoreMLModel applications hub"
 )
 _PREDICTS = (
-    "mpscnn.load(name) has predict(photo or path), which returns labels, and classify, detect or segment for its "
-    "task; `mpscnn classify`, `detect` "
+    "mpscnn.load(name) has predict(photo, path or array), which returns labels, and classify, detect or segment "
+    "for its task; `mpscnn classify`, `detect` "
     "or `segment` in a shell"
 )
-_SEEDS = "Network.initialize_weights(seed) makes the first weights, and Trainer and ImageFolder take seed="
-_ELEMENTS = (
-    "Trainer(seed=...) shuffles arrays, and other iterables keep their order; Trainer(weighted=True) takes "
-    "(inputs, labels, weights) as data"
+_SEEDS = (
+    "Network.initialize_weights(seed) makes the first weights, and Trainer and ImageFolder take seed=, which shuffles "
+    "arrays and photos; other iterables keep their order, and Trainer(weighted=True) takes (inputs, labels, weights)"
 )
 _PRETRAINED = (
     "mpscnn.load(name) loads trained weights for the task of that model (`mpscnn models` lists them), and classes= and "
     "weights= of the functions of mpscnn.models build others"
 )
 _SHOWS = (
-    "the suffix of a file that is written chooses its format; results have draw(), show(), save(), to_json() and "
+    "the suffix of a file that is written chooses its format (.mlpackage for Core ML); "
+    "results have draw(), show(), save(), to_json() and "
     "to_csv(), in a shell -o FILE, --json or --csv, and only results are on stdout"
 )
 _FILES = (
@@ -101,12 +112,14 @@ _FILES = (
 )
 _DEVICE_WORDS = (
     "to cuda cpu mps map_location device_map compute_units compute_unit ComputeUnit device backends "
-    "set_default_device device_count --gpu --mps --cuda --cpu"
+    "set_default_device device_count MLComputeUnits MTLCreateSystemDefaultDevice "
+    "--compute-units --compute-unit --gpu --mps --cuda --cpu"
 )
 _TRAINING_WORDS = (
     "annotation annotations mask masks optimizer loss metrics criterion scheduler lr learning_rate lr_scheduler "
     "weight_decay momentum betas "
     "kernel_regularizer epochs callbacks validation_data early_stopping class_weight "
+    "iterations max_iterations --iterations --max-iterations --steps "
     "validation_split freeze lr0 lrf project save_dir warmup_epochs --freeze --project "
     "--lr --optimizer --momentum --early-stopping "
     "--class-weight --batch-size"
@@ -161,14 +174,14 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ),
     ("*", "train fit train_on_batch", _FIT),
     ("* argument mpscnn", _DEVICE_WORDS, _DEVICE),
-    ("* argument", "half float dtype --half --fp16", _PRECISION),
+    ("* argument", "half float dtype --half --fp16 --precision", _PRECISION),
     ("*", "profile benchmark warmup end_profiling", _MEASURES),
     ("Model Network mpscnn argument", _EXPORTS, _SAVES),
     ("* argument", "submit stream predict_async run_async predict_batch", _RUNS),
     (
-        "argument",
-        "workers num_workers persistent_workers --workers --num-workers",
-        "photos are read in threads: inflight= of mpscnn.evaluate and Runner; in a shell --threads",
+        "Model",
+        "get_spec author license metadata short_description user_defined_metadata",
+        "Model.information has the file's license, source and description, and `mpscnn info FILE` shows all",
     ),
     (
         "* argument mpscnn.onnxruntime",
@@ -203,7 +216,11 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ),
     ("mpscnn", "Sequential Module nn layers Linear", _LAYERS),
     ("mpscnn mpscnn.models", _LOADERS, _LOAD),
-    ("mpscnn", "classify detect segment predict imread load_img load_image decode_predictions", _PREDICTS),
+    (
+        "mpscnn",
+        "classify detect segment predict imread load_img load_image decode_predictions VNCoreMLRequest MLMultiArray",
+        _PREDICTS,
+    ),
     (
         "mpscnn",
         "confusion_matrix accuracy_score classification_report precision_score recall_score f1_score "
@@ -211,10 +228,15 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         "mpscnn.evaluate(model, data) has accuracy, confusion, and class_table() with precision, recall and F1, "
         "which `mpscnn evaluate` prints",
     ),
-    ("mpscnn argument", "set_num_threads get_num_threads threads num_threads", _THREADS),
     (
         "mpscnn argument",
-        "set_random_seed set_seed manual_seed seed kernel_initializer bias_initializer",
+        "set_num_threads get_num_threads threads num_threads workers num_workers persistent_workers --workers "
+        "--num-workers",
+        _THREADS,
+    ),
+    (
+        "mpscnn argument",
+        "set_random_seed set_seed manual_seed seed kernel_initializer bias_initializer sample_weight shuffle",
         _SEEDS,
     ),
     ("argument", _TRAINING_WORDS, _TRAINS),
@@ -228,7 +250,12 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         "conf score_threshold iou_threshold max_detections top --conf --max-det --topk -k -n",
         _LIMITS,
     ),
-    ("argument", "sample_weight shuffle", _ELEMENTS),
+    (
+        "mpscnn",
+        "MLObjectDetector MLImageClassifier",
+        "mpscnn.train(folder) trains a classifier of photos, and with annotations= a detector; `mpscnn train FOLDER "
+        "--task detect --annotations FILE.json` in a shell",
+    ),
     ("argument", "pretrained num_classes task --pretrained", _PRETRAINED),
     (
         "argument",
@@ -240,10 +267,11 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         "dim axis",
         "images are (n, height, width, channels): it is axis= here, and -1 are the channels",
     ),
-    ("argument", "save show verbose --save --format --to -q --quiet -v --verbose", _SHOWS),
+    ("argument", "save show verbose --save --format --coreml --spec --to -q --quiet -v --verbose", _SHOWS),
     (
         "argument mpscnn.onnxruntime",
-        "quantized int8 --bits --dataset --calibration-data --calibration quantization --quantized --quantize --int8",
+        "quantize quantized quantization bits int8 "
+        "--bits --dataset --calibration-data --calibration --quantized --quantize --int8",
         _QUANTIZE,
     ),
     (
@@ -254,7 +282,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("argument", "--image --images --input --source -i --data --camera --webcam -m --model", _FILES),
     (
         "command",
-        "predict run infer label webcam camera video",
+        "predict run infer label webcam camera video visualize draw",
         "mpscnn classify`, `mpscnn detect` or `mpscnn segment",
     ),
     (
@@ -263,7 +291,11 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         "`pkg-config --cflags --libs mpscnn` prints the flags, with PKG_CONFIG_PATH=$(mpscnn --pkg-config-dir)",
     ),
     ("command", "val validate eval score", "mpscnn evaluate PHOTOS"),
-    ("command", "export save", "mpscnn convert MODEL FILE.onnx"),
+    (
+        "command",
+        "export save compile coreml xcode coremlcompiler",
+        "mpscnn convert MODEL FILE.mlpackage` or `mpscnn convert MODEL FILE.onnx",
+    ),
     (
         "command",
         "list ls search zoo download pull install get",
@@ -271,7 +303,11 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ),
     ("command", "show summary inspect describe", "mpscnn info MODEL"),
     ("command", "test selftest env config bug", "mpscnn verify or doctor"),
-    ("command", "fit finetune fine-tune", "mpscnn train FOLDER"),
+    (
+        "command",
+        "fit finetune fine-tune train-classifier train-detector train-segmenter",
+        "mpscnn train FOLDER` or `mpscnn train FOLDER --task detect --annotations PLACE",
+    ),
 )
 
 
@@ -291,5 +327,9 @@ def place_of(place: str, word: str) -> str:
 
 
 def twin_of(place: str, word: str) -> str:
-    """Return the twin of a word that is typed at a place of ROWS; "" if there is none."""
-    return _twins().get((place, word), "")
+    """Return the twin of a word that is typed at a place of ROWS; "" if there is none.
+
+    Words in snake_case are also found by their spelling in camelCase.
+    """
+    snake_case = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", word).lower()
+    return _twins().get((place, word)) or _twins().get((place, snake_case), "")

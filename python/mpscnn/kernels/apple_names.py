@@ -46,6 +46,8 @@ def class_hint(name: str, known: Sequence[str]) -> str:
     own = re.sub(r"^(MPS)?(CNN|NN)?", "", name)
     if own in known:
         return f"; it is {own!r} here"
+    if own == "Graph":
+        return "; mpscnn.nodes has Apple's graphs: mpscnn.nodes.MPSNNGraph"
     return f"; it is mpscnn.{own} here" if own in _OF_PACKAGE else did_you_mean(name, known)
 
 

@@ -29,6 +29,13 @@ def name_annotations(folder: Path) -> Iterator[None]:
         ) from error
 
 
+def is_annotations(path: Path) -> bool:
+    """Return True if a path seems to be a file or a folder with annotations of objects, and no photos or model."""
+    if path.suffix.lower() in (".xml", ".yaml", ".yml", ".json"):
+        return is_file(path)
+    return is_folder(path) and any(any(path.glob(f"*{suffix}")) for suffix in (".xml", ".txt", ".json"))
+
+
 def annotations_in(folder: Path) -> Path | None:
     """Return the place of annotations in a folder, or in a folder of it such as train; None if there are none."""
     for name in _SETTINGS:

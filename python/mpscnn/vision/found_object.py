@@ -34,7 +34,12 @@ class Keypoint(NamedTuple):
 class Detection(Expected):
     """A detected object: its class, its probability (0 to 1) and its box."""
 
-    _other_names = (("index", "class_id cls"), ("corners", "xyxyxyxy"), ("keypoints", "landmarks"))
+    _other_names = (
+        ("index", "class_id cls"),
+        ("corners", "xyxyxyxy"),
+        ("keypoints", "landmarks"),
+        ("label", "identifier"),
+    )
 
     label: str
     score: float

@@ -13,6 +13,10 @@ from command_line import call, save_photo
 from PIL import Image
 from tiers import with_full
 
+import mpscnn
+from mpscnn import ParameterError
+from mpscnn._private.expected_names import canonical_device
+
 
 @pytest.mark.parametrize("shell", with_full(["zsh", "tcsh"], ["bash", "fish"]))
 def test_completion_is_printed_and_installed_only_when_told(tmp_path: Path, shell: str) -> None:
@@ -91,6 +95,41 @@ def test_commands_that_users_guess(
 def test_hints_are_for_options_that_a_command_lacks(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("detect", "photo.png", "--conf") == 2
     assert "Option '--conf' requires an argument.\n" in capsys.readouterr().err
+
+
+def test_leads_for_users_of_create_ml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_photo(tmp_path / "photo.png", "blue")
+    (labels := tmp_path / "labels").mkdir()
+    (labels / "photo.txt").write_text("0 0.5 0.5 1 1")
+    for arguments, lead in (
+        (["train", str(tmp_path), str(labels)], f"; --annotations {labels} gives the objects"),
+        (
+            ["evaluate", str(tmp_path), str(labels), "--model", "page_digits"],
+            f"; --annotations {labels} gives",
+        ),
+        (
+            ["convert", "page_digits", "a.mlpackage", "--minimum-deployment-target", "x"],
+            "; it is --target here",
+        ),
+        (["convert", "page_digits", "a.mlpackage", "--half"], "--dtype of mpscnn convert"),
+        (["quantize", "page_digits", "--bits", "8"], "FILE.mlpackage --dtype uint8"),
+        (["train", "photos", "--max-iterations", "9"], "have epochs="),
+        (["train", str(tmp_path), "-o", "Toys.mlpackage"], "`mpscnn convert` then writes other formats"),
+        (["export", "model.mlpackage"], "`mpscnn convert MODEL FILE.mlpackage`"),
+    ):
+        assert call(*arguments) == 2
+        assert lead in capsys.readouterr().err
+    with pytest.raises(ParameterError, match="is not a model; annotations="):
+        mpscnn.train(tmp_path, labels)
+    for owner, name, lead in (
+        (mpscnn, "ct", "dir(mpscnn) lists its names"),
+        (mpscnn, "resize", "it is a method of mpscnn.Network: net.resize"),
+        (mpscnn, "computeUnits", "coreml:cpuAndNeuralEngine"),
+        (mpscnn.kernels, "MPSNNGraph", "mpscnn.nodes.MPSNNGraph"),
+    ):
+        with pytest.raises(AttributeError, match=re.escape(lead)):
+            getattr(owner, name)
+    assert canonical_device("neuralEngine") == canonical_device("ane") == "coreml:cpuAndNeuralEngine"
 
 
 def test_a_picture_is_written_where_its_name_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

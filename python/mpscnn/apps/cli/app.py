@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from itertools import takewhile
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -29,6 +30,7 @@ from mpscnn.apps.cli.package import (
 )
 from mpscnn.apps.cli.spared_conversions import spare_conversions
 from mpscnn.errors import ParameterError
+from mpscnn.training.annotated_folders import is_annotations
 
 _TYPE = re.compile(r" <[^<>|]+>$")
 _CHOICES = re.compile(r" <([^<>]+)>$")
@@ -151,6 +153,13 @@ def _similar(name: str, commands: list[str]) -> str:
     return f"; did you mean {' or '.join(map(repr, found))}?"
 
 
+def _ending_of(name: str, context: Any) -> str:
+    """Return a hint if an option ends like one of the command: --minimum-deployment-target like --target."""
+    options = (option for one in context.command.params for option in one.opts if option.startswith("--"))
+    found = next((option for option in options if name.endswith(option[1:])), None)
+    return f"it is {found} here" if found else ""
+
+
 #: The message about arguments that a command does not take, and the first one of them.
 _EXTRA = re.compile(r"Got unexpected extra argument\(?s?\)? \((\S+?)[ )]")
 
@@ -170,7 +179,9 @@ def _printable_usage() -> Iterator[None]:
             error.message += f"; {extra[1]!r} is a command of other tools: here it is `{twin}`"
         elif extra and error.ctx:
             options = {option for one in error.ctx.command.params for option in one.opts}
-            if "--model" in options and exists(extra[1]):
+            if "--annotations" in options and is_annotations(Path(extra[1])):
+                error.message += f"; --annotations {extra[1]} gives the objects on the photos"
+            elif "--model" in options and exists(extra[1]):
                 error.message += "; --model FILE names the model, and photos are given without an option"
             elif f"--{extra[1]}" in options:
                 error.message += f"; --{extra[1]} is an option"
@@ -180,6 +191,8 @@ def _printable_usage() -> Iterator[None]:
             error.message = (
                 f"{error.message.rstrip('.')}; uint8 stores 8-bit weights, and mpscnn quantize makes integers"
             )
+        if not hint and error.ctx:
+            hint = _ending_of(getattr(error, "option_name", ""), error.ctx)
         if hint and type(error).__name__ == "NoSuchOption":
             error.message, error.possibilities = f"{error.message.rstrip('.')}; {hint}", None
         raise

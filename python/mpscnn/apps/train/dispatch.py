@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mpscnn._private.expected_names import accept_foreign_arguments, translate_options
 from mpscnn.apps.train.complete_training import TrainedModel
 from mpscnn.errors import ParameterError
+from mpscnn.training.annotated_folders import is_annotations
 
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network
@@ -40,6 +42,11 @@ def train(
 
     Raises the errors of that function. ParameterError: there is no such task.
     """
+    if isinstance(model, (str, os.PathLike)) and is_annotations(Path(model)):
+        raise ParameterError(
+            f"train: {os.fspath(model)} has annotations and is not a model; annotations={os.fspath(model)!r} trains a "
+            "detector on them"
+        )
     options = translate_options("train", options, _LABELS.values())
     options = {
         name: value for name, value in options.items() if name not in _LABELS.values() or value is not None

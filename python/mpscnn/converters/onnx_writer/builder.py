@@ -59,7 +59,7 @@ class Builder:
             import onnx
         except ImportError as error:
             raise UnsupportedError(
-                f'writing ONNX files needs: pip install "mpscnn[convert]" ({error})'
+                f'writing ONNX and Core ML files needs the package onnx: pip install "mpscnn[convert]" ({error})'
             ) from error
         self._onnx = onnx
         self._name = name

@@ -84,7 +84,8 @@ def quantize(
     kept = split_names(keep_float32)
     if target.suffix != ".safetensors":
         raise ParameterError(
-            f"{target}: the name of the output must end in .safetensors; mpscnn convert then writes other formats"
+            f"{target}: the name of the output must end in .safetensors; mpscnn convert then writes other formats, and "
+            "`mpscnn convert MODEL FILE.mlpackage --dtype uint8` 8-bit weights for Core ML"
         )
     quantizable = require_quantizable(network, kept)
     if quantizable.refused:

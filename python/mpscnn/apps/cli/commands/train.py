@@ -73,5 +73,6 @@ def _require_right(context: typer.Context, folder: str | None, options: TrainOpt
         raise typer.BadParameter("exclude each other", param_hint="--resume, --restart")
     if options.output.suffix != ".safetensors":
         raise typer.BadParameter(
-            f"the name must end in .safetensors, got {options.output}", param_hint="--output"
+            f"the name must end in .safetensors, got {options.output}; `mpscnn convert` then writes other formats",
+            param_hint="--output",
         )
