@@ -62,11 +62,6 @@ def test_a_backbone_of_integers(trained_layers: int) -> None:
     again.compile(device="cpu", precision="int8")
 
 
-def test_the_new_layer_has_a_name_of_its_own() -> None:
-    backbone = Backbone(small_backbone(), 1)
-    assert "classes_" in backbone.joined(4, as_arrays(backbone.head(4))).layer_names()
-
-
 def segmenter() -> mpscnn.Network:
     net = mpscnn.Network(input=(8, 8, 3), name="areas")
     net.output(net.conv2d(net.conv2d(net.input, 4, 3), 3, 1))

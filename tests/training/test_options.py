@@ -105,21 +105,6 @@ def test_averages() -> None:
         _ = mpscnn.Trainer(network()).averaged
 
 
-def test_a_checkpoint_within_added_gradients_goes_on_to_the_same_bits(tmp_path: Path) -> None:
-    def made() -> mpscnn.Trainer:
-        return steps(network(dropout=0.2), Adam(1e-2), 5, accumulate=3, average=0.9, seed=4, threads=2)
-
-    whole, half = made(), made()
-    half.save(tmp_path / "run.checkpoint")
-    resumed = mpscnn.Trainer.resume(tmp_path / "run.checkpoint", optimizer=Adam(1e-2))
-    for trainer in (whole, resumed):
-        for _ in range(5):
-            trainer.step(X, Y)
-    for a, b in ((whole.network, resumed.network), (whole.averaged, resumed.averaged)):
-        for name, value in weights(a).items():
-            np.testing.assert_array_equal(value, b.weights[name])
-
-
 def test_the_norm_of_all_gradients_is_limited() -> None:
     before = weights(network())
     free = norm_of_change(before, weights(steps(network(), Sgd(1.0)).network))
@@ -280,14 +265,6 @@ def test_check_finite_names_the_step_and_the_layer(accumulate: int) -> None:
     without = mpscnn.Trainer(root_network(), optimizer=Sgd(0.1))
     without.step(X, Y)
     assert without.steps == 1
-
-
-def test_smoothed_labels() -> None:
-    loss = {"kind": "softmax_cross_entropy", "label_smoothing": 0.3}
-    trainer = mpscnn.Trainer(network(), loss=loss, optimizer=Sgd(0.1))
-    answers = np.asarray(network().compile(device="cpu", precision="float32").session().run(X), np.float64)
-    targets = 0.7 * np.eye(3)[Y] + 0.1
-    assert trainer.step(X, Y) == pytest.approx(-(targets * np.log(answers)).sum(-1).mean(), rel=1e-5)
 
 
 def two_inputs() -> mpscnn.Network:

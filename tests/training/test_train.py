@@ -52,43 +52,6 @@ def test_one_call_gives_a_model_with_history_and_report(
     assert "small" in model.information["description"]
 
 
-def test_the_command_and_the_function_train_the_same_network(
-    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """This takes a second, since a network is trained twice."""
-    from command_line import run
-
-    backbone = save_small_backbone(tmp_path / "small.safetensors")
-    model = mpscnn.train(
-        photos,
-        backbone,
-        class_weight="balanced",
-        output=tmp_path / "python.safetensors",
-        progress=False,
-        **SMALL,
-    )
-    assert capsys.readouterr().err == ""
-    options = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
-    shell = tmp_path / "shell.safetensors"
-    done = run(
-        "train",
-        str(photos),
-        "--model",
-        str(backbone),
-        "-o",
-        str(shell),
-        "--class-weight",
-        "balanced",
-        *options,
-    )
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "python.safetensors").read_bytes() == shell.read_bytes()
-    assert not (tmp_path / "python.safetensors.run").exists()
-    assert mpscnn.load(shell).predict(photos / "red" / "001.png").probabilities.tolist() == (
-        pytest.approx(model.predict(photos / "red" / "001.png").probabilities.tolist(), abs=1e-3)
-    )
-
-
 OWN_FUNCTIONS = """
 import numpy as np
 from PIL import ImageOps
@@ -115,10 +78,13 @@ def test_the_command_takes_functions_of_the_users(
     monkeypatch.syspath_prepend(tmp_path)
     backbone = save_small_backbone(tmp_path / "small.safetensors")
     own = importlib.import_module("own_functions")
-    functions = {"loss": own.brier, "transform": own.gray}
+    functions: dict[str, Any]
+    named, functions, options = "own_functions.py", {"loss": own.brier}, ["--loss=own_functions.py:brier"]
+    if place == "module":  # a loss of the user's takes no weights
+        named, functions, options = "own_functions", {"class_weight": "balanced"}, ["--class-weight=balanced"]
+    functions["transform"] = own.gray
     mpscnn.train(photos, backbone, output=tmp_path / "python.safetensors", **functions, **SMALL)
-    named = "own_functions.py" if place == "file" else "own_functions"
-    options = [f"--loss={named}:brier", f"--transform={named}:gray"]
+    options.append(f"--transform={named}:gray")
     options += [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
     assert call("train", str(photos), "--model", str(backbone), "--output=shell.safetensors", *options) == 0
     assert (tmp_path / "python.safetensors").read_bytes() == (tmp_path / "shell.safetensors").read_bytes()

@@ -79,19 +79,6 @@ def test_bits_do_not_depend_on_threads() -> None:
     assert_same(*results)
 
 
-def test_a_checkpoint_goes_on_to_the_same_bits(tmp_path: Path) -> None:
-    data = blobs(100)
-    whole = mpscnn.Trainer(network(normalized=True), optimizer=Adam(1e-3), seed=5, frozen=("conv1", "norm"))
-    list(whole.iter_epochs(data, epochs=3, batch_size=30))
-    half = mpscnn.Trainer(network(normalized=True), optimizer=Adam(1e-3), seed=5, frozen=("conv1", "norm"))
-    next(half.iter_epochs(data, epochs=3, batch_size=30))
-    half.save(tmp_path / "run.checkpoint")
-    resumed = mpscnn.Trainer.resume(tmp_path / "run.checkpoint", optimizer=Adam(1e-3))
-    assert resumed.frozen == ("conv1", "norm")
-    list(resumed.iter_epochs(data, epochs=3, batch_size=30))
-    assert_same(weights_of(whole), weights_of(resumed))
-
-
 @pytest.mark.parametrize("options", [{}, {"accumulate": 2}, {"check_finite": True, "average": 0.9}])
 def test_a_profile_is_of_steps_that_are_not_taken_over(options: dict[str, Any]) -> None:
     one, other = (mpscnn.Trainer(network(normalized=True), seed=5, **options) for _ in range(2))
@@ -176,36 +163,6 @@ def test_a_damaged_optimizer_in_a_checkpoint(tmp_path: Path, stored: Any) -> Non
         np.savez(content, **arrays)
     with pytest.raises(mpscnn.WeightsError, match="damaged checkpoint: it has no optimiser"):
         mpscnn.Trainer.resume(path)
-
-
-def test_frozen_layers_keep_their_weights() -> None:
-    net = network()
-    trainer = mpscnn.Trainer(net, optimizer=Sgd(0.1, momentum=0.9))
-    x, y = blobs(32)
-    trainer.step(x, y)
-    first = weights_of(trainer)
-    trainer.freeze("conv*")
-    assert trainer.frozen == ("conv1", "conv2")
-    trainer.step(x, y)
-    second = weights_of(trainer)
-    for name, value in first.items():
-        assert np.array_equal(value, second[name]) == name.startswith("conv"), name
-    trainer.unfreeze("conv2")
-    trainer.step(x, y)
-    third = weights_of(trainer)
-    changed = {name for name, value in second.items() if not np.array_equal(value, third[name])}
-    assert changed == {name for name in first if not name.startswith("conv1")}
-
-
-def test_the_network_given_stays_as_it_is() -> None:
-    net = network()
-    before = {name: np.array(value) for name, value in net.weights.items()}
-    program = net.compile(device="cpu")
-    x, y = blobs(32)
-    answer = program.session().run(x)
-    mpscnn.Trainer(net, optimizer=Sgd(0.5)).step(x, y)
-    assert_same(before, {name: np.asarray(value) for name, value in net.weights.items()})
-    np.testing.assert_array_equal(program.session().run(x), answer)
 
 
 def test_a_loss_that_is_not_finite_changes_nothing() -> None:
