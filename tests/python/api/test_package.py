@@ -67,11 +67,16 @@ MODULES_OF_A_RUN = {
 SLOW_MODULES = {
     "PIL",
     "asyncio",
+    "concurrent",
     "dataclasses",
     "difflib",
+    "html",
+    "http",
     "inspect",
     "json",
+    "logging",
     "pathlib",
+    "ssl",
     "tempfile",
     "threading",
     "urllib",
@@ -92,35 +97,6 @@ def test_import_loads_numpy_and_the_standard_library_only() -> None:
         name for name in loaded - {"mpscnn", "numpy"} - sys.stdlib_module_names if not name.startswith("_")
     }
     assert others == set()
-
-
-@pytest.mark.parametrize(
-    "module",
-    [
-        *(
-            "PIL",
-            "typer",
-            "rich",
-            "urllib.request",
-            "http.client",
-            "ssl",
-            "concurrent.futures",
-            "logging",
-            "html",
-            "json",
-        ),
-        *(
-            "mpscnn.kernels",
-            "mpscnn.converters",
-            "mpscnn.models",
-            "mpscnn.runner.runner",
-            "mpscnn.vision.detection",
-        ),
-    ],
-)
-def test_import_leaves_for_later_what_only_some_need(module: str) -> None:
-    result = run_python("-c", f"import sys, mpscnn; sys.exit({module!r} in sys.modules)")
-    assert result.returncode == 0, f"import mpscnn loads {module}\n{result.stderr}"
 
 
 def modules_beyond_numpy(program: str, *arguments: str) -> set[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import Command, call, colour_network, run, save_colour_model
+from command_line import Command, call, run, save_colour_model
 from PIL import Image
 from typer.core import TyperOption
 
@@ -273,12 +273,6 @@ def test_changes_go_without_options_of_what_is_shown(
     assert "go without --set" in capsys.readouterr().err
 
 
-def test_info_of_nothing(tmp_path: Path, command: Command) -> None:
-    result = command("info", str(tmp_path / "missing.safetensors"))
-    assert (result.returncode, result.stdout) == (1, "")
-    assert "missing.safetensors" in result.stderr
-
-
 # ---- models ------------------------------------------------------------------------------------------------------
 
 
@@ -336,14 +330,6 @@ def test_convert_joins_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     )
 
 
-def test_convert_refuses_unknown_formats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "network.mnn").write_bytes(b"\x08")
-    assert call("convert", str(tmp_path / "network.mnn"), str(tmp_path / "o.safetensors")) == 1
-    error = capsys.readouterr().err
-    assert "network.mnn: is a network of MNN; export the network it was made of as ONNX" in error
-    assert not (tmp_path / "o.safetensors").exists()
-
-
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -386,12 +372,6 @@ def test_text_table() -> None:
         "------  --",
         "sum     23",
     ]
-
-
-def test_summary_is_the_same_from_python() -> None:
-    network = colour_network()
-    assert network.summary() == network.describe().table()
-    assert network.summary().splitlines()[-1].split() == ["total", "4", "layers", "9", "9"]
 
 
 @pytest.mark.parametrize(

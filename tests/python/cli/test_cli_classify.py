@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import LABELS, Command, call, colour_network, run, save_colour_model, save_photo
+from command_line import Command, call, run, save_colour_model, save_photo
 from PIL import Image
 from systems import full_device
 
@@ -39,31 +39,6 @@ def test_text(tmp_path: Path, model: str) -> None:
     assert second.split() == ["0.0%", "red"]
 
 
-def test_json_lines_and_nothing_else(tmp_path: Path, model: str, command: Command) -> None:
-    photos = [str(save_photo(tmp_path / f"{colour}.png", colour)) for colour in LABELS]
-    result = command("classify", *photos, "--model", model, "--json", "--threads", "1", "--device", "cpu")
-    assert (result.returncode, result.stderr) == (0, "")
-    answers = [json.loads(line) for line in result.stdout.splitlines()]
-    assert [answer["image"] for answer in answers] == photos
-    for index, answer in enumerate(answers):
-        assert list(answer) == [
-            "image",
-            "model",
-            "device",
-            "precision",
-            "milliseconds",
-            "scores_are",
-            "predictions",
-        ]
-        assert (answer["model"], answer["device"]) == ("colours", "cpu")
-        assert answer["milliseconds"] > 0
-        assert len(answer["predictions"]) == 3
-        best = answer["predictions"][0]
-        assert list(best) == ["label", "probability", "index"]
-        assert (best["label"], best["index"]) == (LABELS[index], index)
-        assert best["probability"] == pytest.approx(1.0, abs=1e-3)
-
-
 @pytest.mark.parametrize("as_json", [False, True])
 def test_pictures(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str], as_json: bool) -> None:
     photo = save_photo(tmp_path / "lake.png", "blue")
@@ -75,27 +50,6 @@ def test_pictures(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
     result = mpscnn.load(model).classify(photo, top=2)
     with Image.open(expected) as picture:
         np.testing.assert_array_equal(np.asarray(picture), np.asarray(result.draw()))
-
-
-def test_failures_do_not_stop_the_others(
-    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    good = save_photo(tmp_path / "good.png", "green")
-    content = good.read_bytes()
-    (tmp_path / "cut.png").write_bytes(content[: len(content) // 2])
-    (tmp_path / "empty.png").write_bytes(b"")
-    (tmp_path / "text.png").write_text("text")
-    (tmp_path / "folder").mkdir()
-    names = ["missing.png", "cut.png", "empty.png", "text.png", "folder", "good.png"]
-    paths = [str(tmp_path / name) for name in names]
-    assert call("classify", *paths, "--model", model, "--json") == 1
-    captured = capsys.readouterr()
-    answers = [json.loads(line) for line in captured.out.splitlines()]
-    assert [answer["image"] for answer in answers if "error" not in answer] == [str(good)]
-    errors = captured.err.splitlines()
-    assert len(errors) == 5
-    for path in paths[:-1]:
-        assert sum(line.startswith(f"error: {path}: ") for line in errors) == 1
 
 
 def test_pixels_that_no_photo_has(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -242,15 +196,6 @@ def test_metal_without_a_mac(tmp_path: Path, model: str, command: Command) -> No
     assert result.stderr.startswith("error: ")
     assert "Metal" in result.stderr
     assert "cpu" in result.stderr
-
-
-def test_not_a_classifier(tmp_path: Path, command: Command) -> None:
-    colour_network().save(tmp_path / "plain.safetensors")
-    photos = [str(save_photo(tmp_path / f"{index}.png", "blue")) for index in range(3)]
-    result = command("classify", *photos, "--model", str(tmp_path / "plain.safetensors"))
-    assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr.count("error: ") == 1
-    assert "preprocess" in result.stderr
 
 
 def test_traceback_for_developers(tmp_path: Path) -> None:

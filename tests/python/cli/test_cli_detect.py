@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from pathlib import Path
@@ -10,7 +9,6 @@ from pathlib import Path
 import pytest
 from command_line import call, run, save_colour_model, save_photo
 from constant_detector import save_constant_detector
-from PIL import Image
 
 from mpscnn import registry
 
@@ -48,24 +46,6 @@ def test_nothing_found(tmp_path: Path, model: str, capsys: pytest.CaptureFixture
     assert capsys.readouterr().out.splitlines()[1:] == [
         "  nothing found (a lower --score-threshold finds more)"
     ]
-
-
-def test_json_and_pictures(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
-    photos = [str(save_photo(tmp_path / f"{name}.png", "blue", (200, 80))) for name in ("a", "b")]
-    output = tmp_path / "out"
-    arguments = ["--model", model, "--json", "--output", str(output)]
-    assert call("detect", *photos, *arguments) == 0
-    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [answer["image"] for answer in answers] == photos
-    for name, answer in zip("ab", answers, strict=True):
-        assert (answer["model"], answer["width"], answer["height"]) == ("constants", 200, 80)
-        (found,) = answer["detections"]
-        assert (found["label"], found["index"], found["box"]) == ("cat", 0, [50, 10, 150, 40])
-        assert found["score"] == pytest.approx(0.9)
-        assert answer["picture"] == str(output / f"{name}_detections.png")
-        with Image.open(answer["picture"]) as picture:
-            assert picture.size == (200, 80)
-            assert len(picture.getcolors(1 << 16) or []) > 1
 
 
 def test_refusals(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import Command, call, run, save_colour_model
+from command_line import Command, call, save_colour_model
 from idx_files import save_idx
 from models.drawn_digits import draw
 from PIL import Image
@@ -25,16 +25,6 @@ def idx(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     pixels = np.rint(np.concatenate(images)[..., 0] * 255).astype(np.uint8)
     order[12] = 9
     return str(save_idx(folder / "images", pixels)), str(save_idx(folder / "labels", order))
-
-
-def test_digits_of_images(tmp_path: Path) -> None:
-    names = {digit: str(tmp_path / f"{digit}.png") for digit in (2, 8)}
-    for digit, name in names.items():
-        draw(digit).save(name)
-    result = run("digits", *names.values())
-    assert (result.returncode, result.stderr) == (0, "")
-    for (digit, name), line in zip(names.items(), result.stdout.splitlines(), strict=True):
-        assert re.fullmatch(rf"{re.escape(name)}: {digit} \(\d+\.\d%\)", line)
 
 
 def test_a_network_of_one_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

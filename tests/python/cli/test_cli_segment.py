@@ -65,28 +65,6 @@ def test_without_a_model_it_says_where_one_comes_from(
     assert "get deeplabv3_mnv2_pascal_quant.tflite" in told
 
 
-def test_pictures_of_one_name_do_not_meet(
-    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    photos = [
-        save_photo(tmp_path / "a" / "x.png", "red"),
-        save_photo(tmp_path / "b" / "x.png", "blue"),
-        save_photo(tmp_path / "x_segments.png", "green"),
-    ]
-    before = photos[2].read_bytes()
-    arguments = [*map(str, photos), "--model", model, "--output", str(tmp_path), "--json"]
-    assert call("segment", *arguments) == 0
-    written = [json.loads(line)["picture"] for line in capsys.readouterr().out.splitlines()]
-    assert [Path(path).name for path in written] == [
-        "x_segments-2.png",
-        "x_segments-3.png",
-        "x_segments_segments.png",
-    ]
-    assert photos[2].read_bytes() == before
-
-
 def test_an_output_that_is_a_file(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
     photo = str(save_photo(tmp_path / "x.png", "red"))
     assert call("segment", photo, "--model", model, "--output", photo) == 2
@@ -94,16 +72,6 @@ def test_an_output_that_is_a_file(tmp_path: Path, model: str, capsys: pytest.Cap
     missing = str(tmp_path / "missing" / "f.npz")
     assert call("features", photo, "--model", model, "--layers", "half", "--output", missing) == 2
     assert "f.npz: cannot be written" in capsys.readouterr().err
-
-
-def test_a_picture_that_cannot_be_written(
-    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    photo = str(save_photo(tmp_path / "x.png", "red"))
-    (tmp_path / "out" / "x_segments.png").mkdir(parents=True)
-    arguments = [photo, "--model", model, "--output", str(tmp_path / "out")]
-    assert call("segment", *arguments) == 1
-    assert "x_segments.png: cannot be written" in capsys.readouterr().err
 
 
 # ---- features ------------------------------------------------------------------------------------------------
