@@ -34,28 +34,22 @@ def detected_box(tmp_path: Path, preprocess: dict[str, Any], picture: Any) -> tu
     return tuple(found.box)
 
 
-def test_stretched(tmp_path: Path) -> None:
-    box = detected_box(tmp_path, {"fit": "stretch"}, photo(200, 80))
-    assert box == pytest.approx((50, 10, 150, 40))
-
-
-def test_centre_crop(tmp_path: Path) -> None:
-    """The input of 32 x 16 sees the middle 160 x 80 of 200 x 80 pixels: 5 photo pixels for each pixel of the input."""
-    box = detected_box(tmp_path, {"fit": "center_crop"}, photo(200, 80))
-    assert box == pytest.approx((20 + 8 * 5, 2 * 5, 20 + 24 * 5, 8 * 5))
-
-
-def test_crop_fraction(tmp_path: Path) -> None:
-    box = detected_box(tmp_path, {"fit": "center_crop", "crop_fraction": 0.5}, photo(200, 80))
-    assert box == pytest.approx((60 + 8 * 2.5, 20 + 2 * 2.5, 60 + 24 * 2.5, 20 + 8 * 2.5))
-
-
-def test_letterbox(tmp_path: Path) -> None:
-    """A photo of 100 x 100 pixels fills 16 x 16 pixels of the input, between bars of 8 pixels on both sides."""
-    box = detected_box(tmp_path, {"fit": "letterbox"}, photo(100, 100))
-    assert box == pytest.approx((0, 12.5, 100, 50))
-    box = detected_box(tmp_path, {"fit": "letterbox", "letterbox_position": "top_left"}, photo(100, 100))
-    assert box == pytest.approx((50, 12.5, 100, 50))
+@pytest.mark.parametrize(
+    ("fit", "side", "expected"),
+    [
+        # Of 200 x 80 pixels, the input of 32 x 16 sees all, the middle 160 x 80, or half of this. Of 100 x 100 pixels,
+        # it sees all in 16 x 16 pixels, between bars of 8 pixels on both sides.
+        ({"fit": "stretch"}, (200, 80), (50, 10, 150, 40)),
+        ({"fit": "center_crop"}, (200, 80), (60, 10, 140, 40)),
+        ({"fit": "center_crop", "crop_fraction": 0.5}, (200, 80), (80, 25, 120, 40)),
+        ({"fit": "letterbox"}, (100, 100), (0, 12.5, 100, 50)),
+        ({"fit": "letterbox", "letterbox_position": "top_left"}, (100, 100), (50, 12.5, 100, 50)),
+    ],
+)
+def test_boxes_lie_where_the_network_saw_them(
+    tmp_path: Path, fit: dict[str, Any], side: tuple[int, int], expected: tuple[float, ...]
+) -> None:
+    assert detected_box(tmp_path, fit, photo(*side)) == pytest.approx(expected)
 
 
 def test_frames_of_cameras(tmp_path: Path) -> None:
@@ -211,12 +205,6 @@ def test_built_networks_keep_their_head(tmp_path: Path) -> None:
     assert isinstance(model.predict(photo(120, 90), score_threshold=0.01), mpscnn.Detections)
 
 
-def refused(tmp_path: Path, message: str, *, labels: Any = None, **network: Any) -> None:
-    with pytest.raises(mpscnn.WeightsError, match=message):
-        save_constant_detector(tmp_path / "refused.safetensors", labels=labels, **network)
-    assert not (tmp_path / "refused.safetensors").exists()
-
-
 def with_settings(**members: Any) -> dict[str, Any]:
     return {**SETTINGS, **members}
 
@@ -238,30 +226,51 @@ def test_settings_can_be_assigned(tmp_path: Path) -> None:
         network.detection = 5  # type: ignore[assignment]
 
 
-def test_labels_of_another_number_are_refused(tmp_path: Path) -> None:
-    refused(tmp_path, "mpscnn.detection: 3 labels for a detector of 2 classes", labels=["a", "b", "c"])
-    background = with_settings(scores={"kind": "probability", "background": True})
-    message = "2 labels for a detector of 1 classes; the background has no label"
-    refused(tmp_path, message, labels=LABELS, settings=background)
-
-
-def test_anchors_that_do_not_match_the_heads_are_refused(tmp_path: Path) -> None:
-    scales = with_settings(anchors={"rule": "scales"})
-    message = "the heads have 1 boxes, but there are 36 anchors for an input of 16x32"
-    refused(tmp_path, message, settings=scales)
-
-
-def test_heads_that_do_not_match_each_other_are_refused(tmp_path: Path) -> None:
-    message = "outputs 'boxes' of 1 boxes and 'scores' of 2 do not fit each other"
-    refused(tmp_path, message, scores=[[0.9], [0.8]])
-    refused(tmp_path, r"output 'boxes' is \(1, 1, 5\), boxes have 4 numbers", boxes=[[0, 0, 1, 1, 1]])
-    no_class = with_settings(scores={"kind": "softmax", "background": True})
-    refused(tmp_path, "output 'scores' has no class", scores=[[0.9]], settings=no_class)
-
-
-def test_missing_outputs_are_refused(tmp_path: Path) -> None:
-    settings = with_settings(boxes={"output": "rectangles", "order": "xy"})
-    refused(tmp_path, "the network has no output 'rectangles'", settings=settings)
+@pytest.mark.parametrize(
+    ("message", "network"),
+    [
+        ("mpscnn.detection: 3 labels for a detector of 2 classes", {"labels": ["a", "b", "c"]}),
+        (
+            "2 labels for a detector of 1 classes; the background has no label",
+            {
+                "labels": LABELS,
+                "settings": with_settings(scores={"kind": "probability", "background": True}),
+            },
+        ),
+        (
+            "the heads have 1 boxes, but there are 36 anchors for an input of 16x32",
+            {"settings": with_settings(anchors={"rule": "scales"})},
+        ),
+        (
+            "outputs 'boxes' of 1 boxes and 'scores' of 2 do not fit each other",
+            {"scores": [[0.9], [0.8]]},
+        ),
+        (r"output 'boxes' is \(1, 1, 5\), boxes have 4 numbers", {"boxes": [[0, 0, 1, 1, 1]]}),
+        (
+            "output 'scores' has no class",
+            {"scores": [[0.9]], "settings": with_settings(scores={"kind": "softmax", "background": True})},
+        ),
+        (
+            "the network has no output 'rectangles'",
+            {"settings": with_settings(boxes={"output": "rectangles", "order": "xy"})},
+        ),
+        ("mpscnn.detection", {"settings": with_settings(extra=1)}),
+        ("this mpscnn reads version 1", {"settings": with_settings(version=9)}),
+        # The complaint names its subject only once.
+        (
+            "^[^:]*: mpscnn.detection: iou_threshold is 2",
+            {"settings": with_settings(suppression={"iou_threshold": 2.0})},
+        ),
+        (
+            "^[^:]*: mpscnn.detection: the heads have 1 boxes",
+            {"settings": with_settings(anchors={"rule": "scales", "strides": [8], "aspect_ratios": [1.0]})},
+        ),
+    ],
+)
+def test_heads_that_do_not_fit_are_refused(tmp_path: Path, message: str, network: dict[str, Any]) -> None:
+    with pytest.raises(mpscnn.WeightsError, match=message):
+        save_constant_detector(tmp_path / "refused.safetensors", **{"labels": None, **network})
+    assert not (tmp_path / "refused.safetensors").exists()
 
 
 def test_outputs_of_another_rank_are_refused(tmp_path: Path) -> None:
@@ -278,17 +287,6 @@ def test_inputs_of_any_size_are_refused(tmp_path: Path) -> None:
     net = constant_network(size=(None, 32))  # type: ignore[arg-type]
     with pytest.raises(mpscnn.WeightsError, match="one image input of a fixed size"):
         net.save(tmp_path / "refused.safetensors", preprocess="unit")
-
-
-def test_settings_are_read_strictly(tmp_path: Path) -> None:
-    refused(tmp_path, "mpscnn.detection", settings=with_settings(extra=1))
-    refused(tmp_path, "this mpscnn reads version 1", settings=with_settings(version=9))
-    complaint = "^[^:]*: mpscnn.detection: iou_threshold is 2"  # the complaint names its subject only once
-    refused(tmp_path, complaint, settings=with_settings(suppression={"iou_threshold": 2.0}))
-    rule = {"rule": "scales", "strides": [8], "aspect_ratios": [1.0]}
-    refused(
-        tmp_path, "^[^:]*: mpscnn.detection: the heads have 1 boxes", settings=with_settings(anchors=rule)
-    )
 
 
 def test_anchors_without_the_rule_stored_are_refused(tmp_path: Path) -> None:
@@ -320,31 +318,6 @@ def test_boxes_and_scores_that_are_not_finite(tmp_path: Path) -> None:
     pixels[3, 4] = np.inf
     with pytest.raises(mpscnn.ImageError, match="has values from 0 to inf"):
         model.detect(pixels)
-
-
-def test_a_classifier_is_no_detector() -> None:
-    with pytest.raises(mpscnn.UnsupportedError, match="is not a detector: the model file does not say"):
-        mpscnn.load().detect(photo(32, 32))
-
-
-def test_a_detector_is_no_classifier(model: mpscnn.Model) -> None:
-    with pytest.raises(mpscnn.UnsupportedError, match="is not a classifier"):
-        model.classify(photo(32, 32))
-
-
-def test_a_detector_without_preprocessing(tmp_path: Path) -> None:
-    path = save_constant_detector(tmp_path / "constants.safetensors", preprocess=None)
-    with pytest.raises(mpscnn.UnsupportedError, match="does not say how a photo becomes its input"):
-        mpscnn.load(path).detect(photo(32, 32))
-
-
-@pytest.mark.parametrize(
-    ("argument", "value"),
-    [("score_threshold", 0.0), ("score_threshold", 1.5), ("iou_threshold", -1), ("max_detections", 0)],
-)
-def test_arguments_out_of_range(model: mpscnn.Model, argument: str, value: float) -> None:
-    with pytest.raises(mpscnn.ParameterError, match=f"{argument} must be"):
-        model.detect(photo(32, 32), **{argument: value})
 
 
 @pytest.mark.parametrize(

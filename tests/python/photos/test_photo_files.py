@@ -239,14 +239,6 @@ def test_flat_pictures_are_read(kind: str, side: int) -> None:
     assert open_photo(_flat(side, mode, format_, **options)).size == (side, side)
 
 
-@pytest.mark.full
-@pytest.mark.parametrize("kind", FLAT)
-def test_large_flat_pictures_are_read(kind: str) -> None:
-    mode, format_, options = FLAT[kind]
-    require_format(format_)
-    assert open_photo(_flat(4_900, mode, format_, **options)).size == (4_900, 4_900)
-
-
 def _claiming(content: bytes, kind: str, side: int) -> bytes:
     """Return the file with another size in its header."""
     if kind == "JPEG":

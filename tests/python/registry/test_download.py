@@ -44,12 +44,6 @@ from mpscnn.registry.download import Client
 pytestmark = pytest.mark.usefixtures("empty_cache")
 
 
-def test_success(server: Server, client: Client, file: PublishedFile, pauses: list[float]) -> None:
-    download(client, file)
-    assert server.ranges == [None]
-    assert pauses == []
-
-
 @pytest.mark.parametrize("have", [1, HALF, len(BODY) - 1])
 def test_part_of_an_earlier_call_is_completed(
     have: int, server: Server, client: Client, file: PublishedFile
@@ -157,12 +151,6 @@ def test_wrong_checksum(server: Server, client: Client, file: PublishedFile, pau
     assert f"sha256 {wrong} instead of {file.sha256}; it has been deleted" in failure(client, file)
     assert not part(file).exists()
     assert pauses == []
-    download(client, file)
-
-
-def test_part_of_another_file(client: Client, file: PublishedFile) -> None:
-    part(file).write_bytes(b"x" * HALF)
-    assert "it has been deleted" in failure(client, file)
     download(client, file)
 
 

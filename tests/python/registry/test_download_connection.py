@@ -44,11 +44,6 @@ def test_is_https(url: str, expected: bool) -> None:
     assert is_https(url) is expected
 
 
-def test_default_client_refuses_http(server: Server, file: PublishedFile) -> None:
-    assert failure(Client(), file).endswith("only https is allowed.")
-    assert server.ranges == []
-
-
 @pytest.fixture
 def https_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """Yield a server whose certificate the default client trusts."""

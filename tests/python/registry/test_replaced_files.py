@@ -237,10 +237,10 @@ def test_many_pictures_of_one_name_are_numbered_in_one_pass(
 ) -> None:
     followed: list[object] = []
     monkeypatch.setattr(picture_folder, "real_path", lambda path: followed.append(path) or str(path))
-    folder = PictureFolder(tmp_path, [])
+    folder = PictureFolder(tmp_path, [str(tmp_path / "photo-found-2.png")])  # an input is not overwritten
     picture = Image.new("L", (1, 1))
     names = [folder.save(picture, f"{number}/photo.jpg", "-found").name for number in range(100)]
-    assert names[:3] == ["photo-found.png", "photo-found-2.png", "photo-found-3.png"]
+    assert names[:3] == ["photo-found.png", "photo-found-3.png", "photo-found-4.png"]
     assert len({*names}) == 100
     assert len(followed) < 400
 
