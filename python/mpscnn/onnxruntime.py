@@ -18,7 +18,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from mpscnn import _core
-from mpscnn._private.expected_names import Expected, explain_unknown_names
+from mpscnn._private.expected_names import Expected, accept_foreign_arguments, explain_unknown_names
 from mpscnn._private.files import convert_read_errors, is_folder, require_regular
 from mpscnn._private.names import did_you_mean, shown_names
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
@@ -257,6 +257,7 @@ class InferenceSession(Expected):
         """Return the options."""
         return self._options
 
+    @accept_foreign_arguments
     def run(
         self,
         output_names: Sequence[str] | None,

@@ -310,6 +310,7 @@ def test_fit_refuses_wrong_splits_and_weights(data: Any, options: dict[str, Any]
         ({"class_weight": {"pink": 2}}, "class_weight names no class of the data: 'pink'"),
         ({"class_weight": {"red": -1}}, "the weight of 'red' must be at least 0"),
         ({"task": "dream"}, "task must be one of 'classify'"),
+        ({"task": "detection"}, "task='detect' needs annotations="),
         ({"epochs": -1}, "epochs"),
         ({"views": 0}, "views"),
         ({"early_stopping": 0}, "early_stopping"),

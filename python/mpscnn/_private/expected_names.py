@@ -129,7 +129,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "data": ("samples", "images"),
     "calibration_data": ("images",),
     "criterion": ("loss",),
-    "y": ("labels",),
+    "y": ("labels", "classes"),
     **dict.fromkeys(("args", "example_input", "sample_input", "dummy_input"), ("example_inputs",)),
     "model": ("backbone", "network", "module"),
     "network": ("model",),

@@ -86,7 +86,7 @@ _VARIANTS = (
 )
 _LOADERS = (
     "YOLO pipeline from_pretrained create_model from_onnx load_onnx from_tflite from_coreml Interpreter MLModel "
-    "CompiledMLModel VNCoreMLModel applications hub"
+    "CompiledMLModel VNCoreMLModel applications hub read"
 )
 _PREDICTS = (
     "mpscnn.load(name) has predict(photo, path or array), which returns labels, and classify, detect or segment "
@@ -195,7 +195,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         "predict(photo) returns labels with probabilities: result.label, result.top(5) and result.probabilities",
     ),
     (
-        "Network",
+        "Model Network",
         "layers modules named_modules children get_layer plot to_json get_config",
         "Network.layer_names() has their names, and Network.describe() what they are, also as a picture and JSON",
     ),

@@ -7,6 +7,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+import numpy as np
+
 from mpscnn._private.arguments import path_name
 from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.errors import ParameterError, ShapeError
@@ -47,6 +49,7 @@ def evaluate(
 def evaluate(
     model: Model,
     samples: Any,
+    classes: Any = None,
     *,
     preprocess: Mapping[str, Any] | None = None,
     inflight: int = 3,
@@ -56,6 +59,7 @@ def evaluate(
 def evaluate(
     model: Model,
     samples: Any,
+    classes: Any = None,
     *,
     annotations: str | PathLike[str] | None = None,
     masks: str | PathLike[str] | None = None,
@@ -69,10 +73,11 @@ def evaluate(
         model: a classifier, a detector with `annotations`, or a segmenter with `masks`.
         samples: for a classifier a folder with one folder of photos for each class, named after its label or number; a
             pattern such as "photos/*/*.jpg"; an `ImageFolder`; or pairs of a photo (see `mpscnn.photo.open_photo`) and
-            its class, the number, or the label if no other class has it; or photos and an array of classes, (X, Y). A
-            path without a class has that of its folder.
+            its class, the number, or the label if no other class has it. A path without a class has that of its folder.
             If a data set is split into train, val and test, the photos for testing are taken, otherwise those for
             validation. For a detector and a segmenter: the folder with the photos.
+        classes: for a classifier: the class of each photo in `samples`. The pair (samples, array of classes) may be
+            given as `samples`, too.
         annotations: the objects on the photos, in the format of COCO, YOLO, Pascal VOC or Create ML: see
             `mpscnn.evaluate_detector`.
         masks: the folder with a PNG file of class numbers for each photo: see `mpscnn.evaluate_segmenter`.
@@ -87,6 +92,10 @@ def evaluate(
         ImageError: a folder cannot be read, or has no photos.
     """
     require_model(model)
+    if classes is not None:
+        if annotations is not None or masks is not None:
+            raise ParameterError("evaluate takes one of classes, annotations= and masks=")
+        samples = samples, np.asarray(classes)
     if annotations is None and masks is None:
         if model.task in _CALLS:
             raise ShapeError(

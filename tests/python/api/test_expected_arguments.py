@@ -114,7 +114,7 @@ ARGUMENTS: list[tuple[Callable[..., Any], dict[str, Any], str | None]] = [
             {"img": PHOTO, "topk": 1},
         )
     ),
-    (lambda **options: mpscnn.load().predict(PHOTO, **options), {"stream": 1}, "stream"),
+    (lambda **options: mpscnn.load().predict(PHOTO, **options), {"augment": 1}, "augment"),
     *(
         (lambda **options: mpscnn.Runner(mpscnn.load(), **options), {name: 1}, None)
         for name in ("batch_size", "max_batch_size", "in_flight", "num_threads", "n_jobs")
@@ -255,8 +255,8 @@ def test_errors_about_missing_arguments_show_a_call() -> None:
     missing = {name: text for name, text in said.items() if "missing" in text}
     assert len(missing) > 60
     assert {name: text for name, text in missing.items() if "; call " not in text} == {}
-    with pytest.raises(TypeError, match=r"call evaluate\(model, samples\): Run a model"):
-        mpscnn.evaluate(mpscnn.load(), X, Y)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match=r"call quantize\(network, images\): Quantise"):
+        mpscnn.quantize(net, X, Y, Y)  # type: ignore[misc]
 
 
 def test_public_functions_lead_from_unknown_arguments() -> None:

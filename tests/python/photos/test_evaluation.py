@@ -112,7 +112,7 @@ def test_classes_by_their_labels(model_file: str) -> None:
     of_arrays = mpscnn.evaluate(model, (photos, np.array(numbers)))
     by_number = mpscnn.evaluate(model, zip(photos, numbers, strict=True))
     by_label = mpscnn.evaluate(model, zip(photos, [model.labels[number] for number in numbers], strict=True))
-    for found in (of_arrays, by_label):
+    for found in (of_arrays, by_label, mpscnn.evaluate(model, photos, numbers)):
         np.testing.assert_array_equal(found.confusion, by_number.confusion)
     with pytest.raises(mpscnn.ParameterError, match="a class for each photo, got 3 and 2"):
         mpscnn.evaluate(model, (photos, np.array(numbers[:2])))

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from mpscnn.model import Model
 
 TaskName = Literal["classify", "detect", "segment"]
+#: The names of `Model.task`, with those of tasks.
+_OF_MODELS: dict[str, TaskName] = {
+    "classification": "classify",
+    "detection": "detect",
+    "segmentation": "segment",
+}
 #: The argument with the labels of the photos, for tasks that need it.
 _LABELS: dict[TaskName, str] = {"detect": "annotations", "segment": "masks"}
 
@@ -35,7 +41,8 @@ def train(
     Args:
         data: a folder with photos. For "classify" it has a folder of photos for each class.
         model: the pretrained model to start from: a name, a file, a `Network` or a `Model`; None: the task's default.
-        task: "classify" trains a classifier, "detect" a detector of objects, and "segment" a segmenter of pixels. None:
+        task: "classify" trains a classifier, "detect" a detector of objects, and "segment" a segmenter of pixels; the
+            names of `Model.task` mean the same. None:
             "detect" with `annotations`, "segment" with `masks`, otherwise "classify".
         options: the options of the task's function: `mpscnn.train_classifier`, `mpscnn.train_detector` with
             `annotations`, or `mpscnn.train_segmenter` with `masks`.
@@ -51,6 +58,7 @@ def train(
     options = {
         name: value for name, value in options.items() if name not in _LABELS.values() or value is not None
     }
+    task = _OF_MODELS.get(str(task), task)
     if task is None:
         task = next((name for name, labels in _LABELS.items() if labels in options), "classify")
     if task not in get_args(TaskName):
