@@ -7,7 +7,7 @@ from dataclasses import replace
 from mpscnn.converters.layout import product, without_batch
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError, WeightsError
-from mpscnn.graph.layers.subpixel import ChannelBlocks
+from mpscnn.graph.layers.convolution import ChannelBlocks
 
 
 def space_to_depth(x: FileTensor, block: int, order: ChannelBlocks = "position_major") -> FileTensor:

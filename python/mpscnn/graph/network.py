@@ -34,21 +34,16 @@ from mpscnn.graph.layers.arithmetic import ArithmeticLayers
 from mpscnn.graph.layers.binary_convolution import BinaryConvolutionLayers
 from mpscnn.graph.layers.convolution import ConvolutionLayers
 from mpscnn.graph.layers.custom import CustomLayers
-from mpscnn.graph.layers.dropout import DropoutLayers
-from mpscnn.graph.layers.fully_connected import FullyConnectedLayers
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.layers.matrix_product import MatrixProductLayers
 from mpscnn.graph.layers.neuron import NeuronLayers
 from mpscnn.graph.layers.normalization import NormalizationLayers
-from mpscnn.graph.layers.padding import PaddingLayers
 from mpscnn.graph.layers.pooling import PoolingLayers
 from mpscnn.graph.layers.recurrent import RecurrentLayers
 from mpscnn.graph.layers.reduction import ReductionLayers
 from mpscnn.graph.layers.reshape import ReshapeLayers
 from mpscnn.graph.layers.resize import ResizeLayers
 from mpscnn.graph.layers.slice import SliceLayers
-from mpscnn.graph.layers.subpixel import SubpixelLayers
-from mpscnn.graph.layers.transposed_convolution import TransposedConvolutionLayers
 from mpscnn.graph.structure import NetworkStructure
 from mpscnn.graph.weight_layout import FixedWeights, OwnWeights
 from mpscnn.runtime.options import CompileOptions
@@ -73,18 +68,13 @@ class Network(
     FixedAttributes,
     NetworkStructure,
     ConvolutionLayers,
-    TransposedConvolutionLayers,
-    SubpixelLayers,
     BinaryConvolutionLayers,
-    FullyConnectedLayers,
     PoolingLayers,
     ArithmeticLayers,
     MatrixProductLayers,
     NormalizationLayers,
     NeuronLayers,
     SliceLayers,
-    DropoutLayers,
-    PaddingLayers,
     RecurrentLayers,
     ReductionLayers,
     ReshapeLayers,

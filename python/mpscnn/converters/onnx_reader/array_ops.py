@@ -21,7 +21,7 @@ from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import MixedImagesError
 from mpscnn.converters.value import Value
 from mpscnn.errors import UnsupportedError, WeightsError
-from mpscnn.graph.layers.subpixel import ChannelBlocks
+from mpscnn.graph.layers.convolution import ChannelBlocks
 
 _IMAGE_RANK = 4
 

@@ -1,4 +1,4 @@
-"""Define the layer methods for constants and for products of matrices."""
+"""Define the layer methods for dense layers, products of matrices, and constants."""
 
 from __future__ import annotations
 
@@ -6,11 +6,35 @@ from collections.abc import Sequence
 
 from mpscnn._private.arguments import whole_numbers
 from mpscnn._private.expected_names import accept_foreign_arguments
+from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
 
 class MatrixProductLayers(LayerMaker):
-    """Methods for constants and for products of matrices."""
+    """Methods for dense layers, products of matrices, and constants."""
+
+    def dense(
+        self,
+        x: Tensor,
+        units: int,
+        *,
+        use_bias: bool | None = None,
+        activation: Activation = None,
+        name: str | None = None,
+    ) -> Tensor:
+        """Add a dense (fully connected) layer: (n, features) or (n, h, w, c) -> (n, units).
+
+        Args:
+            use_bias, activation: as in `conv2d`.
+
+        Weights: `weight` `[units][features]` or `[units][h][w][c]`, `bias` [units] (optional).
+        """
+        made = self.layer(
+            "fully_connected", [x], {"outputs": units}, activation=activation, name=name, default="dense"
+        )
+        return self.with_bias(made, use_bias)
+
+    linear = dense
 
     @accept_foreign_arguments
     def matmul(
