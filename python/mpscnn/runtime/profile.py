@@ -26,8 +26,37 @@ _NAMES = (
 _KIND_HEADERS = ("kernels", "steps", "ms", "% of time", "GFLOP/s", "% of peak")
 
 
+class _Work:
+    """FLOPs, and the figures that follow from them and from the milliseconds that they take."""
+
+    flops: int
+    peak: float | None
+
+    @property
+    def _time(self) -> float:
+        raise NotImplementedError
+
+    @property
+    def gflops_per_second(self) -> float:
+        """The GFLOP/s at the minimum time, or at the sum of minimum times."""
+        return _rate(self.flops, self._time)
+
+    @property
+    def peak_share(self) -> float | None:
+        """The GFLOP/s divided by the peak; None if it is unknown. Winograd's algorithm may reach more than 1."""
+        return None if self.peak is None else self.gflops_per_second / self.peak
+
+    @property
+    def lost(self) -> float | None:
+        """The milliseconds beyond the FLOPs' time at the peak, or None if the peak is unknown.
+
+        It is negative if `peak_share` is above 1.
+        """
+        return None if self.peak is None else self._time - self.flops / self.peak / 1e6
+
+
 @dataclass(frozen=True)
-class ProfileStep(Expected):
+class ProfileStep(Expected, _Work):
     """The times of one step: usually one kernel call, for one layer or several fused ones."""
 
     layers: tuple[str, ...]
@@ -60,27 +89,11 @@ class ProfileStep(Expected):
         return statistics.median(self.milliseconds)
 
     @property
-    def gflops_per_second(self) -> float:
-        """The GFLOP/s at the minimum time."""
-        return _rate(self.flops, self.minimum)
-
-    @property
     def gigabytes_per_second(self) -> float:
         """The GB/s at the minimum time, from memory or any cache."""
         return _rate(self.bytes, self.minimum)
 
-    @property
-    def peak_share(self) -> float | None:
-        """The GFLOP/s divided by the peak; None if it is unknown. Winograd's algorithm may reach more than 1."""
-        return None if self.peak is None else self.gflops_per_second / self.peak
-
-    @property
-    def lost(self) -> float | None:
-        """The milliseconds that the step takes beyond its FLOPs' time at the peak, or None if the peak is unknown.
-
-        It is negative if `peak_share` is above 1.
-        """
-        return None if self.peak is None else self.minimum - self.flops / self.peak / 1e6
+    _time = minimum
 
     @property
     def name(self) -> str:
@@ -93,7 +106,7 @@ class ProfileStep(Expected):
 
 
 @dataclass(frozen=True)
-class KindTotal:
+class KindTotal(_Work):
     """The sums over all steps with one kind of kernel."""
 
     kind: str
@@ -105,22 +118,8 @@ class KindTotal:
     peak: float | None
 
     @property
-    def gflops_per_second(self) -> float:
-        """The GFLOP/s at the minimum times."""
-        return _rate(self.flops, self.milliseconds)
-
-    @property
-    def peak_share(self) -> float | None:
-        """The GFLOP/s divided by the peak; None if it is unknown. Winograd's algorithm may reach more than 1."""
-        return None if self.peak is None else self.gflops_per_second / self.peak
-
-    @property
-    def lost(self) -> float | None:
-        """The milliseconds that the steps take beyond their FLOPs' time at the peak, or None if the peak is unknown.
-
-        It is negative if `peak_share` is above 1.
-        """
-        return None if self.peak is None else self.milliseconds - self.flops / self.peak / 1e6
+    def _time(self) -> float:
+        return self.milliseconds
 
 
 @dataclass(frozen=True, repr=False)
@@ -168,13 +167,9 @@ class Profile(Report, Drawable):
         peaks = description["peak_flops_per_second"]
         peak = peaks and peaks["all_threads"] / 1e9
         sum_of_minima = sum(min(step["milliseconds"]) for step in description["steps"])
+        same = ("network", "device", "device_name", "precision", "instruction_set", "threads")
         return cls(
-            network=description["network"],
-            device=description["device"],
-            device_name=description["device_name"],
-            precision=description["precision"],
-            instruction_set=description["instruction_set"],
-            threads=description["threads"],
+            **{name: description[name] for name in same},
             peak_of_one_thread=peaks and peaks["one_thread"] / 1e9,
             peak=peak,
             input_shapes=tuple(tuple(shape) for shape in description["inputs"]),
@@ -243,23 +238,8 @@ class Profile(Report, Drawable):
         return self.steps
 
     def _named_rows(self) -> tuple[tuple[str, ...], list[tuple[Cell, ...]]]:
-        rows: list[tuple[Cell, ...]] = [
-            (
-                step.name,
-                step.kind,
-                step.kernel,
-                step.minimum,
-                step.median,
-                step.share,
-                step.flops,
-                step.bytes,
-                step.gflops_per_second,
-                step.peak_share,
-                step.gigabytes_per_second,
-            )
-            for step in self.steps
-        ]
-        return _NAMES, rows
+        fields = ("name", *_NAMES[1:])
+        return _NAMES, [tuple(getattr(step, field) for field in fields) for step in self.steps]
 
     def _columns(self) -> tuple[Column, ...]:
         return (

@@ -21,12 +21,28 @@ from mpscnn.vision.visualize import upright_picture
 
 __all__ = ["Augmentation", "Mixing", "PhotoReader", "chosen_augmentation", "mix", "rotate"]
 
-#: The values of fields of `Augmentation` that change nothing. All other fields change nothing at 0.
-_UNCHANGED = {"crop": 1.0, "aspect": 1.0}
+#: The values of fields of an augmentation that change nothing. All other fields change nothing at 0.
+_UNCHANGED = {"crop": 1.0, "aspect": 1.0, "shrink": 1.0}
+#: The limits of fields. All other fields are from 0 to 1.
+_LIMITS = {"crop": (0.01, 1.0), "aspect": (1.0, 4.0), "shrink": (1.0, 4.0), "rotation": (0.0, 180.0)}
+
+
+class CheckedRanges:
+    """Base class of dataclasses with ranges of random changes, which are checked. True means a field's default."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):  # type: ignore[arg-type]
+            low, high = _LIMITS.get(field.name, (0.0, 1.0))
+            value: Any = getattr(self, field.name)
+            if isinstance(value, bool) and field.default:
+                value = field.default if value else _UNCHANGED.get(field.name, 0.0)
+                object.__setattr__(self, field.name, value)
+            if not is_finite_number(value) or not low <= value <= high:
+                raise ParameterError(f"augmentation: {field.name} must be {low:g} to {high:g}, got {value!r}")
 
 
 @dataclass(frozen=True)
-class Augmentation:
+class Augmentation(CheckedRanges):
     """The range of random variants of a photo.
 
     Args:
@@ -56,15 +72,7 @@ class Augmentation:
     cutmix: float = 0.0
 
     def __post_init__(self) -> None:
-        limits = {"crop": (0.01, 1.0), "aspect": (1.0, 4.0), "rotation": (0.0, 180.0)}
-        for field in fields(self):
-            low, high = limits.get(field.name, (0.0, 1.0))
-            value: Any = getattr(self, field.name)
-            if isinstance(value, bool) and field.default:
-                value = field.default if value else _UNCHANGED.get(field.name, 0.0)
-                object.__setattr__(self, field.name, value)
-            if not is_finite_number(value) or not low <= value <= high:
-                raise ParameterError(f"augmentation: {field.name} must be {low:g} to {high:g}, got {value!r}")
+        super().__post_init__()
         if self.mixes > 1:
             raise ParameterError(
                 f"augmentation: mixup and cutmix must add up to at most 1, got {self.mixup} and {self.cutmix}"

@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.apps.cli.output import warn
-from mpscnn.apps.cli.sizes import Size
+from mpscnn.apps.cli.sizes import Size, check_size
+from mpscnn.core_model import described_network, model_path, open_model
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.evaluation.class_samples import ClassFinder
 from mpscnn.graph.network import Network
 from mpscnn.vision.photo_list import photo_paths
 from mpscnn.vision.preprocessing import preprocess
+
+_RANDOM_INPUTS = 4
+
+
+def open_one_input(model: str, size: Size | None, instead: str) -> tuple[Network, dict[str, str]]:
+    """Return a model's network and the texts about it.
+
+    Raises UnsupportedError if the network has several inputs. `instead` ends the message.
+    """
+    network, information = described_network(open_model(model_path(model)))
+    if len(network.inputs) != 1:
+        raise UnsupportedError(f"{model} has {len(network.inputs)} inputs{instead}")
+    check_size(network, size)
+    return network, information
+
+
+def chosen_inputs(network: Network, paths: Sequence[str], size: Size | None) -> list[NDArray[np.float32]]:
+    """Return the inputs of a network with one input: photos, or random numbers in [-1, 1] without any."""
+    if paths:
+        return preprocess_photos(network, paths, size)
+    return [_random_input(network, seed, size) for seed in range(_RANDOM_INPUTS)]
 
 
 def select_photos(given: list[str], max_photos: int | None, *, option: str = "--images") -> list[str]:
@@ -33,11 +53,9 @@ def select_photos(given: list[str], max_photos: int | None, *, option: str = "--
     return [paths[i * len(paths) // count] for i in range(count)]
 
 
-def preprocess_photos(
-    core: Any, network: Network, paths: Sequence[str], size: Size | None
-) -> list[NDArray[np.float32]]:
-    """Convert photos to inputs of the network by the preprocessing of the model file `core`."""
-    settings = json.loads(core.describe())["preprocess"]
+def preprocess_photos(network: Network, paths: Sequence[str], size: Size | None) -> list[NDArray[np.float32]]:
+    """Convert photos to inputs of the network by its preprocessing."""
+    settings = network.preprocess
     if settings is None:
         raise UnsupportedError(
             "the model does not say how a photo becomes its input; convert it with --preprocess"
@@ -66,7 +84,7 @@ def true_classes(paths: Sequence[str], labels: Sequence[str]) -> list[int] | Non
     return [known[Path(path).parent] for path in paths]
 
 
-def random_input(network: Network, seed: int, size: Size | None) -> NDArray[np.float32]:
+def _random_input(network: Network, seed: int, size: Size | None) -> NDArray[np.float32]:
     """Return random numbers in [-1, 1] in the shape of one input."""
     shape = list(network.input.shape)
     shape[0] = 1

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.arguments import is_finite_number
 from mpscnn._private.expected_names import accept_foreign_arguments
-from mpscnn.errors import ParameterError
+from mpscnn.training.photo_views import CheckedRanges
 from mpscnn.vision.photo import Photo
 from mpscnn.vision.segmentation import UNSEEN
 
@@ -23,7 +22,7 @@ _SEEN, _UNSEEN_SHARE = 0.6, 0.05
 
 
 @dataclass(frozen=True)
-class SceneAugmentation:
+class SceneAugmentation(CheckedRanges):
     """The range of random views of a photo with objects or a mask.
 
     Args:
@@ -32,6 +31,8 @@ class SceneAugmentation:
         shrink: the largest factor by which a view is higher and wider than the photo, so that objects look smaller.
         aspect: the largest factor by which a view's aspect ratio differs from the photo's.
         brightness, contrast, saturation: the largest change of each, as a share; 0: none.
+
+    True stands for the default of a number, and False for no change of this kind.
 
     Raises:
         ParameterError: a number is out of its range.
@@ -44,14 +45,6 @@ class SceneAugmentation:
     brightness: float = 0.2
     contrast: float = 0.2
     saturation: float = 0.2
-
-    def __post_init__(self) -> None:
-        limits = {"crop": (0.01, 1.0), "aspect": (1.0, 4.0), "shrink": (1.0, 4.0)}
-        for field in fields(self):
-            low, high = limits.get(field.name, (0.0, 1.0))
-            value = getattr(self, field.name)
-            if not is_finite_number(value) or not low <= value <= high:
-                raise ParameterError(f"augmentation: {field.name} must be {low:g} to {high:g}, got {value!r}")
 
 
 SceneAugmentation.__init__ = accept_foreign_arguments(SceneAugmentation.__init__)  # type: ignore[method-assign]

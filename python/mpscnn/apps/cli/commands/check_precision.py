@@ -9,11 +9,11 @@ import typer
 
 from mpscnn.apps.cli.arguments import AUTO_DEVICE, CpuDeviceOption, JsonOption, ModelArgument, split_names
 from mpscnn.apps.cli.failures import FAILED
-from mpscnn.apps.cli.network_inputs import preprocess_photos, random_input, select_photos
+from mpscnn.apps.cli.network_inputs import chosen_inputs, open_one_input, select_photos
 from mpscnn.apps.cli.output import sentences, show, show_json, table_width
-from mpscnn.apps.cli.sizes import SizeOption, check_size
-from mpscnn.core_model import model_path, open_model
-from mpscnn.errors import ParameterError, UnsupportedError
+from mpscnn.apps.cli.sizes import SizeOption
+from mpscnn.core_model import model_path
+from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network
 from mpscnn.registry import is_path
 
@@ -79,23 +79,14 @@ def check_precision(
             f"layers are kept in float32 in float16 only, not in {precision}", param_hint="--keep-float32"
         )
     path = Path(model_path(model))
-    core = open_model(str(path))
-    network = Network.from_graph(core.graph())
-    if len(network.inputs) != 1:
-        raise UnsupportedError(f"{model} has {len(network.inputs)} inputs; a network with one can be checked")
-    check_size(network, size)
+    network, _ = open_one_input(model, size, "; a network with one can be checked")
     named = None if keep_float32 is None or keep_float32 == _AUTO else split_names(keep_float32)
     for name in named or []:
         network[name]  # raises an error for an unknown layer
     target = _target(model, path, output) if keep_float32 is not None else None
-    given = (
-        preprocess_photos(core, network, select_photos(images, max_images), size)
-        if images
-        else [random_input(network, i, size) for i in range(4)]
-    )
     found = comparison.check_precision(
         network,
-        given,
+        chosen_inputs(network, select_photos(images, max_images) if images else [], size),
         precision=precision,
         tolerance=tolerance,
         device="cpu" if device == AUTO_DEVICE else device,

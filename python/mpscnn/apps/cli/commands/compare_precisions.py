@@ -7,15 +7,11 @@ from typing import Annotated
 import typer
 
 from mpscnn.apps.cli.arguments import AUTO_DEVICE, CpuDeviceOption, JsonOption, ModelArgument
-from mpscnn.apps.cli.network_inputs import preprocess_photos, random_input, select_photos, true_classes
+from mpscnn.apps.cli.network_inputs import chosen_inputs, open_one_input, select_photos, true_classes
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import hint, sentences, show, show_json, table_width
-from mpscnn.apps.cli.sizes import SizeOption, check_size
-from mpscnn.core_model import described_network, model_path, open_model
-from mpscnn.errors import UnsupportedError
+from mpscnn.apps.cli.sizes import SizeOption
 from mpscnn.runtime.options import CompileOptions, RunOptions
-
-_RANDOM_INPUTS = 4
 
 
 @add_options(only=("accumulate_dtype", "threads"))
@@ -60,19 +56,11 @@ def compare_precisions(
     """
     from mpscnn import comparison
 
-    core = open_model(model_path(model))
-    network, _ = described_network(core)
-    if len(network.inputs) != 1:
-        raise UnsupportedError(
-            f"{model} has {len(network.inputs)} inputs; a network with one can be compared"
-        )
-    check_size(network, size)
+    network, _ = open_one_input(model, size, "; a network with one can be compared")
     paths = select_photos(images, max_images) if images else []
     found = comparison.compare_precisions(
         network,
-        preprocess_photos(core, network, paths, size)
-        if paths
-        else [random_input(network, seed, size) for seed in range(_RANDOM_INPUTS)],
+        chosen_inputs(network, paths, size),
         classes=true_classes(paths, network.labels or []),
         accumulate_dtype=program.accumulate_dtype,
         device="cpu" if device == AUTO_DEVICE else device,

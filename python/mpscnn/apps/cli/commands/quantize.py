@@ -10,11 +10,10 @@ import typer
 from mpscnn._private.files import require_replaceable
 from mpscnn._private.summary import bytes_text
 from mpscnn.apps.cli.arguments import JsonOption, ModelArgument, split_names
-from mpscnn.apps.cli.network_inputs import preprocess_photos, select_photos, true_classes
+from mpscnn.apps.cli.network_inputs import open_one_input, preprocess_photos, select_photos, true_classes
 from mpscnn.apps.cli.output import hint, sentences, show, show_json, table_width
-from mpscnn.apps.cli.sizes import SizeOption, check_size
-from mpscnn.core_model import described_network, model_path, open_model
-from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
+from mpscnn.apps.cli.sizes import SizeOption
+from mpscnn.errors import ParameterError, WeightsError
 
 _FEW = 32  # fewer photos than this make ranges unreliable
 
@@ -73,13 +72,9 @@ def quantize(
     from mpscnn.quantization import quantize as quantized
     from mpscnn.quantization.post_training import require_quantizable
 
-    core = open_model(model_path(model))
-    network, information = described_network(core)
-    if len(network.inputs) != 1:
-        raise UnsupportedError(
-            f"{model} has {len(network.inputs)} inputs, but photos are one input; mpscnn.quantize takes arrays for each"
-        )
-    check_size(network, size)
+    network, information = open_one_input(
+        model, size, ", but photos are one input; mpscnn.quantize takes arrays for each"
+    )
     target = output or Path(f"{Path(model).stem}_int8.safetensors")
     kept = split_names(keep_float32)
     if target.suffix != ".safetensors":
@@ -95,11 +90,11 @@ def quantize(
     require_replaceable(target, WeightsError)
     paths = select_photos(images, max_images)
     tested = select_photos(test_images, None, option="--test-images") if test_images else paths
-    given = preprocess_photos(core, network, paths, size)
+    given = preprocess_photos(network, paths, size)
     result, report = quantized(
         network,
         given,
-        test_images=preprocess_photos(core, network, tested, size) if test_images else given,
+        test_images=preprocess_photos(network, tested, size) if test_images else given,
         keep_float32=kept,
         test_classes=true_classes(tested, network.labels or []),
     )
