@@ -8,7 +8,7 @@ import numpy as np
 
 from mpscnn.errors import ParameterError
 from mpscnn.graph.weights import unpack_binary_weights
-from mpscnn.kernels.convolution import ConvolutionDescriptor
+from mpscnn.kernels.convolution import ConvolutionDescriptor, properties_without_normalization
 from mpscnn.kernels.fields import BinaryConvolutionFields
 from mpscnn.kernels.kernel import Kernel, UnaryKernel
 
@@ -67,16 +67,9 @@ class BinaryConvolution(BinaryConvolutionFields, UnaryKernel):
 
     def _sizes(self, descriptor: ConvolutionDescriptor) -> dict[str, Any]:
         name = self.__class__.__name__
-        if descriptor.__class__ is not ConvolutionDescriptor:
-            raise ParameterError(
-                f"{name}: expected a ConvolutionDescriptor, got {descriptor.__class__.__name__}"
-            )
-        given = descriptor.properties()
+        given = properties_without_normalization(name, descriptor)
         if given.pop("groups") != 1:
             raise ParameterError(f"{name}: groups must be 1, got {descriptor.groups}")
-        if given.pop("batch_normalization"):
-            raise ParameterError(f"{name}: has no batch normalization")
-        del given["batch_normalization_epsilon"]
         return given
 
 

@@ -120,6 +120,20 @@ class SubPixelConvolutionDescriptor(ConvolutionDescriptor):
 class WeightedKernel(Kernel):
     """Base class of convolution kernels, whose weights can be replaced and exported."""
 
+    def __init__(
+        self,
+        descriptor: ConvolutionDescriptor,
+        weights: Any,
+        bias_terms: Any = None,
+        **properties: Unpack[UnaryProperties],
+    ) -> None:
+        Kernel.__init__(self, **self._sizes(descriptor), **properties)
+        self._load(weights, bias_terms, descriptor.weights())
+
+    def _sizes(self, descriptor: ConvolutionDescriptor) -> dict[str, Any]:
+        """Return the properties that the kernel takes from its descriptor. Raises ParameterError for a wrong one."""
+        raise NotImplementedError
+
     def reload_weights_and_biases(self, state: ConvolutionWeightsAndBiasesState) -> None:
         """Replace weights and bias terms for later `encode` calls. Their shapes must be the same; no biases mean zeros.
 
@@ -146,6 +160,10 @@ class WeightedKernel(Kernel):
 
 class ConvolutionProperties(ConvolutionFields, Kernel):
     """The properties that convolutions and their gradients take from their descriptor."""
+
+    def _sizes(self, descriptor: ConvolutionDescriptor) -> dict[str, Any]:
+        require_type(type(self).__name__, descriptor, ConvolutionDescriptor)
+        return descriptor.properties()
 
     def _same_elements(self, role: str, given: Sequence[int], shape: Sequence[int]) -> bool:
         # The axis [output] stays one here; the core divides the channels into two axes.
@@ -180,17 +198,6 @@ class Convolution(ConvolutionProperties, WeightedKernel, DifferentiableKernel):
 
     _state_class = ConvolutionGradientState
 
-    def __init__(
-        self,
-        descriptor: ConvolutionDescriptor,
-        weights: Any,
-        bias_terms: Any = None,
-        **properties: Unpack[UnaryProperties],
-    ) -> None:
-        require_type("Convolution", descriptor, ConvolutionDescriptor)
-        Kernel.__init__(self, **descriptor.properties(), **properties)
-        self._load(weights, bias_terms, descriptor.weights())
-
     def result_state(self, source: Image) -> ConvolutionGradientState:
         """Return a new state for the gradient kernel. A transposed convolution can use it, too, to restore the size."""
         return ConvolutionGradientState(self, source)
@@ -201,6 +208,15 @@ def _plain_properties(kernel: str, descriptor: object) -> dict[str, Any]:
     if type(descriptor) is not ConvolutionDescriptor:
         raise ParameterError(f"{kernel}: expected a ConvolutionDescriptor, got {type(descriptor).__name__}")
     return descriptor.properties()
+
+
+def properties_without_normalization(kernel: str, descriptor: ConvolutionDescriptor) -> dict[str, Any]:
+    """Return the properties of a descriptor for kernels that have no batch normalization."""
+    given = _plain_properties(kernel, descriptor)
+    if given.pop("batch_normalization"):
+        raise ParameterError(f"{kernel}: has no batch normalization")
+    del given["batch_normalization_epsilon"]
+    return given
 
 
 class FullyConnectedProperties(FullyConnectedFields, Kernel):
@@ -233,16 +249,6 @@ class FullyConnected(FullyConnectedProperties, WeightedKernel, DifferentiableKer
 
     _state_class = ConvolutionGradientState
 
-    def __init__(
-        self,
-        descriptor: ConvolutionDescriptor,
-        weights: Any,
-        bias_terms: Any = None,
-        **properties: Unpack[UnaryProperties],
-    ) -> None:
-        Kernel.__init__(self, **self._sizes(descriptor), **properties)
-        self._load(weights, bias_terms, descriptor.weights())
-
     def result_state(self, source: Image) -> ConvolutionGradientState:
         """Return a new state for the gradient kernel."""
         return ConvolutionGradientState(self, source)
@@ -252,12 +258,7 @@ class ConvolutionTransposeProperties(ConvolutionTransposeFields, Kernel):
     """The properties that transposed convolutions and their gradients take from their descriptor."""
 
     def _sizes(self, descriptor: ConvolutionDescriptor) -> dict[str, Any]:
-        name = type(self).__name__
-        given = _plain_properties(name, descriptor)
-        if given.pop("batch_normalization"):
-            raise ParameterError(f"{name}: has no batch normalization")
-        del given["batch_normalization_epsilon"]
-        return given
+        return properties_without_normalization(type(self).__name__, descriptor)
 
 
 class ConvolutionTranspose(ConvolutionTransposeProperties, WeightedKernel, DifferentiableKernel):
@@ -276,15 +277,15 @@ class ConvolutionTranspose(ConvolutionTransposeProperties, WeightedKernel, Diffe
 
     _state_class = ConvolutionTransposeGradientState
 
-    def __init__(
-        self,
-        descriptor: ConvolutionDescriptor,
-        weights: Any,
-        bias_terms: Any = None,
-        **properties: Unpack[TransposeProperties],
-    ) -> None:
-        Kernel.__init__(self, **self._sizes(descriptor), **properties)
-        self._load(weights, bias_terms, descriptor.weights())
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            descriptor: ConvolutionDescriptor,
+            weights: Any,
+            bias_terms: Any = None,
+            **properties: Unpack[TransposeProperties],
+        ) -> None: ...
 
     def result_state(self, source: Image) -> ConvolutionTransposeGradientState:
         """Return a new state for the gradient kernel."""

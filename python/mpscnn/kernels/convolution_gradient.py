@@ -19,7 +19,7 @@ from mpscnn.kernels.convolution import (
 )
 from mpscnn.kernels.convolution_states import ConvolutionGradientState, ConvolutionTransposeGradientState
 from mpscnn.kernels.gradient import WeightedGradientKernel
-from mpscnn.kernels.kernel import Kernel, require_type
+from mpscnn.kernels.kernel import require_type
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -35,9 +35,19 @@ class _WithState(WeightedKernel, WeightedGradientKernel):
     def _require_weight_state(self, state: object) -> None:
         require_type(f"{type(self).__name__}.encode", state, ConvolutionGradientState)
 
-    def _load_all(self, descriptor: ConvolutionDescriptor, weights: Any, bias_terms: Any) -> None:
-        zeros = np.zeros(descriptor.output_feature_channels, np.float32)
-        self._load(weights, zeros if bias_terms is None else bias_terms, descriptor.weights())
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            descriptor: ConvolutionDescriptor,
+            weights: Any,
+            bias_terms: Any = None,
+            **properties: Unpack[GradientProperties],
+        ) -> None: ...
+
+    def _load(self, weights: Any, bias_terms: Any, others: dict[str, Any]) -> None:
+        zeros = np.zeros(self.output_feature_channels, np.float32)
+        super()._load(weights, zeros if bias_terms is None else bias_terms, others)
 
     def _replace_weight(self, role: str, value: Any) -> None:
         if role == "bias_terms" and value is None:  # missing bias terms have a gradient, too
@@ -70,36 +80,8 @@ class ConvolutionGradient(ConvolutionProperties, _WithState):
 
     forward_class = Convolution
 
-    def __init__(
-        self,
-        descriptor: ConvolutionDescriptor,
-        weights: Any,
-        bias_terms: Any = None,
-        **properties: Unpack[GradientProperties],
-    ) -> None:
-        require_type("ConvolutionGradient", descriptor, ConvolutionDescriptor)
-        Kernel.__init__(self, **descriptor.properties(), **properties)
-        self._load_all(descriptor, weights, bias_terms)
 
-
-class _WithSizes(_WithState):
-    """A gradient kernel that takes the same sizes from the descriptor as the forward kernel."""
-
-    def _sizes(self, descriptor: ConvolutionDescriptor) -> dict[str, Any]:
-        raise NotImplementedError
-
-    def __init__(
-        self,
-        descriptor: ConvolutionDescriptor,
-        weights: Any,
-        bias_terms: Any = None,
-        **properties: Unpack[GradientProperties],
-    ) -> None:
-        Kernel.__init__(self, **self._sizes(descriptor), **properties)
-        self._load_all(descriptor, weights, bias_terms)
-
-
-class FullyConnectedGradient(FullyConnectedProperties, _WithSizes):
+class FullyConnectedGradient(FullyConnectedProperties, _WithState):
     """Compute the gradients of a fully connected kernel's source, weights and bias terms.
 
     Apple's class is MPSCNNFullyConnectedGradient.
@@ -111,7 +93,7 @@ class FullyConnectedGradient(FullyConnectedProperties, _WithSizes):
     forward_class = FullyConnected
 
 
-class ConvolutionTransposeGradient(ConvolutionTransposeProperties, _WithSizes):
+class ConvolutionTransposeGradient(ConvolutionTransposeProperties, _WithState):
     """Compute the gradients of a transposed convolution's source, weights and bias terms.
 
     Apple's class is MPSCNNConvolutionTransposeGradient.
