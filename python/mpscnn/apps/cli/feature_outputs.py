@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,30 +42,36 @@ class Moment:
     """Seconds from the beginning of the video."""
 
 
-class Output(Protocol):
+class Output(ABC):
     """An output file or folder of `mpscnn features`."""
 
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @abstractmethod
     def add(self, photo: str, features: Features, moment: Moment | None, /) -> None:
         """Add the features of one photo, or of a video's frame."""
 
-    def finish(self) -> None:
+    def finish(self) -> None:  # noqa: B027 - most files are complete already
         """Write what could not be written before all photos were known, and move the complete file to its name."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most files are written as a whole
         """Remove unfinished files."""
 
     def fields(self) -> dict[str, Any]:
         """Return a description of the written files for JSON."""
+        return {"file": str(self._path)}
 
     def lines(self) -> list[str]:
         """Return lines that describe the written files."""
+        return [f"  {self._path}, {bytes_text(self._path.stat().st_size)}"]
 
 
-class Archive:
+class Archive(Output):
     """An .npz file with one array for each layer."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        super().__init__(path)
         self._photos: list[str] = []
         self._times: list[float] = []
         self._rows: dict[str, list[NDArray[Any]]] = {}
@@ -86,22 +93,12 @@ class Archive:
         with replace_atomically(self._path, ParameterError) as file:
             write_arrays(file, arrays)
 
-    def close(self) -> None:
-        """Do nothing, because the file is written as a whole by `finish`."""
 
-    def fields(self) -> dict[str, Any]:
-        """Return a description of the written file for JSON."""
-        return {"file": str(self._path)}
-
-    def lines(self) -> list[str]:
-        """Return lines that describe the written file."""
-        return [f"  {self._path}, {bytes_text(self._path.stat().st_size)}"]
-
-
-class Pictures:
+class Pictures(Output):
     """A folder with one picture for each photo and layer, which shows the layer's channels."""
 
     def __init__(self, folder: PictureFolder) -> None:
+        super().__init__(folder.path)
         self._folder = folder
         self._written: list[dict[str, str]] = []
 
@@ -109,18 +106,14 @@ class Pictures:
         """Add the features of one photo or frame."""
         from mpscnn.vision.visualize import channels_picture
 
+        # The names of files have no "/" and the like.
+        suffixes = {layer: "_" + re.sub(r"[^\w.-]+", "_", layer) for layer in features}
         self._written.append(
             {
-                layer: str(self._folder.save(channels_picture(value[0]), photo, f"_{_file_name(layer)}"))
+                layer: str(self._folder.save(channels_picture(value[0]), photo, suffixes[layer]))
                 for layer, value in features.items()
             }
         )
-
-    def finish(self) -> None:
-        """Do nothing: every picture is already written."""
-
-    def close(self) -> None:
-        """Keep the pictures, because each one is complete."""
 
     def fields(self) -> dict[str, Any]:
         """Return the written files for JSON."""
@@ -131,14 +124,14 @@ class Pictures:
         return [f"  {file}" for files in self._written for file in files.values()]
 
 
-class FrameLines:
+class FrameLines(Output):
     """A file with a line for each photo or frame: a JSON object or comma-separated values.
 
     Lines go to a temporary file in the same folder, which is renamed at the end.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        super().__init__(path)
         with convert_write_errors(path, ParameterError):
             self._temporary = create_temporary(path)
             self._file = self._temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="")
@@ -180,16 +173,3 @@ class FrameLines:
         with suppress(OSError):  # the error was already reported, or the lines are not wanted
             self._file.close()
         self._temporary.unlink(missing_ok=True)
-
-    def fields(self) -> dict[str, Any]:
-        """Return a description of the written file for JSON."""
-        return {"file": str(self._path)}
-
-    def lines(self) -> list[str]:
-        """Return lines that describe the written file."""
-        return [f"  {self._path}, {bytes_text(self._path.stat().st_size)}"]
-
-
-def _file_name(layer: str) -> str:
-    """Return a layer's name without characters such as "/", for use in a file name."""
-    return re.sub(r"[^\w.-]+", "_", layer)

@@ -10,22 +10,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mpscnn._private.literals import ChannelOrderName
-from mpscnn.apps.cli.arguments import ChannelOrderOption
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.photo_options import for_each_photo, list_photos
 from mpscnn.apps.cli.picture_folder import PictureFolder
-from mpscnn.apps.cli.ray_options import RayOption, show_cluster_results
+from mpscnn.apps.cli.ray_options import show_cluster_results
 from mpscnn.apps.cli.result_printer import Form, ResultPrinter
 from mpscnn.apps.cli.task import COMMANDS, require_task
-from mpscnn.apps.cli.video_options import (
-    EveryOption,
-    FromOption,
-    ToOption,
-    VideoInflightOption,
-    VideoPart,
-    show_frames,
-    video_part,
-)
+from mpscnn.apps.cli.video_options import Reading, show_frames
 from mpscnn.model import Model
 
 if TYPE_CHECKING:
@@ -33,25 +24,6 @@ if TYPE_CHECKING:
 
     from mpscnn.apps.video.stream import VideoFrame
     from mpscnn.vision.photo import Photo
-
-
-@dataclass(frozen=True)
-class Reading:
-    """The options of a command for reading its photos or its video. `add_options` makes options of them."""
-
-    channel_order: ChannelOrderOption = None
-    every: EveryOption = None
-    start: FromOption = None
-    end: ToOption = None
-    inflight: VideoInflightOption = None
-    cluster: RayOption = None
-
-    def video(self, photos: Sequence[str], output: Path | None = None) -> VideoPart | None:
-        """Return the video among the arguments, or None if they are photos."""
-        return video_part(photos, self.every, self.start, self.end, self.inflight, self.channel_order, output)
-
-
-READING = Reading()
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mpscnn._private.files import is_folder
-from mpscnn._private.literals import ChannelOrderName
+from mpscnn.apps.cli.arguments import ChannelOrderOption
 from mpscnn.apps.cli.output import hint
+from mpscnn.apps.cli.ray_options import RayOption
 from mpscnn.apps.cli.result_printer import ResultPrinter
 from mpscnn.errors import ParameterError
 from mpscnn.vision.photo_formats import ANIMATION_SUFFIXES, suffix_of
@@ -26,28 +27,6 @@ if TYPE_CHECKING:
     from mpscnn.model import Model
 
 _INFLIGHT = 3
-
-EveryOption = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="For a video: use every N-th frame.")
-]
-FromOption = Annotated[
-    float | None,
-    typer.Option("--from", "--start", min=0, metavar="SECONDS", help="For a video: begin at this time."),
-]
-ToOption = Annotated[
-    float | None,
-    typer.Option("--to", "--end", min=0, metavar="SECONDS", help="For a video: end at this time."),
-]
-VideoInflightOption = Annotated[
-    int | None,
-    typer.Option(
-        "--inflight",
-        min=1,
-        max=32,
-        metavar="N",
-        help=f"For a video: keep N frames in flight; default: {_INFLIGHT}.",
-    ),
-]
 
 
 @dataclass(frozen=True)
@@ -75,51 +54,75 @@ class VideoPart:
         )
 
 
-def video_part(
-    arguments: Sequence[str],
-    every: int | None,
-    start: float | None,
-    end: float | None,
-    inflight: int | None,
-    channel_order: ChannelOrderName | None = None,
-    output: Path | None = None,
-) -> VideoPart | None:
-    """Return the video among the command's arguments, or None if they are photos.
+@dataclass(frozen=True)
+class Reading:
+    """The options of a command for reading its photos or its video. `add_options` makes options of them."""
 
-    A video must be the only argument. A folder or an animation counts as a video if an option for videos is given, or
-    if the output is a video.
-    """
-    from mpscnn.apps.video.source import is_video
-    from mpscnn.apps.video.writer import is_video_name
+    channel_order: ChannelOrderOption = None
+    every: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="For a video: use every N-th frame.")
+    ] = None
+    start: Annotated[
+        float | None,
+        typer.Option("--from", "--start", min=0, metavar="SECONDS", help="For a video: begin at this time."),
+    ] = None
+    end: Annotated[
+        float | None,
+        typer.Option("--to", "--end", min=0, metavar="SECONDS", help="For a video: end at this time."),
+    ] = None
+    inflight: Annotated[
+        int | None,
+        typer.Option(
+            "--inflight",
+            min=1,
+            max=32,
+            metavar="N",
+            help=f"For a video: keep N frames in flight; default: {_INFLIGHT}.",
+        ),
+    ] = None
+    cluster: RayOption = None
 
-    given = {"--every": every, "--from": start, "--to": end, "--inflight": inflight}
-    names = [name for name, value in given.items() if value is not None]
-    if output is not None and is_video_name(output):
-        names.append("--output")
-    videos = [argument for argument in arguments if is_video(argument)]
-    if not videos and not names:
-        _note_animations(arguments)
-        return None
-    if not videos and (len(arguments) > 1 or not _has_pictures(arguments[0])):
-        raise typer.BadParameter(
-            "is for one video, animation, camera, stream or folder of photos"
-            + (
-                f", and {arguments[0]} is none"
-                if len(arguments) == 1
-                else f", not for {len(arguments)} photos"
-            ),
-            param_hint=", ".join(names),
-        )
-    if len(arguments) > 1:
-        others = ", ".join(argument for argument in arguments if argument != videos[0]) or videos[0]
-        raise typer.BadParameter(
-            f"{videos[0]}: a video, camera or stream stands alone: call the command once more for {others}"
-        )
-    if channel_order is not None:
-        raise typer.BadParameter("is for photos, not for frames of a video", param_hint="--channel-order")
-    if end is not None and end <= (start or 0.0):
-        raise typer.BadParameter(f"must be above --from, got {end:g}", param_hint="--to")
-    return VideoPart(arguments[0], every or 1, start or 0.0, end, inflight or _INFLIGHT)
+    def video(self, arguments: Sequence[str], output: Path | None = None) -> VideoPart | None:
+        """Return the video among the command's arguments, or None if they are photos.
+
+        A video must be the only argument. A folder or an animation counts as a video if an option for videos is given,
+        or if the output is a video.
+        """
+        from mpscnn.apps.video.source import is_video
+        from mpscnn.apps.video.writer import is_video_name
+
+        given = {"--every": self.every, "--from": self.start, "--to": self.end, "--inflight": self.inflight}
+        names = [name for name, value in given.items() if value is not None]
+        if output is not None and is_video_name(output):
+            names.append("--output")
+        videos = [argument for argument in arguments if is_video(argument)]
+        if not videos and not names:
+            _note_animations(arguments)
+            return None
+        if not videos and (len(arguments) > 1 or not _has_pictures(arguments[0])):
+            raise typer.BadParameter(
+                "is for one video, animation, camera, stream or folder of photos"
+                + (
+                    f", and {arguments[0]} is none"
+                    if len(arguments) == 1
+                    else f", not for {len(arguments)} photos"
+                ),
+                param_hint=", ".join(names),
+            )
+        if len(arguments) > 1:
+            others = ", ".join(argument for argument in arguments if argument != videos[0]) or videos[0]
+            raise typer.BadParameter(
+                f"{videos[0]}: a video, camera or stream stands alone: call the command once more for {others}"
+            )
+        if self.channel_order is not None:
+            raise typer.BadParameter("is for photos, not for frames of a video", param_hint="--channel-order")
+        start, end = self.start or 0.0, self.end
+        if end is not None and end <= start:
+            raise typer.BadParameter(f"must be above --from, got {end:g}", param_hint="--to")
+        return VideoPart(arguments[0], self.every or 1, start, end, self.inflight or _INFLIGHT)
+
+
+READING = Reading()
 
 
 def _note_animations(arguments: Sequence[str]) -> None:

@@ -14,8 +14,9 @@ from mpscnn.apps.cli.arguments import CsvOption, JsonLinesOption, PhotosArgument
 from mpscnn.apps.cli.failures import USAGE
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import hint, report, table_width
-from mpscnn.apps.cli.photo_command import READING, PhotoTask, Reading, show_results
+from mpscnn.apps.cli.photo_command import PhotoTask, show_results
 from mpscnn.apps.cli.result_printer import head_line, output_format
+from mpscnn.apps.cli.video_options import READING, Reading
 from mpscnn.model import Model, load
 from mpscnn.runtime.options import CompileOptions, RunOptions
 from mpscnn.vision.box import Box

@@ -26,12 +26,11 @@ from mpscnn.apps.cli.feature_outputs import (
 )
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import report, show, show_json
-from mpscnn.apps.cli.photo_command import READING, Reading
 from mpscnn.apps.cli.photo_options import for_each_photo, list_photos
 from mpscnn.apps.cli.picture_folder import PictureFolder
 from mpscnn.apps.cli.ray_options import ROW_FILES, compute_features, refuse_videos
 from mpscnn.apps.cli.result_printer import photo_error_text
-from mpscnn.apps.cli.video_options import VideoPart, status
+from mpscnn.apps.cli.video_options import READING, Reading, VideoPart, status
 from mpscnn.errors import ParameterError
 from mpscnn.model import Model, load
 from mpscnn.runtime.options import CompileOptions, RunOptions

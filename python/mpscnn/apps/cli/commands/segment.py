@@ -11,8 +11,9 @@ from mpscnn import registry
 from mpscnn.apps.cli.arguments import CsvOption, JsonLinesOption, ModelOption, PhotosArgument
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import hint
-from mpscnn.apps.cli.photo_command import READING, PhotoTask, Reading, show_results
+from mpscnn.apps.cli.photo_command import PhotoTask, show_results
 from mpscnn.apps.cli.result_printer import head_line, output_format
+from mpscnn.apps.cli.video_options import READING, Reading
 from mpscnn.model import Model, load
 from mpscnn.runtime.options import CompileOptions, RunOptions
 from mpscnn.vision.segmentation import Segmentation
