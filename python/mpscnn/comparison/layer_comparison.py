@@ -5,17 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.files import replace_atomically
-from mpscnn._private.report import Column, Report
+from mpscnn._private.report import Column, Drawable, Report
 from mpscnn.comparison.alignment import fit_shape
 from mpscnn.comparison.trace import Array, Value
-from mpscnn.errors import ImageError
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
@@ -57,7 +54,7 @@ class ComparedLayer:
 
 
 @dataclass(frozen=True)
-class Comparison(Report):
+class Comparison(Report, Drawable):
     """The comparison of two networks on one input, layer by layer in the order of the first. Printing it shows a table.
 
     Args:
@@ -172,11 +169,6 @@ class Comparison(Report):
             f"<div>{lines(f'first: {self.first}', f'second: {self.second}', self.verdict())}"
             f"{scroll_box(Html(html_picture(self.draw())))}{details('Layers', listed)}</div>"
         )
-
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the picture. Raises ImageError for an unknown suffix, or if it cannot be written."""
-        with replace_atomically(path, ImageError) as file:
-            self.draw().save(file)
 
 
 def _shortened(name: str) -> str:

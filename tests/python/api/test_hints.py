@@ -298,6 +298,9 @@ def test_tables_are_written_as_pages(tmp_path: Path) -> None:
     result = mpscnn.load().predict(mpscnn.samples.photo("cat"))
     result.save(tmp_path / "r.json")
     assert (tmp_path / "r.json").read_text() == result.to_json()
+    found = mpscnn.compare(mpscnn.load().network, mpscnn.load().network)
+    found.save(tmp_path / "c.csv")
+    assert (tmp_path / "c.csv").read_text() == found.to_csv()
 
 
 def test_a_loss_is_a_number_that_has_no_gradient() -> None:

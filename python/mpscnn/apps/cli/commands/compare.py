@@ -39,7 +39,13 @@ def compare(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE.png", help="Draw the error of every layer.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE.png",
+            help="Draw the error of every layer, or write the table to FILE.html, FILE.csv or FILE.json.",
+        ),
     ] = None,
     size: SizeOption = None,
     as_json: JsonOption = False,

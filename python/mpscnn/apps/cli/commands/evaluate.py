@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from mpscnn._private.files import replace_atomically
 from mpscnn.apps.cli.arguments import InflightOption, JsonOption, ModelOption, ScoresOption
 from mpscnn.apps.cli.evaluate_areas import show_detector, show_segmenter
 from mpscnn.apps.cli.failures import FAILED
@@ -193,7 +192,7 @@ def _evaluate_classifier(
     else:
         show(*_lines(loaded, result))
     if output is not None:  # last, because the result is then printed even if the picture cannot be written
-        _write(result, output)
+        result.save(output)
 
 
 def _measured_part(folder: Path) -> Path:
@@ -218,11 +217,6 @@ def _without_placing(model: Model) -> dict[str, Any] | None:
     """
     places = model.preprocess is not None and model.preprocess["fit"] == "digit"
     return {**(model.preprocess or {}), "fit": "stretch"} if places else None
-
-
-def _write(result: classifier.Evaluation, path: Path) -> None:
-    with replace_atomically(path, ParameterError) as file:
-        result.draw().save(file)
 
 
 def _fields(model: Model, result: classifier.Evaluation, failures: int) -> dict[str, Any]:
