@@ -41,11 +41,18 @@ class TextLine:
         self.shown = is_watched(self._stream) if shown is None else shown
         self._kept = self.shown if kept is None else kept
         self._length = 0
+        self._due = 0.0
 
     def write(self, text: str) -> None:
         """Replace the line's text."""
         if self.shown:
             self._write(text)
+
+    def tick(self, text: Callable[[], str]) -> None:
+        """Replace the line's text by that of a function, but at most ten times a second."""
+        if self.shown and time.monotonic() >= self._due:
+            self._due = time.monotonic() + _SECONDS
+            self._write(text())
 
     def _write(self, text: str) -> None:
         # Padding with spaces overwrites a longer old text. Notebooks know "\r", but no escape sequences.
@@ -69,19 +76,19 @@ class TextLine:
 @contextmanager
 def notebook_count(what: str) -> Iterator[Callable[[], None]]:
     """Yield a function that adds 1 to a counter. In a notebook the count is shown, at most ten times a second."""
-    line, count, due = TextLine(), 0, 0.0
-    shown = is_notebook(sys.stderr)
+    line, count = TextLine(shown=is_notebook(sys.stderr)), 0
+
+    def text() -> str:
+        return f"{count:,} {what}"
 
     def one_more() -> None:
-        nonlocal count, due
+        nonlocal count
         count += 1
-        if shown and time.monotonic() >= due:
-            due = time.monotonic() + _SECONDS
-            line.write(f"{count:,} {what}")
+        line.tick(text)
 
     try:
         yield one_more
     finally:
-        if shown and count:
-            line.write(f"{count:,} {what}")
+        if count:
+            line.write(text())
             line.end()

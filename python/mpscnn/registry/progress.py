@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from mpscnn._private.printable import printable
-from mpscnn._private.progress_line import TextLine, draw_bar, is_watched
+from mpscnn._private.progress_line import TextLine, draw_bar
 from mpscnn._private.summary import bytes_text
 
-_SECONDS = 0.1
+_SHORTEST = 0.1  # seconds for which a speed means something
 
 
 @contextmanager
@@ -20,21 +19,20 @@ def progress_bar(description: str, total: int | None) -> Iterator[Callable[[int]
 
     The bar is a line of text that changes at most ten times a second, with the speed.
     """
-    if not is_watched(sys.stderr):
-        yield lambda _completed: None
-        return
-    line, begun, due = TextLine(), time.monotonic(), 0.0
+    line, begun = TextLine(shown=None), time.monotonic()
 
-    def report(completed: int) -> None:
-        nonlocal due
-        if (now := time.monotonic()) < due and completed != total:
-            return
-        due = now + _SECONDS
+    def text(completed: int) -> str:
         size = bytes_text(completed)
         if total is not None:
             size = f"{draw_bar(completed, total)} {size} of {bytes_text(total)}"
-        speed = bytes_text(int(completed / max(now - begun, _SECONDS)))
-        line.write(f"{printable(description)}  {size}, {speed}/s")
+        speed = bytes_text(int(completed / max(time.monotonic() - begun, _SHORTEST)))
+        return f"{printable(description)}  {size}, {speed}/s"
+
+    def report(completed: int) -> None:
+        if completed == total:
+            line.write(text(completed))
+        else:
+            line.tick(lambda: text(completed))
 
     try:
         yield report

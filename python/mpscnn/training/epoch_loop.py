@@ -261,9 +261,6 @@ class EpochLoop(ABC):
             )
 
 
-_SECONDS = 0.1
-
-
 class ProgressLine:
     """A line on stderr that shows the progress of each batch. Lines of finished epochs stay.
 
@@ -276,16 +273,12 @@ class ProgressLine:
     def __init__(self, last: int, batches: int, shown: bool | None) -> None:
         self._line = TextLine(shown=shown)
         self._last, self._batches = last, batches
-        self._due = 0.0
 
     def batch(self, epoch: int, done: int, loss: float) -> None:
         """Show the progress of a batch, at most ten times a second."""
-        if not self._line.shown or time.monotonic() < self._due:
-            return
-        self._due = time.monotonic() + _SECONDS
-        bar = f"{draw_bar(done, self._batches)} " if self._batches else ""
-        count = f"{done}/{self._batches}" if self._batches else f"batch {done}"
-        self._line.write(f"epoch {epoch}/{self._last}  {bar}{count}  loss {loss:.4f}")
+        known = self._batches
+        count = f"{draw_bar(done, known)} {done}/{known}" if known else f"batch {done}"
+        self._line.tick(lambda: f"epoch {epoch}/{self._last}  {count}  loss {loss:.4f}")
 
     def epoch(self, epoch: Epoch) -> None:
         """Show a finished epoch."""
