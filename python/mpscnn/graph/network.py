@@ -214,19 +214,6 @@ class Network(
     def _without_bias(self) -> set[str]:
         return self._maker.without_bias
 
-    @accept_foreign_arguments
-    def add_custom(
-        self,
-        name: str | None,
-        inputs: Sequence[Tensor],
-        function: Callable[..., Any],
-        shape: Sequence[int],
-        *,
-        takes_output: bool,
-    ) -> Tensor:
-        """Add the layer for `custom`."""
-        return self._maker.custom(name, inputs, function, shape, takes_output=takes_output)
-
     def output(self, x: Tensor) -> Tensor:
         """Mark a tensor as an output of the network. Outputs keep the order in which they are marked."""
         self._maker.require_own(x)

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.arguments import require_sequence, whole_numbers
 from mpscnn._private.callables import takes_output
 from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
+if TYPE_CHECKING:
+    from mpscnn.graph.graph_maker import GraphMaker
+
 
 class CustomLayers(LayerMaker):
     """The method for layers that a Python function computes."""
 
-    @abstractmethod
-    def add_custom(
-        self,
-        name: str | None,
-        inputs: Sequence[Tensor],
-        function: Callable[..., Any],
-        shape: Sequence[int],
-        *,
-        takes_output: bool,
-    ) -> Tensor:
-        """Add the layer to the network."""
+    _maker: GraphMaker
 
     def custom(
         self,
@@ -65,7 +57,7 @@ class CustomLayers(LayerMaker):
             raise ParameterError("custom: the function comes first, then its input: net.custom(function, x)")
         inputs = [x] if isinstance(x, Tensor) else list(require_sequence("custom: x", x))
         takes = takes_output("custom: function", function, len(inputs))
-        return self.add_custom(name, inputs, function, _extents(shape), takes_output=takes)
+        return self._maker.custom(name, inputs, function, _extents(shape), takes_output=takes)
 
 
 def _extents(shape: Sequence[Any] | None) -> list[int]:
