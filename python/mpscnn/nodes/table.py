@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from mpscnn.errors import UnsupportedError
@@ -19,50 +20,83 @@ NODES: dict[str, type[FilterNode]] = {}
 CONVERSIONS: dict[str, Conversion] = {}
 
 
+_WEIGHTS = {"weight": "weights", "bias": "bias_terms"}
+_SLOPE = {"slope": "neuron_data"}
+
+
+def _layer(
+    operation: str,
+    attributes: Callable[[FilterNode, Tensor], Mapping[str, Any]] = lambda _node, _x: {},
+    *,
+    images: bool = False,
+    roles: Mapping[str, str] = MappingProxyType({}),
+    fused: bool = False,
+) -> Conversion:
+    """Return the conversion of a node to one layer, and one more for the activation of the kernel if it has one.
+
+    Args:
+        operation: the layer's operation.
+        attributes: returns the parameters of the operation for a node and its first source.
+        images: whether results of dense layers become images of one pixel. Otherwise that is so if sources differ.
+        roles: the weights of the layer, and those of the kernel.
+        fused: whether the layer itself has the activation.
+    """
+
+    def convert(network: Network, node: FilterNode, sources: list[Tensor], name: str | None) -> Tensor:
+        if images or len({len(source.shape) for source in sources}) > 1:
+            sources = [as_image(network, source) for source in sources]
+        weights = {role: weight_of(node.kernel, own) for role, own in roles.items()}
+        properties = {} if node.kernel is None else node.kernel._properties()
+        neuron = neuron_of(properties.get("fused_neuron_descriptor"))
+        activation = neuron if fused else None
+        x = add(
+            network,
+            operation,
+            sources,
+            attributes(node, sources[0]),
+            name,
+            activation=activation,
+            weights=weights,
+        )
+        if neuron is None or fused:
+            return x
+        slopes = {role: weight_of(node.kernel, own) for role, own in _SLOPE.items()}
+        return add(network, "neuron", [x], neuron, None, weights=slopes)
+
+    return convert
+
+
 def _convolution(network: Network, node: FilterNode, sources: list[Tensor], name: str | None) -> Tensor:
-    kernel, properties = node.kernel, node.kernel._properties()
-    _require_zero_edge(node, properties)
+    properties = node.kernel._properties()
     if properties["sub_pixel_scale_factor"] != 1:
         raise UnsupportedError(f"{type(node).__name__}: sub_pixel_scale_factor must be 1 in a graph")
-    x = as_image(network, sources[0])
-    groups = properties["input_feature_channels"] if properties["depthwise"] else properties["groups"]
-    attributes = Placement(node, x).window()
-    attributes |= {"output_channels": properties["output_feature_channels"], "groups": groups}
-    weights = {"weight": weight_of(kernel, "weights"), "bias": weight_of(kernel, "bias_terms")}
-    neuron = neuron_of(properties["fused_neuron_descriptor"])
-    slopes = weight_of(kernel, "neuron_data")
     if not properties["batch_normalization"]:
-        return add(
-            network,
-            "convolution",
-            [x],
-            attributes,
-            name,
-            activation=neuron,
-            weights=weights | ({} if slopes is None else {"slope": slopes}),
-        )
-    x = add(network, "convolution", [x], attributes, name, weights=weights)
-    normalized = {role: weight_of(kernel, role) for role in ("gamma", "beta", "mean", "variance")}
+        roles = {**_WEIGHTS, **_SLOPE}
+        made = _layer("convolution", _convolution_attributes, images=True, roles=roles, fused=True)
+        return made(network, node, sources, name)
+    x = as_image(network, sources[0])
+    weights = {role: weight_of(node.kernel, own) for role, own in _WEIGHTS.items()}
+    x = add(network, "convolution", [x], _convolution_attributes(node, x), name, weights=weights)
     epsilon = {"epsilon": properties["batch_normalization_epsilon"]}
-    x = add(network, "batch_normalization", [x], epsilon, None, weights=normalized)
-    return x if neuron is None else add(network, "neuron", [x], neuron, None, weights={"slope": slopes})
+    normalized = _layer("batch_normalization", lambda *_: epsilon, roles=_same("gamma beta mean variance"))
+    return normalized(network, node, [x], None)
 
 
-def _fully_connected(network: Network, node: FilterNode, sources: list[Tensor], name: str | None) -> Tensor:
-    kernel, properties = node.kernel, node.kernel._properties()
-    neuron = neuron_of(properties["fused_neuron_descriptor"])
-    weights = {"weight": weight_of(kernel, "weights"), "bias": weight_of(kernel, "bias_terms")}
-    slopes = weight_of(kernel, "neuron_data")
-    if slopes is not None:
-        weights["slope"] = slopes
-    attributes = {"outputs": properties["output_feature_channels"]}
-    return add(network, "fully_connected", sources, attributes, name, activation=neuron, weights=weights)
+def _convolution_attributes(node: FilterNode, x: Tensor) -> dict[str, Any]:
+    properties = node.kernel._properties()
+    _require_zero_edge(node, properties)
+    groups = properties["input_feature_channels"] if properties["depthwise"] else properties["groups"]
+    outputs = properties["output_feature_channels"]
+    return Placement(node, x).window() | {"output_channels": outputs, "groups": groups}
 
 
-def _transposed_convolution(
-    network: Network, node: FilterNode, sources: list[Tensor], name: str | None
-) -> Tensor:
-    kernel, properties = node.kernel, node.kernel._properties()
+def _same(names: str) -> dict[str, str]:
+    """Return weights that have the same names in layers and kernels."""
+    return {name: name for name in names.split()}
+
+
+def _transposed_attributes(node: FilterNode, _x: Tensor) -> dict[str, Any]:
+    properties = node.kernel._properties()
     _require_zero_edge(node, properties)
     attributes: dict[str, Any] = {
         "output_channels": properties["output_feature_channels"],
@@ -82,47 +116,26 @@ def _transposed_convolution(
             f"pad_{before}": moved,
             f"pad_{after}": -moved,
         }
-    weights = {"weight": weight_of(kernel, "weights"), "bias": weight_of(kernel, "bias_terms")}
-    x = add(
-        network, "transposed_convolution", [as_image(network, sources[0])], attributes, name, weights=weights
-    )
-    return _fused_neuron(network, node, x)
-
-
-def _fused_neuron(network: Network, node: FilterNode, x: Tensor) -> Tensor:
-    """Add the fused neuron, if there is one, as a separate layer, and return the result."""
-    neuron = neuron_of(node.kernel._properties()["fused_neuron_descriptor"])
-    if neuron is None:
-        return x
-    return add(network, "neuron", [x], neuron, None, weights={"slope": weight_of(node.kernel, "neuron_data")})
+    return attributes
 
 
 def _binary(operation: str) -> Conversion:
-    def convert(network: Network, node: FilterNode, sources: list[Tensor], name: str | None) -> Tensor:
-        kernel, properties = node.kernel, node.kernel._properties()
-        attributes: dict[str, Any] = {
-            "kind": properties["type"],
-            "beta_scaling": properties["use_beta_scaling"],
-        }
-        x = sources[0]
-        if operation == "binary_convolution":
-            _require_zero_edge(node, properties)
-            x = as_image(network, x)
-            attributes |= Placement(node, x).window()
-            attributes["output_channels"] = properties["output_feature_channels"]
-        else:
-            attributes["outputs"] = properties["output_feature_channels"]
-        roles = {
-            "weight": "weights",
-            "bias": "bias_terms",
-            "scale": "output_scale_terms",
-            "input_bias": "input_bias_terms",
-            "input_scale": "input_scale_terms",
-        }
-        weights = {role: weight_of(kernel, own) for role, own in roles.items()}
-        return _fused_neuron(network, node, add(network, operation, [x], attributes, name, weights=weights))
+    is_window = operation == "binary_convolution"
 
-    return convert
+    def attributes(node: FilterNode, x: Tensor) -> dict[str, Any]:
+        properties = node.kernel._properties()
+        made = {"kind": properties["type"], "beta_scaling": properties["use_beta_scaling"]}
+        if not is_window:
+            return made | {"outputs": properties["output_feature_channels"]}
+        _require_zero_edge(node, properties)
+        return made | Placement(node, x).window() | {"output_channels": properties["output_feature_channels"]}
+
+    own = {
+        "scale": "output_scale_terms",
+        "input_bias": "input_bias_terms",
+        "input_scale": "input_scale_terms",
+    }
+    return _layer(operation, attributes, images=is_window, roles={**_WEIGHTS, **own})
 
 
 def _require_zero_edge(node: FilterNode, properties: dict[str, Any]) -> None:
@@ -134,114 +147,65 @@ def _require_zero_edge(node: FilterNode, properties: dict[str, Any]) -> None:
 
 
 def _pooling(kind: str) -> Conversion:
-    def convert(network: Network, node: FilterNode, sources: list[Tensor], name: str | None) -> Tensor:
-        x = as_image(network, sources[0])
+    def attributes(node: FilterNode, x: Tensor) -> dict[str, Any]:
         placement = Placement(node, x)
         kernel = placement.kernel
-        attributes = placement.window() | {"kind": kind, "edge": kernel.edge_mode}
+        made = placement.window() | {"kind": kind, "edge": kernel.edge_mode}
         if kind == "average" and kernel.edge_mode == "clamp":
-            attributes |= {"zero_pad_y": kernel.zero_pad_size_y, "zero_pad_x": kernel.zero_pad_size_x}
-        return add(network, "pooling", [x], attributes, name)
+            made |= {"zero_pad_y": kernel.zero_pad_size_y, "zero_pad_x": kernel.zero_pad_size_x}
+        return made
 
-    return convert
-
-
-def _spatial_mean(network: Network, _node: FilterNode, sources: list[Tensor], name: str | None) -> Tensor:
-    x = as_image(network, sources[0])
-    return add(network, "pooling", [x], {"kind": "average", "global": True}, name)
-
-
-def _neuron(network: Network, node: FilterNode, sources: list[Tensor], name: str | None) -> Tensor:
-    attributes = neuron_of(node.kernel._properties()["neuron_descriptor"]) or {}
-    return add(
-        network, "neuron", sources, attributes, name, weights={"slope": weight_of(node.kernel, "neuron_data")}
-    )
+    return _layer("pooling", attributes, images=True)
 
 
 def _reduction(kind: str, axis: str) -> Conversion:
-    def convert(network: Network, node: FilterNode, sources: list[Tensor], name: str | None) -> Tensor:
-        attributes: dict[str, Any] = {"kind": kind, "axis": axis}
-        if (kind, axis) == ("sum", "channels"):
-            attributes["weight"] = node.kernel.weight
-        return add(network, "reduction", [as_image(network, sources[0])], attributes, name)
+    def attributes(node: FilterNode, _x: Tensor) -> dict[str, Any]:
+        weight = {"weight": node.kernel.weight} if (kind, axis) == ("sum", "channels") else {}
+        return {"kind": kind, "axis": axis, **weight}
 
-    return convert
+    return _layer("reduction", attributes, images=True)
 
 
 def _argument(kind: str) -> Conversion:
-    def convert(network: Network, _node: FilterNode, sources: list[Tensor], name: str | None) -> Tensor:
-        return add(network, "argument", [as_image(network, sources[0])], {"kind": kind}, name)
-
-    return convert
-
-
-def _channel_normalization(
-    network: Network, node: FilterNode, sources: list[Tensor], name: str | None
-) -> Tensor:
-    names = ("kernel_size", "alpha", "beta", "delta")
-    attributes = {key: getattr(node.kernel, key) for key in names}
-    return add(network, "cross_channel_normalization", sources, attributes, name)
+    return _layer("argument", lambda *_: {"kind": kind}, images=True)
 
 
 def _window_normalization(operation: str, *more: str) -> Conversion:
-    def convert(network: Network, node: FilterNode, sources: list[Tensor], name: str | None) -> Tensor:
-        x = as_image(network, sources[0])
+    def attributes(node: FilterNode, x: Tensor) -> dict[str, Any]:
         placement = Placement(node, x)
-        kernel = placement.kernel
         names = ("kernel_height", "kernel_width", "alpha", "beta", "delta", *more)
-        attributes = {key: getattr(kernel, key) for key in names}
         offset_y, offset_x = placement.offset
-        attributes |= {"offset_y": offset_y, "offset_x": offset_x, "edge": kernel.edge_mode}
-        attributes |= {"height": placement.height, "width": placement.width}
-        return add(network, operation, [x], attributes, name)
+        return {
+            **{key: getattr(placement.kernel, key) for key in names},
+            "offset_y": offset_y,
+            "offset_x": offset_x,
+            "edge": placement.kernel.edge_mode,
+            "height": placement.height,
+            "width": placement.width,
+        }
 
-    return convert
-
-
-def _statistics_normalization(operation: str) -> Conversion:
-    def convert(network: Network, node: FilterNode, sources: list[Tensor], name: str | None) -> Tensor:
-        kernel, properties = node.kernel, node.kernel._properties()
-        attributes = {"epsilon": properties["epsilon"]}
-        roles = ["gamma", "beta"]
-        if operation == "batch_normalization":
-            roles += ["mean", "variance"]
-        else:
-            channels = properties["number_of_feature_channels"]
-            attributes["groups"] = properties.get("number_of_groups", channels)
-        weights = {role: weight_of(kernel, role) for role in roles}
-        neuron = neuron_of(properties.get("fused_neuron_descriptor"))
-        x = add(network, operation, sources, attributes, name, weights=weights)
-        if neuron is None:
-            return x
-        return add(network, "neuron", [x], neuron, None, weights={"slope": weight_of(kernel, "neuron_data")})
-
-    return convert
+    return _layer(operation, attributes, images=True)
 
 
-def _arithmetic_attributes(kernel: Any) -> dict[str, Any]:
+def _epsilon(node: FilterNode, _x: Tensor) -> dict[str, Any]:
+    return {"epsilon": node.kernel.epsilon}
+
+
+def _epsilon_and_groups(node: FilterNode, _x: Tensor) -> dict[str, Any]:
+    properties = node.kernel._properties()
+    groups = properties.get("number_of_groups", properties["number_of_feature_channels"])
+    return {"epsilon": properties["epsilon"], "groups": groups}
+
+
+def _arithmetic_attributes(node: FilterNode, _x: Tensor) -> dict[str, Any]:
     renamed = {"minimum_value": "minimum", "maximum_value": "maximum"}
     names = ["primary_scale", "secondary_scale", "bias", *renamed]
     for source in ("primary", "secondary"):
         names += [f"{source}_stride_x", f"{source}_stride_y", f"{source}_stride_in_feature_channels"]
     return {
-        renamed.get(key, key.replace("_in_feature_channels", "_channels")): getattr(kernel, key)
+        renamed.get(key, key.replace("_in_feature_channels", "_channels")): getattr(node.kernel, key)
         for key in names
     }
-
-
-def _arithmetic(operation: str) -> Conversion:
-    def convert(network: Network, node: FilterNode, sources: list[Tensor], name: str | None) -> Tensor:
-        return add(
-            network, operation, _of_one_rank(network, sources), _arithmetic_attributes(node.kernel), name
-        )
-
-    return convert
-
-
-def _of_one_rank(network: Network, sources: list[Tensor]) -> list[Tensor]:
-    if len({len(source.shape) for source in sources}) == 1:
-        return sources
-    return [as_image(network, source) for source in sources]
 
 
 def _comparison(network: Network, node: FilterNode, sources: list[Tensor], name: str | None) -> Tensor:
@@ -250,13 +214,13 @@ def _comparison(network: Network, node: FilterNode, sources: list[Tensor], name:
         raise UnsupportedError(
             f"{type(node).__name__}: threshold must be 0 in a graph, got {kernel.threshold}: Apple's node has none"
         )
-    attributes = _arithmetic_attributes(kernel)
+    attributes = _arithmetic_attributes(node, sources[0])
     operation = kernel.comparison_type.replace("_or_equal", "_equal")
     if operation.startswith("less"):  # x < y is -x > -y
         operation = operation.replace("less", "greater")
         for scale in ("primary_scale", "secondary_scale"):
             attributes[scale] = -attributes[scale]
-    return add(network, operation, _of_one_rank(network, sources), attributes, name)
+    return _layer(operation, lambda *_: attributes)(network, node, sources, name)
 
 
 def _gram_matrix(network: Network, node: FilterNode, sources: list[Tensor], name: str | None) -> Tensor:
@@ -267,84 +231,59 @@ def _gram_matrix(network: Network, node: FilterNode, sources: list[Tensor], name
     return add(network, "matrix_product", [pixels, pixels], attributes, name)
 
 
-def _resize(network: Network, node: FilterNode, sources: list[Tensor], name: str | None) -> Tensor:
-    x = as_image(network, sources[0])
+def _upsampled(node: FilterNode, x: Tensor) -> dict[str, Any]:
     placement = Placement(node, x)
     bilinear = not type(node).__name__.endswith("NearestNode")
-    attributes = {
+    return {
         "kind": "bilinear" if bilinear else "nearest",
         "height": placement.height,
         "width": placement.width,
         "alignment": "corners" if bilinear and node.kernel.align_corners else "half_pixel",
     }
-    return add(network, "resize", [x], attributes, name)
 
 
 def _scale(kind: str) -> Conversion:
-    def convert(network: Network, node: FilterNode, sources: list[Tensor], name: str | None) -> Tensor:
-        x = as_image(network, sources[0])
+    def attributes(node: FilterNode, x: Tensor) -> dict[str, Any]:
         placement = Placement(node, x)
-        kernel = placement.kernel
-        attributes = {"kind": kind, "edge": kernel.edge_mode}
-        attributes |= {"height": placement.height, "width": placement.width}
-        transform = kernel.scale_transform
+        transform = placement.kernel.scale_transform
+        made = {"kind": kind, "edge": placement.kernel.edge_mode}
+        made |= {"height": placement.height, "width": placement.width}
         if transform is not None:
-            attributes |= {"magnification_y": transform.scale_y, "magnification_x": transform.scale_x}
-            attributes["offset_y"] = -transform.translate_y / transform.scale_y
-            attributes["offset_x"] = -transform.translate_x / transform.scale_x
-        return add(network, "resize", [x], attributes, name)
+            made |= {"magnification_y": transform.scale_y, "magnification_x": transform.scale_x}
+            made["offset_y"] = -transform.translate_y / transform.scale_y
+            made["offset_x"] = -transform.translate_x / transform.scale_x
+        return made
 
-    return convert
+    return _layer("resize", attributes, images=True)
 
 
-def _dropout(network: Network, node: FilterNode, sources: list[Tensor], name: str | None) -> Tensor:
+def _dropout(node: FilterNode, _x: Tensor) -> dict[str, Any]:
     kernel = node.kernel
-    x, y, channels = kernel.mask_stride_in_pixels
-    attributes = {
+    strides = zip(("x", "y", "channels"), kernel.mask_stride_in_pixels, strict=True)
+    return {
         "keep_probability": kernel.keep_probability,
         "seed": kernel.seed,
-        "mask_stride_x": x,
-        "mask_stride_y": y,
-        "mask_stride_channels": channels,
+        **{f"mask_stride_{axis}": stride for axis, stride in strides},
         "training": True,
     }
-    return add(network, "dropout", sources, attributes, name)
 
 
-def _concatenation(network: Network, _node: FilterNode, sources: list[Tensor], name: str | None) -> Tensor:
-    return add(network, "concatenation", _of_one_rank(network, sources), {}, name)
-
-
-def _reshape(network: Network, node: FilterNode, sources: list[Tensor], name: str | None) -> Tensor:
+def _shape(node: FilterNode, _x: Tensor) -> dict[str, Any]:
     kernel = node.kernel
-    shape = [kernel.reshaped_height, kernel.reshaped_width, kernel.reshaped_feature_channels]
-    return add(network, "reshape", sources, {"shape": shape}, name)
+    return {"shape": [kernel.reshaped_height, kernel.reshaped_width, kernel.reshaped_feature_channels]}
 
 
-def _pad(network: Network, node: FilterNode, sources: list[Tensor], name: str | None) -> Tensor:
+def _padding(node: FilterNode, _x: Tensor) -> dict[str, Any]:
     kernel = node.kernel
-    left, top, front = kernel.padding_size_before
-    right, bottom, back = kernel.padding_size_after
     attributes: dict[str, Any] = {
-        "top": top,
-        "bottom": bottom,
-        "left": left,
-        "right": right,
-        "front": front,
-        "back": back,
+        **dict(zip(("left", "top", "front"), kernel.padding_size_before, strict=True)),
+        **dict(zip(("right", "bottom", "back"), kernel.padding_size_after, strict=True)),
     }
     if kernel.edge_mode == "constant":
         attributes |= {"value": kernel.fill_value, "values": list(kernel.fill_value_array)}
     elif kernel.edge_mode != "zero":
         attributes["mode"] = kernel.edge_mode
-    return add(network, "padding", [as_image(network, sources[0])], attributes, name)
-
-
-def _plain(operation: str) -> Conversion:
-    def convert(network: Network, _node: FilterNode, sources: list[Tensor], name: str | None) -> Tensor:
-        return add(network, operation, sources, {}, name)
-
-    return convert
+    return attributes
 
 
 def _row(
@@ -369,10 +308,26 @@ def _row(
 
 _NEURONS = "Absolute ELU Exponential HardSigmoid Linear Logarithm PReLU Power ReLU ReLUN Sigmoid SoftPlus SoftSign TanH"
 _row("MPSCNNConvolutionNode", "Convolution", _convolution)
-_row("MPSCNNFullyConnectedNode", "FullyConnected", _fully_connected)
-_row("MPSCNNConvolutionTransposeNode", "ConvolutionTranspose", _transposed_convolution)
+_row(
+    "MPSCNNFullyConnectedNode",
+    "FullyConnected",
+    _layer(
+        "fully_connected",
+        lambda node, _: {"outputs": node.kernel.output_feature_channels},
+        roles={**_WEIGHTS, **_SLOPE},
+        fused=True,
+    ),
+)
+_row(
+    "MPSCNNConvolutionTransposeNode",
+    "ConvolutionTranspose",
+    _layer("transposed_convolution", _transposed_attributes, images=True, roles=_WEIGHTS),
+)
 _row("MPSCNNBinaryConvolutionNode", "BinaryConvolution", _binary("binary_convolution"))
 _row("MPSCNNBinaryFullyConnectedNode", "BinaryFullyConnected", _binary("binary_fully_connected"))
+_neuron = _layer(
+    "neuron", lambda node, _: neuron_of(node.kernel._properties()["neuron_descriptor"]) or {}, roles=_SLOPE
+)
 for _name in _NEURONS.split():
     _row(f"MPSCNNNeuron{_name}Node", f"Neuron{_name}", _neuron)
 _row("MPSCNNNeuronGeLUNode", "Neuron", _neuron, neuron_descriptor=NeuronDescriptor("gelu"))
@@ -390,8 +345,19 @@ for _kind in ("Min", "Max"):
         f"ReduceFeatureChannelsArgument{_kind}",
         _argument(_kind.lower()),
     )
-_row("MPSNNReductionSpatialMeanNode", "", _spatial_mean)
-_row("MPSCNNCrossChannelNormalizationNode", "CrossChannelNormalization", _channel_normalization)
+_row(
+    "MPSNNReductionSpatialMeanNode",
+    "",
+    _layer("pooling", lambda *_: {"kind": "average", "global": True}, images=True),
+)
+_row(
+    "MPSCNNCrossChannelNormalizationNode",
+    "CrossChannelNormalization",
+    _layer(
+        "cross_channel_normalization",
+        lambda node, _: {key: getattr(node.kernel, key) for key in ("kernel_size", "alpha", "beta", "delta")},
+    ),
+)
 _row("MPSCNNSpatialNormalizationNode", "SpatialNormalization", _window_normalization("spatial_normalization"))
 _row(
     "MPSCNNLocalContrastNormalizationNode",
@@ -399,12 +365,16 @@ _row(
     _window_normalization("local_contrast_normalization", "p0", "pm", "ps"),
     alpha=1.0,
 )
-for _name in ("Batch", "Group", "Instance"):
-    _operation = "batch_normalization" if _name == "Batch" else "group_normalization"
+_row(
+    "MPSCNNBatchNormalizationNode",
+    "BatchNormalization",
+    _layer("batch_normalization", _epsilon, roles=_same("gamma beta mean variance")),
+)
+for _name in ("Group", "Instance"):
     _row(
         f"MPSCNN{_name}NormalizationNode",
         f"{_name}Normalization",
-        _statistics_normalization(_operation),
+        _layer("group_normalization", _epsilon_and_groups, roles=_same("gamma beta")),
     )
 for _apple, _kernel in (
     ("Addition", "Add"),
@@ -412,16 +382,16 @@ for _apple, _kernel in (
     ("Multiplication", "Multiply"),
     ("Division", "Divide"),
 ):
-    _row(f"MPSNN{_apple}Node", _kernel, _arithmetic(_kernel.lower()), sources=2)
+    _row(f"MPSNN{_apple}Node", _kernel, _layer(_kernel.lower(), _arithmetic_attributes), sources=2)
 _row("MPSNNComparisonNode", "Compare", _comparison, sources=2)
 _row("MPSNNGramMatrixCalculationNode", "GramMatrixCalculation", _gram_matrix)
-_row("MPSNNConcatenationNode", "", _concatenation, sources=None)
-_row("MPSCNNSoftMaxNode", "SoftMax", _plain("softmax"))
-_row("MPSCNNLogSoftMaxNode", "LogSoftMax", _plain("log_softmax"))
-_row("MPSCNNDropoutNode", "Dropout", _dropout)
-_row("MPSNNReshapeNode", "Reshape", _reshape)
-_row("MPSNNPadNode", "Pad", _pad)
+_row("MPSNNConcatenationNode", "", _layer("concatenation"), sources=None)
+_row("MPSCNNSoftMaxNode", "SoftMax", _layer("softmax"))
+_row("MPSCNNLogSoftMaxNode", "LogSoftMax", _layer("log_softmax"))
+_row("MPSCNNDropoutNode", "Dropout", _layer("dropout", _dropout))
+_row("MPSNNReshapeNode", "Reshape", _layer("reshape", _shape))
+_row("MPSNNPadNode", "Pad", _layer("padding", _padding, images=True))
 _row("MPSNNBilinearScaleNode", "ImageBilinearScale", _scale("bilinear"))
 _row("MPSNNLanczosScaleNode", "ImageLanczosScale", _scale("lanczos"))
-_row("MPSCNNUpsamplingNearestNode", "UpsamplingNearest", _resize)
-_row("MPSCNNUpsamplingBilinearNode", "UpsamplingBilinear", _resize)
+_row("MPSCNNUpsamplingNearestNode", "UpsamplingNearest", _layer("resize", _upsampled, images=True))
+_row("MPSCNNUpsamplingBilinearNode", "UpsamplingBilinear", _layer("resize", _upsampled, images=True))
