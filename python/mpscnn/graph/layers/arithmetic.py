@@ -19,88 +19,77 @@ class ArithmeticLayers(LayerMaker):
     @accept_foreign_arguments
     def add(self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None) -> Tensor:
         """Return a + b. Compiling fuses the sum with a convolution or dense layer before it."""
-        strides = broadcast_strides("add", a, b)
-        return self.layer("add", [a, b], strides, activation=activation, name=name)
+        return self._of_two("add", a, b, activation, name)
 
     @accept_foreign_arguments
     def subtract(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
         """Return a - b."""
-        strides = broadcast_strides("subtract", a, b)
-        return self.layer("subtract", [a, b], strides, activation=activation, name=name)
+        return self._of_two("subtract", a, b, activation, name)
 
     @accept_foreign_arguments
     def multiply(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
         """Return a * b."""
-        strides = broadcast_strides("multiply", a, b)
-        return self.layer("multiply", [a, b], strides, activation=activation, name=name)
+        return self._of_two("multiply", a, b, activation, name)
 
     @accept_foreign_arguments
     def divide(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
         """Return a / b; infinite or NaN where b is 0."""
-        strides = broadcast_strides("divide", a, b)
-        return self.layer("divide", [a, b], strides, activation=activation, name=name)
+        return self._of_two("divide", a, b, activation, name)
 
     @accept_foreign_arguments
     def maximum(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
         """Return the larger of a and b; NaN where one of them is NaN."""
-        strides = broadcast_strides("maximum", a, b)
-        return self.layer("maximum", [a, b], strides, activation=activation, name=name)
+        return self._of_two("maximum", a, b, activation, name)
 
     @accept_foreign_arguments
     def minimum(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
         """Return the smaller of a and b; NaN where one of them is NaN."""
-        strides = broadcast_strides("minimum", a, b)
-        return self.layer("minimum", [a, b], strides, activation=activation, name=name)
+        return self._of_two("minimum", a, b, activation, name)
 
     @accept_foreign_arguments
     def power(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
         """Return a to the power of b. NaN if a or b is NaN, or if a is negative and finite and b is not whole."""
-        strides = broadcast_strides("power", a, b)
-        return self.layer("power", [a, b], strides, activation=activation, name=name)
+        return self._of_two("power", a, b, activation, name)
 
     @accept_foreign_arguments
     def greater(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
         """Return 1 where a > b, otherwise 0."""
-        strides = broadcast_strides("greater", a, b)
-        return self.layer("greater", [a, b], strides, activation=activation, name=name)
+        return self._of_two("greater", a, b, activation, name)
 
     @accept_foreign_arguments
     def greater_equal(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
         """Return 1 where a >= b, otherwise 0."""
-        strides = broadcast_strides("greater_equal", a, b)
-        return self.layer("greater_equal", [a, b], strides, activation=activation, name=name)
+        return self._of_two("greater_equal", a, b, activation, name)
 
     @accept_foreign_arguments
     def equal(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
         """Return 1 where a and b are equal, otherwise 0."""
-        strides = broadcast_strides("equal", a, b)
-        return self.layer("equal", [a, b], strides, activation=activation, name=name)
+        return self._of_two("equal", a, b, activation, name)
 
     @accept_foreign_arguments
     def not_equal(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
         """Return 1 where a and b differ, otherwise 0. NaN differs from everything."""
-        strides = broadcast_strides("not_equal", a, b)
-        return self.layer("not_equal", [a, b], strides, activation=activation, name=name)
+        return self._of_two("not_equal", a, b, activation, name)
 
     @accept_foreign_arguments
     def less(self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None) -> Tensor:
@@ -118,15 +107,13 @@ class ArithmeticLayers(LayerMaker):
         self, condition: Tensor, x: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
         """Return x where the condition is not 0, otherwise 0."""
-        strides = broadcast_strides("mask", condition, x)
-        return self.layer("mask", [condition, x], strides, activation=activation, name=name)
+        return self._of_two("mask", condition, x, activation, name)
 
     def mask_out(
         self, condition: Tensor, x: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
         """Return x where the condition is 0, otherwise 0."""
-        strides = broadcast_strides("mask_out", condition, x)
-        return self.layer("mask_out", [condition, x], strides, activation=activation, name=name)
+        return self._of_two("mask_out", condition, x, activation, name)
 
     @accept_foreign_arguments
     def where(
@@ -146,6 +133,12 @@ class ArithmeticLayers(LayerMaker):
         return self.add(
             self.mask(condition, a), self.mask_out(condition, b), activation=activation, name=name
         )
+
+    def _of_two(
+        self, operation: str, a: Tensor, b: Tensor, activation: Activation, name: str | None
+    ) -> Tensor:
+        strides = broadcast_strides(operation, a, b)
+        return self.layer(operation, [a, b], strides, activation=activation, name=name)
 
 
 def broadcast_strides(operation: str, a: object, b: object) -> dict[str, int]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from mpscnn._private.arguments import IntPair, pair
 from mpscnn._private.literals import PoolingEdgeName
 from mpscnn.graph.layer_arguments import PaddingArgument, window_attributes
@@ -33,11 +36,8 @@ class PoolingLayers(LayerMaker):
 
         Raises ShapeError for a window that covers only padding, unless `edge` gives values for it.
         """
-        attributes = window_attributes(
-            pool_size, pool_size if strides is None else strides, padding, dilation
-        )
-        attributes |= {"kind": "max", "ceil_mode": ceil_mode, "edge": edge}
-        return self.layer("pooling", [x], attributes, name=name, default="max_pool2d")
+        window = window_attributes(pool_size, pool_size if strides is None else strides, padding, dilation)
+        return self._pool("max", x, window | {"ceil_mode": ceil_mode, "edge": edge}, name)
 
     def average_pool2d(
         self,
@@ -65,15 +65,9 @@ class PoolingLayers(LayerMaker):
                 like "exclude", but 0 if a window covers no pixel.
         """
         attributes = window_attributes(pool_size, pool_size if strides is None else strides, padding, 1)
-        attributes |= {
-            "kind": "average",
-            "ceil_mode": ceil_mode,
-            "count_padding": count_padding,
-            "edge": edge,
-        }
-        zero_pad_y, zero_pad_x = pair("zero_pad", zero_pad)
-        attributes |= {"zero_pad_y": zero_pad_y, "zero_pad_x": zero_pad_x}
-        return self.layer("pooling", [x], attributes, name=name, default="average_pool2d")
+        attributes |= {"ceil_mode": ceil_mode, "count_padding": count_padding, "edge": edge}
+        attributes["zero_pad_y"], attributes["zero_pad_x"] = pair("zero_pad", zero_pad)
+        return self._pool("average", x, attributes, name)
 
     def l2_norm_pool2d(
         self,
@@ -93,20 +87,19 @@ class PoolingLayers(LayerMaker):
 
         The arguments are those of `max_pool2d`.
         """
-        attributes = window_attributes(
-            pool_size, pool_size if strides is None else strides, padding, dilation
-        )
-        attributes |= {"kind": "l2_norm", "ceil_mode": ceil_mode, "edge": edge}
-        return self.layer("pooling", [x], attributes, name=name, default="l2_norm_pool2d")
+        window = window_attributes(pool_size, pool_size if strides is None else strides, padding, dilation)
+        return self._pool("l2_norm", x, window | {"ceil_mode": ceil_mode, "edge": edge}, name)
 
     def global_average_pool2d(self, x: Tensor, *, name: str | None = None) -> Tensor:
         """Return the mean of each channel: (n, h, w, c) -> (n, 1, 1, c)."""
-        return self._global_pool("average", x, name)
+        return self._pool("average", x, {"global": True}, name, "global_")
 
     def global_max_pool2d(self, x: Tensor, *, name: str | None = None) -> Tensor:
         """Return the maximum of each channel: (n, h, w, c) -> (n, 1, 1, c)."""
-        return self._global_pool("max", x, name)
+        return self._pool("max", x, {"global": True}, name, "global_")
 
-    def _global_pool(self, kind: str, x: Tensor, name: str | None) -> Tensor:
-        attributes = {"kind": kind, "global": True}
-        return self.layer("pooling", [x], attributes, name=name, default=f"global_{kind}_pool2d")
+    def _pool(
+        self, kind: str, x: Tensor, attributes: Mapping[str, Any], name: str | None, prefix: str = ""
+    ) -> Tensor:
+        default = f"{prefix}{kind}_pool2d"
+        return self.layer("pooling", [x], {"kind": kind, **attributes}, name=name, default=default)

@@ -142,23 +142,13 @@ class ReductionLayers(LayerMaker):
         steps: list[tuple[str, dict[str, object]]] = []
         if kind in _POOLINGS and len(x.shape) == 4 and {"height", "width"} <= set(axes):
             steps.append(("pooling", {"kind": _POOLINGS[kind], "global": True}))
-            axes_left = axes[2:]
-        else:
-            axes_left = axes
-        for i, one in enumerate(axes_left):
-            factor = weight if i + 1 == len(axes_left) else 1.0
+        for one in axes[2 * len(steps) :]:
+            factor = weight if one == axes[-1] else 1.0
             steps.append(("reduction", {"kind": kind, "axis": one, "weight": factor}))
         result = x
         for i, (operation, attributes) in enumerate(steps):
-            last = keepdims and i + 1 == len(steps)
-            if operation == "pooling":
-                result = self.layer(
-                    "pooling", [result], attributes, name=name if last else None, default=default
-                )
-            else:
-                result = self.layer(
-                    "reduction", [result], attributes, name=name if last else None, default=default
-                )
+            own = name if keepdims and i + 1 == len(steps) else None
+            result = self.layer(operation, [result], attributes, name=own, default=default)
         if keepdims:
             return result
         return self.layer("reshape", [result], {"shape": _without(x, axes)}, name=name, default=default)
