@@ -31,6 +31,10 @@ compute in float32. `mpscnn.Trainer` adds them; `mpscnn.Network` has no methods 
 """
 
 
+#: Methods whose first argument is the operation of the layer that they add.
+_ADDS = ("layer", "_of_two")
+
+
 def network_methods() -> dict[str, list[str]]:
     """Return, for each operation, the methods of `mpscnn.Network` that add it. They are found in the source code."""
     methods = []
@@ -67,7 +71,7 @@ def _calls(method: ast.FunctionDef) -> set[str]:
 
 
 def _operations_made(method: ast.FunctionDef) -> set[str]:
-    first = [call.args[0] for name, call in _self_calls(method) if name == "layer" and call.args]
+    first = [call.args[0] for name, call in _self_calls(method) if name in _ADDS and call.args]
     return {node.value for node in first if isinstance(node, ast.Constant) and isinstance(node.value, str)}
 
 

@@ -50,8 +50,8 @@ class TextLine:
 
     def tick(self, text: Callable[[], str]) -> None:
         """Replace the line's text by that of a function, but at most ten times a second."""
-        if self.shown and time.monotonic() >= self._due:
-            self._due = time.monotonic() + _SECONDS
+        if self.shown and (now := time.monotonic()) >= self._due:
+            self._due = now + _SECONDS
             self._write(text())
 
     def _write(self, text: str) -> None:

@@ -47,11 +47,12 @@ class NotebookStream(Screen):
 )
 def test_progress_bar(total: int | None, last: str, screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", screen)
-    monkeypatch.setattr("time.monotonic", iter(range(100)).__next__)
+    seconds = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: seconds[0])
     with progress_bar("tiny", total) as report:
-        report(1_000_000)
-        if total is not None:
-            report(total)
+        for done in (1_000_000, *([] if total is None else [total])):
+            seconds[0] += 1.0
+            report(done)
     shown = screen.getvalue()
     assert shown.endswith("\n")
     assert shown.rstrip().rpartition("\r")[2] == last

@@ -20,7 +20,6 @@ from mpscnn.apps.cli.progress import with_progress
 from mpscnn.apps.cli.result_printer import ResultPrinter, photo_error_text
 
 if TYPE_CHECKING:
-    from mpscnn.apps.cli.video_options import VideoPart
     from mpscnn.apps.ray.sources import Source
     from mpscnn.graph.features import FeatureExtractor
     from mpscnn.model import Model
@@ -98,7 +97,7 @@ def compute_rows(
 
 def show_cluster_results(
     address: str,
-    part: VideoPart | None,
+    part: object,
     photos: Sequence[str],
     model: Model,
     printer: ResultPrinter,
@@ -159,7 +158,7 @@ def show_cluster_results(
         raise typer.Exit(FAILED)
 
 
-def refuse_videos(part: VideoPart | None) -> None:
+def refuse_videos(part: object) -> None:
     """Raise BadParameter for a video: --ray takes photos only."""
     if part is not None:
         raise typer.BadParameter("is for photos: a video is computed on one machine", param_hint="--ray")

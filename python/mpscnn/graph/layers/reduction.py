@@ -139,16 +139,19 @@ class ReductionLayers(LayerMaker):
             flat = self.layer("reduction", [joined], attributes, default=default)
             extents = _reduced(x, axes) if keepdims else _without(x, axes)
             return self.layer("reshape", [flat], {"shape": extents}, name=name, default=default)
-        steps: list[tuple[str, dict[str, object]]] = []
+        result, left = x, axes
         if kind in _POOLINGS and len(x.shape) == 4 and {"height", "width"} <= set(axes):
-            steps.append(("pooling", {"kind": _POOLINGS[kind], "global": True}))
-        for one in axes[2 * len(steps) :]:
-            factor = weight if one == axes[-1] else 1.0
-            steps.append(("reduction", {"kind": kind, "axis": one, "weight": factor}))
-        result = x
-        for i, (operation, attributes) in enumerate(steps):
-            own = name if keepdims and i + 1 == len(steps) else None
-            result = self.layer(operation, [result], attributes, name=own, default=default)
+            left = axes[2:]
+            own, attributes = (
+                None if left or not keepdims else name,
+                {"kind": _POOLINGS[kind], "global": True},
+            )
+            result = self.layer("pooling", [x], attributes, name=own, default=default)
+        for one in left:
+            is_last = one == axes[-1]
+            own, attributes = name if is_last and keepdims else None, {"kind": kind, "axis": one}
+            attributes["weight"] = weight if is_last else 1.0
+            result = self.layer("reduction", [result], attributes, name=own, default=default)
         if keepdims:
             return result
         return self.layer("reshape", [result], {"shape": _without(x, axes)}, name=name, default=default)
