@@ -235,7 +235,9 @@ def twin_attribute(owner: Any, place: str, name: str) -> tuple[list[Any], str]:
         return [attrgetter(own_name)(owner)], ""
     from mpscnn._private.hints import twin_of
 
-    found = twin_of(place, name) or (place[0].isupper() and twin_of("*", name)) or ""
+    # The class of an object may be a subclass of the one that the table names, such as the model of mpscnn.train.
+    places = [place, *(base.__name__ for base in type(owner).__mro__), "*"] if place[0].isupper() else [place]
+    found = next(filter(None, (twin_of(one, name) for one in places)), "")
     if " " in found:
         return [], f"; {found}"
     if found.startswith("mpscnn."):
@@ -247,7 +249,7 @@ def twin_attribute(owner: Any, place: str, name: str) -> tuple[list[Any], str]:
         else (
             [],
             _similar(name, dir(owner))
-            or _of_network(place, name)
+            or _of_network(places, name)
             or _similar_layer(place, name)
             or _own_list(place, owner),
         )
@@ -285,9 +287,9 @@ def _similar(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def _of_network(place: str, name: str) -> str:
+def _of_network(places: Collection[str], name: str) -> str:
     """Return a hint if a Model lacks a name that its network has."""
-    if place != "Model" or name not in dir(sys.modules["mpscnn"].Network):
+    if "Model" not in places or name not in dir(sys.modules["mpscnn"].Network):
         return ""
     return f"; model.network has it: model.network.{name}"
 

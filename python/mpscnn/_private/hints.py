@@ -188,6 +188,11 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         "run forward infer get_inputs get_outputs io_binding providers encodeToCommandBuffer executeAsync",
         _ARRAYS,
     ),
+    (
+        "History",
+        "keys get items values",
+        "history.to_dict() has the lists by name, and history['val_loss'] is one of them",
+    ),
     ("Model", "track", "mpscnn.video(path, model) detects objects frame by frame, without tracks"),
     (
         "Model",

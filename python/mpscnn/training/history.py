@@ -26,6 +26,8 @@ class Epoch(Expected):
     The loss and accuracy of a step are computed before it updates the weights.
     """
 
+    _other_names = tuple(KERAS_NAMES.items())
+
     index: int
     """The number of the epoch, counted from 1. A trainer from a checkpoint continues the count."""
     loss: float
@@ -36,6 +38,40 @@ class Epoch(Expected):
     learning_rate: float
     """The learning rate of the epoch's last step."""
     seconds: float
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a number by its name here or in Keras. Raises ParameterError for other names."""
+        return getattr(self, _field_name(name))
+
+
+def _field_name(name: Any) -> str:
+    """Return the field of `Epoch` by its name here or in Keras. Raises ParameterError for other names."""
+    own, known = (
+        MONITORS.get(name, name) if isinstance(name, str) else name,
+        [one.name for one in fields(Epoch)],
+    )
+    if own not in known:
+        raise ParameterError(f"an epoch has {', '.join(known)}, got {name!r:.100}")
+    return str(own)
+
+
+class KerasHistory(dict[str, list[Any]]):
+    """The lists of a history by their names in Keras. The names of `Epoch` are taken, too."""
+
+    def __missing__(self, name: str) -> list[Any]:
+        if (other := KERAS_NAMES.get(name, "")) in self:
+            return self[other]
+        raise KeyError(f"{name}: there are {', '.join(self)}")
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or super().__contains__(KERAS_NAMES.get(str(name)))
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the list of this name, or the default."""
+        try:
+            return self[name]
+        except KeyError:
+            return default
 
 
 @dataclass(frozen=True, repr=False)
@@ -96,9 +132,9 @@ class History(Tabular, Sequence[Epoch]):
         return {field.name: [getattr(epoch, field.name) for epoch in self] for field in fields(Epoch)}
 
     @property
-    def history(self) -> dict[str, list[Any]]:
-        """`to_dict()` under the name that it has in Keras."""
-        return self.to_dict()
+    def history(self) -> KerasHistory:
+        """`to_dict()` with the names that Keras has: val_loss and val_accuracy. Those of `Epoch` are taken, too."""
+        return KerasHistory((KERAS_NAMES.get(name, name), values) for name, values in self.to_dict().items())
 
     def _named_rows(self) -> tuple[list[str], list[tuple[Cell, ...]]]:
         return [field.name for field in fields(Epoch)], [astuple(epoch) for epoch in self]
@@ -123,10 +159,8 @@ class History(Tabular, Sequence[Epoch]):
         """
         if not isinstance(index, str):
             return self.epochs[index]
-        columns, name = self.to_dict(), MONITORS.get(index, index)
-        if name not in columns:
-            raise ParameterError(f"a History has {', '.join(columns)}, got {index!r}")
-        return columns[name]
+        name = _field_name(index)
+        return [getattr(epoch, name) for epoch in self]
 
     def __iter__(self) -> Iterator[Epoch]:
         return iter(self.epochs)

@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
+from mpscnn._private.arrays import AsArray
 from mpscnn.vision.box import Box
 
 
-class ObjectMask:
+class ObjectMask(AsArray):
     """The pixels of an upright photo that belong to an object.
 
     The pixels are computed at their first use. A pixel belongs to the object if its centre is in the object's box, and
-    the network's mask there, interpolated bilinearly, is above 0.
+    the network's mask there, interpolated bilinearly, is above 0. `np.asarray(mask)` is `pixels`.
     """
 
     def __init__(self, core: _core.ObjectMask) -> None:
@@ -31,6 +32,9 @@ class ObjectMask:
     def pixels(self) -> NDArray[np.bool_]:
         """The pixels around the object (height, width): True for those of the object."""
         return self._core.pixels().astype(np.bool_)
+
+    def _as_array(self) -> NDArray[np.bool_]:
+        return self.pixels
 
     @property
     def box(self) -> Box:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.arguments import IntPair, input_size, is_whole_number
-from mpscnn._private.arrays import as_array
+from mpscnn._private.arrays import AsArray, as_array
 from mpscnn._private.expected_names import accept_foreign_arguments, explain_unknown_names
 from mpscnn._private.files import convert_read_errors, is_folder, require_regular
 from mpscnn._private.literals import ChannelOrderName
@@ -29,6 +29,7 @@ from mpscnn.vision.photo_file import MAX_PIXELS, MAX_SIDE, load_given
 from mpscnn.vision.photo_formats import unread_text
 from mpscnn.vision.photo_list import is_url
 from mpscnn.vision.photo_samples import Samples, decoded_samples, is_unpacked_otherwise, read_samples
+from mpscnn.vision.upright import upright
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
@@ -72,7 +73,7 @@ _USUAL_ORDERS = {1: "gray", 2: "gray_alpha", 3: "rgb", 4: "rgba"}
 
 
 @dataclass(frozen=True, eq=False)
-class YuvImage:
+class YuvImage(AsArray):
     """A frame of a camera or video decoder: luma, and two chroma samples for each 2 x 2 pixels.
 
     It is accepted wherever a photo is. Arrays are read in place if the pixels of a row are contiguous.
@@ -120,6 +121,9 @@ class YuvImage:
         except Error as error:
             raise ImageError(f"YuvImage: {error}") from error
 
+    def _as_array(self) -> NDArray[np.uint8]:
+        return open_photo(self)._as_array()
+
     def _core(self) -> _core.Pixels:
         return _core.Pixels.yuv(
             self.y, self.u, self.v, self.matrix, self.range, self.siting, self.orientation
@@ -150,8 +154,12 @@ def _plane(name: str, plane: Any) -> NDArray[np.uint8]:
 
 
 @dataclass(frozen=True)
-class Photo:
-    """Decoded pixels (height, width, channels). They are not yet rotated by the EXIF `orientation` (1 to 8)."""
+class Photo(AsArray):
+    """Decoded pixels (height, width, channels). They are not yet rotated by the EXIF `orientation` (1 to 8).
+
+    `np.asarray(photo)` is the upright photo as RGB, uint8 of the `shape`, with white behind transparent parts, as
+    pictures show it.
+    """
 
     pixels: NDArray[Any]
     """The pixels, or the luma plane of a YuvImage."""
@@ -167,6 +175,15 @@ class Photo:
         """(width, height) of the upright photo."""
         height, width = self.pixels.shape[:2]
         return (height, width) if self.orientation >= 5 else (width, height)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(height, width, 3), the shape of `np.asarray(photo)`."""
+        return (*self.size[::-1], 3)
+
+    def _as_array(self) -> NDArray[np.uint8]:
+        require_pillow("an array of a photo")
+        return np.asarray(upright(self))
 
     @property
     def core(self) -> _core.Pixels:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arguments import is_finite_number
+from mpscnn._private.arrays import AsArray
 from mpscnn._private.expected_names import Expected, accept_foreign_arguments
 from mpscnn._private.printable import printable
 from mpscnn._private.report import Cell
@@ -38,8 +39,11 @@ class Area(Expected):
 
 
 @dataclass(frozen=True, eq=False)
-class Segmentation(PhotoResult):
-    """The class of every pixel of a photo, and information about the computation."""
+class Segmentation(PhotoResult, AsArray):
+    """The class of every pixel of a photo, and information about the computation.
+
+    `np.asarray(result)` is `labels`.
+    """
 
     _other_names = (("names", "class_names"),)
 
@@ -66,6 +70,9 @@ class Segmentation(PhotoResult):
         return [
             Area(self.names[index], index, int(counts[index]), int(counts[index]) / total) for index in found
         ]
+
+    def _as_array(self) -> NDArray[np.uint8]:
+        return self.labels
 
     def __iter__(self) -> Iterator[Area]:
         """Iterate over `areas`."""

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn import _core
 from mpscnn._private.bars import text_font
 from mpscnn._private.html_view import lines
 from mpscnn.errors import ImageError, ShapeError
-from mpscnn.vision.photo import Photo, open_photo, require_pillow
+from mpscnn.vision.photo import open_photo, require_pillow
+from mpscnn.vision.upright import upright
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
@@ -29,33 +29,12 @@ _AXES = ("true", "found")
 _MIN_CELL = 24
 _GAP = 1
 _GAP_SHADE = 96
-_ORIENTATIONS = {  # Pillow's operation that undoes each EXIF orientation
-    2: "FLIP_LEFT_RIGHT",
-    3: "ROTATE_180",
-    4: "FLIP_TOP_BOTTOM",
-    5: "TRANSPOSE",
-    6: "ROTATE_270",
-    7: "TRANSVERSE",
-    8: "ROTATE_90",
-}
 
 
 def upright_picture(photo: Any) -> PillowImage.Image:
     """Return a photo (see `mpscnn.photo.open_photo`) as an upright 8-bit RGB picture. Transparent parts are white."""
     require_pillow("drawing")
-    from PIL import Image
-
-    opened = open_photo(photo)
-    if opened.yuv is not None:
-        return Image.fromarray(_converted(opened))
-    picture = Image.fromarray(_eight_bits(opened))
-    if picture.mode in ("LA", "RGBA"):
-        white = Image.new("RGBA", picture.size, "white")
-        picture = Image.alpha_composite(white, picture.convert("RGBA"))
-    picture = picture.convert("RGB")
-    if opened.orientation in _ORIENTATIONS:
-        picture = picture.transpose(Image.Transpose[_ORIENTATIONS[opened.orientation]])
-    return picture
+    return upright(open_photo(photo))
 
 
 def result_picture(given: Any, kept: Any) -> PillowImage.Image:
@@ -64,29 +43,6 @@ def result_picture(given: Any, kept: Any) -> PillowImage.Image:
     if photo is None:
         raise ImageError("the result does not keep its photo; give it: draw(photo)")
     return upright_picture(photo)
-
-
-def _eight_bits(photo: Photo) -> NDArray[np.uint8]:
-    pixels = photo.pixels[:, :, 0] if photo.pixels.ndim == 3 and photo.pixels.shape[2] == 1 else photo.pixels
-    if pixels.dtype == np.uint16:
-        pixels = pixels // 257
-    elif pixels.dtype.kind == "f":
-        pixels = np.clip(np.nan_to_num(pixels.astype(np.float32)), 0.0, 1.0) * 255.0 + 0.5
-    if photo.format.startswith("bgr"):
-        pixels = pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
-    if "x" in photo.format:
-        pixels = pixels[..., :3]
-    whole: NDArray[np.uint8] = pixels.astype(np.uint8)
-    return whole
-
-
-def _converted(photo: Photo) -> NDArray[np.uint8]:
-    """Convert a photo to an upright RGB picture with the core."""
-    width, height = photo.size
-    values = np.empty((height, width, 3), np.float32)
-    _core.preprocess(photo.core, '"none"', values)
-    whole: NDArray[np.uint8] = np.rint(values).astype(np.uint8)
-    return whole
 
 
 def class_colors(count: int) -> NDArray[np.uint8]:

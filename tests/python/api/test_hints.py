@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 from functools import partial
 from operator import attrgetter
@@ -18,6 +19,7 @@ import mpscnn
 from mpscnn import converters, models, onnx_backend, onnxruntime, quantization, training
 from mpscnn._private.expected_names import option_error
 from mpscnn._private.hints import ROWS, place_of, twin_of
+from mpscnn.apps.train.complete_training import TrainedModel
 from mpscnn.graph.quantized import has_integers
 
 MODULES = {"mpscnn": mpscnn, "mpscnn.models": models, "mpscnn.onnx_backend": onnx_backend}
@@ -121,7 +123,26 @@ def test_forwarded_names_are_the_twins() -> None:
     assert model.info() == model.summary()
     assert mpscnn.list_models() == mpscnn.registry.names()
     history = mpscnn.History((mpscnn.Epoch(1, 0.5, 0.5, None, None, 0.1, 1.0),))
-    assert history.history == history.to_dict()
+    assert list(history.history)[:5] == ["index", "loss", "accuracy", "val_loss", "val_accuracy"]
+    for name in ("val_loss", "validation_loss"):
+        assert history.history[name] == history.history.get(name) == history[name] == [None]
+        assert name in history.history
+        assert history[0][name] is getattr(history[0], name)
+    with pytest.raises(KeyError, match="val_map: there are index, loss"):
+        history.history["val_map"]
+    with pytest.raises(mpscnn.ParameterError, match="an epoch has index, loss"):
+        history[0]["val_map"]
+    with pytest.raises(AttributeError, match=r"history\.to_dict\(\) has the lists"):
+        history.keys  # noqa: B018
+
+
+def test_subclasses_of_models_have_the_names_of_models() -> None:
+    given = mpscnn.load()
+    trained = TrainedModel.of(given.network, {}, mpscnn.History(()), None)
+    for model in (trained, pickle.loads(pickle.dumps(trained))):
+        assert (model.evaluate.func, model.val.args) == (mpscnn.evaluate, (model,))
+    with pytest.raises(AttributeError, match=r"model\.network has it: model\.network\.conv2d"):
+        trained.conv2d  # noqa: B018
 
 
 @pytest.mark.parametrize("word", [word for place, word, _ in WORDS if place == "argument"])

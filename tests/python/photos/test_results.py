@@ -21,6 +21,7 @@ from PIL import Image
 import mpscnn
 from mpscnn._private.bars import text_font
 from mpscnn.errors import ImageError
+from mpscnn.vision.object_mask import mask_from_coco
 
 
 def plain_photo(width: int, height: int) -> np.ndarray[Any, Any]:
@@ -153,6 +154,30 @@ def test_probabilities_are_in_the_order_of_the_network(model: mpscnn.Model, tmp_
             getattr(best, name)
     with pytest.raises(mpscnn.ParameterError, match="leave out top="):
         np.asarray(best)
+
+
+def test_objects_that_hold_an_image_are_arrays() -> None:
+    pixels = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
+    gray = np.full((2, 4), 9, np.uint8)
+    turned = mpscnn.open_photo(pixels, orientation=6)
+    yuv = mpscnn.YuvImage(np.full((2, 4), 128, np.uint8), np.full((1, 2, 2), 128, np.uint8), range="full")
+    mask = mask_from_coco({"size": [2, 4], "counts": "242"})
+    labels = mpscnn.Segmentation(gray, ("a",), "cpu", "float32", "", 1.0)
+    for found, expected in (
+        (mpscnn.open_photo(pixels), pixels),
+        (mpscnn.open_photo(pixels[..., ::-1], channel_order="bgr"), pixels),
+        (mpscnn.open_photo(gray), np.stack([gray] * 3, -1)),
+        (mpscnn.open_photo(pixels.astype(np.uint16) * 257), pixels),
+        (turned, np.rot90(pixels, -1)),
+        (yuv, np.full((2, 4, 3), 128, np.uint8)),
+        (mask, mask.pixels),
+        (labels, gray),
+    ):
+        np.testing.assert_array_equal(np.asarray(found), expected, strict=True)
+        if isinstance(found, mpscnn.photo.Photo):
+            assert found.shape == expected.shape
+    with pytest.raises(ValueError, match="by a copy only"):
+        np.array(labels, np.float32, copy=False)
 
 
 def test_a_pillow_whose_font_has_one_size_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
