@@ -314,7 +314,7 @@ def test_fit_refuses_wrong_splits_and_weights(data: Any, options: dict[str, Any]
         ({"epochs": -1}, "epochs"),
         ({"views": 0}, "views"),
         ({"early_stopping": 0}, "early_stopping"),
-        ({"early_stopping": mpscnn.EarlyStopping(3, "loss")}, "compares validation accuracies"),
+        ({"early_stopping": mpscnn.EarlyStopping(3, "loss")}, "always watches .validation_accuracy."),
         ({"validation_split": 1.5}, "the share for validation must be"),
         ({"callbacks": 3}, "callbacks must be functions"),
         ({"loss": "dice"}, "a classifier is trained with 'softmax_cross_entropy', 'focal' or"),

@@ -106,10 +106,39 @@ def test_callbacks_of_keras(tmp_path: Path) -> None:
                 train(*[wrong][: train is trained])
 
 
+def test_validation_is_a_share_or_annotations() -> None:
+    with pytest.raises(
+        ParameterError, match=r"validation must be a path, got tuple; a share is a number such as"
+    ):
+        DETECTOR(validation=(1, 2))
+
+
+@pytest.mark.parametrize(
+    ("call", "lead"),
+    [
+        (lambda: mpscnn.load().predict("a.jpg", verbose=0), "only fit and train show their progress"),
+        (lambda: mpscnn.load().save("x.mlpackage", compute_units="ALL"), "an app chooses Core ML's units"),
+        (lambda: DETECTOR(optimizer="adam"), "detectors and segmenters train by Adam"),
+        (lambda: DETECTOR(shuffle=True), "take seed=, which shuffles"),
+        (lambda: mpscnn.EarlyStopping(mode="min"), "it takes patience, monitor"),  # type: ignore[call-arg]
+        (lambda: mpscnn.EarlyStopping(monitor="val_map"), "is the mAP of a detector"),  # type: ignore[arg-type]
+        (lambda: mpscnn.Detector(num_classes=3), "functions of mpscnn.models build"),  # type: ignore[call-arg]
+        (lambda: mpscnn.video("v.mp4", mpscnn.load(), output="o.mp4"), "mpscnn detect clip.mp4 --output"),
+        (
+            lambda: mpscnn.load().predict(mpscnn.samples.photo("cat"))["label"],
+            "label and probabilities are attributes",
+        ),
+    ],
+)
+def test_calls_of_keras_lead_to_ours(call: Callable[[], Any], lead: str) -> None:
+    with pytest.raises((TypeError, ParameterError), match=lead):
+        call()
+
+
 def test_other_functions_check_augment() -> None:
     with pytest.raises(ParameterError, match="augment must be"):
         mpscnn.ImageFolder(NO_PHOTOS, augment=mpscnn.SceneAugmentation())  # type: ignore[arg-type]
     with pytest.raises(ParameterError, match="augment must be True or False"):
         train_digits(None, None, augment=0.5)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"train_detector and train_segmenter mpscnn\.SceneAugmentation"):
+    with pytest.raises(TypeError, match=r"mpscnn\.SceneAugmentation\(flip=0\.5\) of train_detector"):
         mpscnn.SceneAugmentation(rotation=10)  # type: ignore[call-arg]

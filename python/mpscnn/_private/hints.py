@@ -15,7 +15,8 @@ _FIT = (
 _DEVICE = (
     "device='cpu', 'metal' or 'coreml' ('coreml:cpuAndNeuralEngine' for the neural engine) of mpscnn.load, "
     "Network.compile and Trainer chooses it, --device in a shell; "
-    "mpscnn.devices() lists them"
+    "mpscnn.devices() lists them, and an app chooses Core ML's units when it loads a file "
+    "(MLModelConfiguration.computeUnits)"
 )
 _PRECISION = (
     "precision='float16' of mpscnn.load and Network.compile chooses it, --precision in a shell; files have "
@@ -26,7 +27,10 @@ _THREADS = (
     "and Runner is how many photos are read at a time"
 )
 _LAYERS = "layers are methods of mpscnn.Network: x = net.conv2d(net.input, 8, 3)"
-_LOAD = "mpscnn.load(name or path) loads a model, also of ONNX, Core ML, Keras, TensorFlow, Caffe and PyTorch"
+_LOAD = (
+    "mpscnn.load(name or path) loads a model, also of ONNX, Core ML, Keras, TensorFlow, Caffe and PyTorch; "
+    "mpscnn.train_detector(photos, annotations=...) makes an SSDLite and trains it"
+)
 _RUNS = "mpscnn.Runner(model) has submit(photo) and map(photos), also for asyncio"
 _ARRAYS = (
     "session.run(x) computes arrays (`with model.session() as session`); mpscnn.InferenceSession has "
@@ -39,7 +43,8 @@ _MEASURES = (
 _WEIGHTS = "Network.weights has the arrays by name, and Network.load_weights takes them"
 _BATCHES = (
     "data is a pair of arrays, an iterable of batches (PyTorch's DataLoader is one) or an mpscnn.ImageFolder; "
-    "validation_split= of Trainer.fit and mpscnn.train keeps a share for validation"
+    "validation_split= of Trainer.fit and mpscnn.train keeps a share for validation; mpscnn.train_detector(photos, "
+    "annotations=...) reads COCO, YOLO, VOC and Create ML"
 )
 _QUANTIZE = (
     "mpscnn.quantize(model, photos) makes a network of integers, "
@@ -51,8 +56,9 @@ _CALLBACKS = (
 )
 _TRAINS = (
     "mpscnn.train(folder) trains on photos, also with annotations= or masks=, and has trained_layers= and output=; "
-    "mpscnn.Trainer has loss=, optimizer= "
-    "and learning_rate=; mpscnn.train and Trainer.fit have epochs= (passes over the data, no iterations) and "
+    "detectors and segmenters train by Adam with learning_rate=, and are measured by mAP and IoU; for other networks "
+    "mpscnn.Trainer has loss=, optimizer= and learning_rate=; mpscnn.train and Trainer.fit have epochs= (passes over "
+    "the data, no iterations) and "
     "batch_size=, and fit has validation_data=, class_weight= and callbacks="
 )
 _LIMITS = (
@@ -79,19 +85,20 @@ _TRANSFORMS = (
     "shear zoom"
 )
 _VARIANTS = (
-    "augment= of ImageFolder and train_classifier takes mpscnn.Augmentation(rotation=10) with flip=, crop=, mixup=, "
-    "cutmix=, brightness= and others, and that of train_detector and train_segmenter "
-    "mpscnn.SceneAugmentation(flip=0.5) with crop=, shrink=, aspect=, brightness=, contrast= and saturation=; "
+    "augment=mpscnn.Augmentation(rotation=10) of ImageFolder and train_classifier has flip=, crop=, mixup=, cutmix=, "
+    "brightness= and others, and augment=mpscnn.SceneAugmentation(flip=0.5) of train_detector and train_segmenter has "
+    "crop=, shrink=, aspect=, brightness=, contrast= and saturation=; "
     "preprocess= resizes"
 )
 _LOADERS = (
     "YOLO pipeline from_pretrained create_model from_onnx load_onnx from_tflite from_coreml Interpreter MLModel "
-    "CompiledMLModel VNCoreMLModel applications hub read"
+    "CompiledMLModel VNCoreMLModel applications hub read ObjectDetector "
+    "SSDLite SSD RetinaNet"
 )
 _PREDICTS = (
     "mpscnn.load(name) has predict(photo, path or array), which returns labels, and classify, detect or segment "
     "for its task; `mpscnn classify`, `detect` "
-    "or `segment` in a shell"
+    "or `segment` in a shell; mpscnn.video(path or 'camera:0', model) gives frames with their results"
 )
 _SEEDS = (
     "Network.initialize_weights(seed) makes the first weights, and Trainer and ImageFolder take seed=, which shuffles "
@@ -102,6 +109,7 @@ _PRETRAINED = (
     "weights= of the functions of mpscnn.models build others"
 )
 _SHOWS = (
+    "only fit and train show their progress, and progress= chooses it; "
     "the suffix of a file that is written chooses its format (.mlpackage for Core ML); "
     "results have draw(), show(), save(), to_json() and "
     "to_csv(), in a shell -o FILE, --json or --csv, and only results are on stdout"
@@ -188,11 +196,6 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         "run forward infer get_inputs get_outputs io_binding providers encodeToCommandBuffer executeAsync",
         _ARRAYS,
     ),
-    (
-        "History",
-        "keys get items values",
-        "history.to_dict() has the lists by name, and history['val_loss'] is one of them",
-    ),
     ("Model", "track", "mpscnn.video(path, model) detects objects frame by frame, without tracks"),
     (
         "Model",
@@ -206,7 +209,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ),
     ("Network", "squeeze unsqueeze permute view", _SHAPES),
     ("LentSession", "run profile submit predict", _LENT),
-    ("mpscnn", "Dataset DataLoader train_test_split", _BATCHES),
+    ("mpscnn", "Dataset DataLoader train_test_split CocoDataset CocoDetection load_coco", _BATCHES),
     ("mpscnn.training argument", _TRANSFORMS, _VARIANTS),
     (
         "mpscnn mpscnn.training",
@@ -223,7 +226,8 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("mpscnn mpscnn.models", _LOADERS, _LOAD),
     (
         "mpscnn",
-        "classify detect segment predict imread load_img load_image decode_predictions VNCoreMLRequest MLMultiArray",
+        "classify detect segment predict imread load_img load_image decode_predictions VNCoreMLRequest MLMultiArray "
+        "VideoCapture read_video",
         _PREDICTS,
     ),
     (

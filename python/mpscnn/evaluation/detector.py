@@ -186,7 +186,7 @@ def require_pycocotools() -> None:
         import pycocotools  # noqa: F401
     except ImportError as error:
         raise UnsupportedError(
-            f"evaluating a detector needs pycocotools: pip install pycocotools ({error})"
+            f'evaluating a detector needs pycocotools: pip install "mpscnn[evaluate]" ({error})'
         ) from error
 
 

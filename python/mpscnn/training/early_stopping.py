@@ -36,7 +36,10 @@ class EarlyStopping:
         object.__setattr__(self, "monitor", MONITORS.get(str(self.monitor), self.monitor))
         if self.monitor is not None and self.monitor not in get_args(MonitorName):
             known = ", ".join(map(repr, get_args(MonitorName)))
-            raise ParameterError(f"EarlyStopping: monitor must be one of {known}, got {self.monitor!r}")
+            raise ParameterError(
+                f"EarlyStopping: monitor must be one of {known}, got {self.monitor!r}; in mpscnn.train "
+                "'validation_accuracy' is the mAP of a detector and the mean IoU of a segmenter"
+            )
         if not is_finite_number(self.minimum_change) or self.minimum_change < 0:
             raise ParameterError(
                 f"EarlyStopping: minimum_change must be a number of at least 0, got {self.minimum_change!r}"

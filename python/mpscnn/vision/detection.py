@@ -16,7 +16,7 @@ from mpscnn.errors import ShapeError
 from mpscnn.vision.box import Box
 from mpscnn.vision.found_object import Detection
 from mpscnn.vision.object_mask import ObjectMask
-from mpscnn.vision.photo_result import PhotoResult
+from mpscnn.vision.photo_result import PhotoResult, refuse_name
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
@@ -135,6 +135,7 @@ class Detections(PhotoResult, Sequence[Detection]):
                 raise ShapeError(f"a mask must have the shape ({len(self)},), got {index.shape}")
             chosen = [one for one, wanted in zip(self, index, strict=True) if wanted]
             return replace(self, detections=tuple(chosen))
+        refuse_name(index, "boxes, scores and labels")
         return self.detections[index]
 
     def __iter__(self) -> Iterator[Detection]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, name_list, pair, whole_number
 from mpscnn._private.arrays import as_array
+from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.settings import as_json
 from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.vision.found_object import Detection, detection_of
@@ -93,6 +94,7 @@ class Detector:
         ParameterError: the settings are invalid. ShapeError: the anchors have another shape.
     """
 
+    @accept_foreign_arguments
     def __init__(
         self, settings: Mapping[str, Any], input_size: tuple[int, int], *, anchors: Any = None
     ) -> None:

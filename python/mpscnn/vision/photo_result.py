@@ -49,3 +49,11 @@ class PhotoResult(Drawable):
     def to_json(self) -> str:
         """Return `to_dict` as JSON on one line, with null for NaN and infinities."""
         return json_line(self.to_dict())
+
+
+def refuse_name(index: object, names: str) -> None:
+    """Raise TypeError for a text as the index of a result. `names` are attributes of results of this kind."""
+    if isinstance(index, str):
+        raise TypeError(
+            f"a result has entries by number, got {index!r:.100}; {names} are attributes of the result"
+        )

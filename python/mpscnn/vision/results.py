@@ -17,7 +17,7 @@ from mpscnn._private.literals import ScoresName
 from mpscnn._private.printable import printable
 from mpscnn._private.report import Cell
 from mpscnn.errors import ParameterError
-from mpscnn.vision.photo_result import PhotoResult
+from mpscnn.vision.photo_result import PhotoResult, refuse_name
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
@@ -156,6 +156,7 @@ class Classification(PhotoResult, AsArray, Sequence[Prediction]):
     @overload
     def __getitem__(self, index: slice) -> Sequence[Prediction]: ...
     def __getitem__(self, index: int | slice) -> Prediction | Sequence[Prediction]:
+        refuse_name(index, "label and probabilities")
         return self.predictions[index]
 
     def __iter__(self) -> Iterator[Prediction]:

@@ -132,7 +132,7 @@ def test_forwarded_names_are_the_twins() -> None:
         history.history["val_map"]
     with pytest.raises(mpscnn.ParameterError, match="an epoch has index, loss"):
         history[0]["val_map"]
-    with pytest.raises(AttributeError, match=r"history\.to_dict\(\) has the lists"):
+    with pytest.raises(AttributeError, match=r"it has .* to_dict"):
         history.keys  # noqa: B018
 
 

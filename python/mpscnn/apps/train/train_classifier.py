@@ -125,7 +125,7 @@ def waiting_epochs(early_stopping: EarlyStopping | int | None) -> int | None:
         EarlyStopping(early_stopping.patience, "validation_accuracy"),
     ):
         raise ParameterError(
-            "early_stopping: mpscnn.train compares validation accuracies and keeps the best weights, "
-            f"got {early_stopping}"
+            "early_stopping: mpscnn.train always watches 'validation_accuracy' (the mAP of a detector, the mean IoU of "
+            f"a segmenter) and keeps the best weights; give a number of epochs, such as 5, instead of {early_stopping}"
         )
     return early_stopping.patience

@@ -6,6 +6,7 @@ import os
 from functools import partial
 from typing import Any, Literal
 
+from mpscnn._private.arguments import path_name
 from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.apps.train.complete_training import Results, TrainedModel, complete_training
 from mpscnn.apps.train.photo_training import photo_folder
@@ -70,7 +71,8 @@ def train_detector(
             `mpscnn.SceneAugmentation`.
         loss: None, or the parameters of the loss as a mapping such as {"kind": "multibox", "negative_ratio": 2}.
         early_stopping: the number of epochs without improvement after which the training ends, also as an
-            `EarlyStopping`; None: it does not end early.
+            `EarlyStopping`; None: it does not end early. A higher mAP is an improvement, and so is a lower validation
+            loss at the same mAP, as in the first epochs, whose mAP is 0.
         callbacks: as for `Trainer.fit`. `Epoch.validation_accuracy` is the mAP at an IoU of 0.5.
         output: write the model to this file (.safetensors). FILE.run keeps the state of the training for `resume`.
             After Ctrl-C the file has the best network so far.
@@ -91,14 +93,14 @@ def train_detector(
         WeightsError: the model or the output cannot be read or written.
     """
     is_share = validation is None or isinstance(validation, (int, float))
+    options = SceneOptions(
+        epochs, batch_size, learning_rate, waiting_epochs(early_stopping), seed, trained_layers
+    )
     source = SceneSource(
         photo_folder(data),
         annotations,
         validation if is_share else None,  # type: ignore[arg-type]
-        None if is_share else validation,  # type: ignore[arg-type]
-    )
-    options = SceneOptions(
-        epochs, batch_size, learning_rate, waiting_epochs(early_stopping), seed, trained_layers
+        None if is_share else path_name("validation", validation, "a share is a number such as 0.2"),
     )
     return _trained(
         source,

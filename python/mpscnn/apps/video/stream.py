@@ -33,6 +33,7 @@ Result = TypeVar("Result")
 class Video(Expected, Iterator[tuple[VideoFrame, Result]], Generic[Result]):
     """An iterator over a video's frames with their results, made by `mpscnn.video`. One thread at a time may use it."""
 
+    @accept_foreign_arguments
     def __init__(
         self,
         source: VideoSource,
@@ -143,6 +144,11 @@ def video(
         raise ParameterError(f"start must be a number of seconds, 0 or more, got {start!r}")
     if end is not None and (not is_finite_number(end) or end <= start):
         raise ParameterError(f"end must be a number of seconds above start, {start}, got {end!r}")
+    if "output" in options:
+        raise TypeError(
+            "video() has no argument 'output'; `mpscnn detect clip.mp4 --output out.mp4` writes a video, and "
+            "result.draw() gives the picture of a frame"
+        )
     frame_kind(model).checked(options)  # before a camera is opened
     return Video(open_source(source, start, end), model, inflight, every, options)
 
