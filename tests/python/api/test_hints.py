@@ -270,7 +270,7 @@ BUNDLED = "cifar10_mobilenet_v2"
         (lambda: mpscnn.quantize("digits", []), "mpscnn.load(path) reads files"),  # type: ignore[arg-type]
         (lambda: mpscnn.load().compile(), "mpscnn.load(name, device=...) compiles a Model"),
         (lambda: mpscnn.load(task="detection"), "for the task of that model (`mpscnn models` lists them)"),  # type: ignore[call-overload]
-        (lambda: mpscnn.train("photos", mixup=0.2), "takes mpscnn.Augmentation(rotation=10)"),
+        (lambda: mpscnn.train("photos", mixup=0.2), "augment=mpscnn.Augmentation(rotation=10)"),
         (lambda: _tiny().load("x.onnx"), "mpscnn.Network.load(path) returns another object"),
         (lambda: mpscnn.Model(_tiny()).load("x.onnx"), "mpscnn.Model.load(path) returns another object"),
         (lambda: _tiny().custom(lambda x: x), "computes function(x) on the CPU, where x is"),
