@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,13 @@ def of_moved_integers(count: int) -> Nodes:
     return [node("DequantizeLinear", ["w", "k"], "m0"), *moved, *in_a_row(count, "Add", f"m{count}")]
 
 
+def numbered_before_a_norm(count: int) -> Nodes:
+    through = ["x", "a", *(f"a_{place}" for place in range(2, count + 1))]
+    softmaxes = [node("Softmax", [one], other, axis=1) for one, other in pairwise(through)]
+    length = node("ReduceL2", [through[-1]], "length", axes=[1])
+    return [*softmaxes, length, node("Div", [through[-1], "length"])]
+
+
 def backwards(count: int) -> Nodes:
     return in_a_row(count, "Relu")[::-1]
 
@@ -133,6 +141,7 @@ ONNX: dict[str, Callable[[int], Nodes]] = {
     "a constant that was moved": of_moved_integers,
     "behind an unknown operator": behind_an_unknown_one,
     "from behind": backwards,
+    "numbered layers before a norm": numbered_before_a_norm,
     "recurrent layers": lambda n: [
         node("Squeeze", ["x", "zero"], "t"),
         *(node("GRU", ["t", "gates", "gates"], f"r{i}", hidden_size=4) for i in range(n)),

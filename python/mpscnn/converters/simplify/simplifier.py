@@ -164,15 +164,18 @@ def _without_numbers(before: Sequence[Node], after: Sequence[Node]) -> dict[str,
     "norm".
     """
     old, left = ({node["name"] for node in nodes} for nodes in (before, after))
-    found = {}
+    gone = old - left
+    smallest: dict[str, int] = {}
     for name in left & old:
         stem, _, text = name.rpartition("_")
         number = whole_number_in(text)
-        if stem in old and number is not None and number <= len(old):
-            group = {stem, *(f"{stem}_{place}" for place in range(2, number + 1))}
-            if group <= old and group & left == {name}:
-                found[name] = stem
-    return found
+        if stem in gone and number is not None and number > 1 and name == f"{stem}_{number}":
+            smallest[stem] = min(number, smallest.get(stem, number))
+    return {
+        f"{stem}_{number}": stem
+        for stem, number in smallest.items()
+        if number <= len(old) and all(f"{stem}_{place}" in old for place in range(2, number))
+    }
 
 
 def _reshaped_once(nodes: Sequence[Node], outputs: Sequence[str]) -> list[Node]:
