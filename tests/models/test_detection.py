@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -143,17 +142,6 @@ def test_drawing(model: mpscnn.Model) -> None:
         mpscnn.ShapeError, match="the photo has 30 x 20 pixels, its detections are for 400 x 160"
     ):
         found.draw(photo(30, 20))
-
-
-def test_notebooks(model: mpscnn.Model, tmp_path: Path) -> None:
-    path = tmp_path / "lake.png"
-    Image.fromarray(photo(200, 80)).save(path)
-    with Image.open(path) as picture, path.open("rb") as file:
-        for given in (path, path.read_bytes(), picture, photo(200, 80), file):
-            page = model.detect(given)._repr_html_()
-            assert page.startswith('<img src="data:image/png;base64,')
-            cells = re.findall("<td[^>]*>(.*?)</td>", page)
-            assert cells[:6] == ["cat", "90.0%", "50", "10", "150", "40"]
 
 
 def test_labels_are_escaped_in_notebooks(tmp_path: Path) -> None:

@@ -152,11 +152,6 @@ def test_one_layer_and_pooling(model: mpscnn.Model) -> None:
     assert flat["logits"].shape == (1, 5)
 
 
-def test_layers_that_are_not_there(model: mpscnn.Model) -> None:
-    with pytest.raises(mpscnn.ParameterError, match=r"no layer 'pointwise14'; did you mean"):
-        model.features(["pointwise14"])
-
-
 def test_what_cannot_be_prepared(
     model: mpscnn.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

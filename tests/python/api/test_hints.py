@@ -232,7 +232,6 @@ BUNDLED = "cifar10_mobilenet_v2"
         (lambda: mpscnn.evaluate(mpscnn.load(), "http://a/b.mp4"), "mpscnn.video('http://a/b.mp4', model)"),
         (lambda: _tiny().custom(_tiny().input, lambda x: x), "net.custom(function, x)"),
         (lambda: _tiny().custom(lambda x: x, 3), "custom: x must be a sequence, got 3"),
-        (lambda: mpscnn.evaluate(mpscnn.load(), 0), "mpscnn.video('camera:0', model) reads a camera"),
         (lambda: mpscnn.Trainer(_tiny()).fit(_tiny(), [1]), "Trainer(network) has the network"),
         (
             lambda: mpscnn.Trainer(_tiny()).step(),
@@ -246,7 +245,6 @@ BUNDLED = "cifar10_mobilenet_v2"
         (lambda: models.resnet18(BUNDLED, layout="OIHW"), "layout is for arrays"),
         (lambda: mpscnn.Trainer(_tiny(), frozen=["conv2"]), "did you mean 'conv1'?"),
         (lambda: mpscnn.load().predict({"x": 1}), "session.run(x) takes arrays by the names of inputs"),
-        (lambda: mpscnn.load().predict("0"), "mpscnn.video('camera:0', model) reads a camera"),
         (lambda: mpscnn.kernels.PoolingMax(kernelWidth=2), "it is 'kernel_width' here"),
         (lambda: mpscnn.kernels.PoolingMax(2, 2).encodeToCommandBuffer, "it is encode(commands, source"),
         (lambda: mpscnn.training.schedules.Cosine(1e-3), "it is 'cosine' here"),

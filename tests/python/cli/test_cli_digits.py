@@ -40,16 +40,6 @@ def test_a_network_of_one_class(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert re.fullmatch(rf"{re.escape(photo)}: ink \(\d+\.\d%\)\n", capsys.readouterr().out)
 
 
-def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    draw(5, ink=220, paper=10).save(tmp_path / "five.jpg")
-    assert call("digits", str(tmp_path), "--json", "--device", "cpu") == 0
-    (line,) = capsys.readouterr().out.splitlines()
-    answer = json.loads(line)
-    assert (answer["image"], answer["model"]) == (str(tmp_path / "five.jpg"), "digits")
-    assert len(answer["predictions"]) == 10
-    assert answer["predictions"][0]["label"] == "5"
-
-
 def test_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     draw(5).save(tmp_path / "five.png")
     output = tmp_path / "out"

@@ -157,11 +157,6 @@ def test_evaluate_says_what_it_takes(model: mpscnn.Model[Any], wrong: Any, messa
         mpscnn.evaluate(model, wrong)
 
 
-def test_compare_needs_an_input(model: mpscnn.Model[Any]) -> None:
-    with pytest.raises(ParameterError, match="compare: input is an empty list"):
-        mpscnn.compare(model, model, input=[])
-
-
 def trained_on_photos() -> mpscnn.Network:
     network = mpscnn.Network((8, 8, 3))
     network.output(network.conv2d(network.input, 4, 3))

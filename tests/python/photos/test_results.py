@@ -84,6 +84,20 @@ def test_a_page_of_a_notebook(model: mpscnn.Model, tmp_path: Path) -> None:
         result.draw()
 
 
+def test_a_segmentation_draws_on_its_photo(tmp_path: Path) -> None:
+    network = mpscnn.Network(input=(4, 4, 3))
+    network.output(network.conv2d(network.input, 2, 1, name="scores"))
+    network.load_weights(
+        {"scores.weight": np.zeros((2, 1, 1, 3), np.float32), "scores.bias": np.array([1, 0], np.float32)}
+    )
+    network.save(tmp_path / "m.safetensors", labels=["background", "b"], preprocess="unit")
+    path = save_photo(tmp_path / "red.png", "red")
+    result = mpscnn.load(tmp_path / "m.safetensors", device="cpu").predict(path)
+    np.testing.assert_array_equal(np.asarray(result.draw()), pixels_of(path))
+    path.unlink()
+    assert "cannot be read" in result._repr_html_()
+
+
 def test_texts_are_short(model: mpscnn.Model) -> None:
     head = mpscnn.models.ssd_head()
     assert repr(head) == "<DetectionHead: anchors scales, boxes 'boxes', scores 'scores'>"

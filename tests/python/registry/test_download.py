@@ -44,15 +44,6 @@ from mpscnn.registry.download import Client
 pytestmark = pytest.mark.usefixtures("empty_cache")
 
 
-@pytest.mark.parametrize("have", [1, HALF, len(BODY) - 1])
-def test_part_of_an_earlier_call_is_completed(
-    have: int, server: Server, client: Client, file: PublishedFile
-) -> None:
-    part(file).write_bytes(BODY[:have])
-    download(client, file)
-    assert server.ranges == [f"bytes={have}-"]
-
-
 def test_complete_part_needs_no_request(server: Server, client: Client, file: PublishedFile) -> None:
     part(file).write_bytes(BODY)
     download(client, file)
@@ -125,15 +116,6 @@ def test_lasting_transient_failure(
     server.script.extend([status(503)] * 10)
     assert failure(client, file).endswith("HTTP 503 Service Unavailable, after 4 attempts.")
     assert pauses == [0.5, 1.0, 2.0]
-
-
-def test_truncated_for_good(server: Server, client: Client, file: PublishedFile) -> None:
-    server.script.append(close_in_the_middle)
-    message = failure(replace(client, attempts=1), file)
-    assert message.endswith(f"the connection ended after {HALF} of {len(BODY)} bytes, after 1 attempts.")
-    assert part(file).read_bytes() == BODY[:HALF]
-    download(client, file)
-    assert server.ranges == [None, f"bytes={HALF}-"]
 
 
 @pytest.mark.parametrize("code", [401, 403, 404, 410])

@@ -31,6 +31,7 @@ def test_a_waiting_frame_can_be_cancelled() -> None:
     with pytest.raises(CancelledError):
         second.result()
     runner.close()
+    assert "closed" in repr(runner)
     assert [value_of(first.result()), value_of(third.result())] == [0, 2]
     assert not first.cancel()
 
@@ -74,23 +75,6 @@ def test_a_frame_that_has_begun_cannot_be_cancelled() -> None:
             future.result(timeout=0.01)
         gate.open()
         assert value_of(future.result()) == 7
-
-
-def test_closing_waits_for_all_frames() -> None:
-    runner = mpscnn.Runner(doubling_program(), inflight=2, max_batch=4, max_wait=1000)
-    futures = [runner.submit(frame(i)) for i in range(3)]
-    runner.close()
-    assert all(future.done() for future in futures)
-    assert [value_of(future.result()) for future in futures] == [0, 1, 2]
-    assert "closed" in repr(runner)
-    runner.close()
-
-
-def test_closing_may_cancel() -> None:
-    runner = mpscnn.Runner(doubling_program(), inflight=2, max_batch=4, max_wait=1000)
-    futures = [runner.submit(frame(i)) for i in range(3)]
-    runner.close(cancel=True)
-    assert all(future.cancelled() for future in futures)
 
 
 def test_an_exception_cancels_what_has_not_begun() -> None:
