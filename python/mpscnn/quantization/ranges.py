@@ -49,9 +49,10 @@ class Histogram:
             self._reach *= 2.0
         places = flat * np.float32(_BINS / (2.0 * self._reach))
         places += np.float32(_BINS / 2)
-        self._counts += np.bincount(places.astype(np.int64), minlength=_BINS + 1)[:_BINS]
-        self._counts[-1] += np.count_nonzero(places >= _BINS)
-        self._counts[_BINS // 2] -= flat.size - np.count_nonzero(flat)
+        counted = np.bincount(places.astype(np.int64), minlength=_BINS + 1)
+        self._counts += counted[:_BINS]
+        self._counts[-1] += counted[_BINS]
+        self._counts[_BINS // 2] -= np.count_nonzero(flat == 0)
 
     def numbers(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Return the centres of the bins that are not empty, and their counts."""
