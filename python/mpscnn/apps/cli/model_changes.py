@@ -18,7 +18,7 @@ from mpscnn.errors import ParameterError
 from mpscnn.graph.model_file import change_metadata, description
 
 _SETTINGS = ("detection", "preprocess", "labels", "scores")
-_INFORMATION = ("license", "source", "description")
+_INFORMATION = ("license", "author", "version", "source", "description")
 
 
 def change_model(model: str, settings: Sequence[str]) -> None:

@@ -40,7 +40,7 @@ def info(
             "--set",
             metavar="KEY=VALUE",
             help="Change the model file instead: preprocess, detection, labels and scores as for convert, or license, "
-            "source and description. May be repeated.",
+            "author, version, source and description. May be repeated.",
         ),
     ] = None,
     as_json: JsonOption = False,
