@@ -211,6 +211,41 @@ def test_wrong_losses_are_refused(loss: Any, message: str) -> None:
         mpscnn.Trainer(segmenter(), loss=loss, device="cpu").step(X, Y)
 
 
+def probabilities(x: NDArray[Any], function: str) -> NDArray[Any]:
+    return 1 / (1 + np.exp(-x)) if function == "sigmoid" else np.exp(x) / np.exp(x).sum(-1, keepdims=True)
+
+
+@pytest.mark.parametrize("moves", [False, True])
+@pytest.mark.parametrize("end", [None, "softmax", "sigmoid"])
+@pytest.mark.parametrize("function", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("classes", [1, 3])
+def test_a_loss_applies_its_function_once_or_is_refused(
+    classes: int, function: str, end: str | None, *, moves: bool
+) -> None:
+    """The right loss is the cross entropy of the function of the network's logits."""
+    x = np.random.default_rng(1).normal(size=(4, classes)).astype(np.float32)
+    labels = np.array([0, 1, 0, 1])
+    net = mpscnn.Network(input=(classes,))
+    y = net.dense(net.input, classes, name="dense")
+    if end is not None:
+        y = net.softmax(y) if end == "softmax" else net.activation(y, "sigmoid")
+    net.output(net.reshape(y, (1, 1, classes)) if moves else y)
+    net.graph.set_weight("dense", "weight", np.eye(classes, dtype=np.float32))
+    targets = labels[:, None] if classes == 1 else np.eye(3)[labels]
+    shaped = (targets[:, None, None] if moves else targets).astype(np.float32)
+    is_right = classes > 1 if function == "softmax" else True
+    fits = is_right and (end is None or (end == function == "softmax" and not moves))
+    if not fits:
+        with pytest.raises(mpscnn.ParameterError, match=r"compares the numbers|applies a function"):
+            mpscnn.Trainer(net, loss=f"{function}_cross_entropy")
+        return
+    p = probabilities(x.astype(np.float64), function)
+    logs = targets * np.log(p) + (0 if function == "softmax" else (1 - targets) * np.log(1 - p))
+    expected = -logs.sum() / (len(x) if function == "softmax" else x.size)
+    found = mpscnn.Trainer(net, loss=f"{function}_cross_entropy").step(x, shaped)
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
 def test_an_own_loss_of_another_shape_is_refused() -> None:
     other = mpscnn.Network(input={"prediction": (4,), "labels": (4,)})
     other.output(other.subtract(*other.inputs))

@@ -233,11 +233,46 @@ def test_weights_of_classes_that_are_not_clear(weights: Any, message: str) -> No
     assert class_weights({2: 5}, np.zeros(3, np.int64), 3, ["0", "1", "2"]).tolist() == [1, 1, 5]
 
 
+X = np.random.default_rng(0).random((12, 4), np.float32)
+Y = np.array([0, 1, 2] * 3 + [0, 0, 0])
+
+
 def test_balanced_classes_weigh_the_same_in_sum() -> None:
     targets = np.array([0, 0, 0, 1, 2, 2])
     weights = class_weights("balanced", targets, 3)
     assert np.bincount(targets, weights[targets]) == pytest.approx([2, 2, 2])
     assert class_weights({"b": 3, 2: 0.5}, targets, 3, ["a", "b", "c"]).tolist() == [1, 3, 0.5]
+    # A class that does not occur changes nothing: the mean weight stays 1.
+    np.testing.assert_array_equal(class_weights("balanced", targets, 5)[:3], weights)
+
+
+@pytest.mark.parametrize("labels", [Y % 2, (Y % 2).reshape(-1, 1), (Y % 2).reshape(-1, 1).astype(np.float32)])
+@pytest.mark.parametrize("given", ["balanced", {0: 0.5, 1: 3}])
+def test_two_classes_of_one_output_have_their_weights(labels: Any, given: Any) -> None:
+    losses = []
+    for options in ({"class_weight": given}, {}):
+        net = mpscnn.Network(input=(4,))
+        net.output(net.dense(net.input, 1))
+        net.initialize_weights(seed=2)
+        trainer = mpscnn.Trainer(net, loss="sigmoid_cross_entropy", weighted=not options)
+        data = (X, labels) if options else (X, labels, class_weights(given, Y % 2, 2)[Y % 2])
+        losses.append(trainer.fit(data, epochs=2, batch_size=12, **options).losses)
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (Y - 1, "class numbers of 0 to 2 as labels, got -1"),
+        (Y + 1, "class numbers of 0 to 2 as labels, got 3"),
+        (np.eye(3, dtype=np.float32)[Y] + np.eye(3, dtype=np.float32)[0], "of element 0 add up to 2, not 1"),
+        (np.full((12, 3), np.nan, np.float32), "of element 0 add up to nan, not 1"),
+    ],
+)
+@pytest.mark.parametrize("given", ["balanced", {0: 2}])
+def test_labels_without_one_class_have_no_class_weight(labels: Any, message: str, given: Any) -> None:
+    with pytest.raises(ParameterError, match=message):
+        mpscnn.Trainer(small_network()).fit((X, labels), class_weight=given)
 
 
 def small_network() -> mpscnn.Network:
@@ -245,10 +280,6 @@ def small_network() -> mpscnn.Network:
     net.output(net.softmax(net.dense(net.input, 3)))
     net.initialize_weights(seed=2)
     return net
-
-
-X = np.random.default_rng(0).random((12, 4), np.float32)
-Y = np.array([0, 1, 2] * 3 + [0, 0, 0])
 
 
 @pytest.mark.parametrize("given", ["balanced", {0: 0.5, 1: 2}])

@@ -24,8 +24,9 @@ def class_weights(
     """Return the weight of each class.
 
     Args:
-        given: "balanced": the number of elements divided by the number of classes and by the elements of the class, as
-            in scikit-learn. Or a mapping from labels or numbers of classes to weights; classes that it lacks weigh 1.
+        given: "balanced": the number of elements divided by the number of classes that occur and by the elements of the
+            class, as in scikit-learn. Or a mapping from labels or numbers of classes to weights; classes that it lacks
+            weigh 1.
         targets: the class number of each element.
         classes: the number of classes.
         labels: the labels of the classes.
@@ -37,7 +38,8 @@ def class_weights(
     if isinstance(given, str) and given == "balanced":
         counts = np.bincount(np.asarray(targets, np.int64), minlength=classes)
         # A class without elements has no loss, so its weight has no effect.
-        return np.asarray(counts.sum() / (classes * np.maximum(counts, 1)), np.float32)
+        present = max(np.count_nonzero(counts), 1)
+        return np.asarray(counts.sum() / (present * np.maximum(counts, 1)), np.float32)
     if not isinstance(given, Mapping):
         raise ParameterError(
             f"class_weight must be 'balanced' or a mapping from classes to weights, got {given!r}; "
@@ -109,21 +111,36 @@ def weigh_classes(data: Data, given: ClassWeight, classes: int) -> Data:
         raise ParameterError(
             "class_weight is for arrays and for an ImageFolder; give batches of (inputs, labels, weights)"
         )
-    targets = _class_numbers(np.asarray(data[1]))
+    classes = max(classes, 2)  # a network with one output tells two classes apart
+    targets = _class_numbers(np.asarray(data[1]), classes)
     of_elements = class_weights(given, targets, classes)[targets]
     before = np.asarray(data[2], np.float32) if len(data) > 2 else np.float32(1)
     return (*data[:2], before * of_elements)
 
 
-def _class_numbers(labels: NDArray[Any]) -> NDArray[np.int64]:
-    """Return the class numbers of labels, which are these or shares of the classes (n, classes)."""
-    if labels.ndim == 2 and labels.dtype.kind == "f":
+def _class_numbers(labels: NDArray[Any], classes: int) -> NDArray[np.int64]:
+    """Return the class numbers of labels: these, whole numbers in one column, or shares of the classes (n, classes).
+
+    Raises ParameterError for other labels, such as several classes of an element.
+    """
+    if labels.ndim == 2 and labels.shape[1] > 1 and labels.dtype.kind == "f":
+        sums = labels.sum(axis=1, dtype=np.float64)
+        if (wrong := np.flatnonzero(~(np.abs(sums - 1) < 1e-3))).size:
+            raise ParameterError(
+                f"class_weight needs one class of each element; the labels of element {wrong[0]} add up to "
+                f"{sums[wrong[0]]:g}, not 1: give (inputs, labels, weights) instead"
+            )
         return np.asarray(labels.argmax(-1), np.int64)
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+    numbers = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+    if numbers.ndim != 1 or numbers.dtype.kind not in "iuf":
         raise ParameterError(
             f"class_weight needs class numbers (n,) as labels, got {labels.dtype} {labels.shape}"
         )
-    return labels.astype(np.int64)
+    if (wrong := np.flatnonzero(~np.isin(numbers, np.arange(classes)))).size:
+        raise ParameterError(
+            f"class_weight needs class numbers of 0 to {classes - 1} as labels, got {numbers[wrong[0]]:g}"
+        )
+    return numbers.astype(np.int64)
 
 
 class _WeightedFolder(EpochData):

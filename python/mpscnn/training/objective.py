@@ -25,6 +25,10 @@ _OF_SHARES = ("sigmoid_cross_entropy", "sigmoid_focal", "hinge", "log")
 #: Losses that several operations of the core compute, and the ones that add the losses of a pixel's classes.
 _COMPOSED = ("focal", "sigmoid_focal", "dice")
 _OF_PIXELS = ("softmax_cross_entropy", "focal")
+#: Losses that compare the classes of an element, and the losses that compute a softmax or a sigmoid themselves.
+_OF_CLASSES = ("softmax_cross_entropy", "categorical_cross_entropy", "focal")
+_WITH_SOFTMAX = ("softmax_cross_entropy", "focal", "dice")
+_WITH_SIGMOID = ("sigmoid_cross_entropy", "sigmoid_focal")
 #: Settings of the multibox loss that are not parameters of its operation.
 _OF_NETWORKS = ("kind", "boxes", "scores")
 
@@ -33,6 +37,29 @@ def loss_of_core(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings without those for matching objects with anchors, which is done in Python."""
     matching = {"iou_threshold"} if settings["kind"] == "multibox" else set()
     return {name: value for name, value in settings.items() if name not in matching}
+
+
+def require_fitting_end(network: Network, kind: str) -> None:
+    """Raise ParameterError if a loss trains nothing, or if a function that it computes is the network's end already."""
+    if len(network.outputs) != 1:
+        return
+    (output,) = network.outputs
+    if output.shape[-1] == 1 and kind in _OF_CLASSES:
+        raise ParameterError(
+            f"loss {kind!r} compares the numbers of several classes, and the network {network.name!r} has one: take "
+            "loss='sigmoid_cross_entropy' for two classes, or 'mean_squared_error' for numbers"
+        )
+    end = network.last_function
+    if end == "softmax" and kind in _WITH_SOFTMAX:
+        # The core computes these losses from the input of a softmax that is the last layer.
+        last = next(node for node in network.to_dict()["nodes"] if node["name"] == output.name)
+        end = None if last["operation"] == "softmax" else end
+    if end is not None and kind in (*_WITH_SOFTMAX, *_WITH_SIGMOID):
+        fit = "log" if end == "sigmoid" else "categorical_cross_entropy"
+        raise ParameterError(
+            f"loss {kind!r} applies a function to the results of the network {network.name!r}, which ends in a {end} "
+            f"already: take loss={fit!r}, or train the network without this end"
+        )
 
 
 class Objective:

@@ -45,7 +45,7 @@ from mpscnn.training.epoch_loop import EpochLoop
 from mpscnn.training.fit_data import ClassWeight, weigh_classes
 from mpscnn.training.frozen_layers import FrozenLayers
 from mpscnn.training.history import Epoch
-from mpscnn.training.objective import Objective, loss_of_core
+from mpscnn.training.objective import Objective, loss_of_core, require_fitting_end
 from mpscnn.training.optimizers import (
     Optimizer,
     Schedule,
@@ -188,6 +188,7 @@ class Trainer(NoCopies, FixedAttributes, EpochLoop):
             weighted=self._options["weighted"],
             own=self._own,
         )
+        require_fitting_end(network, self._loss["kind"])
 
     # ---- Steps ----
 
