@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from importlib import metadata
@@ -12,6 +13,7 @@ import pytest
 from command_line import Command
 
 import mpscnn
+from mpscnn.apps.cli import failures
 from mpscnn.apps.cli.commands.doctor import _self_checks
 from mpscnn.runtime.metal_choice import read_record
 
@@ -58,6 +60,22 @@ def test_records_that_are_no_small_files(tmp_path: Path, monkeypatch: pytest.Mon
         assert f"{name}: {'cannot be read' if name == 'loop.txt' else 'is not a regular file'}" in said
     assert len(found) == 3
     assert read_record(records / "pipe.txt") == {}
+
+
+def test_a_cache_whose_name_no_system_takes(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPSCNN_CACHE", "/" + 10_000 * "a")
+    found = json.loads(command("doctor", "--json").stdout)
+    assert (found["caches"][0]["exists"], found["self_checks"]) == (False, {})
+
+
+def test_long_messages_of_the_system_are_shortened(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failures, "_discard_output", lambda: None)
+    with pytest.raises(SystemExit), failures.handle_errors():
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), 60_000 * "a")
+    assert "characters) ..." in (said := capsys.readouterr().err)
+    assert len(said) < 3_000
 
 
 def test_the_text_has_every_fact(command: Command) -> None:

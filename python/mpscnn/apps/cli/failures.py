@@ -60,6 +60,7 @@ def handle_errors() -> Iterator[None]:
         # For example, stdout is written to a full disk.
         if isinstance(error, OSError) and not isinstance(error, Error):
             _discard_output()
+            error = Error(str(error))  # shortens the message, which may name a path of any length
         report("not enough memory" if isinstance(error, MemoryError) else error)
         # A ParameterError is a wrong argument that only the library could find, such as an unknown model.
         sys.exit(USAGE if isinstance(error, ParameterError) else FAILED)

@@ -89,8 +89,9 @@ def _folder(use: str, place: Path) -> dict[str, Any]:
 
 def _self_checks() -> dict[str, str]:
     """Return the recorded self-checks of GPUs by file name."""
-    records = {}
-    for path in sorted((cache_directory() / "self_check").glob("*.txt")):
+    records: dict[str, str] = {}
+    folder = cache_directory() / "self_check"
+    for path in sorted(folder.glob("*.txt")) if is_folder(folder) else ():
         try:
             with convert_read_errors(path, WeightsError):
                 require_regular(path, WeightsError)
