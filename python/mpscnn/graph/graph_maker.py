@@ -127,9 +127,10 @@ class GraphMaker(ArithmeticLayers):
     def require_own(self, tensor: object) -> None:
         """Raise ParameterError if the value is not a tensor of this graph."""
         if not isinstance(tensor, Tensor):
+            array = "; arrays are for network.predict(x)" if hasattr(tensor, "shape") else ""
             raise ParameterError(
-                f"expected a Tensor of network {self.owner!r} (an input or a layer's result), "
-                f"got {type(tensor).__name__}"
+                f"expected a Tensor of network {self.owner!r} (network.input or a layer's result), "
+                f"got {type(tensor).__name__}{array}"
             )
         if tensor.maker is not self:
             raise ParameterError(f"{tensor!r} belongs to another network")

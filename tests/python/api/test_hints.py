@@ -267,6 +267,10 @@ BUNDLED = "cifar10_mobilenet_v2"
         (lambda: mpscnn.profile("digits"), "mpscnn.load(path) reads files"),
         (lambda: mpscnn.quantize("digits", []), "mpscnn.load(path) reads files"),  # type: ignore[arg-type]
         (lambda: mpscnn.load().compile(), "mpscnn.load(name, device=...) compiles a Model"),
+        (
+            lambda: _tiny().conv2d(np.zeros((1, 8, 8, 3)), 4, 3),
+            "got ndarray; arrays are for network.predict(x)",
+        ),  # type: ignore[arg-type]
         (lambda: mpscnn.load(task="detection"), "for the task of that model (`mpscnn models` lists them)"),  # type: ignore[call-overload]
         (lambda: mpscnn.train("photos", mixup=0.2), "augment=mpscnn.Augmentation(rotation=10)"),
         (lambda: _tiny().load("x.onnx"), "mpscnn.Network.load(path) returns another object"),
