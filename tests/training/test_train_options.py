@@ -123,6 +123,7 @@ def test_validation_is_a_share_or_annotations() -> None:
         (lambda: mpscnn.EarlyStopping(mode="min"), "it takes patience, monitor"),  # type: ignore[call-arg]
         (lambda: mpscnn.EarlyStopping(monitor="val_map"), "is the mAP of a detector"),  # type: ignore[arg-type]
         (lambda: mpscnn.Detector(num_classes=3), "functions of mpscnn.models build"),  # type: ignore[call-arg]
+        (lambda: mpscnn.Video("v.mp4"), r"`mpscnn\.video\(path, model\)` calls this"),  # type: ignore[call-arg]
         (lambda: mpscnn.video("v.mp4", mpscnn.load(), output="o.mp4"), "mpscnn detect clip.mp4 --output"),
         (
             lambda: mpscnn.load().predict(mpscnn.samples.photo("cat"))["label"],

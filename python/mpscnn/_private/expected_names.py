@@ -540,7 +540,7 @@ def _example(shown: str, function: Any) -> str:
     by_name = code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
     needed = [name for name in by_position if name not in ("self", "cls")]
     needed += [f"{name}=..." for name in by_name if name not in (function.__kwdefaults__ or {})]
-    about = (function.__doc__ or "").split(".")[0].strip()
+    about = " ".join(f"{function.__doc__ or ''} ".split(". ")[0].split("\n\n")[0].split()).removesuffix(".")
     return f"call {shown}({', '.join(needed)}){about and f': {about}'}"
 
 

@@ -42,6 +42,7 @@ class Video(Expected, Iterator[tuple[VideoFrame, Result]], Generic[Result]):
         every: int,
         options: dict[str, Any],
     ) -> None:
+        """Begin to read the source; `mpscnn.video(path, model)` calls this with its defaults."""
         self.source = source
         self._begun = False
         # For a live source only the newest frame waits, so that results are up to date.
