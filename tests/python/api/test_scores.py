@@ -252,6 +252,53 @@ def test_integers_of_functions_are_taken_as_they_are(end: End) -> None:
     np.testing.assert_allclose(found, EXPECTED[end.__name__], atol=0.02)
 
 
+def parts_of_softmaxes(net: mpscnn.Network, x: Any, factors: tuple[float, ...]) -> Any:
+    """Return the sum of softmaxes of x, each with its factor."""
+    parts = [
+        net.activation(
+            net.softmax(net.activation(x, {"kind": "linear", "a": place})), {"kind": "linear", "a": factor}
+        )
+        for place, factor in enumerate(factors, start=1)
+    ]
+    return parts[0] if len(parts) == 1 else net.add(*parts)
+
+
+def quotient(net: mpscnn.Network, x: Any, kind: str, added: float) -> Any:
+    positive = net.activation(x, "exponential")
+    whole = net.activation(
+        net.layer("reduction", [positive], {"kind": kind}), {"kind": "linear", "a": 1, "b": added}
+    )
+    return net.divide(positive, whole)
+
+
+@pytest.mark.parametrize(
+    ("end", "function"),
+    [
+        (lambda net, x: parts_of_softmaxes(net, x, (0.3, 0.7)), "softmax"),
+        (lambda net, x: parts_of_softmaxes(net, x, (0.5, 0.5)), "softmax"),
+        (lambda net, x: parts_of_softmaxes(net, x, (1, 1)), None),
+        (lambda net, x: parts_of_softmaxes(net, x, (100,)), None),
+        (lambda net, x: quotient(net, x, "sum", 0.0), "softmax"),
+        (lambda net, x: quotient(net, x, "sum", 1e-8), "softmax"),
+        (lambda net, x: quotient(net, x, "mean", 0.0), None),
+        (
+            lambda net, x: net.divide(
+                x, net.layer("reduction", [net.activation(x, "tanh")], {"kind": "sum"})
+            ),
+            None,
+        ),
+    ],
+)
+def test_weighted_means_and_quotients_by_the_sum_are_probabilities(end: Any, function: str | None) -> None:
+    """The right answer: a result is a probability if the numbers of each element add up to 1 for any input."""
+    net = mpscnn.Network(input=(4,))
+    net.output(end(net, net.input))
+    x = np.random.default_rng(3).uniform(0.5, 1, (5, 4)).astype(np.float32)
+    sums = np.asarray(net.compile(device="cpu").run(x)).sum(axis=-1)
+    assert (function == "softmax") == np.allclose(sums, 1, atol=1e-5)
+    assert net.last_function == function
+
+
 def test_training_by_a_sigmoid_loss_is_stated() -> None:
     net = classifier(lambda _, x: x)
     assert mpscnn.Trainer(net, loss="softmax_cross_entropy").network.scores is None
