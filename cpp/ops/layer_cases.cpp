@@ -36,7 +36,7 @@ constexpr CaseRow rows_of_layers[] = {
      "[[7,5,8]]"},
     {both, "convolution, groups of 3 channels", "convolution",
      R"({"output_channels":4,"kernel_height":3,"kernel_width":3,"groups":2,"padding":"same"})"},
-    {checked, "pointwise convolution", "convolution", R"({"output_channels":7})"},
+    {checked, "pointwise convolution", "convolution", R"({"output_channels":7,"rounds_once":true})"},
     // A size from which implementations usually choose Winograd's algorithm.
     {both, "convolution, large", "convolution",
      R"({"output_channels":40,"kernel_height":3,"kernel_width":3,"padding":"same"})", nullptr,

@@ -58,6 +58,7 @@ def test_the_lead_to_profiles_runs() -> None:
 
 @pytest.fixture(scope="module")
 def objects() -> dict[str, Any]:
+    pytest.importorskip("av", reason="a Video needs PyAV")
     return {name: OBJECTS[name]() for name in CLASSES}
 
 
