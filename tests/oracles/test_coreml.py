@@ -39,10 +39,14 @@ KINDS = {"neuralnetwork": "iOS14", "iOS15": "iOS15", "iOS17": "iOS17", "iOS18": 
 NOT_CONVERTED = {
     *("chunk with a rest", "tensor_split", "reshape", "crop", "interpolate, exact", "CELU", "LogSigmoid"),
     *("addcmul", "lerp", "prod", "channel_shuffle", "local_response_norm", "attention (rows)"),
+    "interpolate, cubic averages",
 }
 NOT_OLD = {"pixel_unshuffle"}  # exists from iOS16 on
-# Modules whose meaning coremltools changes: it adds a small number to divisors.
-OTHERWISE = {"reciprocal": lambda x: 1.0 / (x.abs() + 0.5 + 1e-4)}
+# Modules whose meaning coremltools changes: it adds a small number to divisors, and leaves out antialiasing.
+OTHERWISE = {
+    "reciprocal": lambda x: 1.0 / (x.abs() + 0.5 + 1e-4),
+    "interpolate, averages": lambda x: torch.nn.functional.interpolate(x, (5, 11), mode="bilinear"),
+}
 
 
 def saved(module: Any, x: Any, path: Path, target: str, **settings: Any) -> Path:

@@ -110,7 +110,7 @@ def scattered(d: Draw) -> Case:
 
 
 def columns(d: Draw) -> Case:
-    size, kernel = [d.integer(4, 8), d.integer(4, 8)], [d.integer(1, 3), d.integer(1, 3)]
+    size, kernel = [d.integer(5, 8), d.integer(5, 8)], [d.integer(1, 3), d.integer(1, 3)]
     settings_ = {name: [d.integer(1, 2), d.integer(1, 2)] for name in ("strides", "dilations")}
     pads = [d.integer(0, 2) for _ in range(4)]
     blocks = [
