@@ -3,16 +3,17 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <span>
 #include <vector>
 
 #include "core/text.h"
+#include "engine/graph/bounds.h"
 
 namespace mpscnn::engine {
 
 namespace {
 
 using ops::NeuronKind;
-using ops::PoolingKind;
 using ops::ReductionKind;
 
 /// In the order of the enumerators.
@@ -27,25 +28,22 @@ bool keeps_probabilities(const ops::Neuron &neuron) {
     return neuron.kind == NeuronKind::none || neuron.kind == NeuronKind::clamp;
 }
 
-template <class... Ops> bool is_one_of(const ops::Operation &operation) {
-    return (operation.is<Ops>() || ...);
-}
-
-/// True if the results of an operation are elements of its inputs, or means of them.
-bool keeps_probabilities(const ops::Operation &operation) {
-    if (const auto *neuron = operation.get_if<ops::Neuron>()) return keeps_probabilities(*neuron);
-    if (const auto *pooling = operation.get_if<ops::Pooling>())
-        return pooling->kind == PoolingKind::average || pooling->kind == PoolingKind::max;
-    if (const auto *reduction = operation.get_if<ops::Reduction>())
-        return reduction->kind == ReductionKind::mean || reduction->kind == ReductionKind::max ||
-               reduction->kind == ReductionKind::min;
-    return is_one_of<ops::ChannelShuffle, ops::Concatenation, ops::DepthToSpace, ops::Dropout, ops::Gather,
-                     ops::Reshape, ops::Slice, ops::Tile, ops::Transpose>(operation);
+/// True if the values of `magnitude` are those of `value`, or their absolute values where none is negative.
+bool is_magnitude(const Graph &graph, std::span<const Bounds> bounds, ValueId magnitude, ValueId value) {
+    if (magnitude == value) return true;
+    if (graph.is_input(magnitude)) return false;
+    const Node &maker = graph.producer(magnitude);
+    const auto *neuron = maker.operation.get_if<ops::Neuron>();
+    return neuron && neuron->kind == NeuronKind::absolute && !maker.activation && maker.inputs[0] == value &&
+           bounds[static_cast<std::size_t>(value)].lower >= 0.0;
 }
 
 /// True if a node divides a value by the sum of its channels, perhaps with a small number added, so that its
 /// results add up to 1.
-bool divides_by_sum(const Graph &graph, const Node &node) {
+bool divides_by_sum(const Graph &graph, std::span<const Bounds> bounds, const Node &node) {
+    if (const auto *norm = node.operation.get_if<ops::LayerNormalization>())
+        return norm->norm == ops::VectorNorm::l1_norm && node.weights.empty() &&
+               bounds[static_cast<std::size_t>(node.inputs[0])].lower >= 0.0;
     if (!node.operation.is<ops::Division>()) return false;
     ValueId sum = node.inputs[1];
     while (!graph.is_input(sum)) {
@@ -54,7 +52,7 @@ bool divides_by_sum(const Graph &graph, const Node &node) {
         const auto *reduction = maker.operation.get_if<ops::Reduction>();
         if (reduction && !maker.activation)
             return reduction->kind == ReductionKind::sum && reduction->axis == ops::ReductionAxis::channels &&
-                   maker.inputs[0] == node.inputs[0];
+                   is_magnitude(graph, bounds, maker.inputs[0], node.inputs[0]);
         if (!neuron || maker.activation) return false;
         const bool adds = neuron->kind == NeuronKind::linear && neuron->a == 1.0f;
         if (!adds && !keeps_probabilities(*neuron)) return false;
@@ -64,16 +62,18 @@ bool divides_by_sum(const Graph &graph, const Node &node) {
 }
 
 /// Return the function whose results the results of a node are.
-std::optional<Scores> function_of(const Graph &graph, const Node &node) {
+std::optional<Scores> function_of(const Graph &graph, std::span<const Bounds> bounds, const Node &node) {
     if (node.activation && is_sigmoid(*node.activation)) return Scores::sigmoid;
     if (node.activation && !keeps_probabilities(*node.activation)) return std::nullopt;
-    if (node.operation.is<ops::Softmax>() || divides_by_sum(graph, node)) return Scores::softmax;
+    if (node.operation.is<ops::Softmax>() || divides_by_sum(graph, bounds, node)) return Scores::softmax;
     const auto *neuron = node.operation.get_if<ops::Neuron>();
     return neuron && is_sigmoid(*neuron) ? std::optional(Scores::sigmoid) : std::nullopt;
 }
 
 bool only_moves(const Node &node) {
-    return keeps_probabilities(node.operation) && (!node.activation || keeps_probabilities(*node.activation));
+    const auto *neuron = node.operation.get_if<ops::Neuron>();
+    return (neuron ? keeps_probabilities(*neuron) : keeps_bounds(node.operation)) &&
+           (!node.activation || keeps_probabilities(*node.activation));
 }
 
 /// Return the factors of the inputs if a node adds them or multiplies its only one by a number.
@@ -88,18 +88,8 @@ std::vector<float> factors_of(const Node &node) {
     return {};
 }
 
-} // namespace
-
-const char *name_of(Scores scores) { return names[static_cast<std::size_t>(scores)]; }
-
-Scores scores_named(std::string_view name) {
-    for (std::size_t i = 0; i < names.size(); ++i)
-        if (name == names[i]) return static_cast<Scores>(i);
-    fail(ErrorKind::parameter, {"scores must be \"softmax\", \"sigmoid\" or \"as is\", got ", quoted(name)});
-}
-
-std::optional<Scores> scores_of(const Graph &graph) {
-    if (graph.outputs().size() != 1) return std::nullopt;
+/// Return the function whose results the values of the only output are.
+std::optional<Scores> function_at_end(const Graph &graph, std::span<const Bounds> bounds) {
     std::optional<Scores> found;
     // Values are numbered in an order in which they can be computed, so one pass backward sees each of them.
     // Each value has the factor with which it is part of the output. Those of added functions make 1 in all.
@@ -112,7 +102,7 @@ std::optional<Scores> scores_of(const Graph &graph) {
         if (part == 0.0f) continue;
         if (graph.is_input(value)) return std::nullopt;
         const Node &node = graph.producer(value);
-        if (const std::optional<Scores> own = function_of(graph, node)) {
+        if (const std::optional<Scores> own = function_of(graph, bounds, node)) {
             if (found.value_or(*own) != *own) return std::nullopt;
             found = own;
             whole = adds ? whole + part : std::max(whole, part);
@@ -132,6 +122,24 @@ std::optional<Scores> scores_of(const Graph &graph) {
     }
     if (scales && std::abs(whole - 1.0f) > 1e-3f) return std::nullopt;
     return found;
+}
+
+} // namespace
+
+const char *name_of(Scores scores) { return names[static_cast<std::size_t>(scores)]; }
+
+Scores scores_named(std::string_view name) {
+    for (std::size_t i = 0; i < names.size(); ++i)
+        if (name == names[i]) return static_cast<Scores>(i);
+    fail(ErrorKind::parameter, {"scores must be \"softmax\", \"sigmoid\" or \"as is\", got ", quoted(name)});
+}
+
+std::optional<Scores> scores_of(const Graph &graph) {
+    if (graph.outputs().size() != 1) return std::nullopt;
+    const std::vector<Bounds> bounds = bounds_of(graph);
+    if (const std::optional<Scores> function = function_at_end(graph, bounds)) return function;
+    const auto &[lower, upper] = bounds[static_cast<std::size_t>(graph.outputs()[0])];
+    return lower >= 0.0 && upper <= 1.0 ? std::optional(Scores::as_is) : std::nullopt;
 }
 
 } // namespace mpscnn::engine

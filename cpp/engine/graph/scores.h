@@ -19,8 +19,9 @@ const char *name_of(Scores scores);
 /// Return the scores with this name. Throws ParameterError for any other text.
 Scores scores_named(std::string_view name);
 
-/// Return the function whose results the values of the graph's only output are. There is no result if the
-/// output has logits or values of another kind, or if there are several outputs.
+/// Return the function whose results the values of the graph's only output are. The values of other functions
+/// are scores "as is" if they are between 0 and 1 for all inputs, as those of logits are not. There is no
+/// result for other values, or if there are several outputs.
 std::optional<Scores> scores_of(const Graph &graph);
 
 } // namespace mpscnn::engine

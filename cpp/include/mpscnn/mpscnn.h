@@ -238,9 +238,9 @@ MPSCNN_API mpscnn_status mpscnn_graph_quantize(mpscnn_graph *graph, int value, c
 /* Return the shape of a value; -1 is a free extent. */
 MPSCNN_API mpscnn_status mpscnn_graph_shape(const mpscnn_graph *graph, int value,
                                             int64_t shape[MPSCNN_MAX_RANK], int *rank);
-/* Return the function whose results the values of the network's only output are: "softmax", "sigmoid", or
- * NULL for all other outputs. Layers that only move, select or average these results may follow the function.
- */
+/* Return the function whose results the values of the network's only output are: "softmax" or "sigmoid".
+ * Layers that only move, select or average these results may follow the function. The text is "as is" for
+ * results of other functions that are between 0 and 1 for all inputs, and NULL for all other outputs. */
 MPSCNN_API mpscnn_status mpscnn_graph_scores(const mpscnn_graph *graph, const char **scores);
 /* Set a weight to a copy of the tensor. `scales` and `zero_points` (uint8 and int32 only) have
  * `quantization_count` entries: 1, or one for each index of the first axis. */

@@ -100,7 +100,8 @@ class NetworkStructure(GraphWeights):
         class. The function is applied to the output, unless the network ends in it. "as is": the output is the result.
 
         It is `scores`, if they are stated. Otherwise it is the function with which the network ends, perhaps followed
-        by layers that move, select or average its results. A network without such an end gets a softmax.
+        by layers that move, select or average its results, or "as is" if the results of other functions are between 0
+        and 1 for all inputs. A network without such an end gets a softmax.
         """
         return self.scores or self.last_function or "softmax"
 
@@ -111,7 +112,10 @@ class NetworkStructure(GraphWeights):
 
     @property
     def last_function(self) -> ScoresName | None:
-        """The function whose results the only output has, "softmax" or "sigmoid"; None for any other output."""
+        """The function whose results the only output has: "softmax", "sigmoid", or "as is" for other ones from 0 to 1.
+
+        It is None for any other output.
+        """
         return cast("ScoresName | None", self.graph.scores())
 
     @property

@@ -54,7 +54,7 @@ def require_fitting_end(network: Network, kind: str) -> None:
         # The core computes these losses from the input of a softmax that is the last layer.
         last = next(node for node in network.to_dict()["nodes"] if node["name"] == output.name)
         end = None if last["operation"] == "softmax" else end
-    if end is not None and kind in (*_WITH_SOFTMAX, *_WITH_SIGMOID):
+    if end in ("softmax", "sigmoid") and kind in (*_WITH_SOFTMAX, *_WITH_SIGMOID):
         fit = "log" if end == "sigmoid" else "categorical_cross_entropy"
         raise ParameterError(
             f"loss {kind!r} applies a function to the results of the network {network.name!r}, which ends in a {end} "

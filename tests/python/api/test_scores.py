@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import Command
+from hypothesis import given
+from hypothesis import strategies as st
 from kernels_here import cpu_precisions
 
 import mpscnn
@@ -78,6 +80,23 @@ def pixels(function: End) -> End:
     return end
 
 
+def tanh(net: mpscnn.Network, x: Any) -> Any:
+    return net.activation(x, "tanh")
+
+
+def line(net: mpscnn.Network, x: Any, factor: float, added: float) -> Any:
+    return net.activation(x, {"kind": "linear", "a": factor, "b": added})
+
+
+def below(net: mpscnn.Network, x: Any, kind: str) -> Any:
+    """Return the channels without one number of all of them."""
+    return net.subtract(x, net.layer("reduction", [x], {"kind": kind, "axis": "channels"}))
+
+
+def shares(net: mpscnn.Network, x: Any) -> Any:
+    return net.layer("layer_normalization", [x], {"norm": "l1_norm", "epsilon_rule": "minimum"})
+
+
 ENDS: dict[str, tuple[End, str | None]] = {
     "logits": (lambda _, x: x, None),
     "softmax": (softmax, "softmax"),
@@ -105,9 +124,27 @@ ENDS: dict[str, tuple[End, str | None]] = {
     "sigmoid and tanh": (parallel("tanh"), None),
     "sigmoid of pixels": (pixels(sigmoid), "sigmoid"),
     "softmax of pixels": (pixels(softmax), "softmax"),
-    "sigmoid, relu": (lambda net, x: net.activation(sigmoid(net, x), "relu"), None),
+    "sigmoid, relu": (lambda net, x: net.activation(sigmoid(net, x), "relu"), "as is"),
     "sigmoid, doubled": (lambda net, x: sigmoid(net, x) * 2.0, None),
-    "sigmoid and softmax": (lambda net, x: net.concat([sigmoid(net, x), softmax(net, x)]), None),
+    "sigmoid and softmax": (lambda net, x: net.concat([sigmoid(net, x), softmax(net, x)]), "as is"),
+    "product of sigmoids": (lambda net, x: net.multiply(sigmoid(net, x), sigmoid(net, x * 2.0)), "as is"),
+    "product of tanhs": (lambda net, x: net.multiply(tanh(net, x), tanh(net, x * 2.0)), None),
+    "rest of softmax": (lambda net, x: line(net, softmax(net, x), -1.0, 1.0), "as is"),
+    "tanh, moved": (lambda net, x: line(net, tanh(net, x), 0.5, 0.5), "as is"),
+    "tanh, moved further": (lambda net, x: line(net, tanh(net, x), 0.5, 0.6), None),
+    "exponential of log_softmax": (lambda net, x: net.activation(net.log_softmax(x), "exponential"), "as is"),
+    "exponential": (lambda net, x: net.activation(x, "exponential"), None),
+    "exponential below the maximum": (
+        lambda net, x: net.activation(below(net, x, "max"), "exponential"),
+        "as is",
+    ),
+    "exponential below the sum": (
+        lambda net, x: net.activation(below(net, x, "log_sum_exp"), "exponential"),
+        "as is",
+    ),
+    "exponential below the mean": (lambda net, x: net.activation(below(net, x, "mean"), "exponential"), None),
+    "shares": (lambda net, x: shares(net, net.activation(x, "relu")), "softmax"),
+    "shares with signs": (lambda net, x: shares(net, x), None),
 }
 
 
@@ -138,6 +175,34 @@ def test_an_attached_sigmoid_is_found() -> None:
     net = classifier(activation="sigmoid")
     assert net.last_function == "sigmoid"
     np.testing.assert_allclose(scores_of(mpscnn.Model(net))[0], SIGMOID, rtol=1e-5)
+
+
+#: Functions with parameters for which results may be between 0 and 1.
+FUNCTIONS: list[Any] = [
+    *("sigmoid", "tanh", "absolute", "softsign", "relu", "elu", "exponential", "erf", "round", "floor", "sign"),
+    *({"kind": "linear", "a": a, "b": b} for a, b in ((-1, 1), (0.5, 0.5), (2, -1), (0.25, 0))),
+    *({"kind": "clamp", "a": a, "b": b} for a, b in ((0, 1), (-0.5, 2), (-1, 0))),
+    *({"kind": "power", "a": 1, "b": b, "c": c} for b, c in ((0, 2), (1, 0.5), (1, -1))),
+    {"kind": "relun", "a": 0.1, "b": 1}, {"kind": "exponential", "a": -1, "b": 0, "c": 2},
+    {"kind": "softplus", "a": -1, "b": 1}, {"kind": "hard_sigmoid", "a": 0.3, "b": 0.4},
+]  # fmt: skip
+PAIRS = ("add", "subtract", "multiply", "divide", "maximum", "minimum", "greater")
+
+
+@given(st.lists(st.tuples(st.sampled_from(PAIRS), st.sampled_from(FUNCTIONS)), min_size=1, max_size=5))
+def test_numbers_that_stay_as_they_are_are_between_0_and_1(steps: list[tuple[str, Any]]) -> None:
+    """Whatever functions follow each other, numbers without a softmax are not beyond 0 and 1 for any input."""
+    net = mpscnn.Network(input=(8,))
+    before = x = net.activation(net.input, "sigmoid")
+    for pair, function in steps:
+        before, x = x, net.activation(getattr(net, pair)(x, before), function)
+    net.output(x)
+    if net.last_function is None:
+        return
+    given = np.random.default_rng(1).normal(0, 20, (64, 8)).astype(np.float32)
+    results = np.asarray(net.compile(device="cpu").run(given))
+    results = results[~np.isnan(results)]
+    assert ((results >= -1e-6) & (results <= 1 + 1e-6)).all()
 
 
 def test_the_search_is_linear() -> None:

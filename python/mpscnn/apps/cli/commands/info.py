@@ -129,6 +129,8 @@ def _scores_text(network: Network) -> str:
     """Return a text about what the scores of a classifier are, and why."""
     if network.scores is not None:
         reason = "the file states it"
+    elif network.last_function == "as is":
+        reason = "all results are between 0 and 1"
     elif network.last_function is not None:
         reason = "the network ends in it"
     else:
