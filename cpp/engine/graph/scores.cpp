@@ -120,7 +120,7 @@ std::optional<Scores> function_at_end(const Graph &graph, std::span<const Bounds
             return std::nullopt;
         }
     }
-    if (scales && std::abs(whole - 1.0f) > 1e-3f) return std::nullopt;
+    if (scales && std::fabs(whole - 1.0f) > 1e-3f) return std::nullopt;
     return found;
 }
 

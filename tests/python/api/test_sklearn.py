@@ -234,6 +234,7 @@ def test_without_scikit_learn_the_error_says_what_to_install(monkeypatch: pytest
 
     for name in [name for name in sys.modules if name.startswith("mpscnn.sklearn.")]:
         monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(vars(mpscnn.sklearn), "ImageClassifier", raising=False)
     monkeypatch.setitem(sys.modules, "sklearn.base", None)
     with pytest.raises(UnsupportedError, match=r'pip install "mpscnn\[sklearn\]"'):
         _ = mpscnn.sklearn.ImageClassifier

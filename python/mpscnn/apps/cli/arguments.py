@@ -22,7 +22,7 @@ def parse_device(text: str) -> str:
     listed = devices()
     name = canonical_device(text)
     if name != text and name in DEVICES.values():
-        found = next(device for device in listed if device["name"] == name)
+        found = next(device for device in listed if device["name"] == name.partition(":")[0])
         if not found["available"]:
             raise typer.BadParameter(f"{text!r} means {name!r}: {found['reason']}")
         return name
