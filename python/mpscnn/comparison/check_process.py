@@ -28,6 +28,7 @@ from mpscnn.errors import Error
 _FREE_MEMORY, _MEMORY_PER_BYTE = 400 << 20, 1_000
 _FREE_SECONDS, _SECONDS_PER_BYTE = 5.0, 2e-5
 _INTERVAL = 0.01
+_first = threading.Lock()
 
 
 def main(file: str, fold: str) -> None:
@@ -72,7 +73,9 @@ def _clock() -> Callable[[], float]:
 
 
 def _print(result: CheckResult) -> None:
-    os.write(sys.stdout.fileno(), f"{json.dumps(asdict(result))}\n".encode())
+    """Print a result, if none was printed yet."""
+    if _first.acquire(blocking=False):
+        os.write(sys.stdout.fileno(), f"{json.dumps(asdict(result))}\n".encode())
 
 
 if __name__ == "__main__":
