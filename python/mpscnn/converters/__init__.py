@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -279,6 +280,7 @@ def export_coreml(
     from mpscnn import _core
     from mpscnn._private.settings import as_json
     from mpscnn.converters.coreml_writer.export import export
+    from mpscnn.converters.layer_names import quote_name
     from mpscnn.graph.model_file import require_one_input
     from mpscnn.graph.quantized import stored_type
 
@@ -290,7 +292,7 @@ def export_coreml(
         require_one_input(network)
         text = as_json("preprocess", network.preprocess)
         preprocess = json.loads(_core.describe_preprocess(text, network.input.shape[-1] or 0))
-    export(
+    changed = export(
         network,
         path,
         size=size,
@@ -301,6 +303,13 @@ def export_coreml(
         labels=network.labels,
         information=information,
     )
+    if changed:
+        names = ", ".join(f"{quote_name(name)} to {quote_name(now)}" for name, now in changed.items())
+        warnings.warn(
+            f"{path}: Core ML allows letters, digits and _ in names, so these outputs are renamed: {names}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
 
 def _paths(sources: str | PathLike[str] | Sequence[str | PathLike[str]]) -> list[Path]:

@@ -33,7 +33,6 @@ from mpscnn.converters.coreml_writer.probabilities import Probabilities
 from mpscnn.converters.coreml_writer.program import ProgramBuilder, first_line
 from mpscnn.converters.coreml_writer.recurrent import resets_after
 from mpscnn.converters.coreml_writer.segmenter import best_classes, is_segmenter, segmenter_metadata
-from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_writer.export import build
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
@@ -65,8 +64,8 @@ def export(
     preprocess: Mapping[str, Any] | None = None,
     labels: Sequence[str] | None = None,
     information: Mapping[str, str] | None = None,
-) -> None:
-    """Write a network as a Core ML model.
+) -> dict[str, str]:
+    """Write a network as a Core ML model, and return the names of outputs that it changed, with the ones in the file.
 
     Args:
         network: a network with all its weights.
@@ -148,10 +147,13 @@ def export(
         name_operations(model._spec, made.kept, is_program=kind == PACKAGE)
         if post_processing is not None:
             model = post_processing.pipeline(tools, model)
-    if post_processing is None:
-        _warn_of_names([tensor.name for tensor in network.outputs], model, path)
+    names = [tensor.name for tensor in network.outputs] if post_processing is None else []
     _describe(model, information)
     _save(model, path)
+    written = [one.name for one in model._spec.description.output]
+    if not 1 < len(names) == len(written):
+        return {}
+    return {name: now for name, now in zip(names, written, strict=True) if name != now}
 
 
 def _limit_time(graph: Any, path: Path) -> None:
@@ -169,22 +171,6 @@ def _limit_time(graph: Any, path: Path) -> None:
             RuntimeWarning,
             stacklevel=4,
         )
-
-
-def _warn_of_names(names: Sequence[str], model: Any, path: Path) -> None:
-    """Warn if one of several outputs has another name in the file, because Core ML does not allow its own."""
-    written = [one.name for one in model._spec.description.output]
-    if 1 < len(names) == len(written):
-        changed = [
-            f"{quote_name(a)} to {quote_name(b)}" for a, b in zip(names, written, strict=True) if a != b
-        ]
-        if changed:
-            warnings.warn(
-                f"{path}: Core ML allows letters, digits and _ in names, so these outputs are renamed: "
-                f"{', '.join(changed)}",
-                RuntimeWarning,
-                stacklevel=4,
-            )
 
 
 def _kept_layers(network: Network) -> set[str]:
