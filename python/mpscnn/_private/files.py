@@ -35,6 +35,12 @@ def exists(path: str | os.PathLike[str]) -> bool:
     return os.path.exists(path)  # noqa: PTH110
 
 
+def size_on_disk(path: Path) -> int:
+    """Return the bytes of a file, or of all files in a folder."""
+    files = [file for file in path.rglob("*") if is_file(file)] if is_folder(path) else [path]
+    return sum(file.stat().st_size for file in files)
+
+
 def real_path(path: str | os.PathLike[str]) -> str:
     """Return the path without links. Raise OSError if Python cannot follow a long chain of links."""
     try:

@@ -30,7 +30,6 @@ from mpscnn.apps.cli.package import (
 )
 from mpscnn.apps.cli.spared_conversions import spare_conversions
 from mpscnn.errors import ParameterError
-from mpscnn.training.annotated_folders import is_annotations
 
 _TYPE = re.compile(r" <[^<>|]+>$")
 _CHOICES = re.compile(r" <([^<>]+)>$")
@@ -178,6 +177,8 @@ def _printable_usage() -> Iterator[None]:
         if extra and (twin := twin_of("command", extra[1])):
             error.message += f"; {extra[1]!r} is a command of other tools: here it is `{twin}`"
         elif extra and error.ctx:
+            from mpscnn.training.annotated_folders import is_annotations
+
             options = {option for one in error.ctx.command.params for option in one.opts}
             if "--annotations" in options and is_annotations(Path(extra[1])):
                 error.message += f"; --annotations {extra[1]} gives the objects on the photos"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from mpscnn._private.files import is_file, is_folder, replace_atomically
+from mpscnn._private.files import replace_atomically, size_on_disk
 from mpscnn._private.printable import quote_path
 from mpscnn._private.summary import bytes_text
 from mpscnn.apps.cli.convert_options import Conversion
@@ -163,8 +163,7 @@ def write_coreml(given: Conversion) -> None:
         warn(
             f"{given.sources[0]} does not say how a photo becomes its input, so the input of {output} is an array"
         )
-    files = [file for file in output.rglob("*") if is_file(file)] if is_folder(output) else [output]
-    size_text = bytes_text(sum(file.stat().st_size for file in files))
+    size_text = bytes_text(size_on_disk(output))
     layers = len(network.to_dict()["nodes"])
     stored = dtype if palette is None else f"palettes of {palette} bits"
     if dtype == "uint8":

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mpscnn._private.files import exists, is_file, is_folder
+from mpscnn._private.files import exists, size_on_disk
 from mpscnn._private.printable import quote_path
 from mpscnn._private.summary import bytes_text, prose
 from mpscnn.apps.cli.arguments import JsonOption, ModelArgument
@@ -77,7 +77,7 @@ def info(
     show(*(line for fact in facts for line in prose(fact, table_width(), " " * 15)))
     files = [path] if path == Path(model) or not exists(Path(model)) else [Path(model), path]
     for name, file in zip(("file", "converted"), files, strict=False):
-        show(f"{name + ':':<15}{file} ({bytes_text(_size_of(file))})")
+        show(f"{name + ':':<15}{file} ({bytes_text(size_on_disk(file))})")
 
 
 def _facts(model: str, network: Network, about: dict[str, Any]) -> list[tuple[str, str]]:
@@ -113,11 +113,6 @@ def _detection_text(suppression: dict[str, Any]) -> str:
         f"score threshold {suppression['score_threshold']:.4g}, {suppression['method']} suppression of {where} "
         f"above an IoU of {suppression['iou_threshold']:.4g}, at most {suppression['max_detections']} objects"
     )
-
-
-def _size_of(file: Path) -> int:
-    """Return the number of bytes of a file, or of all files in a folder."""
-    return sum(one.stat().st_size for one in (file.rglob("*") if is_folder(file) else [file]) if is_file(one))
 
 
 def _is_classifier(network: Network) -> bool:
