@@ -36,7 +36,7 @@ struct Scoring {
 /// Find out what the scores of a program are: what the model says, otherwise the function with which the
 /// network ends, otherwise a softmax.
 Scoring scoring_of(const engine::Program &program, const mpscnn_model &model) {
-    const std::optional<Scores> end = engine::scores_of(program.graph());
+    const std::optional<Scores> end = program.scores();
     const Scores scores = model.file.scores.value_or(end.value_or(Scores::softmax));
     return {scores, scores != end && scores != Scores::as_is};
 }

@@ -134,6 +134,7 @@ bool is_above(const Graph &graph, ValueId value, ValueId other) {
     const Node &maker = graph.producer(value);
     const auto *reduction = maker.operation.get_if<ops::Reduction>();
     return reduction && !maker.activation && maker.inputs[0] == other &&
+           reduction->axis == ops::ReductionAxis::channels &&
            (reduction->kind == ReductionKind::max || reduction->kind == ReductionKind::log_sum_exp);
 }
 

@@ -137,7 +137,8 @@ std::shared_ptr<Program> Program::compile(const Graph &graph, BackendChoice choi
 }
 
 Program::Program(const Canonical &canonical, BackendChoice choice, const CompileOptions &options)
-    : graph_(canonical.graph.without_weights()), merged_(canonical.merged), choice_(std::move(choice)),
+    : graph_(canonical.graph.without_weights()), scores_(scores_of(graph_)), merged_(canonical.merged),
+      choice_(std::move(choice)),
       weights_in_bytes_(keeps_weights_in_bytes(options.weights, choice_.precision)),
       sums_(sums_of(options.accumulate_dtype, choice_.precision)), winograd_(options.winograd),
       metal_kernels_(kernels_of(options.metal_kernels)),

@@ -4,12 +4,14 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "engine/backend/native_run.h"
 #include "engine/graph/passes.h"
+#include "engine/graph/scores.h"
 #include "engine/run/backends.h"
 #include "engine/run/request.h"
 
@@ -63,6 +65,8 @@ public:
     const std::vector<Port> &outputs() const { return outputs_; }
     const LoweredGraph &lowered() const { return *lowered_; }
     const Graph &graph() const { return graph_; }
+    /// Return the function whose results the only output has; see scores_of.
+    std::optional<Scores> scores() const { return scores_; }
     /// Return the layers of the original network that a node of graph() computes; the node's own layer comes
     /// first.
     std::vector<std::string> layers_of(const std::string &node) const;
@@ -91,6 +95,7 @@ private:
     std::unique_ptr<LoweredGraph> lower(const Graph &graph, const LowerOptions &options);
 
     Graph graph_; ///< canonical and without weights; contains only the nodes that the outputs need
+    std::optional<Scores> scores_;
     /// The layers that were merged into others; see Canonical.
     std::map<std::string, std::vector<std::string>> merged_;
     BackendChoice choice_;

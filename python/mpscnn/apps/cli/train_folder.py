@@ -18,7 +18,8 @@ from mpscnn.apps.cli.output import report as tell_error
 from mpscnn.apps.cli.progress import console_options
 from mpscnn.apps.cli.train_kinds import kind_of
 from mpscnn.apps.cli.train_options import TrainOptions
-from mpscnn.apps.train.photo_training import Backbone, FolderTraining, open_backbone
+from mpscnn.apps.train.complete_training import save_trained
+from mpscnn.apps.train.photo_training import Backbone, open_backbone
 from mpscnn.errors import Error, ParameterError
 from mpscnn.training.image_folder import UnreadablePhotosError
 from mpscnn.training.recorded import LogLines, Progress, record_text
@@ -49,7 +50,7 @@ def train_folder(folder: str | None, options: TrainOptions) -> None:
         if not training.trained.has_result:
             raise
         if signalled.args:  # SIGTERM and SIGHUP leave no time to measure the result
-            _write(training, output)
+            save_trained(training, output)
             hint(f"ended by a signal: {output} has the best network so far; --resume goes on from {run}")
             raise
         interrupted = True
@@ -61,7 +62,7 @@ def train_folder(folder: str | None, options: TrainOptions) -> None:
             for failure in error.failures.values():
                 tell_error(failure)
         raise error
-    _write(training, output)
+    save_trained(training, output)
     made = training.report()
     show(*kind.lines(made.evaluation), f"written: {output}")
     if report is not None:
@@ -72,11 +73,6 @@ def train_folder(folder: str | None, options: TrainOptions) -> None:
         raise typer.Exit(INTERRUPTED)
     training.trained.remove()
     hint(f"Try it: mpscnn {kind.command} --model {quote_path(output)} PHOTO...")
-
-
-def _write(training: FolderTraining, output: Path) -> None:
-    network, information = training.network()
-    network.save(output, labels=network.labels, information=information)
 
 
 def _require_other_file(backbone: Backbone, output: Path) -> None:

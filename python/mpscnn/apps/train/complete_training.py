@@ -79,7 +79,7 @@ def complete_training(
         except KeyboardInterrupt as interrupted:
             if output is None or not training.trained.has_result:
                 raise
-            _save(training, output)
+            save_trained(training, output)
             raise KeyboardInterrupt(
                 f"{os.fspath(output)} has the best network so far; resume=True continues the training"
             ) from interrupted
@@ -88,7 +88,7 @@ def complete_training(
         if report is not None:
             made.save(report)
         if output is not None:
-            _save(training, output)
+            save_trained(training, output)
             training.trained.remove()
         history = history_of(training.trained.history)
         return TrainedModel.of(
@@ -96,7 +96,8 @@ def complete_training(
         )
 
 
-def _save(training: FolderTraining, output: str | os.PathLike[str]) -> None:
+def save_trained(training: FolderTraining, output: str | os.PathLike[str]) -> None:
+    """Write the best network so far to a model file."""
     network, information = training.network()
     network.save(output, labels=network.labels, information=information)
 
