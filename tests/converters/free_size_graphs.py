@@ -13,18 +13,22 @@ CHANNELS = 6
 
 
 class RandomGraph:
-    """A graph whose values have the extents "n", "h" and "w", or numbers as extents. The last value is its output.
+    """A graph whose values have the extents "n", and height and width, or numbers as extents. Its last value is its output.
 
     Args:
         generator: chooses the nodes.
         length: the number of steps, each of which adds one node or a few.
+        size: height and width: two names, one name for both, or two numbers. Equal extents may meet on different axes.
     """
 
-    def __init__(self, generator: np.random.Generator, length: int) -> None:
+    def __init__(
+        self, generator: np.random.Generator, length: int, size: tuple[int | str, int | str] = ("h", "w")
+    ) -> None:
         self._random = generator
+        self._size = size
         self._nodes: list[Any] = []
         self._constants: dict[str, Any] = {}
-        self._values: list[tuple[str, Shape]] = [("x", ("n", CHANNELS, "h", "w"))]
+        self._values: list[tuple[str, Shape]] = [("x", ("n", CHANNELS, *size))]
         while len(self._values) <= length:
             name, shape = self._values[
                 -1 if generator.random() < 0.7 else generator.integers(len(self._values))
@@ -34,7 +38,7 @@ class RandomGraph:
 
     def model(self) -> Any:
         """Return the graph as a model."""
-        return model(self._nodes, {"x": ["n", CHANNELS, "h", "w"]}, self._constants)
+        return model(self._nodes, {"x": ["n", CHANNELS, *self._size]}, self._constants)
 
     # ---- Functions that several steps use --------------------------------------------------------------------------
 
@@ -129,6 +133,23 @@ class RandomGraph:
         perm = [0, *(1 + self._random.permutation(len(shape) - 1)).tolist()]
         self._add("Transpose", [x], tuple(shape[axis] for axis in perm), perm=perm)
 
+    def _multiply_matrices(self, x: str, shape: Shape) -> None:
+        """Multiply x by another value, or by itself with its last axes swapped, as attention does."""
+        if len(shape) < 3 or not all(isinstance(extent, int) for extent in shape[1:-2]):
+            return
+        fitting = [
+            (name, other)
+            for name, other in self._values
+            if other[:-2] == shape[:-2] and len(other) == len(shape) and other[-2] == shape[-1]
+        ]
+        if not fitting:
+            perm = [*range(len(shape) - 2), len(shape) - 1, len(shape) - 2]
+            swapped = (*shape[:-2], shape[-1], shape[-2])
+            fitting = [(self._add("Transpose", [x], swapped, perm=perm), swapped)]
+        name, other = self._choice(fitting)
+        products = self._add("MatMul", [x, name], (*shape[:-1], other[-1]))
+        self._add("Tanh", [products], (*shape[:-1], other[-1]))  # keeps numbers small
+
     def _concatenate(self, x: str, shape: Shape) -> None:
         axes = self._channel_axes(shape)
         if not axes:
@@ -160,11 +181,11 @@ class RandomGraph:
         self._add("Unsqueeze", [x, self._constant(np.array([axis]))], (*shape[:axis], 1, *shape[axis:]))
 
     def _convolve(self, x: str, shape: Shape) -> None:
-        if len(shape) != 4 or not isinstance(shape[1], int) or shape[2:] != ("h", "w"):
+        if len(shape) != 4 or not isinstance(shape[1], int) or shape[2:] != self._size:
             return
         size = self._choice([1, 3])
         kernel = self._constant(weights(CHANNELS, shape[1], size, size))
-        self._add("Conv", [x, kernel], ("n", CHANNELS, "h", "w"), pads=[size // 2] * 4)
+        self._add("Conv", [x, kernel], ("n", CHANNELS, *self._size), pads=[size // 2] * 4)
 
     def _layer_norm(self, x: str, shape: Shape) -> None:
         if not isinstance(shape[-1], int) or len(shape) < 2:
@@ -225,5 +246,5 @@ class RandomGraph:
     _STEPS: tuple[Callable[..., Any], ...] = (
         _reduce, _reduce, _normalise, _normalise, _broadcast, _broadcast, _gather, _softmax, _activation,
         _transpose, _concatenate, _squeeze, _unsqueeze, _convolve, _layer_norm, _divide_last, _merge_last,
-        _slice, _tile, _unit_length,
+        _slice, _tile, _unit_length, _multiply_matrices, _multiply_matrices,
     )  # fmt: skip

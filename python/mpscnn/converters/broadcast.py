@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 
@@ -147,7 +146,7 @@ def with_common_atoms(first: Arranged, second: Arranged) -> tuple[Arranged, Arra
     if _extents(first) == _extents(second):
         # Nothing needs to be divided. Files may concatenate 100,000 values of the same shape.
         atoms = zip(chain(*second.axes), chain(*first.axes), strict=True)
-        return first, _renamed(second, dict(atoms))
+        return first, second.with_atoms(dict(atoms))
     second = _with_batch_of(first, second)
     for number in range(first.rank):
         a, b = first.axes[number], second.axes[number]
@@ -163,7 +162,7 @@ def with_common_atoms(first: Arranged, second: Arranged) -> tuple[Arranged, Arra
             raise UnsupportedError(f"operands {first.shown} and {second.shown}, which do not fit")
         first, second = _refined(first, number, cuts), _refined(second, number, cuts)
         pairs = dict(zip(second.axes[number], first.axes[number], strict=True))
-        second = _renamed(second, pairs)
+        second = second.with_atoms(pairs)
     return first, second
 
 
@@ -236,11 +235,6 @@ def _refined(value: Arranged, number: int, cuts: set[int]) -> Arranged:
         after *= atom.high
     axes = (*value.axes[:number], tuple(axis), *value.axes[number + 1 :])
     return replace(value, axes=axes, order=tuple(order))
-
-
-def _renamed(value: Arranged, names: Mapping[Atom, Atom]) -> Arranged:
-    axes = tuple(tuple(names.get(atom, atom) for atom in axis) for axis in value.axes)
-    return replace(value, axes=axes, order=tuple(names.get(atom, atom) for atom in value.order))
 
 
 # ---- Common order --------------------------------------------------------------------------------------------------

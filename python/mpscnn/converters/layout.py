@@ -12,7 +12,7 @@ is done with both numbers. A result that differs between the two depends on the 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -240,9 +240,12 @@ class Arranged:
         This is needed before two values computed from one source are combined, because both may contain the same atoms
         on different axes.
         """
-        own = {atom: Atom(atom.low, atom.high) for atom in self.order}
-        axes = tuple(tuple(own.get(atom, atom) for atom in axis) for axis in self.axes)
-        return replace(self, axes=axes, order=tuple(own[atom] for atom in self.order))
+        return self.with_atoms({atom: Atom(atom.low, atom.high) for atom in self.order})
+
+    def with_atoms(self, new: Mapping[Atom, Atom]) -> Self:
+        """Return the value with other atoms of the same extents in place of some of its own."""
+        axes = tuple(tuple(new.get(atom, atom) for atom in axis) for axis in self.axes)
+        return replace(self, axes=axes, order=tuple(new.get(atom, atom) for atom in self.order))
 
     # ---- Changes of the axes that move no element ------------------------------------------------------------------
 

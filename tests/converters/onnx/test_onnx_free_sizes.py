@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,21 +22,22 @@ from mpscnn.converters.read_options import ReadOptions
 SIZES = ((7, 9), (8, 5), (1, 3))
 
 
-def assert_like_onnxruntime(made: Any, seed: int = 0) -> mpscnn.Network:
+def assert_like_onnxruntime(
+    made: Any, seed: int = 0, sizes: Sequence[tuple[int, int]] = SIZES
+) -> mpscnn.Network:
     """Run one program with images of several sizes, and compare with onnxruntime."""
-    network = read(made)
-    session = network.compile(device="cpu", precision="float32").session(threads=1)
-    for height, width in SIZES:
+    read_file = converted(file_from_model(made, "m"), ReadOptions("m"))
+    session = read_file.network.compile(device="cpu", precision="float32").session(threads=1)
+    for height, width in sizes:
         x = np.random.default_rng(seed).uniform(-2, 2, (2, CHANNELS, height, width)).astype(np.float32)
         (expected,) = run_there(made, {"x": x})
-        found = session.run(np.ascontiguousarray(x.transpose(0, 2, 3, 1)))
+        found = session.run(np.ascontiguousarray(read_file.inputs[0].arranged(x)))
         assert isinstance(found, np.ndarray)
-        if found.shape != expected.shape and found.ndim == 4:  # images are NHWC here
-            found = found.transpose(0, 3, 1, 2)
+        found = read_file.outputs[0].restored(found)
         assert found.shape == expected.shape
         tolerance = 1e-4 * max(1.0, float(np.abs(expected).max()))
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=tolerance)
-    return network
+    return read_file.network
 
 
 @pytest.mark.parametrize("seed", with_full(range(20), range(20, 60)))
@@ -46,11 +47,35 @@ def test_random_graphs_give_what_onnxruntime_gives(seed: int) -> None:
     assert_like_onnxruntime(made, seed)
 
 
+EQUAL_SIZES: dict[tuple[Any, Any], tuple[tuple[int, int], ...]] = {
+    ("s", "s"): ((5, 5), (7, 7)),
+    (5, 5): ((5, 5),),
+    (CHANNELS, CHANNELS): ((CHANNELS, CHANNELS),),
+}
+"""Heights and widths of files, and the sizes of images that each is run with."""
+
+
+@pytest.mark.parametrize("size", EQUAL_SIZES, ids=str)
+@pytest.mark.parametrize("seed", with_full(range(12), range(12, 60)))
+def test_axes_of_equal_sizes_are_different_axes(seed: int, size: tuple[Any, Any]) -> None:
+    """Axes are not confused if their extents are equal, whether they are numbers or have one name in the file."""
+    made = RandomGraph(np.random.default_rng(seed), 6, size).model()
+    assert_like_onnxruntime(made, seed, EQUAL_SIZES[size])
+
+
+def test_axes_of_one_name_may_get_different_sizes() -> None:
+    """A transposition does what it says even if the file wrongly promises a square."""
+    made = model([node("Transpose", ["x"], perm=[0, 1, 3, 2])], {"x": ["n", CHANNELS, "s", "s"]})
+    assert_like_onnxruntime(made)
+
+
 @pytest.mark.full
+@pytest.mark.parametrize("size", [("h", "w"), *EQUAL_SIZES], ids=str)
 @pytest.mark.parametrize("hundred", range(10))
-def test_many_random_graphs(hundred: int) -> None:
+def test_many_random_graphs(hundred: int, size: tuple[Any, Any]) -> None:
     for seed in range(1000 + 100 * hundred, 1100 + 100 * hundred):
-        assert_like_onnxruntime(RandomGraph(np.random.default_rng(seed), length=7).model(), seed)
+        made = RandomGraph(np.random.default_rng(seed), 7, size).model()
+        assert_like_onnxruntime(made, seed, EQUAL_SIZES.get(size, SIZES))
 
 
 def test_values_are_joined_along_an_axis_that_has_no_place_in_memory() -> None:

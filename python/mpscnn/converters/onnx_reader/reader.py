@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from mpscnn.converters.layer_names import quote_name
-from mpscnn.converters.layout import Axis, batch_atom
+from mpscnn.converters.layout import Atom, batch_atom
 from mpscnn.converters.metadata_entries import describe, has_detection
 from mpscnn.converters.onnx_reader.completion import complete
 from mpscnn.converters.onnx_reader.constants import Constants
@@ -157,7 +157,7 @@ def begin(
     batch = batch_atom(batches.pop()) if options.has_batch else None
     context = make(network, file, constants, names, batch, frozenset(wanted), parameters)
     context.input_layouts = tuple(one.layout for one in inputs)
-    named: dict[str, Axis] = {}
+    named: dict[str, Atom] = {}
     described = {one.name: one.names for one in file.inputs}
     for one, tensor in zip(inputs, network.inputs, strict=True):
         plain = FileTensor.from_tensor(context.arranger, tensor)
@@ -169,16 +169,19 @@ def begin(
     return context
 
 
-def _with_named_extents(value: FileTensor, names: Sequence[str], known: dict[str, Axis]) -> FileTensor:
-    """Return an input whose free extents are those of other inputs that have the same name in the file."""
+def _with_named_extents(value: FileTensor, names: Sequence[str], known: dict[str, Atom]) -> FileTensor:
+    """Return an input whose free extents equal those that have the same name in the file.
+
+    Axes of one name have the same numbers, but an atom each: axes of equal extents are still different axes.
+    """
     if len(names) != value.rank:
         return value
-    same: dict[Axis, Axis] = {}
+    same: dict[Atom, Atom] = {}
     for axis, name in zip(value.axes, names, strict=True):
         if name and len(axis) == 1 and axis[0].is_free and not axis[0].is_batch:
-            same[axis] = known.setdefault(name, axis)
-    order = tuple(same.get((atom,), (atom,))[0] for atom in value.order)
-    return replace(value, axes=tuple(same.get(axis, axis) for axis in value.axes), order=order)
+            like = known.setdefault(name, axis[0])
+            same[axis[0]] = Atom(like.low, like.high)
+    return value.with_atoms(same)
 
 
 def _wanted_outputs(file: OnnxFile, options: ReadOptions) -> list[str]:
