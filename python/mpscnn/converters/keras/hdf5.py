@@ -62,6 +62,10 @@ class Hdf5:
     def __init__(self, content: Content) -> None:
         self._objects = Objects(content)
         self._budget = Budget(lambda: len(content))
+        # What an object has, by its address: an object that has several names is read once.
+        self._attributes: dict[int, dict[str, bytes]] = {}
+        self._strings: dict[tuple[int, str], list[str]] = {}
+        self._texts: dict[tuple[int, str], list[str] | None] = {}
 
     def has(self, path: str) -> bool:
         """Return True if there is a group or an array of this name."""
@@ -69,7 +73,8 @@ class Hdf5:
 
     def text(self, path: str, name: str) -> str | None:
         """Return a string attribute; None if there is none of this name."""
-        texts = self._attribute(path, name)
+        address = self._find(path)
+        texts = None if address is None else self._attribute(address, name)
         if texts is None:
             return None
         if len(texts) != 1:
@@ -81,11 +86,19 @@ class Hdf5:
 
         Long lists are stored in several attributes, `name0`, `name1`, ...
         """
-        found, number = self._attribute(path, name), 0
+        address = self._find(path)
+        if address is None:
+            return None
+        if (address, name) not in self._texts:
+            self._texts[address, name] = self._all_texts(address, name)
+        return self._texts[address, name]
+
+    def _all_texts(self, address: int, name: str) -> list[str] | None:
+        found, number = self._attribute(address, name), 0
         if found is not None:
             return found
         texts: list[str] = []
-        while (part := self._attribute(path, f"{name}{number}")) is not None:
+        while (part := self._attribute(address, f"{name}{number}")) is not None:
             texts += part
             number += 1
         return texts if number else None
@@ -148,41 +161,38 @@ class Hdf5:
 
     # ---- Attributes ----------------------------------------------------------------------------------------
 
-    def _attribute(self, path: str, name: str) -> list[str] | None:
-        """Return the strings of an attribute; None if there is none of this name."""
-        address = self._find(path)
-        if address is None:
+    def _attribute(self, address: int, name: str) -> list[str] | None:
+        """Return the strings of an object's attribute; None if there is none of this name."""
+        if address not in self._attributes:
+            self._attributes[address] = self._messages_of_attributes(address)
+        data = self._attributes[address].get(name)
+        if data is None:
             return None
+        if (address, name) not in self._strings:
+            try:
+                self._strings[address, name] = self._strings_of(data, name)
+            except struct.error as error:
+                raise WeightsError(f"damaged: its attribute {name}: {error}") from error
+        return self._strings[address, name]
+
+    def _messages_of_attributes(self, address: int) -> dict[str, bytes]:
+        """Return the messages of an object's attributes by their names. The first of a name counts."""
+        found: dict[str, bytes] = {}
         for message in self._objects.header(address):
             if message.kind == objects.ATTRIBUTE_INFO and objects.attributes_elsewhere(message):
                 raise UnsupportedError(f"an attribute of the file {OTHER_FORM}")
-            if message.kind != objects.ATTRIBUTE or message.is_shared():
-                continue
-            try:
-                found = self._texts(message.data, name)
-            except struct.error as error:
-                raise WeightsError(f"damaged: its attribute {name}: {error}") from error
-            if found is not None:
-                return found
-        return None
+            if message.kind == objects.ATTRIBUTE and not message.is_shared():
+                found.setdefault(_attribute_parts(message.data)[0], message.data)
+        return found
 
-    def _texts(self, data: bytes, name: str) -> list[str] | None:
-        """Return the strings of an attribute's message; None if it has another name."""
-        version, flags, name_size, type_size, space_size = struct.unpack_from("<BBHHH", data)
-        if version not in (1, 2, 3):
-            raise UnsupportedError(f"attributes of version {version} are not supported")
-        place = 9 if version == 3 else 8
-        unit = 8 if version == 1 else 1
-        parts = []
-        for size in (name_size, type_size, space_size):
-            parts.append(data[place : place + size])
-            place += (size + unit - 1) // unit * unit
-        if parts[0].partition(b"\0")[0].decode("utf-8", "replace") != name:
-            return None
+    def _strings_of(self, data: bytes, name: str) -> list[str]:
+        """Return the strings of an attribute's message."""
+        _, type_, space, raw = _attribute_parts(data)
+        version, flags = data[:2]
         if flags & 3 and version > 1:
             raise UnsupportedError(f"the attribute {name} {OTHER_FORM}")
-        elements, count = _type(parts[1]), math.prod(_shape(parts[2]))
-        raw = data[place : place + count * elements.size]
+        elements, count = _type(type_), math.prod(_shape(space))
+        raw = raw[: count * elements.size]
         if len(raw) < count * elements.size:
             raise WeightsError(f"damaged: its attribute {name} is incomplete")
         if count == 0:
@@ -216,6 +226,23 @@ class Hdf5:
             if place is None:
                 raise objects.link_error(path)
         return place
+
+
+def _attribute_parts(data: bytes) -> tuple[str, bytes, bytes, bytes]:
+    """Return the name of an attribute's message, its datatype, its dataspace, and the rest, which has the value."""
+    try:
+        version, _, *sizes = struct.unpack_from("<BBHHH", data)
+    except struct.error as error:
+        raise WeightsError(f"damaged: an attribute: {error}") from error
+    if version not in (1, 2, 3):
+        raise UnsupportedError(f"attributes of version {version} are not supported")
+    place = 9 if version == 3 else 8
+    unit = 8 if version == 1 else 1
+    parts = []
+    for size in sizes:
+        parts.append(data[place : place + size])
+        place += (size + unit - 1) // unit * unit
+    return parts[0].partition(b"\0")[0].decode("utf-8", "replace"), parts[1], parts[2], data[place:]
 
 
 def _shape(data: bytes) -> tuple[int, ...]:

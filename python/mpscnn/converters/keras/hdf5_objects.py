@@ -7,6 +7,7 @@ format; other parts are refused. The specification is docs.hdfgroup.org/document
 from __future__ import annotations
 
 import struct
+from collections import deque
 from dataclasses import dataclass
 
 from mpscnn.converters.file_bytes import Content
@@ -23,10 +24,6 @@ CONTINUATION, SYMBOLS, ATTRIBUTE_INFO = 16, 17, 21
 
 _MAX_NAME = 4096
 _SHARED = 2  # the flag of a message whose data is stored elsewhere
-# At most _MAX_READ times the file's size, and _ALWAYS bytes more, are read of headers, groups and strings. Without a
-# limit these could refer to each other again and again.
-_MAX_READ = 16
-_ALWAYS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -43,13 +40,18 @@ class Message:
 
 
 class Objects:
-    """Reads the objects of a file with bounds checks. Raises WeightsError for damage."""
+    """Reads the objects of a file with bounds checks. Raises WeightsError for damage.
+
+    Each object, group and heap is read once and kept, and no byte of a file belongs to two of them. So all together
+    have at most as many bytes as the file, and a file whose parts refer to each other again and again is refused.
+    """
 
     def __init__(self, content: Content) -> None:
         self._content = content
-        self._left = _MAX_READ * len(content) + _ALWAYS
+        self._left = len(content)
         self._headers: dict[int, list[Message]] = {}
         self._groups: dict[int, dict[str, int | None]] = {}
+        self._heaps: dict[int, dict[int, tuple[int, int]]] = {}
         if content.read(0, len(SIGNATURE)) != SIGNATURE:
             raise WeightsError("is not an HDF5 file")
         self.root = self._superblock()
@@ -63,8 +65,8 @@ class Objects:
         return self._content.read(address, size)
 
     def spend(self, size: int) -> None:
-        """Count bytes that are read of headers, groups and strings. Raises WeightsError beyond the limit."""
-        self._left -= size
+        """Count bytes that are read of headers, groups and strings. Raises WeightsError beyond the file's size."""
+        self._left -= max(size, 0)
         if self._left < 0:
             raise WeightsError("damaged: its parts refer to each other more often than its size allows")
 
@@ -104,13 +106,13 @@ class Objects:
         if version != 1:
             raise WeightsError(f"damaged: there is no object at {address}")
         messages: list[Message] = []
-        blocks = [(address + 16, size)]
+        blocks = deque([(address + 16, size)])
         while blocks:
-            place, left = blocks.pop(0)
+            place, left = blocks.popleft()
             self.spend(left)
             while left >= 8 and len(messages) < count:
                 kind, length, flags = self.numbers("HHB", place)
-                message = Message(kind, flags, self.at(place + 8, length))
+                message = self._message(kind, flags, place + 8, length, left - 8)
                 messages.append(message)
                 if kind == CONTINUATION:
                     blocks.append(_continuation(message))
@@ -125,22 +127,29 @@ class Objects:
         width = 1 << (flags & 3)
         size = int.from_bytes(self.at(place, width), "little")
         messages: list[Message] = []
-        blocks = [(place + width, size)]
+        blocks = deque([(place + width, size)])
         order = 2 if flags & 4 else 0
         while blocks:
-            place, left = blocks.pop(0)
-            self.spend(left + 1)
+            place, left = blocks.popleft()
+            self.spend(left)
             while left >= 4 + order:
                 kind, length, message_flags = self.numbers("BHB", place)
-                message = Message(kind, message_flags, self.at(place + 4 + order, length))
+                place, left = place + 4 + order, left - 4 - order
+                message = self._message(kind, message_flags, place, length, left)
                 messages.append(message)
                 if kind == CONTINUATION:
                     begin, extent = _continuation(message)
                     if self.at(begin, 4) != b"OCHK":
                         raise WeightsError(f"damaged: the object at {address} does not continue at {begin}")
                     blocks.append((begin + 4, extent - 8))  # without mark and checksum
-                place, left = place + 4 + order + length, left - 4 - order - length
+                place, left = place + length, left - length
         return messages
+
+    def _message(self, kind: int, flags: int, place: int, length: int, left: int) -> Message:
+        """Return the message of `length` bytes at a place, after which its block has `left` bytes."""
+        if length > left:
+            raise WeightsError(f"damaged: a message of {length} bytes at {place} is longer than its block")
+        return Message(kind, flags, self.at(place, length))
 
     # ---- Groups --------------------------------------------------------------------------------------------
 
@@ -203,20 +212,29 @@ class Objects:
 
     def heap_object(self, address: int, index: int) -> bytes:
         """Return a string of variable length from a global heap."""
+        if address not in self._heaps:
+            self._heaps[address] = self._heap_objects(address)
+        if index not in self._heaps[address]:
+            raise WeightsError(f"damaged: there is no text {index} at {address}")
+        place, length = self._heaps[address][index]
+        self.spend(length)
+        return self.at(place, length)
+
+    def _heap_objects(self, address: int) -> dict[int, tuple[int, int]]:
+        """Return the place and size of each object in a global heap."""
         if self.at(address, 4) != b"GCOL":
             raise WeightsError(f"damaged: there are no texts at {address}")
         (size,) = self.numbers("Q", address + 8)
         place, end = address + 16, address + size
+        found: dict[int, tuple[int, int]] = {}
         while place + 16 <= end:
-            found, _, _, length = self.numbers("HHIQ", place)
+            index, _, _, length = self.numbers("HHIQ", place)
             self.spend(16)
-            if found == index:
-                self.spend(length)
-                return self.at(place + 16, length)
-            if found == 0:
+            if index == 0:  # the rest of the heap is free
                 break
+            found.setdefault(index, (place + 16, length))
             place += 16 + (length + 7) // 8 * 8
-        raise WeightsError(f"damaged: there is no text {index} at {address}")
+        return found
 
 
 def _continuation(message: Message) -> tuple[int, int]:
