@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arguments import is_whole_number
+from mpscnn._private.arrays import unchanging
 from mpscnn._private.files import exists, is_folder
 from mpscnn.errors import ImageError, ParameterError, UnsupportedError
 from mpscnn.vision.photo_formats import STREAMS, VIDEO_SUFFIXES, suffix_of
@@ -57,6 +58,8 @@ def several_photos(given: Any) -> list[Any] | None:
 def photos_for(what: str, given: Any) -> Iterable[Any]:
     """Return photos or arrays for a function whose errors begin with `what`. One photo is a list of one.
 
+    Arrays of an iterator are copied, because it may write the next one into the same memory.
+
     Raises:
         ImageError: as for `several_photos` and `require_no_video`. ParameterError: the value is neither photos nor
             iterable.
@@ -71,7 +74,16 @@ def photos_for(what: str, given: Any) -> Iterable[Any]:
         raise ParameterError(
             f"{what} must be photos, a list of arrays or photos, a folder, a pattern or an ImageFolder, got {given!r}"
         )
-    return given
+    return map(_unchanging, given) if isinstance(given, Iterator) else given
+
+
+def _unchanging(given: Any) -> Any:
+    """Return an array of which nobody has the memory, or a mapping or sequence of such arrays; anything else as is."""
+    if isinstance(given, np.ndarray):
+        return unchanging(given)
+    if isinstance(given, Mapping):
+        return {name: _unchanging(value) for name, value in given.items()}
+    return [*map(_unchanging, given)] if isinstance(given, (list, tuple)) else given
 
 
 def is_one_photo(given: Any) -> bool:

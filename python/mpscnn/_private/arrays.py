@@ -49,6 +49,21 @@ def as_array(what: str, value: Any) -> NDArray[Any]:
         raise ShapeError(f"{what}: cannot be read as an array: {error}") from error
 
 
+def unchanging(array: NDArray[Any]) -> NDArray[Any]:
+    """Return the array if nobody can write its memory, otherwise a copy: for numbers that are read later.
+
+    Cameras and decoders write one frame after the other into the same array.
+    """
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        if base.flags.writeable:
+            return array.copy()
+        base = base.base
+    if isinstance(base, memoryview):
+        base = base.obj
+    return array if base is None or isinstance(base, bytes) else array.copy()
+
+
 class AsArray:
     """Base class of objects that NumPy reads as the array of `_as_array`."""
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn._private.arrays import unchanging
 from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.files import is_file, is_folder
 from mpscnn._private.report import Column, Report
@@ -122,7 +123,7 @@ def evaluate_segmenter(
 
     def counts() -> Iterator[NDArray[np.int64]]:
         for (photo, mask), found in readable_results(
-            model, ((one[0], one) for one in samples), inflight, failed
+            model, ((one[0], (one[0], _kept(one[1]))) for one in samples), inflight, failed
         ):
             try:
                 yield counted_pairs(mask, found.labels, classes)
@@ -132,6 +133,11 @@ def evaluate_segmenter(
                 failed(photo, error)
 
     return segmenter_evaluation_of(model, counts())
+
+
+def _kept(mask: Any) -> Any:
+    """Return a mask for a later time: a copy of an array, because the next mask may be written into its memory."""
+    return unchanging(mask) if isinstance(mask, np.ndarray) else mask
 
 
 def pair_photos_and_masks(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
+from mpscnn._private.arrays import unchanging
 from mpscnn._private.expected_names import translate_options
 from mpscnn._private.literals import ChannelOrderName
 from mpscnn._private.signal_handlers import raised_by_signal_handler
@@ -20,7 +21,7 @@ from mpscnn.graph.features import FeatureExtractor, is_network_input
 from mpscnn.model import Model
 from mpscnn.photo_sources import is_one_photo, one_photo, several_photos
 from mpscnn.runtime.program import Program
-from mpscnn.vision.photo import Photo, kept_photo, open_photo
+from mpscnn.vision.photo import KeptPhoto, Photo, kept_photo, open_photo
 from mpscnn.vision.photo_tasks import TASKS, EndCallback, PhotoTask, option_names
 
 
@@ -125,7 +126,7 @@ class _Arrays(Frames):
 
     def prepare(self, frame: Any, wanted: Any) -> FrameRun:
         inputs, outputs = self.program._arrays(frame, wanted)
-        return _ArrayRun(inputs, outputs, self.program._result(outputs, wanted))
+        return _ArrayRun([*map(unchanging, inputs)], outputs, self.program._result(outputs, wanted))
 
 
 # ---- Photos --------------------------------------------------------------------------------------------------------
@@ -135,8 +136,8 @@ class _Arrays(Frames):
 class _PhotoRun(FrameRun):
     task: PhotoTask[Any]
     photo: Photo
-    given: Any
-    """The photo, which the result may refer to."""
+    given: KeptPhoto
+    """The photo that the result keeps."""
     preparation: float
     """The milliseconds of the preprocessing."""
 
@@ -183,8 +184,10 @@ class _Photos(Frames):
         frame = one_photo(frame)
         begun = time.perf_counter()
         photo = open_photo(frame, channel_order=channel_order)
+        own = photo.unchanging()
         milliseconds = 1000.0 * (time.perf_counter() - begun)
-        return _PhotoRun(task, photo, kept_photo(frame, photo, channel_order), milliseconds)
+        kept = kept_photo(frame, photo, channel_order) if own is photo else KeptPhoto(own, None)
+        return _PhotoRun(task, own, kept, milliseconds)
 
 
 # ---- Features ------------------------------------------------------------------------------------------------------
@@ -221,11 +224,11 @@ class _FeatureFrames(Frames):
         extractor = self._extractor
         if is_network_input(frame):
             inputs, outputs = self.program._arrays(frame, None)
-            return _ArrayRun(inputs, outputs, extractor._named(outputs))
+            return _ArrayRun([*map(unchanging, inputs)], outputs, extractor._named(outputs))
         if isinstance(frame, (list, tuple)) or (isinstance(frame, np.ndarray) and frame.ndim == 4):
             raise ParameterError(
                 "Runner: a frame of a feature extractor is one photo; submit them one by one"
             )
         preprocess, extents = extractor._preprocess_json(), extractor._photo_extents()
         outputs = [np.empty(shape, np.float32) for shape in self.program.output_shapes((1, *extents))]
-        return _FeatureRun(extractor, open_photo(frame), preprocess, outputs)
+        return _FeatureRun(extractor, open_photo(frame).unchanging(), preprocess, outputs)

@@ -263,8 +263,8 @@ class Runner(NoCopies, Expected, Generic[Result]):
         invalid frame, such as an unreadable photo, is raised by the future's `result`.
 
         Args:
-            frame: a photo, see `mpscnn.photo.open_photo`; or array(s), see `Session.run`. Arrays must not be changed
-                before the future is done.
+            frame: a photo, see `mpscnn.photo.open_photo`; or array(s), see `Session.run`. A writable array is copied:
+                a camera may write the next frame into it. The result of a photo keeps this copy.
             options: for a model the options of the method that `Model.predict` calls, for a program `out`.
 
         Raises:

@@ -55,6 +55,8 @@ class Detections(PhotoResult, Sequence[Detection]):
     milliseconds: float
     photo: Any = field(default=None, compare=False)
     """The photo that the caller gave, or its pixels if it cannot be read again. `draw` and `show` use it."""
+    photo_checksum: int | None = field(default=None, compare=False, kw_only=True, repr=False)
+    """A checksum of `photo` if it is an array: `draw` refuses an array that was written again."""
     columns = ("label", "index", "score", *Box._fields)
 
     @property
@@ -153,12 +155,12 @@ class Detections(PhotoResult, Sequence[Detection]):
 
         Raises:
             ShapeError: the photo has another size.
-            ImageError: the photo cannot be read any more, or there is none.
+            ImageError: the photo cannot be read any more, its array was written again, or there is none.
         """
         from mpscnn.vision.box_drawing import draw_boxes
         from mpscnn.vision.visualize import result_picture
 
-        picture = result_picture(photo, self.photo)
+        picture = result_picture(photo, self.photo, self.photo_checksum)
         if picture.size != self.photo_size:
             raise ShapeError(
                 f"the photo has {picture.width} x {picture.height} pixels, its detections are for "

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import io
 import os
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.arguments import IntPair, input_size, is_whole_number
-from mpscnn._private.arrays import AsArray, as_array
+from mpscnn._private.arrays import AsArray, as_array, unchanging
 from mpscnn._private.expected_names import accept_foreign_arguments, explain_unknown_names
 from mpscnn._private.files import convert_read_errors, is_folder, require_regular
 from mpscnn._private.literals import ChannelOrderName
@@ -38,12 +39,14 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_PIXELS",
     "MAX_SIDE",
+    "KeptPhoto",
     "Photo",
     "YuvImage",
     "exif_orientation",
     "kept_photo",
     "open_content",
     "open_photo",
+    "pixels_checksum",
 ]
 
 _EXIF_ORIENTATION = 0x0112
@@ -69,6 +72,8 @@ _MinSize = tuple[int, int] | None  # the smallest (height, width) of an upright 
 _BEYOND = 0.5  # the amount by which floats may be below 0 or above 1
 #: Frames with at least this many lines use BT.709 if they name no matrix.
 _HIGH_DEFINITION = 720
+#: The number of rows and columns that a checksum of pixels reads.
+_CHECKED_SIDE = 32
 _USUAL_ORDERS = {1: "gray", 2: "gray_alpha", 3: "rgb", 4: "rgba"}
 
 
@@ -169,6 +174,8 @@ class Photo(AsArray):
     yuv: YuvImage | None = None
     reduction: int = 1
     """The factor by which both sides of the JPEG file's picture are larger than the pixels: 1, 2, 4 or 8."""
+    is_shared: bool = False
+    """True if the caller gave the pixels as an array, and may write the next frame there."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -191,6 +198,17 @@ class Photo(AsArray):
         if self.yuv is not None:
             return self.yuv._core()
         return _core.Pixels(self.pixels, self.format, self.orientation)
+
+    def unchanging(self) -> Photo:
+        """Return the photo with pixels of its own, for a later time: a copy if they may be the caller's."""
+        if not self.is_shared:
+            return self
+        yuv = self.yuv
+        if yuv is None:
+            return replace(self, pixels=unchanging(self.pixels), is_shared=False)
+        v = None if yuv.v is None else unchanging(yuv.v)
+        yuv = replace(yuv, y=unchanging(yuv.y), u=unchanging(yuv.u), v=v)
+        return replace(self, pixels=yuv.y, yuv=yuv, is_shared=False)
 
     def __repr__(self) -> str:
         width, height = self.size
@@ -255,10 +273,34 @@ def open_content(
     return _from_bytes(content, "image bytes", max_pixels, reserve=reserve)
 
 
-def kept_photo(photo: Any, opened: Photo, channel_order: ChannelOrderName | None) -> Any:
-    """Return what a result keeps as its photo: the given object, or its pixels if it cannot be read again."""
+class KeptPhoto(NamedTuple):
+    """The photo that a result keeps: the given object, or its pixels if it cannot be read again.
+
+    Attributes:
+        photo: the photo.
+        checksum: the `pixels_checksum` of pixels in memory of the caller; None for other photos.
+    """
+
+    photo: Any
+    checksum: int | None
+
+
+def kept_photo(photo: Any, opened: Photo, channel_order: ChannelOrderName | None) -> KeptPhoto:
+    """Return what a result keeps as its photo."""
     passing = hasattr(photo, "read") or isinstance(photo, memoryview)
-    return opened if channel_order is not None or passing else photo
+    kept = opened if channel_order is not None or passing else photo
+    return KeptPhoto(kept, pixels_checksum(opened) if opened.is_shared else None)
+
+
+def pixels_checksum(photo: Photo) -> int:
+    """Return a checksum of some thousand samples of the pixels, which tells two frames of a camera apart."""
+    planes = [photo.pixels] if photo.yuv is None else [photo.yuv.y, photo.yuv.u, photo.yuv.v]
+    checksum = 0
+    for plane in planes:
+        if plane is not None:
+            rows, columns = (max(1, side // _CHECKED_SIDE) for side in plane.shape[:2])
+            checksum = zlib.crc32(plane[::rows, ::columns].tobytes(), checksum)
+    return checksum
 
 
 def _opened(photo: Any, channel_order: ChannelOrderName | None, min_size: _MinSize = None) -> Photo:
@@ -272,7 +314,8 @@ def _opened(photo: Any, channel_order: ChannelOrderName | None, min_size: _MinSi
     if isinstance(photo, Photo):
         return photo
     if isinstance(photo, YuvImage):
-        return Photo(photo.y, "nv12" if photo.v is None else "i420", photo.orientation, repr(photo), photo)
+        form = "nv12" if photo.v is None else "i420"
+        return Photo(photo.y, form, photo.orientation, repr(photo), photo, is_shared=True)
     if isinstance(photo, str) and is_url(photo):
         raise ImageError(
             f"{photo}: is a URL, which is not fetched here: Model.predict, Model.classify, Model.detect and "
@@ -317,7 +360,8 @@ def _from_pixel_buffer(photo: Any) -> Photo:
     pixels, *chroma = planes.arrays
     if not chroma:
         height, width = pixels.shape[:2]
-        return Photo(pixels, "bgra8", 1, f"pixel buffer {planes.format} of {width} x {height}")
+        name = f"pixel buffer {planes.format} of {width} x {height}"
+        return Photo(pixels, "bgra8", 1, name, is_shared=True)
     matrix = planes.matrix or ("bt709" if pixels.shape[0] >= _HIGH_DEFINITION else "bt601")
     return _opened(YuvImage(pixels, chroma[0], None, matrix, planes.range), None)
 
@@ -518,7 +562,7 @@ def _from_array(photo: Any, order: str | None = None, origin: str = "") -> Photo
         )
     if dtype.kind == "f":
         _require_unit_range(pixels, name)
-    return Photo(np.ascontiguousarray(pixels, dtype=dtype), pixel_format, 1, name)
+    return Photo(np.ascontiguousarray(pixels, dtype=dtype), pixel_format, 1, name, is_shared=not origin)
 
 
 def _of_several(photo: Any) -> str:

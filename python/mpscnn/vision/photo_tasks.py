@@ -18,7 +18,7 @@ from mpscnn.vision.segmentation import Segmentation
 
 if TYPE_CHECKING:
     from mpscnn.runtime.program import Program
-    from mpscnn.vision.photo import Photo
+    from mpscnn.vision.photo import KeptPhoto, Photo
 
 _LARGEST = 2**31 - 1  # the largest number that the core takes
 
@@ -50,7 +50,7 @@ class PhotoTask(Generic[Result]):
     """Run the task on a photo, and wait."""
     submit: Callable[[_core.Runner, _core.Frame, _core.Pixels, EndCallback], None]
     """Submit the task on a photo to a runner."""
-    result: Callable[[Any, Photo, float, Any], Result]
+    result: Callable[[Any, Photo, float, KeptPhoto], Result]
     """Build the result for the user from the core's result, the photo, the milliseconds, and the photo to keep."""
 
 
@@ -59,7 +59,7 @@ def classification_task(model: PhotoModel, *, top: int | None = None) -> PhotoTa
     core, count = model._core, 0 if top is None else whole_number("top", top, maximum=_LARGEST)
     labels = model.labels or ()
 
-    def result(found: Any, _: Photo, milliseconds: float, shown: Any) -> Classification:
+    def result(found: Any, _: Photo, milliseconds: float, shown: KeptPhoto) -> Classification:
         ranked, scores_are = found
         predictions = tuple(
             Prediction(_class_name(labels, index), probability, index) for _, index, probability in ranked
@@ -69,7 +69,8 @@ def classification_task(model: PhotoModel, *, top: int | None = None) -> PhotoTa
             predictions,
             *_origin(model),
             milliseconds,
-            shown,
+            shown.photo,
+            photo_checksum=shown.checksum,
             scores_are=scores_are,
             has_all_classes=complete,
         )
@@ -96,11 +97,18 @@ def detection_task(
     core, wanted = model._core, (score, overlap, maximum if shown_classes is None else 0)
     labels = model.labels or ()
 
-    def result(found: Any, photo: Photo, milliseconds: float, shown: Any) -> Detections:
+    def result(found: Any, photo: Photo, milliseconds: float, shown: KeptPhoto) -> Detections:
         if shown_classes is not None:
             found = [entry for entry in found if entry[1] in shown_classes][: maximum or None]
         detections = tuple(detection_of(entry, _class_name(labels, entry[1])) for entry in found)
-        return Detections(detections, photo.size, *_origin(model), milliseconds, shown)
+        return Detections(
+            detections,
+            photo.size,
+            *_origin(model),
+            milliseconds,
+            shown.photo,
+            photo_checksum=shown.checksum,
+        )
 
     return PhotoTask(
         run=lambda session, photo: core.detect(session, photo, *wanted),
@@ -149,9 +157,17 @@ def segmentation_task(model: PhotoModel, *, scores: bool = False) -> PhotoTask[S
     names = tuple(_class_name(known, index) for index in range(classes))
     scored = classes if scores else 0
 
-    def result(found: Any, _: Photo, milliseconds: float, shown: Any) -> Segmentation:
+    def result(found: Any, _: Photo, milliseconds: float, shown: KeptPhoto) -> Segmentation:
         labels, values = found
-        return Segmentation(labels, names, *_origin(model), milliseconds, values, shown)
+        return Segmentation(
+            labels,
+            names,
+            *_origin(model),
+            milliseconds,
+            values,
+            shown.photo,
+            photo_checksum=shown.checksum,
+        )
 
     return PhotoTask(
         run=lambda session, photo: core.segment(session, photo, scored),

@@ -73,6 +73,8 @@ class Classification(PhotoResult, AsArray, Sequence[Prediction]):
     milliseconds: float
     photo: Any = field(default=None, compare=False)
     """The photo that the caller gave, or its pixels if it cannot be read again. `draw` and `show` use it."""
+    photo_checksum: int | None = field(default=None, compare=False, kw_only=True, repr=False)
+    """A checksum of `photo` if it is an array: `draw` refuses an array that was written again."""
     scores_are: ScoresName = field(kw_only=True)
     """The kind of the probabilities.
 
@@ -174,13 +176,13 @@ class Classification(PhotoResult, AsArray, Sequence[Prediction]):
             count: the maximum number of classes to show.
 
         Raises:
-            ImageError: the photo cannot be read any more, or there is none.
+            ImageError: the photo cannot be read any more, its array was written again, or there is none.
             ParameterError: the count is negative.
         """
         from mpscnn._private.bars import add_bars
         from mpscnn.vision.visualize import result_picture
 
-        picture = result_picture(photo, self.photo)
+        picture = result_picture(photo, self.photo, self.photo_checksum)
         best = self.top(count)
         return add_bars(picture, [(self._text(entry), self._share(entry)) for entry in best])
 

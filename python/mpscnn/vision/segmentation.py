@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,6 +59,8 @@ class Segmentation(PhotoResult, AsArray):
     """The network's scores (height, width, classes), NaN where the label is `UNSEEN`; None if not requested."""
     photo: Any = None
     """The photo that the caller gave, or its pixels if it cannot be read again. `draw` and `show` use it."""
+    photo_checksum: int | None = field(default=None, compare=False, kw_only=True, repr=False)
+    """A checksum of `photo` if it is an array: `draw` refuses an array that was written again."""
     columns = ("label", "index", "pixels", "fraction")
 
     @property
@@ -120,25 +122,28 @@ class Segmentation(PhotoResult, AsArray):
         Raises:
             ShapeError: the photo has another size.
             ParameterError: the opacity is out of its range.
-            ImageError: the photo cannot be read any more.
+            ImageError: the photo cannot be read any more, or its array was written again.
         """
         from mpscnn.vision.photo import require_pillow
-        from mpscnn.vision.visualize import add_legend, class_colors, upright_picture
+        from mpscnn.vision.visualize import add_legend, class_colors, result_picture
 
         require_pillow("drawing")
         from PIL import Image
 
-        photo = self.photo if photo is None else photo
+        has_photo = photo is not None or self.photo is not None
         if not is_finite_number(opacity) or not 0.0 <= opacity <= 1.0:
             raise ParameterError(f"opacity must be from 0 to 1, got {opacity!r}")
         height, width = self.labels.shape
-        picture = Image.new("RGB", (width, height)) if photo is None else upright_picture(photo)
+        if has_photo:
+            picture = result_picture(photo, self.photo, self.photo_checksum)
+        else:
+            picture = Image.new("RGB", (width, height))
         if picture.size != (width, height):
             raise ShapeError(
                 f"the photo has {picture.width} x {picture.height} pixels, its labels are for {width} x {height}"
             )
         colors = class_colors(256)
-        alpha = np.full(256, 1.0 if photo is None else opacity)
+        alpha = np.full(256, opacity if has_photo else 1.0)
         for index, name in enumerate(self.names):
             if name == "background":
                 alpha[index] = 0.0

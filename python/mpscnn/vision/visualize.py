@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mpscnn._private.bars import text_font
 from mpscnn._private.html_view import lines
 from mpscnn.errors import ImageError, ShapeError
-from mpscnn.vision.photo import open_photo, require_pillow
+from mpscnn.vision.photo import open_photo, pixels_checksum, require_pillow
 from mpscnn.vision.upright import upright
 
 if TYPE_CHECKING:
@@ -37,12 +37,22 @@ def upright_picture(photo: Any) -> PillowImage.Image:
     return upright(open_photo(photo))
 
 
-def result_picture(given: Any, kept: Any) -> PillowImage.Image:
-    """Return the upright picture on which a result is drawn: the given photo, or the one that the result keeps."""
+def result_picture(given: Any, kept: Any, checksum: int | None) -> PillowImage.Image:
+    """Return the upright picture on which a result is drawn: the given photo, or the one that the result keeps.
+
+    Raises ImageError if there is none, or if the kept one has another checksum than the result's photo.
+    """
     photo = kept if given is None else given
     if photo is None:
         raise ImageError("the result does not keep its photo; give it: draw(photo)")
-    return upright_picture(photo)
+    require_pillow("drawing")
+    opened = open_photo(photo)
+    if given is None and checksum is not None and pixels_checksum(opened) != checksum:
+        raise ImageError(
+            f"{opened.name}: the array was written again after its result was computed: draw the result before the "
+            "next frame, give draw(photo) the photo, or give the model a copy: predict(frame.copy())"
+        )
+    return upright(opened)
 
 
 def class_colors(count: int) -> NDArray[np.uint8]:

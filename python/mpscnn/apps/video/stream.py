@@ -6,6 +6,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
@@ -17,6 +18,7 @@ from mpscnn.errors import ParameterError
 from mpscnn.runner.frames import frame_kind
 from mpscnn.runner.runner import Runner
 from mpscnn.runtime.options import RunOptions
+from mpscnn.vision.photo import open_photo
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -175,7 +177,9 @@ def _results(
                     frame = buffer.take(wait=not (source.live and under_way))
                     if frame is None:
                         break
-                    under_way.append((frame, runner.submit(frame.photo, **options)))
+                    # The decoder writes each frame into memory of its own, so the runner need not copy it.
+                    photo = replace(open_photo(frame.photo), is_shared=False)
+                    under_way.append((frame, runner.submit(photo, **options)))
                 if not under_way:
                     if buffer.failure is not None:
                         raise buffer.failure
