@@ -13,7 +13,7 @@ CHANNELS = 6
 
 
 class RandomGraph:
-    """A graph whose values have the extents "n", and height and width, or numbers as extents. Its last value is its output.
+    """A graph whose values have the extents "n", height and width, or numbers. The last value is its output.
 
     Args:
         generator: chooses the nodes.

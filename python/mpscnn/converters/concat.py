@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mpscnn.converters.arrange import Arranger, separate_free, surroundings
 from mpscnn.converters.broadcast import with_common_atoms
 from mpscnn.converters.budget import Cost
-from mpscnn.converters.layout import Arranged, Axis, product
+from mpscnn.converters.layout import Arranged, Atom, Axis, product, without_batch
 from mpscnn.converters.unsupported import ONE_IMAGE, MixedImagesError
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -28,6 +30,8 @@ def concat(a: Arranger, values: list[Arranged], axis: int) -> Arranged:
     if any(atom.is_batch and atom.high != 1 for value in values for atom in value.axes[axis]):
         raise MixedImagesError(f"joins images along the batch: {ONE_IMAGE}")
     values = [value.with_batch_outside(axis).with_own_atoms() for value in values]
+    if not all(map(_batch_of, values)):  # a batch of 1 is not on the same axis of all
+        values = [_without_single_batch(value) for value in values]
     model = next((value for value in values if value.axes[axis]), values[0])
     own_atoms = [value.axes[axis] for value in values]
     model, others = _alike(model, values, axis)
@@ -43,6 +47,17 @@ def concat(a: Arranger, values: list[Arranged], axis: int) -> Arranged:
     axes = (*model.axes[:axis], new, *model.axes[axis + 1 :])
     order = tuple(atom for group in (*groups[:place], new, *groups[place + 1 :]) for atom in group)
     return Arranged(y, axes, order, whole_numbers=any(value.whole_numbers for value in values))
+
+
+def _batch_of(value: Arranged) -> Atom | None:
+    return next((atom for axis in value.axes for atom in axis if atom.is_batch), None)
+
+
+def _without_single_batch(value: Arranged) -> Arranged:
+    batch = _batch_of(value)
+    if batch is None or batch.high != 1:
+        return value
+    return replace(value, axes=tuple(map(without_batch, value.axes)))
 
 
 def _alike(model: Arranged, values: list[Arranged], axis: int) -> tuple[Arranged, list[Arranged]]:

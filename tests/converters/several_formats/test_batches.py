@@ -175,6 +175,65 @@ def test_a_batch_of_one_can_be_chosen(tmp_path: Path, name: str) -> None:
     assert network.input.shape == (None, *OWN)
 
 
+# ---- Inputs whose first extents differ -----------------------------------------------------------------------------
+
+
+def join_in_onnx(_: Path, shapes: dict[str, tuple[int, ...]]) -> mpscnn.Network:
+    nodes = [node("Concat", ["a", "b"], "j", axis=0), node("ReduceMax", ["j", "zero"], keepdims=0)]
+    return read(
+        model(nodes, {name: [*own] for name, own in shapes.items()}, {"zero": np.array([0])}, opset=18)
+    )
+
+
+def join_in_tensorflow(folder: Path, shapes: dict[str, tuple[int, ...]]) -> mpscnn.Network:
+    g = Graph()
+    given = {name: g.placeholder(*own, name=name) for name, own in shapes.items()}
+    g.node(
+        "Max", g.node("ConcatV2", given["a"], given["b"], g.constant(np.array(0))), g.constant(np.array([0]))
+    )
+    return converters.read_network([g.save(folder / "graph.pb")])
+
+
+def join_in_tflite(folder: Path, shapes: dict[str, tuple[int, ...]]) -> mpscnn.Network:
+    places = {name: place for place, name in enumerate(shapes)}
+    total = sum(own[0] for own in shapes.values())
+    tensors = [
+        *(Tensor(name, own) for name, own in shapes.items()),
+        Tensor("j", (total, 4)), constant("zero", [0], "int32"), Tensor("y", (4,)),
+    ]  # fmt: skip
+    operators = [
+        Operator(CODES["CONCATENATION"], [places["a"], places["b"]], [2], 10, [(0, "Int32", 0)]),
+        Operator(CODES["REDUCE_MAX"], [2, 3], [4], 27, []),
+    ]
+    (folder / "file.tflite").write_bytes(write_tflite(tensors, operators, [0, 1], [4]))
+    return converters.read_network([folder / "file.tflite"])
+
+
+def join_in_coreml(folder: Path, shapes: dict[str, tuple[int, ...]]) -> mpscnn.Network:
+    program = Program(shapes)
+    program.add("concat", "j", values=("%a", "%b"), axis=np.array(0), interleave=np.array(False))
+    program.add("reduce_max", "y", x="%j", axes=np.array([0]), keep_dims=False)
+    return converters.read_network([program.saved(folder / "program.mlpackage")])
+
+
+@pytest.mark.parametrize("order", ["ab", "ba"])
+@pytest.mark.parametrize("extents", [(1, 9), (9, 1), (2, 3), (3, 3)])
+@pytest.mark.parametrize("join", [join_in_onnx, join_in_tensorflow, join_in_tflite, join_in_coreml])
+def test_inputs_with_different_first_extents_are_not_batches(
+    tmp_path: Path, join: Callable[..., mpscnn.Network], extents: tuple[int, int], order: str
+) -> None:
+    """The maximum over all rows of both inputs, in each order of the inputs."""
+    random = np.random.default_rng(1)
+    arrays = {
+        name: random.normal(size=(extent, 4)).astype(np.float32)
+        for name, extent in zip("ab", extents, strict=True)
+    }
+    network = join(tmp_path, {name: arrays[name].shape for name in order})
+    given = [arrays[one.name].reshape(1, *(one.shape[1:])) for one in network.inputs]
+    found = np.asarray(network.compile(device="cpu", precision="float32").session(threads=1).run(given))
+    np.testing.assert_array_equal(found.reshape(4), np.concatenate(list(arrays.values())).max(0))
+
+
 def test_images_of_a_fixed_batch_become_one_image(tmp_path: Path) -> None:
     """Operators after a mean over the batch ask for its shape."""
     program = Program({"x": (2, *OWN)})

@@ -106,17 +106,18 @@ def _found(file: OnnxFile, options: ReadOptions, ready: Context | None) -> Conve
 def _converted(file: OnnxFile, options: ReadOptions, wanted: Sequence[str]) -> Context:
     """Return a network that computes these tensors. They are not yet marked as its outputs.
 
-    The first axis of each input is the batch. If this cannot be converted, and the axes have fixed extents above 1, the
-    conversion is tried again with a batch of 1 added in front of all axes.
+    The first axis of each input is the batch. If this cannot be converted, and the axes have fixed extents, which are
+    not all 1, the conversion is tried again with a batch of 1 added in front of all axes.
     """
-    inputs = unify_batch([read_input(file, described, options) for described in file.inputs], file)
+    own = [read_input(file, described, options) for described in file.inputs]
     try:
-        return _of_inputs(file, options, wanted, inputs)
+        return _of_inputs(file, options, wanted, unify_batch(own, file))
     except UnsupportedError:
-        if not (options.has_batch and inputs) or any(one.extents[0] in (None, 1) for one in inputs):
+        batches = {one.extents[0] for one in own}
+        if not options.has_batch or None in batches or batches <= {1}:
             raise
         with suppress(UnsupportedError):  # the first error describes the file better, so that one is raised
-            return _of_inputs(file, options, wanted, [add_batch(one) for one in inputs])
+            return _of_inputs(file, options, wanted, [add_batch(one) for one in own])
         raise
 
 

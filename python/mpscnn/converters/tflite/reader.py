@@ -86,7 +86,7 @@ def _converted(files: Sequence[TfliteFile], options: ReadOptions, *, has_batch: 
     """Convert as `convert` does.
 
     Without `has_batch`, the first axis of an input is not the batch, and the network's inputs get an additional first
-    axis for it.
+    axis for it. So do inputs whose first axis has another extent than that of an input of one image.
     """
     names = LayerNames()
     network = options.network(_input_shapes(files[0], names, options, has_batch), files[0].origin)
@@ -163,12 +163,13 @@ def _input_shapes(
 ) -> dict[str, Sequence[int | None]]:
     options.check_inputs([file.tensors[index].name for index in file.inputs], file.origin)
     shapes: dict[str, Sequence[int | None]] = {}
+    batched = _with_batch(file) if has_batch else frozenset()
     for index in file.inputs:
         tensor = file.tensors[index]
         where = f"{file.origin}: input {quote_name(tensor.name)}"
         if tensor.problem:
             raise UnsupportedError(f"{where}: {tensor.problem}")
-        if not has_batch:
+        if index not in batched:
             shapes[names.unique(tensor.name or "input")] = tensor.shape or (1,)
             continue
         if len(tensor.shape) < 2:
@@ -199,10 +200,16 @@ def _preprocess(file: TfliteFile, network: Network) -> dict[str, object] | None:
 
 def _batch(file: TfliteFile, *, has_batch: bool, any_batch: bool) -> Atom:
     """Return the atom of a file's batch. Files state the number 1 for a free batch."""
-    first = file.tensors[file.inputs[0]] if file.inputs and has_batch else None
-    stated = (first.shape or (1,))[0] if first else 1
+    stated = next((file.tensors[index].shape[0] for index in _with_batch(file)), 1) if has_batch else 1
     is_free = any(0 in file.tensors[index].free_axes for index in file.inputs)
     return batch_atom(None if any_batch and is_free and stated == 1 else stated)
+
+
+def _with_batch(file: TfliteFile) -> frozenset[int]:
+    """Return the inputs whose first axis is the batch: all, or if their first axes differ, those of one image."""
+    first = {index: file.tensors[index].shape[:1] for index in file.inputs}
+    same = len(set(first.values())) == 1
+    return frozenset(index for index, extents in first.items() if extents and (same or extents == (1,)))
 
 
 class _FileConverter(Conversion):
@@ -212,7 +219,7 @@ class _FileConverter(Conversion):
         self, network: Network, file: TfliteFile, names: LayerNames, batch: Atom, *, has_batch: bool
     ) -> None:
         super().__init__(network, file, Constants(file), names, batch)
-        self._has_batch = has_batch
+        self._with_batch = _with_batch(file) if has_batch else frozenset[int]()
         self._one = batch_atom(1) if batch.is_free else batch
         self._unsupported = UnsupportedLayers(file.origin)
         self._operators = Operators(network)
@@ -222,12 +229,13 @@ class _FileConverter(Conversion):
     def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         for index, value in zip(self.file.inputs, inputs, strict=True):
             extents = self.file.tensors[index].extents
-            expected = extents[1:] if self._has_batch else extents or (1,)
+            has_batch = index in self._with_batch
+            expected = extents[1:] if has_batch else extents or (1,)
             if not _fits(value.shape[1:], expected):
                 raise WeightsError(
                     f"{self.file.origin}: its input is {expected}, the part before it gives {value.shape[1:]}"
                 )
-            made = self.of_tensor(value, batch_first=self._has_batch)
+            made = self.of_tensor(value, batch_first=has_batch)
             self.tensors[index] = made if extents else replace(made, axes=())
             self.integers.note(index, value)
         for operator in self.file.operators:
