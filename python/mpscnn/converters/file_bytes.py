@@ -16,6 +16,8 @@ from mpscnn.errors import WeightsError
 # Formats have many small structures next to one another, so the file is read in blocks, and some blocks are kept.
 _BLOCK = 1 << 14
 _MAX_BLOCKS = 64
+#: The number of characters in the longest path that systems open. Following a longer one takes quadratic time.
+MAX_PATH = 4096
 
 
 class Content(Protocol):
@@ -113,6 +115,8 @@ def is_in_own_folder(path: Path, folder: Path, main: Path) -> bool:
         folder: the folder of the model.
         main: the file of the model that names the others.
     """
+    if len(os.fspath(path)) > MAX_PATH:
+        return False
     try:
         real = real_path(path)
     except OSError:  # no file can be opened by such a chain of links

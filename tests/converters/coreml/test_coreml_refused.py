@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from converters.coreml_classifier import classifier, program
 from converters.coreml_writer import add, array, model, numbers, saved
+from work import lines_run
 
 import mpscnn
 from mpscnn import converters
@@ -83,6 +84,31 @@ def test_damaged_manifests(kind: str, tmp_path: Path) -> None:
     (path / "Manifest.json").write_text(MANIFESTS[kind])
     with pytest.raises(WeightsError, match=r"photos\.mlpackage"):
         mpscnn.load(path)
+
+
+@pytest.mark.parametrize("part", ["a/", "./", "a/../"])
+def test_a_long_path_in_a_manifest_is_not_followed(part: str, tmp_path: Path) -> None:
+    """Following a path takes time in proportion to the square of its length, and no file has such a path."""
+    path = program().saved(tmp_path / "photos.mlpackage")
+    stated = json.loads((path / "Manifest.json").read_text())
+    for entry in stated["itemInfoEntries"].values():
+        entry["path"] = 200_000 // len(part) * part + entry["path"]
+    (path / "Manifest.json").write_text(json.dumps(stated))
+    assert lines_run(lambda: refused(path, "which is not a file of the package")) < 50_000
+
+
+def refused(path: Path, reason: str) -> None:
+    with pytest.raises(WeightsError, match=reason):
+        converters.read_network([path])
+
+
+def test_images_that_are_prepared_again_and_again(tmp_path: Path) -> None:
+    """Four bytes of the file are one preparation, of which two layers would be made."""
+    message = classifier()
+    for _ in range(1_000):
+        message.neuralNetworkClassifier.preprocessing.add().scaler.SetInParent()
+    path = saved(message, tmp_path / "photos.mlmodel")
+    assert lines_run(lambda: refused(path, "prepares 1 inputs 1001 times")) < 50_000
 
 
 def test_folders_that_are_not_packages(tmp_path: Path) -> None:

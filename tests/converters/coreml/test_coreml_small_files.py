@@ -41,10 +41,34 @@ def many_classes() -> Any:
     return message
 
 
+def copies_of_a_constant(kind: str) -> Any:
+    """Return a program whose constant of 100,000 elements is decompressed 700 times. Each result takes 400 kB."""
+    made = Program({"x": (1, 3, 4, 4)})
+    made.add("relu", "y", x="%x")
+    made.constant("numbers", np.zeros(100_000, np.int8))
+    made.constant("scale", np.float32(1.0))
+    made.constant("zero", np.int8(0))
+    made.constant("axis", np.int32(0))
+    operands = {
+        "constexpr_cast": {"source_val": "%numbers"},
+        "constexpr_affine_dequantize": {
+            "quantized_data": "%numbers",
+            "zero_point": "%zero",
+            "scale": "%scale",
+            "axis": "%axis",
+        },
+    }
+    for number in range(700):
+        made.add(kind, f"a{number}", **operands[kind])
+    return made.message
+
+
 MODELS: dict[str, Callable[[], Any]] = {
     "instance_norm": lambda: many_channels("instance_norm"),
     "classes of boxes": many_classes,
     "cumSum": lambda: one_layer("cumSum", settings(axis=1), [(1, 1 << 14)]),
+    "constexpr_cast": lambda: copies_of_a_constant("constexpr_cast"),
+    "constexpr_affine_dequantize": lambda: copies_of_a_constant("constexpr_affine_dequantize"),
     "lrn": lambda: one_layer("lrn", settings(alpha=1.0, beta=1.0, localSize=4, k=1.0), [(1, 1 << 14, 1, 1)]),
     "fillStatic": lambda: one_layer("fillStatic", settings(value=1.0, targetShape=[1, MANY]), [(1, 4)]),
 }

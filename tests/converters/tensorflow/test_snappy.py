@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from converters.tensorflow_writer import table
 
 import mpscnn
+from mpscnn.converters.file_bytes import MemoryBytes
 from mpscnn.converters.tensorflow.snappy import decompress
+from mpscnn.converters.tensorflow.table import entries
 from mpscnn.converters.varints import encode as varint
 
 #: Damaged blocks of Snappy: the length of the content, and elements.
@@ -41,3 +44,16 @@ def test_elements_of_compressed_blocks() -> None:
     for kind, width in ((2, 2), (3, 4)):
         element = bytes([9 << 2 | kind]) + (3).to_bytes(width, "little")
         assert decompress(b"\x0d\x08abc" + element) == b"abcabcabcabca"
+
+
+def test_small_indexes_do_not_become_large() -> None:
+    """A copy of 64 bytes takes three, so a small file could have many entries, or long values."""
+    names = [bytes([1 + i // 65536, i // 256 % 256, i % 256]) for i in range(20_000)]
+    many = table([(name, b"") for name in names], per_block=1000, compression=1)
+    with pytest.raises(mpscnn.WeightsError, match=r"damaged: \d+ entries with \d+ bytes of names"):
+        list(entries(MemoryBytes(many)))
+    long = table([(b"a", bytes(20_000))], compression=1)
+    with pytest.raises(mpscnn.WeightsError, match="has more than 8 times its size when it is unpacked"):
+        list(entries(MemoryBytes(long)))
+    plain = table([(name, b"") for name in names], per_block=700)
+    assert len(list(entries(MemoryBytes(plain)))) == len(names)

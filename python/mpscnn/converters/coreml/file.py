@@ -12,7 +12,7 @@ from mpscnn._private.files import convert_read_errors, exists, is_file, is_folde
 from mpscnn._private.json_text import parse_json
 from mpscnn.converters.coreml.schema import MODEL_KIND
 from mpscnn.converters.coreml.weights import Weights
-from mpscnn.converters.file_bytes import FileBytes, is_in_own_folder
+from mpscnn.converters.file_bytes import MAX_PATH, FileBytes, is_in_own_folder
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.wire.message import open_message
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -48,10 +48,10 @@ class CoremlFile:
     def blob_file(self, name: str) -> Path:
         """Return the path of a file that the model refers to. Raises WeightsError if it is outside of the package."""
         prefix = "@model_path/"
-        inner = PurePosixPath(name.removeprefix(prefix))
+        inner = name.removeprefix(prefix)
         if self.root is None:
             raise WeightsError(
-                f"its weights are in another file, {quote_name(inner.as_posix())}: give the package ({PACKAGE}), the "
+                f"its weights are in another file, {quote_name(inner)}: give the package ({PACKAGE}), the "
                 "folder from which this file was copied, or copy it again with all that is in it"
             )
         return _within(self.root, self.path.parent, inner, name)
@@ -112,7 +112,7 @@ def message_file(root: Path) -> Path:
         raise WeightsError(f"damaged: {manifest}: does not name the package's model") from error
     if not isinstance(inner, str):
         raise WeightsError(f"damaged: {manifest}: does not name the package's model")
-    return _within(root, root / _DATA, PurePosixPath(inner), inner)
+    return _within(root, root / _DATA, inner, inner)
 
 
 def package_files(root: Path) -> list[Path]:
@@ -124,8 +124,12 @@ def package_files(root: Path) -> list[Path]:
     return sorted(path for path in found if is_file(path))
 
 
-def _within(root: Path, folder: Path, inner: PurePosixPath, name: str) -> Path:
-    """Return the path of a file in a package. Raises WeightsError if it is outside of the package."""
+def _within(root: Path, folder: Path, stated: str, name: str) -> Path:
+    """Return the path of a file in a package, which is called `name` in errors.
+
+    Raises WeightsError if it is outside of the package.
+    """
+    inner = PurePosixPath(stated if len(stated) <= MAX_PATH else "..")
     leaves = inner.is_absolute() or ".." in inner.parts or "\0" in name or "\\" in name
     if leaves or not inner.parts:
         raise WeightsError(f"damaged: {root}: names {quote_name(name)}, which is not a file of the package")

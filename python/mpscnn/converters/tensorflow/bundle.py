@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -62,9 +63,7 @@ class Bundle(Mapping[str, Variable]):
 
     def _read_index(self) -> int:
         listed = entries(FileBytes(self._index))
-        header = open_message(KINDS["BundleHeader"], MemoryBytes(next(listed, (b"", b""))[1]))
-        if not 1 <= header.num_shards <= _MAX_SHARDS:
-            raise WeightsError(f"damaged: {header.num_shards} files of numbers")
+        header = _header(listed)
         if header.endianness == _BIG_ENDIAN:
             raise UnsupportedError("its numbers are big-endian, which is not supported")
         places: list[tuple[int, int, int, str]] = []
@@ -133,6 +132,24 @@ class Bundle(Mapping[str, Variable]):
 
     def files(self) -> list[Path]:
         """Return the index, and the files with the data."""
-        stem = self._index.name.removesuffix(INDEX)
-        parts = (f"{stem}.data-{one:05d}-of-{self._count:05d}" for one in range(self._count))
-        return [self._index, *(self._index.with_name(part) for part in parts)]
+        return _files(self._index, self._count)
+
+
+def bundle_files(index: Path) -> list[Path]:
+    """Return the index of a checkpoint, and the files with its data. Only the first entry of the index is read."""
+    with prefix_errors(str(index)):
+        return _files(index, int(_header(entries(FileBytes(index))).num_shards))
+
+
+def _header(listed: Iterator[tuple[bytes, bytes]]) -> Any:
+    """Return the message in the first entry of an index."""
+    header = open_message(KINDS["BundleHeader"], MemoryBytes(next(listed, (b"", b""))[1]))
+    if not 1 <= header.num_shards <= _MAX_SHARDS:
+        raise WeightsError(f"damaged: {header.num_shards} files of numbers")
+    return header
+
+
+def _files(index: Path, count: int) -> list[Path]:
+    stem = index.name.removesuffix(INDEX)
+    parts = (f"{stem}.data-{one:05d}-of-{count:05d}" for one in range(count))
+    return [index, *(index.with_name(part) for part in parts)]

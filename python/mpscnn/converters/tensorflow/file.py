@@ -11,7 +11,7 @@ from mpscnn.converters.file_bytes import FileBytes, total_size
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_graph.builder import Extents
 from mpscnn.converters.read_options import ReadOptions
-from mpscnn.converters.tensorflow.bundle import INDEX, Bundle
+from mpscnn.converters.tensorflow.bundle import INDEX, Bundle, bundle_files
 from mpscnn.converters.tensorflow.file_errors import convert_errors
 from mpscnn.converters.tensorflow.reader import GraphFile
 from mpscnn.converters.tensorflow.schema import KINDS
@@ -57,7 +57,7 @@ def saved_model_files(folder: Path) -> list[Path]:
     variables = _index_in(folder)
     with convert_read_errors(folder, WeightsError):
         has_variables = is_file(variables)
-    return [folder / MODEL, *(Bundle(variables, folder / MODEL).files() if has_variables else [])]
+    return [folder / MODEL, *(bundle_files(variables) if has_variables else [])]
 
 
 def _index_in(folder: Path) -> Path:

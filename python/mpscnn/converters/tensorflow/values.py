@@ -59,8 +59,8 @@ def parse_shape(shape: Any) -> tuple[int | None, ...] | None:
     """
     if shape.unknown_rank:
         return None
-    if len(shape.dim) > MAX_AXES:
-        raise UnsupportedError(f"a shape of {len(shape.dim)} axes; at most {MAX_AXES} are supported")
+    if (axes := shape.count("dim")) > MAX_AXES:
+        raise UnsupportedError(f"a shape of {axes} axes; at most {MAX_AXES} are supported")
     return tuple(dim.size if dim.size >= 0 else None for dim in shape.dim)
 
 

@@ -34,6 +34,8 @@ from mpscnn.graph.settings import state_scores
 
 # The shape mapping of old files, in which all blobs are images (sequence, batch, channels, height, width).
 _RANK_5 = 0
+#: The largest number of steps that prepare an input: a scale and a mean image.
+_PER_INPUT = 2
 
 
 def read_neural_network(
@@ -102,6 +104,11 @@ def _prepare(walk: Walk, net: Any, inputs: Sequence[Feature], *, old: bool) -> P
     """Add the preprocessing before the first layer, and return the preprocessing of photos of the only image input."""
     images = [one for one in inputs if one.kind == "image"]
     photo = plain_photo(images[0]) if images else None
+    if len(net.preprocessing) > _PER_INPUT * len(inputs):
+        raise WeightsError(
+            f"damaged: prepares {len(inputs)} inputs {len(net.preprocessing)} times; an input has at most a scale and "
+            "a mean image"
+        )
     for place, message in enumerate(net.preprocessing):
         name = message.featureName or (images or list(inputs))[0].name
         one = next((given for given in inputs if given.name == name), None)

@@ -134,6 +134,8 @@ class Constants:
         Raises UnsupportedError for an unknown operation, and WeightsError if its operands do not fit each other.
         """
         self._file.weights.decompressed |= kind != "constexpr_cast"
+        # Many operations may decompress one constant.
+        self.spend(sum(one.held.size for one in given.values() if isinstance(one.held, np.ndarray)))
         if kind in _SPARSE_MAKERS:
             mask, values = _SPARSE_MAKERS[kind](self, given)
             return [Constant(_BIT, mask.shape, mask.view(_BIT.dtype)), _floats(values[mask])]
