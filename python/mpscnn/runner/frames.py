@@ -23,6 +23,7 @@ from mpscnn.photo_sources import is_one_photo, one_photo, several_photos
 from mpscnn.runtime.program import Program
 from mpscnn.vision.photo import KeptPhoto, Photo, kept_photo, open_photo
 from mpscnn.vision.photo_tasks import TASKS, EndCallback, PhotoTask, option_names
+from mpscnn.vision.preprocessing import require_prepared
 
 
 class FrameRun(ABC):
@@ -223,6 +224,8 @@ class _FeatureFrames(Frames):
     def prepare(self, frame: Any, _wanted: None) -> FrameRun:
         extractor = self._extractor
         if is_network_input(frame):
+            if extractor.preprocess is not None:
+                require_prepared(frame, extractor.preprocess)
             inputs, outputs = self.program._arrays(frame, None)
             return _ArrayRun([*map(unchanging, inputs)], outputs, extractor._named(outputs))
         if isinstance(frame, (list, tuple)) or (isinstance(frame, np.ndarray) and frame.ndim == 4):

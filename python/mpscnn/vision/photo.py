@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from mpscnn._private.files import convert_read_errors, is_folder, require_regula
 from mpscnn._private.literals import ChannelOrderName
 from mpscnn.errors import Error, ImageError, ParameterError
 from mpscnn.vision.array_file import is_array_file, read_array
+from mpscnn.vision.integer_range import GIVE_BITS, require_all_bits, with_bits
 from mpscnn.vision.photo_file import MAX_PIXELS, MAX_SIDE, load_given
 from mpscnn.vision.photo_formats import unread_text
 from mpscnn.vision.photo_list import is_url
@@ -222,6 +223,7 @@ def open_photo(
     channel_order: ChannelOrderName | None = None,
     orientation: int | None = None,
     min_size: IntPair | None = None,
+    bits: int | None = None,
 ) -> Photo:
     """Decode a photo.
 
@@ -239,18 +241,25 @@ def open_photo(
         min_size: (height, width) of the upright photo, or one number for both. A larger JPEG file is decoded at 1/2,
             1/4 or 1/8 of its size, which is faster, if the pixels are still at least that high and wide. Other photos
             are not reduced (docs/preprocessing.md, "Large JPEG files").
+        bits: the number of bits of an array's integers, 1 to 16: a camera of 10 bits gives 0 to 1023 in uint16. None: 8
+            for uint8 and 16 for uint16. Other integer types need it.
 
     Returns: An image that is accepted wherever a photo is.
 
     Raises:
         ImageError: the photo is missing, damaged, incomplete, empty, or in a format that docs/preprocessing.md does not
-            list; a file has more pixels than MAX_PIXELS, than MAX_SIDE at one side, or than its size can hold; or the
-            floats of an array are far from 0 to 1. The message names the photo.
-        ParameterError: an unknown order or orientation, an order for a photo that is not an array, or a `min_size`
-            that is not one or two whole numbers from 1 to 16,384.
+            list; a file has more pixels than MAX_PIXELS, than MAX_SIDE at one side, or than its size can hold; the
+            floats of an array are far from 0 to 1; an array of uint16 has no value above 255, without `bits`; or an
+            integer is beyond the range of `bits`. The message names the photo.
+        ParameterError: an unknown order or orientation, an order or `bits` for a photo that is not an array, or a
+            `min_size` that is not one or two whole numbers from 1 to 16,384.
+
+    Warns: RuntimeWarning for an array of uint16 without a value above 4095, without `bits`.
     """
     minimum = None if min_size is None else input_size("min_size", min_size)
-    opened = _opened(photo, channel_order, minimum)
+    if bits is not None:
+        photo = with_bits(as_array("photo", photo), bits) if _is_array(photo) else _no_array("bits", photo)
+    opened = _opened(photo, channel_order, minimum, has_bits=bits is not None)
     if orientation is None:
         return opened
     if not _is_orientation(orientation):
@@ -303,14 +312,29 @@ def pixels_checksum(photo: Photo) -> int:
     return checksum
 
 
-def _opened(photo: Any, channel_order: ChannelOrderName | None, min_size: _MinSize = None) -> Photo:
+def _is_array(photo: Any) -> bool:
+    """Return True for what `_opened` takes as an array."""
+    others = isinstance(photo, (Photo, YuvImage, str, os.PathLike)) or _is_file_content(photo)
+    return not (others or hasattr(photo, "read") or _is_pillow_image(photo) or _is_pixel_buffer(photo))
+
+
+def _no_array(argument: str, photo: Any) -> NoReturn:
+    raise ParameterError(f"{argument} is for arrays, the photo is a {type(photo).__name__}")
+
+
+def _opened(
+    photo: Any,
+    channel_order: ChannelOrderName | None,
+    min_size: _MinSize = None,
+    *,
+    has_bits: bool = False,
+) -> Photo:
     if isinstance(photo, (str, os.PathLike)) and is_array_file(Path(photo)):
         return _from_array_file(Path(photo), channel_order)
-    if channel_order is not None:
-        others = isinstance(photo, (Photo, YuvImage, str, os.PathLike)) or _is_file_content(photo)
-        if others or hasattr(photo, "read") or _is_pillow_image(photo) or _is_pixel_buffer(photo):
-            raise ParameterError(f"channel_order is for arrays, the photo is a {type(photo).__name__}")
-        return _from_array(photo, channel_order)
+    if channel_order is not None and not _is_array(photo):
+        _no_array("channel_order", photo)
+    if channel_order is not None or has_bits:
+        return _from_array(photo, channel_order, has_bits=has_bits)
     if isinstance(photo, Photo):
         return photo
     if isinstance(photo, YuvImage):
@@ -514,7 +538,7 @@ def exif_orientation(image: PillowImage.Image) -> int:
     return int(orientation) if _is_orientation(orientation) else 1
 
 
-def _from_array(photo: Any, order: str | None = None, origin: str = "") -> Photo:
+def _from_array(photo: Any, order: str | None = None, origin: str = "", *, has_bits: bool = False) -> Photo:
     try:
         pixels = as_array("photo", photo)
     except Error as error:
@@ -549,10 +573,10 @@ def _from_array(photo: Any, order: str | None = None, origin: str = "") -> Photo
         )
     pixel_format = _ARRAY_FORMATS.get((dtype.name, order or usual))
     if pixel_format is None:
-        plain = dtype.kind in "iu" and dtype.itemsize > 1 and pixels.min() >= 0 and pixels.max() <= 255
+        integers = usual and dtype.kind in "iu" and dtype.itemsize + (dtype.kind == "i") > 1
         raise ImageError(
             f"{name}: expected uint8 with 1 to 4 channels, or uint16 or floats with 1, 3 or 4 channels"
-            + ("; for 0 to 255 give numpy.asarray(array, numpy.uint8)" if usual and plain else "")
+            + (f"; {GIVE_BITS}" if integers else "")
             + (f"; channel_order {order!r} is for uint8" if usual and order not in (None, usual) else "")
             + (
                 "; channels come last: numpy.asarray(array).transpose(1, 2, 0)"
@@ -562,6 +586,8 @@ def _from_array(photo: Any, order: str | None = None, origin: str = "") -> Photo
         )
     if dtype.kind == "f":
         _require_unit_range(pixels, name)
+    if dtype == np.uint16 and not has_bits:
+        require_all_bits(pixels, name)
     return Photo(np.ascontiguousarray(pixels, dtype=dtype), pixel_format, 1, name, is_shared=not origin)
 
 

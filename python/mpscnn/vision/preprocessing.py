@@ -60,10 +60,10 @@ _GIVE_INTEGERS = (
 def require_prepared(
     values: NDArray[Any], settings: str | Mapping[str, Any], advice: str = _GIVE_INTEGERS
 ) -> None:
-    """Raise ImageError for pixels in place of a network's input: whole numbers from 0 to 255.
+    """Raise ImageError for pixels in place of a network's input: numbers from 0 to 255, whole or resized.
 
     Photos become other numbers with these settings, such as -1 to 1. So pixels would give wrong results. Whole numbers
-    that are not larger than twice the input of any photo are accepted.
+    that are not larger than twice the input of any photo are accepted, and fractions that are not 16 times as large.
 
     Args:
         values: the input (n, height, width, channels).
@@ -75,14 +75,14 @@ def require_prepared(
     described = json.loads(_core.describe_preprocess(as_json("preprocess", settings), values.shape[3]))
     mean, scale = (np.asarray(described[name], np.float64) for name in ("mean", "scale"))
     largest = float(max(np.abs(mean * scale).max(), np.abs((_WHITE - mean) * scale).max()))
-    highest = float(values.max())
-    if (
-        not 2.0 * largest < highest <= _WHITE
-        or float(values.min()) < 0.0
-        or (values != np.rint(values)).any()
-    ):
+    lowest, highest = float(values.min()), float(values.max())
+    # Resizing filters exceed the range of the samples by some per cent.
+    if not 2.0 * largest < highest <= 1.1 * _WHITE or lowest < -0.1 * highest:
+        return
+    are_whole = lowest >= 0.0 and highest <= _WHITE and bool((values == np.rint(values)).all())
+    if not are_whole and highest <= 16.0 * largest:
         return
     raise ImageError(
-        f"array {values.shape} {values.dtype}: has whole numbers from 0 to {highest:g}, which are pixels of photos; "
-        f"{advice}"
+        f"array {values.shape} {values.dtype}: has {'whole ' * are_whole}numbers from {lowest:.4g} to {highest:.4g}, "
+        f"which are pixels of photos; {advice}"
     )

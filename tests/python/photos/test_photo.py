@@ -251,7 +251,10 @@ ARRAYS = [
 
 @pytest.mark.parametrize(("dtype", "channels", "pixel_format"), ARRAYS)
 def test_arrays(dtype: Any, channels: tuple[int, ...], pixel_format: str) -> None:
-    values = np.arange(4 * 5 * 4).reshape(4, 5, 4)[..., : channels[0] if channels else 1]
+    step = (
+        800 if np.dtype(dtype).kind == "u" and np.dtype(dtype).itemsize == 2 else 1
+    )  # use the range of uint16
+    values = step * np.arange(4 * 5 * 4).reshape(4, 5, 4)[..., : channels[0] if channels else 1]
     array = values.reshape(4, 5, *channels).astype(dtype)
     if array.dtype.kind == "f":
         array /= 80

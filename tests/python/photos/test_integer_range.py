@@ -1,0 +1,109 @@
+"""Test photos whose numbers have another range than their type: 8, 10 and 12 bits in uint16, pixels as floats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import photo_models
+import pytest
+from numpy.typing import NDArray
+
+import mpscnn
+from mpscnn.photo_sources import input_array
+
+TYPES = (np.uint16, np.int16, np.uint32, np.int32, np.uint64, np.int64, ">u2", np.int8)
+
+
+def scene(highest: int, shape: tuple[int, ...] = (6, 8, 3)) -> NDArray[np.int64]:
+    found = np.random.default_rng(0).integers(0, highest + 1, shape)
+    found.flat[0] = highest
+    return found
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("shape", [(6, 8), (6, 8, 1), (6, 8, 3), (6, 8, 4)])
+def test_eight_bits_in_another_integer_type_are_refused_or_said(dtype: Any, shape: tuple[int, ...]) -> None:
+    pixels = scene(min(255, np.iinfo(dtype).max), shape)
+    with pytest.raises(mpscnn.ImageError, match=r"numpy.uint8\).*bits="):
+        mpscnn.open_photo(pixels.astype(dtype))
+    opened = mpscnn.open_photo(pixels.astype(dtype), bits=8)
+    np.testing.assert_array_equal(opened.pixels, pixels)
+    assert opened.format == mpscnn.open_photo(pixels.astype(np.uint8)).format
+
+
+@pytest.mark.parametrize("dtype", TYPES[:-1])
+@pytest.mark.parametrize("bits", [1, 4, 7, 9, 10, 12, 14, 15, 16])
+def test_bits_give_the_range_of_integers(dtype: Any, bits: int) -> None:
+    highest = min((1 << bits) - 1, np.iinfo(dtype).max)
+    pixels = scene(highest)
+    opened = mpscnn.open_photo(pixels.astype(dtype), bits=bits)
+    exact = pixels * (65535 / ((1 << bits) - 1))
+    assert opened.format == "rgb16"
+    assert np.abs(opened.pixels - exact).max() <= 0.5
+    found = mpscnn.preprocess(opened, (6, 8), "none")
+    np.testing.assert_allclose(found[0], exact / 257, atol=2e-3)
+
+
+@pytest.mark.parametrize(("highest", "bits"), [(256, 10), (1023, 10), (1024, 12), (4095, 12)])
+def test_a_photo_of_uint16_that_is_nearly_black_warns(highest: int, bits: int) -> None:
+    with pytest.warns(RuntimeWarning, match=f"no value above {highest}.*bits={bits}"):
+        opened = mpscnn.open_photo(scene(highest).astype(np.uint16))
+    assert opened.pixels.max() == highest
+
+
+def test_photos_that_use_their_range_are_accepted(tmp_path: Path) -> None:
+    assert mpscnn.open_photo(scene(4096).astype(np.uint16)).format == "rgb16"
+    assert not mpscnn.open_photo(np.zeros((4, 5), np.uint16)).pixels.any()  # a covered lens
+    np.save(tmp_path / "a.npy", scene(255).astype(np.uint16))
+    with pytest.raises(mpscnn.ImageError, match=r"a\.npy: array .* no value above 255"):
+        mpscnn.open_photo(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize(
+    ("photo", "bits", "error", "message"),
+    [
+        (scene(1024), 10, mpscnn.ImageError, "values from . to 1024; bits=10 means 0 to 1023"),
+        (scene(255) - 1, 8, mpscnn.ImageError, "values from -1"),
+        (scene(255) / 255, 8, mpscnn.ImageError, "bits=8 is for integers"),
+        (scene(255), 17, mpscnn.ParameterError, "bits must be"),
+        (b"file", 8, mpscnn.ParameterError, "bits is for arrays"),
+        ("a.png", 8, mpscnn.ParameterError, "bits is for arrays"),
+    ],
+)
+def test_bits_that_do_not_fit(photo: Any, bits: int, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        mpscnn.open_photo(photo, bits=bits)
+
+
+PIXELS: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
+    "whole": lambda x: x,
+    "resized": lambda x: x * np.float32(0.99) + np.float32(0.3),
+    "bicubic": lambda x: x * np.float32(1.04) - 5,
+    "halves": lambda x: x.astype(np.float16),
+}
+
+
+@pytest.mark.parametrize("kind", PIXELS)
+def test_floats_that_are_pixels_are_refused_wherever_floats_are_inputs(tmp_path: Path, kind: str) -> None:
+    model = photo_models.load(tmp_path, "classification")
+    assert model.network.preprocess is not None
+    height, width, channels = model.network.input.shape[1:]
+    pixels = PIXELS[kind](scene(255, (2, height, width, channels)).astype(np.float32))
+    extractor = model.features([next(iter(model.program.outputs))])
+    trainer = mpscnn.Trainer(model.network)
+    with mpscnn.Runner(extractor) as runner:
+        for use in (
+            extractor.run,
+            lambda x: runner.submit(x).result(),
+            lambda x: trainer.step(x, np.zeros(2, np.int64)),
+            lambda x: input_array("quantize", model.network, model.network.input.shape, x),
+        ):
+            with pytest.raises(mpscnn.ImageError, match=r"which are pixels|not preprocessed"):
+                use(pixels)
+    inputs = mpscnn.preprocess(scene(255, (height, width, channels)).astype(np.uint8), (height, width))
+    noise = np.random.default_rng(0).normal(0, 3, inputs.shape).astype(np.float32)
+    for right in (inputs, noise, np.abs(noise)):
+        extractor.run(right)
