@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import runpy
 import struct
@@ -578,3 +579,27 @@ def test_pyav_is_imported_only_when_used(clip: Path) -> None:
         [sys.executable, "-c", program, str(clip)], capture_output=True, text=True, check=True
     )
     assert told.stdout.startswith('videos need PyAV: pip install "mpscnn[video]" (')
+
+
+LISTS = {
+    "concat.mp4": "ffconcat version 1.0\nfile {other}\n",
+    "hls.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-ENDLIST\n#EXTINF:1,\n{other}\n",
+    "dash.mpd": '<MPD type="static"><Period><AdaptationSet><Representation mimeType="video/mp4" bandwidth="1">'
+    "<BaseURL>{other}</BaseURL></Representation></AdaptationSet></Period></MPD>",
+    "session.sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n"
+    "a=rtpmap:96 H264/90000\n",
+}
+
+
+@pytest.mark.parametrize("other", ["itself", "pipe.mp4", "clip.mp4"])
+@pytest.mark.parametrize("name", LISTS)
+def test_lists_of_videos_open_no_other_file(name: str, other: str, tmp_path: Path) -> None:
+    """A list that names itself would be opened until no more files can be open, and one of a pipe would wait."""
+    if other == "pipe.mp4":
+        os.mkfifo(tmp_path / other)
+    elif other == "clip.mp4":
+        write_clip(tmp_path / other, shades(3))
+    path = tmp_path / name
+    path.write_text(LISTS[name].format(other=name if other == "itself" else other))
+    with pytest.raises(mpscnn.ImageError, match=r"refers to other files|is not a video|has no video"):
+        open_source(str(path))

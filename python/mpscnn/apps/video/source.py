@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from io import FileIO
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,10 +117,9 @@ def open_source(source: str | os.PathLike[str], start: float = 0.0, end: float |
         require_regular(name, ImageError)
         if Path(name).stat().st_size == 0:
             raise ImageError(f"{name}: is empty (0 bytes)")
-    # With the prefix "file:", FFmpeg does not take a name with a colon for an address. With the whitelist, a playlist
-    # cannot open addresses.
-    only_files = {"protocol_whitelist": "file"}
-    return _AvSource(name, f"file:{name}", None, only_files, live=False, start=start, end=end)
+    # FFmpeg reads the file that we opened, and may open nothing itself. A playlist could name itself, a pipe or
+    # addresses.
+    return _AvSource(name, None, None, {"protocol_whitelist": "none"}, live=False, start=start, end=end)
 
 
 class _PhotoFolder(VideoSource):
@@ -172,11 +172,18 @@ def import_av() -> Any:
     return av
 
 
+class _File(FileIO):
+    """A file that is closed with its last reference, as containers of PyAV are."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class _AvSource(VideoSource):
     def __init__(
         self,
         name: str,
-        address: str,
+        address: str | None,
         form: str | None,
         options: dict[str, str],
         *,
@@ -189,11 +196,12 @@ class _AvSource(VideoSource):
         self._max_pixels = MAX_PIXELS if live else allowed_pixels(Path(name).stat().st_size)
         self._start, self._end = start, end
         self._opening: dict[str, Any] = {
-            "file": address,
             "format": form,
             "options": options,
             "metadata_errors": "replace",  # titles need not be UTF-8
         }
+        self._address = address
+        self._file: _File | None = None
         self._read_to = 0
         self._packet_cut = self._frame_spoilt = self._at_end = False
         self._open()
@@ -205,21 +213,31 @@ class _AvSource(VideoSource):
         av = import_av()
         # Files have no time limit, which could only fail on slow disks.
         limit = _TIME_LIMIT if self.live else None
-        failed = "cannot be opened" if self.live else "cannot be opened, or is cut off"
+        failed = (
+            "cannot be opened"
+            if self.live
+            else "cannot be opened, is cut off, or refers to other files, which are never opened"
+        )
         invalid = "sends no video" if self.live else "is not a video, or damaged or cut off"
         with _failures(self.name, lambda: invalid, lambda: failed):
-            self._container = av.open(**self._opening, timeout=limit)
+            if self._address is None:
+                self._file = _File(self.name)
+            try:
+                self._container = av.open(self._address or self._file, **self._opening, timeout=limit)
+            except BaseException:
+                self._close_file()
+                raise
         streams = self._container.streams
         cover = av.stream.Disposition.attached_pic
         video = [stream for stream in streams.video if not stream.disposition & cover]
         if not video:
             kinds = {"a still picture" if stream.type == "video" else stream.type for stream in streams}
-            self._container.close()
+            self.close()
             raise ImageError(f"{self.name}: has no video, but {' and '.join(sorted(kinds)) or 'nothing'}")
         self._stream = video[0]
         context = self._stream.codec_context
         if context is None:
-            self._container.close()
+            self.close()
             raise ImageError(f"{self.name}: its video has no codec that PyAV decodes, or is damaged")
         require_size(self.name, context.width, context.height, self._max_pixels)
         # The decoder checks frames whose size differs from that in the header, before it allocates their memory.
@@ -229,6 +247,11 @@ class _AvSource(VideoSource):
 
     def close(self) -> None:
         self._container.close()
+        self._close_file()
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
     def frames(self) -> Iterator[VideoFrame]:
         origin = self._origin()
@@ -298,7 +321,7 @@ class _AvSource(VideoSource):
                 yield from frames
                 return
             # After a failed seek the position is unknown, and some formats cannot go back, so open the file again.
-            self._container.close()
+            self.close()
             self._open()
         yield from self._pictures()
 
