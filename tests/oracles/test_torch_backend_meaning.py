@@ -354,3 +354,46 @@ def test_pixels_are_shuffled_in_images_of_any_rank(
         compiled = Compiled(lambda x, function=function: function(x + 1, 2))
         assert torch.equal(compiled(x), function(x + 1, 2))
         assert compiled.networks == 1 or (len(shape) == 3 and compiled.left)
+
+
+#: Functions whose results, or parts of them, depend on no number of the input.
+CONSTANTS: dict[str, Callable[[Any], Any]] = {
+    "zeros_like": torch.zeros_like,
+    "zeros": lambda x: torch.zeros(3),
+    "arange": lambda x: torch.arange(5),
+    "a list": lambda x: torch.tensor([1.0, 2.0]),
+    "a view": lambda x: torch.zeros(6).view(2, 3),
+    "a part": lambda x: torch.arange(6)[2:],
+    "expanded": lambda x: torch.ones(2, 1).expand(2, 1),
+    "computed of weights": lambda x: LAYER.weight * 2,
+    "a part of computed weights": lambda x: (NEXT.weight + 1)[0],
+    "beside a network": lambda x: (convolved(x), torch.zeros_like(x)),
+    "beside what reads it": lambda x: (lambda zeros: (zeros, convolved(x + zeros)))(torch.zeros_like(x)),
+    "twice": lambda x: (lambda zeros: (zeros, zeros.view(-1)))(torch.zeros(4)),
+}
+
+
+@pytest.mark.parametrize("name", CONSTANTS)
+def test_constant_results_belong_to_the_caller(name: str) -> None:
+    """The caller may write into each result. The next call gives the same results again."""
+    function = CONSTANTS[name]
+    compiled = Compiled(function)
+    for _ in range(3):
+        found, expected = compiled(PHOTO), function(PHOTO)
+        several = isinstance(expected, tuple)
+        for one, wanted in zip(found, expected, strict=True) if several else [(found, expected)]:
+            torch.testing.assert_close(one, wanted, rtol=1e-5, atol=1e-5)
+        for one in found if several else [found]:
+            one += 7
+
+
+def test_a_constant_that_is_changed_after_a_graph_break() -> None:
+    def marked(x: Any) -> Any:
+        marks = torch.zeros(4, dtype=torch.bool)
+        torch._dynamo.graph_break()
+        marks[x.argmax()] = True
+        return marks
+
+    compiled = Compiled(marked)
+    for place in (0, 2, 1):
+        assert compiled(torch.eye(4)[place]).tolist() == [one == place for one in range(4)]

@@ -160,10 +160,23 @@ def with_common_atoms(first: Arranged, second: Arranged) -> tuple[Arranged, Arra
         cuts = _cuts(a) | _cuts(b)
         if _total(a) != _total(b) or not _is_chain(cuts):
             raise UnsupportedError(f"operands {first.shown} and {second.shown}, which do not fit")
+        if not is_single and _after_batch(a) != _after_batch(b):
+            raise UnsupportedError(f"operands {first.shown} and {second.shown}, whose batches do not meet")
         first, second = _refined(first, number, cuts), _refined(second, number, cuts)
-        pairs = dict(zip(second.axes[number], first.axes[number], strict=True))
+        # A batch of 1 may be at different places of the axis in both operands.
+        pairs = dict(zip(without_batch(second.axes[number]), without_batch(first.axes[number]), strict=True))
+        if any(one.extent != other.extent for one, other in pairs.items()):  # a free extent meets another one
+            raise UnsupportedError(
+                f"operands {first.shown} and {second.shown}, which do not fit: {CHOOSE_SIZE}"
+            )
         second = second.with_atoms(pairs)
     return first, second
+
+
+def _after_batch(axis: Axis) -> object:
+    """Return the extent of what follows the batch on an axis. Another extent means another order of the images."""
+    place = next((number for number, atom in enumerate(axis) if atom.is_batch), None)
+    return None if place is None else _total(axis[place:])
 
 
 def _extents(value: Arranged) -> list[list[tuple[int, int, bool]]]:

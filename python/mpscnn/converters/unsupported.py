@@ -154,6 +154,9 @@ class UnsupportedLayers:
             raise WeightsError(
                 f"{self._origin if reason.startswith('layer ') else where}: {reason}"
             ) from error
+        except AssertionError as error:
+            self.add(kind, name, f"meets an error in mpscnn, which its developers should know ({error})")
+            return False
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             if self._free_shape:
                 self.add(kind, name, f"does not fit inputs with free extents: {CHOOSE_EXTENTS}")

@@ -34,7 +34,7 @@ def compute_constants(
                 if not is_none(value):
                     known[node] = value
     for number, (node, value) in enumerate(list(known.items())):
-        used = any(user not in known for user in node.users)
+        used = any(user not in known and not _shares(user) for user in node.users)
         if node.op == "call_function" and isinstance(value, torch.Tensor) and used:
             known[_stored(graph, node, f"_constant_{number}", value)] = value
     return known
@@ -49,10 +49,21 @@ def _attribute(module: Any, path: str) -> Any:
 def _stored(
     graph: torch.fx.GraphModule, node: torch.fx.Node, name: str, value: torch.Tensor
 ) -> torch.fx.Node:
-    """Replace a node by an attribute of the graph with its value."""
+    """Replace a node by an attribute of the graph with its value, where that is only read."""
     graph.register_buffer(name, value, persistent=False)
     with graph.graph.inserting_before(node):
         stored = graph.graph.get_attr(name)
     stored.meta["val"] = node.meta.get("val")
-    node.replace_all_uses_with(stored)
+    node.replace_all_uses_with(stored, delete_user_cb=lambda user: not _shares(user))
     return stored
+
+
+def _shares(user: torch.fx.Node) -> bool:
+    """Return True if the caller may get a node's operand itself, or a view of it.
+
+    The caller may write into a result, so PyTorch has to make such a constant again for each call.
+    """
+    schema = getattr(user.target, "_schema", None)
+    return user.op == "output" or (
+        schema is not None and any(result.alias_info is not None for result in schema.returns)
+    )

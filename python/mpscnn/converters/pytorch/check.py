@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import copy
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -46,7 +49,7 @@ def require_equal(
     given = _replace_uniform_inputs(inputs)
     with running_original(title, "module"):
         expected = _results_of(module, given)
-    _require_equal(converted, session, given, expected, title)
+    _require_equal(converted, session, module, given, expected, title)
     _require_separate_images(converted, session, module, given, expected, title)
     for other in others:
         try:
@@ -54,7 +57,7 @@ def require_equal(
         except Exception:  # the module's own code may exclude this size by any error
             continue
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in other)
-        _require_equal(converted, session, other, expected, f"{title} with inputs of {shapes}")
+        _require_equal(converted, session, module, other, expected, f"{title} with inputs of {shapes}")
 
 
 def _require_separate_images(
@@ -75,12 +78,20 @@ def _require_separate_images(
         note = f"compared for one image only, because the module takes no batch of {_IMAGES}"
         converted.network.notes.append(note)
         return
-    split = [results_of_images(result, one, _IMAGES) for result, one in zip(together, alone, strict=False)]
     found = _run(converted, session, batch, title)
+    exact = functools.cache(partial(_results_in_float64, module, batch))
+
+    def of_image(image: int, results: Sequence[Array]) -> list[Array]:
+        parts = (results_of_images(result, one, _IMAGES) for result, one in zip(results, alone, strict=False))
+        return [np.empty(0) if one is None else one[image] for one in parts]
+
+    def exact_of_image(image: int) -> list[Array] | None:
+        return None if (results := exact()) is None else of_image(image, results)
+
     try:
         for image in range(_IMAGES):
-            expected = [np.empty(0) if parts is None else parts[image] for parts in split]
-            _require(converted, [array[image : image + 1] for array in found], expected, title)
+            one = [array[image : image + 1] for array in found]
+            _require(converted, one, of_image(image, together), title, partial(exact_of_image, image))
     except UnsupportedError as error:
         raise _mixes_images(module, batch, has_batch, title) from error
     try:
@@ -109,9 +120,15 @@ def _mixes_images(
 
 
 def _require_equal(
-    converted: Converted, session: Session, given: Sequence[Any], expected: Sequence[Array], title: str
+    converted: Converted,
+    session: Session,
+    module: Any,
+    given: Sequence[Any],
+    expected: Sequence[Array],
+    title: str,
 ) -> None:
-    _require(converted, _run(converted, session, given, title), expected, title)
+    found = _run(converted, session, given, title)
+    _require(converted, found, expected, title, partial(_results_in_float64, module, given))
 
 
 def _run(converted: Converted, session: Session, given: Sequence[Any], title: str) -> list[Array]:
@@ -131,13 +148,25 @@ def _run(converted: Converted, session: Session, given: Sequence[Any], title: st
     return list(computed.values()) if isinstance(computed, dict) else [computed]
 
 
-def _require(converted: Converted, found: Sequence[Array], expected: Sequence[Array], title: str) -> None:
-    moved = [
-        other.transpose(layout.axes) if other.ndim == len(layout.axes) else other
-        for other, layout in zip(expected, converted.outputs, strict=False)
-    ]
+def _require(
+    converted: Converted,
+    found: Sequence[Array],
+    expected: Sequence[Array],
+    title: str,
+    exact: Callable[[], Sequence[Array] | None],
+) -> None:
+    def moved(results: Sequence[Array]) -> list[Array]:
+        known = [
+            other.transpose(layout.axes) if other.ndim == len(layout.axes) else other
+            for other, layout in zip(results, converted.outputs, strict=False)
+        ]
+        return [*known, *results[len(known) :]]
+
+    def moved_exact() -> list[Array] | None:
+        return None if (results := exact()) is None else moved(results)
+
     names = [tensor.name for tensor in converted.network.outputs]
-    require_results(title, "module", names, found, [*moved, *expected[len(moved) :]])
+    require_results(title, "module", names, found, moved(expected), moved_exact)
 
 
 def _replace_uniform_inputs(inputs: Sequence[Any]) -> list[Any]:
@@ -150,6 +179,15 @@ def _replace_uniform_inputs(inputs: Sequence[Any]) -> list[Any]:
         else tensor
         for tensor in inputs
     ]
+
+
+def _results_in_float64(module: Any, inputs: Sequence[Any]) -> list[Array] | None:
+    """Return the module's results in float64; None if its code computes in float32 only, or cannot be copied."""
+    given = [one.double() if one.is_floating_point() else one for one in inputs]
+    try:
+        return _results_of(copy.deepcopy(module).double(), given)
+    except Exception:  # the module's own code may raise any error
+        return None
 
 
 def _results_of(module: Any, inputs: Sequence[Any]) -> list[Array]:

@@ -25,6 +25,7 @@ from mpscnn.converters.pytorch.aten.writer import Writer
 from mpscnn.converters.pytorch.decomposed import decomposed
 from mpscnn.converters.pytorch.extents import FreeExtent, own_extent, own_shape
 from mpscnn.converters.pytorch.folded_norms import foldable_norms, folded, has_zero_bias, with_bias
+from mpscnn.converters.pytorch.tracing import without_writes
 from mpscnn.converters.unsupported import REPLACE_IN_MODULE, UnsupportedLayers
 from mpscnn.errors import UnsupportedError
 
@@ -60,7 +61,7 @@ def read_program(program: Any, title: str, *, learns: bool) -> Program:
     """
     same = same_tensors(program.graph)
     if same is None or _blocks_write(program):  # a view of a tensor is read after the tensor was written into
-        program = program.run_decompositions({})
+        program = without_writes(program, title)
         same = same_tensors(program.graph) or {}
     return _Reader(program, title, same, learns=learns).read()
 

@@ -177,7 +177,10 @@ def _values(
             result = super().run_node(node)
             if node.op == "call_function":
                 tensors = [one for one in pytree.tree_leaves(result) if isinstance(one, torch.Tensor)]
-                kept[node.name] = tensors if keep is None else keep(node.name, tensors)
+                # A later operator may write into these tensors, such as an activation in place.
+                kept[node.name] = (
+                    [one.clone() for one in tensors] if keep is None else keep(node.name, tensors)
+                )
             return result
 
     Recorder(graph).run(*(tensor.clone() for tensor in inputs))

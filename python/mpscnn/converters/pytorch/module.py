@@ -78,12 +78,15 @@ def from_torch(
         ParameterError: `module` cannot be called, an input is not a tensor or array, or `dynamic_shapes` does not fit
             the inputs.
         UnsupportedError: a package is missing or has a wrong version, torch.export cannot trace the module, or mpscnn
-            does not support some layers (the message names all of them). With `fold=False` also if a parameter could
+            does not support some layers (the message names all of them), or its results depend on a buffer that it
+            changes. With `fold=False` also if a parameter could
             not be trained, and with `check` if the module fails, a result differs from the module's, or the module
             combines or reorders the images of a batch.
     """
     require_packages()
     import torch
+
+    from mpscnn.converters.pytorch.state import require_no_state
 
     fold, check = require_bool("fold", fold), require_bool("check", check)
     if isinstance(module, torch.export.ExportedProgram):
@@ -105,6 +108,7 @@ def from_torch(
         program = exported(prepared, inputs, call, title)
         if call.free is not None:
             require_free(call.free, program, title)
+    require_no_state(program, title)
     made, compared = _converted(program, inputs, title, fold=fold)
     # For training, norms are not merged, so that each parameter stays in its layer.
     network = simplify(made.network, merges_norms=fold)

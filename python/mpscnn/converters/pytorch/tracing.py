@@ -51,6 +51,20 @@ def _traced(module: Any, inputs: tuple[Any, ...], shapes: Any, *, strict: bool) 
             return torch.export.export(module, inputs, dynamic_shapes=refined, strict=strict)
 
 
+def without_writes(program: Any, title: str) -> Any:
+    """Return an exported program whose operators write into no tensor.
+
+    Raises UnsupportedError if PyTorch cannot replace them, such as those that write into a constant.
+    """
+    try:
+        with without_messages():
+            return program.run_decompositions({})
+    except Exception as error:  # PyTorch's compiler may raise any error
+        raise UnsupportedError(
+            f"{title}: torch.export cannot replace operators that write into tensors: {_reason(error)}"
+        ) from error
+
+
 def example_tensors(given: Any) -> tuple[Any, ...]:
     """Return the example inputs as float32 tensors on the CPU."""
     import numpy as np

@@ -28,6 +28,8 @@ def _unsqueeze(g: Writer, x: str, axis: int) -> str:
 
 
 def _squeeze(g: Writer, x: str, axes: Sequence[int] | int | None = None) -> str:
+    if isinstance(axes, Sequence) and not axes:  # no axis, unlike None
+        return g.op("Identity", x)
     single = [axis for axis in g.axes(x, axes) if g.shapes[x][axis] == 1]
     if g.rank(x) - len(single) != len(g.result):
         raise UnsupportedError("removes axes whose extents are free")
@@ -130,6 +132,8 @@ def _unbind(g: Writer, x: str, axis: int = 0) -> tuple[str, ...]:
 
 
 def _flip(g: Writer, x: str, axes: Sequence[int]) -> str:
+    if not axes:
+        return g.op("Identity", x)
     for axis in g.axes(x, axes):
         x = g.op("Slice", x, *([value] for value in (-1, -(2**31), axis, -1)))
     return x

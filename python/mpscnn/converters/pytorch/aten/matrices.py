@@ -23,9 +23,12 @@ def _sum_and_product(g: Writer, bias: str, x: str, y: str, beta: float = 1, alph
 
 
 def _linear(g: Writer, x: str, weight: str, bias: str | None = None) -> str:
-    if g.rank(x) == 2 and bias:
+    if g.rank(x) == 2 and g.rank(weight) == 2 and bias:
         return g.op("Gemm", x, weight, bias, transB=1)
-    made = g.op("MatMul", x, g.op("Transpose", weight, perm=[1, 0]))
+    if g.rank(weight) == 1:
+        made = g.reshaped(g.op("MatMul", x, g.reshaped(weight, [g.shapes[weight][0], 1])), g.result)
+    else:
+        made = g.op("MatMul", x, g.op("Transpose", weight, perm=[1, 0]))
     return g.op("Add", made, bias) if bias else made
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mpscnn.converters.pytorch.aten.writer import Operator, Writer
+from mpscnn.errors import UnsupportedError
 
 _NEAREST: dict[str, dict[str, Any]] = {
     "nearest": {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
@@ -19,6 +20,8 @@ def _settings(mode: str, align_corners: bool | None, antialias: bool = False) ->
     """Return the attributes of ONNX's Resize for a mode of `interpolate`."""
     if mode in _NEAREST:
         return {"mode": "nearest", **_NEAREST[mode]}
+    if antialias and align_corners:  # PyTorch takes the scale of the corners and the places of half pixels
+        raise UnsupportedError("antialias with align_corners")
     places = "align_corners" if align_corners else "half_pixel"
     settings: dict[str, Any] = {
         "mode": "cubic" if mode == "bicubic" else "linear",

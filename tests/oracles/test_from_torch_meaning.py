@@ -1,0 +1,246 @@
+"""from_torch keeps a module's meaning: empty lists of axes, state, axes with the batch, and rounding errors."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from oracles.compiled_modules import Compiled, assert_equal
+from oracles.test_torch_operators import Function
+
+import mpscnn
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+
+nn, functional = torch.nn, torch.nn.functional
+
+
+@pytest.fixture(autouse=True)
+def inference() -> Any:
+    torch._dynamo.reset()
+    with torch.no_grad():
+        yield
+
+
+def refusal(module: Any, x: Any) -> str:
+    """Return the reason why from_torch refuses a module; "" if it converts it, which compares the results."""
+    try:
+        mpscnn.from_torch(module, x)
+    except mpscnn.UnsupportedError as error:
+        return str(error)
+    return ""
+
+
+#: Lists of no axes, which mean no axis for some operators and all axes for others.
+NO_AXES = {
+    "flip": lambda x: torch.flip(x, ()),
+    "squeeze": lambda x: x[:, :1].squeeze(()) * x,
+    "movedim": lambda x: x.movedim((), ()),
+    "sum": lambda x: x + x.sum(()),
+    "mean": lambda x: x + x.mean(()),
+    "amax": lambda x: x + x.amax(()),
+    "amin": lambda x: x + x.amin(()),
+    "var": lambda x: x + x.var(()),
+    "vector_norm": lambda x: x + torch.linalg.vector_norm(x, dim=()),
+    "roll": lambda x: x.roll(3),
+}
+
+
+@pytest.mark.parametrize("name", NO_AXES)
+def test_lists_of_no_axes(name: str) -> None:
+    """torch.compile gives torch's results, and from_torch converts the function or refuses it by its name."""
+    layer, function, x = nn.Conv2d(3, 4, 3), NO_AXES[name], torch.randn(2, 3, 6, 7)
+    module = nn.Sequential(layer, Function(function)).eval()
+    assert_equal(Compiled(module)(x), module(x))
+    assert "does not compute what" not in refusal(module, x)
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("antialias", [False, True])
+def test_all_flags_of_interpolate(mode: str, align_corners: bool, antialias: bool) -> None:
+    def function(x: Any) -> Any:
+        return functional.interpolate(
+            x, size=(7, 9), mode=mode, antialias=antialias, align_corners=align_corners
+        )
+
+    x = torch.randn(1, 3, 10, 12)
+    module = nn.Sequential(nn.Conv2d(3, 4, 1), Function(function)).eval()
+    assert_equal(Compiled(module)(x), module(x))
+    if antialias and align_corners:
+        with pytest.raises(mpscnn.UnsupportedError, match="antialias with align_corners"):
+            mpscnn.from_torch(module, x)
+    else:
+        mpscnn.from_torch(module, x)
+
+
+class State(nn.Module):  # type: ignore[misc, name-defined]
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.conv, self.function = nn.Conv2d(3, 3, 1), function
+        self.register_buffer("one", torch.zeros(1))
+        self.register_buffer("rows", torch.zeros(2, 3))
+
+    def forward(self, x: Any) -> Any:
+        return self.function(self, self.conv(x))
+
+
+def assigned(module: Any, x: Any) -> Any:
+    module.one = module.one + 1
+    return x * module.one
+
+
+def changed_after(module: Any, x: Any) -> Any:
+    y = x * module.one
+    module.one += 1
+    return y
+
+
+def changed_at_two_places(module: Any, x: Any) -> Any:
+    module.rows[0].add_(1)
+    return x * module.rows.sum()
+
+
+STATE = {
+    "added": (lambda m, x: x * m.one.add_(1), "one"),
+    "assigned": (assigned, "one"),
+    "changed after it is read": (changed_after, "one"),
+    "a view": (changed_at_two_places, "rows"),
+    "a running mean": (lambda m, x: x - m.one.mul_(0.9).add_(0.1 * x.mean((1, 2, 3))), "one"),
+}
+NO_STATE = {
+    "only counted": lambda m, x: (m.one.add_(1), x)[1],
+    "written first": lambda m, x: x * m.one.zero_().add_(2),
+    "copied": lambda m, x: x * m.one.copy_(torch.ones(1) * 3),
+}
+
+
+@pytest.mark.parametrize("name", STATE)
+def test_buffers_that_change_the_next_results_are_refused(name: str) -> None:
+    """torch.compile keeps the state, and from_torch names the buffer."""
+    function, buffer = STATE[name]
+    x = torch.randn(1, 3, 4, 4)
+    with pytest.raises(
+        mpscnn.UnsupportedError, match=f"depend on earlier calls, since it changes '{buffer}'"
+    ):
+        mpscnn.from_torch(State(function).eval(), x, check=False)
+    ours, theirs = State(function).eval(), State(function).eval()
+    theirs.load_state_dict(ours.state_dict())
+    compiled = Compiled(ours)
+    for _ in range(3):
+        torch.testing.assert_close(compiled(x), theirs(x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NO_STATE)
+def test_buffers_without_influence(name: str) -> None:
+    mpscnn.from_torch(State(NO_STATE[name]).eval(), torch.randn(1, 3, 4, 4))
+
+
+def test_a_constant_that_a_module_writes_into_is_told() -> None:
+    """PyTorch's own error for it is a RuntimeError."""
+    constant = torch.zeros(3, 1, 1)
+    module = Function(lambda x: (constant.add_(1), x + constant)[1]).eval()
+    refused = refusal(module, torch.randn(1, 3, 4, 4))
+    assert not refused or "Function: " in refused
+
+
+#: Axes that have the batch in front of or after their other elements.
+AROUND = {
+    "batch first": lambda x: x.flatten(0, 1),
+    "batch last": lambda x: x.transpose(0, 1).flatten(0, 1),
+    "batch in the middle": lambda x: x.unflatten(1, (2, 2)).permute(1, 0, 2, 3).flatten(0, 2),
+}
+
+
+@pytest.mark.parametrize(("first", "second"), list(itertools.product(AROUND, repeat=2)))
+@pytest.mark.parametrize("images", [1, 2])
+def test_operands_with_the_batch_at_different_places(first: str, second: str, images: int) -> None:
+    """The batch of one image may be anywhere on an axis; with more images, the orders of the elements differ."""
+
+    def function(x: Any) -> Any:
+        return torch.cat([AROUND[first](x) + AROUND[second](2 * x), AROUND[second](x) * 3], 1)
+
+    x = torch.randn(images, 4, 5)
+    assert_equal(Compiled(function)(x), function(x))
+    assert "does not compute" not in refusal(Function(function).eval(), x)
+
+
+@pytest.mark.parametrize("images", [1, 2])
+@pytest.mark.parametrize("tokens_first", [False, True])
+def test_encoder_layers(images: int, tokens_first: bool) -> None:
+    """torch's own default has the tokens first and the sequences second."""
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=not tokens_first).eval()
+    x = torch.randn((5, images, 8) if tokens_first else (images, 5, 8))
+    network = mpscnn.from_torch(layer, x)
+    assert len(network.outputs) == 1
+    assert_equal(Compiled(layer)(x), layer(x))
+
+
+def test_relative_positions_of_both_axes() -> None:
+    rows, columns = torch.randn(4, 5, 8), torch.randn(4, 5, 8)
+
+    def function(x: Any) -> Any:
+        return torch.einsum("bhwc,hkc->bhwk", x, rows) + torch.einsum("bhwc,wkc->bhwk", x, columns)
+
+    for images in (1, 2):
+        x = torch.randn(images, 4, 4, 8)
+        assert_equal(Compiled(function)(x), function(x))
+        mpscnn.from_torch(Function(function).eval(), x)
+
+
+@pytest.mark.parametrize("axes", [(2, 6), (1, 5, 6), (2, 3, 5, 6)])
+def test_linear_with_a_vector(axes: tuple[int, ...]) -> None:
+    weight, bias = torch.arange(6.0), None if len(axes) == 2 else torch.tensor(0.5)
+    mpscnn.from_torch(Function(lambda x: functional.linear(x, weight, bias)).eval(), torch.randn(axes))
+
+
+def test_float64_decides_between_two_rounding_errors() -> None:
+    """The variance as a difference of squares is rounding only, in torch as well as here."""
+
+    def variance(x: Any) -> Any:
+        y = x + 1000
+        return (y * y).mean((2, 3)) - y.mean((2, 3)) ** 2
+
+    mpscnn.from_torch(Function(variance).eval(), torch.randn(1, 16, 9, 9))
+
+
+def test_float64_does_not_hide_a_wrong_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mpscnn.converters.pytorch.aten.operators import OPERATORS
+
+    write = OPERATORS["mean.dim"]
+    monkeypatch.setitem(OPERATORS, "mean.dim", lambda g, x, *a: g.op("Mul", write(g, x, *a), 1.002))
+    with pytest.raises(mpscnn.UnsupportedError, match="does not compute what the module does"):
+        mpscnn.from_torch(Function(lambda x: x.mean((2, 3))).eval(), torch.randn(1, 16, 9, 9))
+
+
+@pytest.mark.parametrize(
+    "activation", [nn.ReLU(inplace=True), nn.SiLU(inplace=True), nn.Dropout(inplace=True)]
+)
+def test_the_mixing_layer_is_named_after_writes_in_place(activation: Any) -> None:
+    module = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), activation, Function(lambda x: x / x.max())
+    ).eval()
+    with pytest.raises(mpscnn.UnsupportedError, match="it calls max"):
+        mpscnn.from_torch(module, torch.randn(1, 3, 8, 8))
+
+
+def test_an_error_of_the_converter_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No AssertionError reaches a user: from_torch names the layer, and torch.compile leaves it to torch."""
+    from mpscnn.converters.pytorch.aten.operators import OPERATORS
+
+    write = OPERATORS["softmax.int"]
+    module = Function(lambda x: (x + 1).softmax(1) * 2).eval()
+    x = torch.randn(1, 4, 5, 5)
+    assert write is not None
+
+    def failing(*_: Any) -> Any:
+        raise AssertionError("atoms")
+
+    import mpscnn.converters.onnx_reader.operators as operators
+
+    monkeypatch.setattr(operators, "convert", failing)
+    monkeypatch.setattr("mpscnn.converters.onnx_reader.conversion.convert_node", failing)
+    with pytest.raises(mpscnn.UnsupportedError, match="meets an error in mpscnn"):
+        mpscnn.from_torch(module, x)
+    assert_equal(Compiled(module)(x), module(x))
