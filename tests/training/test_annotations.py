@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import io
 import itertools
@@ -9,6 +10,7 @@ import json
 import os
 import re
 import struct
+import unicodedata
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,7 +26,13 @@ from mpscnn._private.names import did_you_mean, first_repeated
 from mpscnn.evaluation.detector_truth import read_truth
 from mpscnn.training.scenes import class_names, yolo_parts
 from mpscnn.training.scenes.class_names import names_of_settings
-from mpscnn.training.scenes.labelled import LabelledObjects, LabelledPhoto
+from mpscnn.training.scenes.labelled import (
+    LabelledObjects,
+    LabelledPhoto,
+    ObjectCounts,
+    count_objects,
+    find_photo,
+)
 from mpscnn.training.scenes.masks import read_mask, read_masks
 from mpscnn.training.scenes.source import read_objects
 from mpscnn.training.split_folders import TRAIN, VALIDATION
@@ -251,8 +259,8 @@ BAD: list[tuple[Callable[[Scenes], Path], str]] = [
     (createml({"label": "red", "coordinates": {"x": 5}}), "'coordinates' must have x, y, width, height"),
     (createml({"coordinates": dict.fromkeys(("x", "y", "width", "height"), 5)}), "'label' must be a text"),
     (
-        createml({"label": "a", "coordinates": {"x": 5, "y": 5, "width": 0, "height": 5}}),
-        r"a.json: \[0\]: annotations\[0\]: the box \(5, 2.5, 5, 7.5\) has no area",
+        createml({"label": "a", "coordinates": {"x": 5, "y": 5, "width": -1, "height": 5}}),
+        r"a.json: \[0\]: annotations\[0\]: the box \(5.5, 2.5, 4.5, 7.5\) has no area",
     ),
     (
         lambda scenes: _alone(scenes.coco),
@@ -278,7 +286,6 @@ BAD: list[tuple[Callable[[Scenes], Path], str]] = [
     (edited(lambda d: d["annotations"][1].update(category_id=1)), r"\[1\]: has the category_id 1, which"),
     (with_box(1, 2, 3), r"annotations\[1\]: bbox cannot be \[1, 2, 3\]"),
     (with_box(1, 2, float("nan"), 4), r"annotations\[1\]: bbox cannot be \[1, 2, nan, 4\]"),
-    (with_box(5, 2, 0, 4), r"annotations\[1\] of image 101: the box .* has no area"),
     (with_box(5, 2, -3, 4), r"annotations\[1\] of image 101: the box \(5, 2, 2, 6\) has no area"),
     (
         with_box(50, 2, 20, 4),
@@ -314,7 +321,7 @@ BAD: list[tuple[Callable[[Scenes], Path], str]] = [
         for box in ("80 80 20 20", "0.5 0.5 20 0.5", "-3 0.5 0.1 0.1")
     ),
     (written("yolo/01.txt", "0 0.95 0.5 0.2 0.1"), "line 1: the box .* is outside of the photo of 1 x 1"),
-    (written("yolo/01.txt", "0 0.5 0.5 0 0.1"), "line 1: the box .* has no area"),
+    (written("yolo/01.txt", "0 0.5 0.5 -0.1 0.1"), "line 1: the box .* has no area"),
     (written("yolo/01.txt", "0_1 0.5 0.5 0.1 0.1"), "line 1: must be a class number"),
     (written("yolo/01.txt", b"\xff"), "01.txt: is not a text file"),
     (written("yolo/classes.txt", "red\nred\n"), "classes.txt: a class is named twice: 'red'"),
@@ -373,6 +380,116 @@ def test_objects_within_objects_are_no_objects(scenes: Scenes) -> None:
     )
     (found,) = (photo for photo in read_objects(scenes.photos, place).photos if photo.path.endswith("01.png"))
     assert len(found.classes) == 1
+
+
+@pytest.mark.parametrize(("spoil", "message"), BAD, ids=range(len(BAD)))
+def test_evaluation_refuses_what_training_refuses(
+    scenes: Scenes, spoil: Callable[[Scenes], Path], message: str
+) -> None:
+    """The only difference: an evaluation reports photos of COCO's files that are missing one by one."""
+    annotations = spoil(scenes)
+    if "does not" in message or "is a folder" in message:
+        with contextlib.suppress(ParameterError):
+            read_truth(scenes.photos, annotations)
+        return
+    with pytest.raises(ParameterError, match=message):
+        read_truth(scenes.photos, annotations)
+
+
+@pytest.mark.parametrize("edge", [0, 1])
+def test_corners_in_place_of_sizes_are_refused(scenes: Scenes, edge: int) -> None:
+    def corners(dataset: dict[str, Any]) -> None:
+        for entry in dataset["annotations"]:
+            left, top, width, height = entry["bbox"]
+            entry["bbox"] = (
+                [left + width, top + height, -width, -height] if edge else [left, top, left + 59, top + 39]
+            )
+
+    place = edited(corners)(scenes)
+    for read in (read_objects, read_truth):
+        with pytest.raises(ParameterError, match=r"annotations\[\d+\] of image \d+: the box"):
+            read(scenes.photos, place)
+
+
+def photo_of(found: LabelledObjects) -> LabelledPhoto:
+    """Return the photo that `voc` writes anew."""
+    return next(photo for photo in found.photos if photo.path.endswith("01.png"))
+
+
+def test_an_object_of_voc_may_have_several_boxes(scenes: Scenes) -> None:
+    second = "<bndbox><xmin>20</xmin><ymin>2</ymin><xmax>30</xmax><ymax>9</ymax></bndbox></object>"
+    both = OBJECT.format(EDGES.format(1)).replace("</object>", second)
+    photo = photo_of(read_objects(scenes.photos, voc(PHOTO.format(both))(scenes)))
+    assert photo.boxes.tolist() == [[0, 0, 9, 9], [19, 1, 30, 9]]
+    wrong = both.replace("<xmax>30", "<xmax>3")
+    with pytest.raises(ParameterError, match=r"object 1: the box \(19, 1, 3, 9\) has no area"):
+        read_objects(scenes.photos, voc(PHOTO.format(wrong))(scenes))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("green\nred\n\n\n", ["green", "red"]),
+        ("green\n\nred\n", "line 2: is blank"),
+        ("\ngreen\nred\n", "line 1: is blank"),
+        ("1 red\n0 green\n", ["green", "red"]),
+        ("1: green\n2: red\n", ["green", "red"]),
+        ("1 euro\n2 euro\n", ["1 euro", "2 euro"]),
+        ("7 dwarfs\n101 dalmatians\n", ["7 dwarfs", "101 dalmatians"]),
+        ("0 green\n1 red\n3 blue\n", ["green", "red", "class 2", "blue"]),
+    ],
+)
+def test_the_lines_of_names(scenes: Scenes, text: str, expected: list[str] | str) -> None:
+    (scenes.yolo / "classes.txt").write_text(text)
+    if isinstance(expected, list):
+        assert class_names.names_beside(scenes.yolo) == expected
+        return
+    with pytest.raises(ParameterError, match=expected):
+        read_objects(scenes.photos, scenes.yolo)
+
+
+def test_two_lists_of_names_must_agree(scenes: Scenes) -> None:
+    (scenes.yolo / "classes.txt").write_text("red\ngreen\n")
+    settings = scenes.yolo.parent / "data.yaml"
+    settings.write_text("names: [green, red]\n")
+    with pytest.raises(
+        ParameterError, match=r"classes.txt: names the classes 'red', 'green', but .*data.yaml"
+    ):
+        read_objects(scenes.photos, scenes.yolo)
+    settings.write_text("names: [red, green]\n")
+    assert read_objects(scenes.photos, scenes.yolo).labels == ("red", "green")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a.jpg", "a", "C:\\\\data\\\\photos\\\\a.jpg", "/home/x/a.jpg", "photos\\a.jpg", "/home/x/a"],
+)
+def test_names_of_photos_by_other_machines(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a.jpg").touch()
+    assert find_photo(tmp_path, name, "file") == str(tmp_path / "a.jpg")
+    (tmp_path / "a.png").touch()
+    (tmp_path / "a.txt").touch()
+    if "." in name:
+        assert find_photo(tmp_path, name, "file") == str(tmp_path / "a.jpg")
+        return
+    with pytest.raises(ParameterError, match="may be each of"):
+        find_photo(tmp_path, name, "file")
+
+
+@pytest.mark.parametrize(("stored", "stated"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_names_of_photos_in_the_other_unicode_form(tmp_path: Path, stored: str, stated: str) -> None:
+    path = tmp_path / unicodedata.normalize(stored, "größe é.jpg")
+    path.touch()
+    for name in ("größe é.jpg", "größe é"):
+        assert Path(find_photo(tmp_path, unicodedata.normalize(stated, name), "file")) == path
+
+
+def test_a_size_of_zero_is_that_of_the_photo(scenes: Scenes) -> None:
+    size = "<size><width>0</width><height>0</height></size>"
+    found = read_objects(scenes.photos, voc(PHOTO.format(size + OBJECT.format(EDGES.format(1))))(scenes))
+    assert photo_of(found).size == (0, 0)
+    place = edited(lambda dataset: [image.update(width=0, height=0) for image in dataset["images"]])(scenes)
+    assert {photo.size for photo in read_objects(scenes.photos, place).photos} == {(0, 0)}
 
 
 def test_files_with_a_byte_order_mark(scenes: Scenes) -> None:
@@ -466,9 +583,35 @@ def test_boxes_of_unknown_photo_sizes_are_cut_off_or_refused(scenes: Scenes) -> 
             box_in_pixels(x, width)
 
 
-def test_crowds_are_left_out(scenes: Scenes) -> None:
+def test_crowds_are_not_learned(scenes: Scenes) -> None:
     place = edited(lambda dataset: dataset["annotations"][0].update(iscrowd=1))(scenes)
-    assert len(read_objects(scenes.photos, place).photos[1].boxes) == 1
+    found = read_objects(scenes.photos, place)
+    assert [len(one.photos[1].boxes) for one in (found, found.learned())] == [2, 1]
+    assert count_objects(found.photos) == ObjectCounts(without_objects=1, crowds=1, difficult=0, dropped=0)
+
+    def all_crowds(dataset: dict[str, Any]) -> None:
+        for entry in dataset["annotations"]:
+            entry["iscrowd"] = 1
+
+    place = edited(all_crowds)(scenes)
+    with pytest.raises(ParameterError, match="all objects are crowds"):
+        read_objects(scenes.photos, place).learned()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        with_box(5, 2, 0, 4),
+        with_box(5, 2, 4, 0),
+        written("yolo/01.txt", "0 0.5 0.5 0 0.1"),
+        voc(PHOTO.format(OBJECT.format(EDGES.format(10)))),
+    ],
+)
+def test_boxes_without_an_area_are_dropped_and_counted(
+    scenes: Scenes, spoil: Callable[[Scenes], Path]
+) -> None:
+    found = read_objects(scenes.photos, spoil(scenes))
+    assert count_objects(found.photos).dropped == 1
 
 
 def test_bad_photos(scenes: Scenes, tmp_path: Path) -> None:

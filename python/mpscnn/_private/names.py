@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
 _MAX_NAMED = 5
+_NUMBERED = re.compile(r"([0-9]{1,6})(?:\s*[:,;]\s*|\s+)(\S.*)")
 #: The largest sum of products of two names' lengths. It bounds the time of comparing a name with all known ones.
 _MAX_COMPARED = 4_000_000
 
@@ -28,6 +30,23 @@ def _first_names(names: Iterable[str], length: int) -> list[str]:
     given = list(names)
     ends = accumulate(len(name) + 1 for name in given)
     return [name for name, end in zip(given, ends, strict=True) if end <= length]
+
+
+def without_numbers(names: Sequence[str]) -> list[str]:
+    """Return the names in the order of the numbers before them: "0 cat" and "1 dog" are "cat" and "dog".
+
+    Numbers begin at 0 or 1. A name of a missing number is "class 7", if they begin at 0. Names are returned as they are
+    if not all of them have another number, or if they would be equal without it, as "1 euro" and "2 euro".
+    """
+    found = [_NUMBERED.fullmatch(name) for name in names]
+    by_number = {int(one[1]): one[2] for one in found if one is not None}
+    if len(by_number) < max(len(names), 2) or first_repeated(by_number.values()) is not None:
+        return list(names)
+    first, last = min(by_number), max(by_number)
+    has_gaps = last - first + 1 > len(by_number)
+    if first > 1 or (has_gaps and (first == 1 or last >= 2 * len(by_number))):
+        return list(names)
+    return [by_number.get(number, f"class {number}") for number in range(first, last + 1)]
 
 
 def first_repeated(names: Iterable[str]) -> str | None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn._private.arguments import name_list
 from mpscnn._private.json_text import parse_json
+from mpscnn._private.names import without_numbers
 from mpscnn._private.settings import as_json
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.model_file import description
@@ -26,8 +27,11 @@ from mpscnn.vision.detector import DetectionHead
 
 
 def parse_labels(text: str) -> list[str]:
-    """Return the class names in a text: one per line, up to the first blank line. Notes may follow after it."""
-    return list(takewhile(bool, (line.strip() for line in text.split("\n"))))
+    """Return the class names in a text: one per line, up to the first blank line. Notes may follow after it.
+
+    If each line begins with the number of its class, the names have the order of these numbers.
+    """
+    return without_numbers(list(takewhile(bool, (line.strip() for line in text.split("\n")))))
 
 
 LABELS, PREPROCESS, SCORES, DETECTION, ANCHORS = (

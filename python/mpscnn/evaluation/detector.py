@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,13 +12,15 @@ from os import PathLike
 from typing import Any
 
 from mpscnn._private.expected_names import accept_foreign_arguments
-from mpscnn._private.names import first_repeated
+from mpscnn._private.names import first_repeated, shown_names
 from mpscnn._private.report import Column, Report
+from mpscnn.converters.photo_settings import labelled_classes
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 from mpscnn.evaluation.classifier import require_model
-from mpscnn.evaluation.detector_truth import read_truth
+from mpscnn.evaluation.detector_truth import Truth, read_truth
 from mpscnn.evaluation.photo_stream import Failed, readable_results
 from mpscnn.model import Model
+from mpscnn.training.scenes.labelled import ObjectCounts, count_objects
 
 _MIN_SCORE = 0.01
 _MAX_DETECTIONS = 100
@@ -26,7 +29,7 @@ _FIGURES = ("map", "map50", "map75", "map_small", "map_medium", "map_large")
 
 @dataclass(frozen=True)
 class ClassPrecision:
-    """A class of objects and its average precision, 0 to 1; -1 if no photo has such an object."""
+    """A class of objects and its average precision, 0 to 1; NaN if no photo has such an object."""
 
     label: str
     average_precision: float
@@ -34,7 +37,10 @@ class ClassPrecision:
 
 @dataclass(frozen=True)
 class DetectorEvaluation(Report):
-    """A detector's results on labelled photos by COCO's measures, 0 to 1; -1 for a measure without objects."""
+    """A detector's results on labelled photos by COCO's measures, 0 to 1.
+
+    A measure over no objects is undefined, and NaN.
+    """
 
     images: int
     map: float
@@ -57,6 +63,8 @@ class DetectorEvaluation(Report):
     """Classes of the annotations that the model lacks. Their objects count as not found."""
     seconds: float
     """The seconds for all photos, including decoding and preprocessing."""
+    counts: ObjectCounts
+    """The numbers of photos without objects, and of objects that are crowds, difficult or without an area."""
 
     @property
     def images_per_second(self) -> float:
@@ -67,17 +75,31 @@ class DetectorEvaluation(Report):
         """Return the classes, the one with the highest precision first."""
         return [
             ClassPrecision(label, precision)
-            for label, precision in sorted(self.by_class.items(), key=lambda item: -item[1])
+            for label, precision in sorted(
+                self.by_class.items(), key=lambda item: math.inf if math.isnan(item[1]) else -item[1]
+            )
         ]
 
     def _columns(self) -> tuple[Column, ...]:
         def precision(one: ClassPrecision) -> str:
-            return "no objects" if one.average_precision < 0 else f"{one.average_precision:.3f}"
+            return "no objects" if math.isnan(one.average_precision) else f"{one.average_precision:.3f}"
 
         return Column("class", lambda one: one.label), Column("AP", precision, right=True)
 
     def _sentences(self) -> list[str]:
-        return [repr(self)[1:-1]]
+        return [repr(self)[1:-1], *self.notes]
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about what the annotations have besides ordinary objects."""
+        counts = self.counts
+        notes = {
+            "photos have no objects, so each detection on them is wrong": counts.without_objects,
+            "objects are crowds: no detection in them is wrong": counts.crowds,
+            "objects are difficult, and are left out": counts.difficult,
+            "objects have a box without an area, and are left out": counts.dropped,
+        }
+        return [f"{count:,} {text}" for text, count in notes.items() if count]
 
     def __repr__(self) -> str:
         return f"<DetectorEvaluation of {self.images:,} images: {precision_text(self.map, self.map50)}>"
@@ -85,13 +107,15 @@ class DetectorEvaluation(Report):
 
 def precision_text(mean: float, at_half: float) -> str:
     """Return both of COCO's mean average precisions as text, with the IoU that each is measured at."""
+    if math.isnan(mean):
+        return "mAP undefined, because the photos have no objects"
     return f"mAP {mean:.3f} at IoU 0.5 to 0.95, {at_half:.3f} at IoU 0.5"
 
 
 @accept_foreign_arguments
 def evaluate_detector(
     model: Model,
-    photos: str | PathLike[str],
+    photos: str | PathLike[str] | None,
     annotations: str | PathLike[str],
     *,
     score_threshold: float = _MIN_SCORE,
@@ -100,13 +124,13 @@ def evaluate_detector(
 ) -> DetectorEvaluation:
     """Detect objects on photos, and compare them with annotations by COCO's measures, by means of pycocotools.
 
-    Classes are matched by name, ignoring case. If the model has no labels, they are matched by number, where COCO's
-    first is 1. Boxes are in pixels of the upright photo.
+    Classes are matched by name, ignoring case. If the model has no labels, they are matched by order if there are as
+    many as the model has, otherwise by number, where COCO's first is 1. Boxes are in pixels of the upright photo.
 
     Args:
         model: a detector.
         photos: the folder with the photos. If it has several parts of a data set, those for test are measured, or
-            else those for validation.
+            else those for validation. None: the photos of a data.yaml.
         annotations: the annotations that `train_detector` reads: a .json file of COCO, a folder of .xml files of Pascal
             VOC, or a folder of .txt files or a data.yaml of YOLO.
         score_threshold: the smallest probability. COCO's measures need nearly all detections.
@@ -131,7 +155,7 @@ def evaluate_detector(
 def evaluate_with(
     find: Callable[..., Iterable[tuple[int, Any]]],
     model: Model,
-    photos: str | PathLike[str],
+    photos: str | PathLike[str] | None,
     annotations: str | PathLike[str],
     score_threshold: float = _MIN_SCORE,
 ) -> DetectorEvaluation:
@@ -144,14 +168,14 @@ def evaluate_with(
         raise ShapeError(f"network {model.name!r} is not a detector, but made for {model.task}")
     truth = read_truth(photos, annotations)
     dataset = truth.dataset
-    categories = _categories(model, dataset, annotations)
+    categories = _categories(model, truth, annotations)
     require_pycocotools()
     results: list[dict[str, Any]] = []
     seen: list[int] = []
     started = time.perf_counter()
     options = {"score_threshold": score_threshold, "max_detections": _MAX_DETECTIONS}
     for image, found in find(truth.samples, **options):
-        truth.add_seen(image, found.photo_size, annotations)
+        truth.add_seen(image, found.photo_size)
         seen.append(image)
         for one in found:
             if one.index in categories:
@@ -177,6 +201,7 @@ def evaluate_with(
         by_class={names[number]: value for number, value in by_category.items()},
         missing=tuple(name for number, name in names.items() if number not in known),
         seconds=seconds,
+        counts=count_objects(truth.labelled[image] for image in seen),
     )
 
 
@@ -190,20 +215,25 @@ def require_pycocotools() -> None:
         ) from error
 
 
-def _categories(model: Model, dataset: dict[str, Any], path: object) -> dict[int, int]:
-    """Return COCO's number for each class of the model that the annotations have."""
+def _categories(model: Model, truth: Truth, path: object) -> dict[int, int]:
+    """Return the number in `Truth.dataset` of each class of the model that the annotations have."""
+    dataset = truth.dataset
     names = [entry["name"].casefold() for entry in dataset["categories"]]
     numbers = [entry["id"] for entry in dataset["categories"]]
     if (twice := first_repeated(names)) is not None:
         raise ParameterError(f"{path}: two categories have the name {twice!r}, ignoring case")
     by_name = dict(zip(names, numbers, strict=True))
     if model.labels is None:
-        if min(numbers, default=1) < 1:
+        classes = labelled_classes(model.network)
+        ids = numbers if truth.ids is None else truth.ids
+        if classes == len(numbers):
+            return dict(enumerate(numbers))
+        if min(ids) < 1 or classes is None or max(ids) > classes:
             raise ParameterError(
-                f"{path}: has a category with the id {min(numbers)}, and {model.name} has no labels. Without labels "
-                "the id 1 stands for the first class: number the categories from 1, or load the model with labels="
+                f"{path}: has {len(ids)} classes with the numbers {shown_names([*map(str, ids)])}, and {model.name} "
+                f"has {classes} without names, so it is not clear which are the same: load the model with labels="
             )
-        return {number - 1: number for number in numbers}
+        return {given - 1: number for given, number in zip(ids, numbers, strict=True)}
     found = {
         index: by_name[name.casefold()]
         for index, name in enumerate(model.labels)
@@ -237,5 +267,7 @@ def _measured(
     by_category = {}
     for place, number in enumerate(evaluation.params.catIds):
         values = precision[:, :, place, 0, -1]
-        by_category[int(number)] = float(values.mean()) if (values > -1).any() else -1.0
-    return [float(value) for value in evaluation.stats[:6]], float(evaluation.stats[8]), by_category
+        by_category[int(number)] = float(values.mean()) if (values > -1).any() else math.nan
+    # pycocotools writes -1 for a measure over no objects.
+    figures = [float(value) if value >= 0 else math.nan for value in evaluation.stats]
+    return figures[:6], figures[8], by_category

@@ -15,6 +15,7 @@ from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.evaluation.classifier import Evaluation, evaluate_classifier, require_model
 from mpscnn.evaluation.photo_stream import Failed
 from mpscnn.model import Model
+from mpscnn.training.scenes.yolo_parts import is_settings
 
 if TYPE_CHECKING:
     from mpscnn.evaluation.detector import DetectorEvaluation
@@ -32,7 +33,7 @@ def evaluate(
     model: Model,
     samples: str | PathLike[str],
     *,
-    annotations: str | PathLike[str],
+    annotations: str | PathLike[str] | None = None,
     inflight: int = 3,
     failed: Failed | None = None,
 ) -> DetectorEvaluation: ...
@@ -75,7 +76,8 @@ def evaluate(
             pattern such as "photos/*/*.jpg"; an `ImageFolder`; or pairs of a photo (see `mpscnn.photo.open_photo`) and
             its class, the number, or the label if no other class has it. A path without a class has that of its folder.
             If a data set is split into train, val and test, the photos for testing are taken, otherwise those for
-            validation. For a detector and a segmenter: the folder with the photos.
+            validation. For a detector and a segmenter: the folder with the photos; for a detector also a data.yaml,
+            which names photos and annotations.
         classes: for a classifier: the class of each photo in `samples`. The pair (samples, array of classes) may be
             given as `samples`, too.
         annotations: the objects on the photos, in the format of COCO, YOLO, Pascal VOC or Create ML: see
@@ -96,6 +98,10 @@ def evaluate(
         if annotations is not None or masks is not None:
             raise ParameterError("evaluate takes one of classes, annotations= and masks=")
         samples = samples, np.asarray(classes)
+    if model.task == "detection" and masks is None and is_settings(samples):
+        if annotations is not None:
+            raise ParameterError(f"evaluate: {samples} has the annotations itself; leave annotations= out")
+        samples, annotations = None, samples
     if annotations is None and masks is None:
         if model.task in _CALLS:
             raise ShapeError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -59,13 +60,15 @@ class SegmenterEvaluation(Report):
 
     @property
     def mean_iou(self) -> float:
-        """The mean of `ious` over all classes that have pixels, 0 to 1."""
-        return float(np.nanmean(self.ious))
+        """The mean of `ious` over all classes that have pixels, 0 to 1; NaN if there are none."""
+        known = self.ious[~np.isnan(self.ious)]
+        return float(known.mean()) if known.size else math.nan
 
     @property
     def pixel_accuracy(self) -> float:
-        """The share of pixels whose class was found, 0 to 1."""
-        return float(np.trace(self.confusion) / self.confusion.sum())
+        """The share of pixels whose class was found, 0 to 1; NaN if there are none."""
+        pixels = int(self.confusion.sum())
+        return float(np.trace(self.confusion) / pixels) if pixels else math.nan
 
     @property
     def images_per_second(self) -> float:
@@ -93,7 +96,16 @@ class SegmenterEvaluation(Report):
         return {**super().to_dict(), "confusion": self.confusion.tolist()}
 
     def __repr__(self) -> str:
-        return f"<SegmenterEvaluation of {self.images:,} images: mean IoU {self.mean_iou:.3f}>"
+        return f"<SegmenterEvaluation of {self.images:,} images: {iou_text(self.mean_iou)}>"
+
+
+def iou_text(mean: float) -> str:
+    """Return the mean intersection over union as text."""
+    return (
+        "mean IoU undefined, because the masks ignore all pixels"
+        if math.isnan(mean)
+        else f"mean IoU {mean:.3f}"
+    )
 
 
 @accept_foreign_arguments
@@ -210,8 +222,12 @@ def segmenter_evaluation_of(model: Model, counts: Iterable[NDArray[np.int64]]) -
         confusion += pairs
         images += 1
     seconds = time.perf_counter() - started
-    if not confusion.any():
+    if not images:
         raise ParameterError("no photo to evaluate with")
+    if not confusion.any():
+        raise ParameterError(
+            "the masks ignore all pixels: all of them are 255, so there is nothing to measure"
+        )
     labels = tuple(model.labels or (f"class {index}" for index in range(classes)))
     return SegmenterEvaluation(labels, confusion, images, seconds)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -72,13 +73,15 @@ def test_nothing_found_and_unknown_classes(tmp_path: Path, detector: str) -> Non
     model = mpscnn.load(detector, device="cpu")
     result = mpscnn.evaluate_detector(model, tmp_path, path)
     assert result.missing == ("bird",)
-    assert result.by_class == pytest.approx({"Cat": 1.0, "dog": -1.0, "bird": 0.0})
+    assert result.by_class == pytest.approx({"Cat": 1.0, "dog": nan, "bird": 0.0}, nan_ok=True)
     assert result.map == pytest.approx(0.5)
     result = mpscnn.evaluate_detector(model, tmp_path, path, score_threshold=0.95)
     assert (result.map, result.recall, result.by_class["Cat"]) == (0.0, 0.0, 0.0)
     # The objects have 3,000 pixels, so there are no small and no large ones.
-    assert (result.map_small, result.map_medium, result.map_large) == (-1.0, 0.0, -1.0)
-    assert result.by_class["dog"] == -1.0
+    assert [result.map_small, result.map_medium, result.map_large] == pytest.approx(
+        [nan, 0, nan], nan_ok=True
+    )
+    assert np.isnan(result.by_class["dog"])
 
 
 @pytest.mark.usefixtures("needs_pycocotools")
@@ -159,7 +162,7 @@ def test_difficult_objects_are_left_out(
     arguments = (str(photos), "--model", detector, "--annotations", str(annotations), "--json")
     found = json.loads(command("evaluate", *arguments).stdout)
     assert found["by_class"]["cat"] == pytest.approx(expected, abs=1e-3)
-    assert found["by_class"]["dog"] == pytest.approx(-1 if expected == 1 else 0.5)
+    assert found["by_class"]["dog"] == (None if expected == 1 else pytest.approx(0.5))
     (annotations / "2.xml").write_text(text.replace(f">{flag}</difficult>", ">2</difficult>"))
     result = command("evaluate", *arguments)
     assert "<difficult> must be 0 or 1, got '2'" in result.stderr
@@ -172,7 +175,8 @@ def test_a_folder_without_the_photos_is_one_error(tmp_path: Path, detector: str,
         result = command("evaluate", str(tmp_path / name), "--model", detector, "--annotations", str(path))
         assert result.returncode == 2
         assert result.stderr.count("error: ") == 1
-        assert f"{name}: has none of the 3 photos of" in result.stderr
+        problem = "has none of the 3 photos of" if name == "empty" else "is not a folder with photos"
+        assert f"{name}: {problem}" in result.stderr
 
 
 @pytest.mark.usefixtures("needs_pycocotools")
@@ -209,7 +213,7 @@ def test_the_file_for_validation_is_measured(tmp_path: Path, detector: str) -> N
             for field in ("area", "iscrowd")
         ),
         (
-            {"categories": [{"id": 17, "name": "bird"}], "annotations": []},
+            {"categories": [{"id": 17, "name": "bird"}]},
             "none of the classes of constants, but bird",
         ),
         (
@@ -237,7 +241,7 @@ def test_annotations_for_other_photos_are_refused(tmp_path: Path, detector: str,
     Image.new("RGB", size).save(tmp_path / "1.png", exif=exif)
     upright = "100 x 40" if orientation == 1 else "80 x 200"
     with pytest.raises(
-        mpscnn.ParameterError, match=f"image 1: has 200 x 80 pixels, but its upright photo {upright}"
+        mpscnn.ParameterError, match=rf"images\[0\]: has 200 x 80 pixels, but its upright photo {upright}"
     ):
         mpscnn.evaluate_detector(mpscnn.load(detector, device="cpu"), tmp_path, path)
 
@@ -253,10 +257,80 @@ def test_categories_from_zero_need_labels(tmp_path: Path, detector: str) -> None
         categories = [{"id": number, "name": name} for number, name in enumerate(names, start=first)]
         path = annotated(tmp_path, [[(1, SEEN)]], categories=categories)
         if first == 0:
-            with pytest.raises(mpscnn.ParameterError, match="has a category with the id 0, and"):
+            with pytest.raises(
+                mpscnn.ParameterError,
+                match=r"has 3 classes with the numbers .* and constants has 2 without names",
+            ):
                 mpscnn.evaluate_detector(model, tmp_path, path)
         else:
             assert mpscnn.evaluate_detector(model, tmp_path, path).by_class["a"] == pytest.approx(1.0)
+
+
+@pytest.mark.usefixtures("needs_pycocotools")
+def test_a_data_yaml_names_photos_and_annotations(tmp_path: Path, detector: str, command: Command) -> None:
+    """It is enough for evaluations, in the words of mpscnn and of ultralytics."""
+    settings = annotated_otherwise(tmp_path / "shapes", "data.yaml")[1]
+    model: Any = mpscnn.load(detector, device="cpu")
+    for measured in (
+        lambda: mpscnn.evaluate(model, settings),
+        lambda: mpscnn.evaluate_detector(model, None, settings),
+        lambda: mpscnn.evaluate(model, data=str(settings)),  # type: ignore[call-overload]
+        lambda: model.val(data=settings),
+    ):
+        assert (measured().images, measured().map) == (2, pytest.approx(1.0))
+    printed = json.loads(command("evaluate", str(settings), "--model", detector, "--json").stdout)
+    assert printed["images"] == 2
+    with pytest.raises(mpscnn.ParameterError, match="leave annotations= out"):
+        mpscnn.evaluate(model, settings, annotations=settings)
+
+
+@pytest.mark.usefixtures("needs_pycocotools")
+@pytest.mark.parametrize(
+    ("ids", "expected"), [((1, 3), 1.0), ((7, 90), 1.0), ((0, 1), 1.0), ((2, 3, 4), None)]
+)
+def test_numbers_of_classes_with_gaps(
+    tmp_path: Path, detector: str, ids: tuple[int, ...], expected: float | None
+) -> None:
+    """Classes without labels are matched by order if there are as many. Otherwise the user is asked."""
+    network = mpscnn.load(detector).network
+    network.labels = None
+    categories = [{"id": number, "name": f"n{number}"} for number in ids]
+    boxes = [[(number, SEEN) for number in ids[:2]]]
+    path = annotated(tmp_path, boxes, categories=categories)
+    model = mpscnn.Model(network, device="cpu")
+    if expected is None:
+        with pytest.raises(mpscnn.ParameterError, match="load the model with labels="):
+            mpscnn.evaluate_detector(model, tmp_path, path)
+    else:
+        assert mpscnn.evaluate_detector(model, tmp_path, path).map == pytest.approx(expected)
+
+
+@pytest.mark.usefixtures("needs_pycocotools")
+def test_what_is_no_ordinary_object_is_counted(tmp_path: Path, detector: str, command: Command) -> None:
+    empty = [50.0, 10.0, 0.0, 30.0]
+    path = annotated(tmp_path, [[(17, SEEN), (17, SEEN), (18, empty)], []])
+    content = json.loads(path.read_text())
+    content["annotations"][1]["iscrowd"] = 1
+    path.write_text(json.dumps(content))
+    model = mpscnn.load(detector, device="cpu")
+    found = mpscnn.evaluate_detector(model, tmp_path, path)
+    counts = found.counts
+    assert (counts.without_objects, counts.crowds, counts.difficult, counts.dropped) == (1, 1, 0, 1)
+    printed = command("evaluate", str(tmp_path), "--model", detector, "--annotations", str(path)).stdout
+    for note in found.notes:
+        assert note in " ".join(printed.split())
+
+
+@pytest.mark.usefixtures("needs_pycocotools")
+def test_measures_over_nothing_are_undefined(tmp_path: Path, detector: str) -> None:
+    """Only difficult objects: no measure is 1, 0 or -1."""
+    model = mpscnn.load(detector, device="cpu")
+    photos, annotations = annotated_otherwise(tmp_path / "shapes", "voc")
+    for path in annotations.glob("*.xml"):
+        path.write_text(path.read_text().replace("<bndbox>", "<difficult>1</difficult><bndbox>"))
+    found = mpscnn.evaluate_detector(model, photos, annotations)
+    assert np.isnan([found.map, found.map50, found.recall, *found.by_class.values()]).all()
+    assert "mAP undefined" in repr(found)
 
 
 def test_only_detectors_and_segmenters(tmp_path: Path) -> None:

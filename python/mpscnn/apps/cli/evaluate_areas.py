@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from math import isnan
 from typing import Any
 
 from mpscnn.apps.cli.output import sentences, show, show_json, table_width
 from mpscnn.evaluation.detector import DetectorEvaluation, precision_text
-from mpscnn.evaluation.segmenter import SegmenterEvaluation
+from mpscnn.evaluation.segmenter import SegmenterEvaluation, iou_text
 from mpscnn.model import Model
 
 
 def show_detector(model: Model, result: DetectorEvaluation, as_json: bool) -> None:
     """Print the evaluation of a detector with COCO's measures."""
     if as_json:
-        fields = {name: value for name, value in vars(result).items() if name != "missing"}
-        show_json({**_head(model), **fields, "missing": list(result.missing)})
+        fields = {**vars(result), "missing": list(result.missing), "counts": asdict(result.counts)}
+        show_json({**_head(model), **fields})
         return
     show(
         *sentences(
             _speed(model, result.images, result.seconds),
-            f"{precision_text(result.map, result.map50)}, {result.map75:.3f} at 0.75; "
-            f"recall of 100 boxes {result.recall:.3f}",
+            precision_text(result.map, result.map50)
+            + (
+                ""
+                if isnan(result.map)
+                else f", {result.map75:.3f} at 0.75; recall of 100 boxes {result.recall:.3f}"
+            ),
+            *result.notes,
         ),
         "",
         *result.table(width=table_width()).split("\n"),
@@ -48,7 +55,7 @@ def show_segmenter(model: Model, result: SegmenterEvaluation, as_json: bool) -> 
         return
     show(
         *sentences(_speed(model, result.images, result.seconds)),
-        f"mean IoU {result.mean_iou:.3f}, pixel accuracy {result.pixel_accuracy:.2%}",
+        f"{iou_text(result.mean_iou)}, pixel accuracy {result.pixel_accuracy:.2%}",
         "",
         *result.table(width=table_width()).split("\n"),
     )

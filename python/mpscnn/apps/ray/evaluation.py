@@ -49,7 +49,7 @@ def classifier_evaluation(
 
 
 def detector_evaluation(
-    ray: Any, rows: RowsOf, model: Model, photos: Path, annotations: Path, failed: Failed
+    ray: Any, rows: RowsOf, model: Model, photos: Path | None, annotations: Path, failed: Failed
 ) -> DetectorEvaluation:
     """Evaluate a detector like `mpscnn.evaluate_detector`."""
 

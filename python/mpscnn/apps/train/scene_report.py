@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ SCENE_REPORT_FILES = ("curves.png", "classes.csv")
 
 @dataclass(frozen=True)
 class ClassPrecisions:
-    """A class of objects and its average precisions, 0 to 1; -1 if no photo has such an object."""
+    """A class of objects and its average precisions, 0 to 1; NaN if no photo has such an object."""
 
     label: str
     average_precision: float
@@ -49,7 +50,7 @@ class DetectorMeasures(Report):
 
     def _columns(self) -> tuple[Column, ...]:
         def shown(value: float) -> str:
-            return "no objects" if value < 0 else f"{value:.3f}"
+            return "no objects" if math.isnan(value) else f"{value:.3f}"
 
         return (
             Column("class", lambda one: one.label),
@@ -102,7 +103,7 @@ def scene_report(training: SceneTraining, seconds: float) -> SceneReport:
         return SceneReport(evaluation, tuple(training.history))
     by_class = tuple(
         ClassPrecisions(label, float(row.mean()), float(row[0]))
-        for label, row in zip(labels, np.nan_to_num(measured.by_class(), nan=-1.0), strict=True)
+        for label, row in zip(labels, measured.by_class(), strict=True)
     )
     measures = DetectorMeasures(images, measured.map, measured.map50, by_class, seconds)
     return SceneReport(measures, tuple(training.history))

@@ -24,7 +24,7 @@ from mpscnn.training.own_loss import Loss
 from mpscnn.training.photo_views import chosen_augmentation
 from mpscnn.training.run_folder import RunChoices
 from mpscnn.training.scenes.feature_maps import feature_maps
-from mpscnn.training.scenes.labelled import LabelledPhoto, left_out_photos
+from mpscnn.training.scenes.labelled import LabelledPhoto, left_out_photos, object_notes
 from mpscnn.training.scenes.masks import MaskedPhoto, MaskedPhotos, read_masks
 from mpscnn.training.scenes.networks import detector_of, segmenter_of
 from mpscnn.training.scenes.photos import MaskPhotos, ObjectPhotos
@@ -112,6 +112,7 @@ class ScenesTraining(FolderTraining):
         super().__init__()
         self.backbone, self._data, self._seed, self._threads = backbone, data, options.seed, choices.threads
         self._left_out = 0
+        self._notes: list[str] = []
         make = self._detector if data.task == "detect" else self._segmenter
         self.trained: SceneTraining = SceneTraining(make(source), run, options=options, choices=choices)
         self._kind = self.trained.task.phase
@@ -127,7 +128,7 @@ class ScenesTraining(FolderTraining):
         ]
         if self._left_out:
             lines.append(f"{self._left_out:,} photos have no annotations and are left out")
-        return lines
+        return lines + self._notes
 
     def report(self) -> SceneReport:
         """Return how well the best weights so far do on the photos for validation."""
@@ -136,23 +137,29 @@ class ScenesTraining(FolderTraining):
     # ---- Tasks ----
 
     def _detector(self, source: SceneSource) -> SceneTask:
-        objects = read_objects(source.photos, source.labels)
+        read = read_objects(source.photos, source.labels)
+        objects = read.learned()
         held = None
         if source.validation_labels is not None:
-            held = read_objects(source.photos, source.validation_labels).numbered_like(
-                objects.labels, str(source.validation_labels)
-            )
+            others = read_objects(source.photos, source.validation_labels)
+            held = others.learned().numbered_like(objects.labels, str(source.validation_labels))
         held_photos = (
             objects.photos_of(VALIDATION) if held is None else held.photos_of(VALIDATION) or held.photos
         )
         if source.photos is not None:
             listed = [photo.path for one in (objects, held) if one is not None for photo in one.photos]
             self._left_out = left_out_photos(Path(source.photos), listed)
+        self._notes = object_notes([*read.photos, *(() if held is None else others.photos)])
         training, held_photos = self._split(source, objects.photos_of(TRAIN) or objects.photos, held_photos)
         size = self._size()
         boxes = _fractions(training)
         if not len(boxes):
             raise ParameterError(f"{source.labels}: the photos for training have no objects")
+        if not any(len(photo.classes) for photo in held_photos):
+            raise ParameterError(
+                f"{source.labels}: the {len(held_photos):,} photos for validation have no objects, so the mAP is "
+                "undefined and no epoch is the best one: choose others by validation=, or by another seed"
+            )
         network = self._prepared(detector_of(self.backbone.network, len(objects.labels), size, boxes))
         parts = [
             ObjectPhotos(objects.with_photos(photos), *self._reading(network), **self._viewing(augmented))

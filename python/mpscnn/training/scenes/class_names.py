@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mpscnn._private.arguments import whole_number_in
 from mpscnn._private.files import is_file, read_content
-from mpscnn._private.names import first_repeated
+from mpscnn._private.names import first_repeated, shown_names, without_numbers
 from mpscnn.errors import ParameterError
 from mpscnn.training.scenes.labelled import fail
 
@@ -25,16 +25,50 @@ _PLAIN = re.compile(r"""[^\s'"\[\]{}&*!|>%@`,?:#-][^\[\]{}]*|-\w[^\[\]{}]*""")
 def names_beside(annotations: Path) -> list[str] | None:
     """Return the names of classes from a file in the folder of the annotations or next to it; None if there is none.
 
-    Raises ParameterError for a file that cannot be read, is empty, or names a class twice.
+    Raises ParameterError for a file that cannot be read, is empty, or names a class twice, and for a list and a
+    data.yaml with other names.
     """
+    settings = settings_beside(annotations)
     for place in _places_beside(annotations):
         for name in NAME_FILES:
             if is_file(place / name):
-                lines = [line.strip() for line in text_lines(place / name)]
-                return checked_names([line for line in lines if line], place / name)
-        if (settings := _settings_in(place)) is not None:
+                return _compared(listed_names(place / name), place / name, settings)
+        if settings is not None and settings.parent == place:
             return names_of_settings(settings)
     return None
+
+
+def listed_names(path: Path) -> list[str]:
+    """Return the names of classes in the lines of a text file. The number of a class is that of its line.
+
+    Raises ParameterError for a file without names, a name that occurs twice, or a blank line between names.
+    """
+    lines = [line.strip() for line in text_lines(path)]
+    while lines and not lines[-1]:
+        lines.pop()
+    if "" in lines:
+        number = lines.index("")
+        fail(
+            f"{path}: line {number + 1}",
+            f"is blank. The class of a line has its number, so the class {number} has no name: write one there, also "
+            "if no object has this class",
+        )
+    return checked_names(without_numbers(lines), path)
+
+
+def _compared(names: list[str], path: Path, settings: Path | None) -> list[str]:
+    """Return the names. Raises ParameterError if a data.yaml has others: one of both files is of other annotations."""
+    try:
+        others = names if settings is None else names_of_settings(settings)
+    except ParameterError:
+        return names  # the list is there because the data.yaml is not read
+    if others != names:
+        fail(
+            path,
+            f"names the classes {shown_names(names)}, but {settings} names them {shown_names(others)}: correct or "
+            "remove one of both files",
+        )
+    return names
 
 
 def settings_beside(annotations: Path) -> Path | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mpscnn._private.arguments import is_finite_number, is_whole_number
-from mpscnn._private.files import read_content
+from mpscnn._private.files import is_file, read_content
 from mpscnn._private.json_text import parse_json
 from mpscnn._private.names import first_repeated
 from mpscnn.errors import ParameterError
@@ -76,14 +76,13 @@ def read_coco_file(path: str | PathLike[str]) -> dict[str, Any]:
     return dataset
 
 
-def read_coco(folder: Path, path: Path) -> LabelledObjects:
+def read_coco(folder: Path, path: Path, *, need_all: bool = True) -> LabelledObjects:
     """Return the photos of a COCO file with their objects. Classes have the order of the categories' ids.
-
-    Annotations of crowds ("iscrowd") are left out, because their boxes enclose many objects.
 
     Args:
         folder: the folder with the photos.
         path: the JSON file.
+        need_all: False if only one of the photos must be in the folder.
 
     Raises:
         ParameterError: the file is damaged, a photo does not exist, two categories have one name, or a box is outside
@@ -100,18 +99,27 @@ def read_coco(folder: Path, path: Path) -> LabelledObjects:
         size = size_of_image(image, f"{path}: images[{number}]")
         lists[image["id"]] = ObjectList(size)
     for number, entry in enumerate(dataset["annotations"]):
-        if entry["iscrowd"]:
-            continue
         left, top, width, height = entry["bbox"]
         place = f"{path}: annotations[{number}] of image {entry['image_id']}"
         edges = (left, top, left + width, top + height)
-        lists[entry["image_id"]].add(place, edges, numbers[entry["category_id"]])
+        lists[entry["image_id"]].add(
+            place,
+            edges,
+            numbers[entry["category_id"]],
+            crowd=bool(entry["iscrowd"]),
+            area=float(entry["area"]),
+        )
     photos = []
     for number, image in enumerate(dataset["images"]):
         place = f"{path}: images[{number}]"
-        found = find_photo(folder, image["file_name"], place)
+        found = find_photo(folder, image["file_name"], place, must_exist=need_all)
         photos.append(lists[image["id"]].photo(found, place, size_of_image(image, place) or (0, 0)))
-    return LabelledObjects(tuple(names), tuple(photos))
+    if photos and not need_all and not any(is_file(photo.path) for photo in photos):
+        fail(
+            folder,
+            f"has none of the {len(photos):,} photos of {path}, such as {dataset['images'][0]['file_name']!r}",
+        )
+    return LabelledObjects(tuple(names), tuple(photos), ids=tuple(entry["id"] for entry in categories))
 
 
 def read_coco_parts(folder: Path, annotations: Path) -> LabelledObjects:
@@ -162,7 +170,7 @@ def coco_part_files(folder: Path, annotations: Path) -> dict[str, tuple[Path, Pa
 def size_of_image(image: Mapping[str, Any], place: str) -> tuple[int, int] | None:
     """Return (width, height) of an image's entry; None if it lacks them."""
     sides = [image.get(side) for side in ("width", "height")]
-    if sides == [None, None]:
+    if sides in ([None, None], [0, 0]):  # some tools do not know the photo's size
         return None
     given = [int(side) for side in sides if is_whole_number(side) and 0 < int(side) <= MAX_SIDE]
     if len(given) < len(sides):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 
 from mpscnn._private.arguments import is_finite_number
 from mpscnn._private.files import is_file, is_folder
+from mpscnn._private.names import shown_names
 from mpscnn.errors import ImageError, ParameterError
 from mpscnn.vision.photo_list import photo_paths
 
@@ -40,6 +43,10 @@ class LabelledPhoto:
         part: the part of the data set that the annotations state, such as `TRAIN`; None: they state none.
         difficult: (k,) True for objects that the annotations call difficult. They are learned, and evaluations leave
             them out; None: there are none.
+        crowds: (k,) True for boxes that enclose many objects. They are not learned, and in evaluations no detection in
+            them is wrong; None: there are none.
+        areas: (k,) the areas of the objects in square pixels, as COCO's files state them; None: those of the boxes.
+        dropped: the number of entries that are not among the objects, because their box has no area.
     """
 
     path: str
@@ -49,6 +56,23 @@ class LabelledPhoto:
     size: tuple[int, int] | None = None
     part: str | None = None
     difficult: NDArray[np.bool_] | None = None
+    crowds: NDArray[np.bool_] | None = None
+    areas: NDArray[np.float64] | None = None
+    dropped: int = 0
+
+    def learned(self) -> LabelledPhoto:
+        """Return the photo without crowds."""
+        if self.crowds is None:
+            return self
+        kept = ~self.crowds
+        return replace(
+            self,
+            boxes=self.boxes[kept],
+            classes=self.classes[kept],
+            difficult=None if self.difficult is None else self.difficult[kept],
+            areas=None if self.areas is None else self.areas[kept],
+            crowds=None,
+        )
 
     def boxes_in_pixels(self, size: tuple[int, int]) -> NDArray[np.float64]:
         """Return the boxes in pixels of the photo, whose (width, height) is `size`.
@@ -86,11 +110,20 @@ class LabelledObjects:
         labels: the names.
         photos: the photos.
         stated: the parts of the data set that the annotations state, such as `TRAIN`; {}: they state none.
+        ids: the number of each class in a COCO file; None for other formats.
     """
 
     labels: tuple[str, ...]
     photos: tuple[LabelledPhoto, ...]
     stated: Mapping[str, StatedPart] = field(default_factory=dict)
+    ids: tuple[int, ...] | None = None
+
+    def learned(self) -> LabelledObjects:
+        """Return the photos without crowds. Raises ParameterError if no object is left."""
+        found = self.with_photos([photo.learned() for photo in self.photos])
+        if not found.counts().any():
+            fail(self.photos[0].place, "all objects are crowds; a detector needs others to learn from")
+        return found
 
     def numbered_like(self, labels: Sequence[str], place: str) -> LabelledObjects:
         """Return the same objects with the class numbers of other annotations.
@@ -151,15 +184,32 @@ class ObjectList:
     boxes: list[tuple[float, float, float, float]] = field(default_factory=list)
     classes: list[int] = field(default_factory=list)
     difficult: list[bool] = field(default_factory=list)
+    crowds: list[bool] = field(default_factory=list)
+    areas: list[float | None] = field(default_factory=list)
+    dropped: int = 0
 
-    def add(self, place: str, edges: Sequence[Any], number: int, *, difficult: bool = False) -> None:
+    def add(
+        self,
+        place: str,
+        edges: Sequence[Any],
+        number: int,
+        *,
+        difficult: bool = False,
+        crowd: bool = False,
+        area: float | None = None,
+    ) -> None:
         """Add an object with left, top, right and bottom, cut off at the photo's edges.
 
-        Raises ParameterError for edges that are not finite, a box without an area or a box outside of the photo.
+        A box whose width or height is exactly 0 is counted in `dropped`: tools write it for a click without a drag.
+
+        Raises ParameterError for edges that are not finite or in the wrong order, and a box outside of the photo.
         """
         if not all(map(is_finite_number, edges)):
             fail(place, f"the box {_shown(edges)} is not four finite numbers")
         left, top, right, bottom = map(float, edges)
+        if (left == right and top <= bottom) or (top == bottom and left <= right):
+            self.dropped += 1
+            return
         if self.size is not None:
             width, height = self.size
             for low, high, side in ((left, right, width), (top, bottom, height)):
@@ -174,19 +224,69 @@ class ObjectList:
         self.boxes.append((left, top, right, bottom))
         self.classes.append(number)
         self.difficult.append(difficult)
+        self.crowds.append(crowd)
+        self.areas.append(area)
 
     def photo(self, path: str, place: str, size: tuple[int, int] | None) -> LabelledPhoto:
         """Return the photo with these objects."""
         boxes = np.asarray(self.boxes, np.float64).reshape(-1, 4)
-        difficult = np.asarray(self.difficult, np.bool_) if any(self.difficult) else None
+        sizes = (boxes[:, 2:] - boxes[:, :2]).prod(1).tolist()
+        areas = [own if given is None else given for given, own in zip(self.areas, sizes, strict=True)]
         return LabelledPhoto(
-            path, place, boxes, np.asarray(self.classes, np.int64), size, difficult=difficult
+            path,
+            place,
+            boxes,
+            np.asarray(self.classes, np.int64),
+            size,
+            difficult=np.asarray(self.difficult, np.bool_) if any(self.difficult) else None,
+            crowds=np.asarray(self.crowds, np.bool_) if any(self.crowds) else None,
+            areas=np.asarray(areas, np.float64) if areas != sizes else None,
+            dropped=self.dropped,
         )
 
 
 def fail(place: object, problem: str) -> NoReturn:
     """Raise ParameterError for a problem with annotations at a place: a file, or an entry or line of it."""
     raise ParameterError(f"{place}: {problem}")
+
+
+@dataclass(frozen=True)
+class ObjectCounts:
+    """The numbers of what annotations have besides ordinary objects.
+
+    Attributes:
+        without_objects: photos that have no object.
+        crowds: objects that are crowds.
+        difficult: objects that are called difficult.
+        dropped: entries whose box has no area.
+    """
+
+    without_objects: int
+    crowds: int
+    difficult: int
+    dropped: int
+
+
+def count_objects(photos: Iterable[LabelledPhoto]) -> ObjectCounts:
+    """Count the crowds, difficult objects and dropped entries of photos, and the photos without objects."""
+    listed = list(photos)
+    return ObjectCounts(
+        sum(not len(photo.classes) for photo in listed),
+        sum(int(photo.crowds.sum()) for photo in listed if photo.crowds is not None),
+        sum(int(photo.difficult.sum()) for photo in listed if photo.difficult is not None),
+        sum(photo.dropped for photo in listed),
+    )
+
+
+def object_notes(photos: Iterable[LabelledPhoto]) -> list[str]:
+    """Return a sentence about each of the counts that training should tell."""
+    counts = count_objects(photos)
+    notes = {
+        "photos have no objects, and teach what is none": counts.without_objects,
+        "objects are crowds, and are not learned": counts.crowds,
+        "objects have a box without an area, and are left out": counts.dropped,
+    }
+    return [f"{count:,} {text}" for text, count in notes.items() if count]
 
 
 def require_pixels(place: object, boxes: NDArray[np.float64]) -> None:
@@ -211,17 +311,66 @@ def left_out_photos(folder: Path, listed: Sequence[str]) -> int:
     return sum(os.path.normpath(path) not in known for path in labelled_photo_paths(folder)[0])
 
 
-def find_photo(folder: Path, name: str, place: str) -> str:
-    """Return the path of a photo that annotations name. Raises ParameterError if it does not exist."""
+def find_photo(folder: Path, name: str, place: str, *, must_exist: bool = True) -> str:
+    """Return the path of a photo that annotations name. Raises ParameterError if it does not exist but must.
+
+    Tools write paths of the machine where they ran, with slashes or backslashes, names in another Unicode form than the
+    file system's, and names without the suffix. Another place than `name` itself is taken if it is the only one.
+    """
+    plain = name.replace("\\", "/")
+    for candidate in dict.fromkeys((name, plain, plain.rpartition("/")[2])):
+        for form in dict.fromkeys(
+            (candidate, *(unicodedata.normalize(form, candidate) for form in ("NFC", "NFD")))
+        ):
+            if form and _is_photo_file(folder / form):
+                return str(folder / form)
+    ends = [plain, plain.rpartition("/")[2]]
+    without_suffix = [path for end in dict.fromkeys(ends) for path in _with_suffix(folder, end)]
+    if len(without_suffix) == 1:
+        return without_suffix[0]
+    if without_suffix:
+        fail(place, f"the photo {name!r} may be each of {shown_names(without_suffix)}; write its suffix")
     path = folder / name
+    if not must_exist:
+        return str(path)
+    what = "is a folder" if is_folder(path) else "does not exist"
+    fail(place, f"the photo {str(path)!r} {what}")
+
+
+def _is_photo_file(path: Path) -> bool:
     try:
-        found = is_file(path)
+        return is_file(path)
     except (OSError, ValueError):
-        found = False
-    if not found:
-        what = "is a folder" if is_folder(path) else "does not exist"
-        fail(place, f"the photo {str(path)!r} {what}")
-    return str(path)
+        return False
+
+
+def _with_suffix(folder: Path, name: str) -> list[str]:
+    """Return the photos whose name without its suffix is this one."""
+    where, _, stem = name.rpartition("/")
+    if not stem:
+        return []
+    return [str(folder / where / entry) for entry in _entries_of(folder / where).get(_key(stem), ())]
+
+
+def _entries_of(folder: Path) -> Mapping[str, list[str]]:
+    """Return the names of the photos of a folder by their names without suffix."""
+    try:
+        return _entries_by_stem(str(folder), folder.stat().st_mtime_ns)
+    except (OSError, ValueError):
+        return {}
+
+
+@lru_cache(maxsize=16)
+def _entries_by_stem(folder: str, _changed: int) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for entry in sorted(Path(folder).iterdir()):
+        if entry.suffix and entry.suffix.lower() not in _ANNOTATIONS:
+            found.setdefault(_key(entry.stem), []).append(entry.name)
+    return found
+
+
+def _key(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def _shown(edges: Sequence[Any]) -> str:

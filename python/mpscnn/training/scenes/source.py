@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 
@@ -18,8 +19,7 @@ from mpscnn.training.scenes.yolo import read_yolo
 _SETTINGS = (".yaml", ".yml")
 
 
-_READERS = {
-    "coco": read_coco,
+_READERS: dict[str, Callable[[Path, Path], LabelledObjects]] = {
     "coco parts": read_coco_parts,
     "createml": read_createml,
     "voc": read_voc,
@@ -48,13 +48,18 @@ def annotation_format(path: Path) -> str:
     return "coco parts" if any(path.glob("*.json")) and not any(path.rglob("*.txt")) else "yolo"
 
 
-def read_objects(photos: str | PathLike[str] | None, annotations: str | PathLike[str]) -> LabelledObjects:
+def read_objects(
+    photos: str | PathLike[str] | None, annotations: str | PathLike[str], *, need_all: bool = True
+) -> LabelledObjects:
     """Return photos with their objects, from annotations in the format of COCO, YOLO, Pascal VOC or Create ML.
+
+    Training and evaluation read annotations by this function, with the same checks.
 
     Args:
         photos: the folder with the photos; None: the photos of a data.yaml.
         annotations: a .json file of COCO or a folder with one for each part, a .json file of Create ML, a folder of
             .xml files of VOC, or a folder of .txt files or a data.yaml of YOLO.
+        need_all: False if photos of a COCO file may be missing, because the caller reports each of them.
 
     Raises:
         ParameterError: there are no such annotations, they have no object, or an entry is wrong. The message names the
@@ -70,6 +75,8 @@ def read_objects(photos: str | PathLike[str] | None, annotations: str | PathLike
         if path.suffix.lower() not in _SETTINGS:
             fail(path, "needs the folder with the photos; only a data.yaml of YOLO names it")
         found = read_yolo(None, path)
+    elif form == "coco":
+        found = read_coco(folder, path, need_all=need_all)
     else:
         found = _READERS[form](folder, path)
     if not found.photos:

@@ -67,20 +67,25 @@ def _photo(folder: Path, path: Path, root: ElementTree.Element, numbers: dict[st
     photo = find_photo(folder, _text(root, "filename", path), str(path))
     size = root.find("size")
     sides = None if size is None else (_number(size, "width", path), _number(size, "height", path))
+    if sides == (0, 0):  # some tools do not know the photo's size
+        sides = None
     if sides is not None and min(sides) < 1:
-        fail(path, f"<size> cannot be {sides[0]:g} x {sides[1]:g}")
+        fail(
+            path, f"<size> cannot be {sides[0]:g} x {sides[1]:g}; without <size>, that of the photo is taken"
+        )
     objects = ObjectList(sides)
     for count, entry in enumerate(root.findall("object"), start=1):
         place = f"{path}: object {count}"
-        box = entry.find("bndbox")
-        if box is None:
+        boxes = entry.findall("bndbox")
+        if not boxes:
             fail(place, "has no <bndbox>")
-        left, top, right, bottom = (_number(box, edge, place) for edge in _EDGES)
-        edges = (left - 1, top - 1, right, bottom)
         flag = (entry.findtext("difficult") or "").strip().lower()
         if flag not in _FLAGS:
             fail(place, f"<difficult> must be 0 or 1, got {flag[:40]!r}")
-        objects.add(place, edges, numbers[_text(entry, "name", path)], difficult=_FLAGS[flag])
+        for box in boxes:  # some tools write all boxes of a class into one object
+            left, top, right, bottom = (_number(box, edge, place) for edge in _EDGES)
+            edges = (left - 1, top - 1, right, bottom)
+            objects.add(place, edges, numbers[_text(entry, "name", path)], difficult=_FLAGS[flag])
     whole = (0, 0) if sides is None else (int(sides[0]), int(sides[1]))
     return objects.photo(photo, str(path), whole)
 

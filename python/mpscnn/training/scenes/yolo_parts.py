@@ -14,6 +14,11 @@ from mpscnn.training.split_folders import TEST, TRAIN, split_kind
 _KINDS = "a folder of photos, a list of folders, or a .txt file with the path of a photo on each line"
 
 
+def is_settings(given: object) -> bool:
+    """Return True for the path of a data.yaml, which names photos and annotations."""
+    return isinstance(given, (str, os.PathLike)) and os.fsdecode(given).lower().endswith((".yaml", ".yml"))
+
+
 def root_of_settings(settings: Path) -> Path:
     """Return the folder to which the entries of a data.yaml are relative: its `path`, or the folder of the file.
 

@@ -29,6 +29,7 @@ from mpscnn.evaluation.segmenter import evaluate_segmenter, pair_photos_and_mask
 from mpscnn.model import Model, load
 from mpscnn.registry.catalogue import BUNDLED_MODEL
 from mpscnn.runtime.options import CompileOptions, RunOptions
+from mpscnn.training.scenes.yolo_parts import is_settings
 from mpscnn.training.split_folders import find_splits
 from mpscnn.vision.idx import read_labelled
 
@@ -39,7 +40,8 @@ def evaluate(
         Path | None,
         typer.Argument(
             metavar="DIR",
-            help="For a classifier a folder with a folder of photos for each class; otherwise a folder of photos.",
+            help="For a classifier a folder with a folder of photos for each class; otherwise a folder of photos, or a "
+            "data.yaml of YOLO.",
         ),
     ] = None,
     model: ModelOption = BUNDLED_MODEL.name,
@@ -107,6 +109,9 @@ def evaluate(
         raise typer.BadParameter("goes with DIR; an IDX file is read on one machine", param_hint="--ray")
     if output is not None and output.suffix.lower() != ".png":
         raise typer.BadParameter(f"the name must end in .png, got {output}", param_hint="--output")
+    photos = folder
+    if folder is not None and annotations is None and is_settings(folder):
+        photos, annotations = None, folder  # a data.yaml names the photos itself
     loaded = load(model, scores=scores, **program.to_dict(), **runs.to_dict())
     failures: list[Error] = []
 
@@ -117,9 +122,9 @@ def evaluate(
     with nullcontext(None) if cluster is None else _on_machines(cluster, loaded, runs.threads) as machines:
         if folder is not None and annotations is not None:
             found = (
-                evaluate_detector(loaded, folder, annotations, inflight=inflight, failed=failed)
+                evaluate_detector(loaded, photos, annotations, inflight=inflight, failed=failed)
                 if machines is None
-                else machines(detector_evaluation, folder, annotations, failed)
+                else machines(detector_evaluation, photos, annotations, failed)
             )
             show_detector(loaded, found, as_json)
         elif folder is not None and masks is not None:
