@@ -24,10 +24,11 @@ from mpscnn._private.arrays import AsArray, as_array, unchanging
 from mpscnn._private.expected_names import accept_foreign_arguments, explain_unknown_names
 from mpscnn._private.files import convert_read_errors, is_folder, require_regular
 from mpscnn._private.literals import ChannelOrderName
+from mpscnn._private.memory_errors import is_out_of_memory
 from mpscnn.errors import Error, ImageError, ParameterError
 from mpscnn.vision.array_file import is_array_file, read_array
 from mpscnn.vision.integer_range import GIVE_BITS, require_all_bits, with_bits
-from mpscnn.vision.photo_file import MAX_PIXELS, MAX_SIDE, load_given
+from mpscnn.vision.photo_file import MAX_PIXELS, MAX_SIDE, PhotoMemoryError, load_given
 from mpscnn.vision.photo_formats import unread_text
 from mpscnn.vision.photo_list import is_url
 from mpscnn.vision.photo_samples import Samples, decoded_samples, is_unpacked_otherwise, read_samples
@@ -493,6 +494,8 @@ def _decoding(name: str) -> Iterator[None]:
     except ImageError as error:
         raise type(error)(f"{name}: {error}") from error
     except Exception as error:
+        if is_out_of_memory(error):
+            raise PhotoMemoryError(f"{name}: not enough memory to decode it") from error
         raise ImageError(f"{name}: is damaged or cut off: {_reason(error)}") from error
 
 

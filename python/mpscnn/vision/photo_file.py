@@ -63,6 +63,10 @@ class TooManyPixelsError(ImageError):
     """A photo has more pixels than allowed."""
 
 
+class PhotoMemoryError(ImageError):
+    """There is not enough memory to decode a photo."""
+
+
 def read_image(
     stream: IO[bytes],
     size: int,
@@ -157,11 +161,11 @@ def load_given(image: PillowImage.Image) -> None:
 
 
 def load(image: PillowImage.Image) -> None:
-    """Decode an image. Raise ImageError if there is not enough memory."""
+    """Decode an image. Raise PhotoMemoryError if there is not enough memory."""
     try:
         image.load()
     except MemoryError as error:
-        raise ImageError(f"not enough memory for its {image.width} x {image.height} pixels") from error
+        raise PhotoMemoryError(f"not enough memory for its {image.width} x {image.height} pixels") from error
 
 
 def allowed_pixels(size: int, samples: int = _SAMPLES_OF_COLOR) -> int:

@@ -69,7 +69,7 @@ class service_connections:  # noqa: N801
             connection.close()
 
 
-@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("ending", with_full([signal.SIGTERM, signal.SIGHUP], [signal.SIGINT]))
 def test_it_ends_when_what_it_took_is_done(
     files: list[Path], gate: Gate, photo: bytes, ending: signal.Signals
 ) -> None:
@@ -109,6 +109,54 @@ main()
         [sys.executable, "-c", code, str(files[0])], capture_output=True, text=True, timeout=120, check=True
     )
     assert [json.loads(line)["event"] for line in finished.stderr.splitlines()] == ["listening", "ended"]
+
+
+#: Modules that are imported while a service starts, and the exit codes of a service that a signal ends there. Before
+#: the command begins, the signal's default action ends the process.
+STARTS = {
+    "mpscnn.apps.serve.settings": -signal.SIGTERM,
+    "mpscnn.apps.serve.hosting": 0,
+    "typer._click.decorators": -signal.SIGTERM,
+    "numpy": -signal.SIGTERM,
+    "uvicorn": 0,
+    "PIL.JpegImagePlugin": 0,
+}
+#: Sends SIGTERM to its own process when a module is imported.
+SENDER = """
+import os, signal, sys
+
+class Sender:
+    def find_spec(self, name, path, target=None):
+        if name == {module!r}:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+sys.meta_path.insert(0, Sender())
+from mpscnn.apps.cli import main
+sys.argv = ["mpscnn", "serve", {model!r}, "--port", "0"]
+main()
+"""
+
+
+@pytest.mark.parametrize("module", with_full([*STARTS][:2], [*STARTS][2:]))
+def test_it_ends_quietly_while_it_starts(files: list[Path], module: str) -> None:
+    code = SENDER.format(module=module, model=str(files[0]))
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    events = [json.loads(line)["event"] for line in ended.stderr.splitlines()]
+    assert (ended.returncode, events) == (
+        STARTS[module],
+        ["listening", "ended"] * (module == "PIL.JpegImagePlugin"),
+    )
+
+
+def test_an_ignored_signal_stays_ignored(files: list[Path], photo: bytes) -> None:
+    """The program nohup lets its command ignore SIGHUP."""
+    ignoring = "import signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+    with serving(files[0], patch=ignoring) as service:
+        service.process.send_signal(signal.SIGHUP)
+        assert service.request("/v1/classify", photo).status == 200
 
 
 def test_it_ends_with_idle_connections(files: list[Path], photo: bytes) -> None:

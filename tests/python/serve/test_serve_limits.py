@@ -13,6 +13,10 @@ from slow_service import SLOW, Asked, Gate, head, refused, wait_until
 
 require_packages()
 
+from mpscnn.apps.serve.connection import _HALF_CLOSE  # noqa: E402 - needs the packages
+
+#: Seconds after which a client that closes its sending side is taken for one that closes the connection.
+LATER = _HALF_CLOSE + 0.2
 busy, files, gate = slow_service.busy, slow_service.files, slow_service.gate  # fixtures
 photo, service = slow_service.photo, slow_service.service
 
@@ -91,6 +95,7 @@ def test_a_client_that_goes_away_leaves_the_queue(service: Service, busy: None, 
     with socket.create_connection(service.place) as connection:
         connection.sendall(head("/v1/classify", len(photo)) + photo)
         wait_until(service, "mpscnn_queue_length", 1)
+        time.sleep(LATER)
     wait_until(service, "mpscnn_queue_length", 0)
     assert service.metric("mpscnn_computing") == 1  # the request was cancelled while it waited
     assert service.metric('mpscnn_refused_total{reason="gone"}') == before + 1
@@ -104,8 +109,25 @@ def test_a_client_that_goes_away_while_it_is_computed(service: Service, gate: Ga
         with socket.create_connection(service.place) as connection:
             connection.sendall(f"GET {SLOW} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             wait_until(service, "mpscnn_computing", 1)
+            time.sleep(LATER)
         wait_until(service, 'mpscnn_refused_total{reason="gone"}', before + 1)
     assert service.request("/v1/classify", photo).status == 200
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_client_that_sends_nothing_more_gets_its_answers(
+    service: Service, busy: None, gate: Gate, photo: bytes, count: int
+) -> None:
+    """Programs such as `nc -N` close their sending side after the last request."""
+    with socket.create_connection(service.place, timeout=60) as connection:
+        connection.sendall((head("/v1/classify", len(photo)) + photo) * count)
+        connection.shutdown(socket.SHUT_WR)
+        wait_until(service, "mpscnn_queue_length", 1)
+        time.sleep(LATER)
+        gate.open()
+        received = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert received.count(b"HTTP/1.1 200 OK\r\n") == received.count(b'"label":"red"') == count
+    assert received.count(b"connection: close") == 1
 
 
 def test_a_client_that_goes_away_within_its_body(service: Service, photo: bytes) -> None:

@@ -18,7 +18,7 @@ from mpscnn._private.hints import twin_of
 from mpscnn._private.names import did_you_mean
 from mpscnn._private.printable import printable
 from mpscnn.apps.cli.commands import COMMANDS, command_function, first_sentence
-from mpscnn.apps.cli.failures import handle_errors
+from mpscnn.apps.cli.failures import handle_errors, raise_on_signals
 from mpscnn.apps.cli.output import show
 from mpscnn.apps.cli.package import (
     add_completion,
@@ -47,6 +47,11 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments. The value of --ray is optional."""
         return super().parse_args(ctx, insert_default_address(args))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command. Signals raise an exception from now on."""
+        with raise_on_signals():
+            return super().invoke(ctx)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the parts of the usage line without Typer's braces around required arguments."""
@@ -129,7 +134,7 @@ class _Commands(TyperGroup):
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
-        # leave_cleanly must be inside Typer, which would handle interrupts and broken pipes without a message.
+        # This must be inside Typer, which would handle interrupts and broken pipes without a message.
         with handle_errors(), _printable_usage():
             return super().invoke(ctx)
 

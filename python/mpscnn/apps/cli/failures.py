@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mpscnn._private.command_start import finish
+from mpscnn._private.memory_errors import is_out_of_memory
 from mpscnn.apps.cli.output import report, warn
 from mpscnn.errors import Error, ParameterError
 
@@ -40,12 +41,11 @@ def prepare_streams() -> None:
 
 @contextmanager
 def handle_errors() -> Iterator[None]:
-    """Turn exceptions and signals into messages and exit codes. With MPSCNN_TRACEBACK=1 tracebacks are printed."""
+    """Turn exceptions into messages and exit codes. With MPSCNN_TRACEBACK=1 tracebacks are printed."""
     try:
         try:
             finish()
-            with _raise_on_signals():
-                yield
+            yield
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
@@ -54,33 +54,44 @@ def handle_errors() -> Iterator[None]:
     except KeyboardInterrupt as error:
         print("interrupted", file=sys.stderr)  # Ctrl-C is not an error
         sys.exit(BY_SIGNAL + error.args[0] if error.args else INTERRUPTED)
-    except (Error, MemoryError, OSError) as error:
-        if os.environ.get("MPSCNN_TRACEBACK") == "1":
+    except Exception as error:
+        lacks_memory = not isinstance(error, Error) and is_out_of_memory(error)
+        if os.environ.get("MPSCNN_TRACEBACK") == "1" or not (
+            lacks_memory or isinstance(error, (Error, OSError))
+        ):
             raise
         # For example, stdout is written to a full disk.
         if isinstance(error, OSError) and not isinstance(error, Error):
             _discard_output()
             error = Error(str(error))  # shortens the message, which may name a path of any length
-        report("not enough memory" if isinstance(error, MemoryError) else error)
+        report("not enough memory" if lacks_memory else error)
         # A ParameterError is a wrong argument that only the library could find, such as an unknown model.
         sys.exit(USAGE if isinstance(error, ParameterError) else FAILED)
 
 
 @contextmanager
-def _raise_on_signals() -> Iterator[None]:
+def raise_on_signals() -> Iterator[None]:
     """Let SIGTERM and SIGHUP raise KeyboardInterrupt(number), so that files and locks are cleaned up as with Ctrl-C.
 
+    Commands run in it. Before, while packages are imported, nothing needs cleaning, and the signals end the process.
+    Imports may replace the exception or drop it, so the number is kept and raised again at the end.
     Signals that the process ignores stay ignored.
     """
+    received: list[int] = []
 
     def end(number: int, _frame: Any) -> None:
+        received.append(number)
         raise KeyboardInterrupt(number)
 
     with ExitStack() as handlers:
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is signal.SIG_DFL:
                 handlers.callback(signal.signal, number, signal.signal(number, end))
-        yield
+        try:
+            yield
+        finally:
+            if received:
+                raise KeyboardInterrupt(received[0])
 
 
 def _discard_output() -> None:

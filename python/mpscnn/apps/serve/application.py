@@ -34,7 +34,7 @@ def application(service: Service) -> Any:
         redoc_url=None,
         redirect_slashes=False,  # a redirect would name the address behind a proxy
     )
-    add_failures(app)
+    add_failures(app, service.memory)
     add_photo_routes(app, service)
     add_protocol_routes(app, service)
     add_model_routes(app, service)

@@ -36,6 +36,11 @@ _LINGER = 1.0
 #: Seconds that a client may let an answer wait. Each `_TAKEN` bytes that it takes give it a second more.
 _PATIENCE = 30.0
 _TAKEN = 65_536
+#: Seconds after the last bytes of a request in which a client may close its sending side and still gets the answer. One
+#: that closes later has given up: the two look the same.
+_HALF_CLOSE = 0.5
+#: Seconds after the service was told to end, in which a new connection may still begin its first request.
+_LAST_HEAD = 0.3
 
 
 class _Flow(FlowControl):  # type: ignore[misc]
@@ -55,7 +60,8 @@ class _Flow(FlowControl):  # type: ignore[misc]
             return
         if self._connection.has_bytes:
             self._connection.ask()
-        else:
+        elif self.read_paused:
+            self._connection.mark_reading()
             super().resume_reading()
 
 
@@ -87,6 +93,10 @@ class BoundedProtocol(HttpToolsProtocol):  # type: ignore[misc]
         self._patience = _PATIENCE
         self._end: asyncio.TimerHandle | None = None
         """The time at which the connection ends unless the client takes all bytes before."""
+        self._sender_closed = False
+        """Whether the client sends nothing more, and waits for answers."""
+        self._service_ends = False
+        self.mark_reading()
         self._expect_head()
 
     def _expect_head(self) -> None:
@@ -103,6 +113,10 @@ class BoundedProtocol(HttpToolsProtocol):  # type: ignore[misc]
     def has_bytes(self) -> bool:
         """Return True if received bytes wait to be parsed."""
         return self._place < len(self._received)
+
+    def mark_reading(self) -> None:
+        """Remember that bytes were received now, or are read again. The end of the bytes is noticed after that."""
+        self._reading_since = self.loop.time()
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Begin to wait for the first head."""
@@ -144,6 +158,7 @@ class BoundedProtocol(HttpToolsProtocol):  # type: ignore[misc]
         """Parse a short head or a plain body at once, and everything else when it is this connection's turn."""
         if self._refused:
             return
+        self.mark_reading()
         waited = self.has_bytes
         self._received = self._received[max(self._place - _OVERLAP, 0) :] + data
         self._place = min(self._place, _OVERLAP)
@@ -152,6 +167,47 @@ class BoundedProtocol(HttpToolsProtocol):  # type: ignore[misc]
             self.ask()
         else:
             self.parse()
+
+    def eof_received(self) -> bool:
+        """Keep the connection for the answers to a client that has just sent its last request."""
+        if self.transport.is_closing():
+            return False
+        recent = self.loop.time() - self._reading_since <= _HALF_CLOSE
+        self._sender_closed = self._sender_closed or (self._is_answering and recent)
+        self._end_half_closed()
+        return self._sender_closed
+
+    @property
+    def _is_answering(self) -> bool:
+        """Return True if a complete request is not answered yet."""
+        complete = self.cycle is not None and not self.cycle.more_body
+        return self.has_bytes or (complete and not self.cycle.response_complete)
+
+    def _end_half_closed(self) -> None:
+        """Close the connection of a client that sends nothing more, after the last answer."""
+        if not self._sender_closed or self.has_bytes:
+            return
+        if self._is_answering:
+            self.cycle.keep_alive = False
+        else:
+            self.transport.close()
+
+    def on_response_complete(self) -> None:
+        """Begin the next request, or close the connection of a client that sends nothing more."""
+        super().on_response_complete()
+        self._end_half_closed()
+
+    def shutdown(self) -> None:
+        """End the connection after its answer. A new one may still begin a request, which the client has sent."""
+        self._service_ends = True
+        if self.cycle is not None:
+            super().shutdown()
+        else:
+            self.loop.call_later(_LAST_HEAD, self._close_unused)
+
+    def _close_unused(self) -> None:
+        if self.cycle is None:
+            self.transport.close()
 
     def ask(self) -> None:
         """Call `parse` when it is this connection's turn. A connection that waits already gets only one turn."""
@@ -175,6 +231,7 @@ class BoundedProtocol(HttpToolsProtocol):  # type: ignore[misc]
             if self._may_parse:
                 self.ask()
             return
+        self._end_half_closed()
         self._received = self._received[-_OVERLAP:]
         self._place = len(self._received)
         if self.cycle is None or len(self.cycle.body) <= HIGH_WATER_LIMIT:
@@ -269,6 +326,8 @@ class BoundedProtocol(HttpToolsProtocol):  # type: ignore[misc]
     def on_headers_complete(self) -> None:
         """Start the request."""
         super().on_headers_complete()
+        if self._service_ends:
+            self.cycle.keep_alive = False
         self._unset_keepalive_if_required()
         self._in_head = False
         self._overhead = 0

@@ -9,6 +9,8 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from mpscnn._private.memory_errors import is_out_of_memory
+from mpscnn.apps.serve.memory_watch import MemoryWatch
 from mpscnn.errors import (
     DeviceError,
     DownloadError,
@@ -70,6 +72,16 @@ _ABOUT_PATHS = {
 }
 
 
+def out_of_memory() -> RefusedError:
+    """Return the error for a request that the machine has not enough memory for."""
+    return RefusedError(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "MemoryError",
+        "the machine has not enough memory for this request: send a smaller photo or batch, or try again later; "
+        "with a smaller --inflight fewer requests share the memory",
+    )
+
+
 def refusal(error: Exception) -> RefusedError:
     """Convert any exception to a RefusedError with its status and message."""
     if isinstance(error, RefusedError):
@@ -84,17 +96,12 @@ def refusal(error: Exception) -> RefusedError:
         if message == status.phrase:  # Starlette's own text
             message = _ABOUT_PATHS.get(status, message).format(methods=headers.get("Allow", "others"))
         return RefusedError(status, kind, message, headers)
+    if is_out_of_memory(error):
+        return out_of_memory()
     for kind_of_error, status in _STATUS:
         if isinstance(error, kind_of_error):
             named = ImageError if isinstance(error, ImageError) else kind_of_error
             return RefusedError(status, named.__name__, str(error))
-    if isinstance(error, MemoryError):
-        return RefusedError(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            "MemoryError",
-            "the machine has not enough memory for this request: send a smaller photo or batch, or try again later; "
-            "with a smaller --inflight fewer requests share the memory",
-        )
     return RefusedError(HTTPStatus.INTERNAL_SERVER_ERROR, "InternalError", "failed; the log says why")
 
 
@@ -107,10 +114,15 @@ def refusal_answer(path: str, refused: RefusedError) -> Any:
     return JSONResponse(content, refused.status, refused.headers)
 
 
-def add_failures(app: FastAPI) -> None:
-    """Register handlers that turn exceptions into error responses."""
+def add_failures(app: FastAPI, memory: MemoryWatch) -> None:
+    """Register handlers that turn exceptions into error responses, and note those about memory."""
 
     async def answer(request: Request, error: Exception) -> Any:
+        if is_out_of_memory(error):
+            memory.note_failure()
+        elif type(error) is ImageError and memory.is_short:
+            # C libraries such as libjpeg report data as damaged if they cannot get memory.
+            error = out_of_memory()
         return refusal_answer(request.scope["path"], refusal(error))
 
     # Starlette answers an exception without a handler of its class by the handler of `Exception`, but then raises it

@@ -37,10 +37,13 @@ def add_protocol_routes(app: FastAPI, service: Service) -> None:
         return JSONResponse({"live": True})
 
     async def ready() -> Any:
+        service.require_memory()
         return JSONResponse({"ready": True})
 
     async def model_ready(request: Request) -> Any:
-        return JSONResponse({"name": _named(service, request).name, "ready": True})
+        hosted = _named(service, request)
+        service.require_memory()
+        return JSONResponse({"name": hosted.name, "ready": True})
 
     async def metadata(request: Request) -> Any:
         return JSONResponse(_metadata(_named(service, request)))

@@ -23,7 +23,9 @@ from mpscnn.apps.serve.hosting import Models
 from mpscnn.apps.serve.logs import finish_log, log_event
 from mpscnn.apps.serve.service import Service
 from mpscnn.apps.serve.settings import Settings
+from mpscnn.apps.serve.signals import ENDING, handle
 from mpscnn.apps.serve.turns import Turns
+from mpscnn.apps.serve.warm_up import warm_up
 from mpscnn.errors import ParameterError
 
 _BACKLOG = 2_048
@@ -141,7 +143,7 @@ def serve(
     address_file: Path | None = None,
     greeting: bool = False,
 ) -> None:
-    """Answer requests until SIGTERM or SIGINT. Then finish the accepted requests, for some seconds.
+    """Answer requests until SIGTERM, SIGHUP or SIGINT. Then finish the accepted requests, for some seconds.
 
     If threads still compute after these seconds, the process ends with the exit code 0, and this does not return.
 
@@ -182,13 +184,14 @@ def serve(
         ending.callback(told.set)
         ending.callback(done.set)
         # These handlers cover the time before uvicorn installs its own. They also cover the time after uvicorn has
-        # removed its own, when it raises the signal again.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            ending.callback(signal.signal, number, signal.signal(number, end))
+        # removed its own, when it raises the signal again. uvicorn has none for SIGHUP.
+        for number in (signal.SIGINT, *ENDING):
+            handle(ending, number, end)
         ending.callback(finish_log, _LOG_SECONDS)
         ending.callback(done.set)
         ending.callback(log_event, "ended")
         ending.callback(service.close)
+        warm_up(service)
         try:
             listener.listen(_BACKLOG)
         except OSError as error:  # two sockets may bind one port until one of them listens

@@ -17,7 +17,7 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from mpscnn._private.arguments import is_finite_number, number_in, whole_number_in
-from mpscnn.apps.serve.failures import RefusedError, client_disconnected
+from mpscnn.apps.serve.failures import RefusedError, client_disconnected, out_of_memory
 from mpscnn.apps.serve.hosting import Compiled, HostedModel, Models
 from mpscnn.apps.serve.limits import (
     MemoryBudget,
@@ -27,6 +27,7 @@ from mpscnn.apps.serve.limits import (
     Share,
     WaitedError,
 )
+from mpscnn.apps.serve.memory_watch import MemoryWatch
 from mpscnn.apps.serve.metrics import Metrics
 from mpscnn.apps.serve.photos import PhotoMemory
 from mpscnn.apps.serve.settings import Settings
@@ -66,6 +67,7 @@ class Service:
         )
         self.photos = MemoryBudget(settings.held_pixels, "photos", "four times --max-pixels")
         self.metrics = Metrics(self.queue, self.bodies, self.tensors, self.photos)
+        self.memory = MemoryWatch()
         self.pool = ThreadPoolExecutor(settings.slots, "mpscnn-serve")
         self.turns = Turns()
         """The turns of requests that begin, or whose body is complete."""
@@ -76,6 +78,7 @@ class Service:
         self._parser = ThreadPoolExecutor(1, "mpscnn-parse")
         self.reporter = ThreadPoolExecutor(1, "mpscnn-metrics")
         """The thread that writes the metrics."""
+        self.single_threads = (self._parser, self.reporter)
 
     def close(self) -> None:
         """Wait for running computations, and close the models.
@@ -113,6 +116,11 @@ class Service:
             self.queue.require_room()
         except QueueFullError:
             raise self._queue_full() from None
+
+    def require_memory(self) -> None:
+        """Raise RefusedError with status 503 if the process lacks memory for photos."""
+        if self.memory.is_short:
+            raise out_of_memory()
 
     async def read(
         self, request: Request, ends: float, share: Share, maximum: int | None = None
@@ -303,6 +311,7 @@ class Service:
                 result = await asyncio.wrap_future(result)
             if finish is not None and not progress.given_up:
                 result = await loop.run_in_executor(self.pool, finish, result)
+            self.memory.note_success()
             return result
         finally:
             # If `progress.frame` failed, the traceback of its exception refers to this function's local variables.

@@ -48,34 +48,37 @@ def serve(
 ) -> None:
     """Run models as an HTTP service: for photos, and for tensors by the Open Inference Protocol.
 
-    Without --host, only programs on this machine can reach the service. After SIGTERM or Ctrl-C it finishes the
-    accepted requests and ends. docs/serve.md and the service's page /docs describe the interface.
+    Without --host, only programs on this machine can reach the service. After SIGTERM, SIGHUP or Ctrl-C it
+    finishes the accepted requests and ends. docs/serve.md and the service's page /docs describe the interface.
 
     Example: mpscnn serve mobilenet_v2 ssd_mobilenet_v1_coco --port 8000
 
     Example: MPSCNN_SERVE_TOKEN=... mpscnn serve mobilenet_v2 --host 0.0.0.0
     """
-    import sys
+    from mpscnn.apps.serve.signals import ended_by_signals
 
-    from mpscnn.apps.serve.packages import require_packages
+    with ended_by_signals():
+        import sys
 
-    require_packages()
-    from mpscnn._private.files import require_replaceable
-    from mpscnn.apps.serve.hosting import Models
-    from mpscnn.apps.serve.hosting import host as host_model
-    from mpscnn.apps.serve.logs import log_to_stderr
-    from mpscnn.apps.serve.server import open_listening_socket
-    from mpscnn.apps.serve.server import serve as serve_models
-    from mpscnn.errors import ParameterError
+        from mpscnn.apps.serve.packages import require_packages
 
-    as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
-    greeting = log_format != "json" and (not as_json or sys.stdout.isatty())
-    if address_file is not None:
-        require_replaceable(address_file, ParameterError)
-    with open_listening_socket(settings) as listener:
-        log_to_stderr(log_level, as_json)
-        hosted = [
-            host_model(model, settings.runs, settings.max_batch, **program.to_dict(), **runs.to_dict())
-            for model in models or [DEFAULT_MODEL]
-        ]
-        serve_models(Models(hosted), settings, listener, address_file, greeting=greeting)
+        require_packages()
+        from mpscnn._private.files import require_replaceable
+        from mpscnn.apps.serve.hosting import Models
+        from mpscnn.apps.serve.hosting import host as host_model
+        from mpscnn.apps.serve.logs import log_to_stderr
+        from mpscnn.apps.serve.server import open_listening_socket
+        from mpscnn.apps.serve.server import serve as serve_models
+        from mpscnn.errors import ParameterError
+
+        as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
+        greeting = log_format != "json" and (not as_json or sys.stdout.isatty())
+        if address_file is not None:
+            require_replaceable(address_file, ParameterError)
+        with open_listening_socket(settings) as listener:
+            log_to_stderr(log_level, as_json)
+            hosted = [
+                host_model(model, settings.runs, settings.max_batch, **program.to_dict(), **runs.to_dict())
+                for model in models or [DEFAULT_MODEL]
+            ]
+            serve_models(Models(hosted), settings, listener, address_file, greeting=greeting)
