@@ -15,6 +15,10 @@ from mpscnn.errors import Error
 #: No text contains these bytes. In UTF-32 up to five zero bytes follow one another.
 _NO_TEXT = bytes(8)
 _BLOCK = 1 << 20
+#: A file of any size may have holes of _FREE_HOLES bytes, and _HOLE_PER_BYTE bytes for each byte that the disk holds.
+_FREE_HOLES, _HOLE_PER_BYTE = 64 << 20, 15
+#: The unit of st_blocks on all systems that have it.
+_DISK_BLOCK = 512
 
 
 def is_folder(path: str | os.PathLike[str]) -> bool:
@@ -55,8 +59,7 @@ def read_content(
     """Return the bytes of a regular file.
 
     Raises an error of `kind` that names the file if it cannot be read, has more than `maximum` bytes, or is not a text
-    although `is_text`: it has zero bytes. A text is read up to the first of them only, because a file of terabytes that
-    has a hole instead of content takes no place on the disk.
+    although `is_text`: it has zero bytes. A text is read up to the first of them only.
     """
     with convert_read_errors(path, kind):
         require_regular(path, kind)
@@ -74,13 +77,49 @@ def read_content(
 
 
 def require_regular(path: str | os.PathLike[str], kind: type[Error]) -> None:
-    """Raise an error of `kind` if the path is a pipe or a device: reading them might never end.
+    """Raise an error of `kind` if reading the path might not end soon: it is a pipe, a device or nearly all holes.
 
-    Files and folders are accepted. If the path does not exist, OSError is raised.
+    Holes take no place on the disk, so a file of terabytes can be in a small archive. Files and folders are accepted.
+    If the path does not exist, OSError is raised.
     """
-    mode = Path(path).stat().st_mode
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+    found = Path(path).stat()
+    if stat.S_ISREG(found.st_mode):
+        _require_stored(path, found, kind)
+    elif not stat.S_ISDIR(found.st_mode):
         raise kind(f"{os.fspath(path)}: is not a regular file")
+
+
+def _require_stored(path: str | os.PathLike[str], found: os.stat_result, kind: type[Error]) -> None:
+    """Raise an error of `kind` if the disk holds only a small part of a file."""
+    blocks = getattr(found, "st_blocks", None)  # Windows has none
+    needed = (found.st_size - _FREE_HOLES) // (1 + _HOLE_PER_BYTE)
+    if blocks is None or blocks * _DISK_BLOCK >= needed:
+        return
+    # File systems that compress have few blocks for many bytes, and some state no blocks at all.
+    stored = _stored_bytes(path, found.st_size, needed)
+    if stored < needed:
+        raise kind(
+            f"{os.fspath(path)}: has {found.st_size:,} bytes, of which the disk holds {stored:,}; the rest is a hole: "
+            "copy or download the file again"
+        )
+
+
+def _stored_bytes(path: str | os.PathLike[str], size: int, enough: int) -> int:
+    """Return the bytes of a file outside of holes. The search ends when `enough` are found."""
+    if not hasattr(os, "SEEK_DATA"):
+        return size
+    stored = end = 0
+    with Path(path).open("rb", buffering=0) as file:
+        while stored < enough and end < size:
+            try:
+                begin = os.lseek(file.fileno(), end, os.SEEK_DATA)
+                end = os.lseek(file.fileno(), begin, os.SEEK_HOLE)
+            except (
+                OSError
+            ) as error:  # ENXIO: a hole until the end; otherwise the file system does not know holes
+                return stored if error.errno == errno.ENXIO else size
+            stored += end - begin
+    return stored
 
 
 @contextmanager

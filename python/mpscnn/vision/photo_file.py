@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from types import FunctionType, SimpleNamespace
 from typing import IO, TYPE_CHECKING, Any
@@ -48,9 +49,13 @@ _DEEP = {"I": 4, "F": 4}  # the samples of 8 bits that take as much memory
 
 # Usual progressive JPEG files have some 10 scans. Each scan may visit all pixels even if it has only a few bytes.
 _MAX_SCANS = 100
-_SCAN = b"\xff\xda"
+#: The beginning of a scan. The group is the number of its components.
+_SCAN = re.compile(rb"\xff\xda..(.)", re.DOTALL)
+# The samples that all scans of a file may visit, and those for each byte of it. A visit takes half a nanosecond.
+_FREE_VISITS, _VISITS_PER_BYTE = 1_500_000_000, 4_000
 
 _TILE_SIZE = 322, 323  # tags of TIFF
+_BLOCK = 1 << 20  # bytes that are searched at a time
 _IN_LETTERS = b"P1", b"P2", b"P3"
 _MAX_COMMENTS = 1_000
 
@@ -90,7 +95,7 @@ def read_image(
         _check_size(image, max_pixels)
         _check_density(image, size)
         if image.format == "JPEG":
-            _check_scans(stream)
+            _check_scans(image, stream, size)
         elif image.format == "TIFF":
             _check_tiles(image, size)
         elif image.format == "PPM":
@@ -193,16 +198,38 @@ def _check_density(image: ImageFile, size: int) -> None:
 
 
 def _samples(image: ImageFile) -> int:
-    """Return the number of samples of a pixel. One of 16 bits counts as two, because its bytes are decoded apart."""
+    """Return the number of samples of a pixel. One of 16 bits counts as two, because its bytes are decoded apart.
+
+    The decoder of WebP always keeps four samples of each pixel, twice.
+    """
+    if image.format == "WEBP":
+        return 4
     is_deep = "16" in image.mode or any("16" in str(tile[3]) for tile in image.tile[:1])
     return _DEEP.get(image.mode, len(image.getbands()) * (2 if is_deep else 1))
 
 
-def _check_scans(stream: IO[bytes]) -> None:
+def _check_scans(image: ImageFile, stream: IO[bytes], size: int) -> None:
+    """Raise ImageError for a JPEG file with too many scans, or whose scans visit too many samples."""
+    components = [found[1][0] for block in _blocks(stream, overlap=4) for found in _SCAN.finditer(block)]
+    if len(components) > _MAX_SCANS:
+        raise ImageError(f"has {len(components)} scans, more than the {_MAX_SCANS} allowed in a JPEG file")
+    visits = image.width * image.height * sum(components)
+    allowed = _FREE_VISITS + _VISITS_PER_BYTE * size
+    if visits > allowed:
+        raise ImageError(
+            f"{len(components)} scans of {image.width} x {image.height} pixels visit {visits:,} samples, more than the "
+            f"{allowed:,} allowed for such a JPEG file of {size:,} bytes; make it smaller, or save it without scans "
+            "(not progressive)"
+        )
+
+
+def _blocks(stream: IO[bytes], overlap: int) -> Iterator[bytes]:
+    """Yield the content of a file in blocks. Each begins with the last `overlap` bytes of the block before it."""
     stream.seek(0)
-    scans = stream.read().count(_SCAN)
-    if scans > _MAX_SCANS:
-        raise ImageError(f"has {scans} scans, more than the {_MAX_SCANS} allowed in a JPEG file")
+    last = b""
+    while block := stream.read(_BLOCK):
+        yield (block := last + block)
+        last = block[-overlap:] if overlap else b""
 
 
 def _check_tiles(image: ImageFile, size: int) -> None:
@@ -218,10 +245,13 @@ def _check_tiles(image: ImageFile, size: int) -> None:
 def _check_comments(stream: IO[bytes]) -> None:
     """Raise ImageError for a PPM file with too many comments. The decoder copies a block for each of them."""
     stream.seek(0)
-    content = stream.read()
-    comments = content.count(b"#")
-    if content[:2] in _IN_LETTERS and comments > _MAX_COMMENTS:
-        raise ImageError(f"has {comments} comments, more than the {_MAX_COMMENTS} allowed in a PPM file")
+    if stream.read(2) not in _IN_LETTERS:
+        return
+    comments = 0
+    for block in _blocks(stream, overlap=0):
+        comments += block.count(b"#")
+        if comments > _MAX_COMMENTS:
+            raise ImageError(f"has more than the {_MAX_COMMENTS:,} comments allowed in a PPM file")
 
 
 class _DamagedError(Exception):

@@ -134,11 +134,14 @@ for name, attempt in attempts.items():
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
-@pytest.mark.parametrize("kind", ["pipe", "device"])
-def test_pipes_and_devices_are_refused(kind: str, tmp_path: Path) -> None:
-    """A pipe or a device may have no end, so reading it could take for ever."""
+@pytest.mark.parametrize("kind", ["pipe", "device", "hole"])
+def test_endless_files_are_refused(kind: str, tmp_path: Path) -> None:
+    """A pipe or a device may have no end, and a hole of terabytes takes no place on the disk."""
     if kind == "pipe":
         os.mkfifo(tmp_path / "endless")
+    elif kind == "hole":
+        (tmp_path / "endless").touch()
+        os.truncate(tmp_path / "endless", 1 << 40)
     else:
         (tmp_path / "endless").symlink_to("/dev/zero")
     ended = subprocess.run(
@@ -152,7 +155,9 @@ def test_pipes_and_devices_are_refused(kind: str, tmp_path: Path) -> None:
     assert (ended.stderr, ended.returncode) == ("", 0)
     messages = dict(json.loads(line) for line in ended.stdout.splitlines())
     for name, message in messages.items():
-        assert re.search("is not a regular file|is a device or pipe|pip install", message), (
+        assert re.search(
+            "is not a regular file|is a device or pipe|the rest is a hole|pip install", message
+        ), (
             name,
             message,
         )

@@ -330,11 +330,26 @@ def test_scans_of_progressive_jpeg_are_bounded() -> None:
         open_photo(repeated)
 
 
+def test_visits_of_scans_are_bounded() -> None:
+    """Fewer scans than are allowed may visit all samples of a large picture of few bytes again and again."""
+    content = encoded(Image.new("L", (8_000, 8_000), 9), "JPEG", progressive=True)
+    scan = content.rindex(b"\xff\xda")
+    repeated = content[:-2] + content[scan:-2][:700] * 90 + content[-2:]
+    with little_work(), pytest.raises(ImageError, match="scans of 8000 x 8000 pixels visit"):
+        open_photo(repeated)
+
+
+def test_pictures_of_webp_count_the_four_samples_of_its_decoder() -> None:
+    content = encoded(Image.new("RGB", (6_000, 4_500)), "WEBP", lossless=True)
+    with little_work(), pytest.raises(ImageError, match=r"are more than the 22,[0-9]+,[0-9]+ allowed"):
+        open_photo(content)
+
+
 def test_comments_between_the_pixels_are_bounded() -> None:
     """The decoder copies a block for each comment."""
     commented = b"P2 4 4 255 " + b"#c\n" * 1_000 + b"1 " * 16
     assert open_photo(commented).size == (4, 4)
-    with little_work(), pytest.raises(ImageError, match="1000000 comments, more than the 1000 allowed"):
+    with little_work(), pytest.raises(ImageError, match="more than the 1,000 comments allowed"):
         open_photo(b"P1 4 4 " + b"#c\n" * 1_000_000 + b"1 " * 16)
     assert open_photo(b"P5 60 40 255 " + b"#" * 2_400).size == (60, 40)
 
