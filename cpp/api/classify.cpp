@@ -52,14 +52,15 @@ void require_rank(const engine::Program &program, const mpscnn_model &model, int
     if (program.outputs().size() != 1)
         fail(ErrorKind::unsupported, {what, "it has ", program.outputs().size(), " outputs"});
     const Shape output = program.outputs()[0].shape.with_batch(1);
-    if (output.rank() != 2 || !output.fixed())
+    const std::optional<std::int64_t> scores = engine::score_count(output);
+    if (!scores)
         fail(ErrorKind::shape,
              {what, "its output is ", program.outputs()[0].shape.text(), ", not (n, classes)",
               output.rank() == 4 ? "; classes of pixels are found by segmenting: mpscnn segment" : ""});
-    if (!is_binary(model, output[1])) c_api::require_labels(program, model, output[1]);
+    if (!is_binary(model, *scores)) c_api::require_labels(program, model, *scores);
     if (top < 0) fail(ErrorKind::parameter, {"top must be at least 0, got ", top});
     const Scoring scoring = scoring_of(program, model);
-    if (output[1] == 1 && scoring.is_applied && scoring.scores == Scores::softmax)
+    if (*scores == 1 && scoring.is_applied && scoring.scores == Scores::softmax)
         fail(ErrorKind::unsupported,
              {what,
               "its output is a single number, and the softmax of a single number is always 1; if it is the "

@@ -9,6 +9,7 @@
 #include "api/photo_frame.h"
 #include "api/photo_results.h"
 #include "core/text.h"
+#include "engine/graph/scores.h"
 #include "vision/label_map.h"
 
 using namespace mpscnn;
@@ -24,6 +25,11 @@ Shape require_segmenter(const engine::Program &program, const mpscnn_model &mode
     if (program.outputs().size() != 1)
         fail(ErrorKind::unsupported, {what, "it has ", program.outputs().size(), " outputs"});
     const Shape output = program.outputs()[0].shape.with_batch(1);
+    if (output.rank() == 4 && engine::score_count(output))
+        fail(ErrorKind::shape,
+             {what, "its output ", program.outputs()[0].shape.text(),
+              " has one score of each class for the whole photo; classes of photos are found "
+              "by classifying: mpscnn classify"});
     if (output.rank() == 4 && output[3] == 1)
         fail(ErrorKind::shape, {what, "its output ", program.outputs()[0].shape.text(),
                                 " is one number for each point, not scores of classes; one that ends in "

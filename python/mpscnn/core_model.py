@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mpscnn import _core
+from mpscnn._private.class_scores import score_count
 from mpscnn._private.expected_names import conversion_hint
 from mpscnn._private.model_name import MODEL_SUFFIX, holds_network, is_path
 from mpscnn._private.toolkit import converter
@@ -136,7 +137,8 @@ def model_task(boxes: bool, outputs: Sequence[tuple[int | None, ...]]) -> str:
     """Return a model's task. `boxes` is whether it has settings that turn outputs into boxes. See `Model.task`."""
     if boxes:
         return "detection"
-    return "segmentation" if len(outputs) == 1 and len(outputs[0]) == 4 else "classification"
+    is_map = len(outputs) == 1 and len(outputs[0]) == 4 and score_count(outputs) is None
+    return "segmentation" if is_map else "classification"
 
 
 def require_scores(network: Network) -> None:

@@ -376,7 +376,7 @@ class Model(FixedAttributes, Generic[Answer]):
         """The task of `predict`: "detection", "segmentation" or "classification".
 
         It is "detection" if the file has the settings that turn outputs into boxes, and "segmentation" if the only
-        output is (n, height, width, classes).
+        output is (n, height, width, classes). An output of one pixel, (n, 1, 1, classes), is that of a classifier.
         """
         return model_task(self._detection is not None, list(self.program.outputs.values()))
 

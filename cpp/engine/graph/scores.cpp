@@ -134,6 +134,13 @@ Scores scores_named(std::string_view name) {
     fail(ErrorKind::parameter, {"scores must be \"softmax\", \"sigmoid\" or \"as is\", got ", quoted(name)});
 }
 
+std::optional<std::int64_t> score_count(const Shape &output) {
+    const bool is_vector =
+        output.rank() >= 2 && output.fixed() &&
+        std::all_of(output.begin() + 1, output.end() - 1, [](std::int64_t extent) { return extent == 1; });
+    return is_vector ? std::optional(output.back()) : std::nullopt;
+}
+
 std::optional<Scores> scores_of(const Graph &graph) {
     if (graph.outputs().size() != 1) return std::nullopt;
     const std::vector<Bounds> bounds = bounds_of(graph);

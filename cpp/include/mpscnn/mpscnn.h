@@ -521,16 +521,16 @@ MPSCNN_API mpscnn_status mpscnn_model_save(const mpscnn_model *model, const char
 MPSCNN_API mpscnn_status mpscnn_graph_save(const mpscnn_graph *graph, const char *description,
                                            const char *path);
 /* Preprocess a photo, run the network and rank the classes. The session must come from a program of the
- * model's graph with one image input of a fixed size and one output (n, classes). mpscnn_model_set_scores
- * says how the output becomes probabilities. An output of one number with two labels is the probability of
- * the second label. `top` is the number of best classes, 0 for all; among equal ones the lower index comes
- * first. A class without a label is called "class 17". */
+ * model's graph with one image input of a fixed size and one output (n, classes) or (n, 1, 1, classes).
+ * mpscnn_model_set_scores says how the output becomes probabilities. An output of one number with two labels
+ * is the probability of the second label. `top` is the number of best classes, 0 for all; among equal ones
+ * the lower index comes first. A class without a label is called "class 17". */
 MPSCNN_API mpscnn_status mpscnn_model_classify(const mpscnn_model *model, mpscnn_session *session,
                                                const mpscnn_image *image, int top,
                                                mpscnn_predictions **predictions);
 /* Rank the classes of an output that was computed in another way: float32 or float16, of the shape (1,
- * classes). The program must come from the model's graph and have one output (n, classes); its inputs may
- * have any shape, and the model needs no preprocessing. */
+ * classes) or (1, 1, 1, classes). The program must come from the model's graph and have this output; its
+ * inputs may have any shape, and the model needs no preprocessing. */
 MPSCNN_API mpscnn_status mpscnn_model_rank(const mpscnn_model *model, const mpscnn_program *program,
                                            const mpscnn_tensor *output, int top,
                                            mpscnn_predictions **predictions);
@@ -544,10 +544,10 @@ MPSCNN_API void mpscnn_predictions_release(mpscnn_predictions *predictions);
 /* Preprocess a photo, run the network and find the class of every pixel: the one with the largest score, the
  * first one among equal ones. Pixels are counted in the upright photo. The session must come from a program
  * of the model's graph with one image input of a fixed size and one output (n, rows, columns, classes) of
- * scores, 2 to 255 classes. The scores are resized to the photo bilinearly. `labels` receives height x width
- * classes, 255 for pixels that the preprocessing crops. `scores` receives height x width x classes floats,
- * NaN for such pixels; NULL: no scores. `classes` is the number of classes that `scores` has room for, which
- * must be the network's. */
+ * scores, 2 to 255 classes. An output of one pixel is that of a classifier. The scores are resized to the
+ * photo bilinearly. `labels` receives height x width classes, 255 for pixels that the preprocessing crops.
+ * `scores` receives height x width x classes floats, NaN for such pixels; NULL: no scores. `classes` is the
+ * number of classes that `scores` has room for, which must be the network's. */
 MPSCNN_API mpscnn_status mpscnn_model_segment(const mpscnn_model *model, mpscnn_session *session,
                                               const mpscnn_image *image, uint8_t *labels, float *scores,
                                               int classes);

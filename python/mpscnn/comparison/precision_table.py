@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mpscnn._private.arguments import is_finite_number, whole_number, whole_numbers
+from mpscnn._private.class_scores import score_count
 from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.literals import AccumulateName, PrecisionName
 from mpscnn._private.report import Column, Report
@@ -274,13 +275,13 @@ def right_classes(what: str, network: Network, classes: Sequence[int], count: in
     function, _, argument = what.partition(": ")
     if len(right) != count:
         raise ParameterError(f"{function}: {len(right)} classes for {count} images")
-    scores = network.outputs[0].shape
-    if len(network.outputs) == 1 and len(scores) == 2 and scores[1] is not None:
+    scores = score_count([tensor.shape for tensor in network.outputs])
+    if scores is not None:
         for index in right:
-            if not 0 <= index < scores[1]:
+            if not 0 <= index < scores:
                 raise ParameterError(
                     f"{function}: class {index} in {argument}; network {network.name!r} has classes 0 to "
-                    f"{scores[1] - 1}"
+                    f"{scores - 1}"
                 )
     return right
 
@@ -307,7 +308,7 @@ class Answers:
         if len(self._names) > 1 or scores.ndim not in (2, 4) or scores.shape[-1] < 2:
             return None
         found: Array = scores.argmax(axis=-1)
-        return found
+        return found.reshape(-1) if score_count([scores.shape]) is not None else found
 
     def same(self, right: Outputs, found: Outputs) -> tuple[int, int] | None:
         """Return the number of equal results and the number of results; None if there is nothing to compare."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mpscnn._private.arguments import path_name
+from mpscnn._private.class_scores import score_count
 from mpscnn._private.files import read_content
 from mpscnn._private.json_text import parse_json
 from mpscnn.converters.metadata_entries import parse_labels
@@ -165,7 +166,8 @@ def _are_of(network: Network, labels: Sequence[str]) -> bool:
 
     The single score of a binary classifier is the probability of the second label.
     """
-    is_binary = len(labels) == 2 and network.detection is None and network.outputs[0].shape == (None, 1)
+    scores = score_count([tensor.shape for tensor in network.outputs])
+    is_binary = len(labels) == 2 and network.detection is None and scores == 1
     return is_binary or len(labels) == labelled_classes(network)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arguments import is_whole_number
+from mpscnn._private.class_scores import score_count
 from mpscnn._private.expected_names import conversion_hint
 from mpscnn._private.names import did_you_mean
 from mpscnn._private.report import Column, Drawable, Report
@@ -293,11 +294,11 @@ def number_of_classes(model: Model) -> int:
     """Return the number of classes. Raise ShapeError if the model is not a classifier."""
     require_model(model)
     shapes = list(model.program.outputs.values())
-    if len(shapes) != 1 or len(shapes[0]) != 2:
+    scores = score_count(shapes)
+    if scores is None:
         raise ShapeError(
             f"network {model.name!r} is not a classifier: its outputs are {shapes}, not (n, classes)"
         )
-    scores = int(shapes[0][1] or 0)
     # A single score of a model with two labels is the probability of the second one.
     return 2 if scores == 1 and len(model.labels or ()) == 2 else scores
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mpscnn._private.class_scores import score_count
+
 if TYPE_CHECKING:
     from mpscnn._private.literals import ScoresName
     from mpscnn.graph.network import Network
@@ -23,6 +25,6 @@ def state_scores(network: Network, scores: ScoresName) -> None:
 
     It is known if the network states it, or if the output has the results of a softmax or sigmoid.
     """
-    is_classifier = len(network.outputs) == 1 and len(network.outputs[0].shape) == 2
+    is_classifier = score_count([tensor.shape for tensor in network.outputs]) is not None
     if is_classifier and network.scores is None and network.last_function is None:
         network.scores = scores

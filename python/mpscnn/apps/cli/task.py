@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mpscnn._private.class_scores import score_count
 from mpscnn._private.files import is_folder
 from mpscnn._private.model_name import MODEL_SUFFIX, is_path
 from mpscnn._private.printable import quote_path
@@ -47,7 +48,8 @@ def require_task(model: Model, given: str, task: str) -> None:
 def _has_class_scores(model: Model) -> bool:
     """Return True if the only output has the scores of classes for each photo or pixel, so that it cannot be boxes."""
     outputs = list(model.program.outputs.values())
-    return len(outputs) == 1 and (len(outputs[0]) == 2 or outputs[0][-1] == len(model.labels or ()))
+    are_of_classes = score_count(outputs) is not None
+    return len(outputs) == 1 and (are_of_classes or outputs[0][-1] == len(model.labels or ()))
 
 
 def setting_command(given: str, what: str, value: str) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from mpscnn._private.arrays import naming_remedy
+from mpscnn._private.class_scores import score_count
 from mpscnn._private.model_name import is_path
 from mpscnn._private.names import did_you_mean
 from mpscnn.apps.serve.failures import RefusedError
@@ -150,7 +151,7 @@ class HostedModel:
         program = model.program
         shape = next(iter(program.inputs.values()))
         outputs = list(program.outputs.values())
-        is_classifier = model.task == "classification" and len(outputs) == 1 and len(outputs[0]) == 2
+        is_classifier = model.task == "classification" and score_count(outputs) is not None
         size = {"height": shape[1], "width": shape[2]} if len(shape) == 4 else None
         return {
             "name": self.name,

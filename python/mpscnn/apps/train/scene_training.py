@@ -18,6 +18,7 @@ from mpscnn._private.arguments import input_size, is_finite_number, path_name
 from mpscnn._private.settings import as_json
 from mpscnn.apps.train.photo_training import DEFAULT_SHARE, Backbone, FolderTraining
 from mpscnn.apps.train.scene_report import SceneReport, scene_report
+from mpscnn.core_model import model_task
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
 from mpscnn.training.own_loss import Loss
@@ -234,7 +235,8 @@ class ScenesTraining(FolderTraining):
                 f"network {network.name!r}: photos need one input (n, height, width, channels) of a fixed size"
             )
         own = (int(extents[0] or 0), int(extents[1] or 0))
-        if network.detection is not None or len(network.outputs[0].shape) == 4:
+        outputs = [output.shape for output in network.outputs]
+        if model_task(network.detection is not None, outputs) != "classification":
             if given not in (None, own):
                 raise ParameterError(
                     f"size: network {network.name!r} has the size {own[0]} x {own[1]}, which cannot be changed"

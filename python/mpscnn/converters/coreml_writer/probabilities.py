@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn._private.class_scores import score_count
 from mpscnn.converters.coreml_writer.vectors import of_channels
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.network import Network
@@ -26,8 +27,10 @@ class Probabilities:
 
     def __init__(self, network: Network, labels: Sequence[str], origin: str) -> None:
         shape = network.outputs[0].shape
-        has_one_score = len(shape) == 2 and shape[1] == 1
-        self._function = network.applied_function if len(shape) == 2 else None
+        count = score_count([shape])
+        has_one_score = count == 1
+        self._function = None if count is None else network.applied_function
+        self._pixel = count if len(shape) > 2 else None
         self._is_binary = has_one_score and len(labels) == 2
         if has_one_score and self._function == "softmax":
             raise UnsupportedError(
@@ -38,7 +41,7 @@ class Probabilities:
     @property
     def are_added(self) -> bool:
         """Whether anything follows the network."""
-        return self._function is not None or self._is_binary
+        return self._function is not None or self._is_binary or self._pixel is not None
 
     def added(self, mb: Any, value: Any, name: str) -> Any:
         """Add the operations that compute the probabilities from the network's output, and return their result.
@@ -48,13 +51,16 @@ class Probabilities:
             value: the output.
             name: the name of the result.
         """
+        if self._pixel is not None:
+            named = {} if self._function or self._is_binary else {"name": name}
+            value = mb.reshape(x=value, shape=(1, self._pixel), **named)
         if not self._is_binary:
             return self._applied(mb, value, name=name)
         second = self._applied(mb, value)
         return mb.concat(values=[mb.sub(x=np.float32(1.0), y=second), second], axis=-1, name=name)
 
     def _applied(self, mb: Any, value: Any, **named: str) -> Any:
-        """Apply the function of the scores."""
+        """Apply the function of the scores, if there is one."""
         if self._function is None:
             return value
         return of_channels(mb, value, self._function_of, **named)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mpscnn.converters.coreml.segmenter import PREVIEW_SETTINGS, PREVIEW_TYPE, SEGMENTER
+from mpscnn.core_model import model_task
 from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network
 from mpscnn.vision.visualize import class_colors
@@ -15,8 +16,8 @@ _OUTPUT = "semanticPredictions"  # the name of this output in Apple's models
 
 
 def is_segmenter(network: Network) -> bool:
-    """Return True if the network's only output is an image, such as scores for each pixel."""
-    return network.detection is None and len(network.outputs) == 1 and len(network.outputs[0].shape) == 4
+    """Return True if the network's only output is an image of several pixels, such as scores for each of them."""
+    return model_task(network.detection is not None, [one.shape for one in network.outputs]) == "segmentation"
 
 
 def segmenter_metadata(labels: Sequence[str], network: Network, origin: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.core_model import model_task
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
 from mpscnn.graph.settings import copy_settings
@@ -75,7 +76,7 @@ def segmenter_of(network: Network, classes: int, size: tuple[int, int], architec
         raise ParameterError(
             f"architecture must be {' or '.join(map(repr, SEGMENTERS))}, got {architecture!r}"
         )
-    if len(network.outputs) == 1 and len(network.outputs[0].shape) == 4:
+    if model_task(False, [one.shape for one in network.outputs]) == "segmentation":
         output = network.outputs[0]
         return network if output.shape[-1] == classes else with_columns(network, output.name, classes)
     maps = feature_maps(network, size, max_halvings=_SEGMENTER_HALVINGS)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mpscnn._private.class_scores import score_count
 from mpscnn._private.files import exists, size_on_disk
 from mpscnn._private.printable import quote_path
 from mpscnn._private.summary import bytes_text, prose
@@ -117,7 +118,7 @@ def _detection_text(suppression: dict[str, Any]) -> str:
 
 def _is_classifier(network: Network) -> bool:
     shapes = [tensor.shape for tensor in network.outputs]
-    return network.detection is None and len(shapes) == 1 and len(shapes[0]) == 2
+    return network.detection is None and score_count(shapes) is not None
 
 
 def _scores_text(network: Network) -> str:
@@ -142,7 +143,7 @@ def _use(model: str, network: Network, about: dict[str, Any]) -> str:
             "arrays through Program and Session; for photos say how they become its input: "
             + setting_command(model, "preprocess", "NAME")
         )
-    if task == "classification" and (len(shapes) != 1 or len(shapes[0]) != 2):
+    if task == "classification" and score_count(shapes) is None:
         return f"features of photos: mpscnn features PHOTO --model {quote_path(model)} --layers NAME"
     purpose, command = _USES["digits" if about["preprocess"]["fit"] == "digit" else task]
     return f"{purpose}: mpscnn {command} PHOTO --model {quote_path(model)}"
