@@ -21,7 +21,14 @@ from mpscnn.evaluation.classifier import require_model
 from mpscnn.evaluation.photo_stream import Failed, readable_results
 from mpscnn.model import Model
 from mpscnn.training.scenes.class_names import names_beside
-from mpscnn.training.scenes.masks import MaskedPhoto, read_mask
+from mpscnn.training.scenes.masks import (
+    MaskColors,
+    MaskedPhoto,
+    black_and_white_text,
+    mask_with_colors,
+    noise_hint,
+    warn_of_black_and_white,
+)
 from mpscnn.training.split_folders import TEST, VALIDATION, split_by_folder
 from mpscnn.vision.photo_list import photo_paths
 from mpscnn.vision.segmentation import UNSEEN
@@ -121,7 +128,8 @@ def evaluate_segmenter(
     Args:
         model: a segmenter.
         samples: pairs of a photo (see `mpscnn.photo.open_photo`) and its mask: the path of a picture whose pixels are
-            class numbers, as in Pascal VOC, or a uint8 array (height, width) of them. Pixels with 255 are ignored.
+            class numbers, as in Pascal VOC, or a uint8 array (height, width) of them. Pixels with 255 are ignored,
+            unless no mask has another number than 0 and 255, and the model has two classes.
         inflight: the number of photos in progress, see `mpscnn.Runner`.
         failed: a function that is called with a photo and the error if the photo or its mask cannot be used. The photo
             is not counted. None: the error is raised.
@@ -129,16 +137,20 @@ def evaluate_segmenter(
     Raises:
         ShapeError: the model is not a segmenter, or a mask has another size than its photo.
         ImageError: a mask cannot be read, or has a class that the model lacks.
-        ParameterError: there are no photos, or all pixels are ignored.
+        ParameterError: there are no photos, all pixels are ignored, or the masks are black and white, and the model has
+            more than two classes.
+
+    Warns: RuntimeWarning if 255 is taken as the class 1.
     """
     classes = classes_of_segmenter(model)
+    colors = MaskColors()
 
     def counts() -> Iterator[NDArray[np.int64]]:
         for (photo, mask), found in readable_results(
             model, ((one[0], (one[0], _kept(one[1]))) for one in samples), inflight, failed
         ):
             try:
-                yield counted_pairs(mask, found.labels, classes)
+                yield counted_pairs(mask, found.labels, classes, colors)
             except (ImageError, ShapeError) as error:
                 if failed is None:
                     raise
@@ -215,15 +227,21 @@ def classes_of_segmenter(model: Model) -> int:
 def segmenter_evaluation_of(model: Model, counts: Iterable[NDArray[np.int64]]) -> SegmenterEvaluation:
     """Add the pixel counts of all photos, from `counted_pairs`. Raises the errors of `evaluate_segmenter`."""
     classes = classes_of_segmenter(model)
-    confusion = np.zeros((classes, classes + 1), np.int64)
+    counted = np.zeros((classes + 1, classes + 1), np.int64)
     images = 0
     started = time.perf_counter()
     for pairs in counts:
-        confusion += pairs
+        counted += pairs
         images += 1
     seconds = time.perf_counter() - started
     if not images:
         raise ParameterError("no photo to evaluate with")
+    confusion, ignored = counted[:-1], counted[-1]
+    if ignored.any() and confusion[0].any() and not confusion[1:].any():
+        if classes != 2:
+            raise ParameterError(black_and_white_text(classes))
+        warn_of_black_and_white(model.name)
+        confusion[1] = ignored
     if not confusion.any():
         raise ParameterError(
             "the masks ignore all pixels: all of them are 255, so there is nothing to measure"
@@ -232,12 +250,20 @@ def segmenter_evaluation_of(model: Model, counts: Iterable[NDArray[np.int64]]) -
     return SegmenterEvaluation(labels, confusion, images, seconds)
 
 
-def counted_pairs(mask: Any, found: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
-    """Count pixels by true class and found class, as in `SegmenterEvaluation.confusion`.
+def counted_pairs(
+    mask: Any, found: NDArray[np.uint8], classes: int, colors: MaskColors | None = None
+) -> NDArray[np.int64]:
+    """Count pixels by true class and found class, as in `SegmenterEvaluation.confusion`, with a row for 255 at the end.
+
+    `colors` has the colours of the masks before this one.
 
     Raises ImageError and ShapeError as `evaluate_segmenter`.
     """
-    truth = np.asarray(mask) if isinstance(mask, np.ndarray) else read_mask(mask)
+    if isinstance(mask, np.ndarray):
+        truth = mask
+    else:
+        truth, palette = mask_with_colors(mask)
+        (MaskColors() if colors is None else colors).add(str(mask), palette)
     name = f"mask {truth.shape} {truth.dtype}" if isinstance(mask, np.ndarray) else str(mask)
     if truth.dtype != np.uint8 or truth.shape != found.shape:
         raise ShapeError(
@@ -245,7 +271,8 @@ def counted_pairs(mask: Any, found: NDArray[np.uint8], classes: int) -> NDArray[
         )
     counts = truth != UNSEEN
     if counts.any() and int(truth[counts].max()) >= classes:
-        raise ImageError(f"{name}: has the class {int(truth[counts].max())}, the model has {classes} classes")
-    unknown = np.where(found == UNSEEN, classes, found).astype(np.int64)
-    pairs = truth[counts].astype(np.int64) * (classes + 1) + unknown[counts]
-    return np.bincount(pairs, minlength=classes * (classes + 1)).reshape(classes, classes + 1)
+        largest, hint = int(truth[counts].max()), noise_hint(np.unique(truth).tolist())
+        raise ImageError(f"{name}: has the class {largest}, the model has {classes} classes{hint}")
+    true, named = (np.where(one == UNSEEN, classes, one).astype(np.int64) for one in (truth, found))
+    pairs = (true * (classes + 1) + named).ravel()
+    return np.bincount(pairs, minlength=(classes + 1) ** 2).reshape(classes + 1, classes + 1)

@@ -80,7 +80,7 @@ def segmenter_evaluation(
             if error is not None:
                 failed(path, error)
                 continue
-            pairs = np.zeros((classes, classes + 1), np.int64)
+            pairs = np.zeros((classes + 1, classes + 1), np.int64)
             for one in row["pairs"]:
                 pairs[one["true"], one["found"]] = one["pixels"]
             yield pairs

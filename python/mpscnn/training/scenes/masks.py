@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,18 +25,58 @@ from mpscnn.vision.segmentation import UNSEEN
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
+#: The difference to 0 and 255 that JPEG makes of black and white.
+_NOISE = 48
 #: The names of lossy compressions in TIFF files.
 _LOSSY = ("jpeg", "tiff_jpeg", "webp")
 #: The difference of the samples for neighbouring class numbers, by Pillow's name of their layout in the file.
+Color = tuple[int, int, int]
+_WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 _STEPS = {"1": 1, "L": 1, "L;2": 85, "L;4": 17}
 
 
 @dataclass(frozen=True)
 class MaskedPhoto:
-    """The paths of a photo and of its mask."""
+    """The paths of a photo and of its mask.
+
+    Attributes:
+        path: the photo.
+        mask: the mask.
+        white: the class of pixels with 255; `UNSEEN`: they are ignored.
+    """
 
     path: str
     mask: str
+    white: int = UNSEEN
+
+    def numbers(self) -> NDArray[np.uint8]:
+        """Return the class of each pixel, with `UNSEEN` for ignored ones. Raises the errors of `read_mask`."""
+        found = read_mask(self.mask)
+        return found if self.white == UNSEEN else np.where(found == UNSEEN, np.uint8(self.white), found)
+
+
+class MaskColors:
+    """Checks that a number stands for the same colour in all masks, and that black is not above white.
+
+    Tools that reduce pictures to a palette number the colours of each picture anew.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Color, str]] = {}
+
+    def add(self, path: str, colors: Mapping[int, Color]) -> None:
+        """Take the colours of a mask's numbers. Raises ImageError if a number has another colour in another mask."""
+        if (colors.get(0), colors.get(1)) == (_WHITE, _BLACK):
+            raise ImageError(
+                f"{path}: its palette has white as 0 and black as 1. The background is 0: swap the numbers"
+            )
+        for number, color in colors.items():
+            known, other = self._known.setdefault(number, (color, path))
+            if known != color:
+                raise ImageError(
+                    f"{path}: the number {number} has the colour {color} here and {known} in {other}. Each picture has "
+                    "a palette of its own, so its numbers are not those of classes: save all masks with one palette"
+                )
 
 
 @dataclass(frozen=True)
@@ -54,11 +95,14 @@ def read_masks(folder: Path, masks: Path) -> MaskedPhotos:
 
     Args:
         folder: the folder with the photos.
-        masks: the folder with PNG files whose pixels are class numbers, in a palette or in gray. 255 is ignored.
+        masks: the folder with PNG files whose pixels are class numbers, in a palette or in gray. 255 is ignored. If
+            there are no other numbers than 0 and 255, 255 is the class 1.
 
     Raises:
         ParameterError: a photo has no mask, a mask has a class without a name, or there are no names and the numbers
-            of the classes have gaps. ImageError: a mask or the folder cannot be read.
+            of the classes have gaps. ImageError: a mask or the folder cannot be read, or a number has two colours.
+
+    Warns: RuntimeWarning if 255 is taken as the class 1.
     """
     if not is_folder(masks):
         fail(masks, "is not a folder of masks")
@@ -71,40 +115,88 @@ def read_masks(folder: Path, masks: Path) -> MaskedPhotos:
         if not is_file(mask):
             fail(path, f"has no mask; expected is {str(mask)!r}")
         photos.append(MaskedPhoto(path, str(mask)))
-    return MaskedPhotos(_class_names(masks, photos), tuple(photos))
+    labels, white = _class_names(masks, photos)
+    return MaskedPhotos(labels, tuple(replace(photo, white=white) for photo in photos))
 
 
-def _class_names(masks: Path, photos: Sequence[MaskedPhoto]) -> tuple[str, ...]:
-    """Return the names of all classes. Raises ParameterError if the numbers in the masks do not fit them."""
+def _class_names(masks: Path, photos: Sequence[MaskedPhoto]) -> tuple[tuple[str, ...], int]:
+    """Return the names of all classes, and the class of 255.
+
+    Raises ParameterError if the numbers in the masks do not fit the names.
+    """
     named = names_beside(masks)
     found = {0}
+    colors = MaskColors()
     for photo in photos:
-        found.update(np.unique(read_mask(photo.mask)).tolist())
+        numbers, palette = mask_with_colors(photo.mask)
+        colors.add(photo.mask, palette)
+        values = np.unique(numbers).tolist()
+        found.update(values)
         largest = max(found - {UNSEEN})
         if named is not None and largest >= len(named):
             fail(
                 photo.mask,
-                f"has the class {largest}, but there are {len(named)} classes: {shown_names(named)}",
+                f"has the class {largest}, but there are {len(named)} classes: {shown_names(named)}"
+                f"{noise_hint(values)}",
             )
+    if found == {0, UNSEEN}:
+        if named is not None and len(named) != 2:
+            fail(masks, black_and_white_text(len(named)))
+        warn_of_black_and_white(masks)
+        return tuple(named or ("background", "class 1")), 1
     largest = max(found - {UNSEEN})
     if named is None and (absent := sorted({*range(largest)} - found)):
         fail(
             masks,
             f"the masks have the class {largest}, but not {shown_names([str(number) for number in absent])}: "
-            "number the classes without gaps, or name all of them in a classes.txt",
+            f"number the classes without gaps, or name all of them in a classes.txt{noise_hint(found)}",
         )
     labels = named or ["background", *(f"class {number}" for number in range(1, largest + 1))]
     if len(labels) < 2:
-        fail(
-            masks,
-            "the masks have no other class than 0. Pixels of 255 are ignored, so the class of masks in black and white "
-            "is 1, not 255",
-        )
-    return tuple(labels)
+        fail(masks, "the masks have no other class than 0")
+    return tuple(labels), UNSEEN
+
+
+def black_and_white_text(classes: int) -> str:
+    """Return the error for masks in black and white if there are not two classes."""
+    return (
+        f"the masks have no other numbers than 0 and 255, and there are {classes} classes. Masks in black and white "
+        "are for two classes: write the number of the class in place of 255. If 255 means pixels to ignore, there is "
+        "nothing else than the class 0"
+    )
+
+
+def warn_of_black_and_white(masks: object) -> None:
+    """Warn that 255 is taken as the class 1."""
+    warnings.warn(
+        f"{masks}: the masks have no other numbers than 0 and 255, so 255 is the class 1. Otherwise it is for pixels "
+        "to ignore",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+def noise_hint(values: Iterable[int]) -> str:
+    """Return the end of a message about numbers of a mask in black and white that was a JPEG file; "" for others."""
+    given = set(values)
+    is_noise = len(given) > 2 and all(value < _NOISE or value > UNSEEN - _NOISE for value in given)
+    if not is_noise or max(given) <= UNSEEN - _NOISE or min(given) >= _NOISE:
+        return ""
+    return (
+        "; all numbers are near 0 and 255, as in black and white with the noise of JPEG: save numpy.where(mask > 127, "
+        "1, 0) as PNG"
+    )
 
 
 def read_mask(path: str | Path) -> NDArray[np.uint8]:
+    """Return the class numbers of `mask_with_colors`."""
+    return mask_with_colors(path)[0]
+
+
+def mask_with_colors(path: str | Path) -> tuple[NDArray[np.uint8], dict[int, Color]]:
     """Return the class numbers (height, width) of a picture with a palette or in gray, turned as its EXIF block says.
+
+    The second result is the palette's colour of each number that occurs; {} for gray.
 
     Raises ImageError for a picture of another kind, one that does not keep class numbers, or one that cannot be read.
     """
@@ -123,7 +215,11 @@ def read_mask(path: str | Path) -> NDArray[np.uint8]:
     if picture is None:
         raise ImageError(f"{path}: is no picture; a mask has class numbers, in a palette or in gray")
     numbers: NDArray[np.uint8] = np.asarray(picture, np.uint8) // np.uint8(steps[0])
-    return upright(Photo(numbers, "gray8", exif_orientation(picture), str(path))).pixels
+    turned = upright(Photo(numbers, "gray8", exif_orientation(picture), str(path))).pixels
+    entries = (picture.getpalette("RGB") if picture.mode == "P" else None) or []
+    colors = list(zip(entries[::3], entries[1::3], entries[2::3], strict=True))
+    used = np.unique(turned).tolist() if colors else []
+    return turned, {number: colors[number] for number in used if number < len(colors)}
 
 
 def _step(picture: ImageFile, path: object) -> int:
@@ -133,7 +229,8 @@ def _step(picture: ImageFile, path: object) -> int:
     """
     if picture.mode not in ("1", "P", "L"):
         raise ImageError(
-            f"{path}: is a picture of mode {picture.mode}; a mask has class numbers, in a palette or in gray"
+            f"{path}: is a picture of mode {picture.mode}; a mask has class numbers, in a palette or in gray. Write "
+            "the number of its class in place of each colour, as uint8"
         )
     if picture.format == "JPEG" or picture.info.get("compression") in _LOSSY:
         raise ImageError(

@@ -18,7 +18,7 @@ from mpscnn.training.batches import EpochData, epoch_parts
 from mpscnn.training.loading import load_ahead
 from mpscnn.training.photo_views import PhotoReader
 from mpscnn.training.scenes.labelled import LabelledObjects, LabelledPhoto
-from mpscnn.training.scenes.masks import MaskedPhoto, MaskedPhotos, read_mask
+from mpscnn.training.scenes.masks import MaskedPhoto, MaskedPhotos
 from mpscnn.training.scenes.views import SceneAugmentation, choose_view, upright, whole_view
 from mpscnn.vision.photo import Photo, open_photo
 from mpscnn.vision.segmentation import UNSEEN
@@ -177,7 +177,7 @@ class MaskPhotos(ScenePhotos):
 
 def opened_with_mask(masked: MaskedPhoto) -> tuple[Photo, NDArray[np.uint8]]:
     """Return a photo, upright, and its mask. Raises ParameterError if their sizes differ."""
-    photo, mask = upright(open_photo(masked.path)), read_mask(masked.mask)
+    photo, mask = upright(open_photo(masked.path)), masked.numbers()
     if mask.shape != photo.size[::-1]:
         raise ParameterError(
             f"{masked.mask}: the mask has {mask.shape[1]} x {mask.shape[0]} pixels, its photo {masked.path} "

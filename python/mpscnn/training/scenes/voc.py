@@ -67,7 +67,7 @@ def _photo(folder: Path, path: Path, root: ElementTree.Element, numbers: dict[st
     photo = find_photo(folder, _text(root, "filename", path), str(path))
     size = root.find("size")
     sides = None if size is None else (_number(size, "width", path), _number(size, "height", path))
-    if sides == (0, 0):  # some tools do not know the photo's size
+    if sides is not None and not any(sides):  # some tools do not know the photo's size
         sides = None
     if sides is not None and min(sides) < 1:
         fail(
