@@ -18,6 +18,7 @@ from mpscnn.converters.onnx_reader.interpolation import Interpolation
 from mpscnn.converters.onnx_reader.reader import convert
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import Error, UnsupportedError
+from mpscnn.graph.network import Network
 
 Case = tuple[list[Any], dict[str, Any]]
 
@@ -145,6 +146,23 @@ def test_layers_of_a_small_file_take_little_memory(name: str) -> None:
         assert tracemalloc.get_traced_memory()[1] < 200 << 20
     finally:
         tracemalloc.stop()
+
+
+def test_a_small_detector_of_large_images_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The meaning of boxes is found by running the network, which for this file would take 1.6 GB."""
+    nodes, constants = detected()
+    runs: list[int] = []
+
+    def compiled(_: Network, **options: Any) -> Any:
+        runs.append(options["max_memory"])
+        raise UnsupportedError("is not run")
+
+    monkeypatch.setattr(Network, "compile", compiled)
+    for side in (1 << 9, 1 << 12):
+        network = read(model(nodes, {"x": (1, 3, side, side)}, constants, opset=23))
+        assert network.detection is None
+    assert len(runs) == 1
+    assert runs[0] < 300 << 20
 
 
 @pytest.mark.parametrize("kind", ["Max", "Sum"])

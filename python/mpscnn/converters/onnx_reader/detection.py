@@ -43,8 +43,11 @@ _LETTERBOX = {"fit": "letterbox", "filter": "bilinear", "letterbox_value": 114.0
 _WITH_ANCHORS = {"iou_threshold": 0.45, "score_threshold": 0.25, "max_per_class": 300, "max_detections": 300}
 _WITHOUT_ANCHORS = _WITH_ANCHORS | {"iou_threshold": 0.7}
 _MAX_BOXES = 1000  # a larger limit in a file means that all boxes are kept
-# Limits for running the network on one image. No such network needs this much, but a malicious file might.
-_MAX_OPERATIONS, _MAX_MEMORY, _MAX_PIXELS = 10**12, 1 << 31, 1 << 24
+# Limits for running the network on one image: no such network needs this much, but a malicious file might. Each is an
+# amount for every file, and one for each of its bytes, but at most a third amount.
+_OPERATIONS = 10**9, 10_000, 10**12
+_MEMORY = 1 << 28, 32, 1 << 31
+_PIXELS = 1 << 22, 4, 1 << 24
 _MIN_SCORE = 1e-6  # the minimum score threshold
 
 
@@ -188,7 +191,7 @@ def _centers(c: Context, count: int, *anchors: int) -> NDArray[np.float64] | Non
     `anchors` has the numbers of boxes for each cell to try.
     """
     height, width, _ = (extent or 0 for extent in c.network.inputs[0].shape[1:])
-    if height * width > _MAX_PIXELS:
+    if height * width > _PIXELS[-1]:
         return None
     for boxes in anchors:
         for strides in _STRIDES:
@@ -429,6 +432,12 @@ def _two_axes(value: Arranged, column_axis: int) -> tuple[Axis, Axis]:
     return rows, own[columns]
 
 
+def _allowed(c: Context, limits: tuple[int, int, int]) -> int:
+    """Return the limit for a file of this size."""
+    free, per_byte, maximum = limits
+    return min(free + per_byte * c.file.bytes_with_external, maximum)
+
+
 def _form(c: Context, heads: Heads) -> tuple[NDArray[np.float64], str] | None:
     """Find the matrix that computes a box's edges from its numbers, by running the network on one image.
 
@@ -436,11 +445,11 @@ def _form(c: Context, heads: Heads) -> tuple[NDArray[np.float64], str] | None:
     """
     height, width, channels = (extent or 1 for extent in c.network.inputs[0].shape[1:])
     operations = sum(layer["flops"] for layer in c.network.describe()["layers"])
-    if operations > _MAX_OPERATIONS or height * width > _MAX_PIXELS:
+    if operations > _allowed(c, _OPERATIONS) or height * width > _allowed(c, _PIXELS):
         return None
     image = np.random.default_rng(0).random((1, height, width, channels), np.float32)
     try:
-        program = c.network.compile(device="cpu", precision="float32", max_memory=_MAX_MEMORY)
+        program = c.network.compile(device="cpu", precision="float32", max_memory=_allowed(c, _MEMORY))
         results = program.session(threads=1).run(image)
     except Error:
         return None
