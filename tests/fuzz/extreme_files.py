@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from mpscnn.converters.onnx_reader.operators import FOLDED, HANDLERS
+from mpscnn.converters.onnx_reader.operators import ROWS, ROWS_OF_CONSTANTS
 
 sys.path.append(str(Path(__file__).parent.parent))
 from converters.onnx_files import filled, node  # type: ignore[import-not-found]
@@ -41,7 +41,7 @@ _TYPES = {
     "tensor(uint8)": np.uint8,
     "tensor(int8)": np.int8,
 }
-KINDS = sorted(kind for kind in {*HANDLERS, *FOLDED} - {"Upsample"} if not kind.startswith("mpscnn."))
+KINDS = sorted(kind for kind in {*ROWS, *ROWS_OF_CONSTANTS} - {"Upsample"} if not kind.startswith("mpscnn."))
 
 
 def draw(kind: str, random: Random) -> bytes:
@@ -55,7 +55,7 @@ def draw(kind: str, random: Random) -> bytes:
     nodes: list[Any] = []
     constants: dict[str, Any] = {}
     names: list[str] = []
-    folds = kind in FOLDED and random.random() < 0.4
+    folds = kind in ROWS_OF_CONSTANTS and random.random() < 0.4
     for place in range(_count(schema, random)):
         given = schema.inputs[min(place, len(schema.inputs) - 1)]
         if place >= schema.min_input and random.random() < 0.4:

@@ -30,7 +30,7 @@ from mpscnn.converters import budget
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.conversion import compute
 from mpscnn.converters.onnx_reader.file import file_from_model
-from mpscnn.converters.onnx_reader.operators import FOLDED
+from mpscnn.converters.onnx_reader.operators import ROWS_OF_CONSTANTS
 from mpscnn.converters.onnx_reader.parameters import Parameters
 from mpscnn.errors import Error, UnsupportedError, WeightsError
 
@@ -177,7 +177,7 @@ def computed(case: Case) -> Constants:
 
 
 #: The operators of ONNX. Those of the reader itself, which onnxruntime does not know, only change views.
-KINDS = [kind for kind in FOLDED if not kind.startswith("mpscnn.")]
+KINDS = [kind for kind in ROWS_OF_CONSTANTS if not kind.startswith("mpscnn.")]
 
 
 def test_each_operator_has_a_case() -> None:

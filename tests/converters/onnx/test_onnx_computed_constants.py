@@ -11,7 +11,7 @@ from converters.onnx_files import assert_like_onnxruntime, model, node, onnx, re
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.conversion import compute
 from mpscnn.converters.onnx_reader.file import file_from_model
-from mpscnn.converters.onnx_reader.operators import FOLDED
+from mpscnn.converters.onnx_reader.operators import ROWS_OF_CONSTANTS
 from mpscnn.converters.onnx_reader.parameters import Parameters
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -89,7 +89,7 @@ def test_onnxs_own_cases_are_computed_of_constants() -> None:
     computed, refused = 0, list[str]()
     for case in collect_testcases(None):
         (inputs, outputs), graph = case.data_sets[0], case.model.graph
-        if len(graph.node) != 1 or graph.node[0].domain or graph.node[0].op_type not in FOLDED:
+        if len(graph.node) != 1 or graph.node[0].domain or graph.node[0].op_type not in ROWS_OF_CONSTANTS:
             continue
         made = onnx.ModelProto()
         made.CopyFrom(case.model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
@@ -17,8 +18,9 @@ from mpscnn.converters.onnx_reader.attention_masks import add_mask, is_mask
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.element_types import type_of_elements, wraps
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Operands, Row
 from mpscnn.converters.onnx_reader.quantizations import note_integers
+from mpscnn.converters.onnx_reader.row_calls import Given
+from mpscnn.converters.rows import Name, Row
 from mpscnn.converters.special_values import have_reciprocals
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.value import Value
@@ -44,22 +46,34 @@ _SUMS = ("Add", "Sum")
 _OF_WHOLE_NUMBERS = ("Add", "Sub")  # operators that may compute positions, which are whole numbers
 
 
-def _arithmetic(o: Operands) -> Value:
+def _of_constants(kind: str) -> Row:
+    """Return the row that combines constants, from left to right."""
+
+    def row(*x: Given) -> Value:
+        return _combined(x, kind)
+
+    return row
+
+
+def _arithmetic(c: Context, node: Node, *x: Name) -> Value:
     """Combine all operands, from left to right. A tensor and one constant may become a layer of one input."""
-    if not o.are_constants and (made := _of_one_constant(o.c, o.node)):
+    if made := _of_one_constant(c, node, x):
         return made
-    result, *others = o.values() if o.are_constants else _broadcast_operands(o.c, o.node)
+    tensors = _broadcast_operands(c, node, x)
+    if len(tensors) < 2 or not any(one.whole_numbers for one in tensors):
+        return _combined(tensors, node.kind)
+    _refuse_wrapping(c, node)
+    return _combined(tensors, node.kind).mark_as_integers()
+
+
+def _combined(operands: Sequence[Value], kind: str) -> Value:
+    result, *others = operands
     if not others:
         return result
-    is_whole = any(isinstance(one, FileTensor) and one.whole_numbers for one in (result, *others))
-    if is_whole:
-        _refuse_wrapping(o.c, o.node)
     mean: Activation = {"kind": "linear", "a": 1.0 / (1 + len(others))}
-    operation = _TWO_TENSORS[o.node.kind]
     for place, other in enumerate(others[:-1], start=2):
-        result = result.combine(operation, other, f"/{place}")
-    result = result.combine(operation, others[-1], "", mean if o.node.kind == "Mean" else None)
-    return result.mark_as_integers() if is_whole else result
+        result = result.combine(_TWO_TENSORS[kind], other, f"/{place}")
+    return result.combine(_TWO_TENSORS[kind], others[-1], "", mean if kind == "Mean" else None)
 
 
 def _refuse_wrapping(c: Context, node: Node) -> None:
@@ -71,38 +85,38 @@ def _refuse_wrapping(c: Context, node: Node) -> None:
         )
 
 
-def _of_one_constant(c: Context, node: Node) -> FileTensor | None:
+def _of_one_constant(c: Context, node: Node, names: Sequence[str]) -> FileTensor | None:
     """Convert arithmetic of a tensor and a constant; None if it needs the constant as a tensor."""
-    constants = _constants(c, node)
-    if len(node.inputs) != 2 or not constants or node.kind == "Mean" or c.learns(constants[0]):
+    constants = _constants(c, names)
+    if len(names) != 2 or not constants or node.kind == "Mean" or c.learns(constants[0]):
         return None
     if _is_of_integers(c, node, constants[0]):
         return None
-    is_first = node.inputs[0] == constants[0]
-    x = c.value(node.inputs[int(is_first)], whole_numbers=node.kind in _OF_WHOLE_NUMBERS)
+    is_first = names[0] == constants[0]
+    x = c.value(names[int(is_first)], whole_numbers=node.kind in _OF_WHOLE_NUMBERS)
     if x.whole_numbers:
         _refuse_wrapping(c, node)
     return _with_constant(c, node, x, constants[0], constant_first=is_first)
 
 
-def _constants(c: Context, node: Node) -> list[str]:
+def _constants(c: Context, names: Sequence[str]) -> list[str]:
     """Return the operands that are constants. If all are constants, trainable parameters count as tensors."""
-    constants = [name for name in node.inputs if c.is_constant(name)]
-    if len(constants) < len(node.inputs):
+    constants = [name for name in names if c.is_constant(name)]
+    if len(constants) < len(names):
         return constants
     if not any(map(c.learns, constants)):
         raise UnsupportedError("all its inputs are constants, which is not supported")
     return [name for name in constants if not c.learns(name)]
 
 
-def _broadcast_operands(c: Context, node: Node) -> list[FileTensor]:
+def _broadcast_operands(c: Context, node: Node, names: Sequence[str]) -> list[FileTensor]:
     """Return all operands as tensors of the network that will be broadcast."""
-    constants = _constants(c, node)
-    known = [name for name in node.inputs if name not in constants]
+    constants = _constants(c, names)
+    known = [name for name in names if name not in constants]
     computed = c.broadcast_values(known, whole_numbers=node.kind in _OF_WHOLE_NUMBERS)
     others, rank = dict(zip(known, computed, strict=True)), max(value.rank for value in computed)
-    values = [c.constant(name, rank) if name in constants else others[name] for name in node.inputs]
-    for name, value in zip(node.inputs, values, strict=True):
+    values = [c.constant(name, rank) if name in constants else others[name] for name in names]
+    for name, value in zip(names, values, strict=True):
         if name in constants and _is_of_integers(c, node, name):
             note_integers(c, value, name)
     return values
@@ -209,4 +223,5 @@ def _with_numbers(
     return x.with_same_layout(compute(*ordered, name=c.layer_name(node)))
 
 
-ARITHMETIC: dict[str, Row] = dict.fromkeys(_TWO_TENSORS, _arithmetic)
+ARITHMETIC_OF_CONSTANTS: dict[str, Row] = {kind: _of_constants(kind) for kind in _TWO_TENSORS}
+ARITHMETIC_OF_TENSORS: dict[str, Row] = dict.fromkeys(_TWO_TENSORS, _arithmetic)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import numpy as np
 
@@ -11,11 +11,12 @@ from mpscnn.converters.budget import Cost
 from mpscnn.converters.constant import Constant
 from mpscnn.converters.image_blocks import space_to_depth
 from mpscnn.converters.layout import TO_NCHW, TO_NHWC
-from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.expansions import ALIGNED
 from mpscnn.converters.onnx_reader.known_results import Border, Deferred, Expanded
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Operands, Row
+from mpscnn.converters.onnx_reader.row_calls import Computed, ComputedWhole, Either, Given
+from mpscnn.converters.rows import Ints, Name, Operand, Row, ignores
 from mpscnn.converters.slicing import PAD_MODES
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import MixedImagesError
@@ -29,20 +30,27 @@ _IMAGE_RANK = 4
 # ---- Axes ----------------------------------------------------------------------------------------------------------
 
 
-def _dropout(c: Context, node: Node) -> FileTensor:
+@ignores("ratio", "seed", "is_test")
+def _dropout(
+    c: Context, node: Node, x: ComputedWhole, ratio: Name | None = None, mode: Name | None = None
+) -> FileTensor:
     c.refuse_results(node, 1, "a mask")
-    training = node.input(2) is not None and c.constants.fixed(node.input(2), "its mode").any()
-    if training and (node.input(1) is None or c.constants.number(node.input(1), "its ratio") != 0.0):
+    training = mode is not None and c.constants.fixed(mode, "its mode").any()
+    if training and (ratio is None or c.constants.number(ratio, "its ratio") != 0.0):
         raise UnsupportedError("it drops elements, as in training, which is not supported")
-    return c.x(node, whole_numbers=True)
+    return x
 
 
-def _expand(o: Operands) -> Value | None:
-    """Convert Expand. A tensor gets a layer when a node reads the result, unless that node broadcasts the operand."""
-    x, wanted = o.x(whole_numbers=True), o.constant(1, "the new shape")
-    if not isinstance(x, FileTensor):
-        return x.broadcast_to(wanted)
-    shapes = wanted.shapes("the new shape")
+Shape = Annotated[Constant, Operand("the new shape")]
+
+
+def _expand_constant(x: Given, shape: Shape) -> Value:
+    return x.broadcast_to(shape)
+
+
+def _expand(c: Context, node: Node, x: ComputedWhole, shape: Shape) -> None:
+    """Convert Expand. It gets a layer when a node reads the result, unless that node broadcasts the operand."""
+    shapes = shape.shapes("the new shape")
     x = x.wrap(x.expand_dims(range(len(shapes[1]) - x.rank)))
     low, high = (
         [
@@ -53,44 +61,55 @@ def _expand(o: Operands) -> Value | None:
         ]
         for numbers, extents in zip(shapes, x.trial_shapes(), strict=True)
     )
-    shape = Constant.of_extents((low, high), o.budget)
+    whole = Constant.of_extents((low, high), c.constants.budget)
 
     def repeated() -> FileTensor:
-        y = x.broadcast_to(shape)
+        y = x.broadcast_to(whole)
         return y.mark_as_integers() if x.whole_numbers else y
 
-    o.c.known.deferred[o.node.outputs[0]] = Deferred(o.node, repeated, Expanded(x, (low, high)))
-    return None
+    c.known.deferred[node.outputs[0]] = Deferred(node, repeated, Expanded(x, (low, high)))
 
 
-def _aligned(o: Operands) -> Value:
+def _aligned(x: Either, other: Either, *, axis: int) -> Value:
     """Convert `ALIGNED`: add axes after those of the first operand, which may be a constant."""
-    x, other = (o.value(place, whole_numbers=True) for place in (0, 1))
-    axis = o.node.integer("axis")
     return x.expand_dims(range(x.rank, max(x.rank, other.rank - axis % max(other.rank, 1))))
 
 
 # ---- Borders and blocks --------------------------------------------------------------------------------------------
 
+ConstantAxes = Annotated[Ints, Operand("its axes")]
+PadMode = Literal["constant", "edge", "reflect", "symmetric", "wrap"]
+Pads = Annotated[Ints, Operand("its pads", or_setting=True)]
+PadValue = Annotated[float, Operand("its value", or_setting=True)]
 
-def _pad(o: Operands) -> Value | None:
-    x, mode = o.x(), o.node.text("mode", "constant")
-    if mode not in PAD_MODES and mode != "wrap":
-        raise UnsupportedError(f"its mode is {mode!r}; supported are {', '.join(PAD_MODES)} and wrap")
-    pads, value = borders(o, x.rank)
-    if isinstance(x, Constant):
-        return x.pad([*zip(pads[: x.rank], pads[x.rank :], strict=True)], mode, value)
-    assert isinstance(x, FileTensor)
-    if pads[0] or pads[x.rank]:
+
+def _pad_constant(
+    x: Given,
+    pads: Pads,
+    value: PadValue = 0.0,
+    axes: ConstantAxes | None = None,
+    *,
+    mode: PadMode = "constant",
+) -> Value:
+    sides = borders(x.rank, pads, axes)
+    return x.pad([*zip(sides[: x.rank], sides[x.rank :], strict=True)], mode, value)
+
+
+def _pad(
+    c: Context, node: Node, x: Computed, pads: Pads, value: PadValue = 0.0, axes: ConstantAxes | None = None,
+    *, mode: PadMode = "constant",
+) -> Value | None:  # fmt: skip
+    sides = borders(x.rank, pads, axes)
+    if sides[0] or sides[x.rank]:
         raise MixedImagesError("pads the batch")
-    if not any(pads):
+    if not any(sides):
         return x
     if x.rank not in (3, _IMAGE_RANK) or mode == "wrap":
-        for axis, sides in enumerate(zip(pads[: x.rank], pads[x.rank :], strict=True)):
-            if any(sides):
-                x = _padded_axis(x, axis, sides, mode, value)
+        for axis, both in enumerate(zip(sides[: x.rank], sides[x.rank :], strict=True)):
+            if any(both):
+                x = _padded_axis(x, axis, both, mode, value)
         return x
-    return _padded_image(o.c, o.node, x, pads, mode, value)
+    return _padded_image(c, node, x, sides, mode, value)
 
 
 def _padded_image(
@@ -149,57 +168,42 @@ def _padded_axis(x: FileTensor, axis: int, sides: tuple[int, int], mode: str, va
     return x.take(axis, first + np.arange(-before, count - before) % kept)
 
 
-def borders(o: Operands, rank: int) -> tuple[list[int], float]:
-    """Return the pads before and after each axis of a Pad node, and the value of a constant border."""
-    pads, value = o.integers("pads", 1, "its pads"), o.node.number("value", 0.0)
-    if pads is None:
-        raise WeightsError("damaged: it has no pads")
-    if (stated := o.optional(2)) is not None:
-        value = stated.number("its value")
-    if (axes := o.optional(3)) is not None:
-        places = axes.integers("its axes")
+def borders(rank: int, pads: Ints, axes: Ints | None) -> list[int]:
+    """Return the pads before and after each axis of a Pad, which may state them for some axes only."""
+    if axes is None:
+        full = list(pads)
+    else:
         full = [0] * (2 * rank)
-        for place, axis in enumerate(places):
+        for place, axis in enumerate(axes):
             if not -rank <= axis < rank:
                 raise WeightsError(f"damaged: pads axis {axis} of {rank}")
-            full[axis % rank], full[axis % rank + rank] = pads[place], pads[place + len(places)]
-        pads = full
-    if len(pads) != 2 * rank:
-        raise WeightsError(f"damaged: pads {pads} for {rank} axes")
-    return pads, value
+            full[axis % rank], full[axis % rank + rank] = pads[place], pads[place + len(axes)]
+    if len(full) != 2 * rank:
+        raise WeightsError(f"damaged: pads {full} for {rank} axes")
+    return full
 
 
-def _depth_to_space(c: Context, node: Node) -> FileTensor:
-    x, order = c.x(node), _channel_blocks(node)
-    block, name = node.integer("blocksize"), c.layer_name(node)
-    return x.wrap_image(c.network.depth_to_space(x.image(), block, order=order, name=name))
+Blocks = Literal["DCR", "CRD"]
+_ORDERS: dict[Blocks, ChannelBlocks] = {"DCR": "position_major", "CRD": "channel_major"}
 
 
-def _space_to_depth(c: Context, node: Node) -> FileTensor:
-    x = c.x(node)
+def _depth_to_space(x: Computed, *, blocksize: int, mode: Blocks = "DCR") -> FileTensor:
+    name = x.arranger.name("")
+    return x.wrap_image(x.network.depth_to_space(x.image(), blocksize, order=_ORDERS[mode], name=name))
+
+
+def _space_to_depth(x: Computed, *, blocksize: int, mode: Blocks = "DCR") -> FileTensor:
     if x.rank != _IMAGE_RANK:
         raise UnsupportedError(f"makes channels of blocks of {x.shown}, which is not an image")
-    made = space_to_depth(x.transpose(TO_NHWC), node.integer("blocksize"), _channel_blocks(node))
-    return made.transpose(TO_NCHW)
+    return space_to_depth(x.transpose(TO_NHWC), blocksize, _ORDERS[mode]).transpose(TO_NCHW)
 
 
-def _channel_blocks(node: Node) -> ChannelBlocks:
-    orders: dict[str, ChannelBlocks] = {"DCR": "position_major", "CRD": "channel_major"}
-    mode = node.text("mode", "DCR")
-    if mode not in orders:
-        raise WeightsError(f"damaged: its mode is {mode!r}")
-    return orders[mode]
-
-
-ARRAY_OPS: dict[str, Row] = {
-    ALIGNED: _aligned,
+ARRAY_OPS: dict[str, Row] = {ALIGNED: _aligned}
+ARRAY_OPS_OF_CONSTANTS: dict[str, Row] = {"Expand": _expand_constant, "Pad": _pad_constant}
+ARRAY_OPS_OF_TENSORS: dict[str, Row] = {
+    "DepthToSpace": _depth_to_space,
+    "Dropout": _dropout,
     "Expand": _expand,
     "Pad": _pad,
-}
-"""The functions of operators that serve constants and tensors of the network alike."""
-
-TENSOR_OPS: dict[str, Handler] = {
-    "Dropout": _dropout,
-    "DepthToSpace": _depth_to_space,
     "SpaceToDepth": _space_to_depth,
 }

@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.budget import Cost
 from mpscnn.converters.onnx_reader.attention_masks import HIDDEN, constant_of_node
-from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.microsoft_operators import PADDING_MASK
 from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.onnx_reader.row_calls import ConstantOrComputed
+from mpscnn.converters.rows import Name, Row, ignores
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import STOP_BEFORE
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -23,34 +26,62 @@ _MASKED = 2  # the number of the result that has the scores after masks were add
 _TO_HALF = 2.0**-115  # brings HIDDEN into the range of float16, so that numbers can be compared with it there
 
 
-def _attention(c: Context, node: Node) -> list[FileTensor]:
-    """Convert Attention. Its results are the values, the keys and values for a later run, and the scores."""
-    given = c.tensors(node.inputs[:3])
+@dataclass(frozen=True)
+class _Masking:
+    """What a file states of masks.
+
+    Attributes:
+        mask: the name of the operand with a mask; None: there is none.
+        counts: the name of the operand with the number of keys of each image; None: there is none.
+        left, right: how many keys before and after a query it may attend to; -1: all.
+    """
+
+    mask: str | None
+    counts: str | None
+    left: int
+    right: int
+
+
+@ignores("softmax_precision")
+def _attention(
+    c: Context, node: Node, q: Name, k: Name, v: Name, mask: Name | None = None, past_key: Name | None = None,
+    past_value: Name | None = None, counts: Name | None = None, *, q_num_heads: int | None = None,
+    kv_num_heads: int | None = None, scale: float | None = None, softcap: float = 0.0, is_causal: bool = False,
+    left_window_size: int = -1, right_window_size: int = -1, qk_matmul_output_mode: Literal[0, 1, 2, 3] = 0,
+) -> list[FileTensor]:  # fmt: skip
+    """Convert Attention. Its results are the values, the keys and values for a later run, and the scores.
+
+    The causal mask hides all keys after the query.
+    """
+    masking = _Masking(mask, counts, left_window_size, 0 if is_causal else right_window_size)
+    given = c.tensors([q, k, v])
     rank = given[0].rank
     if rank not in (_TOKENS_RANK, _HEADS_RANK) or any(x.rank != rank for x in given):
         raise WeightsError(f"damaged: attends from {given[0].shown} to {given[1].shown} and {given[2].shown}")
     if any(None in x.shape[1:] for x in given):
         raise UnsupportedError(f"attends from {given[0].shown} to {given[1].shown}, whose sizes are free")
     if rank == _TOKENS_RANK:
-        counts = [node.integer("q_num_heads"), *[node.integer("kv_num_heads")] * 2]
-        given = [_with_heads(x, count) for x, count in zip(given, counts, strict=True)]
+        if q_num_heads is None or kv_num_heads is None:
+            missing = "q_num_heads" if q_num_heads is None else "kv_num_heads"
+            raise WeightsError(f"damaged: it has no {missing}")
+        heads_of = [q_num_heads, kv_num_heads, kv_num_heads]
+        given = [_with_heads(x, count) for x, count in zip(given, heads_of, strict=True)]
     queries, *own = given
-    kept, earlier = _after_past(c, node, own)
+    kept, earlier = _after_past(c, past_key, past_value, own)
     keys, values = (_for_each_query(x, queries) for x in kept)
-    scale = node.number("scale", 1.0 / math.sqrt(queries.shape[3] or 1))
+    scale = 1.0 / math.sqrt(queries.shape[3] or 1) if scale is None else scale
     scores = queries.matmul(keys.transpose((0, 1, 3, 2)), scale)
     products = scores
-    cap = node.number("softcap", 0.0)
-    if cap > 0.0:
-        scores = scores.map({"kind": "tanh", "a": cap, "b": 1.0 / cap}, "/softcap")
+    if softcap > 0.0:
+        scores = scores.map({"kind": "tanh", "a": softcap, "b": 1.0 / softcap}, "/softcap")
     capped = scores
-    masks = _masks(c, node, scores, earlier)
-    for mask in masks:
-        scores = scores.combine("add", mask.bias, "/masked")
+    masks = _masks(c, node, scores, earlier, masking)
+    for one in masks:
+        scores = scores.combine("add", one.bias, "/masked")
     shares = scores.softmax([3])
-    for mask in masks:
-        if mask.factors is not None:
-            shares = shares.combine("multiply", mask.factors, "/shares")
+    for one in masks:
+        if one.factors is not None:
+            shares = shares.combine("multiply", one.factors, "/shares")
     y = shares @ values
     if rank == _TOKENS_RANK:
         (low, heads, tokens, features), (high, *_) = y.trial_shapes()
@@ -58,7 +89,7 @@ def _attention(c: Context, node: Node) -> list[FileTensor]:
         y = y.transpose((0, 2, 1, 3)).reshape_to(*shapes)
     if not any(map(c.is_used, node.outputs[3:])):
         return [y, *kept]
-    stage = node.integer("qk_matmul_output_mode", 0)
+    stage = qk_matmul_output_mode
     return [
         y,
         *kept,
@@ -77,12 +108,13 @@ def _masked(scores: FileTensor, masks: Sequence[_Mask]) -> FileTensor:
     return scores
 
 
-def _after_past(c: Context, node: Node, own: Sequence[FileTensor]) -> tuple[list[FileTensor], int]:
+def _after_past(
+    c: Context, key: str | None, value: str | None, own: Sequence[FileTensor]
+) -> tuple[list[FileTensor], int]:
     """Return the keys and values after those of earlier runs, and the number of the earlier ones."""
-    names = [node.input(place) for place in (4, 5)]
-    if names == [None, None]:
+    if key is None and value is None:
         return list(own), 0
-    past = c.tensors([name or "" for name in names])
+    past = c.tensors([key or "", value or ""])
     if any(x.rank != _HEADS_RANK or x.shape[2] is None for x in past):
         raise UnsupportedError(f"the past keys are {past[0].shown}, whose number is free or no axis")
     kept = [before.concat([x], 2) for before, x in zip(past, own, strict=True)]
@@ -128,21 +160,14 @@ class _Mask:
     stated: FileTensor | None = None
 
 
-def _window(node: Node) -> tuple[int, int]:
-    """Return how many keys before and after a query it may attend to; -1: all.
-
-    The causal mask hides all keys after the query.
-    """
-    left, right = node.integer("left_window_size", -1), node.integer("right_window_size", -1)
-    return left, 0 if node.flag("is_causal", default=False) else right
-
-
-def _mask_of_counts(c: Context, node: Node, counts: FileTensor, tokens: int, keys: int) -> _Mask:
+def _mask_of_counts(
+    c: Context, node: Node, counts: FileTensor, tokens: int, keys: int, masking: _Masking
+) -> _Mask:
     """Return the mask of the places of keys for each image, whose number of keys is computed. The last is the query's.
 
     Query i has the place count - tokens + i. So each limit of the window is a limit of the count.
     """
-    left, right = _window(node)
+    left, right = masking.left, masking.right
     query, key = np.arange(tokens)[:, None], np.arange(keys)
     counts = counts.mark_as_floats().expand_dims([1, 2, 3])
 
@@ -158,9 +183,9 @@ def _mask_of_counts(c: Context, node: Node, counts: FileTensor, tokens: int, key
     return _Mask(seen.linear(-HIDDEN, HIDDEN, "/hidden"), seen)
 
 
-def _visible(node: Node, tokens: int, keys: int, earlier: int) -> NDArray[np.bool_] | None:
+def _visible(masking: _Masking, tokens: int, keys: int, earlier: int) -> NDArray[np.bool_] | None:
     """Return which keys (tokens, keys) a query may attend to by its place; None: to all."""
-    left, right = _window(node)
+    left, right = masking.left, masking.right
     if left < 0 and right < 0:
         return None
     behind = np.arange(tokens)[:, None] + earlier - np.arange(keys)
@@ -168,18 +193,18 @@ def _visible(node: Node, tokens: int, keys: int, earlier: int) -> NDArray[np.boo
     return near if right < 0 else near & (behind >= -right)
 
 
-def _masks(c: Context, node: Node, scores: FileTensor, earlier: int) -> list[_Mask]:
+def _masks(c: Context, node: Node, scores: FileTensor, earlier: int, masking: _Masking) -> list[_Mask]:
     """Return the masks of the node: its mask input, and the mask of places; see `_visible`.
 
     True in a boolean mask means that the query attends to the key. A mask for fewer keys hides the others.
     """
-    name = node.input(3)
+    name = masking.mask
     tokens, keys = scores.shape[2] or 1, scores.shape[3] or 1
     bias, masks = None, []
     c.constants.count_weight(4 * tokens * keys)
-    if (counts := node.input(6)) is not None:
-        masks.append(_mask_of_counts(c, node, c.tensor(counts, whole_numbers=True), tokens, keys))
-    elif (visible := _visible(node, tokens, keys, earlier)) is not None:
+    if (counts := masking.counts) is not None:
+        masks.append(_mask_of_counts(c, node, c.tensor(counts, whole_numbers=True), tokens, keys, masking))
+    elif (visible := _visible(masking, tokens, keys, earlier)) is not None:
         bias = np.where(visible, np.float32(0.0), np.float32(HIDDEN))
     if name is not None and c.is_constant(name):
         stored = c.constants.fixed(name, "its mask")
@@ -196,7 +221,7 @@ def _masks(c: Context, node: Node, scores: FileTensor, earlier: int) -> list[_Ma
     if bias is not None:
         attends = bias > HIDDEN
         if not masks:  # two masks may hide all keys of a query together, so the factors then are for each key
-            attends = attends.any(axis=-1, keepdims=True)
+            attends = np.asarray(attends.any(axis=-1, keepdims=True))
             # A row of minus infinities in float16 would give NaN.
             bias = np.where(attends, bias, np.float32(0.0))
         factors = (
@@ -220,13 +245,11 @@ def _computed_mask(scores: FileTensor, mask: FileTensor) -> _Mask:
     return _Mask(truths.linear(-HIDDEN, HIDDEN, "/mask"), truths)
 
 
-def _padding_mask(c: Context, node: Node) -> FileTensor:
+def _padding_mask(mask: ConstantOrComputed, *, value: float) -> FileTensor:
     """Convert `PADDING_MASK`: 0 for keys whose mask is 1, and a number far below 0 for those whose mask is 0."""
-    mask = c.tensor(node.inputs[0], whole_numbers=True)
     if mask.rank != 2:
         raise UnsupportedError(f"its mask is {mask.shown}; supported is a number for each key, (n, keys)")
-    hidden = node.number("value")
-    return mask.mark_as_floats().linear(-hidden, hidden, "/mask").expand_dims([1, 2])
+    return mask.mark_as_floats().linear(-value, value, "/mask").expand_dims([1, 2])
 
 
-ATTENTION: dict[str, Handler] = {"Attention": _attention, PADDING_MASK: _padding_mask}
+ATTENTION: dict[str, Row] = {"Attention": _attention, PADDING_MASK: _padding_mask}

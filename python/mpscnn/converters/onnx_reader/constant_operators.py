@@ -3,65 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from mpscnn.converters.budget import Cost
 from mpscnn.converters.constant import FUNCTION, IN_PYTHON, MAX_LISTED, Constant
 from mpscnn.converters.constant_pair import Array
+from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.expansions import BLOCK_TABLE, COMPUTED, UNPACKED
-from mpscnn.converters.onnx_reader.operands import Operands, Row
 from mpscnn.converters.onnx_reader.quantizations import scales_along
+from mpscnn.converters.onnx_reader.row_calls import Given
 from mpscnn.converters.onnx_reader.tensors import element_type, type_number
-from mpscnn.errors import UnsupportedError
+from mpscnn.converters.rows import Row, ignores
+from mpscnn.errors import UnsupportedError, WeightsError
 
 _BYTE = 8
-# The attributes of a Constant that are numbers or text.
-_STATED = {
-    "value_float": np.float32,
-    "value_floats": np.float32,
-    "value_int": np.int64,
-    "value_ints": np.int64,
-    "value_string": np.str_,
-    "value_strings": np.str_,
-}
 
 
-def _constant(o: Operands) -> Constant:
+@ignores("sparse_value")
+def _constant(
+    constants: Constants, *, value: Any = None, value_float: Any = None, value_floats: Any = None,
+    value_int: Any = None, value_ints: Any = None, value_string: Any = None, value_strings: Any = None,
+) -> Constant:  # fmt: skip
     """Return the value of a Constant. Lists are counted, because they take more memory than arrays."""
-    if o.node.has("value"):
-        return o.stored.decode(o.node.tensor("value"))
-    name = next((name for name in _STATED if o.node.has(name)), None)
-    if name is None:
+    if value is not None:
+        return _decoded(constants, value)
+    stated: list[tuple[Any, Any]] = [
+        (value_float, np.float32), (value_floats, np.float32), (value_int, np.int64), (value_ints, np.int64),
+        (value_string, np.str_), (value_strings, np.str_),
+    ]  # fmt: skip
+    found = next(((one, dtype) for one, dtype in stated if one is not None), None)
+    if found is None:
         raise UnsupportedError("its value is a sparse tensor or missing, which is not supported")
-    value = o.node.attributes[name]
-    count = len(value) if isinstance(value, Sequence) else 1
-    made = o.budget.run(Cost(count, count), lambda: np.asarray(value, _STATED[name]))
-    return Constant.of(made, o.budget)
+    count = len(found[0]) if isinstance(found[0], Sequence) else 1
+    made = constants.budget.run(Cost(count, count), lambda: np.asarray(*found))
+    return Constant.of(made, constants.budget)
 
 
-def _computed(o: Operands) -> Constant:
+def _decoded(constants: Constants, value: Any) -> Constant:
+    """Return a setting that is a tensor: an array, or the message of a file."""
+    if not (isinstance(value, np.ndarray) or hasattr(value, "data_type")):
+        raise WeightsError("damaged: its value is not a tensor")
+    return constants.decode(value)
+
+
+def _computed(*given: Given, function: Any) -> Constant:
     """Compute `COMPUTED`, whose operands are shapes."""
-    x, *others = (o.given(place) for place in range(len(o.node.inputs)))
-    function = o.node.attributes["function"]
+    x, *others = given
     return x.compute(lambda *shapes: x.run(MAX_LISTED, IN_PYTHON, lambda: function(*shapes)), *others)
 
 
-def _bit_shift(o: Operands) -> Constant:
-    shifts = {"LEFT": np.left_shift, "RIGHT": np.right_shift}
-    return o.given(0).elementwise(shifts[o.node.text("direction", "")], o.given(1))
+def _bit_shift(x: Given, by: Given, *, direction: Literal["LEFT", "RIGHT"]) -> Constant:
+    return x.elementwise(np.left_shift if direction == "LEFT" else np.right_shift, by)
 
 
-def _fill(o: Operands) -> Constant:
-    value = o.node.tensor("value") if o.node.has("value") else np.zeros(1, np.float32)
-    number = Constant.of(value, o.budget) if isinstance(value, np.ndarray) else o.stored.decode(value)
-    return number.fill(o.given(0))
+def _fill(constants: Constants, shape: Given, *, value: Any = None) -> Constant:
+    return _decoded(constants, np.zeros(1, np.float32) if value is None else value).fill(shape)
 
 
-def _unpacked(o: Operands) -> Constant:
+def _unpacked(x: Given, *, bits: int) -> Constant:
     """Compute `UNPACKED`: the numbers of a byte begin with its lowest bits."""
-    x, bits = o.given(0), o.node.integer("bits")
     if x.low.dtype.kind == "f":
         return x
     return _numbers_of_bytes(x, bits, np.float32)
@@ -76,10 +78,11 @@ def _numbers_of_bytes(x: Constant, bits: int, dtype: Any) -> Constant:
     return parts[0].stack(parts[1:], x.low.ndim)
 
 
-def _block_table(o: Operands) -> Constant:
+def _block_table(
+    packed: Given, scales: Given, zero: Given | None = None, *, axis: int = 1, block_size: int = 0, bits: int
+) -> Constant:
     """Compute `BLOCK_TABLE`."""
-    node, x, scales, zero = o.node, o.given(0), o.given(1), o.optional(2)
-    bits, is_packed = node.integer("bits"), element_type(type_number(x.low.dtype)) == "uint8"
+    x, is_packed = packed, element_type(type_number(packed.low.dtype)) == "uint8"
     if is_packed:
         x = _unpacked_along(x, bits)
         if zero is not None:  # the last byte may have more zero points than there are blocks
@@ -87,12 +90,15 @@ def _block_table(o: Operands) -> Constant:
     otherwise = np.float32(1 << (bits - 1) if is_packed else 0)
 
     def compute(x: Array, scale: Array, zero_point: Array | None) -> Array:
-        def numbers() -> Array:
-            offset = otherwise if zero_point is None else scales_along(node, x.shape, zero_point)
-            moved = x.astype(np.float32) - offset.astype(np.float32)
-            return np.asarray(moved * scales_along(node, x.shape, scale).astype(np.float32))
+        def along(parameters: Array) -> Array:
+            return scales_along(x.shape, parameters, axis, block_size)
 
-        return o.given(0).run(4 * x.size, FUNCTION, numbers)
+        def numbers() -> Array:
+            offset = otherwise if zero_point is None else along(zero_point)
+            moved = x.astype(np.float32) - offset.astype(np.float32)
+            return np.asarray(moved * along(scale).astype(np.float32))
+
+        return packed.run(4 * x.size, FUNCTION, numbers)
 
     return x.compute(compute, scales, zero)
 
@@ -103,14 +109,23 @@ def _unpacked_along(x: Constant, bits: int) -> Constant:
     return _numbers_of_bytes(x, bits, np.uint8).merge_axes(last, last + 2)
 
 
+def _non_zero(x: Given) -> Constant:
+    return x.non_zero()
+
+
+@ignores("stash_type")
+def _range(start: Given, end: Given, step: Given) -> Constant:
+    return start.count_up_to(end, step)
+
+
 OF_CONSTANTS: dict[str, Row] = {
     BLOCK_TABLE: _block_table,
     "BitShift": _bit_shift,
     COMPUTED: _computed,
     "Constant": _constant,
     "ConstantOfShape": _fill,
-    "NonZero": lambda o: o.given(0).non_zero(),
-    "Range": lambda o: o.given(0).count_up_to(o.given(1), o.given(2)),
+    "NonZero": _non_zero,
+    "Range": _range,
     UNPACKED: _unpacked,
 }
-"""The functions of these operators."""
+"""The rows of these operators."""

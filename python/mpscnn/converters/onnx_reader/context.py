@@ -42,8 +42,7 @@ _LARGE_FILLED = 1 << 16
 
 Instead = TypeVar("Instead")
 Made = Value | Sequence[Value] | None
-Handler = Callable[["Context", Node], Made]
-"""Converts a node and returns its result or results. None: the handler has set the results itself."""
+"""The result or the results of a node. None: its row has set them itself."""
 
 
 class Context:

@@ -13,8 +13,8 @@ from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.layouts import Extents
 from mpscnn.converters.onnx_reader.local_response_norm import begins_local_response_norm
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Operands
-from mpscnn.converters.onnx_reader.operators import FOLDED, convert, is_known, reason_against
+from mpscnn.converters.onnx_reader.operators import ROWS, ROWS_OF_CONSTANTS, reason_against
+from mpscnn.converters.onnx_reader.row_calls import call_row
 from mpscnn.converters.planned_names import PlannedNames
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import UnsupportedLayers
@@ -32,10 +32,10 @@ def convert_node(c: Context, node: Node, origin: Origin | None = None) -> None:
     try:
         if compute(c.constants, node):
             return
-        if node.refused or not is_known(node.kind):
+        if node.refused or node.kind not in ROWS:
             raise UnsupportedError(node.refused or reason_against(node.kind))
         if not begins_local_response_norm(c, node):
-            c.put(node, convert(c, node))
+            c.put(node, call_row(ROWS[node.kind], node, c.constants, c))
             c.notes += [note for note in node.notes if note not in c.notes]
     finally:
         if c.composed is not None:
@@ -48,11 +48,11 @@ def compute(constants: Constants, node: Node) -> bool:
 
     Nodes that would turn a trainable parameter into other numbers are not computed, either.
     """
-    if node.kind not in FOLDED or not all(map(constants.holds, filter(None, node.inputs))):
+    if node.kind not in ROWS_OF_CONSTANTS or not all(map(constants.holds, filter(None, node.inputs))):
         return False
     if not constants.parameters.follow(node):
         return False
-    made = FOLDED[node.kind](Operands(node, constants))
+    made = call_row(ROWS_OF_CONSTANTS[node.kind], node, constants)
     for name, result in zip(node.outputs, made if isinstance(made, Sequence) else [made], strict=False):
         assert isinstance(result, Constant)
         if name:
@@ -93,7 +93,9 @@ class Conversion:
 
         An example is a shape that is assembled from parts. Returns True if nothing is left to do for the node.
         """
-        if node.kind not in FOLDED or not self._c.constants.holds_computed(filter(None, node.inputs)):
+        if node.kind not in ROWS_OF_CONSTANTS or not self._c.constants.holds_computed(
+            filter(None, node.inputs)
+        ):
             return False
         self._c.begin(node)
         computed: list[bool] = []
@@ -129,14 +131,14 @@ class Conversion:
         The error then names all unsupported nodes of the file, not only the first ones.
         """
         self._missing.update(filter(None, node.outputs))
-        if node.refused or not is_known(node.kind):
+        if node.refused or node.kind not in ROWS:
             self._unsupported.add(node.kind, node.name, node.refused or reason_against(node.kind))
             return
         alone = self._alone(node)
         if alone is None:
             return
         try:
-            convert(alone, node)
+            call_row(ROWS[node.kind], node, alone.constants, alone)
         except UnsupportedError as error:
             self._unsupported.add(node.kind, node.name, str(error))
         except (Error, ArithmeticError, LookupError, TypeError, ValueError):

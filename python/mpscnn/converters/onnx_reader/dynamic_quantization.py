@@ -9,10 +9,12 @@ import numpy as np
 from mpscnn.converters.budget import Cost
 from mpscnn.converters.layout import without_batch
 from mpscnn.converters.onnx_reader.attention_masks import constant_of_node
-from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.expansions import ALIGNED
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.quantized_operators import EXACT
+from mpscnn.converters.onnx_reader.row_calls import Computed
+from mpscnn.converters.rows import Name, Row
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import ONE_IMAGE, MixedImagesError
 
@@ -25,13 +27,13 @@ _OF_EACH_IMAGE = (
 )
 
 
-def _dynamic_quantize(c: Context, node: Node) -> list[FileTensor] | None:
+def _dynamic_quantize(c: Context, node: Node, x: Computed) -> list[FileTensor] | None:
     """Convert DynamicQuantizeLinear: the scale and zero point of 8-bit integers follow from the largest numbers.
 
     If the integers are only multiplied after the zero point is subtracted, they are made of the rounded numbers, and
     the scale is 1. This is the same for any scale, so each image of a batch may have its own.
     """
-    x, batch = c.x(node), c.arranger.batch
+    batch = c.arranger.batch
     c.constants.budget.spend(Cost.of_layers(_LAYERS))
     is_scaled = _is_scaled_again(c, node)
     if batch is not None and batch.high != 1 and not (is_scaled and batch.is_free):
@@ -102,13 +104,12 @@ def _subtracts(node: Node, cast: Node, zeros: frozenset[str]) -> bool:
     return node.kind == "Sub" and node.inputs[0] == cast.outputs[0] and node.inputs[1] in zeros
 
 
-def _exact(c: Context, node: Node) -> FileTensor:
+def _exact(c: Context, x: Computed, *integers: Name) -> FileTensor:
     """Convert `EXACT`: products of computed integers stay float32."""
-    x = c.x(node)
-    if any(name in c.values and c.values[name].whole_numbers for name in node.inputs[1:]):
+    if any(name in c.values and c.values[name].whole_numbers for name in integers):
         c.network.keep_float32([x.tensor.name])
         return x.mark_as_integers()
     return x
 
 
-DYNAMIC: dict[str, Handler] = {"DynamicQuantizeLinear": _dynamic_quantize, EXACT: _exact}
+DYNAMIC: dict[str, Row] = {"DynamicQuantizeLinear": _dynamic_quantize, EXACT: _exact}

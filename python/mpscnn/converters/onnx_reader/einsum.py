@@ -5,34 +5,35 @@ from __future__ import annotations
 import math
 import re
 import string
+from collections.abc import Sequence
 from dataclasses import replace
 
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.layout import Axis
-from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.matrices import dense
-from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.rows import Name, Row
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _TERM = re.compile(r"[A-Za-z]*(\.\.\.[A-Za-z]*)?")
 
 
-def _einsum(c: Context, node: Node) -> FileTensor:
-    equation = node.text("equation", "").replace(" ", "")
-    terms, target = _terms(c, node, equation)
+def _einsum(c: Context, *names: Name, equation: str) -> FileTensor:
+    equation = equation.replace(" ", "")
+    terms, target = _terms(c, names, equation)
     if any(len(set(term)) < len(term) for term in (*terms, target)) or not set(target) <= set("".join(terms)):
         raise UnsupportedError(
             f"its equation is {quote_name(equation)}; an axis of each operand may be named once, and the result has "
             "axes of the operands"
         )
-    operands = list(zip(node.inputs, terms, strict=True))
+    operands = list(zip(names, terms, strict=True))
     constant = [one for one in operands if c.is_constant(one[0])]
     if len(constant) == len(operands):
         raise UnsupportedError("all its inputs are constants, which is not supported")
     if len(operands) == 2 and len(constant) == 1 and _is_dense(terms, target):
         (computed,) = (one for one in operands if one not in constant)
-        return _with_constant(c, node, computed, constant[0], target)
+        return _with_constant(c, computed, constant[0], target)
     # Constants come last, because only a computed operand has the batch.
     ordered = [*(one for one in operands if one not in constant), *constant]
     values = [_named(_operand(c, name), term) for name, term in ordered]
@@ -63,18 +64,17 @@ def _operand(c: Context, name: str) -> FileTensor:
     return replace(x, axes=x.axes[1:])
 
 
-def _terms(c: Context, node: Node, equation: str) -> tuple[list[str], str]:
+def _terms(c: Context, names: Sequence[str], equation: str) -> tuple[list[str], str]:
     """Return the letters of the axes of each operand and of the result, with letters in place of "..."."""
     given, arrow, target = equation.partition("->")
     terms = given.split(",")
-    if len(terms) != len(node.inputs) or not all(_TERM.fullmatch(term) for term in (*terms, target)):
-        raise WeightsError(f"damaged: its equation is {quote_name(equation)} for {len(node.inputs)} operands")
+    if len(terms) != len(names) or not all(_TERM.fullmatch(term) for term in (*terms, target)):
+        raise WeightsError(f"damaged: its equation is {quote_name(equation)} for {len(names)} operands")
     if not arrow:
         letters = [one for one in given if one.isalpha()]
         target = "..." * ("..." in given) + "".join(sorted(one for one in letters if letters.count(one) == 1))
     counts = [
-        len(_shape(c, name)) - len(term.replace("...", ""))
-        for name, term in zip(node.inputs, terms, strict=True)
+        len(_shape(c, name)) - len(term.replace("...", "")) for name, term in zip(names, terms, strict=True)
     ]
     if any(count < 0 or (count and "..." not in term) for count, term in zip(counts, terms, strict=True)):
         raise WeightsError(f"damaged: its equation {quote_name(equation)} has other axes than its operands")
@@ -83,7 +83,7 @@ def _terms(c: Context, node: Node, equation: str) -> tuple[list[str], str]:
     if most > len(free):
         raise UnsupportedError(f"its equation {quote_name(equation)} has more axes than there are letters")
     letters = free[:most]
-    shapes = [_shape(c, name) for name in node.inputs]
+    shapes = [_shape(c, name) for name in names]
     for term, count, shape in zip(terms, counts, shapes, strict=True):
         first = term.find("...")
         for place, letter in enumerate(letters[most - count :] if "..." in term else ()):
@@ -174,7 +174,7 @@ def _without_lost(
 
 
 def _with_constant(
-    c: Context, node: Node, computed: tuple[str, str], constant: tuple[str, str], target: str
+    c: Context, computed: tuple[str, str], constant: tuple[str, str], target: str
 ) -> FileTensor:
     """Convert to a dense layer over the axes that are summed."""
     x, of_x = _named(c.value(computed[0]), computed[1])
@@ -190,9 +190,9 @@ def _with_constant(
     columns = math.prod(weight.shape[stored.index(label)] for label in summed)
     matrix = c.constants.reshape(weight.transpose(order), (math.prod(extents), columns))
     x = replace(x, axes=(*(of_x[label] for label in kept), _joined(of_x, summed)))
-    y = dense(c, node, x, matrix, None, (constant[0], None))
+    y = dense(c, x, matrix, None, (constant[0], None))
     low, high = ([*trial_shapes[:-1], *extents] for trial_shapes in y.trial_shapes())
     return y.reshape_to(low, high).transpose([(kept + new).index(label) for label in target])
 
 
-EINSUM: dict[str, Handler] = {"Einsum": _einsum}
+EINSUM: dict[str, Row] = {"Einsum": _einsum}

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.layer_names import LayerNames, quote_name
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.unsupported import STOP_BEFORE
+from mpscnn.converters.rows import Name, Row, call
 from mpscnn.errors import UnsupportedError, WeightsError
 
 CHANNELS_FIRST, CHANNELS_LAST = "mpscnn.ChannelsFirst", "mpscnn.ChannelsLast"
@@ -138,18 +138,6 @@ class Expansion(Operators):
         self.notes: list[str] = []
         self._unique = unique
 
-    def input(self, place: int) -> str:
-        """Return the name of an operand. Raises WeightsError if it is left out."""
-        name = self.node.input(place)
-        if name is None:
-            raise WeightsError(f"damaged: its operand {place + 1} is missing")
-        return name
-
-    def kept(self, *names: str, **changed: Any) -> dict[str, Any]:
-        """Return some attributes of the operator, as far as they are stated, and other ones."""
-        given = self.node.attributes
-        return {name: given[name] for name in names if name in given} | changed
-
     def unique(self, name: str) -> str:
         """Return a name that no tensor has: this one, or the same with a number."""
         return self._unique(name)
@@ -172,12 +160,6 @@ class Expansion(Operators):
     def _add(self, node: Node) -> None:
         self.nodes.append(node)
 
-    def refuse_unless(self, name: str, expected: int) -> None:
-        """Raise UnsupportedError if an integer attribute has another value."""
-        value = self.node.integer(name, expected)
-        if value != expected:
-            raise UnsupportedError(f"its {name} is {value}, which is not supported: {STOP_BEFORE}")
-
     def end_with_activation(self, x: str, activation: str, **attributes: Any) -> None:
         """Write an activation as the last node, by its name in ONNX. An empty name stands for none."""
         kind = activation or "Identity"
@@ -185,8 +167,13 @@ class Expansion(Operators):
         self.end(kind, x, *limits, **attributes)
 
 
-Row = Callable[[Expansion], None]
-"""Writes the nodes of an operator."""
+def written_as(kind: str) -> Row:
+    """Return the row of an operator that ONNX has by this name, with the same operands and settings."""
+
+    def row(e: Expansion, *operands: Name, **settings: Any) -> None:
+        e.end(kind, *operands, **settings)
+
+    return row
 
 
 def expanded(nodes: Iterable[Node], rows: Mapping[str, Row], names: LayerNames) -> list[Node]:
@@ -214,8 +201,9 @@ def expanded(nodes: Iterable[Node], rows: Mapping[str, Row], names: LayerNames) 
 def _replaced(node: Node, row: Row, names: LayerNames) -> list[Node]:
     """Return the nodes that a row writes. They may be replaced again, by other rows."""
     expansion = Expansion(node, names.unique)
+    operands = [name or None for name in node.inputs]
     try:
-        row(expansion)
+        call(row, operands, node.settings, lambda _, name: name, {Expansion: expansion})
     except UnsupportedError as error:
         node.refused = str(error)
         return [node]

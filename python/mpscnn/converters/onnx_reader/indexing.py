@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated, Literal
 
+from mpscnn.converters.constant import Constant
 from mpscnn.converters.flat_indices import (
     fixed_size,
     scatter_along_axis,
@@ -11,117 +13,151 @@ from mpscnn.converters.flat_indices import (
     take_along_axis,
     take_at,
 )
-from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Operands, Row
+from mpscnn.converters.onnx_reader.row_calls import Computed, ComputedWhole, Either, Given, Opset, Whole
+from mpscnn.converters.rows import Name, Operand, Row, ignores
 from mpscnn.converters.sampling import Sampling, sample
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.value import Value
 from mpscnn.errors import UnsupportedError, WeightsError
 
+_NUMBER_IS_OPERAND = 10  # the first opset in which the number of TopK is an operand
 
-def _top_k(c: Context, node: Node) -> list[FileTensor] | None:
+
+@ignores("sorted")
+def _top_k(
+    c: Context, node: Node, opset: Opset, x: Computed, number: Name | None = None,
+    *, axis: int = -1, k: int | None = None, largest: bool = True,
+) -> list[FileTensor] | None:  # fmt: skip
     """Convert TopK of a constant number of elements. Equal elements keep their order."""
-    x = c.x(node)
-    axis = x.axis(node.integer("axis", -1))
-    count = node.integer("k") if c.file.opset < 10 else c.constants.integers(node.input(1), "its number")[0]
-    indices = x.top_k(axis, count, largest=node.flag("largest", default=True))
+    along = x.axis(axis)
+    count = k if opset < _NUMBER_IS_OPERAND else c.constants.integers(number, "its number")[0]
+    if count is None:
+        raise WeightsError("damaged: it has no k")
+    indices = x.top_k(along, count, largest=largest)
     results = [indices, indices]
     if node.outputs and c.is_used(node.outputs[0]):
-        results[0] = x.take_along_axis(axis, indices)
+        results[0] = x.take_along_axis(along, indices)
     return results[: len(node.outputs)]
 
 
-def _one_hot(c: Context, node: Node) -> FileTensor:
+def _one_hot(
+    x: ComputedWhole,
+    depth: Annotated[Constant, Operand("its depth")],
+    values: Annotated[Constant, Operand("its values")],
+    *,
+    axis: int = -1,
+) -> FileTensor:
     """Convert OneHot: a new axis with one number at the index and another elsewhere.
 
     Negative indices count from the end, and indices beyond the new axis select no place of it.
     """
-    x = c.x(node, whole_numbers=True)
-    stated = c.constants.real(node.inputs[1], "its depth").reshape(-1)  # ONNX allows any type of numbers
-    depth = [int(number) for number in stated if math.isfinite(number)]
-    values = c.constants.real(node.inputs[2], "its values").reshape(-1)
-    axis = node.integer("axis", -1)
-    if len(depth) != 1 or depth[0] < 1 or values.size != 2 or not -x.rank - 1 <= axis <= x.rank:
-        raise WeightsError(f"damaged: {depth[:8]} places on axis {axis} of {x.shown}, {values.size} numbers")
-    off, on = (float(value) for value in values)
+    stated = depth.real("its depth").reshape(-1)  # ONNX allows any type of numbers
+    places = [int(number) for number in stated if math.isfinite(number)]
+    numbers = values.real("its values").reshape(-1)
+    if len(places) != 1 or places[0] < 1 or numbers.size != 2 or not -x.rank - 1 <= axis <= x.rank:
+        raise WeightsError(
+            f"damaged: {places[:8]} places on axis {axis} of {x.shown}, {numbers.size} numbers"
+        )
+    off, on = (float(value) for value in numbers)
     if not x.whole_numbers:
         x = x.truncate()
-    return x.wrap_negative_indices(depth[0]).one_hot(axis, depth[0], on, off)
+    return x.wrap_negative_indices(places[0]).one_hot(axis, places[0], on, off)
 
 
 # ---- Gathers -------------------------------------------------------------------------------------------------------
 
 
-def _gather_nd(o: Operands) -> Value:
+Indices = Annotated[Constant, Operand("its indices")]
+
+
+def _gather_nd(x: Whole, indices: Indices, *, batch_dims: int = 0) -> Value:
     """Convert GatherND by constant indices. PyTorch's exporter writes it for indexing the first axis by a list."""
-    if o.node.integer("batch_dims", 0):
+    if batch_dims:
         raise UnsupportedError("takes other places for each image of the batch, which is not supported")
-    return take_at(o.x(whole_numbers=True), o.constant(1, "its indices"))
+    return take_at(x, indices)
 
 
-def _gather_elements(o: Operands) -> Value:
-    x = o.x(whole_numbers=True)
-    return take_along_axis(x, x.axis(o.node.integer("axis", 0)), o.value(1, whole_numbers=True))
+def _gather_elements(x: Whole, indices: Either, *, axis: int = 0) -> Value:
+    return take_along_axis(x, x.axis(axis), indices)
 
 
 # ---- Scatters ------------------------------------------------------------------------------------------------------
 
 
+Reduction = Literal["none", "add", "mul", "max", "min"]
 _OPERATIONS = {"none": None, "add": "add", "mul": "multiply", "max": "maximum", "min": "minimum"}
 
 
-def _scatter(o: Operands) -> Value:
-    """Convert ScatterElements and ScatterND by constant indices."""
-    kind = o.node.text("reduction", "none")
-    if kind not in _OPERATIONS:
-        raise WeightsError(f"damaged: its reduction is {kind!r}")
-    x, updates = _scattered_operands(o)
-    indices, operation = o.constant(1, "its indices"), _OPERATIONS[kind]
-    if o.node.kind == "ScatterND":
-        return scatter_at(x, indices, updates, operation)
-    return scatter_along_axis(x, x.axis(o.node.integer("axis", 0)), indices, updates, operation)
+def _scatter_nd_of_constants(
+    x: Given, indices: Indices, updates: Given, *, reduction: Reduction = "none"
+) -> Value:
+    return scatter_at(x, indices, updates, _OPERATIONS[reduction])
 
 
-def _scattered_operands(o: Operands) -> tuple[Value, Value]:
-    """Return the tensor that is changed, and the updates. A constant counts positions with its first axis."""
-    if o.are_constants:
-        return o.given(0), o.given(2)
-    c, name = o.c, o.node.inputs[2]
-    x = c.tensor(o.node.inputs[0], whole_numbers=True)
-    known, rank = c.constants.find(name), None
+def _scatter_nd(
+    c: Context, x: Name, indices: Indices, updates: Name, *, reduction: Reduction = "none"
+) -> Value:
+    """Convert ScatterND by constant indices."""
+    return scatter_at(*_scattered(c, x, indices, updates), _OPERATIONS[reduction])
+
+
+def _scatter_elements_of_constants(
+    x: Given, indices: Indices, updates: Given, *, axis: int = 0, reduction: Reduction = "none"
+) -> Value:
+    return scatter_along_axis(x, x.axis(axis), indices, updates, _OPERATIONS[reduction])
+
+
+def _scatter_elements(
+    c: Context, x: Name, indices: Indices, updates: Name, *, axis: int = 0, reduction: Reduction = "none"
+) -> Value:
+    """Convert ScatterElements by constant indices."""
+    value, places, new = _scattered(c, x, indices, updates)
+    return scatter_along_axis(value, value.axis(axis), places, new, _OPERATIONS[reduction])
+
+
+def _scattered(
+    c: Context, x: str, indices: Constant, updates: str
+) -> tuple[FileTensor, Constant, FileTensor]:
+    """Return the tensor that is changed, where, and the updates. A constant counts positions with its first axis."""
+    value, known, rank = c.tensor(x, whole_numbers=True), c.constants.find(updates), None
     if known is not None and c.arranger.batch is not None and known.low.shape[:1] != (1,):
-        fixed_size(x)
+        fixed_size(value)
         rank = known.low.ndim + 1  # one more axis for the batch
-    return x, c.tensor(name, rank, whole_numbers=True)
+    return value, indices, c.tensor(updates, rank, whole_numbers=True)
 
 
 # ---- Samples -------------------------------------------------------------------------------------------------------
 
-_METHODS = {"bilinear": False, "linear": False, "nearest": True}
+Method = Literal["bilinear", "linear", "nearest"]
+Outside = Literal["zeros", "border", "reflection"]
 
 
-def _grid_sample(c: Context, node: Node) -> FileTensor:
+def _grid_sample(
+    c: Context, x: Computed, grid: Name, *, mode: Method = "linear", padding_mode: Outside = "zeros",
+    align_corners: bool = False,
+) -> FileTensor:  # fmt: skip
     """Convert GridSample of images by computed or constant positions."""
-    x, grid = c.x(node), c.tensor(node.inputs[1])
-    method, border = node.text("mode", "linear"), node.text("padding_mode", "zeros")
-    if method not in _METHODS:
-        raise UnsupportedError(f"its mode is {method!r}; supported are bilinear (linear) and nearest")
-    if border not in ("zeros", "border", "reflection"):
-        raise WeightsError(f"damaged: its padding_mode is {border!r}")
-    if x.rank != 4 or grid.rank != 4 or grid.shape[3] != 2 or not grid.has_batch_first:
-        raise UnsupportedError(f"samples {x.shown} at positions {grid.shown}; supported are images")
-    sampling = Sampling(_METHODS[method], border, node.flag("align_corners", default=False))
-    positions = c.arranger.physical(grid, grid.axes[1:])
+    places = c.tensor(grid)
+    if x.rank != 4 or places.rank != 4 or places.shape[3] != 2 or not places.has_batch_first:
+        raise UnsupportedError(f"samples {x.shown} at positions {places.shown}; supported are images")
+    sampling = Sampling(mode == "nearest", padding_mode, align_corners)
+    positions = c.arranger.physical(places, places.axes[1:])
     return x.wrap_image(sample(c.arranger, x.image(), positions, sampling))
 
 
-INDEXING: dict[str, Row] = {
-    "GatherElements": _gather_elements,
-    "GatherND": _gather_nd,
-    "ScatterElements": _scatter,
-    "ScatterND": _scatter,
-}
-"""The functions of operators that serve constants and tensors of the network alike."""
+INDEXING: dict[str, Row] = {"GatherElements": _gather_elements, "GatherND": _gather_nd}
+"""The rows of operators that serve constants and tensors of the network alike."""
 
-SELECTIONS: dict[str, Handler] = {"GridSample": _grid_sample, "OneHot": _one_hot, "TopK": _top_k}
+INDEXING_OF_CONSTANTS: dict[str, Row] = {
+    "ScatterElements": _scatter_elements_of_constants,
+    "ScatterND": _scatter_nd_of_constants,
+}
+INDEXING_OF_TENSORS: dict[str, Row] = {
+    "GridSample": _grid_sample,
+    "OneHot": _one_hot,
+    "ScatterElements": _scatter_elements,
+    "ScatterND": _scatter_nd,
+    "TopK": _top_k,
+}

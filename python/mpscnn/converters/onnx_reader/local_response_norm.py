@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.layout import Arranged
-from mpscnn.converters.onnx_reader.array_ops import borders
-from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.array_ops import ConstantAxes, Pads, PadValue, borders
+from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Operands
+from mpscnn.converters.onnx_reader.row_calls import Axes, Computed, call_row
+from mpscnn.converters.rows import Name, Positive, Row
 from mpscnn.converters.tensor import FileTensor
-from mpscnn.errors import Error, UnsupportedError, WeightsError
+from mpscnn.errors import Error, UnsupportedError
 
 # The nodes that PyTorch exports for x / (alpha * average of the squares + k) ^ beta. The average is over a window of
 # channels. It is computed by AveragePool, after a new axis and a border of zeros have made the channels an image axis.
@@ -74,14 +77,13 @@ def _settings(c: Context, nodes: list[Node], again: list[Node]) -> _Settings | N
         if not (_is_square(c, square) and x.rank in (3, 4) and x.has_batch_first and None not in x.shape[1:]):
             return None
         window = average.integers("kernel_shape")
-        pads, value = borders(Operands(border, c.constants, c), x.rank + 1)
+        pads, value, mode = call_row(_border, border, c.constants, c)
         size = window[0]
         wanted = [0] * (2 * x.rank + 2)
         wanted[2], wanted[x.rank + 3] = size // 2, (size - 1) // 2
         fits = (
             window == [size] + [1] * (x.rank - 2)
-            and (pads, value) == (wanted, 0.0)
-            and border.text("mode", "constant") == "constant"
+            and (borders(x.rank + 1, *pads), value, mode) == (wanted, 0.0, "constant")
             and set(average.integers("strides", [1]) + average.integers("dilations", [1])) == {1}
             and not any(average.integers("pads", [0]))
             and average.text("auto_pad", "NOTSET") in ("NOTSET", "VALID")
@@ -118,17 +120,27 @@ def _gives_axes(c: Context, node: Node, x: Arranged, wanted: Arranged) -> bool:
         made = x.view(*c.constants.shapes(node.input(1), "the new shape"))
     else:
         change = x.expand_dims if node.kind == "Unsqueeze" else x.squeeze
-        made = change(Operands(node, c.constants, c).integers("axes", 1, "its axes") or [])
+        made = change(call_row(_stated_axes, node, c.constants, c))
     return made.axes == wanted.axes
 
 
-def _local_response(c: Context, node: Node) -> FileTensor:
+def _border(
+    _: Name, pads: Pads, value: PadValue = 0.0, axes: ConstantAxes | None = None, *, mode: str = "constant"
+) -> Any:
+    """Return the settings of a Pad."""
+    return (pads, axes), value, mode
+
+
+def _stated_axes(_: Name, axes: Axes = ()) -> Any:
+    """Return the axes of a Squeeze or Unsqueeze."""
+    return axes
+
+
+def _local_response(
+    x: Computed, *, size: Positive, alpha: float = 1e-4, beta: float = 0.75, bias: float = 1.0
+) -> FileTensor:
     """Convert LRN. In ONNX as in mpscnn, `alpha` is divided by the size of the window."""
-    settings = (node.number("alpha", 1e-4), node.number("beta", 0.75), node.number("bias", 1.0))
-    size = node.integer("size")
-    if size < 1:
-        raise WeightsError(f"damaged: its window has {size} channels")
-    return _layer(c.x(node), ((size - 1) // 2, size // 2), *settings)
+    return _layer(x, ((size - 1) // 2, size // 2), alpha, beta, bias)
 
 
 def _layer(x: FileTensor, window: tuple[int, int], alpha: float, beta: float, k: float) -> FileTensor:
@@ -155,4 +167,4 @@ def _layer(x: FileTensor, window: tuple[int, int], alpha: float, beta: float, k:
     return x * sums.map({"kind": "power", "a": alpha / size, "b": k, "c": -beta}, "/factors")
 
 
-RESPONSES: dict[str, Handler] = {"LRN": _local_response}
+RESPONSES: dict[str, Row] = {"LRN": _local_response}

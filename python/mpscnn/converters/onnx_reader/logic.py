@@ -7,7 +7,9 @@ from functools import partial
 
 from mpscnn.converters.onnx_reader.attention_masks import mask_where
 from mpscnn.converters.onnx_reader.context import Context
-from mpscnn.converters.onnx_reader.operands import Operands, Row
+from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.onnx_reader.row_calls import Given, Whole, WholeTogether
+from mpscnn.converters.rows import Name, Row
 from mpscnn.converters.value import Value
 
 _OF_TWO = {
@@ -33,55 +35,64 @@ def are_truths(c: Context, name: str) -> bool:
     return False
 
 
-def _truth(o: Operands) -> Value:
-    a, b = o.values(whole_numbers=True)
-    return a.combine(_OF_TWO[o.node.kind], b).mark_as_integers()
+def _truth(operation: str) -> Row:
+    """Return the row of an operator of two operands by its name here."""
+
+    def row(*given: WholeTogether) -> Value:
+        a, b = given
+        return a.combine(operation, b).mark_as_integers()
+
+    return row
 
 
-def _not(o: Operands) -> Value:
-    maker = None if o.are_constants else o.c.file.makers.get(o.node.inputs[0])
+def _not_of_constant(x: Given) -> Value:
+    return x.logical_not()
+
+
+def _not(c: Context, x: Name) -> Value:
+    maker = c.file.makers.get(x)
     if maker is not None and maker.kind == "Equal":
-        a, b = o.c.tensors(maker.inputs, whole_numbers=True)
+        a, b = c.tensors(maker.inputs, whole_numbers=True)
         return a.combine("not_equal", b).mark_as_integers()
-    return o.x(whole_numbers=True).logical_not()
+    return c.value(x, whole_numbers=True).logical_not()
 
 
-def _where(o: Operands) -> Value:
+def _where_of_constants(condition: Given, chosen: Given, other: Given) -> Value:
+    return condition.where(chosen, other)
+
+
+def _where(c: Context, node: Node, condition: Name, chosen: Name, other: Name) -> Value:
     """Convert Where. A constant of minus infinity is not masked: it is added where the condition chooses it."""
-    if o.are_constants:
-        return o.given(0).where(o.given(1), o.given(2))
-    c, names = o.c, o.node.inputs
-    rank = c.rank_of(names, whole_numbers=True)
-    condition = c.tensor(names[0], rank, whole_numbers=True)
-    infinite = next((place for place in (1, 2) if _is_number(o, place, -math.inf)), None)
-    if infinite:
-        other = c.tensor(names[3 - infinite], rank, whole_numbers=True)
-        scores = condition.combine("mask_out" if infinite == 1 else "mask", other, "/part")
-        return mask_where(c, o.node, scores, names[0], is_true=infinite == 1)
-    zeros = [_is_number(o, place, 0.0) for place in (1, 2)]
-    tensors = [partial(c.tensor, name, rank, whole_numbers=True) for name in names[1:]]
-    return condition.where(
-        None if zeros[0] and not zeros[1] else tensors[0], None if zeros[1] else tensors[1]
-    )
+    names = [chosen, other]
+    rank = c.rank_of([condition, *names], whole_numbers=True)
+    truths = c.tensor(condition, rank, whole_numbers=True)
+    infinite = next((place for place, name in enumerate(names) if _is_number(c, name, -math.inf)), None)
+    if infinite is not None:
+        left = c.tensor(names[1 - infinite], rank, whole_numbers=True)
+        scores = truths.combine("mask" if infinite else "mask_out", left, "/part")
+        return mask_where(c, node, scores, condition, is_true=not infinite)
+    zeros = [_is_number(c, name, 0.0) for name in names]
+    tensors = [partial(c.tensor, name, rank, whole_numbers=True) for name in names]
+    return truths.where(None if zeros[0] and not zeros[1] else tensors[0], None if zeros[1] else tensors[1])
 
 
-def _is_number(o: Operands, place: int, number: float) -> bool:
+def _is_number(c: Context, name: str, number: float) -> bool:
     """Return True if an operand is a constant with this number as its single element."""
-    if not o.c.is_constant(o.node.inputs[place]):
+    if not c.is_constant(name):
         return False
-    values = o.given(place).real_view("its operand")
+    values = c.constants.real_view(name, "its operand")
     return values.size == 1 and bool((values == number).all())
 
 
-def _is_nan(o: Operands) -> Value:
+def _is_nan(x: Whole) -> Value:
     """Compare numbers with themselves: only NaN differs."""
-    x = o.x(whole_numbers=True).mark_as_floats()
+    x = x.mark_as_floats()
     return x.combine("not_equal", x).mark_as_integers()
 
 
 LOGIC: dict[str, Row] = {
-    **dict.fromkeys(_OF_TWO, _truth),
+    **{kind: _truth(operation) for kind, operation in _OF_TWO.items()},
     "IsNaN": _is_nan,
-    "Not": _not,
-    "Where": _where,
 }
+LOGIC_OF_CONSTANTS: dict[str, Row] = {"Not": _not_of_constant, "Where": _where_of_constants}
+LOGIC_OF_TENSORS: dict[str, Row] = {"Not": _not, "Where": _where}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,43 +11,46 @@ from numpy.typing import NDArray
 from mpscnn.converters.broadcast_views import stored
 from mpscnn.converters.contractions import pointwise
 from mpscnn.converters.layout import in_memory_order, without_batch
-from mpscnn.converters.onnx_reader.context import Context, Handler
-from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Operands, Row
+from mpscnn.converters.onnx_reader.context import Context
+from mpscnn.converters.onnx_reader.row_calls import Given
+from mpscnn.converters.rows import Name, Row, Stated, ignores
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import CHOOSE_SIZE, ONE_IMAGE
 from mpscnn.converters.value import Value
 from mpscnn.errors import UnsupportedError, WeightsError
 
 
-def _gemm(c: Context, node: Node) -> FileTensor:
+@ignores("broadcast")  # of opsets before 7, in which the third operand had to be repeated by it
+def _gemm(
+    c: Context, a: Name, b: Name, third: Name | None = None, *, alpha: float = 1.0, beta: float = 1.0,
+    a_turned: Annotated[bool, Stated("transA")] = False, b_turned: Annotated[bool, Stated("transB")] = False,
+) -> FileTensor:  # fmt: skip
     """Convert Gemm with a constant matrix to a dense layer. Its bias may be a computed tensor."""
-    if c.is_constant(node.inputs[0]) or not c.is_constant(node.inputs[1]):
-        return _gemm_of_two(c, node)
-    x = c.x(node)
-    if node.flag("transA", default=False):
+    if c.is_constant(a) or not c.is_constant(b):
+        return _gemm_of_two(c, (a, a_turned), (b, b_turned), third, alpha, beta)
+    x = c.value(a)
+    if a_turned:
         x = _transposed(c, x)
-    alpha, beta, third = node.number("alpha", 1.0), node.number("beta", 1.0), node.input(2)
-    weight = _scaled(c.constants.real_view(node.input(1), "its second operand"), alpha)
+    weight = _scaled(c.constants.real_view(b, "its second operand"), alpha)
     if weight.ndim != 2 or x.rank != 2:
         raise WeightsError(f"damaged: multiplies {x.shown} and {weight.shape}")
-    if not node.flag("transB", default=False):
+    if not b_turned:
         weight = weight.T
-    source = node.input(1) if alpha == 1.0 else None
+    source = b if alpha == 1.0 else None
     if third is not None and not c.is_constant(third):
         term = c.value(third)
         term = term if beta == 1.0 else term.linear(beta, suffix="/scaled")
-        return dense(c, node, x, weight, None, (source, None)).combine("add", term, "/sum")
+        return dense(c, x, weight, None, (source, None)).combine("add", term, "/sum")
     bias = None
     if third is not None:
-        bias = _scaled(c.constants.real_view(node.input(2), "its third operand"), beta)
+        bias = _scaled(c.constants.real_view(third, "its third operand"), beta)
         if bias.size not in (1, len(weight)) or (bias.ndim == 2 and bias.shape[0] != 1):
             raise UnsupportedError(
                 f"adds a constant of shape {bias.shape}; supported is one number for each result"
             )
         bias = np.broadcast_to(c.constants.reshape(bias, (bias.size,)), (len(weight),))
     sources = (source, third if beta == 1.0 else None)
-    return dense(c, node, x, weight, bias, sources)
+    return dense(c, x, weight, bias, sources)
 
 
 def _transposed(c: Context, x: FileTensor) -> FileTensor:
@@ -60,14 +64,23 @@ def _transposed(c: Context, x: FileTensor) -> FileTensor:
     return replace(x, axes=(batch + columns, rows))
 
 
-def _gemm_of_two(c: Context, node: Node) -> FileTensor:
-    """Convert Gemm whose second operand is computed, which needs a batch of 1, to a matrix product."""
+def _gemm_of_two(
+    c: Context,
+    first: tuple[str, bool],
+    second: tuple[str, bool],
+    third: str | None,
+    alpha: float,
+    beta: float,
+) -> FileTensor:
+    """Convert Gemm whose second operand is computed, which needs a batch of 1, to a matrix product.
+
+    `first` and `second` are the operands, and whether they are transposed.
+    """
     a, b = (
-        _transposed(c, _one_matrix(c, name)) if node.flag(turned, default=False) else _one_matrix(c, name)
-        for turned, name in (("transA", node.inputs[0]), ("transB", node.inputs[1]))
+        _transposed(c, _one_matrix(c, name)) if turned else _one_matrix(c, name)
+        for name, turned in (first, second)
     )
     y = a @ b
-    alpha, beta, third = node.number("alpha", 1.0), node.number("beta", 1.0), node.input(2)
     if alpha != 1.0:
         y = y.linear(alpha, suffix="/scaled")
     if third is not None:
@@ -89,16 +102,16 @@ def _one_matrix(c: Context, name: str) -> FileTensor:
     return x
 
 
-def _matmul(o: Operands) -> Value:
+def _matmul_of_constants(a: Given, b: Given) -> Value:
+    return a.matmul(b)
+
+
+def _matmul(c: Context, first: Name, second: Name) -> Value:
     """Convert MatMul. A vector operand counts as a row (first) or column (second), and the result lacks this axis."""
-    if o.are_constants:
-        return o.given(0).matmul(o.given(1))
-    c, node = o.c, o.node
-    first, second = node.inputs
     if c.is_constant(second):
         a, is_row = _matrix_of(c.value(first), 0)
         is_column = c.constants.view(second, "its second operand").ndim == 1
-        y = _times_constant(c, node, a)
+        y = _times_constant(c, a, second)
     else:
         b, is_column = _matrix_of(c.value(second), 1)
         if c.is_constant(first):
@@ -117,16 +130,15 @@ def _matrix_of(x: FileTensor, axis: int) -> tuple[FileTensor, bool]:
     return (x.expand_dims([axis]).prepend_batch(x.arranger.batch), True) if x.rank == 1 else (x, False)
 
 
-def _times_constant(c: Context, node: Node, x: FileTensor) -> FileTensor:
-    """Multiply matrices by the constant that is the second operand of a node. A vector counts as one column."""
-    name = node.inputs[1]
+def _times_constant(c: Context, x: FileTensor, name: str) -> FileTensor:
+    """Multiply matrices by a constant. A vector counts as one column."""
     weight = c.constants.real_view(name, "its second operand")
     if weight.ndim == 1:
-        return dense(c, node, x, weight[None], None, (name, None))
+        return dense(c, x, weight[None], None, (name, None))
     if weight.ndim > 2 and set(weight.shape[:-2]) == {1} and x.rank >= weight.ndim:
         weight = weight.reshape(weight.shape[-2:])
     if weight.ndim == 2:
-        return dense(c, node, x, weight.T, None, (name, None))
+        return dense(c, x, weight.T, None, (name, None))
     if weight.ndim == 0:
         raise WeightsError(f"damaged: multiplies {x.shown} and one number")
     return x @ (c.constant(name, weight.ndim) if weight.ndim > x.rank else c.constant_with_batch_of(name, x))
@@ -134,7 +146,6 @@ def _times_constant(c: Context, node: Node, x: FileTensor) -> FileTensor:
 
 def dense(
     c: Context,
-    node: Node,
     x: FileTensor,
     weight: NDArray[np.float32],
     bias: NDArray[np.float32] | None,
@@ -154,7 +165,7 @@ def dense(
         )
     if x.shape[-1] != features:
         raise WeightsError(f"damaged: multiplies {x.shown} and a matrix with {features} rows")
-    name = c.layer_name(node)
+    name = c.arranger.name("")
     if len(x.order) == len(x.axes[-1]):
         tensor = c.arranger.physical(x, (x.order,)) if len(x.tensor.shape) not in (2, 4) else x.tensor
         y = c.network.dense(tensor, units, name=name)
@@ -178,5 +189,5 @@ def _scaled(values: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
     return np.broadcast_to(stored(values) * np.float32(factor), values.shape)
 
 
-MATRICES: dict[str, Row] = {"MatMul": _matmul}
-GEMM: dict[str, Handler] = {"Gemm": _gemm}
+MATRICES_OF_CONSTANTS: dict[str, Row] = {"MatMul": _matmul_of_constants}
+MATRICES_OF_TENSORS: dict[str, Row] = {"Gemm": _gemm, "MatMul": _matmul}

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.literals import ActivationName
+from mpscnn.converters.budget import Budget
 from mpscnn.converters.constant import Constant
 from mpscnn.converters.layout import in_memory_order
-from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Operands, Row
+from mpscnn.converters.onnx_reader.row_calls import Computed, Given, Opset, X
+from mpscnn.converters.rows import Name, Operand, Row, Stated
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.value import Value
 from mpscnn.converters.with_number import clipping
@@ -40,82 +42,94 @@ _FUNCTIONS: dict[str, Activation] = {
     "Softsign": "softsign",
     "Tanh": "tanh",
 }
-PLAIN = frozenset({*_FUNCTIONS, "LeakyRelu", "Elu", "HardSigmoid", "Gelu", "Clip", "Swish"})
-"""The operators that are one activation."""
 _LARGEST = float(np.finfo(np.float32).max)
+_LIMITS_ARE_OPERANDS = 11  # the first opset in which the limits of Clip are operands
 
 
-def _activation(node: Node) -> Activation:
-    """Return the activation that a node computes; None for attributes that are not supported."""
-    if node.kind in _FUNCTIONS:
-        return _FUNCTIONS[node.kind]
-    if node.kind == "LeakyRelu":
-        return {"kind": "relu", "a": node.number("alpha", 0.01)}
-    if node.kind == "Elu":
-        return {"kind": "elu", "a": node.number("alpha", 1.0)}
-    if node.kind == "HardSigmoid":
-        return {"kind": "hard_sigmoid", "a": node.number("alpha", 0.2), "b": node.number("beta", 0.5)}
-    if node.kind == "Gelu":
-        kinds: dict[str, ActivationName] = {"none": "gelu", "tanh": "gelu_tanh"}
-        return kinds.get(node.text("approximate", "none"))
-    if node.kind == "Swish":
-        return {"kind": "swish", "b": node.number("alpha", 1.0)}
-    return None
+def _plain(function: Activation) -> Row:
+    """Return the row of a function without settings."""
+
+    def row(x: X) -> Value:
+        return x.map(function)
+
+    return row
 
 
-def _clip(o: Operands) -> Value:
-    """Convert Clip. Constant limits of a tensor are an activation, others those of a maximum and of a minimum."""
-    computed = not o.are_constants and any(name and not o.c.is_constant(name) for name in o.node.inputs[1:3])
-    if not (o.are_constants or computed):
-        return o.x().map(clipping(*_limits(o)))
-    x = o.x(whole_numbers=True)
-    limits = [("maximum", _limit(o, x, "min", 1)), ("minimum", _limit(o, x, "max", 2))]
-    given = [(operation, limit) for operation, limit in limits if limit is not None]
-    for place, (operation, limit) in enumerate(given, start=1):
-        x = x.combine(operation, limit, "" if place == len(given) else "/low")
-    return x
+def _leaky_relu(x: X, *, alpha: float = 0.01) -> Value:
+    return x.map({"kind": "relu", "a": alpha})
 
 
-def _limit(o: Operands, x: Value, name: str, place: int) -> Value | None:
-    """Return a limit of Clip: an attribute up to opset 10, later an operand; None if it is left out."""
-    if isinstance(x, Constant) and o.node.has(name):
-        return Constant.of(np.asarray(o.node.number(name), x.low.dtype), o.budget)
-    return None if o.node.input(place) is None else o.common(place, whole_numbers=True)
+def _elu(x: X, *, alpha: float = 1.0) -> Value:
+    return x.map({"kind": "elu", "a": alpha})
 
 
-def _plain(o: Operands) -> Value:
-    function = _activation(o.node)
-    if function is None:
-        raise UnsupportedError("with these attributes it is not supported")
-    return o.x().map(function)
+def _hard_sigmoid(x: X, *, alpha: float = 0.2, beta: float = 0.5) -> Value:
+    return x.map({"kind": "hard_sigmoid", "a": alpha, "b": beta})
+
+
+def _gelu(x: X, *, approximate: Literal["none", "tanh"] = "none") -> Value:
+    return x.map("gelu_tanh" if approximate == "tanh" else "gelu")
+
+
+def _swish(x: X, *, alpha: float = 1.0) -> Value:
+    return x.map({"kind": "swish", "b": alpha})
 
 
 # ---- Limits --------------------------------------------------------------------------------------------------------
 
 
-def _limits(o: Operands) -> tuple[float, float]:
-    """Return constant limits of Clip: attributes up to opset 10, then operands."""
-    if o.stored.opset < 11:
-        return o.node.number("min", -_LARGEST), o.node.number("max", _LARGEST)
-    low, high = o.optional(1), o.optional(2)
-    return (
-        -math.inf if low is None else low.number("its lower limit"),
-        math.inf if high is None else high.number("its upper limit"),
-    )
+def _clip_constant(
+    budget: Budget, x: Given, low: Given | None = None, high: Given | None = None,
+    *, lower: Annotated[float | None, Stated("min")] = None, upper: Annotated[float | None, Stated("max")] = None,
+) -> Value:  # fmt: skip
+    """Compute Clip. The limits were attributes up to opset 10."""
+    for operation, limit, stated in (("maximum", low, lower), ("minimum", high, upper)):
+        if stated is not None:
+            x = x.combine(operation, Constant.of(np.asarray(stated, x.low.dtype), budget))
+        elif limit is not None:
+            x = x.combine(operation, limit)
+    return x
+
+
+def _clip(
+    c: Context, opset: Opset, x: Name, low: Name | None = None, high: Name | None = None,
+    *, lower: Annotated[float, Stated("min")] = -_LARGEST, upper: Annotated[float, Stated("max")] = _LARGEST,
+) -> Value:  # fmt: skip
+    """Convert Clip. Constant limits are an activation, computed ones those of a maximum and of a minimum."""
+    if all(name is None or c.is_constant(name) for name in (low, high)):
+        if opset >= _LIMITS_ARE_OPERANDS:
+            lower, upper = (
+                otherwise if name is None else c.constants.number(name, f"its {side} limit")
+                for name, otherwise, side in ((low, -math.inf, "lower"), (high, math.inf, "upper"))
+            )
+        return c.value(x).map(clipping(lower, upper))
+    y = c.value(x, whole_numbers=True)
+    given = [(operation, name) for operation, name in (("maximum", low), ("minimum", high)) if name]
+    for place, (operation, name) in enumerate(given, start=1):
+        limit = c.tensor(name, whole_numbers=True)
+        y = y.combine(operation, limit, "" if place == len(given) else "/low")
+    return y
 
 
 # ---- Others --------------------------------------------------------------------------------------------------------
 
 
-def _prelu(o: Operands) -> Value:
+Slopes = Annotated[Constant, Operand("its slopes")]
+
+
+def _prelu_constant(x: Given, slopes: Slopes) -> Value:
+    return _by_sign(x, slopes)
+
+
+def _prelu(c: Context, node: Node, x: Computed, slopes: Slopes) -> Value:
     """Convert PRelu to a layer with a slope for each channel, or else to max(x, 0) + slopes * min(x, 0)."""
-    x = o.x()
-    slopes: Value = o.constant(1, "its slopes")
-    if isinstance(x, FileTensor):
-        numbers = o.constant(1, "its slopes").real("its slopes")
-        if (made := _with_slopes(o.c, o.node, x, numbers)) is not None:
-            return made
-        slopes = _slopes(o.c, o.node, x, numbers)
+    numbers = slopes.real("its slopes")
+    if (made := _with_slopes(c, node, x, numbers)) is not None:
+        return made
+    return _by_sign(x, _slopes(c, node, x, numbers))
+
+
+def _by_sign(x: Value, slopes: Value) -> Value:
     positive = x.map("relu", "/positive")
     negative = x.map({"kind": "clamp", "a": -_LARGEST, "b": 0.0}, "/negative")
     return positive.combine("add", negative.combine("multiply", slopes, "/scaled"))
@@ -143,29 +157,49 @@ def _slopes(c: Context, node: Node, x: FileTensor, slope: NDArray[np.float32]) -
     return slopes
 
 
-def _celu(o: Operands) -> Value:
+def _celu(x: X, *, alpha: float = 1.0) -> Value:
     """Convert CELU: alpha * elu(x / alpha)."""
-    alpha = o.node.number("alpha", 1.0)
     if alpha <= 0.0:
         raise UnsupportedError(f"its alpha is {alpha}; only numbers above 0 are supported")
-    return o.x().linear(1.0 / alpha, suffix="/divided").map("elu", "/elu").linear(alpha)
+    return x.linear(1.0 / alpha, suffix="/divided").map("elu", "/elu").linear(alpha)
 
 
-def _selu(o: Operands) -> Value:
+def _selu(x: X, *, alpha: float = 1.6732632423543772, gamma: float = 1.0507009873554805) -> Value:
     """Convert SELU: gamma * elu(x)."""
-    alpha, gamma = o.node.number("alpha", 1.6732632423543772), o.node.number("gamma", 1.0507009873554805)
-    return o.x().map({"kind": "elu", "a": alpha}, "/elu").linear(gamma)
+    return x.map({"kind": "elu", "a": alpha}, "/elu").linear(gamma)
 
+
+def _reciprocal(x: X) -> Value:
+    return x.reciprocal()
+
+
+def _square_root(x: X) -> Value:
+    return x.sqrt()
+
+
+def _copied(x: Computed) -> Value:
+    return x.map({"kind": "none"})
+
+
+_SETTABLE: dict[str, Row] = {
+    "Elu": _elu,
+    "Gelu": _gelu,
+    "HardSigmoid": _hard_sigmoid,
+    "LeakyRelu": _leaky_relu,
+    "Swish": _swish,
+}
+PLAIN = frozenset({*_FUNCTIONS, *_SETTABLE, "Clip"})
+"""The operators that are one activation."""
 
 NEURONS: dict[str, Row] = {
-    **dict.fromkeys(PLAIN, _plain),
+    **{kind: _plain(function) for kind, function in _FUNCTIONS.items()},
+    **_SETTABLE,
     "Celu": _celu,
-    "Clip": _clip,
-    "PRelu": _prelu,
-    "Reciprocal": lambda o: o.x().reciprocal(),
+    "Reciprocal": _reciprocal,
     "Selu": _selu,
-    "Sqrt": lambda o: o.x().sqrt(),
+    "Sqrt": _square_root,
 }
-"""The functions of operators that serve constants and tensors of the network alike."""
+"""The rows of operators that serve constants and tensors of the network alike."""
 
-ROUNDINGS: dict[str, Handler] = {CAST_OF_FLOATS: lambda c, node: c.x(node).map({"kind": "none"})}
+NEURONS_OF_CONSTANTS: dict[str, Row] = {"Clip": _clip_constant, "PRelu": _prelu_constant}
+NEURONS_OF_TENSORS: dict[str, Row] = {CAST_OF_FLOATS: _copied, "Clip": _clip, "PRelu": _prelu}

@@ -6,13 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_reader.schema import ATTRIBUTE_TYPES
 from mpscnn.errors import UnsupportedError, WeightsError
 
-_TENSOR = "t"
+_OVERWRITTEN = "consumed_inputs"
 
 
 class FileAttributes(Mapping[str, Any]):
@@ -42,10 +40,6 @@ class FileAttributes(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._values)
-
-    def has_tensor(self, name: str) -> bool:
-        """Return True if an attribute is the message of a tensor."""
-        return _field(self.entries[name]) == _TENSOR
 
 
 class Node:
@@ -91,6 +85,13 @@ class Node:
         proto.release()  # a graph may have very many nodes
         return node
 
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The attributes without those that only told an engine which memory it may overwrite, in opset 1."""
+        if _OVERWRITTEN not in self.attributes:
+            return self.attributes
+        return {name: value for name, value in self.attributes.items() if name != _OVERWRITTEN}
+
     def has(self, name: str) -> bool:
         """Return True if the attribute is stated."""
         return name in self.attributes
@@ -123,34 +124,11 @@ class Node:
             raise WeightsError(f"damaged: its {name} is {value!r}, expected a number")
         return float(value)
 
-    def numbers(self, name: str) -> list[float]:
-        """Return an attribute that is a list of numbers, empty if it is missing. Raises the errors of `integer`."""
-        value = self._attribute(name, [])
-        if not isinstance(value, (list, tuple)) or not all(isinstance(one, (int, float)) for one in value):
-            raise WeightsError(f"damaged: its {name} are {value!r}, expected numbers")
-        return [float(one) for one in value]
-
     def text(self, name: str, default: str) -> str:
         """Return a string attribute. Raises the errors of `integer`."""
         value = _text(self._attribute(name, default))
         if not isinstance(value, str):
             raise WeightsError(f"damaged: its {name} is {value!r}, expected text")
-        return value
-
-    def texts(self, name: str, default: Sequence[str]) -> list[str]:
-        """Return an attribute that is a list of strings. Raises the errors of `integer`."""
-        value = self._attribute(name, default)
-        made: list[Any] = [_text(one) for one in value] if isinstance(value, (list, tuple)) else [None]
-        if not all(isinstance(one, str) for one in made):
-            raise WeightsError(f"damaged: its {name} are {value!r}, expected texts")
-        return made
-
-    def tensor(self, name: str) -> Any:
-        """Return an attribute that is a tensor: an array or a message. Raises the errors of `integer`."""
-        value = self._attribute(name, None)
-        is_message = isinstance(self.attributes, FileAttributes) and self.attributes.has_tensor(name)
-        if not is_message and not isinstance(value, np.ndarray):
-            raise WeightsError(f"damaged: its {name} is not a tensor")
         return value
 
     def input(self, place: int) -> str | None:

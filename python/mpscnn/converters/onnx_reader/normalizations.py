@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,110 +14,124 @@ from mpscnn.converters.arrange import surroundings
 from mpscnn.converters.broadcast_views import stored
 from mpscnn.converters.layout import Axis, in_memory_order, product
 from mpscnn.converters.onnx_reader.attention_masks import masked_scores
-from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.expansions import JOINT_SOFTMAX, PER_CHANNEL
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Operands, Row
+from mpscnn.converters.onnx_reader.row_calls import Computed, Given, Opset
+from mpscnn.converters.rows import Name, Row, Stated, ignores
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.value import Value
 from mpscnn.converters.zero_epsilon import batch_norm_epsilon, group_norm_epsilon, layer_norm_epsilon
 from mpscnn.errors import UnsupportedError, WeightsError
 
+_SINGLE_AXIS = 13  # the first opset in which a softmax is over one axis
 
-def _lp_normalization(c: Context, node: Node) -> FileTensor:
+
+def _lp_normalization(x: Computed, *, axis: int = -1, p: int = 2) -> FileTensor:
     """Convert LpNormalization: x divided by its norm along an axis. All-zero vectors stay zeros."""
-    x, order = c.x(node), node.integer("p", 2)
-    axis = x.axis(node.integer("axis", -1))
-    if order not in (1, 2):
-        raise UnsupportedError(f"a norm of order {order} along axis {axis}; supported are orders 1 and 2")
-    x.fixed_count([axis])
-    return x.apply_along([axis], c.network.unit_norm, order=order, epsilon=0.0)
+    along = x.axis(axis)
+    if p not in (1, 2):
+        raise UnsupportedError(f"a norm of order {p} along axis {along}; supported are orders 1 and 2")
+    x.fixed_count([along])
+    return x.apply_along([along], x.network.unit_norm, order=p, epsilon=0.0)
 
 
-def _softmax_axes(x: Value, node: Node, opset: int) -> range:
-    """Return the axes of Softmax, LogSoftmax and `JOINT_SOFTMAX`. Up to opset 12 later axes belong to them, too."""
-    is_joint = opset < 13 or node.kind == JOINT_SOFTMAX
-    axis = x.axis(node.integer("axis", 1 if is_joint else -1))
-    return range(axis, x.rank if is_joint else axis + 1)
+def _softmax_axes(x: Value, axis: int | None, *, is_joint: bool) -> range:
+    """Return the axes of a softmax. Up to opset 12, and in `JOINT_SOFTMAX`, later axes belong to them, too."""
+    first = x.axis((1 if is_joint else -1) if axis is None else axis)
+    return range(first, x.rank if is_joint else first + 1)
 
 
-def _softmax(o: Operands) -> Value:
-    x = o.x()
-    axes = _softmax_axes(x, o.node, o.stored.opset)
-    return (x if o.are_constants else masked_scores(o.c, o.node, axes.start)).softmax(axes)
+def _softmax_of_constant(opset: Opset, x: Given, *, axis: int | None = None) -> Value:
+    return x.softmax(_softmax_axes(x, axis, is_joint=opset < _SINGLE_AXIS))
 
 
-def _log_softmax(c: Context, node: Node) -> FileTensor:
-    x = c.x(node)
-    return x.apply_along(_softmax_axes(x, node, c.file.opset), c.network.log_softmax)
+def _softmax(c: Context, node: Node, opset: Opset, x: Computed, *, axis: int | None = None) -> Value:
+    axes = _softmax_axes(x, axis, is_joint=opset < _SINGLE_AXIS)
+    return masked_scores(c, node, axes.start).softmax(axes)
+
+
+def _joint_softmax(c: Context, node: Node, x: Computed, *, axis: int | None = None) -> Value:
+    axes = _softmax_axes(x, axis, is_joint=True)
+    return masked_scores(c, node, axes.start).softmax(axes)
+
+
+def _joint_softmax_of_constant(x: Given, *, axis: int | None = None) -> Value:
+    return x.softmax(_softmax_axes(x, axis, is_joint=True))
+
+
+def _log_softmax(opset: Opset, x: Computed, *, axis: int | None = None) -> FileTensor:
+    axes = _softmax_axes(x, axis, is_joint=opset < _SINGLE_AXIS)
+    return x.apply_along(axes, x.network.log_softmax)
 
 
 # ---- Normalizations ------------------------------------------------------------------------------------------------
 
 
-def _factors(c: Context, node: Node) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _factors(c: Context, scale: str, offset: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the scale and the offset of a normalization."""
-    given = ((1, "its scale"), (2, "its offset"))
-    scale, offset = (c.constants.real_view(node.input(place), what) for place, what in given)
-    return scale, offset
+    return c.constants.real_view(scale, "its scale"), c.constants.real_view(offset, "its offset")
 
 
-def _batch_normalization(o: Operands) -> Value:
-    """Convert BatchNormalization: (x - mean) / sqrt(variance + epsilon) * scale + offset, for each channel."""
-    if not o.are_constants:
-        return _batch_norm_layer(o.c, o.node)
-    x, *weights = o.values()
-    if o.node.flag("training_mode", default=False) or len(list(filter(None, o.node.outputs))) > 1:
+@ignores("is_test", "momentum", "spatial")
+def _batch_norm_of_constants(
+    node: Node, x: Given, scale: Given, offset: Given, mean: Given, variance: Given,
+    *, epsilon: float = 1e-5, training_mode: bool = False,
+) -> Value:  # fmt: skip
+    """Compute BatchNormalization: (x - mean) / sqrt(variance + epsilon) * scale + offset, for each channel."""
+    if training_mode or len(list(filter(None, node.outputs))) > 1:
         raise UnsupportedError("normalises constants by their own statistics, which is not supported")
+    weights = (scale, offset, mean, variance)
     if x.rank < 2 or any(one.trial_shapes()[0] != x.trial_shapes()[0][1:2] for one in weights):
         raise WeightsError(f"damaged: weights {[one.shown for one in weights]} for {x.shown}")
     scale, offset, mean, variance = (one.reshape([-1, *[1] * (x.rank - 2)]) for one in weights)
-    deviation = variance.linear(1.0, o.node.number("epsilon", 1e-5)).sqrt()
+    deviation = variance.linear(1.0, epsilon).sqrt()
     normalized = x.combine("subtract", mean).combine("divide", deviation)
     return normalized.combine("multiply", scale).combine("add", offset)
 
 
-def _batch_norm_layer(c: Context, node: Node) -> FileTensor:
-    x = c.x(node)
+@ignores("is_test", "momentum")
+def _batch_norm(
+    c: Context, node: Node, x: Computed, scale: Name, offset: Name, mean: Name, variance: Name,
+    *, epsilon: float = 1e-5, spatial: bool = True, training_mode: bool = False,
+) -> Value:  # fmt: skip
     c.refuse_results(node, 1, "statistics of the batch")
-    if not node.flag("spatial", default=True):
+    if not spatial:
         raise UnsupportedError("it normalises by statistics of each pixel")
     if x.rank < 2 or any(atom.is_batch for atom in x.axes[1]):
         raise UnsupportedError(f"normalises {x.shown}, whose second axis is not channels")
-    roles = ("gamma", "beta", "mean", "variance")
-    weights = [
-        c.constants.real_view(node.input(place), f"its {role}") for place, role in enumerate(roles, start=1)
-    ]
-    if any(values.shape != (x.shape[1],) for values in weights):
-        raise WeightsError(f"damaged: weights {[values.shape for values in weights]} for {x.shown}")
+    sources = {"gamma": scale, "beta": offset, "mean": mean, "variance": variance}
+    weights = {role: c.constants.real_view(source, f"its {role}") for role, source in sources.items()}
+    if any(values.shape != (x.shape[1],) for values in weights.values()):
+        raise WeightsError(f"damaged: weights {[one.shape for one in weights.values()]} for {x.shown}")
     tensor, rest, tail = c.arranger.channels_last(x, x.axes[1])
-    name = c.layer_name(node)
-    own = node.flag("training_mode", default=False)
+    name = c.arranger.name("")
     inputs = [tensor]
-    epsilon = batch_norm_epsilon(node.number("epsilon", 1e-5), None if own else stored(weights[3]))
+    epsilon = batch_norm_epsilon(epsilon, None if training_mode else stored(weights["variance"]))
     attributes: dict[str, Any] = {"epsilon": epsilon}
-    if own:
-        inputs.append(c.network.batch_statistics(tensor, name=c.layer_name(node, "/statistics")))
-    elif is_affine(epsilon, *map(stored, weights[2:])):
+    if training_mode:
+        inputs.append(c.network.batch_statistics(tensor, name=c.arranger.name("/statistics")))
+    elif is_affine(epsilon, stored(weights["mean"]), stored(weights["variance"])):
         attributes["fixed"] = True
     y = c.network.layer("batch_normalization", inputs, attributes, name=name)
     ordered = {
-        role: (in_memory_order(values, x.axes[1], tail), node.input(place))
-        for place, (role, values) in enumerate(zip(roles, weights, strict=True), start=1)
+        role: (in_memory_order(values, x.axes[1], tail), sources[role]) for role, values in weights.items()
     }
     c.set_factors(name, {role: ordered.pop(role) for role in ("gamma", "beta")})
     for role, (values, source) in ordered.items():
-        if not own:
+        if not training_mode:
             c.set_weight(name, role, values, source)
     return x.with_tensor(y, rest + tail)
 
 
-def _instance_normalization(c: Context, node: Node) -> FileTensor:
+def _instance_normalization(
+    c: Context, x: Computed, scale: Name, offset: Name, *, epsilon: float = 1e-5
+) -> FileTensor:
     """Convert InstanceNormalization.
 
     If an earlier reshape made groups the channel axis, it is a group normalization.
     """
-    x, factors = c.x(node), _factors(c, node)
+    factors = _factors(c, scale, offset)
     if not x.has_batch_first:
         raise UnsupportedError(f"normalises {x.shown}, whose first axis is not the batch")
     if x.rank < 3 or any(values.shape != (x.shape[1],) for values in factors):
@@ -126,79 +140,90 @@ def _instance_normalization(c: Context, node: Node) -> FileTensor:
     inner = product(after)
     if inner is None:
         raise UnsupportedError(f"normalises {x.shown}, whose groups have a free size")
-    return _group_norm(c, node, x, (before, x.axes[1], after), len(factors[0]), inner)
+    return _group_norm(c, x, (before, x.axes[1], after), len(factors[0]), inner, (scale, offset), epsilon)
 
 
-def _group_normalization(c: Context, node: Node) -> FileTensor:
-    x, count = c.x(node), node.integer("num_groups")
+@ignores("stash_type")
+def _group_normalization(
+    c: Context, opset: Opset, x: Computed, scale: Name, offset: Name, *, num_groups: int, epsilon: float = 1e-5,
+    per_channel: Annotated[bool | None, Stated(PER_CHANNEL)] = None,
+) -> FileTensor:  # fmt: skip
+    count = num_groups
     channels = x.shape[1] if x.rank > 2 else None
     if channels is None or not x.has_batch_first:
         raise UnsupportedError(f"normalises {x.shown}, which is not an image with this number of channels")
     if count < 1 or channels % count:
         raise WeightsError(f"damaged: {count} groups for {x.shown}")
-    per_channel = bool(node.integer(PER_CHANNEL, c.file.opset >= 21))
-    shapes = [values.shape for values in _factors(c, node)]
+    if per_channel is None:
+        per_channel = opset >= 21
+    shapes = [values.shape for values in _factors(c, scale, offset)]
     if any(shape != (channels if per_channel else count,) for shape in shapes):
         raise WeightsError(f"damaged: {shapes} for {count} groups of {channels} channels")
     rest = tuple(atom for atom in x.order if atom not in x.axes[1])
-    return _group_norm(c, node, x, (rest, x.axes[1], ()), count, 1 if per_channel else channels // count)
+    times = 1 if per_channel else channels // count
+    return _group_norm(c, x, (rest, x.axes[1], ()), count, times, (scale, offset), epsilon)
 
 
 def _group_norm(
-    c: Context, node: Node, x: FileTensor, parts: tuple[Axis, Axis, Axis], groups: int, times: int
-) -> FileTensor:
+    c: Context, x: FileTensor, parts: tuple[Axis, Axis, Axis], groups: int, times: int, names: tuple[str, str],
+    epsilon: float,
+) -> FileTensor:  # fmt: skip
     """Convert to a group normalization.
 
     `parts` are three pieces of the file's axes, in their order: those before the channels, the groups, and the channels
-    within a group. Each scale and offset of the file is repeated for `times` channels of the layer.
+    within a group. Each scale and offset of the file, of these names, is repeated for `times` channels of the layer.
     """
     before, channels, after = parts
     order, grouping = before + channels + after, c.arranger.grouping(x)
     fits = len(x.tensor.shape) == 4 and grouping and grouping[-1] == channels + after and x.order == order
     tensor = x.tensor if fits else c.arranger.physical(x, ((), before, channels + after))
-    name = c.layer_name(node)
-    epsilon = group_norm_epsilon(node.number("epsilon", 1e-5))
-    y = c.network.group_norm(tensor, groups, epsilon=epsilon, name=name)
-    scale, offset = (c.constants.repeat(values, times) for values in _factors(c, node))
-    c.set_factors(name, {"gamma": (scale, node.input(1)), "beta": (offset, node.input(2))})
+    name = c.arranger.name("")
+    y = c.network.group_norm(tensor, groups, epsilon=group_norm_epsilon(epsilon), name=name)
+    scale, offset = (c.constants.repeat(values, times) for values in _factors(c, *names))
+    c.set_factors(name, {"gamma": (scale, names[0]), "beta": (offset, names[1])})
     return x.with_tensor(y, order)
 
 
-def _layer_normalization(c: Context, node: Node) -> list[FileTensor]:
+@ignores("stash_type")
+def _layer_normalization(
+    c: Context, node: Node, x: Computed, scale: Name, offset: Name | None = None,
+    *, axis: int = -1, epsilon: float = 1e-5,
+) -> list[FileTensor]:  # fmt: skip
     """Convert LayerNormalization and RMSNormalization.
 
     It is (x - mean) / sqrt(variance + epsilon) * scale + offset, over the axis and all axes after it.
     RMSNormalization has neither mean nor offset. Further results are the mean, and 1 / sqrt(variance + epsilon).
     """
-    x = c.x(node)
-    axes = range(x.axis(node.integer("axis", -1)), x.rank)
+    axes = range(x.axis(axis), x.rank)
     atoms = x.atoms_of(axes)
     x.fixed_count(axes)
-    given = {"gamma": (node.input(1), "its scale")}
-    if node.input(2) is not None:
-        given["beta"] = (node.input(2), "its offset")
+    given = {"gamma": (scale, "its scale")}
+    if offset is not None:
+        given["beta"] = (offset, "its offset")
     factors = {
         role: _for_each(c, c.constants.real_view(source, what), x.shape[axes.start :])
         for role, (source, what) in given.items()
     }
     function = c.network.rms_norm if node.kind == "RMSNormalization" else c.network.layer_norm
-    epsilon, rule = layer_norm_epsilon(node.number("epsilon", 1e-5))
+    used, rule = layer_norm_epsilon(epsilon)
     tensor, rest, tail = c.arranger.channels_last(x, atoms)
-    name = c.layer_name(node)
-    y = function(tensor, epsilon=epsilon, epsilon_rule=rule, name=name)
+    name = c.arranger.name("")
+    y = function(tensor, epsilon=used, epsilon_rule=rule, name=name)
     ordered = {role: in_memory_order(values, atoms, tail) for role, values in factors.items()}
     c.set_factors(name, {role: (values, given[role][0]) for role, values in ordered.items()})
-    return [x.with_tensor(y, rest + tail), *_statistics(c, node, x, axes)]
+    return [x.with_tensor(y, rest + tail), *_statistics(c, node, x, axes, epsilon)]
 
 
-def _statistics(c: Context, node: Node, x: FileTensor, axes: Sequence[int]) -> list[FileTensor]:
+def _statistics(
+    c: Context, node: Node, x: FileTensor, axes: Sequence[int], epsilon: float
+) -> list[FileTensor]:
     """Return the mean and the inverse deviation of a layer normalization, if the file uses one of them."""
     if not any(map(c.is_used, node.outputs[1:])):
         return []
     if node.kind == "RMSNormalization":
         c.refuse_results(node, 1, "statistics")
     variance = x.reduce("variance", axes, pools=False)
-    moved = variance.linear(1.0, node.number("epsilon", 1e-5), "/moved")
+    moved = variance.linear(1.0, epsilon, "/moved")
     return [x.reduce("mean", axes, pools=False), moved.sqrt(inverse=True)]
 
 
@@ -216,17 +241,19 @@ def _for_each(c: Context, values: NDArray[np.float32], extents: Sequence[int | N
         raise UnsupportedError(message) from None
 
 
-SOFTMAX_AND_NORM: dict[str, Row] = {
-    **dict.fromkeys(("Softmax", JOINT_SOFTMAX), _softmax),
-    "BatchNormalization": _batch_normalization,
+NORMALIZATIONS_OF_CONSTANTS: dict[str, Row] = {
+    "BatchNormalization": _batch_norm_of_constants,
+    JOINT_SOFTMAX: _joint_softmax_of_constant,
+    "Softmax": _softmax_of_constant,
 }
-"""The functions of operators that serve constants and tensors of the network alike."""
-
-NORMALIZATIONS: dict[str, Handler] = {
-    "LogSoftmax": _log_softmax,
-    "InstanceNormalization": _instance_normalization,
+NORMALIZATIONS_OF_TENSORS: dict[str, Row] = {
+    "BatchNormalization": _batch_norm,
     "GroupNormalization": _group_normalization,
+    "InstanceNormalization": _instance_normalization,
+    JOINT_SOFTMAX: _joint_softmax,
     "LayerNormalization": _layer_normalization,
-    "RMSNormalization": _layer_normalization,
+    "LogSoftmax": _log_softmax,
     "LpNormalization": _lp_normalization,
+    "RMSNormalization": _layer_normalization,
+    "Softmax": _softmax,
 }

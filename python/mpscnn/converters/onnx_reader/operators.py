@@ -1,34 +1,50 @@
-"""List the functions that convert ONNX' operators to layers, one for each kind.
+"""List the rows that convert ONNX' operators to layers, one for each kind, and those that compute constants.
 
 They raise UnsupportedError and WeightsError with only a reason. The caller adds the names of file and node.
 """
 
 from __future__ import annotations
 
-from mpscnn.converters.onnx_reader.arithmetic import ARITHMETIC
-from mpscnn.converters.onnx_reader.array_ops import ARRAY_OPS, TENSOR_OPS  # Pad, Expand, DepthToSpace
+from mpscnn.converters.onnx_reader.arithmetic import ARITHMETIC_OF_CONSTANTS, ARITHMETIC_OF_TENSORS
+from mpscnn.converters.onnx_reader.array_ops import (
+    ARRAY_OPS,
+    ARRAY_OPS_OF_CONSTANTS,
+    ARRAY_OPS_OF_TENSORS,
+)  # Pad, Expand, DepthToSpace
 from mpscnn.converters.onnx_reader.attention import ATTENTION
-from mpscnn.converters.onnx_reader.casts import CASTS
+from mpscnn.converters.onnx_reader.casts import CASTS_OF_CONSTANTS, CASTS_OF_TENSORS
 from mpscnn.converters.onnx_reader.constant_operators import OF_CONSTANTS  # Range, NonZero
-from mpscnn.converters.onnx_reader.context import Context, Handler, Made
 from mpscnn.converters.onnx_reader.dynamic_quantization import DYNAMIC
 from mpscnn.converters.onnx_reader.einsum import EINSUM
-from mpscnn.converters.onnx_reader.indexing import INDEXING, SELECTIONS  # OneHot, TopK, GatherND, ScatterND
+from mpscnn.converters.onnx_reader.indexing import (
+    INDEXING,
+    INDEXING_OF_CONSTANTS,
+    INDEXING_OF_TENSORS,
+)  # OneHot, TopK, GatherND, ScatterND
 from mpscnn.converters.onnx_reader.local_response_norm import RESPONSES
-from mpscnn.converters.onnx_reader.logic import LOGIC
-from mpscnn.converters.onnx_reader.matrices import GEMM, MATRICES
-from mpscnn.converters.onnx_reader.neurons import NEURONS, ROUNDINGS  # functions of one element
-from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.normalizations import NORMALIZATIONS, SOFTMAX_AND_NORM
-from mpscnn.converters.onnx_reader.operands import Operands, Row
-from mpscnn.converters.onnx_reader.quantizations import QUANTIZATIONS
+from mpscnn.converters.onnx_reader.logic import LOGIC, LOGIC_OF_CONSTANTS, LOGIC_OF_TENSORS
+from mpscnn.converters.onnx_reader.matrices import MATRICES_OF_CONSTANTS, MATRICES_OF_TENSORS
+from mpscnn.converters.onnx_reader.neurons import (
+    NEURONS,
+    NEURONS_OF_CONSTANTS,
+    NEURONS_OF_TENSORS,
+)  # functions of one element
+from mpscnn.converters.onnx_reader.normalizations import (
+    NORMALIZATIONS_OF_CONSTANTS,
+    NORMALIZATIONS_OF_TENSORS,
+)
+from mpscnn.converters.onnx_reader.quantizations import QUANTIZATIONS_OF_CONSTANTS, QUANTIZATIONS_OF_TENSORS
 from mpscnn.converters.onnx_reader.recurrent import RECURRENT
 from mpscnn.converters.onnx_reader.reductions import REDUCTIONS
 from mpscnn.converters.onnx_reader.resize import RESIZES
 from mpscnn.converters.onnx_reader.shapes import SHAPES
-from mpscnn.converters.onnx_reader.slicing import SEQUENCES, SLICING
-from mpscnn.converters.onnx_reader.special_functions import SPECIAL, TENSOR_FUNCTIONS  # Sin, Mod, Hardmax
+from mpscnn.converters.onnx_reader.slicing import SLICING, SLICING_OF_CONSTANTS, SLICING_OF_TENSORS
+from mpscnn.converters.onnx_reader.special_functions import (
+    SPECIAL,
+    SPECIAL_OF_TENSORS,
+)  # Sin, Mod, Hardmax
 from mpscnn.converters.onnx_reader.windows import WINDOWS  # convolutions and poolings
+from mpscnn.converters.rows import Row
 
 UNKNOWN = "mpscnn has no such layer yet"
 
@@ -43,55 +59,55 @@ _REASON_OF_ONE_PROCESSOR = (
 )
 
 
-ROWS: dict[str, Row] = {
-    **SHAPES,
-    **REDUCTIONS,
-    **NEURONS,
-    **SPECIAL,
-    **ARITHMETIC,
-    **LOGIC,
-    **CASTS,
+_OF_BOTH: dict[str, Row] = {
     **ARRAY_OPS,
-    **SLICING,
     **INDEXING,
-    **MATRICES,
-    **SOFTMAX_AND_NORM,
-    **QUANTIZATIONS,
+    **LOGIC,
+    **NEURONS,
+    **REDUCTIONS,
+    **SHAPES,
+    **SLICING,
+    **SPECIAL,
 }
-"""The functions of operators that serve constants and tensors of the network alike."""
 
-HANDLERS: dict[str, Handler] = {
-    **WINDOWS,
-    **ROUNDINGS,
-    **TENSOR_FUNCTIONS,
-    **GEMM,
+ROWS: dict[str, Row] = {
+    **_OF_BOTH,
+    **ARITHMETIC_OF_TENSORS,
+    **ARRAY_OPS_OF_TENSORS,
     **ATTENTION,
-    **EINSUM,
-    **TENSOR_OPS,
-    **SEQUENCES,
-    **SELECTIONS,
-    **RECURRENT,
-    **NORMALIZATIONS,
-    **RESPONSES,
-    **RESIZES,
+    **CASTS_OF_TENSORS,
     **DYNAMIC,
+    **EINSUM,
+    **INDEXING_OF_TENSORS,
+    **LOGIC_OF_TENSORS,
+    **MATRICES_OF_TENSORS,
+    **NEURONS_OF_TENSORS,
+    **NORMALIZATIONS_OF_TENSORS,
+    **QUANTIZATIONS_OF_TENSORS,
+    **RECURRENT,
+    **RESIZES,
+    **RESPONSES,
+    **SLICING_OF_TENSORS,
+    **SPECIAL_OF_TENSORS,
+    **WINDOWS,
 }
-"""The functions of other operators: the network computes some of their operands."""
+"""The rows of operators of whose operands the network computes some."""
 
-FOLDED: dict[str, Row] = {**ROWS, **OF_CONSTANTS}
-"""The functions of operators whose operands may all be constants. The network has no layers for `OF_CONSTANTS`."""
-
-
-def is_known(kind: str) -> bool:
-    """Return True if an operator can be converted to layers."""
-    return kind in ROWS or kind in HANDLERS
-
-
-def convert(c: Context, node: Node) -> Made:
-    """Convert a node, some of whose operands the network computes, and return its results."""
-    return (
-        ROWS[node.kind](Operands(node, c.constants, c)) if node.kind in ROWS else HANDLERS[node.kind](c, node)
-    )
+ROWS_OF_CONSTANTS: dict[str, Row] = {
+    **_OF_BOTH,
+    **ARITHMETIC_OF_CONSTANTS,
+    **ARRAY_OPS_OF_CONSTANTS,
+    **CASTS_OF_CONSTANTS,
+    **INDEXING_OF_CONSTANTS,
+    **LOGIC_OF_CONSTANTS,
+    **MATRICES_OF_CONSTANTS,
+    **NEURONS_OF_CONSTANTS,
+    **NORMALIZATIONS_OF_CONSTANTS,
+    **OF_CONSTANTS,
+    **QUANTIZATIONS_OF_CONSTANTS,
+    **SLICING_OF_CONSTANTS,
+}
+"""The rows of operators whose operands are all constants. The network has no layers for `OF_CONSTANTS`."""
 
 
 def reason_against(kind: str) -> str:

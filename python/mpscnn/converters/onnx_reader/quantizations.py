@@ -21,11 +21,13 @@ from mpscnn.converters.integer_limits import Grid
 from mpscnn.converters.layout import Arranged
 from mpscnn.converters.onnx_reader.attention_masks import constant_of_node
 from mpscnn.converters.onnx_reader.casts import converter
+from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.known_results import Quantized
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Operands, Row
-from mpscnn.converters.onnx_reader.tensors import UINT8, array_type, element_type, type_number
+from mpscnn.converters.onnx_reader.row_calls import Given
+from mpscnn.converters.onnx_reader.tensors import FLOAT, UINT8, array_type, element_type, type_number
+from mpscnn.converters.rows import Name, Row, ignores
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.value import Value
 from mpscnn.errors import Error, UnsupportedError, WeightsError
@@ -46,15 +48,14 @@ def note_integers(c: Context, value: Arranged, name: str) -> None:
         c.integers.types.add(grid.dtype.name)
 
 
-def scales_along(node: Node, shape: Sequence[int], parameters: Array) -> Array:
+def scales_along(shape: Sequence[int], parameters: Array, axis: int, block: int) -> Array:
     """Return scales or zero points of a quantization in a form that broadcasts to values of a shape.
 
-    There may be one for all values, one for each index of the axis, or one for each block along the axis. Raises
-    WeightsError for other shapes.
+    There may be one for all values, one for each index of the axis, or one for each block along the axis (0: there are
+    no blocks). Raises WeightsError for other shapes.
     """
     if parameters.size == 1:
         return parameters.reshape(())
-    axis, block = node.integer("axis", 1), node.integer("block_size", 0)
     wanted: tuple[int, ...] = (shape[axis],)
     if block > 0:
         axis %= len(shape)
@@ -82,41 +83,52 @@ def range_of_integers(name: str) -> tuple[int, int] | None:
     return lowest, lowest + (1 << bits) - 1
 
 
-def _quantize_constant(o: Operands) -> Constant:
+def _quantize_constant(
+    x: Given, scale: Given, zero: Given | None = None, *, axis: int = 1, block_size: int = 0,
+    output_dtype: int = 0, saturate: bool = True, precision: int = 0,
+) -> Constant:  # fmt: skip
     """Compute x / scale + zero point. Integers are rounded, and clipped to the range of their type."""
-    node, zero = o.node, o.optional(2)
-    target = node.integer("output_dtype", 0) or UINT8
+    _refuse_precision(precision)
+    target = output_dtype or UINT8
     if zero is not None:
         target = type_number(zero.low.dtype)
-    name, convert = element_type(target), converter(node, target)
+    name, convert = element_type(target), converter(target, saturate=saturate)
     integers = range_of_integers(name)
 
-    def compute(x: Array, scale: Array, zero_point: Array | None) -> Array:
+    def compute(values: Array, steps: Array, zero_point: Array | None) -> Array:
+        def along(parameters: Array) -> Array:
+            return scales_along(values.shape, parameters, axis, block_size)
+
         def quantized() -> Array:
-            made = x / scales_along(node, x.shape, scale)
-            offset = None if zero_point is None else scales_along(node, x.shape, zero_point)
+            made = values / along(steps)
+            offset = None if zero_point is None else along(zero_point)
             if integers is None:
                 return convert(made if offset is None else made + offset.astype(made.dtype))
             whole = np.rint(made).astype(np.int32)
             whole = whole if offset is None else whole + offset.astype(np.int32)
             return convert(np.clip(whole, *integers))
 
-        return values.run(4 * x.size, FUNCTION, quantized)
+        return x.run(4 * values.size, FUNCTION, quantized)
 
-    values = o.given(0)
-    return values.compute(compute, o.given(1), zero)
+    return x.compute(compute, scale, zero)
 
 
-def _quantize(o: Operands) -> Value | None:
+def _refuse_precision(precision: int) -> None:
+    """Refuse a division in another precision than that of the operands, the default."""
+    if precision not in (0, FLOAT):
+        raise UnsupportedError(f"its precision is {precision}, which is not supported")
+
+
+@ignores("saturate")  # only for floats of 8 bits, which are no tensors of the network
+def _quantize(
+    c: Context, node: Node, x: Name, scale: Name, zero: Name | None = None, *, axis: int = 1,
+    block_size: int = 0, output_dtype: int = 0, precision: int = 0,
+) -> Value | None:  # fmt: skip
     """Convert QuantizeLinear. If only DequantizeLinear with the same integers reads its result, no layer is added."""
-    if o.are_constants:
-        return _quantize_constant(o)
-    c, node = o.c, o.node
-    source = node.inputs[0]
+    _refuse_precision(precision)
     if not _is_undone(c, node):
-        return _integers(c, node)
-    grid = _grid(c, node)
-    c.integers.quantized[node.outputs[0]] = Quantized(source, c.value(source), grid)
+        return _integers(c, node, x, scale, zero, output_dtype, axis, block_size)
+    c.integers.quantized[node.outputs[0]] = Quantized(x, c.value(x), _grid(c, node))
     return None
 
 
@@ -133,58 +145,66 @@ def _is_undone(c: Context, node: Node) -> bool:
         return False
 
 
-def _integers(c: Context, node: Node) -> FileTensor:
+def _integers(
+    c: Context, node: Node, name: str, scale: str, zero: str | None, output_dtype: int, axis: int, block: int
+) -> FileTensor:
     """Compute the integers of QuantizeLinear: x / scale, rounded, plus the zero point, clipped to their range."""
-    x, zero = c.value(node.inputs[0]), node.input(2)
-    kind = c.type_of(zero) if zero is not None else element_type(node.integer("output_dtype", 0) or UINT8)
+    x = c.value(name)
+    kind = c.type_of(zero) if zero is not None else element_type(output_dtype or UINT8)
     limits = range_of_integers(kind)
     if limits is None:
         raise UnsupportedError(f"makes {kind} of computed numbers; supported are integers")
-    y = x.combine("divide", _parameters(c, node, 1, x), "/divided").map("round", "/rounded")
+    steps = _parameters(c, node, scale, "scale", x, axis, block)
+    y = x.combine("divide", steps, "/divided").map("round", "/rounded")
     if zero is not None:
-        y = y.combine("add", _parameters(c, node, 2, x), "/moved")
+        y = y.combine("add", _parameters(c, node, zero, "zero_point", x, axis, block), "/moved")
     return y.map({"kind": "clamp", "a": float(limits[0]), "b": float(limits[1])}).mark_as_integers()
 
 
-def _dequantize_constant(o: Operands) -> Constant:
+@ignores("output_dtype")  # the type of floats
+def _dequantize_constant(
+    constants: Constants, node: Node, x: Given, scale: Given, zero: Given | None = None, *, axis: int = 1,
+    block_size: int = 0,
+) -> Constant:  # fmt: skip
     """Compute (x - zero point) * scale."""
-    node, values = o.node, o.given(0)
 
-    def compute(x: Array, scale: Array, zero_point: Array | None) -> Array:
-        if x.dtype.kind not in "iu":
+    def compute(values: Array, steps: Array, zero_point: Array | None) -> Array:
+        if values.dtype.kind not in "iu":
             raise UnsupportedError("dequantises something other than integers")
 
+        def along(parameters: Array) -> Array:
+            return scales_along(values.shape, parameters, axis, block_size).astype(np.float32)
+
         def numbers() -> Array:
-            offset = 0 if zero_point is None else scales_along(node, x.shape, zero_point).astype(np.float32)
-            return np.asarray(
-                (x.astype(np.float32) - offset) * scales_along(node, x.shape, scale).astype(np.float32)
-            )
+            offset = 0 if zero_point is None else along(zero_point)
+            return np.asarray((values.astype(np.float32) - offset) * along(steps))
 
-        return values.run(4 * x.size, FUNCTION, numbers)
+        return x.run(4 * values.size, FUNCTION, numbers)
 
-    made = values.compute(compute, o.given(1), o.optional(2))
+    made = x.compute(compute, scale, zero)
     if made.low is made.high:
-        o.stored.note_dequantized(node.outputs[0], node)
+        constants.note_dequantized(node.outputs[0], node)
     return made
 
 
-def _dequantize(o: Operands) -> Value:
+@ignores("output_dtype")
+def _dequantize(
+    c: Context, node: Node, name: Name, scale: Name, zero: Name | None = None, *, axis: int = 1,
+    block_size: int = 0,
+) -> Value:  # fmt: skip
     """Convert DequantizeLinear.
 
     After QuantizeLinear it is the value before both, clipped to the range of the integers.
     """
-    if o.are_constants:
-        return _dequantize_constant(o)
-    c, node = o.c, o.node
-    found = c.integers.quantized.get(node.inputs[0])
+    found = c.integers.quantized.get(name)
     if found is None:
-        return _numbers(c, node)
+        return _numbers(c, node, name, scale, zero, axis, block_size)
     x, integers = found.value, _int8_of(found.grid)
     if not found.is_limited and (integers is None or integers not in _integers_of(c, x)):
         low, high = found.grid.limits
         x = x.map({"kind": "clamp", "a": low, "b": high})
         c.integers.limits[x.tensor.name] = found.name, found.grid
-    c.integers.quantized[node.inputs[0]] = replace(found, value=x, is_limited=True)
+    c.integers.quantized[name] = replace(found, value=x, is_limited=True)
     if integers is not None:
         c.integers.of_tensors[x.tensor.name] = integers
         c.integers.types.add(found.grid.dtype.name)
@@ -197,30 +217,33 @@ def _integers_of(c: Context, x: Arranged) -> list[Grid | None]:
     return [c.integers.of_tensors.get(one) for one in (name, c.integers.pooled.get(name, name))]
 
 
-def _numbers(c: Context, node: Node) -> FileTensor:
+def _numbers(
+    c: Context, node: Node, name: str, scale: str, zero: str | None, axis: int, block: int
+) -> FileTensor:
     """Compute the numbers of DequantizeLinear: (x - zero point) * scale."""
-    x = c.tensor(node.inputs[0], whole_numbers=True).mark_as_floats()
+    x = c.tensor(name, whole_numbers=True).mark_as_floats()
     y = x
-    if node.input(2) is not None:
-        y = y.combine("subtract", _parameters(c, node, 2, x), "/moved")
-    return y.combine("multiply", _parameters(c, node, 1, x)).mark_as_floats()
+    if zero is not None:
+        y = y.combine("subtract", _parameters(c, node, zero, "zero_point", x, axis, block), "/moved")
+    return y.combine("multiply", _parameters(c, node, scale, "scale", x, axis, block)).mark_as_floats()
 
 
-def _parameters(c: Context, node: Node, place: int, x: FileTensor) -> FileTensor:
+def _parameters(
+    c: Context, node: Node, name: str, what: str, x: FileTensor, axis: int, block: int
+) -> FileTensor:
     """Return the scales or zero points of a node as a tensor that broadcasts to its first operand."""
-    name = node.inputs[place]
     if c.is_constant(name):
         shape = x.trial_shapes()[1]
-        if node.integer("block_size", 0):
+        if block:
             c.constants.budget.copy(4 * math.prod(shape))
-        numbers = scales_along(node, shape, c.constants.real(name, "its scale or zero point"))
-        return constant_of_node(c, node, numbers, "zero_point" if place == 2 else "scale", x.rank)
+        numbers = scales_along(shape, c.constants.real(name, "its scale or zero point"), axis, block)
+        return constant_of_node(c, node, numbers, what, x.rank)
     found = c.value(name, whole_numbers=True).mark_as_floats()
-    if node.integer("block_size", 0):
+    if block:
         raise UnsupportedError("the scales of its blocks are computed by the network, which is not supported")
     if found.rank != 1 or found.shape == (1,):
         return found
-    return found.expand_dims(range(1, x.rank - x.axis(node.integer("axis", 1))))
+    return found.expand_dims(range(1, x.rank - x.axis(axis)))
 
 
 def _int8_of(grid: Grid) -> Grid | None:
@@ -260,7 +283,8 @@ def _grid(c: Context, node: Node, otherwise: np.dtype[Any] | None = None) -> Gri
     return Grid(float(scale.reshape(-1)[0]), int(zero_point.reshape(-1)[0]), zero_point.dtype)
 
 
-QUANTIZATIONS: dict[str, Row] = {
-    "DequantizeLinear": _dequantize,
-    "QuantizeLinear": _quantize,
+QUANTIZATIONS_OF_CONSTANTS: dict[str, Row] = {
+    "DequantizeLinear": _dequantize_constant,
+    "QuantizeLinear": _quantize_constant,
 }
+QUANTIZATIONS_OF_TENSORS: dict[str, Row] = {"DequantizeLinear": _dequantize, "QuantizeLinear": _quantize}

@@ -7,6 +7,7 @@ Products of integers without scales (MatMulInteger, ConvInteger) are exact produ
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -19,164 +20,190 @@ from mpscnn.converters.onnx_reader.expansions import (
     ROWS_FROM_FRONT,
     TRANSPOSED,
     Expansion,
-    Row,
+    written_as,
 )
 from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.rows import Name, Row, Stated
 
 _FLOAT = 1  # the number of float32 in ONNX
-_WINDOW = (
-    "auto_pad",
-    "count_include_pad",
-    "dilations",
-    "group",
-    "kernel_shape",
-    "pads",
-    "strides",
-    "ceil_mode",
-)
 EXACT = "mpscnn.Exact"
 """An operator that ONNX lacks: it keeps sums of products of integers in float32, because float16 cannot hold them."""
 
+Optional = Name | None
 
-def _real(e: Expansion, first: int, axis: int | None = None) -> str:
-    """Return the numbers of three operands: integers, scale and zero point."""
+
+def _real(e: Expansion, x: str, scale: str, zero: str | None, axis: int | None = None) -> str:
+    """Return the numbers of integers, their scale and their zero point."""
     attributes = {} if axis is None else {"axis": axis}
-    given = [e.input(first), e.input(first + 1), e.node.input(first + 2)]
-    return e.op("DequantizeLinear", *given, **attributes)
+    return e.op("DequantizeLinear", x, scale, zero, **attributes)
 
 
-def _end(e: Expansion, y: str, scale: int) -> None:
-    """Write the quantization of a result. The scale and zero point are operands."""
-    e.end("QuantizeLinear", y, e.input(scale), e.node.input(scale + 1))
-
-
-def _conv(e: Expansion) -> None:
+def _conv(
+    e: Expansion, x: Name, x_scale: Name, x_zero: Optional, w: Name, w_scale: Name, w_zero: Optional,
+    scale: Name, zero: Optional, bias: Optional = None, *, channels_last: bool = False, **window: Any,
+) -> None:  # fmt: skip
     """QLinearConv. The integers of its bias have the product of both scales as their scale."""
-    last = e.node.flag("channels_last", default=False)
-    x, weight, bias = _real(e, 0), _real(e, 3, axis=0), None
-    if e.node.input(8) is not None:
-        scale = e.op("Mul", e.input(1), e.input(4))
-        bias = e.op("DequantizeLinear", e.input(8), scale, axis=0)
-    y = e.op("Conv", _first(e, x, last), weight, bias, **e.kept(*_WINDOW))
-    _end(e, e.op(CHANNELS_LAST, y) if last else y, 6)
+    image, weight, offset = _real(e, x, x_scale, x_zero), _real(e, w, w_scale, w_zero, axis=0), None
+    if bias is not None:
+        offset = e.op("DequantizeLinear", bias, e.op("Mul", x_scale, w_scale), axis=0)
+    y = e.op("Conv", _first(e, image, channels_last), weight, offset, **window)
+    e.end("QuantizeLinear", e.op(CHANNELS_LAST, y) if channels_last else y, scale, zero)
 
 
-def _first(e: Expansion, x: str, last: bool) -> str:
-    return e.op(CHANNELS_FIRST, x) if last else x
+def _first(e: Expansion, x: str, channels_last: bool) -> str:
+    return e.op(CHANNELS_FIRST, x) if channels_last else x
 
 
-def _gemm(e: Expansion) -> None:
+def _gemm(
+    e: Expansion, a: Name, a_scale: Name, a_zero: Optional, b: Name, b_scale: Name, b_zero: Optional,
+    bias: Optional = None, scale: Optional = None, zero: Optional = None, *, alpha: float = 1.0,
+    a_turned: Annotated[bool, Stated("transA")] = False, b_turned: Annotated[bool, Stated("transB")] = False,
+) -> None:  # fmt: skip
     """QGemm. Without a scale its result is floats."""
-    alpha, transposed = e.node.number("alpha", 1.0), e.node.flag("transB", default=False)
-    a, b, c = _real(e, 0), _real(e, 3, axis=0 if transposed else 1), None
-    if e.node.input(6) is not None:
-        scale = e.op("Mul", e.op("Mul", e.input(1), e.input(4)), alpha)
-        c = e.op("Mul", e.op("Cast", e.input(6), to=_FLOAT), scale)
-    attributes = e.kept("transA", "transB", alpha=alpha)
-    if e.node.input(7) is None:
-        e.end("Gemm", a, b, c, **attributes)
+    operands = _real(e, a, a_scale, a_zero), _real(e, b, b_scale, b_zero, axis=0 if b_turned else 1)
+    term = None
+    if bias is not None:
+        by = e.op("Mul", e.op("Mul", a_scale, b_scale), alpha)
+        term = e.op("Mul", e.op("Cast", bias, to=_FLOAT), by)
+    settings = {"alpha": alpha, "transA": a_turned, "transB": b_turned}
+    if scale is None:
+        e.end("Gemm", *operands, term, **settings)
     else:
-        _end(e, e.op("Gemm", a, b, c, **attributes), 7)
+        e.end("QuantizeLinear", e.op("Gemm", *operands, term, **settings), scale, zero)
 
 
 def _of_two(kind: str) -> Row:
-    return lambda e: _end(e, e.op(kind, _real(e, 0), _real(e, 3)), 6)
+    def row(
+        e: Expansion, a: Name, a_scale: Name, a_zero: Optional, b: Name, b_scale: Name, b_zero: Optional,
+        scale: Name, zero: Optional = None,
+    ) -> None:  # fmt: skip
+        y = e.op(kind, _real(e, a, a_scale, a_zero), _real(e, b, b_scale, b_zero))
+        e.end("QuantizeLinear", y, scale, zero)
+
+    return row
 
 
-def _of_one(kind: str, *names: str) -> Row:
-    """Return the row of a function of one tensor, with some of its attributes."""
+def _of_one(kind: str) -> Row:
+    """Return the row of a function of one tensor, whose settings are those of ONNX' operator."""
 
-    def write(e: Expansion) -> None:
-        last = e.node.flag("channels_last", default=False)
-        y = e.op(kind, _first(e, _real(e, 0), last), **e.kept(*names))
-        _end(e, e.op(CHANNELS_LAST, y) if last else y, 3)
+    def row(
+        e: Expansion, x: Name, x_scale: Name, x_zero: Optional, scale: Name, zero: Optional = None,
+        *, channels_last: bool = False, **settings: Any,
+    ) -> None:  # fmt: skip
+        y = e.op(kind, _first(e, _real(e, x, x_scale, x_zero), channels_last), **settings)
+        e.end("QuantizeLinear", e.op(CHANNELS_LAST, y) if channels_last else y, scale, zero)
 
-    return write
+    return row
 
 
-def _softmax(e: Expansion) -> None:
+def _softmax(
+    e: Expansion, x: Name, x_scale: Name, x_zero: Optional, scale: Name, zero: Optional = None, *, axis: int = -1,
+    opset: int = 13,
+) -> None:  # fmt: skip
     """QLinearSoftmax. It has the axes of ONNX' softmax of the opset that it states."""
-    is_joint = e.node.integer("opset", 13) < 13
-    _end(e, e.op(JOINT_SOFTMAX if is_joint else "Softmax", _real(e, 0), axis=e.node.integer("axis", -1)), 3)
+    y = e.op(JOINT_SOFTMAX if opset < 13 else "Softmax", _real(e, x, x_scale, x_zero), axis=axis)
+    e.end("QuantizeLinear", y, scale, zero)
 
 
-def _concat(e: Expansion) -> None:
-    parts = [_real(e, first) for first in range(2, len(e.node.inputs), 3)]
-    _end(e, e.op("Concat", *parts, axis=e.node.integer("axis")), 0)
+def _concat(e: Expansion, scale: Name, zero: Optional, *given: Name, axis: int) -> None:
+    numbers = [*given, None]  # the last zero point may be left out
+    parts = [
+        _real(e, given[first], given[first + 1], numbers[first + 2]) for first in range(0, len(given), 3)
+    ]
+    e.end("QuantizeLinear", e.op("Concat", *parts, axis=axis), scale, zero)
+
+
+def _where(
+    e: Expansion, condition: Name, a: Name, a_scale: Name, a_zero: Optional, b: Name, b_scale: Name,
+    b_zero: Optional, scale: Name, zero: Optional = None,
+) -> None:  # fmt: skip
+    y = e.op("Where", condition, _real(e, a, a_scale, a_zero), _real(e, b, b_scale, b_zero))
+    e.end("QuantizeLinear", y, scale, zero)
+
+
+def _matmul(
+    e: Expansion, a: Name, a_scale: Name, a_zero: Optional, b: Name, b_scale: Name, b_zero: Optional,
+    scale: Name, zero: Optional = None,
+) -> None:  # fmt: skip
+    y = e.op("MatMul", _real(e, a, a_scale, a_zero, axis=-2), _real(e, b, b_scale, b_zero, axis=-1))
+    e.end("QuantizeLinear", y, scale, zero)
 
 
 # ---- Products of integers ------------------------------------------------------------------------------------------
 
 
-def _difference(e: Expansion, place: int, zero: int, axis: int) -> str:
+def _difference(e: Expansion, x: str, zero: str | None, axis: int) -> str:
     """Return an operand minus its zero point, as floats. Several zero points belong to an axis."""
-    x = e.op("Cast", e.input(place), to=_FLOAT)
-    if e.node.input(zero) is None:
-        return x
-    offset = e.op("Cast", e.input(zero), to=_FLOAT)
-    return e.op("Sub", x, e.op(ALIGNED, offset, x, axis=axis))
+    y = e.op("Cast", x, to=_FLOAT)
+    if zero is None:
+        return y
+    offset = e.op("Cast", zero, to=_FLOAT)
+    return e.op("Sub", y, e.op(ALIGNED, offset, y, axis=axis))
 
 
-def _matmul_integer(e: Expansion) -> None:
-    y = e.op("MatMul", _difference(e, 0, 2, -2), _difference(e, 1, 3, -1))
-    e.end(EXACT, y, e.input(0), e.input(1))
+def _matmul_integer(e: Expansion, a: Name, b: Name, a_zero: Optional = None, b_zero: Optional = None) -> None:
+    y = e.op("MatMul", _difference(e, a, a_zero, -2), _difference(e, b, b_zero, -1))
+    e.end(EXACT, y, a, b)
 
 
-def _conv_integer(e: Expansion) -> None:
-    weight = _difference(e, 1, 3, 0)
-    y = e.op("Conv", _difference(e, 0, 2, 1), weight, **e.kept(*_WINDOW))
-    e.end(EXACT, y, e.input(0), e.input(1))
+def _conv_integer(
+    e: Expansion, x: Name, w: Name, x_zero: Optional = None, w_zero: Optional = None, **window: Any
+) -> None:
+    weight = _difference(e, w, w_zero, 0)
+    e.end(EXACT, e.op("Conv", _difference(e, x, x_zero, 1), weight, **window), x, w)
 
 
-def _matmul_to_float(e: Expansion) -> None:
+def _matmul_to_float(
+    e: Expansion, a: Name, b: Name, a_scale: Name, b_scale: Name, a_zero: Optional = None,
+    b_zero: Optional = None, bias: Optional = None,
+) -> None:  # fmt: skip
     """MatMulIntegerToFloat: a product of integers times both scales, and a bias."""
-    whole = e.op("MatMulInteger", e.input(0), e.input(1), e.node.input(4), e.node.input(5))
-    _end_scaled(e, whole, e.op("Mul", e.input(2), e.input(3)), 6)
+    whole = e.op("MatMulInteger", a, b, a_zero, b_zero)
+    _end_scaled(e, whole, e.op("Mul", a_scale, b_scale), bias)
 
 
-def _dynamic_matmul(e: Expansion) -> None:
+def _dynamic_matmul(
+    e: Expansion, a: Name, b: Name, b_scale: Name, b_zero: Optional = None, bias: Optional = None
+) -> None:
     """DynamicQuantizeMatMul: the same, where the first operand is quantized to 8 bits by its own range."""
-    x, scale, zero = e.ops("DynamicQuantizeLinear", [e.input(0)], 3)
-    whole = e.op("MatMulInteger", x, e.input(1), zero, e.node.input(3))
-    _end_scaled(e, whole, e.op("Mul", scale, e.input(2)), 4)
+    x, scale, zero = e.ops("DynamicQuantizeLinear", [a], 3)
+    whole = e.op("MatMulInteger", x, b, zero, b_zero)
+    _end_scaled(e, whole, e.op("Mul", scale, b_scale), bias)
 
 
-def _end_scaled(e: Expansion, whole: str, scale: str, bias: int) -> None:
+def _end_scaled(e: Expansion, whole: str, scale: str, bias: str | None) -> None:
     real = e.op("Cast", whole, to=_FLOAT)
-    if e.node.input(bias) is None:
+    if bias is None:
         e.end("Mul", real, scale)
     else:
-        e.end("Add", e.op("Mul", real, scale), e.input(bias))
+        e.end("Add", e.op("Mul", real, scale), bias)
 
 
-_POOL = ("auto_pad", "ceil_mode", "count_include_pad", "dilations", "kernel_shape", "pads", "strides")
+_OF_MICROSOFT: dict[str, Row] = {
+    "DequantizeLinear": written_as("DequantizeLinear"),
+    "DynamicQuantizeMatMul": _dynamic_matmul,
+    "MatMulIntegerToFloat": _matmul_to_float,
+    "QGemm": _gemm,
+    "QLinearAdd": _of_two("Add"),
+    "QLinearAveragePool": _of_one("AveragePool"),
+    "QLinearConcat": _concat,
+    "QLinearConv": _conv,
+    "QLinearGlobalAveragePool": _of_one("GlobalAveragePool"),
+    "QLinearLeakyRelu": _of_one("LeakyRelu"),
+    "QLinearMul": _of_two("Mul"),
+    "QLinearReduceMean": _of_one("ReduceMean"),
+    "QLinearSigmoid": _of_one("Sigmoid"),
+    "QLinearSoftmax": _softmax,
+    "QLinearWhere": _where,
+    "QuantizeLinear": written_as("QuantizeLinear"),
+}
 
 QUANTIZED: dict[str, Row] = {
     "ConvInteger": _conv_integer,
     "MatMulInteger": _matmul_integer,
     "QLinearConv": _conv,
-    "QLinearMatMul": lambda e: _end(e, e.op("MatMul", _real(e, 0, axis=-2), _real(e, 3, axis=-1)), 6),
-    **{
-        f"com.microsoft.{kind}": row
-        for kind, row in {
-            "DequantizeLinear": lambda e: e.end("DequantizeLinear", *e.node.inputs, **e.kept("axis")),
-            "DynamicQuantizeMatMul": _dynamic_matmul,
-            "MatMulIntegerToFloat": _matmul_to_float,
-            "QGemm": _gemm,
-            "QLinearAdd": _of_two("Add"),
-            "QLinearAveragePool": _of_one("AveragePool", *_POOL),
-            "QLinearConcat": _concat,
-            "QLinearConv": _conv,
-            "QLinearGlobalAveragePool": _of_one("GlobalAveragePool"),
-            "QLinearLeakyRelu": _of_one("LeakyRelu", "alpha"),
-            "QLinearMul": _of_two("Mul"),
-            "QLinearReduceMean": _of_one("ReduceMean", "axes", "keepdims"),
-            "QLinearSigmoid": _of_one("Sigmoid"),
-            "QLinearSoftmax": _softmax,
-            "QLinearWhere": lambda e: _end(e, e.op("Where", e.input(0), _real(e, 1), _real(e, 4)), 7),
-            "QuantizeLinear": lambda e: e.end("QuantizeLinear", *e.node.inputs, **e.kept("axis")),
-        }.items()
-    },
+    "QLinearMatMul": _matmul,
+    **{f"com.microsoft.{kind}": row for kind, row in _OF_MICROSOFT.items()},
 }
 """The rows of operators on integers, of ONNX and of onnxruntime."""
 

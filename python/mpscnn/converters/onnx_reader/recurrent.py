@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +13,12 @@ from mpscnn.converters import gates
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.layout import Axis
 from mpscnn.converters.onnx_reader.attention_masks import constant_of_node
-from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.onnx_reader.row_calls import Computed
 from mpscnn.converters.onnx_reader.unrolled_lstm import LstmSettings, unrolled_lstm
 from mpscnn.converters.recurrent_layer import RecurrentWeights, add_recurrent, sequences
+from mpscnn.converters.rows import Floats, Name, Row, Texts, ignores
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
@@ -25,19 +28,108 @@ from mpscnn.graph.recurrent import Recurrent
 _DEFAULTS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
 
 
-def _recurrent(c: Context, node: Node) -> list[FileTensor]:
-    """Convert a node. Its input is (steps, n, features), or with layout=1 (n, steps, features)."""
-    direction = node.text("direction", "forward")
-    reversals = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}.get(direction)
-    if reversals is None:
-        raise WeightsError(f"damaged: its direction is {direction!r}")
-    functions = [_functions(node, place, len(reversals)) for place in range(len(reversals))]
-    settings = _settings(c, node, len(reversals))
-    lengths = _lengths(c, node)
-    x, steps, several = _sequence(c, node)
+Direction = Literal["forward", "reverse", "bidirectional"]
+_REVERSALS: dict[Direction, list[bool]] = {
+    "forward": [False],
+    "reverse": [True],
+    "bidirectional": [False, True],
+}
+
+
+@dataclass(frozen=True)
+class _Stated:
+    """What a file states of a recurrent operator.
+
+    Attributes:
+        kind: LSTM, GRU or RNN.
+        weight, matrix: the names of the weights of inputs and of states.
+        bias, lengths, hidden, cell, peepholes: the names of other operands; None: they are left out.
+        activations, alphas, betas: the names of the functions, and their parameters in their order.
+        units: the number of units.
+        direction: the directions in which the steps follow.
+        batch_first: whether the batch is the first axis, before the steps.
+        limit: the limit of sums; None: there is none.
+        couples: whether the forget gate is 1 minus the input gate.
+        resets_after: whether the reset gate of a GRU comes after the product with the state.
+    """
+
+    kind: str
+    weight: str
+    matrix: str
+    bias: str | None
+    lengths: str | None
+    hidden: str | None
+    cell: str | None
+    peepholes: str | None
+    activations: Texts
+    alphas: Floats
+    betas: Floats
+    units: int
+    direction: Direction
+    batch_first: bool
+    limit: float | None
+    couples: bool = False
+    resets_after: bool = False
+
+
+@ignores("output_sequence")
+def _lstm(
+    c: Context, node: Node, x: Computed, w: Name, r: Name, b: Name | None = None, lengths: Name | None = None,
+    hidden: Name | None = None, cell: Name | None = None, peepholes: Name | None = None, *, hidden_size: int,
+    direction: Direction = "forward", layout: bool = False, activations: Texts = (),
+    activation_alpha: Floats = (), activation_beta: Floats = (), clip: float | None = None,
+    input_forget: bool = False,
+) -> list[FileTensor]:  # fmt: skip
+    return _recurrent(c, node, x, _Stated(
+        "LSTM", w, r, b, lengths, hidden, cell, peepholes, activations, activation_alpha, activation_beta,
+        hidden_size, direction, layout, clip, couples=input_forget,
+    ))  # fmt: skip
+
+
+@ignores("output_sequence")
+def _gru(
+    c: Context, node: Node, x: Computed, w: Name, r: Name, b: Name | None = None, lengths: Name | None = None,
+    hidden: Name | None = None, *, hidden_size: int, direction: Direction = "forward", layout: bool = False,
+    activations: Texts = (), activation_alpha: Floats = (), activation_beta: Floats = (),
+    clip: float | None = None, linear_before_reset: bool = False,
+) -> list[FileTensor]:  # fmt: skip
+    return _recurrent(c, node, x, _Stated(
+        "GRU", w, r, b, lengths, hidden, None, None, activations, activation_alpha, activation_beta,
+        hidden_size, direction, layout, clip, resets_after=linear_before_reset,
+    ))  # fmt: skip
+
+
+@ignores("output_sequence")
+def _rnn(
+    c: Context, node: Node, x: Computed, w: Name, r: Name, b: Name | None = None, lengths: Name | None = None,
+    hidden: Name | None = None, *, hidden_size: int, direction: Direction = "forward", layout: bool = False,
+    activations: Texts = (), activation_alpha: Floats = (), activation_beta: Floats = (),
+    clip: float | None = None,
+) -> list[FileTensor]:  # fmt: skip
+    return _recurrent(c, node, x, _Stated(
+        "RNN", w, r, b, lengths, hidden, None, None, activations, activation_alpha, activation_beta,
+        hidden_size, direction, layout, clip, resets_after=True,
+    ))  # fmt: skip
+
+
+def _recurrent(c: Context, node: Node, given: FileTensor, stated: _Stated) -> list[FileTensor]:
+    """Convert a node. Its input is (steps, n, features), or with `batch_first` (n, steps, features)."""
+    reversals = _REVERSALS[stated.direction]
+    functions = _functions(stated, len(reversals))
+    settings = _settings(c, stated, len(reversals))
+    lengths = _lengths(c, node, given, stated)
+    x, steps, several = sequences(given.transpose((1, 0, 2)) if stated.batch_first else given)
     made = [
         _direction(
-            c, node, x, place, functions[place], settings[place], reverse=reverse, directions=len(reversals)
+            c,
+            node,
+            stated,
+            x,
+            place,
+            functions[place],
+            settings[place],
+            reverse=reverse,
+            directions=len(reversals),
         )
         for place, reverse in enumerate(reversals)
     ]
@@ -47,7 +139,7 @@ def _recurrent(c: Context, node: Node) -> list[FileTensor]:
     name = _name(c, node)
     batch: Axis = () if c.arranger.batch is None else (c.arranger.batch,)
     order = several + directions + units
-    along = node.flag("layout", default=False)
+    along = stated.batch_first
     axes = (steps, directions, batch + several, units)
     whole = FileTensor(
         _joined(c, [one.steps for one in made], name), axes, steps + order, arranger=c.arranger
@@ -76,35 +168,27 @@ def _joined(c: Context, tensors: list[Tensor], name: str) -> Tensor:
     return c.network.concat(tensors, axis=-1, name=c.names.unique(name, lambda names: names.final_of(name)))
 
 
-def _settings(c: Context, node: Node, directions: int) -> list[LstmSettings]:
+def _settings(c: Context, stated: _Stated, directions: int) -> list[LstmSettings]:
     """Return the unusual settings of each direction. Raises UnsupportedError for those that only an LSTM may have."""
-    limit = node.number("clip") if node.has("clip") else None
-    couples, name = node.flag("input_forget", default=False), node.input(7) if node.kind == "LSTM" else None
-    if node.kind != "LSTM" and limit is not None:
+    if stated.kind != "LSTM" and stated.limit is not None:
         raise UnsupportedError("with limits of its sums it is not supported; only an LSTM may have them")
-    peepholes = None if name is None else c.constants.real(name, "its peepholes")
+    peepholes = None if stated.peepholes is None else c.constants.real(stated.peepholes, "its peepholes")
     if peepholes is None or not peepholes.any():
-        return [LstmSettings(None, limit, couples)] * directions
-    if peepholes.shape != (directions, 3 * node.integer("hidden_size")):
+        return [LstmSettings(None, stated.limit, stated.couples)] * directions
+    if peepholes.shape != (directions, 3 * stated.units):
         raise WeightsError(f"damaged: its peepholes are {peepholes.shape}")
-    return [LstmSettings(own, limit, couples) for own in peepholes]
+    return [LstmSettings(own, stated.limit, stated.couples) for own in peepholes]
 
 
-def _sequence(c: Context, node: Node) -> tuple[Tensor, Axis, Axis]:
-    """Return the input as a tensor (n, steps, sequences, features), and the atoms of its steps and sequences."""
-    x, along = c.x(node), node.flag("layout", default=False)
-    return sequences(x.transpose((1, 0, 2)) if along else x)
-
-
-def _lengths(c: Context, node: Node) -> FileTensor | None:
+def _lengths(c: Context, node: Node, x: FileTensor, stated: _Stated) -> FileTensor | None:
     """Return the number of steps of each sequence (n,); None if all sequences have all steps."""
-    name = node.input(4)
+    name = stated.lengths
     if name is None:
         return None
-    steps = c.x(node).shape[node.flag("layout", default=False)]
+    steps = x.shape[stated.batch_first]
     if c.is_constant(name) and set(c.constants.integers(name, "its lengths")) == {steps}:
         return None
-    if node.text("direction", "forward") != "forward":
+    if stated.direction != "forward":
         raise UnsupportedError("backwards, with other lengths for each sequence, it is not supported")
     c.refuse_results(node, 2, "the cell state after other numbers of steps")
     if not c.is_constant(name):
@@ -136,6 +220,7 @@ def _of_lengths(
 def _direction(
     c: Context,
     node: Node,
+    stated: _Stated,
     x: Tensor,
     place: int,
     functions: list[Activation],
@@ -144,9 +229,9 @@ def _direction(
     reverse: bool,
     directions: int,
 ) -> Recurrent:
-    weight, matrix = (c.constants.real(node.input(number), "its weights") for number in (1, 2))
-    count, units = len(gates.ONNX[node.kind]), node.integer("hidden_size")
-    biases = None if node.input(3) is None else c.constants.real(node.input(3), "its biases")
+    weight, matrix = (c.constants.real(name, "its weights") for name in (stated.weight, stated.matrix))
+    count, units = len(gates.ONNX[stated.kind]), stated.units
+    biases = None if stated.bias is None else c.constants.real(stated.bias, "its biases")
     of_biases = (directions, 2 * count * units)
     wanted = [(directions, count * units, x.shape[3]), (directions, count * units, units), of_biases]
     shapes = [weight.shape, matrix.shape, of_biases if biases is None else biases.shape]
@@ -156,27 +241,28 @@ def _direction(
         )
     biases = np.zeros(of_biases, np.float32) if biases is None else biases
     several = int(x.shape[2] or 0)
-    hidden, cell = (_state(c, node, number, place, (directions, several, units)) for number in (5, 6))
+    extents = (directions, several, units)
+    hidden, cell = (_state(c, stated, name, place, extents) for name in (stated.hidden, stated.cell))
     own = [weight[place], matrix[place], *np.split(biases[place], 2)]
     if not settings.are_usual:
         return unrolled_lstm(
             c, node, x, own, functions, settings, [hidden, cell], place=place, reverse=reverse
         )
-    if node.kind == "RNN":
+    if stated.kind == "RNN":
         functions, own = [_IDENTITY, *functions], [_with_open_gates(part, units) for part in own]
         own[2][units : 2 * units] = 1.0
     return add_recurrent(
         c.network,
-        "LSTM" if node.kind == "LSTM" else "GRU",
+        "LSTM" if stated.kind == "LSTM" else "GRU",
         x,
-        RecurrentWeights(_ORDER[node.kind], *own),
+        RecurrentWeights(_ORDER[stated.kind], *own),
         functions,
         name=_name(c, node, "/reverse" if reverse else ""),
         set_weight=c.set_weight,
-        reset_after=node.kind == "RNN" or node.flag("linear_before_reset", default=False),
+        reset_after=stated.resets_after,
         hidden=hidden,
         reverse=reverse,
-        **({"cell": cell} if node.kind == "LSTM" else {}),
+        **({"cell": cell} if stated.kind == "LSTM" else {}),
     )
 
 
@@ -193,53 +279,58 @@ def _with_open_gates(part: NDArray[Any], units: int) -> NDArray[Any]:
     return np.concatenate([np.zeros((2 * units, *part.shape[1:]), part.dtype), part])
 
 
-def _functions(node: Node, place: int, directions: int) -> list[Activation]:
-    defaults = _DEFAULTS[node.kind]
-    names = node.texts("activations", ()) or [*defaults] * directions
+def _functions(stated: _Stated, directions: int) -> list[list[Activation]]:
+    """Return the functions of each direction."""
+    defaults = _DEFAULTS[stated.kind]
+    names = stated.activations or [*defaults] * directions
     if len(names) != len(defaults) * directions:
-        raise WeightsError(f"damaged: its activations are {names}")
-    stated = {"a": node.numbers("activation_alpha"), "b": node.numbers("activation_beta")}
+        raise WeightsError(f"damaged: its activations are {list(names)}")
+    left = {"a": list(stated.alphas), "b": list(stated.betas)}
     functions: list[Activation] = []
     for text in names:
         if text not in gates.ONNX_FUNCTIONS:
             raise UnsupportedError(f"its activation {text!r} is not supported")
         function = dict(gates.ONNX_FUNCTIONS[text])
         for parameter in gates.ONNX_PARAMETERS.get(text, ""):
-            if stated[parameter]:
-                function[parameter] = stated[parameter].pop(0)
+            if left[parameter]:
+                function[parameter] = left[parameter].pop(0)
         functions.append(function)
-    return functions[place * len(defaults) : (place + 1) * len(defaults)]
+    count = len(defaults)
+    return [functions[place * count : (place + 1) * count] for place in range(directions)]
 
 
-def _state(c: Context, node: Node, number: int, place: int, extents: tuple[int, ...]) -> Tensor | None:
+def _state(
+    c: Context, stated: _Stated, name: str | None, place: int, extents: tuple[int, ...]
+) -> Tensor | None:
     """Return the initial hidden or cell state of one direction; None for zeros.
 
     Args:
-        number: the place of the state in the node's inputs.
+        c: the conversion.
+        stated: the operator.
+        name: the name of the state; None: it is left out.
         place: the place of the direction.
         extents: the numbers of directions, of sequences for each image, and of units.
     """
-    name = node.input(number) if number == 5 or node.kind == "LSTM" else None
     if name is None:
         return None
     known = c.constants.find(name)
     if known is not None and not (known.low.any() or known.high.any() or c.learns(name)):
         return None
     if known is not None:
-        return _constant_state(c, node, name, place, extents)
+        return _constant_state(c, stated, name, place, extents)
     x = c.value(name)
-    if node.flag("layout", default=False):
+    if stated.batch_first:
         x = x.transpose((1, 0, 2))
     if x.rank != 3 or x.shape[2] != extents[2]:
         raise WeightsError(f"damaged: its first state is {x.shown}")
     own = [tuple(atom for atom in axis if not atom.is_batch) for axis in x.axes]
     tensor = c.arranger.physical(x, own)
-    return c.network.layer("slice", [tensor], {"top": place, "height": 1}, name=c.layer_name(node, "/state"))
+    return c.network.layer("slice", [tensor], {"top": place, "height": 1}, name=c.arranger.name("/state"))
 
 
-def _constant_state(c: Context, node: Node, name: str, place: int, extents: tuple[int, ...]) -> Tensor:
+def _constant_state(c: Context, stated: _Stated, name: str, place: int, extents: tuple[int, ...]) -> Tensor:
     """Return a constant initial state of one direction, which is the same for each image of the batch."""
-    along = node.flag("layout", default=False)
+    along = stated.batch_first
     own = c.constants.of_one_image(
         name, None, c.arranger.batch, f"its first state {quote_name(name)}", (0 if along else 1, 1)
     )
@@ -254,4 +345,4 @@ def _constant_state(c: Context, node: Node, name: str, place: int, extents: tupl
     return tensor
 
 
-RECURRENT: dict[str, Handler] = {"GRU": _recurrent, "LSTM": _recurrent, "RNN": _recurrent}
+RECURRENT: dict[str, Row] = {"GRU": _gru, "LSTM": _lstm, "RNN": _rnn}

@@ -2,60 +2,68 @@
 
 from __future__ import annotations
 
-from mpscnn.converters.onnx_reader.operands import Operands, Row
+from typing import Annotated
+
+from mpscnn.converters.onnx_reader.row_calls import Axes, X
+from mpscnn.converters.rows import Ints, Operand, Row
 from mpscnn.converters.value import Value
 from mpscnn.errors import UnsupportedError
 
 
-def _argument(o: Operands) -> Value:
-    x, last = o.x(), o.node.flag("select_last_index", default=False)
-    axis = x.axis(o.node.integer("axis", 0))
-    places = x.argmax_or_argmin(axis, minimum=o.node.kind == "ArgMin", last=last)
-    return places if o.node.flag("keepdims", default=True) else places.squeeze([axis])
+def _argument(*, minimum: bool) -> Row:
+    """Return the row of ArgMax, or with `minimum` that of ArgMin."""
+
+    def row(x: X, *, axis: int = 0, keepdims: bool = True, select_last_index: bool = False) -> Value:
+        along = x.axis(axis)
+        places = x.argmax_or_argmin(along, minimum=minimum, last=select_last_index)
+        return places if keepdims else places.squeeze([along])
+
+    return row
 
 
-def _running_sum(o: Operands) -> Value:
-    x, (axis,) = o.x(), o.constant(1, "its axis").integers("its axis")
-    exclusive, backwards = (o.node.flag(name, default=False) for name in ("exclusive", "reverse"))
-    return x.cumsum(x.axis(axis), exclusive=exclusive, backwards=backwards)
+def _running_sum(
+    x: X, axis: Annotated[Ints, Operand("its axis")], *, exclusive: bool = False, reverse: bool = False
+) -> Value:
+    (along,) = axis
+    return x.cumsum(x.axis(along), exclusive=exclusive, backwards=reverse)
 
 
-_REDUCTIONS = {
-    "ReduceL1": "l1_norm",
-    "ReduceL2": "l2_norm",
-    "ReduceLogSum": "log_sum",
-    "ReduceLogSumExp": "log_sum_exp",
-    "ReduceMax": "max",
-    "ReduceMean": "mean",
-    "ReduceMin": "min",
-    "ReduceProd": "product",
-    "ReduceSum": "sum",
-    "ReduceSumSquare": "sum_of_squares",
-}
+def _reduction(kind: str) -> Row:
+    """Return the row of a reduction by its kind."""
+
+    def row(
+        x: X, axes: Axes | None = None, *, keepdims: bool = True, noop_with_empty_axes: bool = False
+    ) -> Value:
+        over = sorted({x.axis(axis) for axis in axes or ()})
+        if not axes and not noop_with_empty_axes:
+            over = list(range(x.rank))
+        y = x.reduce(kind, over)
+        return y if keepdims else y.squeeze(over)
+
+    return row
 
 
-def _reduce(o: Operands) -> Value:
-    x, given = o.x(), o.integers("axes", 1, "its axes")
-    axes = sorted({x.axis(axis) for axis in given or ()})
-    if not given and not o.node.flag("noop_with_empty_axes", default=False):
-        axes = list(range(x.rank))
-    y = x.reduce(_REDUCTIONS[o.node.kind], axes)
-    return y if o.node.flag("keepdims", default=True) else y.squeeze(axes)
-
-
-def _global_norm(o: Operands) -> Value:
+def _global_norm(x: X, *, p: int = 2) -> Value:
     """Convert GlobalLpPool: the norm of each channel."""
-    x, order = o.x(), o.node.integer("p", 2)
     kinds = {1: "l1_norm", 2: "l2_norm"}
-    if order not in kinds:
-        raise UnsupportedError(f"a norm of order {order}; supported are orders 1 and 2")
-    return x.reduce(kinds[order], range(2, x.rank))
+    if p not in kinds:
+        raise UnsupportedError(f"a norm of order {p}; supported are orders 1 and 2")
+    return x.reduce(kinds[p], range(2, x.rank))
 
 
 REDUCTIONS: dict[str, Row] = {
-    **dict.fromkeys(_REDUCTIONS, _reduce),
-    "ArgMax": _argument,
-    "ArgMin": _argument,
+    "ArgMax": _argument(minimum=False),
+    "ArgMin": _argument(minimum=True),
     "CumSum": _running_sum,
     "GlobalLpPool": _global_norm,
+    "ReduceL1": _reduction("l1_norm"),
+    "ReduceL2": _reduction("l2_norm"),
+    "ReduceLogSum": _reduction("log_sum"),
+    "ReduceLogSumExp": _reduction("log_sum_exp"),
+    "ReduceMax": _reduction("max"),
+    "ReduceMean": _reduction("mean"),
+    "ReduceMin": _reduction("min"),
+    "ReduceProd": _reduction("product"),
+    "ReduceSum": _reduction("sum"),
+    "ReduceSumSquare": _reduction("sum_of_squares"),
 }

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.budget import Cost
-from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.interpolation import ALIGNMENTS, Interpolation
-from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.onnx_reader.row_calls import Computed, Opset
+from mpscnn.converters.rows import Floats, Ints, Name, Row, ignores
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import CHOOSE_SIZE, ONE_IMAGE
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -25,27 +26,63 @@ Extents = list[int | None]
 MAX_DENOMINATOR = 1000
 
 
-def _resize(c: Context, node: Node) -> FileTensor:
-    x = c.x(node)
+Mode = Literal["nearest", "linear", "cubic"]
+Policy = Literal["stretch", "not_larger", "not_smaller"]
+_HAS_SIZES = 11  # the first opset in which Resize may state sizes
+
+
+@ignores("extrapolation_value")  # only for regions, which are refused
+def _resize(
+    c: Context, opset: Opset, x: Computed, first: Name | None = None, second: Name | None = None,
+    third: Name | None = None, *, mode: Mode = "nearest", coordinate_transformation_mode: str = "half_pixel",
+    nearest_mode: str = "round_prefer_floor", cubic_coeff_a: float = -0.75, exclude_outside: bool = False,
+    antialias: bool = False, axes: Ints | None = None, keep_aspect_ratio_policy: Policy = "stretch",
+) -> FileTensor:  # fmt: skip
+    """Convert Resize. Its operand is the scales in opset 10, and later regions, scales and sizes."""
+    if opset < _HAS_SIZES:
+        by = Interpolation(mode, "asymmetric", cubic_coeff_a, exclude_outside, antialias)
+        return _resized(c, x, by, "floor", _stated_scales(c, x, first), None, is_old=True)
+    _refuse_others(x)
+    alignment = coordinate_transformation_mode
+    scales, sizes = _wanted(c, x, second, third, axes, keep_aspect_ratio_policy)
+    by = Interpolation(mode, alignment, cubic_coeff_a, exclude_outside, antialias)
+    return _resized(c, x, by, nearest_mode, scales, sizes)
+
+
+def _upsample(
+    c: Context,
+    x: Computed,
+    given: Name | None = None,
+    *,
+    mode: Mode = "nearest",
+    scales: Floats | None = None,
+) -> FileTensor:
+    """Convert Upsample, which Resize replaces since opset 10."""
+    _refuse_others(x)
+    factors = _stated_scales(c, x, given) if scales is None else _fractions(scales, x)
+    return _resized(c, x, Interpolation(mode, "asymmetric"), "floor", factors, None, is_old=True)
+
+
+def _refuse_others(x: FileTensor) -> None:
     if x.rank not in (3, 4):
         raise UnsupportedError(f"resizes {x.shown}; supported are images")
-    scales, sizes = _wanted(c, node, x)
-    is_old = node.kind == "Upsample" or c.file.opset < 11
-    if is_old:
-        alignment, rounding = "asymmetric", "floor"
-    else:
-        alignment = node.text("coordinate_transformation_mode", "half_pixel")
-        rounding = node.text("nearest_mode", "round_prefer_floor")
-    mode = node.text("mode", "nearest")
-    if mode not in ("nearest", "linear", "cubic"):
-        raise UnsupportedError(f"its mode is {mode!r}; supported are nearest, linear and cubic")
-    excludes, averages = (node.flag(name, default=False) for name in ("exclude_outside", "antialias"))
-    if mode == "cubic" or (
-        mode == "linear" and (excludes or averages or alignment == "half_pixel_symmetric")
-    ):
-        a = node.number("cubic_coeff_a", -0.75)
-        interpolation = Interpolation(mode, alignment, a, exclude_outside=excludes, antialias=averages)
-        return _interpolated(x, interpolation, scales, sizes)
+
+
+def _stated_scales(c: Context, x: FileTensor, name: str | None) -> list[Fraction]:
+    _refuse_others(x)
+    if name is None or not (scales := _fractions(c.constants.real_view(name, "its scales"), x)):
+        raise WeightsError("damaged: it has neither scales nor sizes")
+    return scales
+
+
+def _resized(
+    c: Context, x: FileTensor, by: Interpolation, rounding: str, scales: list[Fraction] | None,
+    sizes: Extents | None, *, is_old: bool = False,
+) -> FileTensor:  # fmt: skip
+    mode, alignment = by.mode, by.alignment
+    is_averaged = by.exclude_outside or by.antialias or alignment == "half_pixel_symmetric"
+    if mode == "cubic" or (mode == "linear" and is_averaged):
+        return _interpolated(x, by, scales, sizes)
     if mode == "nearest" and is_old:
         _refuse_unclear_positions(scales or [])
     attributes = _sizes(x, scales, sizes)
@@ -55,7 +92,7 @@ def _resize(c: Context, node: Node) -> FileTensor:
     attributes |= _coordinates(alignment, attributes)
     if mode == "nearest" and rounding == ("floor" if alignment == "asymmetric" else "round_prefer_ceil"):
         attributes["rounding"] = "by_alignment"  # this rounding is also supported for integers
-    y = c.network.layer("resize", [x.image()], attributes, name=c.layer_name(node))
+    y = c.network.layer("resize", [x.image()], attributes, name=c.arranger.name(""))
     c.integers.pooled[y.name] = x.tensor.name  # linear and nearest results lie within the range of x
     return x.wrap_image(y)
 
@@ -106,26 +143,21 @@ def _fractions(given: Sequence[float] | NDArray[np.float32], x: FileTensor) -> l
     return [_fraction(float(one)) for one in scales.reshape(-1)]
 
 
-def _wanted(c: Context, node: Node, x: FileTensor) -> tuple[list[Fraction] | None, Extents | None]:
+def _wanted(
+    c: Context, x: FileTensor, of_scales: str | None, of_sizes: str | None, along: Ints | None, policy: Policy
+) -> tuple[list[Fraction] | None, Extents | None]:
     """Return the scales or the sizes of a node, for every axis. One of the two is None.
 
     The size of an axis is None if it does not change.
     """
-    if node.kind == "Upsample" and node.has("scales"):
-        return _fractions(node.attributes["scales"], x), None
-    place = 1 if node.kind == "Upsample" or c.file.opset < 11 else 2
-    given = node.input(place)
-    scales = None if given is None else _fractions(c.constants.real_view(given, "its scales"), x)
-    axes = [x.axis(axis) for axis in node.integers("axes", list(range(x.rank)))]
-    sizes = None
-    if place == 2 and node.input(3) is not None:
-        sizes = _stated_sizes(c, node, x, axes)
+    scales = None if of_scales is None else _fractions(c.constants.real_view(of_scales, "its scales"), x)
+    axes = [x.axis(axis) for axis in (range(x.rank) if along is None else along)]
+    sizes = None if of_sizes is None else _stated_sizes(c, of_sizes, x, axes)
     if not scales and not sizes:
         raise WeightsError("damaged: it has neither scales nor sizes")
-    policy = node.text("keep_aspect_ratio_policy", "stretch")
     if sizes and policy != "stretch":
         return _one_scale(x, axes, sizes, policy), None
-    if node.has("axes"):
+    if along is not None:
         if scales:
             scales = [scales[axes.index(axis)] if axis in axes else Fraction(1) for axis in range(x.rank)]
         if sizes:
@@ -133,10 +165,10 @@ def _wanted(c: Context, node: Node, x: FileTensor) -> tuple[list[Fraction] | Non
     return scales or None, sizes or None
 
 
-def _one_scale(x: FileTensor, axes: list[int], sizes: Extents, policy: str) -> list[Fraction]:
+def _one_scale(x: FileTensor, axes: list[int], sizes: Extents, policy: Policy) -> list[Fraction]:
     """Return the scales for keep_aspect_ratio_policy: one scale for all axes, limited by the stated sizes."""
     low = x.trial_shapes()[0]
-    if policy not in ("not_larger", "not_smaller") or len(axes) != len(sizes):
+    if len(axes) != len(sizes):
         raise WeightsError(f"damaged: keep_aspect_ratio_policy {policy!r} for the sizes {sizes}")
     if any(x.shape[axis] is None for axis in axes if not any(atom.is_batch for atom in x.axes[axis])):
         raise UnsupportedError(f"its new size depends on that of the image, which is free: {CHOOSE_SIZE}")
@@ -148,12 +180,12 @@ def _one_scale(x: FileTensor, axes: list[int], sizes: Extents, policy: str) -> l
     return [scale if axis in axes else Fraction(1) for axis in range(x.rank)]
 
 
-def _stated_sizes(c: Context, node: Node, x: FileTensor, axes: list[int]) -> Extents:
+def _stated_sizes(c: Context, name: str, x: FileTensor, axes: list[int]) -> Extents:
     """Return the size that the file states for each of these axes, or None for one that keeps its size.
 
     A size that depends on the image must be that of the axis.
     """
-    low, high = c.constants.shapes(node.input(3), "its sizes")
+    low, high = c.constants.shapes(name, "its sizes")
     if min(low, default=1) < 1 or len(low) > len(axes):
         raise WeightsError(f"damaged: resizes {x.shown} to the sizes {low}")
     sizes: Extents = []
@@ -238,4 +270,4 @@ def _unsupported_coordinates(kind: str, alignment: str, supported: Iterable[str]
     )
 
 
-RESIZES: dict[str, Handler] = {"Resize": _resize, "Upsample": _resize}
+RESIZES: dict[str, Row] = {"Resize": _resize, "Upsample": _upsample}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import accumulate
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -11,10 +12,11 @@ from mpscnn.converters.budget import Cost
 from mpscnn.converters.constant import CHEAP, Constant, listed
 from mpscnn.converters.constant_pair import Array
 from mpscnn.converters.layer_names import quote_name
-from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.expansions import PART
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Operands, Row
+from mpscnn.converters.onnx_reader.row_calls import Either, Given, Whole
+from mpscnn.converters.rows import Ints, Name, Operand, Row
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.value import Value
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -24,19 +26,21 @@ _OPERATIONS_OF_PART = 1_000  # the cost of looking at a tensor of a sequence
 _OF_MATRIX = 2  # the number of axes of a matrix
 
 
-def _split_to_sequence(c: Context, node: Node) -> None:
+def _split_to_sequence(
+    c: Context, node: Node, x: Name, split: Name | None = None, *, axis: int = 0, keepdims: bool = True
+) -> None:
     """Convert SplitToSequence: parts of listed sizes, of one size, or of extent 1.
 
     Only if the file states no sizes, `keepdims` may drop the axis, which then has the extent 1.
     """
-    drops_axis = node.input(1) is None and not node.flag("keepdims", default=True)
-    if _is_known(c, node.inputs[0]):
-        _split_constant(c, node, drops_axis=drops_axis)
+    drops_axis = split is None and not keepdims
+    if _is_known(c, x):
+        _split_constant(c, node, x, split, axis, drops_axis=drops_axis)
         return
-    x = c.x(node)
-    axis = x.axis(node.integer("axis", 0))
-    parts = x.split(axis, _sizes(c, node, x.known_extent(axis, "splits"), x.shown))
-    c.known.sequences[node.outputs[0]] = [one.squeeze([axis]) if drops_axis else one for one in parts]
+    value = c.value(x)
+    along = value.axis(axis)
+    parts = value.split(along, _sizes(c, split, value.known_extent(along, "splits"), value.shown))
+    c.known.sequences[node.outputs[0]] = [one.squeeze([along]) if drops_axis else one for one in parts]
 
 
 def _is_known(c: Context, name: str) -> bool:
@@ -44,12 +48,14 @@ def _is_known(c: Context, name: str) -> bool:
     return c.is_constant(name) and not c.learns(name)
 
 
-def _split_constant(c: Context, node: Node, *, drops_axis: bool) -> None:
-    array = c.constants.fixed(node.inputs[0], "its operand")
-    axis, what = node.integer("axis", 0), f"a constant of shape {array.shape}"
+def _split_constant(
+    c: Context, node: Node, x: str, split: str | None, axis: int, *, drops_axis: bool
+) -> None:
+    array = c.constants.fixed(x, "its operand")
+    what = f"a constant of shape {array.shape}"
     if not -array.ndim <= axis < array.ndim:
         raise WeightsError(f"damaged: splits {what} along axis {axis}")
-    ends = list(accumulate(_sizes(c, node, array.shape[axis], what)))
+    ends = list(accumulate(_sizes(c, split, array.shape[axis], what)))
     parts: list[FileTensor | str] = []
     for place, part in enumerate(np.split(array, ends[:-1], axis)):
         name = f"{node.outputs[0]}/part{place}"
@@ -58,9 +64,8 @@ def _split_constant(c: Context, node: Node, *, drops_axis: bool) -> None:
     c.known.sequences[node.outputs[0]] = parts
 
 
-def _sizes(c: Context, node: Node, extent: int, what: str) -> list[int]:
-    """Return the sizes of the parts of a SplitToSequence."""
-    given = node.input(1)
+def _sizes(c: Context, given: str | None, extent: int, what: str) -> list[int]:
+    """Return the sizes of the parts of a SplitToSequence, which a constant has, if there is one."""
     stated = [1] if given is None else c.constants.integers(given, "its parts")
     is_one_size = given is None or c.constants.fixed(given, "its parts").ndim == 0
     sizes = stated
@@ -76,49 +81,45 @@ def _sizes(c: Context, node: Node, extent: int, what: str) -> list[int]:
     return sizes
 
 
-def _sequence(c: Context, node: Node) -> None:
-    c.known.sequences[node.outputs[0]] = [
-        name if _is_known(c, name) else c.value(name) for name in node.inputs
-    ]
+def _sequence(c: Context, node: Node, *parts: Name) -> None:
+    c.known.sequences[node.outputs[0]] = [name if _is_known(c, name) else c.value(name) for name in parts]
 
 
-def _sequence_at(c: Context, node: Node) -> FileTensor | None:
-    parts, place = _parts_of(c, node), c.constants.integers(node.input(1), "its place")[0]
-    if not -len(parts) <= place < len(parts):
-        raise WeightsError(f"damaged: takes part {place} of {len(parts)}")
-    part = parts[place]
+def _sequence_at(
+    c: Context, node: Node, sequence: Name, place: Annotated[Ints, Operand("its place")]
+) -> FileTensor | None:
+    parts = _parts_of(c, sequence)
+    if not -len(parts) <= place[0] < len(parts):
+        raise WeightsError(f"damaged: takes part {place[0]} of {len(parts)}")
+    part = parts[place[0]]
     if isinstance(part, str):
         c.constants.put(node.outputs[0], c.constants.fixed(part, "its part"))
         return None
     return part
 
 
-def _concat_from_sequence(c: Context, node: Node) -> FileTensor:
-    joined = _parts_of(c, node)
+def _concat_from_sequence(c: Context, sequence: Name, *, axis: int, new_axis: bool = False) -> FileTensor:
+    joined = _parts_of(c, sequence)
     c.constants.budget.spend(Cost(0, _OPERATIONS_OF_PART * len(joined)))
     parts = [c.value(part) if isinstance(part, str) else part for part in joined]
-    axis = node.integer("axis")
-    if node.flag("new_axis", default=False):
+    if new_axis:
         axis = axis % (parts[0].rank + 1) if -parts[0].rank - 1 <= axis <= parts[0].rank else axis
         parts = [one.expand_dims([axis]) for one in parts]
     return parts[0].concat(parts[1:], parts[0].axis(axis))
 
 
-def _parts_of(c: Context, node: Node) -> list[FileTensor | str]:
-    if node.inputs[0] not in c.known.sequences:
-        raise UnsupportedError(
-            f"its operand {quote_name(node.inputs[0])} is not a sequence of tensors that is known"
-        )
-    return c.known.sequences[node.inputs[0]]
+def _parts_of(c: Context, name: str) -> list[FileTensor | str]:
+    if name not in c.known.sequences:
+        raise UnsupportedError(f"its operand {quote_name(name)} is not a sequence of tensors that is known")
+    return c.known.sequences[name]
 
 
-def _gather(o: Operands) -> Value:
+def _gather(x: Either, indices: Either, *, axis: int = 0) -> Value:
     """Convert Gather. The axes of the indices replace the axis."""
-    x, indices = o.value(0, whole_numbers=True), o.value(1, whole_numbers=True)
-    axis = x.axis(o.node.integer("axis", 0))
+    along = x.axis(axis)
     if isinstance(x, Constant) and isinstance(indices, FileTensor):
-        return _look_up(x, axis, indices)
-    return x.take(axis, indices)
+        return _look_up(x, along, indices)
+    return x.take(along, indices)
 
 
 def _look_up(constant: Constant, axis: int, indices: FileTensor) -> FileTensor:
@@ -129,19 +130,20 @@ def _look_up(constant: Constant, axis: int, indices: FileTensor) -> FileTensor:
     return indices.mark_as_floats().wrap_negative_indices(len(table)).look_up(table)
 
 
-def _slice(o: Operands) -> Value:
-    names = ("starts", "ends", "axes", "steps")
-    ranges = [o.setting(name, place, f"its {name}") for place, name in enumerate(names, start=1)]
-
+def _slice(
+    x: Whole,
+    starts: Annotated[Constant | Ints, Operand("its starts", or_setting=True)],
+    ends: Annotated[Constant | Ints, Operand("its ends", or_setting=True)],
+    axes: Annotated[Constant | Ints | None, Operand("its axes", or_setting=True)] = None,
+    steps: Annotated[Constant | None, Operand("its steps")] = None,
+) -> Value:
     def parts(shape: tuple[int, ...], *numbers: Array | Sequence[int] | None) -> list[slice]:
-        starts, ends, axes, steps = (
+        first, last, along, by = (
             [] if one is None else listed(one, f"its {name}")
-            for one, name in zip(numbers, names, strict=True)
+            for one, name in zip(numbers, ("starts", "ends", "axes", "steps"), strict=True)
         )
-        if numbers[0] is None or numbers[1] is None:
-            raise WeightsError("damaged: its starts or ends are missing")
         result = [slice(None)] * len(shape)
-        given = zip(axes or range(len(starts)), starts, ends, steps or [1] * len(starts), strict=True)
+        given = zip(along or range(len(first)), first, last, by or [1] * len(first), strict=True)
         for axis, start, end, step in given:
             if step == 0:
                 raise WeightsError("damaged: its step is 0")
@@ -149,43 +151,54 @@ def _slice(o: Operands) -> Value:
             result[axis] = slice(max(start, -shape[axis]), end, step)
         return result
 
-    return o.x(whole_numbers=True).slice(parts, *ranges)
+    return x.slice(parts, starts, ends, axes, steps)
 
 
-def _split(o: Operands) -> list[Value]:
-    x, count = o.x(whole_numbers=True), len(o.node.outputs)
-    axis = x.axis(o.node.integer("axis", 0))
-    extent, sizes = x.known_extent(axis, "splits"), o.integers("split", 1, "its parts")
+def _slice_by_entries(x: Whole, *, entries: Any) -> Value:
+    """Convert `PART`."""
+    return x.slice(lambda _: entries)
+
+
+def _split(
+    node: Node, x: Whole, split: Annotated[Ints | None, Operand("its parts", or_setting=True)] = None,
+    *, axis: int = 0, num_outputs: int | None = None,
+) -> list[Value]:  # fmt: skip
+    count, along = len(node.outputs), x.axis(axis)
+    extent, sizes = x.known_extent(along, "splits"), split
     if sizes is None:
-        whole = o.node.integer("num_outputs", count)
-        if not o.node.has("num_outputs") and extent % max(whole, 1):
+        whole = count if num_outputs is None else num_outputs
+        if num_outputs is None and extent % max(whole, 1):
             raise WeightsError(
-                f"damaged: splits {x.shown} along axis {axis} into {whole} equal parts, which its extent {extent} "
+                f"damaged: splits {x.shown} along axis {along} into {whole} equal parts, which its extent {extent} "
                 "does not allow"
             )
         size = -(-extent // max(whole, 1))
-        sizes = [size] * (whole - 1) + [extent - size * (whole - 1)]
+        sizes = (*[size] * (whole - 1), extent - size * (whole - 1))
     if len(sizes) != count:
         raise WeightsError(f"damaged: splits {x.shown} into {len(sizes)} parts, but has {count} results")
-    return list(x.split(axis, sizes))
+    return list(x.split(along, sizes))
 
 
-def _concat(o: Operands) -> Value:
-    first, *others = o.values() if o.are_constants else _joined_tensors(o.c, o.node)
-    return first.concat(others, first.axis(o.node.integer("axis", 1)))
+def _tile(x: Whole, repeats: Annotated[Ints, Operand("its repeats")]) -> Value:
+    return x.tile(repeats)
 
 
-def _joined_tensors(c: Context, node: Node) -> list[FileTensor]:
-    """Return the operands of Concat as tensors, each with the batch in the same axis."""
-    computed = c.first_computed(node.inputs, whole_numbers=True)
-    axis = computed.axis(node.integer("axis", 1))
-    computed = _with_batch_outside(computed, axis)
-    return [
+def _concat_constants(*x: Given, axis: int = 1) -> Value:
+    return x[0].concat(x[1:], x[0].axis(axis))
+
+
+def _concat(c: Context, *x: Name, axis: int = 1) -> Value:
+    """Convert Concat of tensors, each with the batch in the same axis."""
+    computed = c.first_computed(x, whole_numbers=True)
+    along = computed.axis(axis)
+    computed = _with_batch_outside(computed, along)
+    first, *others = (
         c.constant_with_batch_of(name, computed)
         if c.is_constant(name)
-        else _with_batch_outside(c.value(name, whole_numbers=True), axis)
-        for name in node.inputs
-    ]
+        else _with_batch_outside(c.value(name, whole_numbers=True), along)
+        for name in x
+    )
+    return first.concat(others, first.axis(axis))
 
 
 def _with_batch_outside(x: FileTensor, axis: int) -> FileTensor:
@@ -195,11 +208,11 @@ def _with_batch_outside(x: FileTensor, axis: int) -> FileTensor:
     return x.with_batch_outside(axis) if is_movable else x
 
 
-def _triangle(o: Operands) -> Value:
+def _triangle(
+    x: Whole, diagonal: Annotated[Constant | None, Operand("its diagonal")] = None, *, upper: bool = True
+) -> Value:
     """Convert Trilu: zeros replace the elements on one side of a diagonal of the last two axes."""
-    function = np.triu if o.node.flag("upper", default=True) else np.tril
-    x = o.x(whole_numbers=True)
-    diagonal = None if o.node.input(1) is None else o.constant(1, "its diagonal")
+    function = np.triu if upper else np.tril
     if x.rank < _OF_MATRIX:
         raise WeightsError(f"damaged: takes a triangle of {x.shown}")
 
@@ -225,19 +238,20 @@ def _triangle_of_tensor(x: FileTensor, triangle: Callable[[Array], Array]) -> Fi
 
 
 SLICING: dict[str, Row] = {
-    "Concat": _concat,
     "Gather": _gather,
-    PART: lambda o: o.x(whole_numbers=True).slice(lambda _: o.node.attributes["entries"]),
+    PART: _slice_by_entries,
     "Slice": _slice,
     "Split": _split,
-    "Tile": lambda o: o.x(whole_numbers=True).tile(o.constant(1, "its repeats").integers("its repeats")),
+    "Tile": _tile,
     "Trilu": _triangle,
 }
-"""The functions of operators that serve constants and tensors of the network alike."""
+"""The rows of operators that serve constants and tensors of the network alike."""
 
-SEQUENCES: dict[str, Handler] = {
-    "SplitToSequence": _split_to_sequence,
-    "SequenceConstruct": _sequence,
-    "SequenceAt": _sequence_at,
+SLICING_OF_CONSTANTS: dict[str, Row] = {"Concat": _concat_constants}
+SLICING_OF_TENSORS: dict[str, Row] = {
+    "Concat": _concat,
     "ConcatFromSequence": _concat_from_sequence,
+    "SequenceAt": _sequence_at,
+    "SequenceConstruct": _sequence,
+    "SplitToSequence": _split_to_sequence,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,142 +22,83 @@ from mpscnn.converters.max_unpooling import (
     unpool,
 )
 from mpscnn.converters.onnx_reader.computed_weights import convolution_of_two
-from mpscnn.converters.onnx_reader.context import Context, Handler, Made
+from mpscnn.converters.onnx_reader.context import Context, Made
 from mpscnn.converters.onnx_reader.known_results import Border, Deferred
 from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.onnx_reader.row_calls import Computed, ComputedFloats
+from mpscnn.converters.onnx_reader.window import AutoPad, Pair, Window, explicit, of_both_axes, pair
+from mpscnn.converters.rows import Ints, Name, Operand, Row
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import CHOOSE_SIZE, ONE_IMAGE
-from mpscnn.converters.window_sizes import crop_to_size, same_padding
+from mpscnn.converters.window_sizes import crop_to_size
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 
-Pair = tuple[int, int]
 
-
-def _pairs(node: Node, name: str, default: int, rank: int) -> Pair:
-    """Return (vertical, horizontal) of an attribute that has a number for each spatial axis."""
-    values = node.integers(name, [default] * (rank - 2))
-    if len(values) != rank - 2:
-        raise WeightsError(f"damaged: its {name} are {values} for an input of {rank} axes")
-    return (values[0], values[1]) if rank == 4 else (default, values[0])
-
-
-def window(node: Node, x: FileTensor, kernel: Pair) -> dict[str, Any]:
-    """Return kernel size, strides, dilation and padding of a node as attributes of mpscnn's operations."""
-    strides, dilation = (_pairs(node, name, 1, x.rank) for name in ("strides", "dilations"))
-    attributes = _of_both_axes(kernel, stride=strides, dilation=dilation)
-    automatic = node.text("auto_pad", "NOTSET")
-    if automatic == "VALID":
-        return attributes
-    if automatic == "SAME_UPPER":
-        return attributes | {"padding": "same"}
-    if automatic == "SAME_LOWER":
-        return attributes | _same_lower(x, kernel, strides, dilation)
-    if automatic != "NOTSET":
-        raise WeightsError(f"damaged: its auto_pad is {automatic!r}")
-    return attributes | _explicit(*_pads(node, x.rank))
-
-
-def _of_both_axes(kernel: Pair, **others: Pair) -> dict[str, Any]:
-    """Return the attributes of a window: the kernel's size, and others by their names without axis, such as stride."""
-    attributes = {"kernel_height": kernel[0], "kernel_width": kernel[1]}
-    for name, (vertical, horizontal) in others.items():
-        attributes |= {f"{name}_y": vertical, f"{name}_x": horizontal}
-    return attributes
-
-
-def _pads(node: Node, rank: int) -> tuple[Pair, Pair]:
-    """Return the padding as (top, left), (bottom, right)."""
-    pads = node.integers("pads", [0] * (2 * (rank - 2)))
-    if len(pads) != 2 * (rank - 2):
-        raise WeightsError(f"damaged: its pads are {pads} for an input of {rank} axes")
-    if rank == 3:
-        return (0, pads[0]), (0, pads[1])
-    return (pads[0], pads[1]), (pads[2], pads[3])
-
-
-def _explicit(before: Pair, after: Pair) -> dict[str, Any]:
-    if not any(before + after):
-        return {}
-    names = ("pad_top", "pad_left", "pad_bottom", "pad_right")
-    return {"padding": "explicit", **dict(zip(names, before + after, strict=True))}
-
-
-def _same_lower(x: FileTensor, kernel: Pair, strides: Pair, dilation: Pair) -> dict[str, Any]:
-    """Return the padding of SAME_LOWER. It is that of "same", but an odd total has the additional pixel in front."""
-    sizes = x.shape[2:] if x.rank == 4 else (1, x.shape[2])
-    before, after = [], []
-    for size, taps, stride, step in zip(sizes, kernel, strides, dilation, strict=True):
-        if size is None:
-            raise UnsupportedError(
-                f"its auto_pad is SAME_LOWER, but the size of the image is free: {CHOOSE_SIZE}"
-            )
-        first, last = same_padding(size, stride, (taps - 1) * step + 1, more_first=True)
-        before.append(first)
-        after.append(last)
-    return _explicit((before[0], before[1]), (after[0], after[1]))
-
-
-def _weights(c: Context, node: Node, x: FileTensor) -> NDArray[np.float32]:
+def _weights(c: Context, name: str, x: FileTensor, kernel: Ints | None) -> NDArray[np.float32]:
     """Return the weights of a convolution. The weights of a 1D convolution get a height of 1."""
-    weight = c.constants.real_view(node.input(1), "its weights")
+    weight = c.constants.real_view(name, "its weights")
     if weight.ndim != x.rank or weight.ndim not in (3, 4):
         raise UnsupportedError(
             f"its weights have the shape {weight.shape} and its input is {x.shown}; supported are images "
             "(n, channels, height, width) and (n, channels, width)"
         )
     weight = weight[:, :, None] if weight.ndim == 3 else weight
-    stated = _pairs(node, "kernel_shape", 1, x.rank) if node.has("kernel_shape") else weight.shape[2:]
+    stated = weight.shape[2:] if kernel is None else pair("kernel_shape", kernel, 1, x.rank)
     if tuple(stated) != weight.shape[2:]:
         raise WeightsError(f"damaged: its kernel_shape is {stated}, its weights are {weight.shape}")
     return weight
 
 
-def _convolution(c: Context, node: Node) -> FileTensor:
-    if not c.is_constant(node.inputs[1]):
-        return convolution_of_two(c, node)
-    x, images = images_as_channels(c.tensor(node.inputs[0]), 1)
-    weight = _weights(c, node, x)
-    groups = node.integer("group", 1) * images
+def _convolution(
+    c: Context, node: Node, given: Name, w: Name, b: Name | None = None, *, kernel_shape: Ints | None = None,
+    strides: Ints | None = None, dilations: Ints | None = None, group: int = 1, pads: Ints | None = None,
+    auto_pad: AutoPad = "NOTSET",
+) -> FileTensor:  # fmt: skip
+    window = Window(strides, dilations, pads, auto_pad)
+    if not c.is_constant(w):
+        return convolution_of_two(c, node, (given, w, b), window, group)
+    x, images = images_as_channels(c.tensor(given), 1)
+    weight = _weights(c, w, x, kernel_shape)
+    groups = group * images
     if images > 1:
         weight = c.constants.tile(weight, images)
     filters, inputs, height, width = weight.shape
-    attributes = window(node, x, (height, width)) | {"output_channels": filters, "groups": groups}
+    attributes = window.attributes(x, (height, width)) | {"output_channels": filters, "groups": groups}
     weight = weight.transpose(TO_NHWC)
     tensor, tail, lies = _operand(c, x, attributes)
     if product(tail) == inputs:
         weight = in_memory_order(weight, x.axes[1], tail, axis=3)
-    name = c.layer_name(node)
+    name = c.arranger.name("")
     y = c.network.layer("convolution", [tensor], attributes, name=name)
-    c.set_weight(name, "weight", weight, node.input(1) if images == 1 else None)
-    if node.input(2) is not None:
-        biases = c.constants.real_view(node.input(2), "its biases")
+    c.set_weight(name, "weight", weight, w if images == 1 else None)
+    if b is not None:
+        biases = c.constants.real_view(b, "its biases")
         biases = c.constants.tile(biases, images) if images > 1 else biases
-        c.set_weight(name, "bias", biases, node.input(2) if images == 1 else None)
+        c.set_weight(name, "bias", biases, b if images == 1 else None)
     if lies is None:
         return channels_as_images(x.wrap_image(y), 1, images)
     (new,) = c.arranger.atoms([filters])
     return replace(x, tensor=y, axes=(x.axes[0], new, *x.axes[2:]), order=lies + new)
 
 
-def _padded(c: Context, node: Node) -> tuple[FileTensor, dict[str, Any]]:
-    """Return the input of a pooling, and padding that is merged from a Pad with minus infinity before it.
+def _padded(c: Context, name: str, window: Window, *, is_cut_off: bool) -> tuple[FileTensor, dict[str, Any]]:
+    """Return the input of a maximum, and padding that is merged from a Pad with minus infinity before it.
 
     If a side of the Pad crops, the pooling must have no padding on that side.
     """
-    border = c.read_instead(node.inputs[0], Border)
+    border = c.read_instead(name, Border)
     if border is None:
-        return c.tensor(node.inputs[0]), {}
-    (top, left), (bottom, right) = _pads(node, border.x.rank)
+        return c.tensor(name), {}
+    (top, left), (bottom, right) = window.sides(border.x.rank)
     fits = all(
         own >= 0 and (own == 0 or added >= 0)
         for own, added in zip((top, left, bottom, right), border.sides, strict=True)
     )
-    is_explicit = node.text("auto_pad", "NOTSET") == "NOTSET" and not node.flag("ceil_mode", default=False)
-    if node.kind != "MaxPool" or not fits or not is_explicit:
-        return c.value(node.inputs[0]), {}  # which raises an error
+    if not fits or window.auto_pad != "NOTSET" or is_cut_off:
+        return c.value(name), {}  # which raises an error
     above, before, below, after = border.sides
-    return border.x, _explicit((top + above, left + before), (bottom + below, right + after))
+    return border.x, explicit((top + above, left + before), (bottom + below, right + after))
 
 
 def _operand(c: Context, x: FileTensor, attributes: dict[str, Any]) -> tuple[Tensor, Axis, Axis | None]:
@@ -185,134 +126,154 @@ def _operand(c: Context, x: FileTensor, attributes: dict[str, Any]) -> tuple[Ten
     return *c.arranger.image_in_any_order(x), None
 
 
-def transposed_convolution(c: Context, node: Node) -> FileTensor:
-    """Convert ConvTranspose."""
-    x = c.x(node)
-    weight = _weights(c, node, x)
-    groups = node.integer("group", 1)
+def _transposed_convolution(
+    c: Context, x: Computed, w: Name, b: Name | None = None, *, kernel_shape: Ints | None = None,
+    strides: Ints | None = None, dilations: Ints | None = None, group: int = 1, pads: Ints | None = None,
+    auto_pad: AutoPad = "NOTSET", output_padding: Ints | None = None, output_shape: Ints | None = None,
+) -> FileTensor:  # fmt: skip
+    window, weight = Window(strides, dilations, pads, auto_pad), _weights(c, w, x, kernel_shape)
+    added = pair("output_padding", output_padding, 0, x.rank)
+    wanted = None if output_shape is None else pair("output_shape", output_shape, 1, x.rank)
+    return _transposed(c, x, weight, (w, b), window, group, added, wanted)
+
+
+def _transposed(
+    c: Context, x: FileTensor, weight: NDArray[np.float32], sources: tuple[str | None, str | None],
+    window: Window, groups: int, added: Pair, wanted: Pair | None,
+) -> FileTensor:  # fmt: skip
+    """Add a transposed convolution. `sources` are the names of the constants with its weights and biases."""
     inputs, filters, height, width = weight.shape
     if groups < 1 or inputs % groups:
         raise WeightsError(f"damaged: weights {weight.shape} in {groups} groups")
-    attributes = _transposed_window(node, x, (height, width))
+    attributes = _transposed_window(x, (height, width), window, added, wanted)
     attributes |= {"output_channels": filters * groups, "groups": groups}
     grouped = c.constants.reshape(weight, (groups, inputs // groups, filters, height, width))
     ours = c.constants.reshape(
         grouped.transpose(0, 2, 3, 4, 1), (groups * filters, height, width, inputs // groups)
     )
-    name = c.layer_name(node)
+    name = c.arranger.name("")
     y = c.network.layer("transposed_convolution", [x.image()], attributes, name=name)
-    c.set_weight(name, "weight", ours, node.input(1))
-    if node.input(2) is not None:
-        c.set_weight(name, "bias", c.constants.real_view(node.input(2), "its biases"), node.input(2))
+    c.set_weight(name, "weight", ours, sources[0])
+    if sources[1] is not None:
+        c.set_weight(name, "bias", c.constants.real_view(sources[1], "its biases"), sources[1])
     return x.wrap_image(y)
 
 
-def _transposed_window(node: Node, x: FileTensor, kernel: Pair) -> dict[str, Any]:
+def _transposed_window(
+    x: FileTensor, kernel: Pair, window: Window, added: Pair, wanted: Pair | None
+) -> dict[str, Any]:
     """Return the window of ConvTranspose by one of ONNX' two rules.
 
-    Either the pads determine the output size, or the output size (from output_shape or auto_pad) determines the pads.
+    Either the pads determine the output size, or the output size (`wanted`, or by auto_pad) determines the pads.
     """
-    strides, dilation = (_pairs(node, name, 1, x.rank) for name in ("strides", "dilations"))
-    added = _pairs(node, "output_padding", 0, x.rank)
-    automatic = node.text("auto_pad", "NOTSET")
-    before, after = _pads(node, x.rank)
+    strides, dilation = window.both(x.rank)
+    automatic = window.auto_pad
+    before, after = window.sides(x.rank)
     sizes = x.shape[2:] if x.rank == 4 else (1, x.shape[2])
     reach = [(taps - 1) * step + 1 + more for taps, step, more in zip(kernel, dilation, added, strict=True)]
-    wanted: list[int] | None = None
-    if node.has("output_shape"):
-        wanted = list(_pairs(node, "output_shape", 1, x.rank))
-    elif automatic in ("SAME_UPPER", "SAME_LOWER"):
+    if wanted is None and automatic in ("SAME_UPPER", "SAME_LOWER"):
         if None in sizes:
             raise UnsupportedError(
                 f"its auto_pad is {automatic}, but the size of the image is free: {CHOOSE_SIZE}"
             )
-        wanted = [(size or 0) * stride for size, stride in zip(sizes, strides, strict=True)]
+        wanted = ((sizes[0] or 0) * strides[0], (sizes[1] or 0) * strides[1])
     if wanted is not None:
         cropped = crop_to_size(sizes, wanted, reach, strides, {"auto_pad": automatic})
         # Only with these values of auto_pad does ONNX say on which side to add. With strides above the kernel size,
         # there is a gap after each window, also after the last one.
         if any(one.added for one in cropped) and automatic not in ("SAME_UPPER", "SAME_LOWER"):
-            raise UnsupportedError(f"its result is {wanted}, larger than all that its windows reach")
+            raise UnsupportedError(f"its result is {list(wanted)}, larger than all that its windows reach")
         added = (added[0] + cropped[0].added, added[1] + cropped[1].added)
         before, after = (cropped[0].before, cropped[1].before), (cropped[0].after, cropped[1].after)
-    attributes = _of_both_axes(kernel, stride=strides, dilation=dilation, output_padding=added)
-    return attributes | {"padding": "explicit"} | _explicit(before, after)
+    attributes = of_both_axes(kernel, stride=strides, dilation=dilation, output_padding=added)
+    return attributes | {"padding": "explicit"} | explicit(before, after)
 
 
-def _columns_to_image(c: Context, node: Node) -> FileTensor:
+def _columns_to_image(
+    c: Context, x: Computed, size: Annotated[Ints, Operand("its size")],
+    kernel: Annotated[Ints, Operand("its block")], *, strides: Ints = (1, 1), dilations: Ints = (1, 1),
+    pads: Ints = (0, 0, 0, 0),
+) -> FileTensor:  # fmt: skip
     """Convert Col2Im: a transposed convolution whose weights put each row of columns at its tap of the windows."""
-    x = c.x(node)
-    size, kernel = (
-        c.constants.integers(node.input(place), what) for place, what in ((1, "its size"), (2, "its block"))
-    )
     if len(size) != 2 or len(kernel) != 2 or x.rank != 3 or x.shape[1] is None:
         raise UnsupportedError(
-            f"makes an image of {size} with blocks of {kernel} of {x.shown}; supported are images"
+            f"makes an image of {list(size)} with blocks of {list(kernel)} of {x.shown}; supported are images"
         )
-    strides, dilations = (node.integers(name, [1, 1]) for name in ("strides", "dilations"))
-    pads, taps = node.integers("pads", [0] * 4), math.prod(kernel)
+    taps = math.prod(kernel)
     spans = [
         extent + pads[place] + pads[place + 2] - dilations[place] * (kernel[place] - 1) - 1
         for place, extent in enumerate(size)
     ]
     counts = [span // stride + 1 for span, stride in zip(spans, strides, strict=True)]
     if x.shape[1] % taps or math.prod(counts) != x.shape[2] or min(spans) < 0:
-        raise WeightsError(f"damaged: makes an image of {size} with blocks of {kernel} of {x.shown}")
+        raise WeightsError(
+            f"damaged: makes an image of {list(size)} with blocks of {list(kernel)} of {x.shown}"
+        )
     rest = [span % stride for span, stride in zip(spans, strides, strict=True)]
     channels = x.shape[1] // taps
     c.constants.budget.spend(Cost(4 * channels * taps * taps, 4 * channels * taps * taps))
     weight = np.tile(np.eye(taps, dtype=np.float32), (channels, 1)).reshape(channels * taps, 1, *kernel)
-    names = [f"{node.outputs[0]}/columns", f"{node.outputs[0]}/taps"]
-    c.constants.put(names[1], weight)
     low, high = x.trial_shapes()
-    c.values[names[0]] = x.reshape_to(*([one[0], one[1], *counts] for one in (low, high)))
-    attributes = {
-        "group": channels,
-        "strides": strides,
-        "dilations": dilations,
-        "pads": pads,
-        "output_padding": rest,
-    }
-    made = Node("ConvTranspose", names, node.outputs, attributes, node.name, node.layer)
-    return transposed_convolution(c, made)
+    image = x.reshape_to(*([one[0], one[1], *counts] for one in (low, high)))
+    window = Window(strides, dilations, pads)
+    return _transposed(c, image, weight, (None, None), window, channels, (rest[0], rest[1]), None)
 
 
 # ---- Poolings ------------------------------------------------------------------------------------------------------
 
 
-def _pooling(c: Context, node: Node) -> Made:
-    x, border = _padded(c, node)
+def _max_pool(
+    c: Context, node: Node, given: Name, *, kernel_shape: Ints, strides: Ints | None = None,
+    dilations: Ints | None = None, pads: Ints | None = None, auto_pad: AutoPad = "NOTSET",
+    ceil_mode: bool = False, storage_order: bool = False,
+) -> Made:  # fmt: skip
+    window = Window(strides, dilations, pads, auto_pad)
+    x, border = _padded(c, given, window, is_cut_off=ceil_mode)
     x, images = images_as_channels(x, 1)
-    if images > 1 and node.kind == "MaxPool":
+    if images > 1:
         c.refuse_results(node, 1, "where the maxima are in several images")
+    attributes = _pooled_window(x, kernel_shape, window) | border | {"ceil_mode": ceil_mode, "kind": "max"}
+    if len(node.outputs) > 1 and c.is_used(node.outputs[1]):
+        if storage_order:
+            raise UnsupportedError("positions of maxima that count columns first are not supported")
+        return _pooling_with_positions(c, node, x, attributes)
+    return channels_as_images(_pool(c, x, attributes), 1, images)
+
+
+def _average_pool(
+    c: Context, given: ComputedFloats, *, kernel_shape: Ints, strides: Ints | None = None,
+    dilations: Ints | None = None, pads: Ints | None = None, auto_pad: AutoPad = "NOTSET",
+    ceil_mode: bool = False, count_include_pad: bool = False,
+) -> Made:  # fmt: skip
+    x, images = images_as_channels(given, 1)
+    attributes = _pooled_window(x, kernel_shape, Window(strides, dilations, pads, auto_pad))
+    counts = count_include_pad and "padding" in attributes
+    attributes |= {"ceil_mode": ceil_mode, "kind": "average", "count_padding": counts}
+    is_global = pair("kernel_shape", kernel_shape, 1, x.rank) == tuple(x.shape[2:])
+    if x.tensor.name in c.integers.of_tensors and "padding" not in attributes and is_global:
+        # The result of a global average may have another quantization than the image, so it is used.
+        attributes = {"kind": "average", "global": True}
+    return channels_as_images(_pool(c, x, attributes), 1, images)
+
+
+def _norm_pool(
+    c: Context, given: ComputedFloats, *, kernel_shape: Ints, strides: Ints | None = None,
+    dilations: Ints | None = None, pads: Ints | None = None, auto_pad: AutoPad = "NOTSET",
+    ceil_mode: bool = False, p: int = 2,
+) -> Made:  # fmt: skip
+    x, images = images_as_channels(given, 1)
+    attributes = _pooled_window(x, kernel_shape, Window(strides, dilations, pads, auto_pad))
+    attributes |= {"ceil_mode": ceil_mode}
+    y = _pool(c, x, attributes | {"kind": "l2_norm"}) if p == 2 else _pooled_powers(x, attributes, p)
+    return channels_as_images(y, 1, images)
+
+
+def _pooled_window(x: FileTensor, kernel: Ints, window: Window) -> dict[str, Any]:
     image_axes(x)  # raises an error for other ranks than 3 and 4
-    kernel = _pairs(node, "kernel_shape", 1, x.rank)
-    attributes = window(node, x, kernel) | border | {"ceil_mode": node.flag("ceil_mode", default=False)}
-    order = node.integer("p", 2) if node.kind == "LpPool" else 2
-    if node.kind == "MaxPool":
-        attributes["kind"] = "max"
-        if len(node.outputs) > 1 and c.is_used(node.outputs[1]):
-            return _pooling_with_positions(c, node, x, attributes)
-    elif node.kind == "AveragePool":
-        counts = node.flag("count_include_pad", default=False) and "padding" in attributes
-        attributes |= {"kind": "average", "count_padding": counts}
-        if (
-            x.tensor.name in c.integers.of_tensors
-            and "padding" not in attributes
-            and kernel == tuple(x.shape[2:])
-        ):
-            # The result of a global average may have another quantization than the image, so it is used.
-            attributes = {"kind": "average", "global": True}
-    elif order == 2:
-        attributes["kind"] = "l2_norm"
-    else:
-        return channels_as_images(_norm_pooling(c, node, x, attributes, order), 1, images)
-    return channels_as_images(_pool(c, node, x, attributes), 1, images)
+    return window.attributes(x, pair("kernel_shape", kernel, 1, x.rank))
 
 
-def _norm_pooling(
-    c: Context, node: Node, x: FileTensor, attributes: dict[str, Any], order: int
-) -> FileTensor:
+def _pooled_powers(x: FileTensor, attributes: dict[str, Any], order: int) -> FileTensor:
     """Convert LpPool, the p-norm of each window.
 
     The sum of powers is computed as the average over a window, multiplied by the number of its taps.
@@ -322,18 +283,22 @@ def _norm_pooling(
     count = attributes["kernel_height"] * attributes["kernel_width"]
     powers = x.map("absolute", "/absolute").map({"kind": "power", "a": 1.0, "c": float(order)}, "/powers")
     average = attributes | {"kind": "average", "count_padding": True}
-    mean = c.network.layer("pooling", [powers.image()], average, name=c.layer_name(node, "/mean"))
+    mean = x.network.layer("pooling", [powers.image()], average, name=x.arranger.name("/mean"))
     return x.wrap_image(mean).map({"kind": "power", "a": float(count), "c": 1.0 / order})
 
 
-def _global_pooling(c: Context, node: Node) -> FileTensor:
-    kind = "max" if node.kind == "GlobalMaxPool" else "average"
-    x, images = images_as_channels(c.x(node), 1)
-    return channels_as_images(_pool(c, node, x, {"kind": kind, "global": True}), 1, images)
+def _global_pool(kind: str) -> Row:
+    """Return the row of a global pooling."""
+
+    def row(c: Context, given: Computed) -> FileTensor:
+        x, images = images_as_channels(given, 1)
+        return channels_as_images(_pool(c, x, {"kind": kind, "global": True}), 1, images)
+
+    return row
 
 
-def _pool(c: Context, node: Node, x: FileTensor, attributes: dict[str, Any]) -> FileTensor:
-    y = c.network.layer("pooling", [x.image()], attributes, name=c.layer_name(node))
+def _pool(c: Context, x: FileTensor, attributes: dict[str, Any]) -> FileTensor:
+    y = c.network.layer("pooling", [x.image()], attributes, name=c.arranger.name(""))
     c.integers.pooled[y.name] = x.tensor.name
     return x.wrap_image(y)
 
@@ -342,9 +307,7 @@ def _pooling_with_positions(
     c: Context, node: Node, x: FileTensor, attributes: dict[str, Any]
 ) -> list[FileTensor]:
     """Convert MaxPool whose second result is used, the positions of the maxima in the whole tensor."""
-    if node.flag("storage_order", default=False):
-        raise UnsupportedError("positions of maxima that count columns first are not supported")
-    y = _pool(c, node, x, attributes)
+    y = _pool(c, x, attributes)
     image, pooled = x.image(), y.image()
     kernel, strides, dilation = (
         (attributes[f"{name}_{first}"], attributes[f"{name}_{second}"])
@@ -370,43 +333,45 @@ def _pooling_with_positions(
     return [y]
 
 
-def _unpooling(c: Context, node: Node) -> FileTensor:
+def _unpooling(
+    c: Context, x: Computed, positions: Name, size: Annotated[Ints | None, Operand("the new shape")] = None,
+    *, kernel_shape: Ints, strides: Ints | None = None, pads: Ints | None = None,
+) -> FileTensor:  # fmt: skip
     """Convert MaxUnpool by the positions of a MaxPool."""
-    x = c.x(node)
-    maxima = c.read_instead(node.inputs[1], Maxima)
+    maxima = c.read_instead(positions, Maxima)
     if maxima is None:
         raise UnsupportedError("its positions are not those of a MaxPool, which is not supported")
-    if node.input(2) is not None:
-        wanted = c.constants.integers(node.input(2), "the new shape")[2:]
+    if size is not None:
+        wanted = list(size[2:])
     else:
-        before, after = _pads(node, x.rank)
+        before, after = Window(pads=pads).sides(x.rank)
         extents = x.shape[2:] if x.rank == 4 else (1, *x.shape[2:])
         wanted = [
             ((extent or 0) - 1) * stride - first - last + taps
             for extent, stride, first, last, taps in zip(
                 extents,
-                _pairs(node, "strides", 1, x.rank),
+                pair("strides", strides, 1, x.rank),
                 before,
                 after,
-                _pairs(node, "kernel_shape", 1, x.rank),
+                pair("kernel_shape", kernel_shape, 1, x.rank),
                 strict=True,
             )
         ]
-    if tuple(wanted) != maxima.windows.size[4 - x.rank if node.input(2) is not None else 0 :]:
+    if tuple(wanted) != maxima.windows.size[4 - x.rank if size is not None else 0 :]:
         raise UnsupportedError(
             f"makes an image of {tuple(wanted)} of one that was {maxima.windows.size}, which is not supported"
         )
     return x.wrap_image(unpool(c.arranger, x.image(), maxima))
 
 
-WINDOWS: dict[str, Handler] = {
+WINDOWS: dict[str, Row] = {
+    "AveragePool": _average_pool,
     "Col2Im": _columns_to_image,
     "Conv": _convolution,
-    "ConvTranspose": transposed_convolution,
-    "MaxPool": _pooling,
+    "ConvTranspose": _transposed_convolution,
+    "GlobalAveragePool": _global_pool("average"),
+    "GlobalMaxPool": _global_pool("max"),
+    "LpPool": _norm_pool,
+    "MaxPool": _max_pool,
     "MaxUnpool": _unpooling,
-    "AveragePool": _pooling,
-    "LpPool": _pooling,
-    "GlobalAveragePool": _global_pooling,
-    "GlobalMaxPool": _global_pooling,
 }
