@@ -129,6 +129,7 @@ ON_LINUX_ONLY = {
     "metal_emulation/shading_language/compile_metal.py": "is a part of the emulation of Metal",
     "metal_sources/test_shader_delivery.py": "builds with the emulation of Metal",
     "mutation/mutate.py": "is a program, which `nox -s mutation` runs on Linux",
+    "python/api/test_confined.py": "confines processes, whose attacks it runs on Linux only",
 }
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mpscnn.comparison.trace import ACTIVATION, NORMALIZATION, Array, Trace, Value
+from mpscnn.converters.keras.live_layers import inner_layer, layer_at
+from mpscnn.converters.keras.weights import inner_weight_position
 from mpscnn.errors import WeightsError
 
 _KINDS = {
@@ -54,24 +57,33 @@ def choose_backend() -> None:
 
 
 class KerasEngine:
-    """A .keras or .h5 file, run by Keras. Code in it (Lambda layers) is not executed.
+    """A model, run by Keras.
 
     Args:
-        path: the file.
+        name: the name of the file.
+        config: the description of the model as JSON, with classes of Keras only.
+        places: the path of the layer and the role of each weight.
+        arrays: the weights.
+
+    Raises WeightsError if Keras cannot make the model.
     """
 
     precision = "float32"
     ranges: ClassVar[dict[str, tuple[float, float]]] = {}
 
-    def __init__(self, path: Path) -> None:
-        choose_backend()
-        import keras
-
+    def __init__(
+        self,
+        name: str,
+        config: str,
+        places: Sequence[tuple[Sequence[str], str]],
+        arrays: Sequence[NDArray[Any]],
+    ) -> None:
         try:
-            self._model = keras.models.load_model(path, compile=False, safe_mode=True)
-        except (ValueError, TypeError, OSError, KeyError) as error:
-            raise WeightsError(f"{path}: Keras cannot read it: {error}") from error
-        self.title = f"{path.name} (Keras)"
+            self._model = _model(json.loads(config))
+            _set_weights(self._model, places, arrays)
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            raise WeightsError(f"{name}: Keras cannot read it: {error}") from error
+        self.title = f"{name} (Keras)"
         self.inputs = {tensor.name: tuple(tensor.shape) for tensor in self._model.inputs}
 
     def trace(self, inputs: Sequence[Array]) -> Trace:
@@ -96,3 +108,32 @@ class KerasEngine:
             for name, array in zip(outputs.values(), arrays[len(layers) :], strict=True)
         ]
         return Trace((*values, *results), tuple(outputs.values()))
+
+
+def _model(entry: dict[str, Any]) -> Any:
+    """Return the model of a description. Files of Keras 1 and 2, and .h5 files, state no modules of classes."""
+    import keras
+
+    if "module" in entry:
+        return keras.models.model_from_json(json.dumps(entry))
+    from keras.src.legacy.saving import saving_options, saving_utils
+
+    with saving_options.keras_option_scope(use_legacy_config=True):
+        return saving_utils.model_from_config(entry)
+
+
+def _set_weights(
+    model: Any, places: Sequence[tuple[Sequence[str], str]], arrays: Sequence[NDArray[Any]]
+) -> None:
+    """Set all weights, in the way in which Keras loads those of a file."""
+    stored: dict[tuple[tuple[str, ...], str], dict[str, NDArray[Any]]] = {}
+    for (path, role), array in zip(places, arrays, strict=True):
+        part, _, _ = role.rpartition("/")
+        own = stored.setdefault((tuple(path), part), {})
+        own[str(inner_weight_position(role) if part else len(own))] = array
+    for (path, part), own in stored.items():
+        layer = layer_at(model, path)
+        layer = inner_layer(layer, part) if part else layer
+        if type(layer).__name__ == "Normalization":
+            own["2"] = np.zeros((), np.int32)  # the number of photos that it has seen
+        layer.load_own_variables(own)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mpscnn.comparison.trace import ACTIVATION, Array, Trace, Value, mark_inner_values
-from mpscnn.converters.tflite.detection import OPERATOR, own_heads
+from mpscnn.converters.tflite.detection import OPERATOR
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _ACTIVATIONS = [
@@ -64,28 +63,29 @@ class LitertEngine:
     For a detector, the results are boxes and scores before the suppression.
 
     Args:
-        path: the file, or for `content` its name.
+        name: the name of the file.
+        content: its bytes.
         quick: use LiteRT's fast kernels, without fusing operators, instead of the reference kernels.
-        content: the bytes of a file that mpscnn has written without the choice of a detector's boxes.
+        heads: the names of a detector's outputs, if mpscnn has written the file.
     """
 
-    def __init__(self, path: Path, *, quick: bool = False, content: bytes | None = None) -> None:
+    def __init__(self, name: str, content: bytes, *, quick: bool = False, heads: Sequence[str] = ()) -> None:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
         kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES if quick else OpResolverType.BUILTIN_REF
         try:
             self._interpreter = Interpreter(
-                None if content is not None else str(path),
+                None,
                 model_content=content,
                 experimental_op_resolver_type=kernels,
                 experimental_preserve_all_tensors=True,
             )
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            raise WeightsError(f"{path}: LiteRT cannot read it: {error}") from error
-        self._heads = own_heads(path) if content is None else []
+            raise WeightsError(f"{name}: LiteRT cannot read it: {error}") from error
+        self._heads = list(heads)
         self._details = self._interpreter.get_input_details()
-        self.title = f"{path.name} (LiteRT)"
+        self.title = f"{name} (LiteRT)"
         self.precision = "int8" if self._computes_in_integers() else "float32"
         self.inputs = {entry["name"]: _shape(entry) for entry in self._details}
         integers = [entry for entry in self._details if np.dtype(entry["dtype"]).kind in "iu"]

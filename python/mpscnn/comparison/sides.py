@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mpscnn._private.files import convert_read_errors, exists
+from mpscnn._private.confined import Limits
+from mpscnn._private.files import exists
 from mpscnn._private.literals import PrecisionName
+from mpscnn.comparison.confined_engine import GENEROUS
 from mpscnn.comparison.coreml_engine import SUFFIXES as COREML
 from mpscnn.comparison.coreml_engine import CoremlEngine
-from mpscnn.comparison.engine_import import import_problem
-from mpscnn.comparison.keras_engine import BACKENDS, choose_backend, installed_backend
+from mpscnn.comparison.keras_engine import BACKENDS, installed_backend
 from mpscnn.comparison.native_engine import NativeEngine
 from mpscnn.comparison.trace import Engine
-from mpscnn.converters.isolated_check import NO_REFERENCE_ENGINE, REFERENCE_ENGINES, engine_key
+from mpscnn.converters.reference_engines import NO_REFERENCE_ENGINE, REFERENCE_ENGINES, engine_key
 from mpscnn.core_model import model_path, open_model
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
@@ -65,12 +66,14 @@ class Side:
         shapes: dict[str, tuple[int | None, ...]] | None = None,
         *,
         size: tuple[int, int] | None = None,
+        limits: Limits = GENEROUS,
     ) -> Engine:
         """Return the engine that runs this side.
 
         Args:
             shapes: the shapes of the other side's inputs, for a side that does not define its own.
             size: (height, width) if the network accepts any size.
+            limits: what the process of another engine may use.
 
         Raises:
             UnsupportedError: the engine is not installed.
@@ -90,7 +93,9 @@ class Side:
         if self.network is not None:
             return NativeEngine(self.network, self.name, device=self.device, precision=self.precision)
         assert self.path is not None
-        return reference_engine(self.path, self.outputs, shapes, signature=self.signature, quick=self.quick)
+        return reference_engine(
+            self.path, self.outputs, shapes, signature=self.signature, quick=self.quick, limits=limits
+        )
 
 
 def open_side(given: Any) -> Side:
@@ -124,11 +129,21 @@ def reference_engine(
     *,
     signature: str | None = None,
     quick: bool = False,
+    limits: Limits = GENEROUS,
 ) -> Engine:
-    """Return the engine of a file's own framework. Raises UnsupportedError if the framework is not installed.
+    """Return the engine of a file's own framework, in a confined process that gets only what mpscnn reads of the file.
 
-    `outputs` are tensors of an ONNX file at which the computation stops. `shapes` are the shapes of the other side's
-    inputs, if known. `signature` is the signature of a SavedModel, and `quick` selects LiteRT's fast kernels.
+    Core ML runs in this process, and reads the file itself.
+
+    Args:
+        path: the file.
+        outputs: tensors of an ONNX file, or operators of a frozen graph, at which the computation stops.
+        shapes: the shapes of the other side's inputs, if known.
+        signature: the signature of a SavedModel.
+        quick: whether to use LiteRT's fast kernels.
+        limits: what the process may use.
+
+    Raises UnsupportedError if the framework is not installed, and the errors of `open_cut`.
     """
     suffix = engine_key(path)
     if suffix in COREML:
@@ -137,28 +152,9 @@ def reference_engine(
     if missing is not None:
         instead = f"; {path}@cpu computes it in mpscnn" if suffix in REFERENCE_ENGINES else ""
         raise UnsupportedError(f"{path}: {missing}{instead}")
-    if suffix == ".onnx":
-        import onnx
+    from mpscnn.comparison.cut_files import open_cut
 
-        from mpscnn.comparison.onnx_engine import OnnxEngine
-
-        with convert_read_errors(path, WeightsError):
-            try:
-                model = onnx.load(path)
-            except Exception as error:  # protobuf's errors differ from version to version
-                raise WeightsError(f"{path}: is not an ONNX file: {error}") from error
-        return OnnxEngine(model, path.name, outputs, shapes)
-    if suffix == ".tflite":
-        from mpscnn.comparison.litert_engine import LitertEngine
-
-        return LitertEngine(path, quick=quick)
-    if suffix == ".pb":
-        from mpscnn.comparison.tensorflow_engine import TensorflowEngine
-
-        return TensorflowEngine(path, outputs, signature)
-    from mpscnn.comparison.keras_engine import KerasEngine
-
-    return KerasEngine(path)
+    return open_cut(path, outputs, shapes, signature=signature, quick=quick, limits=limits)
 
 
 def missing_engine(path: Path) -> str | None:
@@ -175,11 +171,9 @@ def missing_engine(path: Path) -> str | None:
     module, package = REFERENCE_ENGINES[engine_key(path)]
     if importlib.util.find_spec(module.partition(".")[0]) is None:
         return f"{package} is not installed: pip install {package}"
-    if package == "keras":
-        if installed_backend() is None:
-            return f"Keras needs one of {', '.join(BACKENDS)}, and none is installed"
-        choose_backend()
-    return import_problem([module])
+    if package == "keras" and installed_backend() is None:
+        return f"Keras needs one of {', '.join(BACKENDS)}, and none is installed"
+    return None
 
 
 def _named(text: str) -> Side:
@@ -235,19 +229,20 @@ def _in_onnxruntime(network: Network, name: str, size: tuple[int, int] | None, p
     for module in ("onnx", "onnxruntime"):
         if importlib.util.find_spec(module) is None:
             raise UnsupportedError(f"{name}@onnxruntime: {module} is not installed: pip install {module}")
-    from mpscnn.comparison.onnx_engine import OnnxEngine
+    from mpscnn.comparison.cut_files import onnxruntime_engine
     from mpscnn.converters.onnx_writer.export import to_onnx
 
-    return OnnxEngine(to_onnx(network, size=size, layout="nchw", dtype=precision), name)
+    model = to_onnx(network, size=size, layout="nchw", dtype=precision)
+    return onnxruntime_engine(name, model.SerializeToString(), (), None, GENEROUS)
 
 
 def _in_litert(network: Network, name: str, size: tuple[int, int] | None, precision: str) -> Engine:
     """Return LiteRT for a network of mpscnn, which is written as a TensorFlow Lite file."""
     if reason := missing_engine(Path(f"{name}{WRITTEN['litert']}")):
         raise UnsupportedError(f"{name}@litert: {reason}")
-    from mpscnn.comparison.litert_engine import LitertEngine
+    from mpscnn.comparison.cut_files import litert_engine
     from mpscnn.converters.tflite_writer.export import to_tflite
 
     plain = network.copy()
     plain.detection = None  # the raw outputs are compared
-    return LitertEngine(Path(name), content=to_tflite(plain, size=size, dtype=precision))
+    return litert_engine(name, to_tflite(plain, size=size, dtype=precision), GENEROUS)

@@ -10,7 +10,7 @@ from pathlib import Path
 from mpscnn._private.files import convert_read_errors, read_content, require_regular
 from mpscnn._private.literals import StoredTypeName
 from mpscnn._private.model_name import MODEL_SUFFIX
-from mpscnn.converters import CONVERTER_VERSION, convert_files, isolated_check, read_network
+from mpscnn.converters import CONVERTER_VERSION, convert_files, read_network
 from mpscnn.converters.file_bytes import total_size
 from mpscnn.converters.format_detection import refuse_other_formats
 from mpscnn.converters.formats import find_reader, is_foreign, model_files, named_by_file, refuse_damaged
@@ -32,9 +32,7 @@ def convert_cached(name: str, *, fold: bool = True, note_photos: bool = True) ->
 
     A path that is already a model file is returned unchanged.
 
-    A newly converted network is compared with the source on the source's own engine (such as ONNX Runtime), if that is
-    installed. If their results differ, the cache keeps a text about the difference, and a RuntimeWarning reports it at
-    each call.
+    The network is not compared with the file on another engine: `mpscnn convert` and `mpscnn compare` do that.
 
     The file's name in the cache consists of a SHA-256 over all source files and the suffix, the converters' version and
     `fold`, so a changed file is converted again. If a file has only weights, the hash is over its name instead of the
@@ -62,39 +60,28 @@ def convert_cached(name: str, *, fold: bool = True, note_photos: bool = True) ->
     digest = _digest_of(path)
     kind = "" if fold else "-apart"
     target = cache_directory() / "models" / f"{digest}-v{CONVERTER_VERSION}{kind}.safetensors"
-    texts = _kept_texts(target)
-    if texts is None:
+    note = _kept_note(target)
+    if note is None:
         with hold_lock(target):
             # Another process may have converted the file while this one waited for the lock.
-            texts = _kept_texts(target)
-            if texts is None:
+            note = _kept_note(target)
+            if note is None:
                 warn_of_damage(target)
                 network = read_network([path], fold=fold)
-                verdict = _verdict(path, fold=fold)
-                _keep(_verdict_path(target), verdict)
                 if _digest_of(path) != digest:
                     raise WeightsError(
                         f"{path}: it or a file next to it changed while it was read: load it again"
                     )
-                notes = [note for note in network.notes if isinstance(note, PhotoNote)]
+                notes = [text for text in network.notes if isinstance(text, PhotoNote)]
                 note = "; ".join(notes) if network.preprocess else ""
                 _keep(_note_path(target), note)
-                texts = note, verdict
                 with replace_converted(target) as temporary:
                     network.save(temporary, dtype=kept_type(network), information={"source": path.name})
                 for weights in network.notes:
                     if isinstance(weights, WeightNote):
                         warnings.warn(f"{path}: {weights}", RuntimeWarning, stacklevel=5)
-    note, verdict = texts
     if note_photos and note:
         warnings.warn(f"{path}: {note}", RuntimeWarning, stacklevel=5)
-    if verdict:
-        warnings.warn(
-            f"{path}: the network that it was converted to does not compute what the file does; its answers may be "
-            f"wrong ({verdict})",
-            RuntimeWarning,
-            stacklevel=5,  # the warning points to the caller of `mpscnn.load`
-        )
     return str(target)
 
 
@@ -105,21 +92,13 @@ def _refuse_damaged(path: Path) -> None:
             refuse_damaged(path)
 
 
-def _kept_texts(target: Path) -> tuple[str, str] | None:
-    """Return the note and the verdict beside a model file in the cache; None if one of the three is damaged."""
+def _kept_note(target: Path) -> str | None:
+    """Return the note beside a model file in the cache; None if one of the two is damaged."""
     try:
-        texts = _kept(_note_path(target)), _kept(_verdict_path(target))
+        note = _kept(_note_path(target))
     except WeightsError:  # zero bytes, as a crash of the machine leaves them
         return None
-    return texts if is_intact(target) else None
-
-
-def _verdict_path(target: Path) -> Path:
-    """Return the path of the text that says how a model file in the cache differs from its source.
-
-    The file exists only if a comparison has found a difference.
-    """
-    return target.with_suffix(".verdict")
+    return note if is_intact(target) else None
 
 
 def _note_path(target: Path) -> Path:
@@ -140,14 +119,6 @@ def _keep(path: Path, text: str) -> None:
     if text:
         with replace_file(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
-
-
-def _verdict(path: Path, *, fold: bool) -> str:
-    """Compare a converted network with its source on the source's own engine. Return how they differ; "" if not."""
-    verdict = isolated_check.check_in_process(path, fold=fold)
-    if verdict.failed:
-        warnings.warn(f"{path}: {verdict.sentence}", RuntimeWarning, stacklevel=6)
-    return verdict.sentence if verdict.differs else ""
 
 
 def _digest_of(path: Path) -> str:

@@ -109,7 +109,6 @@ OWN_TEXTS = {
     "coreml/placing.py": (2, "the core"),
     "coreml_writer/compiled_program.py": (1, "the core"),
     "coreml_writer/export.py": (2, "the core and coremltools"),
-    "isolated_check.py": (1, "a process of mpscnn"),
     "keras/live.py": (2, "Keras, from an object"),
     "metadata_entries.py": (2, "the core"),
     "tflite_writer/metadata.py": (1, "the core"),

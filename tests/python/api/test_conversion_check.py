@@ -1,9 +1,10 @@
-"""Test conversions whose results differ from the file's: an error in `mpscnn convert`, a warning in `mpscnn.load`."""
+"""Test conversions whose results differ from the file's, and other engines that fail in `mpscnn convert`."""
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,16 @@ from converters.onnx_files import model, node, onnx
 from converters.tflite_writer import Operator, Tensor, constant, quantized, write_tflite
 
 import mpscnn
-from mpscnn._private.child_python import code_command
+from mpscnn.comparison.confined_engine import ConfinedEngine
 from mpscnn.comparison.conversion_check import check_conversion, costs_too_much, differs
 from mpscnn.comparison.litert_engine import LitertEngine
 from mpscnn.comparison.native_engine import NativeEngine
 from mpscnn.comparison.onnx_engine import OnnxEngine
 from mpscnn.comparison.trace import Trace
-from mpscnn.converters import isolated_check
 from mpscnn.converters.tflite import arithmetic
 from mpscnn.graph.network import Network
 
 ADD, NEG, RELU = 0, 59, 19
-#: Code that converts RELU as relu6, for child processes.
-_WRONG = "from mpscnn.converters.tflite import arithmetic; arithmetic._FUNCTIONS['RELU'] = 'relu6'"
 
 
 @pytest.fixture(autouse=True)
@@ -52,13 +50,6 @@ def path(tmp_path: Path) -> Path:
 def wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the conversion of RELU by a wrong one."""
     monkeypatch.setitem(arithmetic._FUNCTIONS, "RELU", "relu6")
-    monkeypatch.setattr(
-        isolated_check,
-        "module_command",
-        lambda module, *arguments: code_command(
-            f"{_WRONG}\nimport runpy\nrunpy.run_module({module!r}, run_name='__main__')", *arguments
-        ),
-    )
 
 
 @pytest.mark.usefixtures("wrong")
@@ -112,88 +103,56 @@ def test_convert_says_nothing_of_what_is_equal(
     assert "--force" not in said.err
 
 
-def test_a_file_that_litert_computes_otherwise(tmp_path: Path, cache: Path) -> None:
+def test_a_file_that_litert_computes_otherwise(tmp_path: Path) -> None:
     """LiteRT negates the stored integers and ignores the zero point. mpscnn negates the numbers."""
     tensors = [quantized(Tensor(name, (1, 4, 4, 3), "int8"), [0.1], [-100]) for name in "xy"]
     file = tmp_path / "negated.tflite"
     file.write_bytes(write_tflite(tensors, [Operator(NEG, [0], [1], 42)], [0], [1]))
     assert call("convert", str(file), str(tmp_path / "out.safetensors")) == 3
-    with pytest.warns(
-        RuntimeWarning, match=r"negated\.tflite: the network .* \(checked against .* different"
-    ):
-        mpscnn.load(file)
-    assert len(list((cache / "models").glob("*.verdict"))) == 1
 
 
 @pytest.mark.usefixtures("wrong")
-def test_files_that_are_loaded_warn_each_time(
-    path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    message = r"limited\.tflite: the network that it was converted to does not compute what the file does"
-    with pytest.warns(RuntimeWarning, match=message):
-        mpscnn.load(path)
+def test_loading_starts_no_other_engine(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a process nor an import of an engine: `convert` and `compare` are there to ask for a comparison."""
 
     def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("converted again")
+        raise AssertionError("a process was started")
 
-    monkeypatch.setattr(mpscnn.converters, "read_network", refuse)
-    with pytest.warns(RuntimeWarning, match=message) as caught:
-        mpscnn.load(path)
-    assert caught[0].filename == __file__
-    for command in (["info", str(path)], ["classify", "photo.jpg", "--model", str(path)]):
-        with warnings.catch_warnings():
-            warnings.simplefilter("default")
-            call(*command)
-        first, *_ = capsys.readouterr().err.splitlines()
-        assert first.startswith("warning: ")
-        assert "does not compute what the file does" in first
-    (verdict,) = (cache / "models").glob("*.verdict")
-    assert verdict.read_text().startswith("checked against limited.tflite (LiteRT): different")
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    engines = [name for name in sys.modules if name.partition(".")[0] in ("onnxruntime", "ai_edge_litert")]
+    assert mpscnn.load(path).network.to_dict()["nodes"][-1]["attributes"]["kind"] == "relun"
+    assert call("info", str(path)) == 0
+    assert engines == [
+        name for name in sys.modules if name.partition(".")[0] in ("onnxruntime", "ai_edge_litert")
+    ]
 
 
-@pytest.mark.parametrize("lost", ["network", "verdict"])
-def test_a_better_converter_takes_the_verdict_back(path: Path, cache: Path, lost: str) -> None:
-    """The file is converted again if the cache has lost the network, or if a crash left zeros for the verdict."""
-    with pytest.MonkeyPatch.context() as patch:
-        verdict = isolated_check.CheckResult("different: for a test", differs=True)
-        patch.setattr(isolated_check, "check_in_process", lambda *_, **__: verdict)
-        with pytest.warns(RuntimeWarning, match="different: for a test"):
-            mpscnn.load(path)
-    (kept,) = (cache / "models").glob("*.safetensors" if lost == "network" else "*.verdict")
-    kept.unlink()
-    if lost == "verdict":
-        kept.write_bytes(bytes(100))
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        mpscnn.load(path)
-    assert len(caught) == (lost == "verdict")
-    assert all("is damaged, so it is made again" in str(warning.message) for warning in caught)
-    assert not list((cache / "models").glob("*.verdict"))
+_ENDINGS = {
+    "a signal": ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "ended with status -9|signal 9"),
+    "nothing": ("import os; os._exit(0)", "its process ended with status 0"),
+    "an exception": ("raise OSError('no room')", "its engine cannot be started: OSError: no room"),
+}
 
 
-@pytest.mark.parametrize(
-    ("code", "message"),
-    [("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "status -9"), ("", "status 0")],
-)
+@pytest.mark.parametrize("ending", _ENDINGS)
 def test_an_engine_that_crashes_harms_nothing(
-    path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, code: str, message: str
+    path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    ending: str,
 ) -> None:
-    monkeypatch.setattr(isolated_check, "module_command", lambda *_: code_command(code))
-    with pytest.warns(RuntimeWarning, match=f"not checked: the check ended with {message}"):
-        mpscnn.load(path)
-    assert len(list((cache / "models").glob("*.safetensors"))) == 1
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        mpscnn.load(path)
-
-
-def test_an_engine_that_hangs_is_ended(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(isolated_check, "_TIME_LIMIT", 0.5)
-    monkeypatch.setattr(
-        isolated_check, "module_command", lambda *_: code_command("import time; time.sleep(600)")
-    )
-    with pytest.warns(RuntimeWarning, match=r"not checked: the check took more than 0\.5 s"):
-        mpscnn.load(path)
+    code, message = _ENDINGS[ending]
+    package = tmp_path / "site-packages" / "ai_edge_litert"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "interpreter.py").write_text(code)
+    monkeypatch.syspath_prepend(str(package.parent))
+    output = tmp_path / "out.safetensors"
+    assert call("convert", str(path), str(output)) == 0
+    said = capsys.readouterr().out
+    assert re.search(f"not checked: limited.tflite: .*({message})", said), said
+    assert output.exists()
 
 
 @pytest.mark.parametrize(
@@ -261,13 +220,8 @@ def test_branches_need_what_their_graphs_read() -> None:
     np.testing.assert_allclose(trace.values[-1].array, -np.sin(1.0), rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("limit", "said"), [("_FREE_MEMORY = 1 << 20", "1 MiB of memory"), ("_FREE_SECONDS = 0.0", "0 s")]
-)
-def test_a_check_that_takes_too_much_is_ended(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, said: str
-) -> None:
-    """LiteRT also computes what no output needs, such as 64 MiB of zeros from a number."""
+def test_what_no_output_needs_is_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """LiteRT would compute all operators of the file, such as 64 MiB of zeros from a number."""
     tensors = [
         *(Tensor(name, (1, 4, 4, 3)) for name in "xy"),
         constant("many", [1 << 24], "int32"),
@@ -276,15 +230,8 @@ def test_a_check_that_takes_too_much_is_ended(
     ]
     file = tmp_path / "filled.tflite"
     file.write_bytes(write_tflite(tensors, [Operator(RELU, [0], [1]), Operator(94, [2, 3], [4])], [0], [1]))
-    monkeypatch.setattr(
-        isolated_check,
-        "module_command",
-        lambda module, *arguments: code_command(
-            f"import sys, {module} as check\ncheck.{limit}\ncheck.main(*sys.argv[1:])", *arguments
-        ),
-    )
-    with pytest.warns(RuntimeWarning, match=f"not checked: it takes more than {said}, which is much"):
-        mpscnn.load(file)
+    assert call("convert", str(file), str(tmp_path / "out.safetensors")) == 0
+    assert "equal: " in capsys.readouterr().out
 
 
 def test_products_take_longer_in_reference_kernels(tmp_path: Path) -> None:
@@ -303,8 +250,7 @@ def test_a_file_whose_check_costs_too_much_is_loaded_and_converted(
     operators = [Operator(RELU, [i], [i + 1]) for i in range(4)]
     file = tmp_path / "large.tflite"
     file.write_bytes(write_tflite(tensors, operators, [0], [4]))
-    with pytest.warns(RuntimeWarning, match=r"not checked: its layers compute 64,000,000 numbers"):
-        assert mpscnn.load(file).program.outputs == {"r3": (None, 4_000, 4_000, 1)}
+    assert mpscnn.load(file).program.outputs == {"r3": (None, 4_000, 4_000, 1)}
     assert call("convert", str(file), str(tmp_path / "out.safetensors")) == 0
     assert "not checked: its layers compute 64,000,000 numbers" in (said := capsys.readouterr().out)
     assert "gives the same results" not in said
@@ -341,7 +287,7 @@ def test_only_computations_in_integers_may_differ_as_integers_do(
 ) -> None:
     file = tmp_path / "model.tflite"
     file.write_bytes(write_tflite(tensors, operators, [0], [1]))
-    assert LitertEngine(file).precision == precision
+    assert LitertEngine(file.name, file.read_bytes()).precision == precision
     found, verdict = check_conversion(mpscnn.converters.read_network([file]), [file])
     assert found is not None
     assert not differs(found), verdict
@@ -350,7 +296,8 @@ def test_only_computations_in_integers_may_differ_as_integers_do(
 
 def test_the_engine_runs_in_a_process_of_its_own(path: Path) -> None:
     already = "ai_edge_litert.interpreter" in sys.modules
-    assert not isolated_check.check_in_process(path).differs
+    found, _ = check_conversion(mpscnn.converters.read_network([path]), [path])
+    assert found is not None
     assert ("ai_edge_litert.interpreter" in sys.modules) == already
 
 
@@ -435,8 +382,6 @@ def test_results_of_another_shape_differ(
         assert call("convert", str(file), str(output), "--force") == 0
         assert "is written because of --force" in capsys.readouterr().err
         assert output.exists()
-        with pytest.warns(RuntimeWarning, match="does not compute what the file does"):
-            mpscnn.load(file)
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf])
@@ -475,7 +420,7 @@ def test_a_file_that_its_engine_cannot_run_is_not_checked(
     def refuse(*_: object) -> Trace:
         raise mpscnn.WeightsError("LiteRT cannot run it")
 
-    monkeypatch.setattr(LitertEngine, "trace", refuse)
+    monkeypatch.setattr(ConfinedEngine, "trace", refuse)
     output = tmp_path / "out.safetensors"
     assert call("convert", str(path), str(output)) == 0
     assert "not checked: LiteRT cannot run it" in capsys.readouterr().out

@@ -32,6 +32,8 @@ class KerasFile:
     """The major version of Keras: 1, 2 or 3. Some functions differ between them."""
     size: int
     """The bytes of the file, which limit the work and memory that the conversion may take."""
+    entry: Any = None
+    """The JSON of which `model` was made; None for a model in memory."""
 
 
 def read_keras(path: Path) -> KerasFile:
@@ -59,8 +61,9 @@ def _hdf5(content: Content, origin: str) -> KerasFile:
             raise UnsupportedError("holds weights only: save the whole model (model.save)")
         raise WeightsError("is not a Keras file: it has no model_config")
     version = file.text("", "keras_version") or file.text("model_weights", "keras_version")
-    model, generation = parse_model(_json(text, "model_config")), major_version(version)
-    return KerasFile(origin, model, NamedWeights(file, model, generation), generation, len(content))
+    entry, generation = _json(text, "model_config"), major_version(version)
+    model = parse_model(entry)
+    return KerasFile(origin, model, NamedWeights(file, model, generation), generation, len(content), entry)
 
 
 def _archive(content: FileBytes, origin: str) -> KerasFile:
@@ -81,9 +84,10 @@ def _archive(content: FileBytes, origin: str) -> KerasFile:
     config, metadata = members
     described = _json(metadata.decode("utf-8", "replace"), "metadata.json") if metadata else {}
     version = described.get("keras_version") if isinstance(described, dict) else None
-    model = parse_model(_json(config.decode("utf-8", "replace"), "config.json"))
+    entry = _json(config.decode("utf-8", "replace"), "config.json")
+    model = parse_model(entry)
     numbered = NumberedWeights(Hdf5(weights), model)
-    return KerasFile(origin, model, numbered, major_version(version), len(content))
+    return KerasFile(origin, model, numbered, major_version(version), len(content), entry)
 
 
 def _member(archive: zipfile.ZipFile, name: str, maximum: int) -> bytes:

@@ -16,6 +16,7 @@ from mpscnn.converters.agreement import require_results, running_original
 from mpscnn.converters.float32_intermediates import keep_intermediates
 from mpscnn.converters.keras.config import KerasLayer, parse_model
 from mpscnn.converters.keras.file import KerasFile
+from mpscnn.converters.keras.live_layers import inner_layer, layer_at
 from mpscnn.converters.keras.reader import convert
 from mpscnn.converters.keras.weights import Path, Weights, inner_weight_position, weight_roles
 from mpscnn.converters.layer_names import quote_name
@@ -80,15 +81,6 @@ def from_keras(
     return network
 
 
-def _inner(layer: Any, part: str) -> Any:
-    """Return the inner layer with the weights of a role: a cell of a recurrent layer, or a projection of attention."""
-    if not part.endswith("cell"):
-        return getattr(layer, f"{part}_dense")
-    for name in part.split("/"):
-        layer = getattr(layer, name)
-    return layer
-
-
 class _LiveWeights:
     """The weights of a model's layers, see `WeightSource`."""
 
@@ -97,9 +89,7 @@ class _LiveWeights:
 
     def of(self, path: Path, layer: KerasLayer) -> Weights:
         """Return a layer's weights by their roles. Raises WeightsError if one is missing."""
-        found = self._model
-        for part in path:
-            found = found.get_layer(part) if hasattr(found, "get_layer") else found.layer
+        found = layer_at(self._model, path)
         if getattr(found, "quantization_mode", None):
             raise UnsupportedError("its weights are quantised, which is not supported")
         own = _own_arrays(found)
@@ -108,7 +98,7 @@ class _LiveWeights:
             part, _, _ = role.rpartition("/")
             if role == "count":
                 continue
-            arrays = _own_arrays(_inner(found, part)) if part else own
+            arrays = _own_arrays(inner_layer(found, part)) if part else own
             place = inner_weight_position(role) if part else number
             if place >= len(arrays):
                 raise WeightsError(f"layer {quote_name(layer.name)} has no {role}: build the model first")

@@ -32,6 +32,10 @@ class ExternalData:
 
     def array(self, tensor: Any, where: str) -> NDArray[Any]:
         """Return the tensor as an array. Raises WeightsError if it lies outside of the folder or of the file."""
+        return decode_bytes(tensor.data_type, self.content(tensor, where), tuple(tensor.dims))
+
+    def content(self, tensor: Any, where: str) -> bytes:
+        """Return the bytes of a tensor. Raises the errors of `array`."""
         path, shape = self.path(tensor, where), tuple(tensor.dims)
         entries = _entries(tensor)
         with convert_read_errors(path, WeightsError):
@@ -60,7 +64,7 @@ class ExternalData:
             content = file.read(length)
         if len(content) != length:
             raise WeightsError(f"damaged: {where}: {path.name} ended while it was read")
-        return decode_bytes(tensor.data_type, content, shape)
+        return content
 
     def path(self, tensor: Any, where: str) -> Path:
         """Return the file in which a tensor lies. Raises WeightsError for one outside of the folder."""

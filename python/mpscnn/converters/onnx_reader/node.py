@@ -42,6 +42,12 @@ class FileAttributes(Mapping[str, Any]):
         return len(self._values)
 
 
+def kind_of(proto: Any) -> str:
+    """Return the kind of a node of a file, as `Node.kind` has it."""
+    domain, kind = proto.domain, proto.op_type
+    return str(kind if domain in ("", "ai.onnx") else f"{domain}.{kind}")
+
+
 class Node:
     """One operator of a graph.
 
@@ -78,10 +84,8 @@ class Node:
     @classmethod
     def from_message(cls, proto: Any, *, is_ours: bool) -> Node:
         """Return the node of a file. If mpscnn has written it (`is_ours`), it may state the name of a layer."""
-        domain, kind = proto.domain, proto.op_type
-        full = kind if domain in ("", "ai.onnx") else f"{domain}.{kind}"
         layer = proto.doc_string if is_ours else ""
-        node = cls(full, proto.input, proto.output, FileAttributes(proto), proto.name, layer)
+        node = cls(kind_of(proto), proto.input, proto.output, FileAttributes(proto), proto.name, layer)
         proto.release()  # a graph may have very many nodes
         return node
 

@@ -109,3 +109,8 @@ def widen_bfloat16(array: Array, number: int) -> Array:
     if number != BFLOAT16:
         return array
     return (array.astype("<u4") << 16).view("<f4")
+
+
+def dtype_number(dtype: np.dtype[Any]) -> int:
+    """Return TensorFlow's number of a type of elements."""
+    return next(number for number, text in _TYPES.items() if np.dtype(text) == dtype.newbyteorder("="))

@@ -149,6 +149,22 @@ class Table:
         tables = {position: Table(self._file, position) for position in dict.fromkeys(positions)}
         return [tables[position] for position in positions]
 
+    def field_sizes(self) -> dict[int, int]:
+        """Return the present fields with the bytes that each may have: 1, 2, 4 or 8.
+
+        A file does not state the types of its fields. A field has at most the bytes up to the next one, and lies at a
+        multiple of its size.
+        """
+        end = self._file.number("<H", self._vtable + 2)
+        places = {field: self._slot(field) for field in range((self._vtable_size - 4) // 2)}
+        present = {field: place for field, place in places.items() if place}
+        sizes = {}
+        for field, place in present.items():
+            gap = min((other for other in present.values() if other > place), default=end) - place
+            fitting = (size for size in (8, 4, 2) if size <= gap and (self._position + place) % size == 0)
+            sizes[field] = next(fitting, 1)
+        return sizes
+
     def _positions(self, field: int) -> list[int]:
         if not self.has(field):
             return []

@@ -118,6 +118,11 @@ class Message:
 
     # ---- Fields ----------------------------------------------------------------------------------------------------
 
+    @property
+    def message_kind(self) -> Kind:
+        """The kind of message."""
+        return self._kind
+
     def has(self, name: str) -> bool:
         """Return True if the message states a field."""
         field = self._kind.fields[name]

@@ -1,0 +1,117 @@
+"""Write an ONNX file again from what is read of it, for a check in onnxruntime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from mpscnn.converters.file_bytes import FileBytes
+from mpscnn.converters.layer_names import quote_name
+from mpscnn.converters.onnx_reader.external_data import ExternalData
+from mpscnn.converters.onnx_reader.file import EXPANSIONS
+from mpscnn.converters.onnx_reader.node import kind_of
+from mpscnn.converters.onnx_reader.old_operators import OLD
+from mpscnn.converters.onnx_reader.operators import FOLDED, is_known
+from mpscnn.converters.onnx_reader.schema import EXTERNAL, KINDS
+from mpscnn.converters.wire.encode import Changes, encode, encode_fields
+from mpscnn.converters.wire.message import Message, open_message
+from mpscnn.errors import UnsupportedError
+
+#: The version of the format that is written, which all versions of onnxruntime since 1.15 read.
+_VERSION = 8
+#: Fields that are read, but not written.
+_LEFT_OUT: dict[str, Changes] = {
+    "Model": {"producer_name": None, "metadata_props": None},
+    "Graph": {"sparse_initializer": None},
+    "Node": {"doc_string": None},
+}
+#: Operators that are replaced, or computed when a file is read.
+_READ = {*FOLDED, *EXPANSIONS, *OLD, "Constant"}
+
+
+def cut_onnx(path: Path, outputs: Sequence[str] = ()) -> bytes:
+    """Return an ONNX model with the nodes of a file that its outputs need, and with all weights in the message.
+
+    The texts of the file, what it says about training, and whatever else the reader does not know are left out.
+
+    Args:
+        path: the file, which the reader has accepted.
+        outputs: tensors to stop at, instead of the file's outputs.
+
+    Raises UnsupportedError for an operator of a domain that mpscnn does not read, and the errors of the reader.
+    """
+    model = open_message(KINDS["Model"], FileBytes(path))
+    external = ExternalData(path)
+    graph = model.graph
+    known = {info.name: info for info in graph.output}
+    wanted = list(outputs) or list(known)
+    nodes = _needed(list(graph.node), wanted)
+    functions = _used_functions(nodes, {(one.domain, one.name): one for one in model.functions}, path)
+    read = {name for node in nodes for name in _names_read(node)} | set(wanted)
+    constants = {tensor.name for tensor in graph.initializer}
+
+    def change(message: Message) -> Changes:
+        if message is graph:
+            return {
+                "node": nodes,
+                "initializer": [tensor for tensor in graph.initializer if tensor.name in read],
+                "input": [info for info in graph.input if info.name in read or info.name not in constants],
+                "output": [known.get(name) or encode_fields({1: name}) for name in wanted],
+                "value_info": None,
+                "sparse_initializer": None,
+            }
+        if message.message_kind.name == "Tensor" and message.data_location == EXTERNAL:
+            content = external.content(message, f"{path}: tensor {quote_name(message.name)}")
+            return {"external_data": None, "data_location": None, "raw_data": content}
+        left_out = _LEFT_OUT.get(message.message_kind.name, {})
+        return {**left_out, "functions": functions} if message is model else left_out
+
+    return encode_fields({1: _VERSION}) + encode(model, change)
+
+
+def _needed(nodes: list[Any], wanted: Sequence[str]) -> list[Any]:
+    """Return the nodes that tensors depend on, in the order of the file."""
+    makers = {name: place for place, node in enumerate(nodes) for name in node.output if name}
+    waiting, needed = list(wanted), set[int]()
+    while waiting:
+        place = makers.get(waiting.pop())
+        if place is not None and place not in needed:
+            needed.add(place)
+            waiting.extend(_names_read(nodes[place]))
+    return [nodes[place] for place in sorted(needed)]
+
+
+def _names_read(node: Any) -> Iterator[str]:
+    """Yield the names of the tensors that a node reads, also in the graphs that it runs, such as branches."""
+    yield from node.input
+    for graph in _inner_graphs(node):
+        yield from (info.name for info in graph.output)
+        for inner in graph.node:
+            yield from _names_read(inner)
+
+
+def _inner_graphs(node: Any) -> Iterator[Any]:
+    for attribute in node.attribute:
+        if attribute.has("g"):
+            yield attribute.g
+        yield from attribute.graphs
+
+
+def _used_functions(nodes: Sequence[Any], functions: dict[tuple[str, str], Any], path: Path) -> list[Any]:
+    """Return the functions that nodes call. Raises UnsupportedError for an operator that mpscnn does not read."""
+    found: dict[tuple[str, str], Any] = {}
+    waiting = list(nodes)
+    while waiting:
+        node = waiting.pop()
+        waiting += [inner for graph in _inner_graphs(node) for inner in graph.node]
+        key = node.domain, node.op_type
+        if key in functions:
+            if key not in found:
+                found[key] = functions[key]
+                waiting += functions[key].node
+        elif (kind := kind_of(node)) not in _READ and not is_known(kind):
+            raise UnsupportedError(
+                f"{path}: mpscnn does not read its operator {quote_name(kind)}, so that it is not run"
+            )
+    return list(found.values())
