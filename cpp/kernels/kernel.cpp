@@ -1,6 +1,8 @@
 #include "kernels/kernel.h"
 
 #include <algorithm>
+#include <array>
+#include <string_view>
 
 #include "kernels/filter.h"
 
@@ -226,7 +228,38 @@ void Kernel::apply_policy(const ImageDescriptor &source, ImageDescriptor &destin
     });
 }
 
+namespace {
+
+/// Kernels whose results are samples of the source, or pictures. A result that they make has the source's
+/// format.
+constexpr std::array<std::string_view, 14> picture_kernels{"DilatedPoolingMax",
+                                                           "ImageBilinearScale",
+                                                           "ImageConversion",
+                                                           "ImageLanczosScale",
+                                                           "PoolingMax",
+                                                           "ReduceColumnMax",
+                                                           "ReduceColumnMin",
+                                                           "ReduceFeatureChannelsMax",
+                                                           "ReduceFeatureChannelsMin",
+                                                           "ReduceRowMax",
+                                                           "ReduceRowMin",
+                                                           "Reshape",
+                                                           "Slice",
+                                                           "UpsamplingNearest"};
+
+} // namespace
+
 ImageDescriptor Kernel::make_destination(std::span<const ImageDescriptor> sources) {
+    ImageDescriptor destination = make_like_source(sources);
+    // Apple's documentation states no format. Results below 0, above 1 and between two steps would be lost.
+    if (std::ranges::find(picture_kernels, std::string_view(type->name)) == picture_kernels.end()) {
+        if (destination.format == ImageFormat::unorm8) destination.format = ImageFormat::float16;
+        if (destination.format == ImageFormat::unorm16) destination.format = ImageFormat::float32;
+    }
+    return destination;
+}
+
+ImageDescriptor Kernel::make_like_source(std::span<const ImageDescriptor> sources) {
     require_sources(sources.size());
     require_destination();
     if (type->is_gradient) return make_gradient_destination(sources);

@@ -112,6 +112,8 @@ struct Kernel {
     /// Return the destination image that the padding policy requires. It also sets the kernel's offset that
     /// this policy requires, as Apple's kernels do.
     ImageDescriptor make_destination(std::span<const ImageDescriptor> sources);
+    /// The same in the format of the source.
+    ImageDescriptor make_like_source(std::span<const ImageDescriptor> sources);
     /// Return the pixels of a source that the kernel needs for a destination of this size; they may lie
     /// outside the source. The clip rectangle is ignored, and images and channels of the region are not set.
     ImageRegion source_region(std::int64_t width, std::int64_t height, std::size_t source = 0) const;
