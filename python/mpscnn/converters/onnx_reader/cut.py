@@ -12,7 +12,7 @@ from mpscnn.converters.onnx_reader.external_data import ExternalData
 from mpscnn.converters.onnx_reader.file import EXPANSIONS
 from mpscnn.converters.onnx_reader.node import kind_of
 from mpscnn.converters.onnx_reader.old_operators import OLD
-from mpscnn.converters.onnx_reader.operators import FOLDED, is_known
+from mpscnn.converters.onnx_reader.operators import ROWS, ROWS_OF_CONSTANTS
 from mpscnn.converters.onnx_reader.schema import EXTERNAL, KINDS
 from mpscnn.converters.wire.encode import Changes, encode, encode_fields
 from mpscnn.converters.wire.message import Message, open_message
@@ -26,8 +26,8 @@ _LEFT_OUT: dict[str, Changes] = {
     "Graph": {"sparse_initializer": None},
     "Node": {"doc_string": None},
 }
-#: Operators that are replaced, or computed when a file is read.
-_READ = {*FOLDED, *EXPANSIONS, *OLD, "Constant"}
+#: Operators that become layers, that are replaced, or that are computed when a file is read.
+_READ = {*ROWS, *ROWS_OF_CONSTANTS, *EXPANSIONS, *OLD, "Constant"}
 
 
 def cut_onnx(path: Path, outputs: Sequence[str] = ()) -> bytes:
@@ -110,7 +110,7 @@ def _used_functions(nodes: Sequence[Any], functions: dict[tuple[str, str], Any],
             if key not in found:
                 found[key] = functions[key]
                 waiting += functions[key].node
-        elif (kind := kind_of(node)) not in _READ and not is_known(kind):
+        elif (kind := kind_of(node)) not in _READ:
             raise UnsupportedError(
                 f"{path}: mpscnn does not read its operator {quote_name(kind)}, so that it is not run"
             )
