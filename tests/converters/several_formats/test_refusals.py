@@ -18,7 +18,7 @@ from mpscnn.converters.coreml.neural.layers import REFUSED as COREML_LAYERS
 from mpscnn.converters.coreml.program.operations import REFUSED as COREML_OPERATIONS
 from mpscnn.converters.keras.layers import REFUSED as KERAS
 from mpscnn.converters.onnx_reader.file import EXPANSIONS
-from mpscnn.converters.onnx_reader.operators import is_known
+from mpscnn.converters.onnx_reader.operators import ROWS as ONNX_ROWS
 from mpscnn.converters.tensorflow.operators import REFUSED as TENSORFLOW
 from mpscnn.converters.tflite.names import operator_number
 from mpscnn.converters.tflite.operators import REFUSED as TFLITE
@@ -84,7 +84,7 @@ def _unknown_to_onnx() -> list[str]:
     found = set()
     for schema in onnx.defs.get_all_schemas():
         has_graphs = any("GRAPH" in str(one.type) for one in schema.attributes.values())
-        if not (schema.domain or has_graphs or is_known(schema.name) or schema.name in EXPANSIONS):
+        if not (schema.domain or has_graphs or schema.name in ONNX_ROWS or schema.name in EXPANSIONS):
             found.add(schema.name)
     return sorted(found - {"NonMaxSuppression"})
 

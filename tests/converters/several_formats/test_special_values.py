@@ -20,9 +20,9 @@ from exact_engines import litert_results
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters.onnx_reader.arithmetic import ARITHMETIC
-from mpscnn.converters.onnx_reader.logic import LOGIC
-from mpscnn.converters.onnx_reader.neurons import CAST_OF_FLOATS, NEURONS
+from mpscnn.converters.onnx_reader.arithmetic import ARITHMETIC_OF_TENSORS as ARITHMETIC
+from mpscnn.converters.onnx_reader.logic import LOGIC, LOGIC_OF_TENSORS
+from mpscnn.converters.onnx_reader.neurons import CAST_OF_FLOATS, NEURONS, NEURONS_OF_TENSORS
 from mpscnn.converters.tflite.arithmetic import ARITHMETIC as TFLITE_ARITHMETIC
 
 VALUES = np.array(
@@ -56,7 +56,7 @@ def agrees(nodes: list[Any], constants: dict[str, Any] | None = None, opset: int
     assert_same(found, run_there(made, {"x": VALUES})[0])
 
 
-@pytest.mark.parametrize("kind", sorted(set(NEURONS) - OTHERS - UNKNOWN_THERE))
+@pytest.mark.parametrize("kind", sorted({*NEURONS, *NEURONS_OF_TENSORS} - OTHERS - UNKNOWN_THERE))
 def test_onnx_functions(kind: str) -> None:
     """Fewer digits are compared for functions that onnxruntime computes more coarsely."""
     if kind == "Gelu":
@@ -93,7 +93,7 @@ def test_onnx_arithmetic_of_two_tensors(kind: str) -> None:
 
 
 @pytest.mark.parametrize("number", [0.0, 1.0, -2.5])
-@pytest.mark.parametrize("kind", sorted(set(LOGIC) - OTHERS))
+@pytest.mark.parametrize("kind", sorted({*LOGIC, *LOGIC_OF_TENSORS} - OTHERS))
 def test_onnx_comparisons(kind: str, number: float) -> None:
     operands = ["x"] if kind == "IsNaN" else ["x", "k"]
     agrees([node(kind, operands, "b"), node("Cast", ["b"], to=1)], {"k": np.float32(number)})
