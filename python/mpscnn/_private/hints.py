@@ -77,6 +77,11 @@ _EXPORTS = (
 )
 _ACTIVATION = "net.activation(x, name) applies it"
 
+_OWN_LAYERS = "net.custom(function, x) makes a layer of a function of arrays (docs/custom_layers.md)"
+_TAKES_ARRAYS = (
+    "arrays need no conversion: sessions, runners and mpscnn.Image.from_numpy take arrays with DLPack, such as "
+    "tensors of PyTorch, as they are"
+)
 _SHAPES = "net.reshape(x, shape), net.flatten(x) and net.transpose(x, axes) change the shape"
 _LENT = "a with statement lends it: with model.session() as session: session.run(x)"
 _TRANSFORMS = (
@@ -223,6 +228,18 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         "options; mpscnn.evaluate measures",
     ),
     ("mpscnn", "Sequential Module nn layers Linear", _LAYERS),
+    (
+        "mpscnn Network",
+        "custom_layer lambda_ Lambda register_layer register_custom_layer add_custom",
+        _OWN_LAYERS,
+    ),
+    ("mpscnn", "from_dlpack from_numpy", _TAKES_ARRAYS),
+    (
+        "Profile",
+        "layers names times",
+        "steps has the kernels with their name, layers, minimum and median in milliseconds, and milliseconds has the "
+        "time of each run: plt.barh([one.name for one in profile.steps], [one.minimum for one in profile.steps])",
+    ),
     ("mpscnn mpscnn.models", _LOADERS, _LOAD),
     (
         "mpscnn",

@@ -44,10 +44,20 @@ class Tabular(Expected):
         names, rows = self._named_rows()
         return pandas.DataFrame(list(rows), columns=list(names))
 
-    def to_csv(self) -> str:
-        """Return the rows as comma-separated values. The first line has the columns' names."""
+    def to_csv(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Return the rows as comma-separated values. The first line has the columns' names.
+
+        Args:
+            path: also write them to this file.
+
+        Raises ParameterError if the file cannot be written.
+        """
         names, rows = self._named_rows()
-        return csv_text([names, *rows])
+        text = csv_text([names, *rows])
+        if path is not None:
+            with replace_atomically(path_name("path", path), ParameterError) as file:
+                file.write(text.encode())
+        return text
 
 
 class Drawable(Tabular):

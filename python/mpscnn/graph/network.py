@@ -292,7 +292,8 @@ class Network(
             )
         if name not in self._maker.indices:
             raise ParameterError(
-                f"network {self.name!r} has no layer {name!r}{did_you_mean(name, self.layer_names())}"
+                f"network {self.name!r} has no layer {name!r}"
+                f"{did_you_mean(name, self.layer_names()) or '; layer_names() lists them'}"
             )
         return Tensor(self._maker, self._maker.indices[name], name)
 

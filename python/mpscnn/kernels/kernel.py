@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -225,6 +225,13 @@ class Kernel(KernelFields):
                 f"{type(self).__name__}.encode_batch: the images of a batch must have one size and format and "
                 "hold one image each"
             )
+
+    def __call__(self, *_arguments: Any, **_named: Any) -> NoReturn:
+        """Raise TypeError, which says how a kernel is used."""
+        raise TypeError(
+            f"{type(self).__name__}: a kernel is encoded into a command buffer: `with "
+            "mpscnn.CommandQueue().command_buffer() as commands: result = kernel.encode(commands, image)`"
+        )
 
     def _destination_descriptor(self, sources: Sequence[Image]) -> ImageDescriptor:
         return ImageDescriptor(*self._kernel.destination([source._image for source in sources]))

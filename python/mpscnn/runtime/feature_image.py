@@ -108,6 +108,8 @@ class Image(NoCopies, AsArray, Expected):
         image.numpy()[...] = values if count > 1 else values.reshape(height, width, channels)
         return image
 
+    from_dlpack = from_numpy
+
     @property
     def descriptor(self) -> ImageDescriptor:
         """The size and format."""

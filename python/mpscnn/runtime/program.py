@@ -180,10 +180,10 @@ class Program(Expected):
         wanted = whole_number("inflight", inflight, maximum=32)
         return Session(self, RunOptions(**options), inflight=wanted, max_memory=byte_limit(max_memory))
 
-    def run(self, x: Any, *more: Any, out: Any = None) -> Any:
+    def run(self, x: Any, *more: Any, out: Any = None, **unknown: Any) -> Any:
         """Compute the outputs for `x` with a session that is kept for later calls. See `Session.run`."""
-        if more:
-            raise _several_arguments()
+        if more or unknown:
+            raise _several_arguments(unknown)
         try:
             session = self._idle.pop()
         except IndexError:
@@ -316,7 +316,7 @@ class Session(NoCopies, Expected):
     def run(self, x: Any, *, out: None = None) -> NDArray[Any] | Any: ...
     @overload
     def run(self, x: Any, *, out: Given) -> Given: ...
-    def run(self, x: Any, *more: Any, out: Any = None) -> Any:
+    def run(self, x: Any, *more: Any, out: Any = None, **unknown: Any) -> Any:
         """Compute the outputs for `x`.
 
         float32 and float16 arrays with any strides are read in place. float64 arrays are converted to float32;
@@ -339,8 +339,8 @@ class Session(NoCopies, Expected):
             ParameterError: `out` is read-only or overlaps `x`.
             StateError: the session is running in another thread.
         """
-        if more:
-            raise _several_arguments()
+        if more or unknown:
+            raise _several_arguments(unknown)
         sources, results = self.program.inputs, self.program.outputs
         if out is not None and self._session.run_plain(x, len(sources), out, len(results)):
             return out
@@ -463,9 +463,10 @@ def _compiled(source: _Source, kernels: KernelsOfMetal) -> _core.Program:
 copyreg.pickle(_core.Graph, reduce_graph)
 
 
-def _several_arguments() -> TypeError:
+def _several_arguments(unknown: Mapping[str, Any]) -> TypeError:
+    there_is = f"there is no argument {next(iter(unknown))!r}: " if unknown else ""
     return TypeError(
-        "run() takes one input, or several as a mapping or sequence; by name out=. "
+        f"run(): {there_is}it takes one input, or several as a mapping or sequence; by name out=. "
         "mpscnn.InferenceSession(path) has onnxruntime's run(None, {name: array})"
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from itertools import takewhile
@@ -168,6 +168,18 @@ def _ending_of(name: str, context: Any) -> str:
 _EXTRA = re.compile(r"Got unexpected extra argument\(?s?\)? \((\S+?)[ )]")
 
 
+def _pairs(message: str, options: Collection[str]) -> str:
+    """Return the arguments "name=value" of a message, as ultralytics has them, in this command's form; "" for none."""
+    pairs = re.findall(r"(\w+)=([^\s)]+)", message)
+    known = [
+        f"--{name.replace('_', '-')} {value}"
+        for name, value in pairs
+        if f"--{name.replace('_', '-')}" in options
+    ]
+    paths = [value for name, value in pairs if name in ("data", "source")]
+    return " ".join([*paths, *known])
+
+
 @contextmanager
 def _printable_usage() -> Iterator[None]:
     """Escape and shorten Typer's messages about wrong arguments, since they may contain file names and long values."""
@@ -191,6 +203,8 @@ def _printable_usage() -> Iterator[None]:
                 error.message += "; --model FILE names the model, and photos are given without an option"
             elif f"--{extra[1]}" in options:
                 error.message += f"; --{extra[1]} is an option"
+            elif pairs := _pairs(error.message, options):
+                error.message += f"; options begin with two hyphens, and paths have no name: {pairs}"
             elif "--output" in options:
                 error.message += f"; --output {extra[1]} writes to it"
         if "'int8' is not one of" in error.message:
