@@ -57,11 +57,11 @@ def unchanging(array: NDArray[Any]) -> NDArray[Any]:
     base: Any = array
     while isinstance(base, np.ndarray):
         if base.flags.writeable:
-            return array.copy()
+            return np.array(array)
         base = base.base
     if isinstance(base, memoryview):
         base = base.obj
-    return array if base is None or isinstance(base, bytes) else array.copy()
+    return array if base is None or isinstance(base, bytes) else np.array(array)
 
 
 class AsArray:

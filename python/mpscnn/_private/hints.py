@@ -33,8 +33,8 @@ _LOAD = (
 )
 _RUNS = "mpscnn.Runner(model) has submit(photo) and map(photos), also for asyncio"
 _ARRAYS = (
-    "session.run(x) computes arrays (`with model.session() as session`); mpscnn.InferenceSession has "
-    "onnxruntime's run"
+    "session.run(x) computes arrays and tensors as they are (`with model.session() as session`); "
+    "mpscnn.InferenceSession has onnxruntime's run"
 )
 _MEASURES = (
     "program.session().profile(x) measures the layers, mpscnn.profile(model) those of a model, and "
@@ -75,13 +75,11 @@ _EXPORTS = (
     "convert to_torch format opset opset_version input_names output_names convert_to "
     "minimum_deployment_target nms --opset --nms"
 )
-_ACTIVATION = "net.activation(x, name) applies it"
-
-_OWN_LAYERS = "net.custom(function, x) makes a layer of a function of arrays (docs/custom_layers.md)"
-_TAKES_ARRAYS = (
-    "arrays need no conversion: sessions, runners and mpscnn.Image.from_numpy take arrays with DLPack, such as "
-    "tensors of PyTorch, as they are"
+_ACTIVATION = (
+    "net.activation(x, name) applies an activation, and net.custom(function, x) a function of arrays of yours "
+    "(docs/custom_layers.md)"
 )
+
 _SHAPES = "net.reshape(x, shape), net.flatten(x) and net.transpose(x, axes) change the shape"
 _LENT = "a with statement lends it: with model.session() as session: session.run(x)"
 _TRANSFORMS = (
@@ -173,8 +171,9 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("mpscnn", "CosineDecay CosineAnnealingLR", "training.schedules.cosine"),
     ("mpscnn.onnx_backend", "InferenceSession", "mpscnn.InferenceSession"),
     (
-        "Network",
-        "relu6 leaky_relu prelu elu gelu silu swish mish hardswish hardsigmoid softplus",
+        "Network mpscnn",
+        "relu6 leaky_relu prelu elu gelu silu swish mish hardswish hardsigmoid softplus "
+        "custom_layer lambda_ Lambda register_layer register_custom_layer add_custom",
         _ACTIVATION,
     ),
     ("*", "state_dict load_state_dict get_weights named_parameters save_weights", _WEIGHTS),
@@ -197,8 +196,9 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         "Model.information has the file's license, source and description, and `mpscnn info FILE` shows all",
     ),
     (
-        "* argument mpscnn.onnxruntime",
-        "run forward infer get_inputs get_outputs io_binding providers encodeToCommandBuffer executeAsync",
+        "* argument mpscnn mpscnn.onnxruntime",
+        "from_dlpack from_numpy run forward infer get_inputs get_outputs io_binding providers "
+        "encodeToCommandBuffer executeAsync",
         _ARRAYS,
     ),
     ("Model", "track", "mpscnn.video(path, model) detects objects frame by frame, without tracks"),
@@ -228,18 +228,6 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         "options; mpscnn.evaluate measures",
     ),
     ("mpscnn", "Sequential Module nn layers Linear", _LAYERS),
-    (
-        "mpscnn Network",
-        "custom_layer lambda_ Lambda register_layer register_custom_layer add_custom",
-        _OWN_LAYERS,
-    ),
-    ("mpscnn", "from_dlpack from_numpy", _TAKES_ARRAYS),
-    (
-        "Profile",
-        "layers names times",
-        "steps has the kernels with their name, layers, minimum and median in milliseconds, and milliseconds has the "
-        "time of each run: plt.barh([one.name for one in profile.steps], [one.minimum for one in profile.steps])",
-    ),
     ("mpscnn mpscnn.models", _LOADERS, _LOAD),
     (
         "mpscnn",

@@ -7,7 +7,7 @@ import os
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mpscnn._private.expected_names import Expected
 from mpscnn._private.files import replace_atomically
@@ -129,6 +129,11 @@ class Profile(Report, Drawable):
     A run's time also includes starting the steps in the threads, but not checking arguments, Python and allocating
     outputs. On a GPU, steps are measured separately from the run, so they may add up to more than the run.
     """
+
+    _other_names: ClassVar[tuple[tuple[str, str], ...]] = (
+        *Drawable._other_names,
+        ("steps", "layers kernels by_layer"),
+    )
 
     network: str
     device: str

@@ -36,11 +36,13 @@ GUESSES: dict[str, tuple[Callable[[], Any], str]] = {
     "mpscnn.register_layer": (lambda: mpscnn.register_layer, r"net.custom\(function, x\)"),
     "net.lambda_": (lambda: network().lambda_, r"net.custom\(function, x\)"),
     "net.custom_layer": (lambda: network().custom_layer, r"net.custom\(function, x\)"),
-    "mpscnn.from_dlpack": (lambda: mpscnn.from_dlpack, "Image.from_numpy take arrays with DLPack"),
+    "mpscnn.from_dlpack": (
+        lambda: mpscnn.from_dlpack,
+        r"session.run\(x\) computes arrays and tensors as they are",
+    ),
     "session.run(extra=)": (lambda: _run(extra=1), r"no argument 'extra': it takes one input"),
     "features": (lambda: _model().features(layers="nosuch"), r"no layer 'nosuch'; layer_names\(\) lists"),
     "kernel(image)": (lambda: kernels.NeuronReLU()(1), r"kernel.encode\(commands, image\)"),
-    "profile.layers": (lambda: _profile().layers, r"plt.barh\(\[one.name for one in profile.steps\]"),
 }
 
 
@@ -49,6 +51,11 @@ def test_errors_say_what_to_write(guess: str) -> None:
     use, message = GUESSES[guess]
     with pytest.raises((AttributeError, TypeError, mpscnn.Error), match=message):
         use()
+
+
+def test_the_layers_of_a_profile_are_its_steps() -> None:
+    profile = _profile()
+    assert profile.layers == profile.steps
 
 
 def test_images_take_tensors() -> None:
