@@ -7,7 +7,7 @@ import io
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any
 
@@ -63,7 +63,7 @@ class DetectorEvaluation(Report):
     """Classes of the annotations that the model lacks. Their objects count as not found."""
     seconds: float
     """The seconds for all photos, including decoding and preprocessing."""
-    counts: ObjectCounts
+    counts: ObjectCounts = field(default_factory=ObjectCounts)
     """The numbers of photos without objects, and of objects that are crowds, difficult or without an area."""
 
     @property

@@ -261,10 +261,10 @@ class ObjectCounts:
         dropped: entries whose box has no area.
     """
 
-    without_objects: int
-    crowds: int
-    difficult: int
-    dropped: int
+    without_objects: int = 0
+    crowds: int = 0
+    difficult: int = 0
+    dropped: int = 0
 
 
 def count_objects(photos: Iterable[LabelledPhoto]) -> ObjectCounts:
