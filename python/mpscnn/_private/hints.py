@@ -76,10 +76,8 @@ _EXPORTS = (
     "minimum_deployment_target nms --opset --nms"
 )
 _ACTIVATION = (
-    "net.activation(x, name) applies an activation, and net.custom(function, x) a function of arrays of yours "
-    "(docs/custom_layers.md)"
+    "net.activation(x, name) applies an activation, and net.custom(function, x) a function of arrays of yours"
 )
-
 _SHAPES = "net.reshape(x, shape), net.flatten(x) and net.transpose(x, axes) change the shape"
 _LENT = "a with statement lends it: with model.session() as session: session.run(x)"
 _TRANSFORMS = (
