@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from mpscnn.converters.caffe.detection import KINDS as CAFFE_DETECTION
-from mpscnn.converters.caffe.layers import HANDLERS as CAFFE
 from mpscnn.converters.caffe.layers import REFUSED as CAFFE_REFUSED
+from mpscnn.converters.caffe.layers import ROWS as CAFFE
 from mpscnn.converters.coreml.neural.layers import HANDLERS as COREML_LAYERS
 from mpscnn.converters.coreml.neural.layers import REFUSED as COREML_LAYERS_REFUSED
 from mpscnn.converters.coreml.program.constants import CONSTEXPR

@@ -13,7 +13,7 @@ from file_fuzzer import Limits, Target
 from mutation import INTERESTING, mutated
 
 from mpscnn import converters
-from mpscnn.converters.caffe.layers import HANDLERS
+from mpscnn.converters.caffe.layers import ROWS
 
 sys.path.append(str(Path(__file__).parent.parent))
 from converters.caffe_writer import image, layer, weights  # type: ignore[import-not-found]
@@ -23,7 +23,7 @@ _NUMBERS = (
     b"0", b"-1", b"1", b"2147483647", b"4294967295", b"9223372036854775807", b"nan", b"-inf", b"1e38", b"0.5",
 )  # fmt: skip
 _TOKENS = (
-    *(f'type: "{kind}"'.encode() for kind in HANDLERS),
+    *(f'type: "{kind}"'.encode() for kind in ROWS),
     *(b"axis: " + number + b" " for number in _NUMBERS),
     b'bottom: "data" ',
     b'top: "data" ',

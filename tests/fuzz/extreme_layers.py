@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from google.protobuf.text_format import MessageToString
 
-from mpscnn.converters.caffe.layers import HANDLERS as CAFFE
+from mpscnn.converters.caffe.layers import ROWS as CAFFE
 from mpscnn.converters.caffe.schema import parameter_name
 from mpscnn.converters.keras.layers import HANDLERS as KERAS
 from mpscnn.converters.tflite.names import operator_name

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -56,6 +57,11 @@ class Above:
 
 
 @dataclass(frozen=True)
+class Finite:
+    """The annotation of a number that must not be infinite or NaN."""
+
+
+@dataclass(frozen=True)
 class Stated:
     """The annotation of a parameter that has another name in the file, where Python does not allow that name."""
 
@@ -90,6 +96,7 @@ class Parameter:
         may_be_none: whether it may be None.
         operand: how the operand is read; None: it is a setting, or the reader gives it.
         above: the limit above which a number must be; None: there is none.
+        is_finite: whether a number must be finite.
         is_rest: whether it takes all further operands.
         is_given: whether the reader gives it by its type.
     """
@@ -102,6 +109,7 @@ class Parameter:
     may_be_none: bool
     operand: Operand | None
     above: float | None
+    is_finite: bool
     is_rest: bool
     is_given: bool
 
@@ -146,6 +154,8 @@ class Parameter:
         made = _of_kind(value, kind)
         if made is None:
             raise WeightsError(f"damaged: its {self.name} is {shown(value)}, expected {_WORDS[kind][0]}")
+        if self.is_finite and not math.isfinite(made):
+            raise WeightsError(f"damaged: its {self.name} is {made}")
         if self.above is not None and not made > self.above:
             expected = f"{_WORDS[kind][0]} above {self.above:g}"
             raise WeightsError(f"damaged: its {self.name} is {shown(value)}, expected {expected}")
@@ -268,10 +278,21 @@ def _parameter(stated: inspect.Parameter, hint: Any) -> Parameter:
         kind, stated_kind = get_args(kind)
     name = next((mark.name for mark in marks if isinstance(mark, Stated)), stated.name)
     above = next((mark.limit for mark in marks if isinstance(mark, Above)), None)
+    is_finite = any(isinstance(mark, Finite) for mark in marks)
     is_rest, is_setting = (stated.kind is one for one in (stated.VAR_POSITIONAL, stated.KEYWORD_ONLY))
     is_given = operand is None and not is_setting
     return Parameter(
-        name, stated.name, kind, stated_kind, stated.default, none, operand, above, is_rest, is_given
+        name,
+        stated.name,
+        kind,
+        stated_kind,
+        stated.default,
+        none,
+        operand,
+        above,
+        is_finite,
+        is_rest,
+        is_given,
     )
 
 

@@ -17,7 +17,7 @@ import mpscnn
 from mpscnn import converters
 from mpscnn.converters.caffe.detection import KINDS
 from mpscnn.converters.caffe.file import parameter_field
-from mpscnn.converters.caffe.layers import HANDLERS, REFUSED
+from mpscnn.converters.caffe.layers import REFUSED, ROWS
 from mpscnn.converters.caffe.schema import NET_KIND
 
 X = (2, 6, 4, 5)
@@ -115,7 +115,7 @@ def test_every_type_has_a_place() -> None:
         Embed Exp Filter Flatten HDF5Output Im2col InnerProduct LRN LSTM Log MVN Normalize PReLU Parameter Permute
         Pooling Power Python RNN ReLU Reduction Reshape SPP Scale Sigmoid Silence Slice Softmax Split Swish TanH
         Threshold Tile"""
-    assert set(catalogue.split()) <= HANDLERS.keys() | REFUSED.keys()
+    assert set(catalogue.split()) <= ROWS.keys() | REFUSED.keys()
 
 
 @pytest.mark.parametrize("kind", sorted(REFUSED))
@@ -157,7 +157,7 @@ def test_refused_by_name(tmp_path: Path, kind: str) -> None:
         ("Reshape", "reshape_param { shape { dim: 2 dim: -9 } }", "is to be -9"),
         ("Reshape", "reshape_param { shape { dim: 4611686018427387904 dim: 4 } }", "reshapes (2, 6, 4, 5)"),
         ("Reshape", "reshape_param { shape { dim: 240 } }", "changes the batch"),
-        ("Axpy", "", "1 inputs instead of three"),
+        ("Axpy", "", "1 inputs instead of 3"),
         ("Interp", "interp_param { height: 8 zoom_factor: 2 }", "a size and by factors"),
         ("LRN", "lrn_param { local_size: 4 }", "is 4, which is not odd"),
         ("Dropout", "dropout_param { scale_train: false dropout_ratio: nan }", "its dropout_ratio is nan"),
@@ -169,7 +169,7 @@ def test_settings_that_do_not_fit(tmp_path: Path, kind: str, settings: str, reas
         converters.read_network(paths)
 
 
-@pytest.mark.parametrize("kind", sorted(kind for kind in [*HANDLERS, *KINDS] if has_parameters(kind)))
+@pytest.mark.parametrize("kind", sorted(kind for kind in [*ROWS, *KINDS] if has_parameters(kind)))
 def test_unknown_parameters_are_refused(tmp_path: Path, kind: str) -> None:
     """Versions of Caffe add parameters that change results, such as `scale_h` of Upsample."""
     field = parameter_field(kind)

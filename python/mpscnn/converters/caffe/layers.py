@@ -1,4 +1,4 @@
-"""Convert Caffe's layers to operators of ONNX: one function for each type, and the types that are refused."""
+"""Convert Caffe's layers to operators of ONNX: one row for each type, and the types that are refused."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from mpscnn.converters.caffe.elementwise import ELEMENTWISE
 from mpscnn.converters.caffe.file import CaffeLayer
 from mpscnn.converters.caffe.linear_and_reductions import LINEAR_AND_REDUCTIONS
 from mpscnn.converters.caffe.normalizations import NORMALIZATIONS
-from mpscnn.converters.caffe.parameters import Handler, flag, identity, number, only_input
+from mpscnn.converters.caffe.row_calls import Number
 from mpscnn.converters.caffe.windows import WINDOWS
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_graph.builder import Builder
+from mpscnn.converters.rows import Name, Row
 from mpscnn.errors import UnsupportedError
 
 _REASONS = {
@@ -28,41 +29,43 @@ REFUSED = {kind: reason for reason, kinds in _REASONS.items() for kind in kinds.
 """The reason why a type of layers is not supported, by Caffe's name of the type."""
 
 
-def _nothing(b: Builder, layer: CaffeLayer) -> list[str]:
-    for bottom in layer.bottoms:
-        b.tensor(bottom)
+def _silence(*x: Name) -> list[str]:
+    del x
     return []
+
+
+def _copies(b: Builder, layer: CaffeLayer, x: Name) -> list[str]:
+    """Make each result of the layer a copy of its input."""
+    return [b.op("Identity", x) for _ in layer.tops]
+
+
+def _dropout(
+    b: Builder, layer: CaffeLayer, x: Name, *, dropout_ratio: Number = 0.5, scale_train: bool = True
+) -> list[str]:
+    """Convert Dropout. It scales in inference by the share of elements that are kept, unless training scales."""
+    return _copies(b, layer, x) if scale_train else [b.linear(x, 1.0 - dropout_ratio, 0.0)]
 
 
 def unsupported_reason(layer: CaffeLayer) -> str | None:
     """Return the reason why a layer's type or one of its parameters is not supported; None if they are."""
-    if layer.kind in HANDLERS or layer.kind in KINDS:
+    if layer.kind in ROWS or layer.kind in KINDS:
         return f"its parameter {quote_name(layer.unknown[0])} is not supported" if layer.unknown else None
     if not layer.kind:
         return "it is written in Caffe's oldest format: upgrade the file with Caffe's upgrade_net_proto_text"
     return REFUSED.get(layer.kind, "mpscnn has no such layer yet")
 
 
-def _dropout(b: Builder, layer: CaffeLayer) -> list[str]:
-    """Convert Dropout. It scales in inference by the share of elements that are kept, unless training scales."""
-    p = layer.parameters
-    if p is None or flag(p, "scale_train", True):
-        return identity(b, layer)
-    kept = 1.0 - number(p, "dropout_ratio", 0.5)
-    return [b.linear(only_input(b, layer), kept, 0.0)]
-
-
-HANDLERS: dict[str, Handler] = {
+ROWS: dict[str, Row] = {
     **ELEMENTWISE,
     **ARRAY_OPS,
     **NORMALIZATIONS,
     **LINEAR_AND_REDUCTIONS,
     **WINDOWS,
     "Dropout": _dropout,
-    "Silence": _nothing,
-    "Split": identity,
+    "Silence": _silence,
+    "Split": _copies,
 }
-"""The functions that convert layers, by Caffe's name of the type."""
+"""The rows of layers, by Caffe's name of the type."""
 
 SEVERAL = frozenset({"Dropout", "Silence", "Slice", "Split"})
 """The types that may have no result or several. For all other types, only the first result is computed."""

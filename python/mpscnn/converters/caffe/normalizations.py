@@ -2,64 +2,82 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.affine import EPSILON, VARIANCE
+from mpscnn.converters.blobs import Blob
 from mpscnn.converters.broadcast_views import stored
 from mpscnn.converters.caffe.file import CaffeLayer
-from mpscnn.converters.caffe.parameters import (
-    Handler,
-    axis_of,
-    blob,
-    flag,
-    image,
-    input_with_shape,
-    number,
-    only_input,
-    value,
-)
+from mpscnn.converters.caffe.row_calls import Number, axis_of, image, lacks
 from mpscnn.converters.onnx_graph.blocks import l2_normalize, standardize
 from mpscnn.converters.onnx_graph.builder import Builder
+from mpscnn.converters.rows import Name, Operand, Row, ignores
 from mpscnn.errors import UnsupportedError, WeightsError
 
 Array = NDArray[Any]
 
 
-def _batch_norm(b: Builder, layer: CaffeLayer) -> str:
+Statistics = Annotated[Blob, Operand("statistics")]
+
+
+def _batch_norm(
+    b: Builder, layer: CaffeLayer, x: Name, mean: Statistics, variance: Statistics,
+    total: Annotated[Blob, Operand("scale factor")], *, use_global_stats: bool = True, eps: Number = 1e-5,
+) -> str:  # fmt: skip
     """Convert BatchNorm. The stored means and variances must be divided by the third weight."""
-    x = only_input(b, layer)
-    if not flag(layer.parameters, "use_global_stats", True):
+    if not use_global_stats:
         raise UnsupportedError("it normalises with the statistics of the batch (use_global_stats: false)")
     if len(layer.blobs) > 3:
         raise UnsupportedError("it has its own factors and offsets: move them to a Scale layer after it")
-    mean, variance = (blob(layer, place, "statistics").array().reshape(-1) for place in (0, 1))
-    total = float(blob(layer, 2, "scale factor").array().reshape(-1)[0])
-    factor = np.float32(0.0 if total == 0.0 else 1.0 / total)
+    means, variances = (one.array().reshape(-1) for one in (mean, variance))
+    count = float(total.array().reshape(-1)[0])
+    factor = np.float32(0.0 if count == 0.0 else 1.0 / count)
     roles = {
-        "scale": np.ones_like(mean),
-        "bias": 0 * mean,
-        "mean": mean * factor,
-        "variance": variance * factor,
+        "scale": np.ones_like(means),
+        "bias": 0 * means,
+        "mean": means * factor,
+        "variance": variances * factor,
     }
     operands = [b.weight(role, values) for role, values in roles.items()]
-    return b.op("BatchNormalization", x, *operands, epsilon=number(layer.parameters, "eps", 1e-5))
+    return b.op("BatchNormalization", x, *operands, epsilon=eps)
 
 
-def _scale(b: Builder, layer: CaffeLayer) -> str:
-    """Convert Scale and Bias: factors and offsets, constant or computed by another layer."""
-    if len(layer.bottoms) == 2:
-        return _product_with_blob(b, layer)
-    factors = blob(layer, 0, "factors").array()
-    offsets = None
-    if layer.kind == "Bias":
-        factors, offsets = np.ones_like(factors), factors
-    elif flag(layer.parameters, "bias_term", False):
-        offsets = blob(layer, 1, "offsets").array()
-    x, shape = input_with_shape(b, layer)
-    axis = axis_of(layer.parameters, 1, len(shape))
+@ignores("num_axes")  # the weights have the axes
+def _scale(b: Builder, layer: CaffeLayer, *x: Name, axis: int = 1, bias_term: bool = False) -> str:
+    """Convert Scale: factors and offsets, constant or computed by another layer."""
+    if len(x) == 2:
+        return _combined_with_blob(b, layer, "Mul", x, axis)
+    factors = _weight(layer, 0, "factors")
+    return _scaled(b, layer, x, axis, factors, _weight(layer, 1, "offsets") if bias_term else None)
+
+
+@ignores("num_axes")
+def _bias(b: Builder, layer: CaffeLayer, *x: Name, axis: int = 1) -> str:
+    """Convert Bias: offsets, constant or computed by another layer."""
+    if len(x) == 2:
+        return _combined_with_blob(b, layer, "Add", x, axis)
+    offsets = _weight(layer, 0, "factors")
+    return _scaled(b, layer, x, axis, np.ones_like(offsets), offsets)
+
+
+def _weight(layer: CaffeLayer, place: int, what: str) -> Array:
+    if place >= len(layer.blobs):
+        raise lacks(what)
+    return layer.blobs[place].array()
+
+
+def _scaled(
+    b: Builder, layer: CaffeLayer, inputs: Sequence[str], axis: int, factors: Array, offsets: Array | None
+) -> str:
+    if len(inputs) != 1 or not layer.tops:
+        raise WeightsError(f"damaged: it has {len(inputs)} inputs and {len(layer.tops)} results")
+    (x,) = inputs
+    shape = b.fixed_shape(x)
+    axis = axis_of(axis, len(shape))
     if factors.ndim == 0:  # one number for all channels (num_axes: 0)
         axis, factors = 1, np.broadcast_to(factors, (shape[1],))
         offsets = None if offsets is None else np.broadcast_to(offsets, (shape[1],))
@@ -105,58 +123,64 @@ def _scale_channels(b: Builder, x: str, factors: Array, offsets: Array) -> str:
     return b.op("BatchNormalization", source, *operands, **normalization.attributes)
 
 
-def _product_with_blob(b: Builder, layer: CaffeLayer) -> str:
-    """Convert Scale with two inputs: a product that broadcasts the second input, whose axes begin at `axis`."""
+def _combined_with_blob(b: Builder, layer: CaffeLayer, kind: str, inputs: Sequence[str], axis: int) -> str:
+    """Convert Scale or Bias with two inputs: the second input is broadcast. Its axes begin at `axis`."""
     if layer.blobs:
         raise UnsupportedError("it has two inputs and weights")
-    x, factors = (b.tensor(bottom) for bottom in layer.bottoms)
+    x, factors = inputs
     shape, given = b.fixed_shape(x), b.fixed_shape(factors)
-    missing = len(shape) - axis_of(layer.parameters, 1, len(shape)) - len(given)
+    missing = len(shape) - axis_of(axis, len(shape)) - len(given)
     if missing < 0:
         raise WeightsError(f"damaged: factors {given} along its axis of {shape}")
     if missing:
         factors = b.op("Unsqueeze", factors, range(len(given), len(given) + missing))
-    return b.op("Add" if layer.kind == "Bias" else "Mul", x, factors)
+    return b.op(kind, x, factors)
 
 
-def _local_response(b: Builder, layer: CaffeLayer) -> str:
-    p, x = layer.parameters, only_input(b, layer)
-    size, alpha, beta = value(p, "local_size", 5), number(p, "alpha", 1.0), number(p, "beta", 0.75)
-    region = value(p, "norm_region", "ACROSS_CHANNELS")
+def _local_response(
+    b: Builder, x: Name, *, local_size: int = 5, alpha: Number = 1.0, beta: Number = 0.75, k: Number = 1.0,
+    norm_region: str = "ACROSS_CHANNELS",
+) -> str:  # fmt: skip
+    size = local_size
     if size % 2 == 0:
         raise UnsupportedError(f"its local_size is {size}, which is not odd")
-    if region in ("ACROSS_CHANNELS", "0"):
-        return b.op("LRN", x, size=size, alpha=alpha, beta=beta, bias=number(p, "k", 1.0))
-    if region not in ("WITHIN_CHANNEL", "1"):
-        raise UnsupportedError(f"its norm_region is {region}")
+    if norm_region in ("ACROSS_CHANNELS", "0"):
+        return b.op("LRN", x, size=size, alpha=alpha, beta=beta, bias=k)
+    if norm_region not in ("WITHIN_CHANNEL", "1"):
+        raise UnsupportedError(f"its norm_region is {norm_region}")
     # x * (1 + alpha * mean of the squares around)^-beta, with zeros around the image
     window = {"kernel_shape": [size, size], "pads": [size // 2] * 4, "count_include_pad": 1}
     mean = b.op("AveragePool", b.op("Mul", x, x), **window)
     return b.op("Mul", x, b.op("Pow", b.linear(mean, alpha, 1.0), -beta))
 
 
-def _normalize(b: Builder, layer: CaffeLayer) -> str:
+@ignores("channel_shared")
+def _normalize(
+    b: Builder, x: Name, factors: Annotated[Blob, Operand("factors")], *, across_spatial: bool = True,
+    eps: Number = 1e-10,
+) -> str:  # fmt: skip
     """Convert Normalize: x / sqrt(sum of squares over channels or the whole image), times a scale for each channel."""
-    x, _ = image(b, layer)
-    axes = [1, 2, 3] if flag(layer.parameters, "across_spatial", True) else [1]
-    y = l2_normalize(b, x, axes, number(layer.parameters, "eps", 1e-10))
-    return b.op("Mul", y, b.weight("factors", blob(layer, 0, "factors").reshaped(-1, 1, 1)))
+    image(b, x)
+    y = l2_normalize(b, x, [1, 2, 3] if across_spatial else [1], eps)
+    return b.op("Mul", y, b.weight("factors", factors.reshaped(-1, 1, 1)))
 
 
-def _mean_variance(b: Builder, layer: CaffeLayer) -> str:
+def _mean_variance(
+    b: Builder, x: Name, *, across_channels: bool = False, normalize_variance: bool = True, eps: Number = 1e-9
+) -> str:
     """Convert MVN: (x - mean) / (standard deviation + eps) over each channel, or over all channels, of each image."""
-    p, (x, _) = layer.parameters, image(b, layer)
-    axes = [1, 2, 3] if flag(p, "across_channels", False) else [2, 3]
+    image(b, x)
+    axes = [1, 2, 3] if across_channels else [2, 3]
     difference = standardize(b, x, axes, None)
-    if not flag(p, "normalize_variance", True):
+    if not normalize_variance:
         return difference
     variance = b.op("ReduceMean", b.op("Mul", difference, difference), axes, keepdims=True)
-    return b.op("Div", difference, b.op("Add", b.op("Sqrt", variance), number(p, "eps", 1e-9)))
+    return b.op("Div", difference, b.op("Add", b.op("Sqrt", variance), eps))
 
 
-NORMALIZATIONS: dict[str, Handler] = {
+NORMALIZATIONS: dict[str, Row] = {
     "BatchNorm": _batch_norm,
-    "Bias": _scale,
+    "Bias": _bias,
     "LRN": _local_response,
     "MVN": _mean_variance,
     "Normalize": _normalize,

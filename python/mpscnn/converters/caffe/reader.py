@@ -9,7 +9,8 @@ from typing import Any
 
 from mpscnn.converters.caffe.detection import Priors
 from mpscnn.converters.caffe.file import CaffeFile, CaffeLayer
-from mpscnn.converters.caffe.layers import HANDLERS, SEVERAL, refuse_twice, unsupported_reason
+from mpscnn.converters.caffe.layers import ROWS, SEVERAL, refuse_twice, unsupported_reason
+from mpscnn.converters.caffe.row_calls import call_row
 from mpscnn.converters.file_bytes import total_size
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_graph.builder import Builder
@@ -89,8 +90,7 @@ def _add(walk: Walk, priors: Priors, layer: CaffeLayer) -> None:
     else:
 
         def converted() -> Sequence[str]:
-            made = HANDLERS[layer.kind](walk.builder, layer)
-            return [made] if isinstance(made, str) else made
+            return call_row(ROWS[layer.kind], walk.builder, layer)
 
         refusal = _DATABASE if layer.kind in _SOURCES else unsupported_reason(layer)
         tops = layer.tops if layer.kind in SEVERAL else layer.tops[:1]
