@@ -7,7 +7,7 @@ x86-64 processors without VNNI, onnxruntime adds pairs of products of integers i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,30 @@ def litert_interpreter(model: Path | bytes, *, fast_because: str = "", every_ten
         experimental_preserve_all_tensors=every_tensor,
         num_threads=1,
     )
+
+
+def every_litert(path: Path) -> Iterator[tuple[str, Any]]:
+    """Open a file of floats in LiteRT with XNNPACK, with its other fast kernels, and with its reference kernels.
+
+    Nothing but the outputs is kept, since keeping all results hides errors of LiteRT's memory.
+    """
+    litert = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert")
+    for name in ("AUTO", "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "BUILTIN_REF"):
+        kernels = getattr(litert.OpResolverType, name)
+        interpreter = litert.Interpreter(str(path), experimental_op_resolver_type=kernels, num_threads=1)
+        yield f"LiteRT {name}", interpreter
+
+
+def every_onnxruntime(path: Path) -> Iterator[tuple[str, Any]]:
+    """Open a file of floats in onnxruntime, without and with all optimisations."""
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
+    for name in ("ORT_DISABLE_ALL", "ORT_ENABLE_ALL"):
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, name)
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 4  # its warnings about unused weights
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        yield f"onnxruntime {name}", session
 
 
 def litert_results(model: Path | bytes, *inputs: Array, fast_because: str = "") -> list[Array]:

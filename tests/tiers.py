@@ -68,6 +68,7 @@ IN_CI_ONLY = {
         "converters/coreml/test_coreml_drawn.py",
         "converters/several_formats/test_chains.py",
         "converters/several_formats/test_special_values.py",
+        "converters/several_formats/test_written_files.py",
         "ops/test_magnitudes.py",
     ),
     "They damage files, or give them extreme sizes.": (

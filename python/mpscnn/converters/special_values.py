@@ -18,6 +18,9 @@ from mpscnn.graph.network import Network
 Named = Callable[[str], str]
 """A function that returns a layer's name with the given suffix. The suffix of the last layer is empty."""
 
+_REPEATED_RANK = (
+    4  # the number of axes, with the batch, up to which arithmetic can repeat an operand along each
+)
 _LARGEST = float(np.finfo(np.float32).max)
 _BELOW_ZERO: Activation = {"kind": "clamp", "a": -1.0, "b": _LARGEST}
 
@@ -34,8 +37,12 @@ def quotient(
     network: Network, number: float, divisor: Tensor, name: Named, activation: Activation = None
 ) -> Tensor:
     """Return a number divided by each element."""
-    dividend = one_number(network, number, divisor, name("/dividend"))
-    return network.divide(dividend, divisor, activation=activation, name=name(""))
+
+    def divided(x: Tensor, named: str) -> Tensor:
+        dividend = one_number(network, number, x, name("/dividend"))
+        return network.divide(dividend, x, activation=activation, name=named)
+
+    return _with_one_number(network, divisor, name, divided)
 
 
 def power(network: Network, x: Tensor, exponent: float, name: Named) -> Tensor:
@@ -46,7 +53,11 @@ def power(network: Network, x: Tensor, exponent: float, name: Named) -> Tensor:
     if exponent < 0.0 and exponent % 2.0 == 1.0:
         if exponent == -1.0:
             return quotient(network, 1.0, x, name)
-        return network.power(x, one_number(network, exponent, x, name("/exponent")), name=name(""))
+
+        def raised(base: Tensor, named: str) -> Tensor:
+            return network.power(base, one_number(network, exponent, base, name("/exponent")), name=named)
+
+        return _with_one_number(network, x, name, raised)
     # The sum of x and -0 is x, also for x = -0, whose sign odd powers keep.
     return network.activation(x, {"kind": "power", "a": 1.0, "b": -0.0, "c": exponent}, name=name(""))
 
@@ -57,7 +68,25 @@ def exponential(network: Network, base: float, x: Tensor, name: Named) -> Tensor
         return ones(network, x, name)
     if base > 0.0:
         return network.activation(x, {"kind": "exponential", "a": 1.0, "c": base}, name=name(""))
-    return network.power(one_number(network, base, x, name("/base")), x, name=name(""))
+
+    def raised(exponent: Tensor, named: str) -> Tensor:
+        return network.power(one_number(network, base, exponent, name("/base")), exponent, name=named)
+
+    return _with_one_number(network, x, name, raised)
+
+
+def _with_one_number(
+    network: Network, x: Tensor, name: Named, combine: Callable[[Tensor, str], Tensor]
+) -> Tensor:
+    """Combine a tensor with a constant of one element. `combine` takes a tensor and the layer's name.
+
+    Arithmetic repeats an operand along all axes only if there are few of them, so others are reshaped for it.
+    """
+    extents = [extent for extent in x.shape[1:] if extent is not None]
+    if len(x.shape) <= _REPEATED_RANK or len(extents) < len(x.shape) - 1:
+        return combine(x, name(""))
+    made = combine(network.reshape(x, (-1,), name=name("/flat")), name("/elements"))
+    return network.reshape(made, extents, name=name(""))
 
 
 def ones(network: Network, x: Tensor, name: Named) -> Tensor:

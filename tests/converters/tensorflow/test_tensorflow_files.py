@@ -402,6 +402,61 @@ def test_strings_of_tensorflow_js_may_be_lists_of_bytes(tmp_path: Path) -> None:
     near(run(read_network([path])), expected())
 
 
+def signed_web_graph(path: Path, outputs: Any, place: str = "") -> Path:
+    """Write a graph model with an embedding that the scores are computed from, and with these outputs stated."""
+    graph = Graph()
+    image = graph.placeholder(-1, 4, name="image")
+    weights = np.arange(12, dtype=np.float32).reshape(4, 3) / 9
+    product = graph.node("MatMul", image, graph.constant(weights, "first"), name="product")
+    embedding = graph.node("Relu", product, name="activated")
+    scores = graph.node("MatMul", embedding, graph.constant(weights[:3, :2], "second"), name="multiplied")
+    graph.node("Neg", scores, name="unnamed")
+    path = save_web_graph(path, graph)
+    described = json.loads(path.read_text("utf-8"))
+    holder = described.setdefault(place, {}) if place else described
+    holder["signature"] = {"inputs": {"image": {"name": "image:0"}}, "outputs": outputs}
+    path.write_text(json.dumps(described), "utf-8")
+    return path
+
+
+@pytest.mark.parametrize("place", ["", "userDefinedMetadata"])
+def test_the_signature_of_tensorflow_js_states_the_outputs(place: str, tmp_path: Path) -> None:
+    """Its names and order count, also of results that other operators read."""
+    stated = {"scores": {"name": "multiplied:0"}, "embedding": {"name": "activated:0"}}
+    network = read_network([signed_web_graph(tmp_path / "model.json", stated, place)])
+    assert [(end.name, end.shape) for end in network.outputs] == [
+        ("scores", (None, 2)),
+        ("embedding", (None, 3)),
+    ]
+    chosen = read_network([tmp_path / "model.json"], outputs=["embedding"])
+    x = np.array([[1.0, -2.0, 3.0, 0.5]], np.float32)
+    both = network.predict(x)
+    assert np.array_equal(chosen.predict(x), both["embedding"])
+    assert [end.shape for end in chosen.outputs] == [(None, 3)]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        (
+            {"scores": {"name": "nowhere:0"}},
+            "its output 'scores' is 'nowhere:0', which its graph does not have",
+        ),
+        (["scores"], "its signature is not a list of outputs by name"),
+        ({"scores": {"name": 3}}, "its output 'scores' has no name of a tensor"),
+    ],
+)
+def test_a_damaged_signature_of_tensorflow_js(outputs: Any, message: str, tmp_path: Path) -> None:
+    with pytest.raises(mpscnn.WeightsError, match=message):
+        read_network([signed_web_graph(tmp_path / "model.json", outputs)])
+
+
+@pytest.mark.parametrize("outputs", [{}, None])
+def test_a_signature_without_outputs_says_nothing(outputs: Any, tmp_path: Path) -> None:
+    network = read_network([signed_web_graph(tmp_path / "model.json", outputs)])
+    assert [end.shape for end in network.outputs] == [(None, 2)]
+
+
 @pytest.mark.parametrize("shard", [37, 1 << 22])
 def test_a_graph_model_of_tensorflow_js(shard: int, tmp_path: Path) -> None:
     graph, _ = small_graph()

@@ -107,6 +107,7 @@ def _saved_model(folder: Path, path: Path, options: ReadOptions) -> GraphFile:
         {name: flow.main.ref(info.name) for name, info in sorted(outputs.items())},
         _Variables(folder, flow, graph.saver_def.restore_op_name),
         chosen,
+        names_outputs=True,
     )
 
 
@@ -194,24 +195,31 @@ class _Variables:
 # ---- Frozen graphs -------------------------------------------------------------------------------------------------
 
 
-def frozen_graph(graph: Any, origin: str, options: ReadOptions, size: Callable[[], int]) -> GraphFile:
+def frozen_graph(
+    graph: Any,
+    origin: str,
+    options: ReadOptions,
+    size: Callable[[], int],
+    stated: Mapping[str, str] | None = None,
+) -> GraphFile:
     """Return a graph whose weights are constants.
 
-    Inputs are placeholders, and outputs are results without consumers.
+    Inputs are placeholders. Outputs are those that the file states, otherwise results without consumers.
 
     Args:
         graph: the message of the graph.
         origin: the name of its file, for messages.
         options: the options of the caller.
         size: a function that returns the bytes of the files with the graph's weights.
+        stated: the tensors of the outputs by the outputs' names, in order; empty or None: the file states none.
     """
     if not graph.node:
         raise WeightsError("damaged: is not a graph of TensorFlow: it has no operators")
     placeholders = [node.name for node in graph.node if node.op == "Placeholder"]
     flow = ValueResolver(graph, frozenset(placeholders), size)
-    outputs = _outputs(flow, options.outputs)
+    outputs = _outputs(flow, options.outputs, stated or {})
     reached = _computed(flow, outputs)
-    if not options.outputs:  # constants that saving left in the graph are no outputs
+    if not (options.outputs or stated):  # constants that saving left in the graph are no outputs
         outputs = {
             name: ref for name, ref in outputs.items() if flow.source(ref)._replace(place=0) in reached
         }
@@ -227,7 +235,8 @@ def frozen_graph(graph: Any, origin: str, options: ReadOptions, size: Callable[[
             inputs[name] = _extents(name, dtype, shape, options)
     if not inputs:
         raise UnsupportedError("none of its outputs depends on an input")
-    return GraphFile(origin, flow, inputs, {name: name for name in inputs}, outputs, _no_variable)
+    places = {name: name for name in inputs}
+    return GraphFile(origin, flow, inputs, places, outputs, _no_variable, names_outputs=bool(stated))
 
 
 def _computed(flow: ValueResolver, outputs: Mapping[str, Ref]) -> set[Ref]:
@@ -242,8 +251,15 @@ def _computed(flow: ValueResolver, outputs: Mapping[str, Ref]) -> set[Ref]:
     return found
 
 
-def _outputs(flow: ValueResolver, wanted: Sequence[str]) -> dict[str, Ref]:
+def _outputs(flow: ValueResolver, wanted: Sequence[str], stated: Mapping[str, str]) -> dict[str, Ref]:
     nodes = flow.main.nodes
+    for name, tensor in stated.items():
+        if tensor.partition(":")[0] not in nodes:
+            raise WeightsError(
+                f"damaged: its output {quote_name(name)} is {quote_name(tensor)}, which its graph does not have"
+            )
+    if stated and set(wanted) <= set(stated):
+        return {name: flow.main.ref(stated[name]) for name in wanted or stated}
     for name in wanted:
         if name.partition(":")[0] not in nodes:
             raise ParameterError(f"it has no operator {quote_name(name)}")

@@ -12,6 +12,7 @@ from mpscnn.converters.layer_names import LayerNames, quote_name
 from mpscnn.converters.onnx_graph.builder import Builder, Extents
 from mpscnn.converters.onnx_graph.walk import Walk
 from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.renaming import name_outputs
 from mpscnn.converters.tensorflow.file_errors import convert_errors
 from mpscnn.converters.tensorflow.node import Node
 from mpscnn.converters.tensorflow.operation import Blocks, Operand, Operation, Weights
@@ -37,6 +38,7 @@ class GraphFile:
         outputs: the outputs of the network, by name.
         variable: a function that returns a variable as an array.
         signature: the name of the SavedModel's signature; None for a frozen graph.
+        names_outputs: whether the file names its outputs. Otherwise they have the names of operators.
     """
 
     origin: str
@@ -46,6 +48,7 @@ class GraphFile:
     outputs: Mapping[str, Ref]
     variable: Callable[[Ref], Array]
     signature: str | None = None
+    names_outputs: bool = False
 
 
 def convert(file: GraphFile, options: ReadOptions) -> Network:
@@ -98,7 +101,11 @@ class _Converter:
             names.append(value)
         # The sizes were chosen above.
         chosen = replace(self._options, shapes={}, size=None, outputs=())
-        return self._walk.network(list(dict.fromkeys(names)), chosen)
+        made = self._walk.network(list(dict.fromkeys(names)), chosen)
+        is_named = self._file.names_outputs and not self._options.outputs
+        if not is_named or made.source_ends or made.detection is not None or len(made.outputs) != len(names):
+            return made
+        return name_outputs(made, list(wanted))
 
     def _is_constant(self, blob: str) -> bool:
         return self._builder.has(blob) and self._builder.constant_of(self._builder.tensor(blob)) is not None

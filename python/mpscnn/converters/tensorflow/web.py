@@ -67,7 +67,7 @@ def _network(path: Path, options: ReadOptions) -> Network:
         raise WeightsError("is not a model of TensorFlow.js: it has no modelTopology")
     if described.get("format") == "layers-model" or "model_config" in topology or "class_name" in topology:
         return _layers_model(path, topology, weights, options)
-    return _graph_model(path, topology, weights, options)
+    return _graph_model(path, topology, _stated_outputs(described), weights, options)
 
 
 def web_files(path: Path) -> list[Path]:
@@ -101,7 +101,38 @@ def _layers_model(path: Path, topology: dict[str, Any], weights: WebWeights, opt
 # ---- Graphs --------------------------------------------------------------------------------------------------------
 
 
-def _graph_model(path: Path, topology: dict[str, Any], weights: WebWeights, options: ReadOptions) -> Network:
+def _stated_outputs(described: dict[str, Any]) -> dict[str, str]:
+    """Return the graph's tensors that are the outputs, by the names of the signature; empty if none is stated.
+
+    Converters write the signature next to the graph, or among what the user defined.
+    """
+    defined = described.get("userDefinedMetadata")
+    for place in (described, defined if isinstance(defined, dict) else {}):
+        signature = place.get("signature")
+        outputs = signature.get("outputs") if isinstance(signature, dict) else None
+        if not outputs:
+            continue
+        if not isinstance(outputs, dict):
+            raise WeightsError(f"damaged: its signature is not a list of outputs by name: {AGAIN}")
+        return {str(name): _stated_tensor(str(name), info) for name, info in outputs.items()}
+    return {}
+
+
+def _stated_tensor(name: str, info: Any) -> str:
+    """Return the name of the tensor of an output, which is its own name if the signature states no other."""
+    tensor = info.get("name", name) if isinstance(info, dict) else name
+    if not isinstance(tensor, str):
+        raise WeightsError(f"damaged: its output {quote_name(name)} has no name of a tensor: {AGAIN}")
+    return tensor
+
+
+def _graph_model(
+    path: Path,
+    topology: dict[str, Any],
+    stated: dict[str, str],
+    weights: WebWeights,
+    options: ReadOptions,
+) -> Network:
     try:
         nodes = [_node(node) for node in topology["node"]]
         functions = [_function(one) for one in topology.get("library", {}).get("function", [])]
@@ -121,7 +152,7 @@ def _graph_model(path: Path, topology: dict[str, Any], weights: WebWeights, opti
             _set_value(node, attributes, weights[node.name])
         elif "value" not in attributes or not _has_elements(attributes["value"].tensor):
             raise WeightsError(f"damaged: its list of weights does not have {quote_name(node.name)}: {AGAIN}")
-    return convert_graph(frozen_graph(graph, str(path), options, weights.size), options)
+    return convert_graph(frozen_graph(graph, str(path), options, weights.size, stated), options)
 
 
 def _has_elements(tensor: Any) -> bool:

@@ -12,11 +12,19 @@ from mpscnn.converters.tflite_writer.layer import Layer
 
 
 def reshaped(layer: Layer, x: Value, shape: Sequence[int]) -> Value:
-    """Reshape to extents without the batch, which stays the first axis."""
+    """Reshape to extents without the batch, which stays the first axis.
+
+    A reshape of a reshape reads what the first one reads. LiteRT lets a reshape share the memory of its operand, and
+    without XNNPACK it may overwrite this memory too early if one reshape reads another.
+    """
     if tuple(shape) == x.shape[1:]:
         return x
+    sources = layer.builder.reshape_sources
+    source = sources.get(x.number, x)
     target = layer.constant([-1, *shape], "shape")
-    return layer.add("RESHAPE", x, target, shape=[x.shape[0], *shape], like=x)
+    made = layer.add("RESHAPE", source, target, shape=[x.shape[0], *shape], like=x)
+    sources[made.number] = source
+    return made
 
 
 def transposed(layer: Layer, x: Value, order: Sequence[int]) -> Value:

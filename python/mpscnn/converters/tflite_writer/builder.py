@@ -85,6 +85,8 @@ class Builder:
         self.has_free_batch = True
         #: The layers whose activation clips to the range of their integers, which needs no operator.
         self.limited: set[str] = set()
+        #: The operand of each reshape, by the number of its result.
+        self.reshape_sources: dict[int, Value] = {}
         self._names = LayerNames()
         self._tensors: list[_Tensor] = []
         self._buffers: list[Fields] = [{}]

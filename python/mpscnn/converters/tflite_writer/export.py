@@ -81,9 +81,10 @@ def to_tflite(network: Network, *, size: tuple[int, int] | None = None, dtype: s
     for entry in structure["inputs"]:
         name, grid = entry["name"], integers.grid(entry["name"])
         values[name] = builder.input(name, shapes[name], "float32" if grid is None else grid.dtype.name, grid)
-    broadcasting = _broadcasting(structure)
+    nodes = _needed(structure)
+    broadcasting = _broadcasting(nodes, structure["outputs"])
     named = {value.number for value in values.values()}
-    for entry in structure["nodes"]:
+    for entry in nodes:
         name, made = entry["name"], None
         for as_integers in (True, False) if integers.grid(name) is not None else (False,):
             reads = [integers.read(values[read], read, as_integers=as_integers) for read in entry["inputs"]]
@@ -99,7 +100,7 @@ def to_tflite(network: Network, *, size: tuple[int, int] | None = None, dtype: s
             builder.rename(made, name)
             named.add(made.number)
         values[name] = made
-    weights.require_all_written()
+    weights.require_all_written({entry["name"] for entry in nodes})
     outputs = [builder.name_of(values[name]) for name in structure["outputs"]]
     detector = detector_of(network, shapes[structure["inputs"][0]["name"]])
     if detector is None:
@@ -161,15 +162,25 @@ def _written(layer: Layer) -> Value:
     return result if left is None else activation(layer, result, left)
 
 
-def _broadcasting(structure: Mapping[str, Any]) -> set[str]:
+def _needed(structure: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the layers that the outputs depend on.
+
+    LiteRT may overwrite a tensor too early if a reshape of it has no reader.
+    """
+    read, needed = set(structure["outputs"]), []
+    for entry in reversed(structure["nodes"]):
+        if entry["name"] in read:
+            read.update(entry["inputs"])
+            needed.append(entry)
+    return needed[::-1]
+
+
+def _broadcasting(nodes: Sequence[Mapping[str, Any]], outputs: Sequence[str]) -> set[str]:
     """Return the layers whose results are read only by layers that repeat a batch of one for each image."""
     needed = {
-        name
-        for entry in structure["nodes"]
-        if entry["operation"] not in ARITHMETIC
-        for name in entry["inputs"]
-    } | set(structure["outputs"])
-    return {entry["name"] for entry in structure["nodes"]} - needed
+        name for entry in nodes if entry["operation"] not in ARITHMETIC for name in entry["inputs"]
+    } | set(outputs)
+    return {entry["name"] for entry in nodes} - needed
 
 
 def _dropout(layer: Layer) -> Value:

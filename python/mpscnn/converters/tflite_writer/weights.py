@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 import numpy as np
@@ -75,13 +76,13 @@ class Weights:
             return self._numbers_of(self._builder.constant(_halves(floats, name), name), name)
         return self._builder.constant(floats, name)
 
-    def require_all_written(self) -> None:
+    def require_all_written(self, layers: Container[str]) -> None:
         """Raise UnsupportedError if the 8-bit weights of a layer were written as floats, although integers stay."""
         if self._dtype != "uint8":
             return
         for spec in self._network.weight_specs():
             layer, role = spec["layer"], spec["role"]
-            if not spec["set"] or (layer, role) in self._written:
+            if layer not in layers or not spec["set"] or (layer, role) in self._written:
                 continue
             if self.stored(layer, role)[0].dtype == np.uint8:
                 raise UnsupportedError(

@@ -1,0 +1,142 @@
+"""Judge written files by the runtimes of their formats: each with and without its optimisation."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from exact_engines import every_litert, every_onnxruntime, invoke_litert
+from generators.programs import Program, build
+from numpy.typing import NDArray
+
+import mpscnn
+from mpscnn.errors import UnsupportedError
+
+Array = NDArray[Any]
+#: The allowed difference, relative to the largest magnitude of a result.
+TOLERANCE = 2e-4
+_IMAGES = 4  # the number of axes of images
+
+
+class Wrong(Exception):
+    """A result differs from that of the format's own runtime."""
+
+
+def compare(where: str, found: list[Array], expected: list[Array]) -> None:
+    """Raise Wrong if results differ. Not all numbers need be finite."""
+    if len(found) != len(expected):
+        raise Wrong(f"{where}: {len(found)} results for {len(expected)}")
+    for one, other in zip(found, expected, strict=True):
+        if one.size != other.size:
+            raise Wrong(f"{where}: shape {one.shape} for {other.shape}")
+        a, b = one.reshape(-1).astype(np.float64), other.reshape(-1).astype(np.float64)
+        known = np.isfinite(b)
+        largest = np.abs(b[known]).max(initial=1e-3)
+        if not np.allclose(a[known], b[known], rtol=0, atol=TOLERANCE * largest):
+            raise Wrong(f"{where}: differs by {np.abs(a[known] - b[known]).max():.3g} of {largest:.3g}")
+
+
+def example(network: mpscnn.Network, seed: int) -> Array:
+    """Return a random input of one image."""
+    shape = [extent or 4 for extent in network.input.shape[1:]]
+    return np.random.default_rng(seed).normal(0, 1, (1, *shape)).astype(np.float32)
+
+
+def own_results(network: mpscnn.Network, x: Array) -> list[Array]:
+    """Return the network's results on the CPU in float32."""
+    found = network.compile(device="cpu", precision="float32").session(threads=1).run(x)
+    return list(found.values()) if isinstance(found, dict) else [found]
+
+
+def litert_runs(path: Path, x: Array) -> Iterator[tuple[str, list[Array]]]:
+    """Run a file in LiteRT with XNNPACK, with the other fast kernels, and with the reference kernels."""
+    for name, interpreter in every_litert(path):
+        invoke_litert(interpreter, x)
+        yield name, [interpreter.get_tensor(one["index"]) for one in interpreter.get_output_details()]
+
+
+def onnxruntime_runs(path: Path, x: Array) -> Iterator[tuple[str, list[Array]]]:
+    """Run a file in onnxruntime without and with all optimisations."""
+    for name, session in every_onnxruntime(path):
+        # Images and results of four axes are NCHW in the file, and NHWC here.
+        given = x.transpose(0, 3, 1, 2) if x.ndim == _IMAGES else x
+        found = session.run(None, {session.get_inputs()[0].name: given})
+        yield name, [one.transpose(0, 2, 3, 1) if one.ndim == _IMAGES else one for one in found]
+
+
+def parse_core_ml(path: Path) -> None:
+    """Read a package by coremltools, which checks its types and shapes, and its program."""
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    import coremltools
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = coremltools.models.MLModel(str(path), skip_model_load=True)
+        if model.get_spec().WhichOneof("Type") == "mlProgram":
+            from coremltools.converters.mil.frontend.milproto.load import load
+
+            load(
+                model.get_spec(),
+                specification_version=model.get_spec().specificationVersion,
+                file_weights_dir=model.weights_dir,
+            )
+
+
+def _judged(
+    program: Program, path: Path, runs: Callable[[Path, Array], Iterator[tuple[str, list[Array]]]]
+) -> None:
+    network = build(program)
+    network.save(path)
+    x = example(network, program.seed)
+    expected = own_results(network, x)
+    for where, found in runs(path, x):
+        compare(where, found, expected)
+    compare("read back", own_results(mpscnn.converters.read_network([path]), x), expected)
+
+
+def tflite(program: Program, folder: Path) -> None:
+    """Write TensorFlow Lite, run it with LiteRT's three kinds of kernels, and read it back."""
+    _judged(program, folder / "m.tflite", litert_runs)
+
+
+def onnx(program: Program, folder: Path) -> None:
+    """Write ONNX, run it in onnxruntime with and without optimisation, and read it back."""
+    _judged(program, folder / "m.onnx", onnxruntime_runs)
+
+
+def core_ml(program: Program, folder: Path) -> None:
+    """Write Core ML, parse it by coremltools, and read it back."""
+    network, path = build(program), folder / "m.mlpackage"
+    network.save(path)
+    parse_core_ml(path)
+    x = example(network, program.seed)
+    read = mpscnn.converters.read_network([path])
+    # The input of a network that moves its axes first is read as an array, whose axes are those of the file.
+    is_image = x.ndim != _IMAGES or read.input.shape[1:] == x.shape[1:]
+    found = own_results(read, x if is_image else x.transpose(0, 3, 1, 2))
+    # Core ML's program is in float16.
+    for one, other in zip(found, own_results(network, x), strict=True):
+        if one.size != other.size:
+            raise Wrong(f"read back: shape {one.shape} for {other.shape}")
+
+
+Way = Callable[[Program, Path], None]
+#: The ways out, by name.
+WRITTEN: dict[str, Way] = {"tflite": tflite, "onnx": onnx, "coreml": core_ml}
+
+
+def finding(way: Way, program: Program, folder: Path) -> str:
+    """Return what is wrong with a program by a way: "" if it is right, "refused: ..." if mpscnn refuses it."""
+    try:
+        way(program, folder)
+    except Wrong as error:
+        return str(error)
+    except UnsupportedError as error:
+        return f"refused: {error}"
+    except Exception as error:  # any other error is a finding
+        return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    return ""
