@@ -11,12 +11,14 @@ mpscnn_status mpscnn_batch_normalization_state_create(int64_t feature_channels,
                                                       mpscnn_batch_normalization_state **state) {
     return guarded([&] {
         require(state, "state");
-        *state =
-            new mpscnn_batch_normalization_state{engine::BatchNormalizationState::create(feature_channels)};
+        *state = new mpscnn_batch_normalization_state{
+            .state = engine::BatchNormalizationState::create(feature_channels)};
     });
 }
 
-void mpscnn_batch_normalization_state_release(mpscnn_batch_normalization_state *state) { delete state; }
+void mpscnn_batch_normalization_state_release(mpscnn_batch_normalization_state *state) {
+    mpscnn::c_api::release(state);
+}
 
 mpscnn_status mpscnn_batch_normalization_state_feature_channels(const mpscnn_batch_normalization_state *state,
                                                                 int64_t *feature_channels) {

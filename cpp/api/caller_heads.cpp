@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "api/found_boxes.h"
-#include "api/guard.h"
+#include "api/handle.h"
 #include "api/handles.h"
 #include "core/json.h"
 #include "core/text.h"
@@ -15,6 +15,7 @@ using c_api::guarded;
 using c_api::require;
 
 struct mpscnn_detector {
+    mpscnn::c_api::Mark<mpscnn_detector> mark = {};
     vision::Detector detector;
 };
 
@@ -47,12 +48,13 @@ mpscnn_status mpscnn_detector_create(const char *settings, int input_height, int
         if (anchor_count > 0 && !std::holds_alternative<vision::StoredAnchors>(head.anchors))
             fail(ErrorKind::parameter,
                  "detector: anchors are given, but the settings' anchor rule is not 'stored'");
-        *detector = new mpscnn_detector{vision::Detector(std::move(head), input_height, input_width,
-                                                         anchors_from(anchors, anchor_count))};
+        *detector =
+            new mpscnn_detector{.detector = vision::Detector(std::move(head), input_height, input_width,
+                                                             anchors_from(anchors, anchor_count))};
     });
 }
 
-void mpscnn_detector_release(mpscnn_detector *detector) { delete detector; }
+void mpscnn_detector_release(mpscnn_detector *detector) { mpscnn::c_api::release(detector); }
 
 mpscnn_status mpscnn_detector_describe(const mpscnn_detector *detector, mpscnn_text **json) {
     return guarded([&] {
@@ -63,7 +65,7 @@ mpscnn_status mpscnn_detector_describe(const mpscnn_detector *detector, mpscnn_t
 }
 
 int64_t mpscnn_detector_anchor_count(const mpscnn_detector *detector) {
-    return detector ? static_cast<int64_t>(detector->detector.anchors().size()) : 0;
+    return mpscnn::c_api::is_live(detector) ? static_cast<int64_t>(detector->detector.anchors().size()) : 0;
 }
 
 mpscnn_status mpscnn_detector_anchors(const mpscnn_detector *detector, float *anchors) {

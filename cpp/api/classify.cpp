@@ -179,11 +179,11 @@ mpscnn_status mpscnn_model_rank(const mpscnn_model *model, const mpscnn_program 
 }
 
 const char *mpscnn_predictions_scores(const mpscnn_predictions *predictions) {
-    return predictions ? name_of(predictions->scores) : "";
+    return mpscnn::c_api::is_live(predictions) ? name_of(predictions->scores) : "";
 }
 
 int mpscnn_predictions_count(const mpscnn_predictions *predictions) {
-    return predictions ? static_cast<int>(predictions->entries.size()) : 0;
+    return mpscnn::c_api::is_live(predictions) ? static_cast<int>(predictions->entries.size()) : 0;
 }
 
 mpscnn_status mpscnn_predictions_get(const mpscnn_predictions *predictions, int rank,
@@ -199,4 +199,4 @@ mpscnn_status mpscnn_predictions_get(const mpscnn_predictions *predictions, int 
     });
 }
 
-void mpscnn_predictions_release(mpscnn_predictions *predictions) { delete predictions; }
+void mpscnn_predictions_release(mpscnn_predictions *predictions) { mpscnn::c_api::release(predictions); }

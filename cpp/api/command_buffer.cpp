@@ -44,11 +44,11 @@ struct HandlerContext {
 mpscnn_status mpscnn_queue_create(const mpscnn_queue_options *options, mpscnn_queue **queue) {
     return guarded([&] {
         require(queue, "queue");
-        *queue = new mpscnn_queue{engine::CommandQueue::create(queue_options(options))};
+        *queue = new mpscnn_queue{.queue = engine::CommandQueue::create(queue_options(options))};
     });
 }
 
-void mpscnn_queue_release(mpscnn_queue *queue) { delete queue; }
+void mpscnn_queue_release(mpscnn_queue *queue) { mpscnn::c_api::release(queue); }
 
 mpscnn_status mpscnn_queue_device(const mpscnn_queue *queue, const char **device) {
     return guarded([&] {
@@ -69,11 +69,12 @@ mpscnn_status mpscnn_command_buffer_create(mpscnn_queue *queue, mpscnn_command_b
     return guarded([&] {
         require(queue, "queue");
         require(commands, "commands");
-        *commands = new mpscnn_command_buffer{queue->queue, queue->queue->command_buffer()};
+        *commands =
+            new mpscnn_command_buffer{.queue = queue->queue, .commands = queue->queue->command_buffer()};
     });
 }
 
-void mpscnn_command_buffer_release(mpscnn_command_buffer *commands) { delete commands; }
+void mpscnn_command_buffer_release(mpscnn_command_buffer *commands) { mpscnn::c_api::release(commands); }
 
 mpscnn_status mpscnn_command_buffer_status(const mpscnn_command_buffer *commands,
                                            mpscnn_command_status *status) {

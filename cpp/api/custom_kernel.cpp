@@ -70,11 +70,11 @@ mpscnn_status mpscnn_custom_kernel_create(const char *source, const char *functi
                                                std::string(text(function, "function")),
                                                constants ? parse_json(constants) : Json::object()};
         const auto choice = engine::choose_backend(device ? device : "metal", "float32");
-        *kernel = new mpscnn_custom_kernel{choice.backend->compile(given)};
+        *kernel = new mpscnn_custom_kernel{.kernel = choice.backend->compile(given)};
     });
 }
 
-void mpscnn_custom_kernel_release(mpscnn_custom_kernel *kernel) { delete kernel; }
+void mpscnn_custom_kernel_release(mpscnn_custom_kernel *kernel) { mpscnn::c_api::release(kernel); }
 
 mpscnn_status mpscnn_custom_kernel_describe(const mpscnn_custom_kernel *kernel, mpscnn_text **json) {
     return guarded([&] {

@@ -76,7 +76,7 @@ mpscnn_status mpscnn_feature_image_create(const mpscnn_image_descriptor *descrip
                                           mpscnn_feature_image **image) {
     return guarded([&] {
         require(image, "image");
-        *image = new mpscnn_feature_image{engine::Image::create(c_api::descriptor_of(descriptor))};
+        *image = new mpscnn_feature_image{.image = engine::Image::create(c_api::descriptor_of(descriptor))};
     });
 }
 
@@ -87,11 +87,11 @@ mpscnn_status mpscnn_feature_image_create_temporary(mpscnn_command_buffer *comma
         require(commands, "commands");
         require(image, "image");
         *image = new mpscnn_feature_image{
-            engine::Image::create_temporary(c_api::descriptor_of(descriptor), commands->commands)};
+            .image = engine::Image::create_temporary(c_api::descriptor_of(descriptor), commands->commands)};
     });
 }
 
-void mpscnn_feature_image_release(mpscnn_feature_image *image) { delete image; }
+void mpscnn_feature_image_release(mpscnn_feature_image *image) { mpscnn::c_api::release(image); }
 
 mpscnn_status mpscnn_feature_image_descriptor(const mpscnn_feature_image *image,
                                               mpscnn_image_descriptor *descriptor) {

@@ -27,7 +27,7 @@ vision::Suppression with_options(vision::Suppression settings, const mpscnn_dete
 } // namespace mpscnn::c_api
 
 int mpscnn_detections_count(const mpscnn_detections *detections) {
-    return detections ? static_cast<int>(detections->entries.size()) : 0;
+    return mpscnn::c_api::is_live(detections) ? static_cast<int>(detections->entries.size()) : 0;
 }
 
 namespace {
@@ -81,4 +81,4 @@ mpscnn_status mpscnn_detections_mask(const mpscnn_detections *detections, int ra
     });
 }
 
-void mpscnn_detections_release(mpscnn_detections *detections) { delete detections; }
+void mpscnn_detections_release(mpscnn_detections *detections) { mpscnn::c_api::release(detections); }

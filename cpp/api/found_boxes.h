@@ -5,11 +5,13 @@
 #include <string>
 #include <vector>
 
+#include "api/handle.h"
 #include "mpscnn/mpscnn.h"
 #include "vision/detection.h"
 #include "vision/object_mask.h"
 
 struct mpscnn_detections {
+    mpscnn::c_api::Mark<mpscnn_detections> mark = {};
     struct Entry {
         std::string label;
         int index;

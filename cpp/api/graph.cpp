@@ -45,7 +45,7 @@ const engine::WeightTensor &stored_weight(const engine::Graph &graph, std::strin
 mpscnn_status mpscnn_graph_create(const char *name, mpscnn_graph **graph) {
     return guarded([&] {
         require(graph, "graph");
-        *graph = new mpscnn_graph{engine::Graph(std::string(text(name, "name")))};
+        *graph = new mpscnn_graph{.graph = engine::Graph(std::string(text(name, "name")))};
     });
 }
 
@@ -53,11 +53,11 @@ mpscnn_status mpscnn_graph_from_json(const char *json, size_t size, mpscnn_graph
     return guarded([&] {
         require(json, "json");
         require(graph, "graph");
-        *graph = new mpscnn_graph{engine::Graph::from_json(parse_json({json, size}))};
+        *graph = new mpscnn_graph{.graph = engine::Graph::from_json(parse_json({json, size}))};
     });
 }
 
-void mpscnn_graph_release(mpscnn_graph *graph) { delete graph; }
+void mpscnn_graph_release(mpscnn_graph *graph) { mpscnn::c_api::release(graph); }
 
 mpscnn_status mpscnn_graph_add_input(mpscnn_graph *graph, const char *name, const int64_t *shape, int rank,
                                      int *value) {
@@ -205,7 +205,7 @@ mpscnn_status mpscnn_graph_copy(const mpscnn_graph *graph, mpscnn_graph **copy) 
     return guarded([&] {
         require(graph, "graph");
         require(copy, "copy");
-        *copy = new mpscnn_graph{graph->graph};
+        *copy = new mpscnn_graph{.graph = graph->graph};
     });
 }
 

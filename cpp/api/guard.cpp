@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "api/handle.h"
 #include "api/handles.h"
 
 namespace mpscnn::c_api {
@@ -43,6 +44,10 @@ void require(const void *argument, const char *name) {
     if (!argument) fail(ErrorKind::parameter, {name, " must not be NULL"});
 }
 
+void fail_unknown_handle(const char *name) {
+    fail(ErrorKind::parameter, {name, " was released, or is a handle of another type"});
+}
+
 std::string_view text(const char *argument, const char *name) {
     require(argument, name);
     return argument;
@@ -67,15 +72,19 @@ void check_options(const void *options, std::size_t size, std::size_t known_size
 }
 
 void give(std::string value, mpscnn_text **text) {
-    *text = std::make_unique<mpscnn_text>(mpscnn_text{std::move(value)}).release();
+    *text = std::make_unique<mpscnn_text>(mpscnn_text{.value = std::move(value)}).release();
 }
 
 } // namespace mpscnn::c_api
 
 const char *mpscnn_last_error(void) { return mpscnn::c_api::last_error(); }
 
-const char *mpscnn_text_data(const mpscnn_text *text) { return text ? text->value.c_str() : ""; }
+const char *mpscnn_text_data(const mpscnn_text *text) {
+    return mpscnn::c_api::is_live(text) ? text->value.c_str() : "";
+}
 
-size_t mpscnn_text_size(const mpscnn_text *text) { return text ? text->value.size() : 0; }
+size_t mpscnn_text_size(const mpscnn_text *text) {
+    return mpscnn::c_api::is_live(text) ? text->value.size() : 0;
+}
 
-void mpscnn_text_release(mpscnn_text *text) { delete text; }
+void mpscnn_text_release(mpscnn_text *text) { mpscnn::c_api::release(text); }

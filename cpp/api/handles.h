@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "api/handle.h"
 #include "engine/file/model_file.h"
 #include "engine/run/frame.h"
 #include "engine/run/program.h"
@@ -16,18 +17,22 @@
 #include "vision/preprocess.h"
 
 struct mpscnn_text {
+    mpscnn::c_api::Mark<mpscnn_text> mark = {};
     std::string value;
 };
 
 struct mpscnn_graph {
+    mpscnn::c_api::Mark<mpscnn_graph> mark = {};
     mpscnn::engine::Graph graph;
 };
 
 struct mpscnn_program {
+    mpscnn::c_api::Mark<mpscnn_program> mark = {};
     std::shared_ptr<mpscnn::engine::Program> program;
 };
 
 struct mpscnn_session {
+    mpscnn::c_api::Mark<mpscnn_session> mark = {};
     mpscnn_session(std::shared_ptr<mpscnn::engine::Program> program,
                    const mpscnn::engine::SessionOptions &options)
         : session(std::make_shared<mpscnn::engine::Session>(std::move(program), options)), photos(session) {}
@@ -38,17 +43,20 @@ struct mpscnn_session {
 };
 
 struct mpscnn_request {
+    mpscnn::c_api::Mark<mpscnn_request> mark = {};
     std::shared_ptr<mpscnn::engine::Session> session;
     std::shared_ptr<mpscnn::engine::Request> request;
 };
 
 struct mpscnn_model {
+    mpscnn::c_api::Mark<mpscnn_model> mark = {};
     mpscnn::engine::ModelFile file;
     std::optional<mpscnn::vision::Preprocess> preprocess;
     std::optional<mpscnn::vision::Detector> detector;
 };
 
 struct mpscnn_predictions {
+    mpscnn::c_api::Mark<mpscnn_predictions> mark = {};
     struct Entry {
         std::string label;
         int index;

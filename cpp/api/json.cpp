@@ -3,7 +3,7 @@
 #include <memory>
 #include <string>
 
-#include "api/guard.h"
+#include "api/handle.h"
 #include "api/tensors.h"
 #include "core/json_numbers.h"
 #include "core/json_parts.h"
@@ -15,6 +15,7 @@ using c_api::guarded;
 using c_api::require;
 
 struct mpscnn_json {
+    mpscnn::c_api::Mark<mpscnn_json> mark = {};
     Json root;
 };
 
@@ -53,11 +54,11 @@ mpscnn_status mpscnn_json_parse(const char *text, size_t size, mpscnn_json **jso
     return guarded([&] {
         require(text, "text");
         require(json, "json");
-        *json = new mpscnn_json{parse_json({text, size})};
+        *json = new mpscnn_json{.root = parse_json({text, size})};
     });
 }
 
-void mpscnn_json_release(mpscnn_json *json) { delete json; }
+void mpscnn_json_release(mpscnn_json *json) { mpscnn::c_api::release(json); }
 
 mpscnn_status mpscnn_json_root(const mpscnn_json *json, const mpscnn_json_value **value) {
     return guarded([&] {

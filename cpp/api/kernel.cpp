@@ -41,11 +41,11 @@ mpscnn_status mpscnn_kernel_create(const char *name, const char *properties, mps
     return guarded([&] {
         require(kernel, "kernel");
         *kernel = new mpscnn_kernel{
-            engine::Kernel(kernels::Kernel::make(text(name, "name"), properties_of(properties)))};
+            .kernel = engine::Kernel(kernels::Kernel::make(text(name, "name"), properties_of(properties)))};
     });
 }
 
-void mpscnn_kernel_release(mpscnn_kernel *kernel) { delete kernel; }
+void mpscnn_kernel_release(mpscnn_kernel *kernel) { mpscnn::c_api::release(kernel); }
 
 mpscnn_status mpscnn_kernel_set(mpscnn_kernel *kernel, const char *properties) {
     return guarded([&] {

@@ -13,7 +13,8 @@ using c_api::require;
 namespace {
 
 std::unique_ptr<mpscnn_model> model_of(engine::ModelFile file, const std::string &origin) {
-    auto model = std::make_unique<mpscnn_model>(mpscnn_model{std::move(file), std::nullopt, std::nullopt});
+    auto model = std::make_unique<mpscnn_model>(
+        mpscnn_model{.file = std::move(file), .preprocess = std::nullopt, .detector = std::nullopt});
     model->detector = c_api::detector_of(model->file, origin);
     if (!model->file.preprocess) return model;
     if (model->file.graph.inputs().empty())
@@ -94,13 +95,13 @@ mpscnn_status mpscnn_model_parse(const void *data, size_t size, const char *orig
     });
 }
 
-void mpscnn_model_release(mpscnn_model *model) { delete model; }
+void mpscnn_model_release(mpscnn_model *model) { mpscnn::c_api::release(model); }
 
 mpscnn_status mpscnn_model_graph(const mpscnn_model *model, mpscnn_graph **graph) {
     return guarded([&] {
         require(model, "model");
         require(graph, "graph");
-        *graph = new mpscnn_graph{model->file.graph};
+        *graph = new mpscnn_graph{.graph = model->file.graph};
     });
 }
 

@@ -105,7 +105,7 @@ void give(std::shared_ptr<engine::Program> compiled, mpscnn_program **program) {
     log(LogLevel::information,
         concat({"network ", quoted(compiled->name()), " compiled for ", compiled->backend().device_name(),
                 ", ", name_of(compiled->precision()), " (", compiled->reason(), ")"}));
-    *program = new mpscnn_program{std::move(compiled)};
+    *program = new mpscnn_program{.program = std::move(compiled)};
 }
 
 } // namespace mpscnn::c_api
@@ -119,7 +119,7 @@ mpscnn_status mpscnn_program_compile(const mpscnn_graph *graph, const mpscnn_com
     });
 }
 
-void mpscnn_program_release(mpscnn_program *program) { delete program; }
+void mpscnn_program_release(mpscnn_program *program) { mpscnn::c_api::release(program); }
 
 mpscnn_status mpscnn_program_describe(const mpscnn_program *program, mpscnn_text **json) {
     return guarded([&] {
@@ -130,19 +130,19 @@ mpscnn_status mpscnn_program_describe(const mpscnn_program *program, mpscnn_text
 }
 
 const char *mpscnn_program_device(const mpscnn_program *program) {
-    return program ? program->program->backend().name() : nullptr;
+    return mpscnn::c_api::is_live(program) ? program->program->backend().name() : nullptr;
 }
 
 const char *mpscnn_program_warning(const mpscnn_program *program) {
-    return program ? program->program->warning().c_str() : nullptr;
+    return mpscnn::c_api::is_live(program) ? program->program->warning().c_str() : nullptr;
 }
 
 int mpscnn_program_input_count(const mpscnn_program *program) {
-    return program ? static_cast<int>(program->program->inputs().size()) : 0;
+    return mpscnn::c_api::is_live(program) ? static_cast<int>(program->program->inputs().size()) : 0;
 }
 
 int mpscnn_program_output_count(const mpscnn_program *program) {
-    return program ? static_cast<int>(program->program->outputs().size()) : 0;
+    return mpscnn::c_api::is_live(program) ? static_cast<int>(program->program->outputs().size()) : 0;
 }
 
 mpscnn_status mpscnn_program_input(const mpscnn_program *program, int index, const char **name,
@@ -211,7 +211,7 @@ mpscnn_status mpscnn_session_create(mpscnn_program *program, const mpscnn_sessio
     });
 }
 
-void mpscnn_session_release(mpscnn_session *session) { delete session; }
+void mpscnn_session_release(mpscnn_session *session) { mpscnn::c_api::release(session); }
 
 mpscnn_status mpscnn_session_run(mpscnn_session *session, const mpscnn_tensor *inputs, int input_count,
                                  const mpscnn_tensor *outputs, int output_count) {
@@ -245,7 +245,8 @@ mpscnn_status mpscnn_session_submit(mpscnn_session *session, const mpscnn_tensor
         require(request, "request");
         const TensorViews sources(inputs, input_count, "input");
         const TensorViews destinations(outputs, output_count, "output");
-        *request = new mpscnn_request{session->session, session->session->submit(sources, destinations)};
+        *request = new mpscnn_request{.session = session->session,
+                                      .request = session->session->submit(sources, destinations)};
     });
 }
 
@@ -266,7 +267,7 @@ mpscnn_status mpscnn_request_wait(mpscnn_request *request, double seconds, int *
 }
 
 void mpscnn_request_release(mpscnn_request *request) {
-    if (!request) return;
+    if (!mpscnn::c_api::is_live(request)) return;
     // In a forked child there is nothing to wait for, so `wait` throws.
     guarded([&] { request->request->wait(); });
     delete request;

@@ -2,7 +2,7 @@
 
 #include <chrono>
 
-#include "api/guard.h"
+#include "api/handle.h"
 #include "api/handles.h"
 #include "api/limits.h"
 #include "api/photo_frame.h"
@@ -17,6 +17,7 @@ using c_api::number_or;
 using c_api::require;
 
 struct mpscnn_runner {
+    mpscnn::c_api::Mark<mpscnn_runner> mark = {};
     mpscnn_runner(std::shared_ptr<engine::Program> runs, const engine::RunnerOptions &options)
         : program(runs), runner(std::move(runs), options) {}
 
@@ -111,7 +112,7 @@ mpscnn_status mpscnn_runner_create(mpscnn_program *program, const mpscnn_runner_
     });
 }
 
-void mpscnn_runner_release(mpscnn_runner *runner) { delete runner; }
+void mpscnn_runner_release(mpscnn_runner *runner) { mpscnn::c_api::release(runner); }
 
 mpscnn_status mpscnn_runner_describe(const mpscnn_runner *runner, mpscnn_text **json) {
     return guarded([&] {

@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "api/guard.h"
+#include "api/handle.h"
 #include "api/handles.h"
 #include "api/profiles.h"
 #include "api/tensor_views.h"
@@ -21,6 +21,7 @@ using c_api::TensorViews;
 using c_api::text;
 
 struct mpscnn_trainer {
+    mpscnn::c_api::Mark<mpscnn_trainer> mark = {};
     engine::Trainer trainer;
 };
 
@@ -48,7 +49,7 @@ void create(const mpscnn_graph *network, const engine::TrainingOptions &options,
     compile.device = std::string(text(device, "device"));
     engine::SessionOptions session;
     session.threads = threads;
-    *trainer = new mpscnn_trainer{engine::Trainer(network->graph, options, compile, session)};
+    *trainer = new mpscnn_trainer{.trainer = engine::Trainer(network->graph, options, compile, session)};
 }
 
 Json extents_of(const Shape &shape) { return Json(Json::Array(shape.begin(), shape.end())); }
@@ -71,7 +72,7 @@ mpscnn_status mpscnn_trainer_create_with_loss(const mpscnn_graph *network, const
     });
 }
 
-void mpscnn_trainer_release(mpscnn_trainer *trainer) { delete trainer; }
+void mpscnn_trainer_release(mpscnn_trainer *trainer) { mpscnn::c_api::release(trainer); }
 
 mpscnn_status mpscnn_trainer_step(mpscnn_trainer *trainer, const mpscnn_tensor *inputs, int input_count,
                                   const mpscnn_tensor *labels, float learning_rate,
@@ -153,7 +154,7 @@ mpscnn_status mpscnn_trainer_network(const mpscnn_trainer *trainer, mpscnn_graph
     return guarded([&] {
         require(trainer, "trainer");
         require(network, "network");
-        *network = new mpscnn_graph{trainer->trainer.network(false)};
+        *network = new mpscnn_graph{.graph = trainer->trainer.network(false)};
     });
 }
 
@@ -161,7 +162,7 @@ mpscnn_status mpscnn_trainer_averages(const mpscnn_trainer *trainer, mpscnn_grap
     return guarded([&] {
         require(trainer, "trainer");
         require(network, "network");
-        *network = new mpscnn_graph{trainer->trainer.network(true)};
+        *network = new mpscnn_graph{.graph = trainer->trainer.network(true)};
     });
 }
 
@@ -171,6 +172,6 @@ mpscnn_status mpscnn_gradient_graph(const mpscnn_graph *network, const char *opt
         require(network, "network");
         require(gradients, "gradients");
         *gradients = new mpscnn_graph{
-            engine::make_gradient_graph(network->graph, options_of(options), of_output != 0)};
+            .graph = engine::make_gradient_graph(network->graph, options_of(options), of_output != 0)};
     });
 }

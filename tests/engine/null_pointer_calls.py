@@ -1,11 +1,12 @@
-"""Call the functions whose declarations are in stdin with null pointers, and print what goes wrong.
+"""Call the functions whose declarations are in stdin with wrong pointers, and print what goes wrong.
 
     python null_pointer_calls.py LIBRARY < DECLARATIONS
 
-LIBRARY is the C library, or a library that is linked with it. Each call has null for one pointer. The others are valid
-handles, texts and memory of equal bytes. Numbers are 1, or 7, which is too large for many of them. A handle that
-nothing here creates is null as well. The first line is the number of calls. Each further line is a call that ended the
-process or gave an internal error. This program uses ctypes only, so that no other thread runs when it forks.
+LIBRARY is the C library, or a library that is linked with it. Each call has null for one pointer, or a wrong handle:
+zeros, a handle of another type, or one that was released. The others are valid handles, texts and memory of equal
+bytes. Numbers are 1, or 7, which is too large for many of them. A handle that nothing here creates is null as well. The
+first line is the number of calls. Each further line is a call that ended the process or gave an internal error. This
+program uses ctypes only, so that no other thread runs when it forks.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ import itertools
 import os
 import re
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+OK = 0
 INTERNAL = 8
 STATUS = "mpscnn_status"
 VALID_TEXT = b"x"
@@ -97,23 +100,49 @@ class Values:
         return self.handles.get(kind.rstrip("*"))
 
 
-def outcome(function: object, result: str, arguments: list[object]) -> str:
-    """Call a function in a child process, and return what is wrong, or nothing."""
+def outcome(
+    function: object,
+    result: str,
+    arguments: list[object],
+    prepare: Callable[[], object] = lambda: None,
+    allowed: tuple[int, ...] = (OK,),
+) -> str:
+    """Call a function in a child process, and return what is wrong, or nothing. `allowed`: statuses besides errors."""
     child = os.fork()
     if child == 0:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        prepare()
         status = function(*arguments)  # type: ignore[operator]
-        os._exit(1 if result == STATUS and status == INTERNAL else 0)
+        wrong = result == STATUS and (status == INTERNAL or (status == OK and OK not in allowed))
+        os._exit(1 if wrong else 0)
     _, end = os.waitpid(child, 0)
     if os.WIFSIGNALED(end):
         return f"signal {os.WTERMSIG(end)}"
-    return "an internal error" if os.WEXITSTATUS(end) else ""
+    return "an internal error, or none" if os.WEXITSTATUS(end) else ""
+
+
+def wrong_handles(
+    library: ctypes.CDLL, values: Values, kind: str, released: frozenset[str]
+) -> Iterator[tuple[str, object, Callable[[], object]]]:
+    """Return names of wrong handles for an argument, the handles, and what makes them wrong."""
+    kind = kind.replace("const ", "").replace(" ", "")
+    if kind.removesuffix("*") not in released or kind.count("*") != 1:
+        return
+    kind = kind.removesuffix("*")
+    yield "zeros", ctypes.create_string_buffer(4096), lambda: None
+    yield "of another type", values.handles["mpscnn_graph" if kind != "mpscnn_graph" else "mpscnn_queue"], int
+    if kind in values.handles:
+        release = getattr(library, f"{kind}_release")
+        yield "released", values.handles[kind], lambda: release(values.handles[kind])
 
 
 def main() -> None:
     library = ctypes.CDLL(sys.argv[1])
     declared = [parsed(line) for line in sys.stdin.read().splitlines()]
     values = Values(library)
+    released = frozenset(
+        name.removesuffix("_release") for _, name, _ in declared if name.endswith("_release")
+    )
     calls, faults = 0, []
     for (result, name, arguments), number in itertools.product(declared, (1, 7)):
         for place, argument in enumerate(arguments):
@@ -123,6 +152,13 @@ def main() -> None:
             calls += 1
             if wrong := outcome(getattr(library, name), result, given):
                 faults.append(f"{name}, argument {place} null: {wrong}")
+            for what, handle, prepare in wrong_handles(library, values, argument.type, released):
+                given = [
+                    handle if i == place else values.of(other, number) for i, other in enumerate(arguments)
+                ]
+                calls += 1
+                if wrong := outcome(getattr(library, name), result, given, prepare, ()):
+                    faults.append(f"{name}, argument {place} {what}: {wrong}")
     print(calls, *faults, sep="\n")
 
 

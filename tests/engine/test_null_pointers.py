@@ -1,4 +1,4 @@
-"""Call each function of the C interface with a null pointer in the place of each of its pointers."""
+"""Call each function of the C interface with a null pointer or a wrong handle in the place of each of its pointers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from mpscnn import _core
 PROGRAM = Path(__file__).with_name("null_pointer_calls.py")
 
 
-def test_null_pointers_are_refused_or_allowed(tmp_path: Path) -> None:
+def test_wrong_pointers_are_refused_or_allowed(tmp_path: Path) -> None:
     """The functions that write files write them into the child's folder.
 
-    This takes a second, since a process is forked for each call.
+    This takes some seconds, since a process is forked for each call.
     """
     functions = [line for name, line in abi.declarations().items() if name.startswith("function ")]
     command = [sys.executable, str(PROGRAM), _core.__file__]

@@ -9,7 +9,8 @@
  * - A function that can fail returns mpscnn_status. After a failure mpscnn_last_error() gives the message of
  *   this thread's last failed call. Out-parameters are only written on success, except where a comment says
  *   otherwise.
- * - Handles are released with the function named *_release; NULL is allowed there. Several threads may
+ * - Handles are released with the function named *_release; NULL is allowed there. A released handle, or one
+ *   of another type, gives MPSCNN_ERROR_PARAMETER unless its memory is in use again. Several threads may
  *   use programs and models concurrently. Only one caller at a time may use a session; a second one gets
  *   MPSCNN_ERROR_STATE. A graph is not to be changed while another thread uses it.
  * - Text is UTF-8. A mpscnn_text is released with mpscnn_text_release.
