@@ -72,8 +72,9 @@ def write_keras(
     *,
     stem: str = "layers",
     version: str = "3.8.0",
+    compression: int = zipfile.ZIP_STORED,
 ) -> None:
-    """Write a model as Keras 3 does.
+    """Write a model as Keras 3 does, which compresses nothing.
 
     The keys of `weights` are paths of groups in `model.weights.h5`. The group `stem` is added even if it stays empty.
     """
@@ -83,7 +84,7 @@ def write_keras(
         for place, arrays in weights.items():
             for number, values in enumerate(arrays):
                 file.create_dataset(f"{place}/vars/{number}", data=values)
-    with zipfile.ZipFile(path, "w") as archive:
+    with zipfile.ZipFile(path, "w", compression) as archive:
         archive.writestr("metadata.json", json.dumps({"keras_version": version}))
         archive.writestr("config.json", json.dumps(model))
         archive.writestr("model.weights.h5", stored.getvalue())

@@ -45,6 +45,9 @@ _OF_LIST = 8, 64
 _OF_LAYER = 1_000, 300_000
 # The allowed nodes to which the functions of an ONNX file expand, and the allowed objects that a pickle creates.
 _NODES_FREE, _BYTES_PER_NODE = 4_096, 16
+# The allowed calls of layers in a Keras file. A layer of a compressed file takes some three bytes, and a model in a
+# model may be called many times.
+_CALLS_FREE, _BYTES_PER_CALL = 4_096, 32
 _OBJECTS_FREE, _BYTES_PER_OBJECT = 1 << 18, 8
 
 
@@ -168,6 +171,11 @@ class Budget:
 def max_nodes(size: int) -> int:
     """Return the maximum number of nodes that the functions of an ONNX file of `size` bytes may expand to."""
     return _NODES_FREE + size // _BYTES_PER_NODE
+
+
+def max_calls(size: int) -> int:
+    """Return the maximum number of calls of layers in a Keras file of `size` bytes."""
+    return _CALLS_FREE + size // _BYTES_PER_CALL
 
 
 def max_objects(size: int) -> int:

@@ -187,7 +187,7 @@ def test_models_that_double(path: Path) -> None:
         nested["inbound_nodes"] = [[["image", 0, 0, {}]], [["inner", 0, 0, {}]]]
         model = functional([image(3), nested], ("inner", 1, 0))
     write_h5(path, model, {})
-    assert "applies its layers more than 10000 times" in refusal(path)
+    assert "applies its layers more than the 4" in refusal(path)
 
 
 @pytest.mark.parametrize(
@@ -350,6 +350,14 @@ def test_archives_that_claim_gigabytes(tmp_path: Path) -> None:
         archive.writestr("config.json", json.dumps(DENSE))
         archive.writestr("model.weights.h5", bytes(50_000_000))
     assert "model.weights.h5 claims 50000000 bytes" in refusal(path)
+
+
+def test_compressed_descriptions_of_many_layers(tmp_path: Path) -> None:
+    """A layer of a compressed description takes three bytes, and is refused before all layers are converted."""
+    path = tmp_path / "model.keras"
+    layers = [image(3), *(layer("ReLU", f"a{i}", f"a{i - 1}" if i else "image") for i in range(6_000))]
+    write_keras(path, functional(layers), {}, compression=zipfile.ZIP_DEFLATED)
+    assert "applies its layers more than the 4" in refusal(path)
 
 
 def test_archives_with_two_entries_of_one_name(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mpscnn._private.names import did_you_mean
 from mpscnn.converters.arrange import Arranger
-from mpscnn.converters.budget import Budget
+from mpscnn.converters.budget import Budget, max_calls
 from mpscnn.converters.float32_intermediates import Operators
 from mpscnn.converters.keras.config import KerasLayer, KerasModel, Source, calls_in_order
 from mpscnn.converters.keras.file import KerasFile
@@ -37,7 +37,6 @@ _UNKNOWN = "mpscnn has no such layer yet"
 _CUSTOM = "is a class of the file's author, whose code is not in the file"
 _IN_TRAINING = "is called with training=True, so its results are random or combine images: call it without"
 _QUANTIZED = "is quantised by Keras: save the model before Model.quantize is called"
-_MAX_CALLS = 10_000
 _MAX_STEPS = 1024
 # A model that scales its input by at most this factor (255 becomes about 2) takes photos with samples 0 to 255.
 _MAX_SCALE = 2.01 / 255.0
@@ -192,9 +191,10 @@ class _Converter:
                 raise WeightsError(f"{self._file.origin}: {error}") from error
         for layer, call in self._orders[id(model)]:
             self._calls += 1
-            if self._calls > _MAX_CALLS:
+            if self._calls > (allowed := max_calls(self._file.size)):
                 raise UnsupportedError(
-                    f"{self._file.origin}: applies its layers more than {_MAX_CALLS} times"
+                    f"{self._file.origin}: applies its layers more than the {allowed} times allowed for a file of "
+                    f"{self._file.size} bytes"
                 )
             self._apply(layer, call, (*path, layer.name), values, training)
         return [self._result(values, source) for source in model.outputs]

@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any
 
 from mpscnn.converters.simplify.layers import LARGEST
@@ -30,11 +29,12 @@ class Expression:
     kind: str
     number: float = 0.0
     operands: tuple[Expression, ...] = ()
+    size: int = field(init=False, compare=False, default=1)
+    """The number of expressions in the tree."""
 
-    @cached_property
-    def size(self) -> int:
-        """The number of expressions in the tree."""
-        return 1 + sum(one.size for one in self.operands)
+    def __post_init__(self) -> None:
+        if self.operands:
+            object.__setattr__(self, "size", 1 + sum([one.size for one in self.operands]))
 
     def __str__(self) -> str:
         return f"{self.kind}[{self.number:.4g}]({', '.join(map(str, self.operands))})"
@@ -82,8 +82,8 @@ def limited(x: Expression, low: float, high: float) -> Expression:
     """Return a clip of an expression to a range. Two clips are one, whose limits are the inner ones, clipped."""
     low, high = (-math.inf if low < -LARGEST else low), (math.inf if high > LARGEST else high)
     if x.kind == "limits":
-        inner = [min(max(one.number, low), high) for one in x.operands[1:]]
-        low, high, x = *inner, x.operands[0]
+        x, inner_low, inner_high = x.operands
+        low, high = min(max(inner_low.number, low), high), min(max(inner_high.number, low), high)
     return Expression("limits", operands=(x, Expression("number", low), Expression("number", high)))
 
 
@@ -94,8 +94,8 @@ def function(kind: str, x: Expression) -> Expression:
 
 def neuron(attributes: Mapping[str, Any], x: Expression) -> Expression | None:
     """Return an activation of an expression; None for an activation that is not part of a longer one."""
-    kind = attributes["kind"]
-    a, b, c = (float(attributes.get(name, 0.0)) for name in "abc")
+    kind, number = attributes["kind"], attributes.get
+    a, b, c = float(number("a", 0.0)), float(number("b", 0.0)), float(number("c", 0.0))
     if kind in ("sigmoid", "erf"):
         return function(kind, x)
     if kind == "linear":
@@ -142,9 +142,14 @@ MAX_SIZE = 24  # the maximum size of an expression; the longest activation has a
 MAX_STEPS = 12  # the maximum number of functions from x to the result; the longest activation has 9
 
 
+_BY_KIND = {
+    kind: [row for row in _TABLE if row[0].kind == kind] for kind in {pattern.kind for pattern, _ in _TABLE}
+}
+
+
 def known_activation(expression: Expression) -> Activation:
     """Return the activation that an expression is; None for other expressions."""
-    for pattern, activation in _TABLE:
+    for pattern, activation in _BY_KIND.get(expression.kind, ()):
         if _equal(expression, pattern):
             return activation
     return _swish_with_factor(expression) or _hard_sigmoid(expression)
