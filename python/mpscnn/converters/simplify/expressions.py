@@ -70,7 +70,7 @@ def _joined(
             flat.append(operand)
     if len(flat) == 1 and number == neutral:
         return flat[0]
-    return Expression(kind, number, tuple(sorted(flat, key=str)))
+    return Expression(kind, number, tuple(flat if len(flat) == 1 else sorted(flat, key=str)))
 
 
 def line(factor: float, offset: float, x: Expression) -> Expression:

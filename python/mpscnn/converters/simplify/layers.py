@@ -19,6 +19,8 @@ LARGEST = 3e38  # limits beyond this number do not clip
 RECIPROCAL = {"kind": "power", "a": 1.0, "b": 0.0, "c": -1.0}
 
 Node = Mapping[str, Any]
+Step = tuple[Mapping[str, Any], str]
+"""An elementwise function, and the value to which it is applied."""
 
 
 class Layers:
@@ -36,6 +38,7 @@ class Layers:
         self._network = network
         self._stems = stems or {}
         self._nodes: dict[str, Node] = {}
+        self._steps: dict[str, Step | None] = {}
         self.inputs = [tensor.name for tensor in network.inputs]
         for node in nodes:
             name, activation = node["name"], node.get("activation")
@@ -79,8 +82,13 @@ class Layers:
             value = node["inputs"][0]
         return value
 
-    def step(self, value: str) -> tuple[Mapping[str, Any], str] | None:
+    def step(self, value: str) -> Step | None:
         """Return the elementwise function that a layer computes, and its operand; None for other layers."""
+        if value not in self._steps:
+            self._steps[value] = self._found_step(value)
+        return self._steps[value]
+
+    def _found_step(self, value: str) -> Step | None:
         if (node := self.made_by(value, "neuron")) is not None:
             return node["attributes"], node["inputs"][0]
         if (node := self.made_by(value, "divide")) is not None and is_plain(node):
