@@ -24,9 +24,11 @@ KERAS = "keras>=3.14"
 # coremltools writes Core ML models. Version 9 converts arrays of one element to numbers, which numpy 2.4 and
 # later versions refuse.
 COREMLTOOLS = "coremltools>=9", "numpy<2.4", "scikit-learn"
+# Apple's package that parses and writes Core AI's assets.
+COREAI = ("coreai-core==1.0.0b3; python_version >= '3.11'",)
 # The engines with which tests compare, besides those of the package's extra "test"; and the modules that tests import.
-OTHER_ENGINES = (*TORCH, KERAS, *COREMLTOOLS)
-MODULES_OF_ENGINES = ("torch", "keras", "coremltools")
+OTHER_ENGINES = (*TORCH, KERAS, *COREMLTOOLS, *COREAI)
+MODULES_OF_ENGINES = ("torch", "keras", "coremltools", "coreai")
 # TensorFlow writes the files for the tests of mpscnn's TensorFlow reader.
 TENSORFLOW = "tensorflow==2.21.0"
 # For tests of the page of `mpscnn serve`.

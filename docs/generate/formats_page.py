@@ -8,6 +8,9 @@ from pathlib import Path
 from mpscnn.converters.caffe.detection import KINDS as CAFFE_DETECTION
 from mpscnn.converters.caffe.layers import REFUSED as CAFFE_REFUSED
 from mpscnn.converters.caffe.layers import ROWS as CAFFE
+from mpscnn.converters.coreai.compressed import COMPRESSED as COREAI_WEIGHTS
+from mpscnn.converters.coreai.operators import REFUSED as COREAI_REFUSED
+from mpscnn.converters.coreai.operators import ROWS as COREAI
 from mpscnn.converters.coreml.neural.layers import HANDLERS as COREML_LAYERS
 from mpscnn.converters.coreml.neural.layers import REFUSED as COREML_LAYERS_REFUSED
 from mpscnn.converters.coreml.program.constants import CONSTEXPR
@@ -69,6 +72,8 @@ def text() -> str:
     lines += ["", "## Layers of Core ML's neural networks", *lists(COREML_LAYERS, COREML_LAYERS_REFUSED)]
     operations = {*COREML_OPERATIONS, *CONSTEXPR, "classify", "const"}
     lines += ["", "## Operations of Core ML's programs", *lists(operations, COREML_OPERATIONS_REFUSED)]
+    lines += ["", "## Operations of Core AI's programs"]
+    lines += lists({*COREAI, *COREAI_WEIGHTS, "constant", "graph", "invoke", "output"}, COREAI_REFUSED)
     lines += ["", "## TensorFlow's operators", *lists({*TENSORFLOW, *FOLLOWED}, TENSORFLOW_REFUSED)]
     lines += ["", "## Operators of ONNX that are replaced", _REPLACED]
     domain = "com.microsoft."

@@ -25,6 +25,7 @@ from mpscnn.model import Model, network_of
 __all__ = [
     "CONVERTER_VERSION",
     "convert_files",
+    "export_coreai",
     "export_coreml",
     "export_onnx",
     "export_tflite",
@@ -310,6 +311,43 @@ def export_coreml(
             RuntimeWarning,
             stacklevel=2,
         )
+
+
+@accept_foreign_arguments
+def export_coreai(
+    network: Network | Model,
+    path: str | PathLike[str],
+    *,
+    size: tuple[int, int] | None = None,
+    dtype: str | None = None,
+    information: Mapping[str, str] | None = None,
+) -> None:
+    """Write a network as a Core AI asset (.aimodel), for macOS 27 and iOS 27, for one image.
+
+    Inputs and outputs are float32 with the channels first. Labels, preprocessing, scores and detection are entries of
+    the asset's description, by which mpscnn reads them again. The names of classes are also in the entry `names`, as
+    other exporters write them.
+
+    Args:
+        network: the network, with all its weights.
+        path: the folder (.aimodel) to write.
+        size: (height, width) of inputs that leave them free, which need it; a size that no input can have is refused.
+        dtype: the type of weights and intermediate results: "float32" or "float16". "uint8" writes 8-bit weights with
+            a scale for each filter, and float32 results. None: "uint8" for a quantised network, otherwise "float32".
+        information: "license", "author", "description", "source", ... of the model; None: those of a `Model`.
+
+    Raises:
+        UnsupportedError: the package coreai-core is not installed, Core AI cannot express a layer, or the network
+            leaves its height or width free, and `size` is not given. WeightsError: weights are missing, or the folder
+            cannot be written. ParameterError: an unknown suffix or type.
+    """
+    from mpscnn.converters.coreai_writer.export import export
+    from mpscnn.converters.integer_weights import of_stored_type
+
+    if information is None and isinstance(network, Model):
+        information = network.information
+    network, stored = of_stored_type(network_of(network), dtype, "float32")
+    export(network, path, size=size, dtype=stored, information=information)
 
 
 def _paths(sources: str | PathLike[str] | Sequence[str | PathLike[str]]) -> list[Path]:

@@ -67,7 +67,7 @@ def is_foreign(path: Path) -> bool:
 
 def is_package(path: Path) -> bool:
     """Return True if a path is a folder that is one model file of another framework's format."""
-    return is_folder(path) and (path.suffix.lower() in (_PACKAGE, _COMPILED) or is_saved_model(path))
+    return is_folder(path) and (path.suffix.lower() in _FOLDERS or is_saved_model(path))
 
 
 def model_files(path: Path) -> list[Path]:
@@ -75,7 +75,7 @@ def model_files(path: Path) -> list[Path]:
     if is_saved_model(path):
         return _saved_model_files(path)
     if is_package(path):
-        return (_compiled_files if path.suffix.lower() == _COMPILED else _package_files)(path)
+        return _FOLDERS[path.suffix.lower()](path)
     others = _COMPANIONS.get(path.suffix.lower())
     return [path, *(others(path) if others else [])]
 
@@ -91,6 +91,7 @@ def refuse_damaged(path: Path) -> None:
     Formats whose other files are named in their description are not opened here, because `model_files` opens them.
     """
     from mpscnn.converters.caffe.file import read_caffe
+    from mpscnn.converters.coreai.asset import open_asset
     from mpscnn.converters.coreml.compiled import read_compiled
     from mpscnn.converters.coreml.file import read_coreml
     from mpscnn.converters.keras.file import read_keras
@@ -100,6 +101,7 @@ def refuse_damaged(path: Path) -> None:
 
     opened: dict[Reader | None, Callable[[Path], object]] = {
         _read_caffe: read_caffe,
+        _read_coreai: open_asset,
         _read_compiled: read_compiled,
         _read_coreml: read_coreml,
         _read_keras: read_keras,
@@ -229,6 +231,21 @@ def _saved_model_files(path: Path) -> list[Path]:
     return saved_model_files(path)
 
 
+def _read_coreai(paths: list[Path], options: ReadOptions) -> Network:
+    from mpscnn.converters.coreai.asset import open_asset
+    from mpscnn.converters.coreai.program import read_program
+    from mpscnn.converters.coreai.reader import convert
+
+    asset = open_asset(_only(paths))
+    return convert(asset, read_program(asset), options)
+
+
+def _asset_files(path: Path) -> list[Path]:
+    from mpscnn.converters.coreai.asset import asset_files
+
+    return asset_files(path)
+
+
 def _only(paths: list[Path]) -> Path:
     """Return the only file. Raises UnsupportedError for several files, because this format cannot be joined."""
     if len(paths) != 1:
@@ -241,7 +258,8 @@ def _only(paths: list[Path]) -> Path:
 # Formats whose first bytes cannot be told from those of other formats.
 _UNMARKED = (".pb", ".index", ".json")
 # The suffixes of folders that are models.
-_PACKAGE, _COMPILED = ".mlpackage", ".mlmodelc"
+_PACKAGE, _COMPILED, _ASSET = ".mlpackage", ".mlmodelc", ".aimodel"
+_FOLDERS = {_PACKAGE: _package_files, _COMPILED: _compiled_files, _ASSET: _asset_files}
 # The readers by suffix. Their modules are imported when they are called, because some need additional packages.
 _READERS: dict[str, Reader] = {
     ".onnx": _read_onnx,
@@ -257,6 +275,7 @@ _READERS: dict[str, Reader] = {
     ".mlmodel": _read_coreml,
     _PACKAGE: _read_coreml,
     _COMPILED: _read_compiled,
+    _ASSET: _read_coreai,
     ".pb": _read_tensorflow,
     ".index": _read_slim,
     ".json": _read_web,

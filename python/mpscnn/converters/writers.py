@@ -7,7 +7,7 @@ from os import PathLike, fspath
 from pathlib import PurePath
 
 from mpscnn._private.model_name import INFORMED_SUFFIXES
-from mpscnn.converters import export_coreml, export_onnx, export_tflite
+from mpscnn.converters import export_coreai, export_coreml, export_onnx, export_tflite
 from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network
 
@@ -23,6 +23,12 @@ def _coreml(
     network: Network, path: str | PathLike[str], dtype: str | None, information: Mapping[str, str] | None
 ) -> None:
     export_coreml(network, path, dtype=dtype, information=information)
+
+
+def _coreai(
+    network: Network, path: str | PathLike[str], dtype: str | None, information: Mapping[str, str] | None
+) -> None:
+    export_coreai(network, path, dtype=dtype, information=information)
 
 
 def _tflite(
@@ -47,4 +53,5 @@ WRITERS: dict[str, Callable[..., None]] = {
     ".tflite": _tflite,
     ".mlpackage": _coreml,
     ".mlmodel": _coreml,
+    ".aimodel": _coreai,
 }

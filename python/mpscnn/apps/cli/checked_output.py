@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from mpscnn._private.files import replace_atomically, size_on_disk
+from mpscnn._private.files import is_folder, replace_atomically, replace_folder, size_on_disk
 from mpscnn._private.printable import quote_path
 from mpscnn._private.summary import bytes_text
 from mpscnn.apps.cli.convert_options import Conversion
@@ -40,8 +40,8 @@ def write_checked(
         kind: the type of weights and other properties of the file, for the summary.
     """
     output, verdict, different = given.output, "", ""
-    with tempfile.TemporaryDirectory(prefix="mpscnn_convert_") as folder:
-        made = Path(folder) / output.name
+    with tempfile.TemporaryDirectory(prefix="mpscnn_convert_") as temporary:
+        made = Path(temporary) / output.name
         write(made)
         if given.check:
             verdict, different = compare(network, made, given.size)
@@ -49,10 +49,14 @@ def write_checked(
             show(verdict)
             report(f"{output} is not written: {different}; --force writes it")
             raise typer.Exit(DIFFERENT)
-        with made.open("rb") as content, replace_atomically(output, WeightsError) as file:
-            shutil.copyfileobj(content, file)
+        if is_folder(made):
+            with replace_folder(output, WeightsError) as folder:
+                shutil.copytree(made, folder, dirs_exist_ok=True)
+        else:
+            with made.open("rb") as content, replace_atomically(output, WeightsError) as file:
+                shutil.copyfileobj(content, file)
     layers = len(network.to_dict()["nodes"])
-    show(f"{output}: {network.name}, {layers} layers, {bytes_text(output.stat().st_size)} ({kind})")
+    show(f"{output}: {network.name}, {layers} layers, {bytes_text(size_on_disk(output))} ({kind})")
     if given.check:
         show(verdict)
     if different:
@@ -176,3 +180,37 @@ def write_coreml(given: Conversion) -> None:
         show(f"not checked: {command} compares it with Core ML")
     else:
         show("not checked: Core ML predicts on macOS only")
+
+
+COREAI_SUFFIX = ".aimodel"
+
+
+def write_coreai(given: Conversion) -> None:
+    """Write a single source as a Core AI asset, and compare the network that is read from it with the given one.
+
+    Without `given.dtype`, weights are integers in a quantised network, otherwise float32.
+
+    Raises the errors of `mpscnn.converters.export_coreai`.
+    """
+    from mpscnn.converters import export_coreai
+
+    network, information = network_to_write(given)
+    network, dtype = of_stored_type(network, given.dtype, "float32")
+    write_checked(
+        given,
+        network,
+        lambda path: export_coreai(network, path, size=given.size, dtype=dtype, information=information),
+        _compare_read_back,
+        dtype,
+    )
+
+
+def _compare_read_back(network: Network, output: Path, size: Size | None) -> tuple[str, str]:
+    """Compare a file that no engine of this machine runs with the network: read it again. See `Compare`."""
+    from mpscnn.comparison import compare
+    from mpscnn.converters import read_network
+
+    written = read_network(output)
+    found = compare(network, written, size=size)
+    verdict = f"checked by reading it again: {found.verdict()}"
+    return verdict, "" if found.equal else "it does not compute what the network does"

@@ -171,7 +171,7 @@ class ProgramBuilder:
             self._values[node.output[0]] = np.asarray(self._values[node.input[0]].shape[counted], np.int64)
             return
         if all(value is None or isinstance(value, np.ndarray) for value in inputs):
-            self._values[node.output[0]] = _folded(node, inputs)
+            self._values[node.output[0]] = folded(node, inputs)
             return
         if node.op_type == "Identity" and node.input[0] in self._results:
             self._values[node.output[0]] = inputs[0]
@@ -249,7 +249,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _folded(node: Any, inputs: Sequence[Any]) -> Any:
+def folded(node: Any, inputs: Sequence[Any]) -> Any:
     """Compute a node whose inputs are all constants."""
     import onnx
     from onnx.reference import ReferenceEvaluator

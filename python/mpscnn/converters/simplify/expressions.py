@@ -15,6 +15,7 @@ from typing import Any
 from mpscnn.converters.simplify.layers import LARGEST
 from mpscnn.graph.layer_arguments import Activation
 
+_NO_LIMIT = 3.4028234663852886e38  # the largest float32 number
 _ROUNDING = 1e-5  # the relative tolerance for constants, which a file rounds to float32 or to a few digits
 
 
@@ -152,7 +153,7 @@ def known_activation(expression: Expression) -> Activation:
     for pattern, activation in _BY_KIND.get(expression.kind, ()):
         if _equal(expression, pattern):
             return activation
-    return _swish_with_factor(expression) or _hard_sigmoid(expression)
+    return _swish_with_factor(expression) or _hard_sigmoid(expression) or _clip(expression)
 
 
 def _swish_with_factor(expression: Expression) -> Activation:
@@ -182,6 +183,14 @@ def _hard_sigmoid(expression: Expression) -> Activation:
     if x != X or not 0.0 < offset < 1.0:
         return None
     return {"kind": "hard_sigmoid", "a": scale * slope, "b": offset}
+
+
+def _clip(expression: Expression) -> Activation:
+    """Return a clip, which files write as a minimum and a maximum, if the expression is that; otherwise None."""
+    if expression.kind != "limits" or expression.operands[0] != X:
+        return None
+    low, high = (min(max(one.number, -_NO_LIMIT), _NO_LIMIT) for one in expression.operands[1:])
+    return {"kind": "clamp", "a": low, "b": high}
 
 
 def _factor(expression: Expression) -> tuple[float, Expression]:

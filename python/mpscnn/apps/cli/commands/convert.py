@@ -10,9 +10,11 @@ import typer
 from mpscnn._private.files import exists
 from mpscnn._private.names import did_you_mean
 from mpscnn.apps.cli.checked_output import (
+    COREAI_SUFFIX,
     COREML_SUFFIXES,
     ONNX_SUFFIX,
     TFLITE_SUFFIX,
+    write_coreai,
     write_coreml,
     write_onnx,
     write_tflite,
@@ -23,7 +25,7 @@ from mpscnn.apps.cli.option_groups import add_options
 from mpscnn.apps.cli.written_network import write_report
 
 #: The suffixes of the files that are written.
-_SUFFIXES = (".safetensors", ONNX_SUFFIX, TFLITE_SUFFIX, *COREML_SUFFIXES)
+_SUFFIXES = (".safetensors", ONNX_SUFFIX, TFLITE_SUFFIX, *COREML_SUFFIXES, COREAI_SUFFIX)
 
 
 @add_options()
@@ -32,9 +34,9 @@ def convert(
         list[Path],
         typer.Argument(
             metavar="FILE",
-            help="The file to convert, then the .safetensors, .onnx, .tflite, .mlpackage or .mlmodel file to write "
-            "unless --output gives it. Several files to convert are parts of one network, in order. A folder is a "
-            "SavedModel, a .mlpackage or .mlmodelc, or holds Deep MNIST's eight raw files.",
+            help="The file to convert, then the .safetensors, .onnx, .tflite, .mlpackage, .mlmodel or .aimodel file to "
+            "write unless --output gives it. Several files to convert are parts of one network, in order. A folder is "
+            "a SavedModel, a .mlpackage, .mlmodelc or .aimodel, or holds Deep MNIST's eight raw files.",
         ),
     ],
     written: Annotated[
@@ -43,7 +45,7 @@ def convert(
             "--output",
             "-o",
             metavar="FILE",
-            help="Write this .safetensors, .onnx, .tflite, .mlpackage or .mlmodel file.",
+            help="Write this .safetensors, .onnx, .tflite, .mlpackage, .mlmodel or .aimodel file.",
         ),
     ] = None,
     options: ConvertOptions = OPTIONS,
@@ -56,7 +58,7 @@ def convert(
         ),
     ] = None,
 ) -> None:
-    """Convert models of other frameworks to model files, or to ONNX, TensorFlow Lite and Core ML.
+    """Convert models of other frameworks to model files, or to ONNX, TensorFlow Lite, Core ML and Core AI.
 
     The raw files of Deep MNIST are read, too.
 
@@ -74,6 +76,8 @@ def convert(
     Example: mpscnn convert model.safetensors model.tflite
 
     Example: mpscnn convert model.safetensors model.mlpackage --target iOS16
+
+    Example: mpscnn convert model.onnx model.aimodel
 
     Example: mpscnn convert model.onnx --report -
 
@@ -109,6 +113,8 @@ def convert(
     _require_written(given, suffix)
     if suffix in COREML_SUFFIXES:
         write_coreml(given)
+    elif suffix == COREAI_SUFFIX:
+        write_coreai(given)
     elif suffix == ONNX_SUFFIX:
         write_onnx(given)
     elif suffix == TFLITE_SUFFIX:

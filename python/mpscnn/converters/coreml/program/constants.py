@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters import block_weights
 from mpscnn.converters.blobs import Blob, Place
 from mpscnn.converters.budget import Budget, Cost
 from mpscnn.converters.coreml.file import CoremlFile
@@ -215,7 +216,9 @@ def _blockwise(constants: Constants, given: Mapping[str, Constant]) -> Array:
 
 def _block_scaled(constants: Constants, data: Array, given: Mapping[str, Constant]) -> Array:
     def spread(name: str) -> Array:
-        return _spread(constants, constants.array(given[name]).astype(np.float32), data.shape)
+        return block_weights.spread(
+            constants.array(given[name]).astype(np.float32), data.shape, constants.spend
+        )
 
     scaled: Array = data.astype(np.float32)
     if "offset" in given:
@@ -223,18 +226,6 @@ def _block_scaled(constants: Constants, data: Array, given: Mapping[str, Constan
     _needed(given, "scale")
     made: Array = scaled * spread("scale")
     return made
-
-
-def _spread(constants: Constants, values: Array, shape: tuple[int, ...]) -> Array:
-    """Repeat each element of a block's parameter over the elements of the block."""
-    if values.ndim != len(shape) or any(
-        one < 1 or extent % one for one, extent in zip(values.shape, shape, strict=True)
-    ):
-        raise WeightsError(f"damaged: blocks of {values.shape} in {shape}")
-    constants.spend(math.prod(shape))
-    for axis, (one, extent) in enumerate(zip(values.shape, shape, strict=True)):
-        values = np.repeat(values, extent // one, axis)
-    return values
 
 
 def _look_up(constants: Constants, given: Mapping[str, Constant]) -> Array:
@@ -263,33 +254,14 @@ def _look_up_blocks(
 
     Table entries are numbers or vectors along an axis.
     """
-    rank = places.ndim
-    if tables.ndim != rank + 2 or places.size == 0:
-        raise WeightsError(f"damaged: tables of the shape {tables.shape} for {places.shape}")
-    entries, length = tables.shape[-2:]
-    if int(places.max()) >= entries:
-        raise WeightsError(f"damaged: place {int(places.max())} of tables with {entries} entries")
-    if length != 1 and "vector_axis" not in given:
-        raise WeightsError(f"damaged: it has no axis for its vectors of {length} elements")
-    axis = int(constants.array(given["vector_axis"]).reshape(())) if "vector_axis" in given else 0
-    if not -rank <= axis < rank:
-        raise WeightsError(f"damaged: axis {axis} of {rank}")
-    blocks = tables.shape[:-2]
-    numbers_of = np.arange(math.prod(blocks)).reshape(blocks)
-    table_of = _spread(constants, numbers_of, places.shape)
-    constants.spend(places.size * length)
-    vectors = tables.reshape(-1, entries, length)[table_of, places]
-    made: Array = np.moveaxis(vectors, -1, axis % rank + 1)
-    shape = list(places.shape)
-    shape[axis % rank] *= length
-    return made.reshape(shape)
+    axis = int(constants.array(given["vector_axis"]).reshape(())) if "vector_axis" in given else None
+    return block_weights.look_up(places, tables, axis, constants.spend)
 
 
 def _sparse(constants: Constants, given: Mapping[str, Constant]) -> Array:
     """Decompress a sparse weight: stored elements where a mask has ones, zeros elsewhere."""
-    return _filled(
-        constants, constants.array(_needed(given, "nonzero_data")), _mask(constants, given, "mask")
-    )
+    values, mask = constants.array(_needed(given, "nonzero_data")), _mask(constants, given, "mask")
+    return block_weights.fill(values, mask, constants.spend)
 
 
 def _mask(constants: Constants, given: Mapping[str, Constant], name: str) -> Array:
@@ -301,15 +273,6 @@ def _mask(constants: Constants, given: Mapping[str, Constant], name: str) -> Arr
     return unpack_integers(mask.view(np.uint8).reshape(-1), math.prod(shape), 1).astype(bool).reshape(shape)
 
 
-def _filled(constants: Constants, values: Array, mask: Array) -> Array:
-    if int(mask.sum()) != values.size:
-        raise WeightsError(f"damaged: {values.size} numbers for {int(mask.sum())} ones of a mask")
-    constants.spend(mask.size)
-    made = np.zeros(mask.shape, values.dtype)
-    made[mask] = values.reshape(-1)
-    return made
-
-
 def _sparse_blockwise(constants: Constants, given: Mapping[str, Constant]) -> tuple[Array, Array]:
     """Compute scale * (data - offset) for a sparse weight.
 
@@ -317,7 +280,7 @@ def _sparse_blockwise(constants: Constants, given: Mapping[str, Constant]) -> tu
     elements have no meaning.
     """
     mask = _mask(constants, given, "data_mask")
-    data = _filled(constants, constants.array(_needed(given, "nonzero_data")), mask)
+    data = block_weights.fill(constants.array(_needed(given, "nonzero_data")), mask, constants.spend)
     return mask, _block_scaled(constants, data, given)
 
 
@@ -328,7 +291,9 @@ def _sparse_look_up(constants: Constants, given: Mapping[str, Constant]) -> tupl
     elements have no meaning.
     """
     mask = _mask(constants, given, "indices_mask")
-    places = _filled(constants, constants.array(_needed(given, "indices_nonzero_data")), mask)
+    places = block_weights.fill(
+        constants.array(_needed(given, "indices_nonzero_data")), mask, constants.spend
+    )
     values = _look_up_blocks(constants, places, constants.array(_needed(given, "lut")), given)
     for axis, (extent, wanted) in enumerate(zip(mask.shape, values.shape, strict=True)):
         mask = np.repeat(mask, wanted // extent, axis) if wanted != extent else mask

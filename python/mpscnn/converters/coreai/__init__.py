@@ -1,0 +1,1 @@
+"""Read Core AI's assets (.aimodel)."""

@@ -1,0 +1,1 @@
+"""Write networks as Core AI's assets (.aimodel)."""

@@ -1,0 +1,112 @@
+"""Written Core AI assets are verified by Apple's package, and read back to the same networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from agreement import results
+from converters.tflite_export.test_tflite_read_back import detector
+from converters.written_layers import LAYERS, conv, network_of
+
+import mpscnn
+from mpscnn import Model, Network
+from mpscnn.converters import export_coreai, read_network
+
+pytest.importorskip("coreai.authoring", reason="coreai-core is not installed")
+#: Layers that Core AI cannot express, or whose outputs have other axes when they are read, because an output of four
+#: axes is an image.
+NOT_THE_SAME = {"constant put out", "transpose, cyclic"}
+#: The default tier's layers: one of each family of operators. The full tier writes all.
+FEW = (
+    "convolution, explicit padding", "transposed, groups", "average pooling, ceil mode", "slice, backward", "nearest",
+    "bilinear, asymmetric",
+)  # fmt: skip
+
+
+def assert_same(network: Network, path: Path, dtype: str | None = None, tolerance: float = 1e-5) -> Network:
+    """Write and read a network, and compare the results."""
+    export_coreai(network, path, dtype=dtype)
+    made = read_network(path)
+    generator = np.random.default_rng(5)
+    inputs = [
+        generator.uniform(-3, 3, [1, *(extent or 1 for extent in one.shape[1:])]).astype(np.float32)
+        for one in network.inputs
+    ]
+    for found, right in zip(results(made, *inputs), results(network, *inputs), strict=True):
+        assert found.shape == right.shape
+        scale = max(1.0, float(np.nanmax(np.abs(right))))
+        np.testing.assert_allclose(found, right, rtol=0, atol=tolerance * scale)
+    return made
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        pytest.param(name, marks=() if name in FEW else pytest.mark.full)
+        for name in sorted(set(LAYERS) - NOT_THE_SAME)
+    ],
+)
+def test_layers(layer: str, tmp_path: Path) -> None:
+    assert_same(network_of(LAYERS[layer]), tmp_path / "one.aimodel")
+
+
+def test_bundled_model(tmp_path: Path) -> None:
+    """The bits are the same, and so are names of layers, labels, preprocessing and information."""
+    model = mpscnn.load()
+    path = tmp_path / "one.aimodel"
+    model.save(path, dtype="float32")
+    made = mpscnn.load(path)
+    photo = mpscnn.samples.photo("cat")
+    assert made.predict(photo).probabilities.tobytes() == model.predict(photo).probabilities.tobytes()
+    assert made.labels == model.labels
+    assert made.network.layer_names() == model.network.layer_names()
+    assert made.network.preprocess == model.network.preprocess
+
+
+def test_types_of_weights(tmp_path: Path) -> None:
+    network = network_of(conv(kernel=5))
+    sizes = {}
+    for dtype, tolerance in (("float32", 0.0), ("float16", 0.005), ("uint8", 0.05)):
+        path = tmp_path / f"{dtype}.aimodel"
+        assert_same(network, path, dtype, tolerance)
+        sizes[dtype] = (path / "main.mlirb").stat().st_size
+    assert sizes["uint8"] < sizes["float16"] < sizes["float32"]
+    integers = read_network(tmp_path / "uint8.aimodel")
+    (weight,) = (spec for spec in integers.weight_specs() if spec["role"] == "weight")
+    assert weight["dtype"] == "uint8"
+
+
+def test_equal_networks_give_equal_programs(tmp_path: Path) -> None:
+    """The program depends on the network alone, and says nothing of this machine."""
+    network = network_of(conv())
+    contents = []
+    for name in ("one", "two"):
+        export_coreai(network, tmp_path / f"{name}.aimodel")
+        contents.append((tmp_path / f"{name}.aimodel" / "main.mlirb").read_bytes())
+    assert contents[0] == contents[1]
+    assert str(Path(mpscnn.__file__).parent).encode() not in contents[0]
+
+
+def test_refusals(tmp_path: Path) -> None:
+    free = Network(input=(None, None, 3))
+    free.output(free.relu(free.input))
+    with pytest.raises(mpscnn.UnsupportedError, match="one size"):
+        export_coreai(free, tmp_path / "one.aimodel")
+    export_coreai(free, tmp_path / "one.aimodel", size=(4, 5))
+    assert read_network(tmp_path / "one.aimodel").input.shape == (None, 4, 5, 3)
+    with pytest.raises(mpscnn.ParameterError, match=r"ends in \.aimodel"):
+        export_coreai(free, tmp_path / "one.mlmodel", size=(4, 5))
+
+
+def test_detectors_keep_their_heads(tmp_path: Path) -> None:
+    network = detector()
+    path = tmp_path / "one.aimodel"
+    Model(network).save(path)
+    made = read_network(path)
+    assert made.labels == network.labels
+    assert made.preprocess == network.preprocess
+    assert made.detection is not None
+    assert network.detection is not None
+    assert made.detection.settings == network.detection.settings
