@@ -39,6 +39,8 @@ A supported layer may still have settings that are refused: the error names them
 """
 
 _REPLACED = """These operators become others of ONNX, which compute the same, before the file is converted.
+`DynamicQuantizeLSTM` is an exception: its inputs and states are not rounded to 8 bits, as its weights are, so its
+results are only near those of onnxruntime.
 """
 
 

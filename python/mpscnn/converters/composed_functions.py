@@ -20,6 +20,10 @@ _PI = (3.140625, 9.67502593994140625e-4, 1.509957990978376432e-7)
 _SINE = [(-1) ** (power // 2) / math.factorial(power) for power in (3, 5, 7, 9, 11)]
 # The factors of r^3, r^5, ... in Cephes' polynomial for the arc tangent.
 _ARC_TANGENT = [-3.33329491539e-1, 1.99777106478e-1, -1.38776856032e-1, 8.05374449538e-2]
+NEXT_TO_MINUS_ONE = -1.0 + 2.0**-24
+"""The float32 next to -1, and the lowest number whose sum with 1 has a logarithm."""
+ALL_WHOLE = 2.0**23
+"""From this number on, all float32 numbers are whole, and rounding 1 + x does not change the logarithm."""
 _LAYERS = 25  # the number of layers of a function
 _EIGHTH = math.tan(math.pi / 8)
 
@@ -27,7 +31,8 @@ _EIGHTH = math.tan(math.pi / 8)
 def sine(x: Value, *, shifted: bool = False) -> Value:
     """Return the sine of each element, or with `shifted` the cosine.
 
-    The absolute error is about 1e-7 for angles up to 10,000, and grows with them.
+    The absolute error is about 1e-7 for angles up to 10,000, and grows with them. Results are between -1 and 1, also
+    for angles beyond 2^24, whose neighbours in float32 are more than a radian away.
     """
     if isinstance(x, Constant):
         return x.cos() if shifted else x.sin()
@@ -38,6 +43,7 @@ def sine(x: Value, *, shifted: bool = False) -> Value:
     rest = x
     for place, part in enumerate(_PI):
         rest = rest.combine("add", turns.linear(-part, -part * half, f"/part{place}"), f"/rest{place}")
+    rest = rest.map({"kind": "clamp", "a": -math.pi / 2, "b": math.pi / 2}, "/limited")
     odd = turns.linear(0.5, suffix="/half").map("floor", "/whole").linear(-2.0, suffix="/even")
     signs = turns.combine("add", odd, "/odd").linear(*((2.0, -1.0) if shifted else (-2.0, 1.0)), "/signs")
     return _odd_polynomial(rest, _SINE).combine("multiply", signs)
@@ -59,6 +65,15 @@ def arc_tangent(x: FileTensor, suffix: str = "") -> FileTensor:
     angle = angle.combine("multiply", large.linear(-2.0, 1.0, "/direction"), "/directed")
     angle = angle.combine("add", large.linear(math.pi / 2, suffix="/quarter"), "/whole_angle")
     return angle.combine("multiply", x.map("sign", "/sign"), suffix)
+
+
+def log1p(x: FileTensor) -> FileTensor:
+    """Return ln(1 + x) for each element, without losing the digits of x near 0; see `onnx_reader.near_zero.log1p`."""
+    limited = x.map({"kind": "clamp", "a": NEXT_TO_MINUS_ONE, "b": ALL_WHOLE}, "/limited")
+    w = limited.linear(1.0, 1.0, "/rounded")
+    lost = limited.combine("subtract", w.linear(1.0, -1.0, "/without_one"), "/lost")
+    logarithm = x.map({"kind": "logarithm", "a": 1.0, "b": 1.0}, "/logarithm")
+    return logarithm.combine("add", lost.combine("divide", w, "/correction"))
 
 
 def _odd_polynomial(x: FileTensor, factors: Sequence[float]) -> FileTensor:

@@ -23,9 +23,11 @@ _NORMALIZERS = frozenset({"softmax", "log_softmax", "layer_normalization", "grou
 _ARITHMETIC = frozenset(
     {
         "neuron", "reduction", "pooling", "add", "subtract", "multiply", "divide", "maximum", "minimum", "power",
-        "batch_normalization", "matrix_product",
+        "batch_normalization", "matrix_product", "mask", "mask_out",
     }
 )  # fmt: skip
+_COMPARISONS = frozenset({"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"})
+_MASKS = frozenset({"mask", "mask_out"})
 _WEIGHTED_SUMS = frozenset({"convolution", "fully_connected"})
 _ROUNDING = 1e-3  # the tolerance for a degree of 1: exponents such as 1/3 and 3 have a rounded product
 _EXPONENTIAL = 100.0
@@ -183,7 +185,7 @@ def _reduces_degree(node: Node, degree: float) -> bool:
     """
     last = node.get("activation") or (node["attributes"] if node["operation"] == "neuron" else None)
     is_root = last is not None and (last["kind"] == "power" or last["kind"] in _BOUNDED)
-    is_quotient = node["operation"] in ("divide", "multiply") or node["operation"] in _NORMALIZERS
+    is_quotient = node["operation"] in {"divide", "multiply"} | _NORMALIZERS | _COMPARISONS
     return abs(degree) <= 1.0 + _ROUNDING and (is_root or is_quotient)
 
 
@@ -240,9 +242,11 @@ def _degree(node: Node, degrees: Mapping[str, float], squares: Set[str]) -> floa
         return max(given, key=abs)
     if operation in ("multiply", "matrix_product"):
         return _limited(sum(given))
+    if operation in _MASKS:
+        return given[1]
     if operation == "divide":
         return 0.0 if given[1] >= _EXPONENTIAL else _limited(given[0] - given[1])
-    return 0.0 if operation in ("constant", "softmax") else 1.0
+    return 0.0 if operation in {"constant", "softmax"} | _COMPARISONS else 1.0
 
 
 def _after_activation(node: Node, degree: float) -> float:

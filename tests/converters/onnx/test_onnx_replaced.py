@@ -587,6 +587,41 @@ def dynamic_product(d: Draw) -> Case:
     return Case(nodes, {"x": x}, constants, 17, on_runtime=True)
 
 
+#: What files compute of the integers p of a product, and of the scale s: the last two are only scaled again.
+USES_OF_SCALES = {
+    "rounded bias": "t = Mul(s, ws); q = Div(b, t); r = Floor(q); f = Cast<to=1>(p); a = Add(f, r); y = Mul(a, t)",
+    "reciprocal": "f = Cast<to=1>(p); r = Reciprocal(s); y = Div(f, r)",
+    "scaled bias": "f = Cast<to=1>(p); m = Mul(f, s); t = Mul(s, b); y = Add(m, t)",
+    "bias of integers": "f = Cast<to=1>(p); a = Add(f, b); y = Mul(a, s)",
+    "square": "f = Cast<to=1>(p); m = Mul(f, s); y = Mul(m, s)",
+    "not scaled": "f = Cast<to=1>(p); y = Mul(f, ws)",
+    "root": "f = Cast<to=1>(p); t = Sqrt(s); y = Mul(f, t)",
+    "ReLU6 of integers": "f = Cast<to=1>(p); c = Clip(f, zero, six); y = Mul(f, s); o = Mul(c, s)",
+    "integers of integers": "f = Cast<to=1>(p); h = Mul(f, ws); k = Cast<to=7>(h); g = Cast<to=1>(k); y = Mul(g, s)",
+    "sum of products": "f = Cast<to=1>(p); a = Add(f, f); y = Mul(a, s)",
+    "two scales": "f = Cast<to=1>(p); t = Mul(s, ws); y = Mul(f, t)",
+}
+
+
+@pytest.mark.parametrize("use", USES_OF_SCALES)
+def test_uses_of_a_computed_scale(use: str) -> None:
+    """The scale may only be taken as 1 where all that is made of the integers is multiplied by it once."""
+    nodes = [
+        node("DynamicQuantizeLinear", ["x"], ["i", "s", "z"]),
+        node("MatMulInteger", ["i", "w", "z"], "p"),
+        *nodes_of(USES_OF_SCALES[use]),
+    ]
+    constants = {
+        "w": np.random.default_rng(0).integers(-128, 128, (4, 3)).astype(np.int8), "ws": np.float32(0.05),
+        "b": np.float32([0.9, -3.7, 25.0]), "zero": np.float32(0), "six": np.float32(600),
+    }  # fmt: skip
+    x = np.random.default_rng(1).uniform(-0.4, 0.9, (1, 4)).astype(np.float32)
+    outputs = ("y", "o") if " o = " in USES_OF_SCALES[use] else ("y",)
+    made = model(nodes, {"x": [1, 4]}, constants, outputs=outputs)
+    for found, wanted in zip(run_here(read(made), [x]), run_there(made, {"x": x}), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+
+
 KINDS: list[Callable[[Draw], Case]] = [
     bias_add, bias_softmax, bias_split_gelu, by_axis, by_parts, dynamic, dynamic_product, embedding, few_bits,
     gathered_blocks,

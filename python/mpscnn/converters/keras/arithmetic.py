@@ -6,7 +6,6 @@ TFOpLambda layers.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial, reduce
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mpscnn.converters.affine import scale_and_offset
+from mpscnn.converters.composed_functions import log1p
 from mpscnn.converters.keras.functions import LAYERS, gated, named_function
 from mpscnn.converters.keras.layer_call import LayerCall
 from mpscnn.converters.special_values import have_reciprocals
@@ -190,8 +190,8 @@ def _round(c: LayerCall) -> FileTensor:
     return c.x().map("round")
 
 
-def _logarithm(base: float, offset: float = 0.0) -> Handler:
-    return _map({"kind": "logarithm", "a": 1.0, "b": offset, "c": base})
+def _logarithm(base: float) -> Handler:
+    return _map({"kind": "logarithm", "a": 1.0, "c": base})
 
 
 ARITHMETIC: dict[str, Handler] = {
@@ -231,7 +231,7 @@ ARITHMETIC: dict[str, Handler] = {
     "LeakyRelu": _like_layer("LeakyReLU"),
     "Log": _map("logarithm"),
     "Log10": _logarithm(10.0),
-    "Log1p": _logarithm(math.e, 1.0),
+    "Log1p": lambda c: log1p(c.x()),
     "Log2": _logarithm(2.0),
     "LogSigmoid": _named("log_sigmoid"),
     "LogSoftmax": lambda c: c.x().apply_along(c.axes(c.x(), -1), c.network.log_softmax),

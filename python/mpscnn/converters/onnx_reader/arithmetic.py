@@ -115,6 +115,8 @@ def _broadcast_operands(c: Context, node: Node, names: Sequence[str]) -> list[Fi
     known = [name for name in names if name not in constants]
     computed = c.broadcast_values(known, whole_numbers=node.kind in _OF_WHOLE_NUMBERS)
     others, rank = dict(zip(known, computed, strict=True)), max(value.rank for value in computed)
+    if rank == 0:  # a computed number is repeated along the axes of the constants
+        rank = max((c.constants.view(name, "its operand").ndim for name in constants), default=0)
     values = [c.constant(name, rank) if name in constants else others[name] for name in names]
     for name, value in zip(names, values, strict=True):
         if name in constants and _is_of_integers(c, node, name):

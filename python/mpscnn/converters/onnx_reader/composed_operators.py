@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mpscnn.converters.onnx_reader.expansions import Expansion
+from mpscnn.converters.onnx_reader.near_zero import Last, acosh, asinh, atanh, cosh, sinh
 from mpscnn.converters.rows import Ints, Name, Row
 
 
@@ -25,32 +28,13 @@ def _mean_variance_norm(e: Expansion, x: Name, *, axes: Ints = (0, 2, 3)) -> Non
     e.end("Div", centred, e.op("Add", e.op("Sqrt", variance), 1e-9))
 
 
-def _hyperbolic(sign: str) -> Row:
-    """Return the row of Sinh or Cosh: the sum or difference of half of both exponentials."""
+def _composed(function: Callable[[Expansion, str], Last]) -> Row:
+    """Return the row of a function of one operand."""
 
     def row(e: Expansion, x: Name) -> None:
-        powers = [e.op("Exp", x), e.op("Exp", e.op("Neg", x))]
-        e.end(sign, *(e.op("Mul", one, 0.5) for one in powers))
+        e.end(*function(e, x))
 
     return row
-
-
-def _area_sine(e: Expansion, x: Name) -> None:
-    """Asinh: the sign of x times ln(|x| + sqrt(x^2 + 1))."""
-    magnitude = e.op("Abs", x)
-    root = e.op("Sqrt", e.op("Add", e.op("Mul", x, x), 1.0))
-    e.end("Mul", e.op("Sign", x), e.op("Log", e.op("Add", magnitude, root)))
-
-
-def _area_cosine(e: Expansion, x: Name) -> None:
-    """Acosh: ln(x + sqrt(x^2 - 1))."""
-    root = e.op("Sqrt", e.op("Sub", e.op("Mul", x, x), 1.0))
-    e.end("Log", e.op("Add", x, root))
-
-
-def _area_tangent(e: Expansion, x: Name) -> None:
-    """Atanh: ln((1 + x) / (1 - x)) / 2."""
-    e.end("Mul", e.op("Log", e.op("Div", e.op("Add", 1.0, x), e.op("Sub", 1.0, x))), 0.5)
 
 
 def _tangent(e: Expansion, x: Name) -> None:
@@ -62,14 +46,14 @@ def _scatter(e: Expansion, x: Name, indices: Name, updates: Name, *, axis: int =
 
 
 COMPOSED: dict[str, Row] = {
-    "Acosh": _area_cosine,
-    "Asinh": _area_sine,
-    "Atanh": _area_tangent,
-    "Cosh": _hyperbolic("Add"),
+    "Acosh": _composed(acosh),
+    "Asinh": _composed(asinh),
+    "Atanh": _composed(atanh),
+    "Cosh": _composed(cosh),
     "MeanVarianceNormalization": _mean_variance_norm,
     "Scatter": _scatter,
     "Shrink": _shrink,
-    "Sinh": _hyperbolic("Sub"),
+    "Sinh": _composed(sinh),
     "Tan": _tangent,
     "ThresholdedRelu": _thresholded_relu,
 }

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
+from collections.abc import Mapping
 from dataclasses import replace
+from enum import Enum, auto
 
 import numpy as np
 
@@ -10,7 +13,7 @@ from mpscnn.converters.budget import Cost
 from mpscnn.converters.layout import without_batch
 from mpscnn.converters.onnx_reader.attention_masks import constant_of_node
 from mpscnn.converters.onnx_reader.context import Context
-from mpscnn.converters.onnx_reader.expansions import ALIGNED
+from mpscnn.converters.onnx_reader.expansions import ALIGNED, CHANNELS_FIRST, CHANNELS_LAST, TRANSPOSED
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.quantized_operators import EXACT
 from mpscnn.converters.onnx_reader.row_calls import Computed
@@ -72,36 +75,83 @@ def _equal_to_zero(x: FileTensor) -> FileTensor:
 
 
 def _is_scaled_again(c: Context, node: Node) -> bool:
-    """Return True if the zero point is subtracted from the integers before they are used, and the scale multiplied."""
-    integers, scale, zero = [*node.outputs, "", ""][:3]
-    if any(name in c.results for name in (integers, scale, zero)):
+    """Return True if all results are as if the scale were 1 and the integers were the rounded numbers.
+
+    That is so if the zero point is subtracted from the integers before they are used, and if each result that is
+    proportional to the integers is multiplied by the scale once, before anything else is added to it.
+    """
+    found = dict(zip(node.outputs, _Part, strict=False))
+    if any(name in c.results for name in found):
         return False
-    zeros = _cast(c, zero)
-    centred = all(
-        user.kind == EXACT
-        or (user.kind == "Cast" and all(_subtracts(one, user, zeros) for one in c.users(user.outputs[0])))
-        for user in c.users(integers)
-    )
-    scaled = all(user.kind == "Mul" for user in c.users(scale))
-    removed = all(user.kind in ("Cast", ALIGNED) for user in c.users(zero))
-    return centred and scaled and removed and not zeros & c.results
-
-
-def _cast(c: Context, name: str) -> frozenset[str]:
-    """Return the names of a zero point as floats."""
-    found, waiting = set(), [name]
+    places = c.file.positions
+    waiting = sorted({places[id(user)] for name in found if name for user in c.users(name)})
+    known = set(waiting)
     while waiting:
-        for user in c.users(waiting.pop()):
-            if user.kind in ("Cast", ALIGNED) and user.outputs[0] not in found:
-                found.add(user.outputs[0])
-                waiting.append(user.outputs[0])
-    return frozenset(found)
+        user = c.file.nodes[heapq.heappop(waiting)]
+        part = _part_of_result(user, found)
+        if part is None or any(name in c.results for name in user.outputs if part is not _Part.SCALED):
+            return False
+        if part is not _Part.SCALED:
+            found[user.outputs[0]] = part
+            for place in {places[id(one)] for one in c.users(user.outputs[0])} - known:
+                known.add(place)
+                heapq.heappush(waiting, place)
+    return True
 
 
-def _subtracts(node: Node, cast: Node, zeros: frozenset[str]) -> bool:
-    if node.kind == ALIGNED:
-        return node.inputs[1] == cast.outputs[0]
-    return node.kind == "Sub" and node.inputs[0] == cast.outputs[0] and node.inputs[1] in zeros
+class _Part(Enum):
+    """What a result has in common with a quantization. The first three are its results, in order."""
+
+    INTEGERS = auto()
+    SCALE = auto()
+    ZERO_POINT = auto()
+    CENTRED = auto()  # proportional to the integers without their zero point
+    SCALED = auto()  # proportional to the numbers, or independent of them
+
+
+_PRODUCTS = frozenset({("MatMul", 2), ("Conv", 2), ("ConvTranspose", 2)})
+"""Operators that are proportional to an operand, with their number of operands: a third one is added."""
+_MOVES = frozenset(
+    {
+        "Expand",
+        "Flatten",
+        "Gather",
+        "Identity",
+        "Reshape",
+        "Slice",
+        "Squeeze",
+        "Tile",
+        "Transpose",
+        "Unsqueeze",
+    }
+    | {CHANNELS_FIRST, CHANNELS_LAST, TRANSPOSED}
+)
+_FLOATS = (1, 10, 11, 16)  # the numbers of the types of floats
+
+
+def _part_of_result(node: Node, found: Mapping[str, _Part]) -> _Part | None:
+    """Return what an operator makes of parts of a quantization; None: something else, for which the scale matters."""
+    given = [found.get(name) for name in node.inputs]
+    first, others = given[0], [part for part in given[1:] if part is not None]
+    if node.kind in (ALIGNED, EXACT):  # the other operands are only looked at
+        return first or _Part.SCALED
+    if node.kind == "Sub" and given == [_Part.INTEGERS, _Part.ZERO_POINT]:
+        return _Part.CENTRED
+    if node.kind == "Cast" and first is _Part.CENTRED and node.integer("to", 0) not in _FLOATS:
+        return None
+    if node.kind in _MOVES | {"Cast"}:
+        return None if others else first
+    if node.kind in ("Neg", "Div"):
+        return first if first in (_Part.CENTRED, _Part.SCALE) and not others else None
+    if node.kind in ("Add", "Sub"):
+        return _Part.CENTRED if given == [_Part.CENTRED] * 2 else None
+    parts = [part for part in given if part is not None]
+    if node.kind == "Mul":
+        if set(parts) == {_Part.CENTRED, _Part.SCALE}:
+            return _Part.SCALED
+        return parts[0] if parts in ([_Part.CENTRED], [_Part.SCALE]) else None
+    is_product = (node.kind, len(node.inputs)) in _PRODUCTS
+    return _Part.CENTRED if is_product and parts == [_Part.CENTRED] else None
 
 
 def _exact(c: Context, x: Computed, *integers: Name) -> FileTensor:

@@ -23,7 +23,11 @@ def _arc_cosine(x: Computed) -> FileTensor:
 
 
 def _tangent(sine: FileTensor) -> FileTensor:
-    """Return the tangent of the angle with a sine."""
+    """Return the tangent of the angle with a sine.
+
+    A number above 1 of any size is as good as 2: it has no angle. The square of a larger one may be infinite.
+    """
+    sine = sine.map({"kind": "clamp", "a": -2.0, "b": 2.0}, "/limited")
     rest = sine.combine("multiply", sine, "/squared").linear(-1.0, 1.0, "/rest")
     return sine.combine("divide", rest.map({"kind": "power", "a": 1.0, "c": 0.5}, "/root"), "/tangent")
 

@@ -67,10 +67,7 @@ class NormWriter:
 
     def write_softmax(self, node: Node, softmax: Softmax) -> None:
         """Add a softmax. If its exponential function was the activation of a layer, the layer stays without it."""
-        x, lines = softmax.of, softmax.lines
-        if x.endswith(BASE):
-            x = x.removesuffix(BASE)
-            self._without_activation.add(x)
+        x, lines = self._before_activation(softmax.of), softmax.lines
         if lines.step == 1 and self._layers.shape(x)[-1] == lines.count:
             self._add(node, None, "softmax", x, {})
         else:
@@ -131,7 +128,14 @@ class NormWriter:
         sigmoid = self._layers.maker(node["inputs"][0])
         assert sigmoid is not None
         attributes = {"kind": "softplus", "a": -1.0, "b": -1.0}
-        self._add(node, None, "neuron", sigmoid["inputs"][0], attributes)
+        self._add(node, None, "neuron", self._before_activation(sigmoid["inputs"][0]), attributes)
+
+    def _before_activation(self, value: str) -> str:
+        """Return the layer that makes a value. If the value is read before its activation, the layer loses that."""
+        name = value.removesuffix(BASE)
+        if name != value:
+            self._without_activation.add(name)
+        return name
 
     def _add(
         self,

@@ -333,10 +333,11 @@ def _summed(layers: Layers, value: str) -> tuple[str, Lines] | None:
     return None if lines is None else (layers.root(node["inputs"][0]), lines)
 
 
-def is_log_of_sigmoid(layers: Layers, node: Node) -> bool:
-    """Return True if a layer is the natural logarithm of a sigmoid.
+def is_log_of_sigmoid(layers: Layers, node: Node, outputs: Collection[str]) -> bool:
+    """Return True if a layer is the natural logarithm of a sigmoid. `outputs` are those of the network.
 
-    As two layers this is inexact: for negative numbers of large magnitude it would be the logarithm of 0.
+    The sigmoid may be the activation of a layer, which stays without it if nothing else needs it. As two layers this
+    is inexact: for negative numbers of large magnitude it would be the logarithm of 0.
     """
     a = node["attributes"]
     if (
@@ -345,9 +346,9 @@ def is_log_of_sigmoid(layers: Layers, node: Node) -> bool:
         or (a["a"], a["b"], a["c"]) != (1.0, 0.0, -1.0)
     ):
         return False
-    sigmoid = layers.made_by(node["inputs"][0], "neuron")
-    return (
-        sigmoid is not None
-        and sigmoid["attributes"]["kind"] == "sigmoid"
-        and BASE not in sigmoid["inputs"][0]
-    )
+    value = node["inputs"][0]
+    sigmoid = layers.made_by(value, "neuron")
+    if sigmoid is None or sigmoid["attributes"]["kind"] != "sigmoid":
+        return False
+    is_alone = value not in outputs and len(layers.readers(value)) == 1
+    return is_alone or not sigmoid["inputs"][0].endswith(BASE)

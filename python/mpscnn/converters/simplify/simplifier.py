@@ -122,7 +122,7 @@ def _merge_norms(layers: Layers, structure: Mapping[str, Any]) -> NormWriter | N
             writer.write_softmax(node, softmax)
         elif spread is not None:
             writer.write_spread(node, spread)
-        elif is_log_of_sigmoid(layers, node):
+        elif is_log_of_sigmoid(layers, node, outputs):
             writer.write_log_sigmoid(node)
         else:
             writer.nodes.append(node)

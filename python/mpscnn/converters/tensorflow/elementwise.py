@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mpscnn.converters.onnx_graph.blocks import ANGLES, cast_to_integers, fold
 from mpscnn.converters.onnx_graph.builder import FLOAT, Builder
+from mpscnn.converters.onnx_reader.near_zero import expm1, log1p
 from mpscnn.converters.tensorflow.operation import Handler, Operation
 from mpscnn.converters.tensorflow.values import FLOATS, TEXT
 from mpscnn.errors import UnsupportedError
@@ -130,9 +131,9 @@ HANDLERS: dict[str, Handler] = {
     "SquaredDifference": _squared_difference,
     "Square": _square,
     "Rsqrt": lambda b, op: b.op("Reciprocal", b.op("Sqrt", op.tensor())),
-    "Log1p": lambda b, op: b.op("Log", b.op("Add", op.tensor(), 1.0)),
+    "Log1p": lambda b, op: b.op(*log1p(b, op.tensor())),
     "Erfc": lambda b, op: b.op("Sub", 1.0, b.op("Erf", op.tensor())),
-    "Expm1": lambda b, op: b.op("Sub", b.op("Exp", op.tensor()), 1.0),
+    "Expm1": lambda b, op: b.op(*expm1(b, op.tensor())),
     "DivNoNan": _without_nan,
     "FloorDiv": _floor_quotient,
     "Mod": _truncated_rest,

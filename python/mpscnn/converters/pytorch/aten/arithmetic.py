@@ -37,6 +37,9 @@ def _quotient_of_mode(g: Writer, x: str | float, y: str | float, *, rounding_mod
 
 
 def _power(g: Writer, x: str | float, exponent: str | float) -> str:
+    """Write a power. In PyTorch the exponent 1/2 means the root, which minus infinity does not have."""
+    if exponent == 0.5 and isinstance(x, str):
+        return g.op("Sqrt", g.operand(x))
     return g.op("Pow", g.operand(x), g.operand(exponent))
 
 

@@ -9,6 +9,8 @@ import numpy as np
 from mpscnn.converters.pytorch.aten.writer import Operator, Writer, first_of, several
 from mpscnn.errors import UnsupportedError
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 
 def _matrix_product(g: Writer, x: str, y: str) -> str:
     return g.op("MatMul", x, y)
@@ -69,8 +71,11 @@ def _masked_shares(g: Writer, scores: str, mask: str) -> str:
     is_truth = g.kind_of(mask) == "bool"
     if array is None:
         bias = g.op("Where", mask, 0.0, -math.inf) if is_truth else mask
-        shares = g.op("Softmax", g.op("Add", scores, bias), axis=-1)
-        return g.op("Where", g.op("IsNaN", shares), 0.0, shares) if is_truth else shares
+        masked = g.op("Add", scores, bias)
+        shares = g.op("Softmax", masked, axis=-1)
+        # A query sees no key if all its scores are minus infinity. NaN in the inputs stays NaN.
+        blind = g.op("Less", g.op("ReduceMax", masked, axes=[-1], keepdims=1), -_LARGEST)
+        return g.op("Where", blind, 0.0, shares)
     numbers = np.where(array, 0.0, -math.inf).astype(np.float32) if is_truth else array
     blind = np.isneginf(numbers).all(-1, keepdims=True)
     finite = np.array(numbers, np.float32)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from mpscnn.converters.onnx_reader.near_zero import expm1, log1p
 from mpscnn.converters.pytorch.aten.writer import Operator, Writer, several
 from mpscnn.errors import UnsupportedError
+
+_NO_TAIL = 20.0  # the tail of the normal distribution beyond this number is 0 in float32
 
 
 def _function(kind: str, **attributes: Any) -> Operator:
@@ -45,15 +48,26 @@ def _softplus(g: Writer, x: str, beta: float = 1.0, threshold: float = 20.0) -> 
 
 def _sign(g: Writer, x: str) -> str:
     """Write the sign of each element. In PyTorch the sign of NaN is 0."""
-    return g.op("Where", g.op("Equal", x, x), g.op("Sign", x), 0) if g.exact_nan else g.op("Sign", x)
+    return g.op("Where", g.op("Equal", x, x), g.op("Sign", x), 0)
 
 
 def _log_sigmoid(g: Writer, x: str) -> str:
+    """Write the logarithm of the sigmoid, which becomes one layer. The sigmoid itself would be 0 below -104."""
     return g.op("Log", g.op("Sigmoid", x))
 
 
 def _expm1(g: Writer, x: str) -> str:
-    return g.op("Sub", g.op("Exp", x), 1.0)
+    return g.op(*expm1(g, g.operand(x)))
+
+
+def _erfc(g: Writer, x: str) -> str:
+    """Write 1 - erf(x), or above 1/2, where that loses digits, the tail of the normal distribution.
+
+    With y = -sqrt(2) x, the tail times y is GELU(y).
+    """
+    y = g.op("Clip", g.op("Mul", x, -math.sqrt(2.0)), -_NO_TAIL, None)
+    tail = g.op("Div", g.op("Gelu", y), g.op("Mul", y, 0.5))
+    return g.op("Where", g.op("Greater", x, 0.5), tail, g.op("Sub", 1.0, g.op("Erf", x)))
 
 
 def _logarithm(base: float) -> Operator:
@@ -81,12 +95,12 @@ NEURONS: dict[str, Operator] = {
     "hardsigmoid.default": _function("HardSigmoid", alpha=1 / 6, beta=0.5),
     "hardtanh.default": lambda g, x, low=-1.0, high=1.0: _clamp(g, x, low, high),
     **several(_log_sigmoid, "logsigmoid log_sigmoid"),
-    "threshold.default": lambda g, x, limit, value: g.op("Where", g.op("Greater", x, limit), x, value),
+    "threshold.default": lambda g, x, limit, value: g.op("Where", g.op("LessOrEqual", x, limit), value, x),
     # x without its part between -limit and limit.
     "softshrink.default": lambda g, x, limit=0.5: g.op("Sub", x, _clamp(g, x, -limit, limit)),
     **several(_prelu, "prelu _prelu_kernel"),
     "square.default": lambda g, x: g.op("Mul", x, x),
-    "log1p.default": lambda g, x: g.op("Log", g.op("Add", x, 1.0)),
+    "log1p.default": lambda g, x: g.op(*log1p(g, g.operand(x))),
     "log2.default": _logarithm(2.0),
     "log10.default": _logarithm(10.0),
     **several(_expm1, "expm1 special_expm1"),
@@ -98,7 +112,7 @@ NEURONS: dict[str, Operator] = {
     "celu.default": lambda g, x, alpha=1.0: g.op("Celu", x, alpha=float(alpha)),
     "softplus.default": _softplus,
     "rsqrt.default": lambda g, x: g.op("Reciprocal", g.op("Sqrt", x)),
-    "erfc.default": lambda g, x: g.op("Sub", 1.0, g.op("Erf", x)),
+    "erfc.default": _erfc,
     "exp2.default": lambda g, x: g.op("Exp", g.scaled(g.operand(x), math.log(2.0))),
     "isinf.default": lambda g, x: g.op("IsInf", x),
     "sign.default": _sign,
