@@ -23,7 +23,7 @@ from mpscnn.converters.wire.message import open_message
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 
 MODEL = "saved_model.pb"
-_DEFAULT_SIGNATURE, _SERVING = "serving_default", "serve"
+_DEFAULT_SIGNATURE, _SERVING, _INITIALISER = "serving_default", "serve", "__saved_model_init_op"
 #: The last version of graphs in which the shape of a placeholder without axes means that the shape is not known.
 _EMPTY_IS_UNKNOWN = 21
 _SILENT = frozenset(
@@ -107,8 +107,17 @@ def _saved_model(folder: Path, path: Path, options: ReadOptions) -> GraphFile:
         {name: flow.main.ref(info.name) for name, info in sorted(outputs.items())},
         _Variables(folder, flow, graph.saver_def.restore_op_name),
         chosen,
+        initialisers=_initialisers(graph, flow),
+        assets=graph.count("asset_file_def"),
         names_outputs=True,
     )
+
+
+def _initialisers(graph: Any, flow: ValueResolver) -> list[Ref]:
+    """Return the operators that run once, before the first inference."""
+    stated = [entry.value for entry in graph.signature_def if entry.key == _INITIALISER]
+    names = [entry.value.name.partition(":")[0] for one in stated for entry in one.outputs]
+    return [Ref(flow.main, name) for name in names if name in flow.main.nodes]
 
 
 def _graph_for_serving(model: Any) -> Any:
@@ -123,7 +132,7 @@ def _graph_for_serving(model: Any) -> Any:
 def _signature(graph: Any, wanted: str | None) -> tuple[str, Any]:
     """Return the name and the message of the signature to convert: `wanted`, "serving_default", or the only one."""
     named = {entry.key: entry.value for entry in graph.signature_def if entry.value.outputs}
-    named.pop("__saved_model_init_op", None)
+    named.pop(_INITIALISER, None)
     if wanted is not None:
         if wanted not in named:
             known = ", ".join(map(quote_name, sorted(named)[:8])) or "none"

@@ -16,6 +16,7 @@ from mpscnn.converters.renaming import name_outputs
 from mpscnn.converters.tensorflow.file_errors import convert_errors
 from mpscnn.converters.tensorflow.node import Node
 from mpscnn.converters.tensorflow.operation import Blocks, Operand, Operation, Weights
+from mpscnn.converters.tensorflow.left_out import notes
 from mpscnn.converters.tensorflow.operators import HANDLERS, REFUSED
 from mpscnn.converters.tensorflow.value_resolution import FOLLOWED, VARIABLES, Ref, ValueResolver
 from mpscnn.converters.tensorflow.values import Array
@@ -39,6 +40,8 @@ class GraphFile:
         variable: a function that returns a variable as an array.
         signature: the name of the SavedModel's signature; None for a frozen graph.
         names_outputs: whether the file names its outputs. Otherwise they have the names of operators.
+        initialisers: the operators that a SavedModel runs once, before the first inference.
+        assets: the number of files that a SavedModel names.
     """
 
     origin: str
@@ -49,6 +52,8 @@ class GraphFile:
     variable: Callable[[Ref], Array]
     signature: str | None = None
     names_outputs: bool = False
+    initialisers: Sequence[Ref] = ()
+    assets: int = 0
 
 
 def convert(file: GraphFile, options: ReadOptions) -> Network:
@@ -102,7 +107,9 @@ class _Converter:
         # The sizes were chosen above.
         chosen = replace(self._options, shapes={}, size=None, outputs=())
         made = self._walk.network(list(dict.fromkeys(names)), chosen)
-        is_named = self._file.names_outputs and not self._options.outputs
+        file = self._file
+        made.notes += notes(file.outputs.values(), file.initialisers, set(needed), file.assets)
+        is_named = file.names_outputs and not self._options.outputs
         if not is_named or made.source_ends or made.detection is not None or len(made.outputs) != len(names):
             return made
         return name_outputs(made, list(wanted))

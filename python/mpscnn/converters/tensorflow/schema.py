@@ -32,7 +32,9 @@ MESSAGES = {
     "NamedSignature": "key:string:1 value:SignatureDef:2",
     "Saver": "filename_tensor_name:string:1 save_tensor_name:string:2 restore_op_name:string:3",
     "Information": "tags:string*:4",
-    "MetaGraph": "meta_info_def:Information:1 graph_def:Graph:2 saver_def:Saver:3 signature_def:NamedSignature*:5",
+    "MetaGraph": "meta_info_def:Information:1 graph_def:Graph:2 saver_def:Saver:3 signature_def:NamedSignature*:5 "
+    "asset_file_def:Asset*:6",
+    "Asset": "filename:string:2",
     "SavedModel": "saved_model_schema_version:int64:1 meta_graphs:MetaGraph*:2",
     "BundleHeader": "num_shards:int32:1 endianness:int32:2",
     "BundleEntry": "dtype:int32:1 shape:Shape:2 shard_id:int32:3 offset:int64:4 size:int64:5 slices:Shape*:7",
