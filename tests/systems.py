@@ -72,9 +72,9 @@ def resident_bytes(process: int) -> int:
     return 1024 * int(told.stdout)
 
 
-def peak_bytes() -> int:
-    """Return the most bytes that this process has had in memory."""
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak_bytes(*, children: bool = False) -> int:
+    """Return the most bytes that this process, or one of its ended children, has had in memory."""
+    most = resource.getrusage(resource.RUSAGE_CHILDREN if children else resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else 1024 * most
 
 

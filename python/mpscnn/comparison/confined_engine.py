@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.confined import ConfinedProcess, Limits, is_confinement_waived
+from mpscnn._private.confined import ConfinedProcess, Limits, is_confinement_waived, run_confined
 from mpscnn.comparison.packed import pack, unpack
 from mpscnn.comparison.trace import Array, Trace, Value
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -24,6 +24,16 @@ def limits_of_check(size: int) -> Limits:
     """Return the limits for the check of a file with `size` bytes, as unasked as a check is."""
     seconds = _FREE_SECONDS + _SECONDS_PER_BYTE * size
     return Limits(_FREE_MEMORY + _MEMORY_PER_BYTE * size, seconds, 2.0 * seconds)
+
+
+def onnxruntime_results(model: bytes, inputs: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Return the results of an ONNX model that mpscnn has written, from onnxruntime in a confined process.
+
+    Raises the errors of `ConfinedProcess`.
+    """
+    request = pack({}, [np.frombuffer(model, np.uint8), *inputs])
+    function = "mpscnn.comparison.engine_process:run_onnx"
+    return unpack(run_confined(function, request, limits_of_check(len(request))))[1]
 
 
 class ConfinedEngine:

@@ -39,6 +39,21 @@ def serve(kind: str) -> Callable[[bytes], bytes]:
     return answer
 
 
+def run_onnx() -> Callable[[bytes], bytes]:
+    """Return a function that runs a model in onnxruntime: it takes the model's bytes and its inputs."""
+    from mpscnn.comparison.onnx_engine import exact_session
+
+    _warm_up("onnxruntime")
+
+    def answer(request: bytes) -> bytes:
+        _, (model, *inputs) = unpack(request)
+        session = exact_session(model.tobytes())
+        names = [argument.name for argument in session.get_inputs()]
+        return pack({}, session.run(None, dict(zip(names, inputs, strict=True))))
+
+    return answer
+
+
 def _packed_trace(trace: Trace) -> bytes:
     values = [
         {

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from mpscnn.comparison.trace import ACTIVATION, Array, Trace, Value, mark_inner_values
-from mpscnn.converters.tflite.detection import OPERATOR
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _ACTIVATIONS = [
@@ -55,6 +54,8 @@ _MOVING = {
     "SQUEEZE",
     "STRIDED_SLICE",
 }
+# The custom operator of detectors, as in converters/tflite/detection.py, which would take long to import here.
+_DETECTION = "TFLite_Detection_PostProcess"
 
 
 class LitertEngine:
@@ -120,7 +121,7 @@ class LitertEngine:
         names = _unique_names(tensors)
         outputs = [entry["index"] for entry in interpreter.get_output_details()]
         operators = interpreter._get_ops_details()
-        if operators and operators[-1]["op_name"] == OPERATOR:
+        if operators and operators[-1]["op_name"] == _DETECTION:
             read = [int(index) for index in operators.pop()["inputs"][:2]]
             own = [next(i for i in names if names[i] == name) for name in self._heads]
             outputs = own or read

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mpscnn.comparison.onnx_engine import exact_session
+from mpscnn.comparison.confined_engine import onnxruntime_results
 from mpscnn.converters import export_onnx
 from mpscnn.graph.network import Network
 from mpscnn.quantization.integers import separate_integer_layers
@@ -26,7 +26,7 @@ def layers_beyond_one_step(network: Network, *, seed: int = 0) -> dict[str, floa
         network: a quantised network with fixed extents.
         seed: the random seed of the integers.
 
-    Raises ImportError without onnxruntime.
+    Raises UnsupportedError without onnxruntime, or if its process cannot be confined.
     """
     separated, _ = separate_integer_layers(network)
     structure = separated.to_dict()
@@ -41,9 +41,7 @@ def layers_beyond_one_step(network: Network, *, seed: int = 0) -> dict[str, floa
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "separated.onnx"
         export_onnx(separated, path, layout="nhwc", dtype="uint8")
-        session = exact_session(path.read_bytes())
-    names = [argument.name for argument in session.get_inputs()]
-    found = session.run(None, dict(zip(names, given.values(), strict=True)))
+        found = onnxruntime_results(path.read_bytes(), list(given.values()))
     right = named_results(separated.compile(device="cpu", precision="int8").session(), given)
     steps = {node["name"]: node["quantization"]["scale"] for node in structure["nodes"]}
     apart = {

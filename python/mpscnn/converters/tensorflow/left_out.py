@@ -12,7 +12,9 @@ _SILENT = FOLLOWED | {"Assert", "NoOp", "Shape", "ShapeN", "Range", "LogicalNot"
 _NAMED = 3
 
 
-def notes(outputs: Iterable[Ref], initialisers: Iterable[Ref], needed: Collection[Ref], assets: int) -> list[str]:
+def notes(
+    outputs: Iterable[Ref], initialisers: Iterable[Ref], needed: Collection[Ref], assets: int
+) -> list[str]:
     """Return sentences about what the file states and mpscnn leaves out.
 
     Args:

@@ -14,9 +14,9 @@ from mpscnn.converters.onnx_graph.walk import Walk
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.renaming import name_outputs
 from mpscnn.converters.tensorflow.file_errors import convert_errors
+from mpscnn.converters.tensorflow.left_out import notes
 from mpscnn.converters.tensorflow.node import Node
 from mpscnn.converters.tensorflow.operation import Blocks, Operand, Operation, Weights
-from mpscnn.converters.tensorflow.left_out import notes
 from mpscnn.converters.tensorflow.operators import HANDLERS, REFUSED
 from mpscnn.converters.tensorflow.value_resolution import FOLLOWED, VARIABLES, Ref, ValueResolver
 from mpscnn.converters.tensorflow.values import Array
