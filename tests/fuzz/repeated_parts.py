@@ -1,0 +1,284 @@
+"""Make small files that repeat, share, nest or name one element of their format's grammar again and again.
+
+The cost of reading such a file should be in proportion to its bytes, whether it is accepted or refused.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.append(str(Path(__file__).parent.parent))
+from converters import hdf5_writer as hdf5
+from converters.coreml_classifier import classifier, program
+from converters.coreml_writer import Program, add, array, model, one_layer, settings
+from converters.onnx_files import model as onnx_model
+from converters.onnx_files import node
+from converters.tensorflow_writer import Graph, table
+
+Content = bytes | dict[str, bytes]
+X = {"x": (1, 4)}
+
+
+@dataclass(frozen=True)
+class Part:
+    """Files in which one element is repeated.
+
+    Attributes:
+        suffix: the suffix of the file, or of the folder if there are several.
+        make: returns the file, or the files of a folder by name, with so many elements.
+        count: a number of elements that makes a file of a few kB.
+    """
+
+    suffix: str
+    make: Callable[[int], Content]
+    count: int
+
+
+# ---- Keras ---------------------------------------------------------------------------------------------------------
+
+
+def keras_chain(count: int) -> dict[str, Any]:
+    """Return a model of many ReLUs, each of which reads the one before it."""
+    layers: list[dict[str, Any]] = [
+        {"class_name": "InputLayer", "config": {"batch_shape": [None, 4], "name": "in"}}
+    ]
+    layers += [{"class_name": "ReLU", "config": {"name": f"a{i}"}} for i in range(count)]
+    return {"class_name": "Sequential", "config": {"name": "s", "layers": layers}}
+
+
+def compressed_layers(count: int) -> bytes:
+    writer = hdf5.Hdf5Writer()
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("metadata.json", '{"keras_version": "3.8.0"}')
+        archive.writestr("config.json", json.dumps(keras_chain(count)))
+        archive.writestr("model.weights.h5", writer.file(writer.object([])))
+    return content.getvalue()
+
+
+def nested_models(count: int) -> bytes:
+    """Return a file with many models, each of which is the only layer of the one around it."""
+    model: dict[str, Any] = keras_chain(1)
+    for _ in range(count):
+        model = {"class_name": "Sequential", "config": {"name": "m", "layers": [model]}}
+    writer = hdf5.Hdf5Writer()
+    return writer.file(writer.object([hdf5.model_config(model)]))
+
+
+def links_to_one_array(count: int) -> bytes:
+    writer = hdf5.Hdf5Writer()
+    one = writer.float32(0.5)
+    names = [hdf5.attribute(f"weight_names{i}", f"kernel{i}:0".encode()) for i in range(count)]
+    group = writer.object([*(hdf5.link(f"kernel{i}:0", one) for i in range(count)), *names])
+    groups = writer.object([hdf5.link("a0", group)])
+    return writer.file(
+        writer.object([hdf5.model_config(hdf5.dense_layers(1)), hdf5.link("model_weights", groups)])
+    )
+
+
+# ---- ONNX ----------------------------------------------------------------------------------------------------------
+
+
+def onnx_file(nodes: list[Any], constants: dict[str, Any] | None = None) -> bytes:
+    return bytes(onnx_model(nodes, X, constants or {}, opset=17).SerializeToString())
+
+
+def onnx_chain(kind: str, *others: str, **attributes: Any) -> Callable[[int], bytes]:
+    def make(count: int) -> bytes:
+        names = ["x", *(f"{i}" for i in range(count - 1)), "y"]
+        nodes = [node(kind, [names[i], *others], names[i + 1], **attributes) for i in range(count)]
+        return onnx_file(nodes, {"c": np.float32(1.5), "v": np.full(4, 1.5, np.float32)})
+
+    return make
+
+
+def onnx_norms(count: int) -> bytes:
+    """Return a chain of norms, each of which consists of seven nodes."""
+    nodes, x = [], "x"
+    for i in range(count):
+        mean, centred, square, spread, safe, root, made = (f"{part}{i}" for part in "mcqvsro")
+        nodes += [
+            node("ReduceMean", [x], mean, axes=[-1]),
+            node("Sub", [x, mean], centred),
+            node("Mul", [centred, centred], square),
+            node("ReduceMean", [square], spread, axes=[-1]),
+            node("Add", [spread, "c"], safe),
+            node("Sqrt", [safe], root),
+            node("Div", [centred, root], made if i + 1 < count else "y"),
+        ]
+        x = made
+    return onnx_file(nodes, {"c": np.float32(1e-5)})
+
+
+def onnx_operands(count: int) -> bytes:
+    return onnx_file([node("Sum", ["x"] * count)])
+
+
+def onnx_names(count: int) -> bytes:
+    """Return a chain of 20 nodes, all of whose names are long."""
+    return onnx_chain_named(20, "n" * count)
+
+
+def onnx_chain_named(count: int, stem: str) -> bytes:
+    names = ["x", *(f"{stem}{i}" for i in range(count - 1)), "y"]
+    return onnx_file([node("Relu", [names[i]], names[i + 1]) for i in range(count)])
+
+
+# ---- Core ML -------------------------------------------------------------------------------------------------------
+
+
+def preprocessing(count: int) -> bytes:
+    message = classifier()
+    for _ in range(count):
+        message.neuralNetworkClassifier.preprocessing.add().scaler.SetInParent()
+    return bytes(message.SerializeToString())
+
+
+def layers_of_coreml(count: int) -> bytes:
+    message = one_layer("softmax", settings(), [(1, 4, 1, 1)])
+    first = message.neuralNetwork.layers[0]
+    result = first.output[0]
+    del message.neuralNetwork.layers[:]
+    for i in range(count):
+        made = message.neuralNetwork.layers.add()
+        made.CopyFrom(first)
+        made.name = f"a{i}"
+        made.input[0] = f"a{i - 1}" if i else first.input[0]
+        made.output[0] = f"a{i}" if i + 1 < count else result
+    return bytes(message.SerializeToString())
+
+
+def constexpr(count: int) -> bytes:
+    made = Program({"x": (1, 3, 4, 4)})
+    made.constant("numbers", np.zeros(10 * count, np.int8))
+    for i in range(count):
+        made.add("constexpr_cast", f"a{i}", source_val="%numbers")
+    made.add("relu", "y", x="%x")
+    return bytes(made.message.SerializeToString())
+
+
+def programs(kind: str, **operands: Any) -> Callable[[int], bytes]:
+    def make(count: int) -> bytes:
+        made = Program({"x": (1, 4, 5, 6)})
+        for i in range(count):
+            made.add(kind, f"a{i}" if i + 1 < count else "y", x=f"%a{i - 1}" if i else "%x", **operands)
+        return bytes(made.message.SerializeToString())
+
+    return make
+
+
+def inputs_of_coreml(count: int) -> bytes:
+    message = model({f"x{i}": array((1, 4)) for i in range(count)}, {"y": array((1, 4))})
+    add(message.neuralNetwork, "softmax", "x0", "y")
+    return bytes(message.SerializeToString())
+
+
+def manifest(count: int) -> dict[str, bytes]:
+    made = program()
+    stated = {
+        "itemInfoEntries": {"A": {"path": "a/" * count + "model.mlmodel"}},
+        "rootModelIdentifier": "A",
+    }
+    return {
+        "Manifest.json": json.dumps(stated).encode(),
+        "Data/com.apple.CoreML/model.mlmodel": made.message.SerializeToString(),
+    }
+
+
+# ---- TensorFlow ----------------------------------------------------------------------------------------------------
+
+
+def graph(kind: str, operands: int = 1) -> Callable[[int], bytes]:
+    def make(count: int) -> bytes:
+        made = Graph()
+        made.placeholder(-1, 4, name="x")
+        name = "x"
+        for i in range(count):
+            name = made.node(kind, *[name] * operands, name=f"a{i}", T=1)
+        return bytes(made.message.SerializeToString())
+
+    return make
+
+
+def control_inputs(count: int) -> bytes:
+    made = Graph()
+    made.placeholder(-1, 4, name="x")
+    for i in range(count):
+        made.node("NoOp", *(f"^n{j}" for j in range(max(i - 3, 0), i)), name=f"n{i}")
+    made.node("Relu", "x", *(f"^n{i}" for i in range(count)), name="y", T=1)
+    return bytes(made.message.SerializeToString())
+
+
+def index(compression: int) -> Callable[[int], bytes]:
+    def make(count: int) -> bytes:
+        names = [bytes([1 + i // 65_536, i // 256 % 256, i % 256]) for i in range(count)]
+        return table([(name, b"") for name in names], per_block=200, compression=compression)
+
+    return make
+
+
+# ---- Caffe ---------------------------------------------------------------------------------------------------------
+
+
+def caffe_layers(count: int) -> bytes:
+    head = 'input: "x" input_shape { dim: 1 dim: 4 dim: 2 dim: 2 }\n'
+    layers = (
+        f'layer {{ name: "a{i}" type: "ReLU" bottom: "{f"a{i - 1}" if i else "x"}" top: "a{i}" }}\n'
+        for i in range(count)
+    )
+    return (head + "".join(layers)).encode()
+
+
+def caffe_braces(count: int) -> bytes:
+    return b"layer { " * count
+
+
+PARTS: dict[str, Part] = {
+    "HDF5: layers share a group of many attributes": Part(".h5", lambda n: hdf5.shared_group(n, 5 * n), 12),
+    "HDF5: continuations of continuations": Part(".h5", lambda n: hdf5.repeated_continuations(n, n), 60),
+    "HDF5: messages beyond their block": Part(".h5", hdf5.message_beyond_its_block, 200),
+    "HDF5: many links to one array": Part(".h5", links_to_one_array, 60),
+    "Keras: layers of a compressed description": Part(".keras", compressed_layers, 60),
+    "Keras: models in models": Part(".h5", nested_models, 15),
+    **{
+        f"ONNX: {kind}": Part(".onnx", onnx_chain(kind, *others), 30)
+        for kind, *others in (
+            ("Relu",),
+            ("Softmax",),
+            ("Reciprocal",),
+            ("Identity",),
+            ("Add", "c"),
+            ("Mul", "v"),
+            ("Add", "x"),
+            ("LayerNormalization", "v"),
+        )
+    },
+    "ONNX: norms of seven nodes": Part(".onnx", onnx_norms, 10),
+    "ONNX: operands of one node": Part(".onnx", onnx_operands, 400),
+    "ONNX: long names": Part(".onnx", onnx_names, 100),
+    "Core ML: preparations of an input": Part(".mlmodel", preprocessing, 100),
+    "Core ML: layers": Part(".mlmodel", layers_of_coreml, 60),
+    "Core ML: copies of a constant": Part(".mlmodel", constexpr, 40),
+    "Core ML: inputs": Part(".mlmodel", inputs_of_coreml, 60),
+    "Core ML: names in a path": Part(".mlpackage", manifest, 1_000),
+    "Core ML: inverses": Part(".mlmodel", programs("inverse", epsilon=np.float32(1e-4)), 40),
+    "Core ML: norms": Part(
+        ".mlmodel", programs("layer_norm", axes=np.array([1], np.int32), epsilon=np.float32(1e-5)), 15
+    ),
+    "TensorFlow: activations": Part(".pb", graph("Relu"), 60),
+    "TensorFlow: sums": Part(".pb", graph("AddV2", 2), 60),
+    "TensorFlow: control inputs": Part(".pb", control_inputs, 100),
+    "TensorFlow: entries of an index": Part(".index", index(0), 400),
+    "TensorFlow: entries of a compressed index": Part(".index", index(1), 400),
+    "Caffe: layers": Part(".prototxt", caffe_layers, 40),
+    "Caffe: braces": Part(".prototxt", caffe_braces, 300),
+}
