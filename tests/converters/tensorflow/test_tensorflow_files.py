@@ -496,6 +496,74 @@ def test_a_layers_model_of_tensorflow_js(tmp_path: Path) -> None:
     near(run(read_network([path])), expected())
 
 
+def layers_of(
+    folder: Path, layer: dict[str, Any], version: str | None, weights: dict[str, Any]
+) -> mpscnn.Network:
+    """Return the network of a layers model of one layer, with the version of Keras that its writer states."""
+    topology = {"class_name": "Sequential", "config": {"name": "small", "layers": [layer]}}
+    described = {
+        "format": "layers-model",
+        "modelTopology": {**({"keras_version": version} if version else {}), "model_config": topology},
+    }
+    return read_network([save_web(folder / "model.json", described, weights)])
+
+
+# Made by npm's @tensorflow/tfjs 4.22.0 on Node: tf.layers.upSampling2d({size: [2, 3], interpolation: "bilinear",
+# inputShape: [2, 2, 1]}) of the numbers 0, 1, 2, 5.
+FROM_CORNERS = np.float32(
+    [
+        [0, 0.3333333432674408, 0.6666666865348816, 1, 1, 1],
+        [1, 1.6666666269302368, 2.3333332538604736, 3, 3, 3],
+        [2, 3, 4, 5, 5, 5],
+        [2, 3, 4, 5, 5, 5],
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("version", "from_corners"),
+    [
+        ("tfjs-layers 4.22.0", True), ("1.2.2", True), ("2.1.6", True), ("2.2.5", True), ("2.3.1", True),
+        ("2.1.6-tf", True), ("2.2.4-tf", False), ("2.3.0-tf", False), ("2.4.0", False), ("2.15.0", False),
+        ("3.9.2", False), (None, False),
+    ],
+)  # fmt: skip
+def test_writers_enlarge_images_in_two_ways(tmp_path: Path, version: str | None, from_corners: bool) -> None:
+    """TensorFlow.js, and Keras before it was a part of TensorFlow, sample at i * in / out; others at half pixels."""
+    config = {"name": "up", "size": [2, 3], "interpolation": "bilinear", "batch_input_shape": [None, 2, 2, 1]}
+    network = layers_of(tmp_path, {"class_name": "UpSampling2D", "config": config}, version, {})
+    found = np.asarray(run_all(network, np.float32([0, 1, 2, 5]).reshape(1, 2, 2, 1))).reshape(4, 6)
+    if from_corners:
+        np.testing.assert_allclose(found, FROM_CORNERS, rtol=1e-6)
+    else:
+        np.testing.assert_allclose(
+            found[0], np.interp((np.arange(6) + 0.5) / 3 - 0.5, [0, 1], [0, 1]), rtol=1e-6
+        )
+
+
+def run_all(network: mpscnn.Network, x: Array) -> Any:
+    return network.compile(device="cpu", precision="float32").session(threads=1).run(x)
+
+
+@pytest.mark.parametrize("version", ["tfjs-layers 4.22.0", "1.2.2", "2.4.0", "3.9.2"])
+@pytest.mark.parametrize("reset_after", [False, True])
+def test_the_bias_of_a_gru_says_where_its_gate_is(tmp_path: Path, version: str, reset_after: bool) -> None:
+    """A GRU that does not state `reset_after` has two rows of biases if its reset gate comes after the product."""
+    rng = np.random.default_rng(0)
+    config = {"name": "gru", "units": 4, "batch_input_shape": [None, 5, 3]}
+    weights = {
+        "gru/kernel": rng.normal(size=(3, 12)), "gru/recurrent_kernel": rng.normal(size=(4, 12)),
+        "gru/bias": rng.normal(size=(2, 12) if reset_after else 12),
+    }  # fmt: skip
+    weights = {name: values.astype(np.float32) for name, values in weights.items()}
+    x = rng.normal(size=(2, 5, 3)).astype(np.float32)
+    found = [
+        run_all(layers_of(tmp_path, {"class_name": "GRU", "config": config | stated}, version, weights), x)
+        for stated in ({}, {"reset_after": reset_after})
+    ]
+    np.testing.assert_array_equal(*found)
+
+
 RECURRENT_NAMES = {
     "of the converter": (
         "lstm/lstm_cell_1/",

@@ -19,6 +19,7 @@ from mpscnn.errors import UnsupportedError, WeightsError
 _MAX_UNPACKED = 16
 _ALWAYS = 1_000_000
 _CHUNK = 1 << 20
+_WEB_LAYERS = "tfjs-layers"  # the beginning of the version that TensorFlow.js states
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,17 @@ class KerasFile:
     model: KerasModel
     weights: WeightSource
     generation: int
-    """The major version of Keras: 1, 2 or 3. Some functions differ between them."""
+    """The major version of Keras: 1, 2 or 3, or `WEB` for TensorFlow.js. Some functions differ between them."""
     size: int
     """The bytes of the file, which limit the work and memory that the conversion may take."""
     entry: Any = None
     """The JSON of which `model` was made; None for a model in memory."""
+    samples_corners: bool = False
+    """Whether a bilinear UpSampling2D takes its samples at i * in / out, not at half pixels; see `samples_corners`."""
+
+
+WEB = 0
+"""The generation of files that TensorFlow.js wrote. Its layers are those of Keras 2, with other defaults."""
 
 
 def read_keras(path: Path) -> KerasFile:
@@ -63,7 +70,8 @@ def _hdf5(content: Content, origin: str) -> KerasFile:
     version = file.text("", "keras_version") or file.text("model_weights", "keras_version")
     entry, generation = _json(text, "model_config"), major_version(version)
     model = parse_model(entry)
-    return KerasFile(origin, model, NamedWeights(file, model, generation), generation, len(content), entry)
+    weights = NamedWeights(file, model, generation)
+    return KerasFile(origin, model, weights, generation, len(content), entry, samples_corners(version))
 
 
 def _archive(content: FileBytes, origin: str) -> KerasFile:
@@ -134,7 +142,22 @@ def _json(text: str, name: str) -> Any:
         raise WeightsError(f"damaged: {name} is not JSON: {error}") from error
 
 
+def samples_corners(version: Any) -> bool:
+    """Return whether the writer's bilinear UpSampling2D takes its samples at i * in / out, not at half pixels.
+
+    TensorFlow.js does. So does Keras before it became a part of TensorFlow: up to 2.3, and in TensorFlow up to 2.1
+    ("2.1.6-tf" is that of TensorFlow 1.12). The source is `resize_images` in its module tensorflow_backend.
+    """
+    text = version if isinstance(version, str) else ""
+    if text.startswith(_WEB_LAYERS):
+        return True
+    numbers = [int(part) if part.isdecimal() else 0 for part in text.partition("-")[0].split(".")[:2]]
+    return bool(text) and numbers < ([2, 2] if text.endswith("-tf") else [2, 4])
+
+
 def major_version(version: Any) -> int:
     """Return the major version of Keras from a version string; 2 if the file does not state it."""
+    if isinstance(version, str) and version.startswith(_WEB_LAYERS):
+        return WEB
     first = version.partition(".")[0] if isinstance(version, str) else ""
     return int(first) if first in ("1", "2", "3", "4") else 2

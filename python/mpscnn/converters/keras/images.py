@@ -149,7 +149,11 @@ def _method(c: LayerCall, default: str) -> Literal["nearest", "bilinear"]:
 def _upsampling(c: LayerCall, x: Tensor) -> FileTensor:
     vertical, horizontal = pair(c, "size", 2)
     scale = (float(vertical), float(horizontal))
-    return c.wrap(c.network.resize(x, scale=scale, method=_method(c, "nearest"), name=c.name()))
+    method = _method(c, "nearest")
+    alignment: Literal["asymmetric", "half_pixel"] = "half_pixel"
+    if method == "bilinear" and c.samples_corners:
+        alignment = "asymmetric"
+    return c.wrap(c.network.resize(x, scale=scale, method=method, alignment=alignment, name=c.name()))
 
 
 def _resizing(c: LayerCall, x: Tensor) -> FileTensor:

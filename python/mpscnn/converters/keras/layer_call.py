@@ -48,6 +48,7 @@ class LayerCall:
         names: LayerNames,
         weights: WeightSource,
         generation: int,
+        samples_corners: bool,
         is_again: bool,
     ) -> None:
         self.arranger = arranger
@@ -57,6 +58,7 @@ class LayerCall:
         self.arguments = arguments
         self.keywords = keywords
         self.generation = generation
+        self.samples_corners = samples_corners
         self._stem = "/".join(path)
         self._path = path
         self._names = names

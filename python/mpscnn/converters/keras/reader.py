@@ -284,6 +284,7 @@ class _Converter:
             names=self._names,
             weights=self._file.weights,
             generation=self._file.generation,
+            samples_corners=self._file.samples_corners,
             is_again=path in self._converted,
         )
         self._converted.add(path)

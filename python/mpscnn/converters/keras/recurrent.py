@@ -101,7 +101,7 @@ def _one_direction(
     if any(function.layers is not None for function in functions):
         raise UnsupportedError("its activation is not one of a single element, which is not supported")
     gate, candidate = (function.neuron for function in functions)
-    after = kind == "GRU" and settings.flag("reset_after", c.generation > 1)
+    after = kind == "GRU" and settings.flag("reset_after", _resets_after(c, weights, units))
     made = add_recurrent(
         c.network,
         kind,
@@ -116,6 +116,15 @@ def _one_direction(
     states = [made.last, *([] if made.cell is None else [made.cell])]
     results = [made.steps if settings.flag("return_sequences", False) else made.last]
     return [c.wrap(one) for one in results + states * settings.flag("return_state", False)]
+
+
+def _resets_after(c: LayerCall, weights: Weights, units: int) -> bool:
+    """Return whether a GRU without this setting applies its reset gate after the product.
+
+    Then its bias has two rows. Without a bias, the file's version decides: Keras 1 and TensorFlow.js have no other GRU.
+    """
+    bias = weights.get("bias")
+    return c.generation > 1 if bias is None else bias.size == 2 * len(gates.KERAS["GRU"]) * units
 
 
 def _weights(kind: str, weights: Weights, units: int, *, rows: int) -> RecurrentWeights:

@@ -10,7 +10,7 @@ from typing import Any
 from mpscnn._private.files import read_content
 from mpscnn._private.json_text import parse_json
 from mpscnn.converters.keras.config import parse_model
-from mpscnn.converters.keras.file import KerasFile, major_version
+from mpscnn.converters.keras.file import KerasFile, major_version, samples_corners
 from mpscnn.converters.keras.reader import convert as convert_keras
 from mpscnn.converters.keras.weights import PlainWeights
 from mpscnn.converters.layer_names import quote_name
@@ -92,10 +92,16 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _layers_model(path: Path, topology: dict[str, Any], weights: WebWeights, options: ReadOptions) -> Network:
     model = parse_model(topology.get("model_config", topology))
-    generation = major_version(topology.get("keras_version"))
-    return convert_keras(
-        KerasFile(str(path), model, PlainWeights(weights), generation, weights.size()), options
+    version = topology.get("keras_version")
+    file = KerasFile(
+        str(path),
+        model,
+        PlainWeights(weights),
+        major_version(version),
+        weights.size(),
+        samples_corners=samples_corners(version),
     )
+    return convert_keras(file, options)
 
 
 # ---- Graphs --------------------------------------------------------------------------------------------------------
