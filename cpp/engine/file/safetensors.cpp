@@ -19,6 +19,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "core/memory.h"
 #include "core/platform.h"
 
 namespace mpscnn::engine {
@@ -212,6 +213,13 @@ std::uint64_t regular_file_size(const std::string &path) {
     return size;
 }
 
+/// Throw the error of a system call that set `reason`. It is 0 after `errno = 0` if a C library had no memory
+/// for a buffer and did not say so.
+[[noreturn]] void refuse_unreadable(const std::string &path, int reason) {
+    if (reason == ENOMEM || reason == 0) throw OutOfMemory("there is not enough memory to read a file");
+    refuse(path, " cannot be read: " + std::generic_category().message(reason));
+}
+
 } // namespace
 
 const char *name_of(StoredType type) { return entry_of(type).name; }
@@ -254,16 +262,17 @@ void SafetensorsFile::hold_everything() {
 
 SafetensorsFile SafetensorsFile::open(const std::string &path) {
     const std::uint64_t size = regular_file_size(path);
-    const auto reason = [] { return std::generic_category().message(errno); };
+    errno = 0;
     const std::shared_ptr<std::FILE> file(std::fopen(path.c_str(), "rb"), [](std::FILE *opened) {
         if (opened) std::fclose(opened);
     });
-    if (!file) refuse(path, " cannot be read: " + reason());
+    if (!file) refuse_unreadable(path, errno);
     return {path, size, [=](std::uint64_t position, std::span<std::byte> target) {
+                errno = 0;
                 if (std::fseek(file.get(), static_cast<long>(position), SEEK_SET) == 0 &&
                     std::fread(target.data(), 1, target.size(), file.get()) == target.size())
                     return;
-                if (!std::feof(file.get())) refuse(path, " cannot be read: " + reason());
+                if (!std::feof(file.get())) refuse_unreadable(path, errno);
                 refuse(path, concat({" ended before its ", count_bytes(size),
                                      " were read: it was changed meanwhile"}));
             }};
@@ -282,7 +291,7 @@ SafetensorsFile SafetensorsFile::map(const std::string &path) {
     void *pages = descriptor < 0 ? MAP_FAILED : mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
     const int reason = errno;
     if (descriptor >= 0) close(descriptor);
-    if (pages == MAP_FAILED) refuse(path, " cannot be read: " + std::generic_category().message(reason));
+    if (pages == MAP_FAILED) refuse_unreadable(path, reason);
     const std::shared_ptr<const std::byte> mapped(static_cast<const std::byte *>(pages),
                                                   [=](const std::byte *) { munmap(pages, size); });
     file.data_ = std::shared_ptr<const std::byte[]>(mapped, mapped.get() + file.data_begin_);

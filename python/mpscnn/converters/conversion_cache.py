@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
+import os
+import shutil
+import tempfile
 import warnings
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
-from mpscnn._private.files import convert_read_errors, read_content, require_regular
+from mpscnn._private.files import convert_read_errors, exists, read_content, require_regular
 from mpscnn._private.literals import StoredTypeName
 from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn.converters import CONVERTER_VERSION, convert_files, read_network
@@ -18,7 +23,7 @@ from mpscnn.converters.photo_input import PhotoNote, WeightNote
 from mpscnn.converters.pytorch.given_weights import fold_state
 from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
-from mpscnn.registry.cache import cache_directory, first_file, hold_lock, replace_file
+from mpscnn.registry.cache import CacheError, cache_directory, first_file, hold_lock, replace_file
 from mpscnn.registry.converted_file import is_intact, replace_converted, warn_of_damage
 
 __all__ = ["CONVERTER_VERSION", "convert_cached", "convert_files", "fold_state", "kept_type"]
@@ -40,6 +45,9 @@ def convert_cached(name: str, *, fold: bool = True, note_photos: bool = True) ->
     quantised. If the checksum of a file in the cache shows that it is damaged, it is converted again, and a
     RuntimeWarning says so.
 
+    If the cache cannot be written, the file is converted once for each process, into a temporary folder that is deleted
+    when the process ends. A RuntimeWarning says so.
+
     If the preprocessing of photos is a guess, because timm has weights of the network for several normalisations, a
     RuntimeWarning says so at each call, unless `note_photos` is False. The conversion itself warns of weights that are
     kept in another type than in the file.
@@ -47,7 +55,7 @@ def convert_cached(name: str, *, fold: bool = True, note_photos: bool = True) ->
     Raises:
         UnsupportedError: layers that mpscnn lacks, a missing package, or an unknown format; the message has the remedy.
         WeightsError: a file is missing or damaged, or changes while it is read.
-        DownloadError: the cache cannot be written.
+        DownloadError: neither the cache nor the system's folder for temporary files can be written.
     """
     path = Path(name)
     foreign = is_foreign(path)
@@ -60,29 +68,57 @@ def convert_cached(name: str, *, fold: bool = True, note_photos: bool = True) ->
     digest = _digest_of(path)
     kind = "" if fold else "-apart"
     target = cache_directory() / "models" / f"{digest}-v{CONVERTER_VERSION}{kind}.safetensors"
-    note = _kept_note(target)
-    if note is None:
-        with hold_lock(target):
-            # Another process may have converted the file while this one waited for the lock.
-            note = _kept_note(target)
-            if note is None:
-                warn_of_damage(target)
-                network = read_network([path], fold=fold)
-                if _digest_of(path) != digest:
-                    raise WeightsError(
-                        f"{path}: it or a file next to it changed while it was read: load it again"
-                    )
-                notes = [text for text in network.notes if isinstance(text, PhotoNote)]
-                note = "; ".join(notes) if network.preprocess else ""
-                _keep(_note_path(target), note)
-                with replace_converted(target) as temporary:
-                    network.save(temporary, dtype=kept_type(network), information={"source": path.name})
-                for weights in network.notes:
-                    if isinstance(weights, WeightNote):
-                        warnings.warn(f"{path}: {weights}", RuntimeWarning, stacklevel=5)
+    try:
+        note = _converted(path, digest, target, fold)
+    except CacheError as error:
+        target = _folder_of_process(os.getpid()) / target.name
+        if not exists(target):
+            warnings.warn(f"{error} {path} is converted for this process only.", RuntimeWarning, stacklevel=4)
+        note = _converted(path, digest, target, fold)
     if note_photos and note:
         warnings.warn(f"{path}: {note}", RuntimeWarning, stacklevel=5)
     return str(target)
+
+
+def _converted(path: Path, digest: str, target: Path, fold: bool) -> str:
+    """Convert a file to `target` unless that exists, and return the note on the preprocessing of photos."""
+    note = _kept_note(target)
+    if note is not None:
+        return note
+    with hold_lock(target):
+        # Another process may have converted the file while this one waited for the lock.
+        note = _kept_note(target)
+        if note is not None:
+            return note
+        warn_of_damage(target)
+        network = read_network([path], fold=fold)
+        if _digest_of(path) != digest:
+            raise WeightsError(f"{path}: it or a file next to it changed while it was read: load it again")
+        notes = [text for text in network.notes if isinstance(text, PhotoNote)]
+        note = "; ".join(notes) if network.preprocess else ""
+        _keep(_note_path(target), note)
+        with replace_converted(target) as temporary:
+            network.save(temporary, dtype=kept_type(network), information={"source": path.name})
+        for weights in network.notes:
+            if isinstance(weights, WeightNote):
+                warnings.warn(f"{path}: {weights}", RuntimeWarning, stacklevel=6)
+    return note
+
+
+@cache
+def _folder_of_process(process: int) -> Path:
+    """Return a folder for converted files that this process deletes at its end. Forked processes have their own."""
+    try:
+        folder = tempfile.mkdtemp(prefix="mpscnn-")
+    except OSError as error:
+        raise CacheError(f"cannot write a folder for temporary files: {error}") from error
+
+    def remove() -> None:
+        if os.getpid() == process:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(remove)
+    return Path(folder)
 
 
 def _refuse_damaged(path: Path) -> None:

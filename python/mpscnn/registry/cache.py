@@ -86,6 +86,10 @@ def difference(path: Path, file: PublishedFile) -> str | None:
     return None
 
 
+class CacheError(DownloadError):
+    """The cache cannot be written."""
+
+
 @contextlib.contextmanager
 def hold_lock(path: Path) -> Iterator[None]:
     """Hold the lock of `path` between threads and processes. The folder is created if needed.
@@ -143,6 +147,6 @@ def _explained(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         reason = error.strerror or str(error)
-        raise DownloadError(
+        raise CacheError(
             f"cannot write {path}: {reason}. Set MPSCNN_CACHE to a directory that can be written."
         ) from error

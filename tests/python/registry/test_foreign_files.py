@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shlex
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,6 +48,32 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def kept(cache: Path) -> list[Path]:
     return sorted((cache / "models").glob("*.safetensors"))
+
+
+@pytest.mark.parametrize("state", ["a file", "full"])
+def test_a_cache_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path, state: str
+) -> None:
+    path = tflite_file(tmp_path / "colours.tflite")
+    monkeypatch.setattr(conversion_cache.tempfile, "tempdir", str(tmp_path))
+    conversion_cache._folder_of_process.cache_clear()
+    if state == "a file":
+        cache.write_text("")
+    else:
+        save = mpscnn.Network.save
+
+        def fill(self: mpscnn.Network, file: Path, *arguments: Any, **options: Any) -> Any:
+            if cache in Path(file).parents:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return save(self, file, *arguments, **options)
+
+        monkeypatch.setattr(mpscnn.Network, "save", fill)
+    with pytest.warns(
+        RuntimeWarning, match=r"cannot write .*colours.tflite is converted for this process only"
+    ):
+        first = mpscnn.load(path)
+    assert mpscnn.load(path).labels == first.labels  # a second warning would be an error
+    conversion_cache._folder_of_process.cache_clear()
 
 
 def test_converted_once(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,11 +192,13 @@ def test_files_that_change_while_they_are_read(
         np.testing.assert_allclose(session.run(np.ones((1, 4, 5, 3), np.float32)), [[2, 2, 2]], rtol=1e-5)
 
 
-def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    blocked = tmp_path / "file"
-    blocked.write_text("")
-    monkeypatch.setenv("MPSCNN_CACHE", str(blocked))
-    with pytest.raises(mpscnn.DownloadError, match="Set MPSCNN_CACHE"):
+def test_neither_cache_nor_temporary_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    cache.write_text("")
+    monkeypatch.setattr(conversion_cache.tempfile, "tempdir", str(cache))
+    conversion_cache._folder_of_process.cache_clear()
+    with pytest.raises(mpscnn.DownloadError, match="cannot write a folder for temporary files"):
         mpscnn.load(tflite_file(tmp_path / "colours.tflite"))
 
 
