@@ -20,8 +20,8 @@ from mpscnn.converters.keras.layers import FUNCTIONS as KERAS_FUNCTIONS
 from mpscnn.converters.keras.layers import HANDLERS as KERAS
 from mpscnn.converters.keras.layers import REFUSED as KERAS_REFUSED
 from mpscnn.converters.onnx_reader.file import EXPANSIONS
-from mpscnn.converters.tensorflow.operators import HANDLERS as TENSORFLOW
 from mpscnn.converters.tensorflow.operators import REFUSED as TENSORFLOW_REFUSED
+from mpscnn.converters.tensorflow.operators import ROWS as TENSORFLOW
 from mpscnn.converters.tensorflow.value_resolution import FOLLOWED
 from mpscnn.converters.tflite import names as tflite_names
 from mpscnn.converters.tflite.array_ops import SHAPES as TFLITE_SHAPES

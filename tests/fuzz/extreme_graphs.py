@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.converters.tensorflow.operators import HANDLERS
+from mpscnn.converters.rows import schema_of
+from mpscnn.converters.tensorflow.operators import ROWS
 
 sys.path.append(str(Path(__file__).parent.parent))
 from converters.tensorflow_writer import Graph, set_shape  # type: ignore[import-not-found]
 
-KINDS = sorted(HANDLERS)
+KINDS = sorted(ROWS)
 _INTEGERS = (0, 1, 2, 3, -1, 1 << 13, 1 << 20, 1 << 24, (1 << 31) - 1)
 _IMAGES = (
     (1, 8, 8, 4),
@@ -44,7 +45,10 @@ def draw(kind: str, random: Random) -> Any:
         "block_size": random.choice((1, 2, 4, 1 << 13)),
         "depth_radius": random.choice((1, 5, 1 << 20)),
     }
-    graph.node(kind, *operands, name="extreme", **settings)
+    schema = schema_of(ROWS[kind])
+    known = {name: settings[name] for name in settings if name in schema.settings or schema.passes_on}
+    most = None if schema.operands and schema.operands[-1].is_rest else len(schema.operands)
+    graph.node(kind, *operands[:most], name="extreme", **known)
     graph.node("Relu", "extreme", name="result")
     return graph.message
 

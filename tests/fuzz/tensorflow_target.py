@@ -15,7 +15,7 @@ from message_values import other_values
 from mutation import mutated
 
 from mpscnn import converters
-from mpscnn.converters.tensorflow.operators import HANDLERS
+from mpscnn.converters.tensorflow.operators import ROWS
 
 sys.path.append(str(Path(__file__).parent.parent))
 from converters.protobuf_messages import tensorflow_message
@@ -29,7 +29,7 @@ _SAVED = tuple(
 _FROZEN = (_FOLDER / "graph.pb",)
 _WEB = (_FOLDER / "model.json", _FOLDER / "group1-shard0.bin")
 _KINDS = {b"s": _SAVED, b"f": _FROZEN, b"w": _WEB}
-_TEXTS = ("", "image", "kernel", "result", "^image", "Switch", "Merge", "Const", "VALID", "NCHW", *HANDLERS)
+_TEXTS = ("", "image", "kernel", "result", "^image", "Switch", "Merge", "Const", "VALID", "NCHW", *ROWS)
 
 
 def _graph(kernel: str | None) -> Graph:

@@ -231,11 +231,14 @@ class Schema:
         return f"its {quote_name(name)} is {shown(_text(value))}, which is not known; {allowed}"
 
 
-def ignores(*names: str) -> Callable[[Row], Row]:
+Decorated = TypeVar("Decorated", bound=Row)
+
+
+def ignores(*names: str) -> Callable[[Decorated], Decorated]:
     """Return a decorator for rows of operators with settings that change no result of inference."""
 
-    def decorate(row: Row) -> Row:
-        row.ignored = frozenset(names)  # type: ignore[attr-defined]
+    def decorate(row: Decorated) -> Decorated:
+        vars(row)["ignored"] = frozenset(names)
         return row
 
     return decorate

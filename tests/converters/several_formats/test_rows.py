@@ -27,6 +27,7 @@ from mpscnn.converters.rows import (
     ignores,
     schema_of,
 )
+from mpscnn.converters.tensorflow.operators import ROWS as TENSORFLOW
 from mpscnn.errors import UnsupportedError, WeightsError
 
 TABLES = {
@@ -35,6 +36,7 @@ TABLES = {
     "ONNX, expansions": EXPANSIONS,
     "ONNX, old": OLD,
     "Caffe": CAFFE,
+    "TensorFlow": TENSORFLOW,
 }
 
 

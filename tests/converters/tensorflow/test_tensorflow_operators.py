@@ -139,7 +139,7 @@ def test_operators(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "attributes", "message"),
     [
-        ("MirrorPad", {"mode": "CIRCULAR"}, "a border of the kind CIRCULAR"),
+        ("MirrorPad", {"mode": "CIRCULAR"}, "its mode is 'CIRCULAR'; supported are REFLECT and SYMMETRIC"),
         ("CropAndResize", {}, "cuts boxes out of images"),
     ],
 )

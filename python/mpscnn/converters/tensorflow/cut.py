@@ -14,7 +14,7 @@ from mpscnn.converters.onnx_graph.builder import Extents
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.tensorflow.file import read_tensorflow
 from mpscnn.converters.tensorflow.file_errors import convert_errors
-from mpscnn.converters.tensorflow.operators import HANDLERS
+from mpscnn.converters.tensorflow.operators import ROWS
 from mpscnn.converters.tensorflow.reader import GraphFile
 from mpscnn.converters.tensorflow.value_resolution import VARIABLES, Ref
 from mpscnn.converters.tensorflow.values import dtype_number
@@ -100,7 +100,7 @@ class _Writer:
             flow.value(ref)  # counts and checks its numbers
             value = encode_fields({8: encode(tensor, lambda _: {})})
             return _encoded(name, "Const", [], {"dtype": encode_fields({6: tensor.dtype}), "value": value})
-        if node.op not in HANDLERS:
+        if node.op not in ROWS:
             raise UnsupportedError(
                 f"mpscnn does not read its operator {quote_name(node.op)}, so that it is not run"
             )

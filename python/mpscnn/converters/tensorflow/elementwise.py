@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from mpscnn.converters.onnx_graph.blocks import ANGLES, cast_to_integers, fold
 from mpscnn.converters.onnx_graph.builder import FLOAT, Builder
 from mpscnn.converters.onnx_reader.near_zero import expm1, log1p
-from mpscnn.converters.tensorflow.operation import Handler, Operation
+from mpscnn.converters.rows import Name, Operand, Row, ignores
+from mpscnn.converters.tensorflow.operation import Number, Operation, Place
 from mpscnn.converters.tensorflow.values import FLOATS, TEXT
 from mpscnn.errors import UnsupportedError
 
@@ -26,40 +29,85 @@ def activate(b: Builder, x: str, kind: str, slope: float) -> str:
     return b.op(kind, x)
 
 
-def _one(kind: str) -> Handler:
-    return lambda b, op: b.op(kind, op.tensor())
+def _one(kind: str) -> Row:
+    def row(b: Builder, x: Name) -> str:
+        return b.op(kind, x)
+
+    return row
 
 
-def _two(kind: str) -> Handler:
-    return lambda b, op: b.op(kind, op.tensor(0), op.tensor(1))
+def _two(kind: str) -> Row:
+    def row(b: Builder, x: Name, y: Name) -> str:
+        return b.op(kind, x, y)
+
+    return row
 
 
-def _activation(b: Builder, op: Operation) -> str:
-    return activate(b, op.tensor(), op.kind, op.real("alpha", 0.2))
+def _activation(kind: str) -> Row:
+    def row(b: Builder, x: Name) -> str:
+        return activate(b, x, kind, 0.0)
+
+    return row
 
 
-def _sum(b: Builder, op: Operation) -> str:
-    return fold(b, "Add", op.tensors())
+def _leaky_relu(b: Builder, x: Name, *, alpha: Number = 0.2) -> str:
+    return b.op("LeakyRelu", x, alpha=alpha)
 
 
-def _squared_difference(b: Builder, op: Operation) -> str:
-    difference = b.op("Sub", op.tensor(0), op.tensor(1))
+@ignores("N", "shape")
+def _sum(b: Builder, *x: Name) -> str:
+    return fold(b, "Add", x)
+
+
+def _selu(b: Builder, x: Name) -> str:
+    return b.op("Selu", x, alpha=_SELU_ALPHA, gamma=_SELU_SCALE)
+
+
+def _prelu(b: Builder, op: Operation, x: Name, slopes: Place) -> str:
+    return b.op("PRelu", x, op.weight(slopes, "slopes"))
+
+
+def _squared_difference(b: Builder, x: Name, y: Name) -> str:
+    difference = b.op("Sub", x, y)
     return b.op("Mul", difference, difference)
 
 
-def _square(b: Builder, op: Operation) -> str:
-    x = op.tensor()
+def _square(b: Builder, x: Name) -> str:
     return b.op("Mul", x, x)
 
 
-def _is_finite(b: Builder, op: Operation) -> str:
+def _inverse_root(b: Builder, x: Name) -> str:
+    return b.op("Reciprocal", b.op("Sqrt", x))
+
+
+def _logarithm_of_one_more(b: Builder, x: Name) -> str:
+    return b.op(*log1p(b, x))
+
+
+def _complementary_error(b: Builder, x: Name) -> str:
+    return b.op("Sub", 1.0, b.op("Erf", x))
+
+
+def _exponential_less_one(b: Builder, x: Name) -> str:
+    return b.op(*expm1(b, x))
+
+
+def _is_finite(b: Builder, x: Name) -> str:
     """Convert IsFinite: x - x is 0 for finite numbers, and NaN for others."""
-    x = op.tensor()
     return b.op("Equal", b.op("Sub", x, x), 0.0)
 
 
-def _floor_quotient(b: Builder, op: Operation) -> str:
-    x, y = op.tensor(0), op.tensor(1)
+@ignores("incompatible_shape_error")
+def _equal(b: Builder, x: Name, y: Name) -> str:
+    return b.op("Equal", x, y)
+
+
+@ignores("incompatible_shape_error")
+def _not_equal(b: Builder, x: Name, y: Name) -> str:
+    return b.op("Not", b.op("Equal", x, y))
+
+
+def _floor_quotient(b: Builder, x: Name, y: Name) -> str:
     if not (b.is_integer(x) or b.is_integer(y)):
         return b.op("Floor", b.op("Div", x, y))
     if b.constant_of(x) is None or b.constant_of(y) is None:
@@ -67,35 +115,39 @@ def _floor_quotient(b: Builder, op: Operation) -> str:
     return b.op("Div", b.op("Sub", x, b.op("Mod", x, y)), y)
 
 
-def _truncated_rest(b: Builder, op: Operation) -> str:
+def _truncated_rest(b: Builder, x: Name, y: Name) -> str:
     """Convert Mod and TruncateMod: the rest of a division, with the sign of the dividend."""
-    return b.op("Mod", op.tensor(0), op.tensor(1), fmod=1)
+    return b.op("Mod", x, y, fmod=1)
 
 
-def _without_nan(b: Builder, op: Operation) -> str:
+def _without_nan(b: Builder, x: Name, y: Name) -> str:
     """Convert DivNoNan: x / y, and 0 where y is 0."""
-    x, y = op.tensor(0), op.tensor(1)
     is_zero = b.op("Equal", y, 0.0)
     return b.op("Where", is_zero, 0.0, b.op("Div", x, b.op("Where", is_zero, 1.0, y)))
 
 
-def _where(b: Builder, op: Operation) -> str:
-    condition, x, y = op.tensors(0, 3)
-    rank, wanted = b.rank(condition), b.rank(x)
-    if op.kind == "Select" and rank == 1 and wanted > 1:
-        raise UnsupportedError("chooses whole images of the batch")
+def _where(b: Builder, condition: Name, x: Name, y: Name) -> str:
     return b.op("Where", condition, x, y)
 
 
-def _clip(b: Builder, op: Operation) -> str:
+def _select(b: Builder, condition: Name, x: Name, y: Name) -> str:
+    if b.rank(condition) == 1 and b.rank(x) > 1:
+        raise UnsupportedError("chooses whole images of the batch")
+    return _where(b, condition, x, y)
+
+
+def _clip(
+    b: Builder, op: Operation, x: Place, low: Annotated[float, Operand("lower limit")],
+    high: Annotated[float, Operand("upper limit")],
+) -> str:  # fmt: skip
     """Convert ClipByValue. If the limits are in the wrong order, TensorFlow's results are all the lower limit."""
-    low, high = op.number(1, "lower limit"), op.number(2, "upper limit")
-    return b.op("Clip", op.tensor(), low, max(low, high))
+    return b.op("Clip", op.tensor(x), low, max(low, high))
 
 
-def _cast(b: Builder, op: Operation) -> str:
+@ignores("Truncate")
+def _cast(b: Builder, op: Operation, x: Name) -> str:
     """Convert Cast. Casts between float types do nothing, because the network's precision is used for all of them."""
-    x, wanted = op.tensor(), op.type("DstT")
+    wanted = op.type("DstT")
     if wanted == TEXT:
         raise UnsupportedError("makes texts")
     if wanted == _BOOL:
@@ -110,38 +162,40 @@ _ONE = (
     "Sqrt",
 )  # fmt: skip
 _TWO = {
-    **{kind: kind for kind in ("Add", "Sub", "Mul", "Div", "Pow", "Equal", "Greater", "Less")},
+    **{kind: kind for kind in ("Add", "Sub", "Mul", "Div", "Pow", "Greater", "Less")},
     "AddV2": "Add", "RealDiv": "Div", "Maximum": "Max", "Minimum": "Min", "FloorMod": "Mod",
     "GreaterEqual": "GreaterOrEqual", "LessEqual": "LessOrEqual", "LogicalAnd": "And", "LogicalOr": "Or",
     "LogicalXor": "Xor",
 }  # fmt: skip
 
-HANDLERS: dict[str, Handler] = {
-    **dict.fromkeys(("Relu", "Relu6", "LeakyRelu", "Elu", "Sigmoid", "Tanh"), _activation),
+ROWS: dict[str, Row] = {
+    **{kind: _activation(kind) for kind in ("Relu", "Relu6", "Elu", "Sigmoid", "Tanh")},
     **{kind: _one(kind) for kind in _ONE},
-    "Inv": _one("Reciprocal"),
-    "IsNan": _one("IsNaN"),
-    "LogicalNot": _one("Not"),
-    "Rint": _one("Round"),
     **{ours: _two(theirs) for ours, theirs in _TWO.items()},
-    "AddN": _sum,
     "AccumulateNV2": _sum,
-    "Selu": lambda b, op: b.op("Selu", op.tensor(), alpha=_SELU_ALPHA, gamma=_SELU_SCALE),
-    "Prelu": lambda b, op: b.op("PRelu", op.tensor(), op.weight(1, "slopes")),
-    "SquaredDifference": _squared_difference,
-    "Square": _square,
-    "Rsqrt": lambda b, op: b.op("Reciprocal", b.op("Sqrt", op.tensor())),
-    "Log1p": lambda b, op: b.op(*log1p(b, op.tensor())),
-    "Erfc": lambda b, op: b.op("Sub", 1.0, b.op("Erf", op.tensor())),
-    "Expm1": lambda b, op: b.op(*expm1(b, op.tensor())),
-    "DivNoNan": _without_nan,
-    "FloorDiv": _floor_quotient,
-    "Mod": _truncated_rest,
-    "TruncateMod": _truncated_rest,
-    "IsFinite": _is_finite,
-    "NotEqual": lambda b, op: b.op("Not", b.op("Equal", op.tensor(0), op.tensor(1))),
-    "Select": _where,
-    "SelectV2": _where,
-    "ClipByValue": _clip,
+    "AddN": _sum,
     "Cast": _cast,
+    "ClipByValue": _clip,
+    "DivNoNan": _without_nan,
+    "Equal": _equal,
+    "Erfc": _complementary_error,
+    "Expm1": _exponential_less_one,
+    "FloorDiv": _floor_quotient,
+    "Inv": _one("Reciprocal"),
+    "IsFinite": _is_finite,
+    "IsNan": _one("IsNaN"),
+    "LeakyRelu": _leaky_relu,
+    "Log1p": _logarithm_of_one_more,
+    "LogicalNot": _one("Not"),
+    "Mod": _truncated_rest,
+    "NotEqual": _not_equal,
+    "Prelu": _prelu,
+    "Rint": _one("Round"),
+    "Rsqrt": _inverse_root,
+    "Select": _select,
+    "SelectV2": _where,
+    "Selu": _selu,
+    "Square": _square,
+    "SquaredDifference": _squared_difference,
+    "TruncateMod": _truncated_rest,
 }

@@ -6,16 +6,25 @@ They raise UnsupportedError and WeightsError with only a reason. The caller adds
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Annotated, Any, Literal, NewType
 
 import numpy as np
 
 from mpscnn.converters.constant import Constant
 from mpscnn.converters.layout import TO_NCHW, TO_NHWC
 from mpscnn.converters.onnx_graph.builder import Builder
+from mpscnn.converters.rows import Finite, Ints, Parameter, Row, call
+from mpscnn.converters.rows import Operand as OperandOfRow
 from mpscnn.converters.tensorflow.values import Array
 from mpscnn.errors import UnsupportedError, WeightsError
+
+PlaceNumber = NewType("PlaceNumber", int)
+Place = Annotated[PlaceNumber, OperandOfRow()]
+"""The number of an operand, which a row reads by itself."""
+Number = Annotated[float, Finite()]
+"""A setting that must be a finite number."""
 
 _MAX_INTEGERS = 4096
 _SHARED = 1 << 10  # operators share constants of at least this many bytes
@@ -157,52 +166,52 @@ class Operation:
         operand = self._operand(0)
         return self._blocks.get(operand) if isinstance(operand, str) else None
 
-    # ---- Attributes ------------------------------------------------------------------------------------------------
+    # ---- Rows ------------------------------------------------------------------------------------------------------
 
-    def has(self, name: str) -> bool:
-        """Return True if an attribute is given."""
-        return name in self.attributes
+    def run(self, row: Row, settings: Mapping[str, Any] | None = None, operands: int | None = None) -> Any:
+        """Return what a row makes of the operator.
 
-    def text(self, name: str, default: str) -> str:
-        """Return a string attribute."""
-        return self.attributes[name].s.decode("utf-8", "replace") if self.has(name) else default
+        Args:
+            row: the row.
+            settings: the settings; None: all that the file states.
+            operands: the number of the first operands that the row gets; None: all.
+        """
+        places = range(len(self) if operands is None else operands)
+        stated = self.settings if settings is None else settings
+        return call(row, places, stated, self._read, {Builder: self._b, Operation: self})
 
-    def texts(self, name: str) -> list[str]:
-        """Return an attribute that is a list of strings."""
-        if not self.has(name):
-            return []
-        return [text.decode("utf-8", "replace") for text in self.attributes[name].list.s]
+    def _read(self, parameter: Parameter, place: int) -> Any:
+        kind, how = parameter.kind, parameter.operand
+        assert how is not None
+        if kind is str:
+            return self.tensor(place)
+        if kind is int:
+            return self.integer(place, how.what)
+        if kind is float:
+            return self.number(place, how.what)
+        return tuple(self.integers(place, how.what)) if kind == Ints else place
 
-    def flag(self, name: str, default: bool = False) -> bool:
-        """Return a boolean attribute."""
-        return bool(self.attributes[name].b) if self.has(name) else default
-
-    def whole(self, name: str, default: int) -> int:
-        """Return an integer attribute."""
-        return int(self.attributes[name].i) if self.has(name) else default
-
-    def wholes(self, name: str) -> list[int]:
-        """Return an attribute that is a list of integers."""
-        return [int(one) for one in self.attributes[name].list.i] if self.has(name) else []
-
-    def real(self, name: str, default: float) -> float:
-        """Return a float attribute. Raises WeightsError if it is not finite."""
-        value = float(self.attributes[name].f) if self.has(name) else default
-        if not math.isfinite(value):
-            raise WeightsError(f"damaged: its {name} is {value}")
-        return value
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """The attributes as Python values. Those that name types, and those of TensorFlow's optimiser, are left out."""
+        made = {name: _setting(value) for name, value in self.attributes.items() if not name.startswith("_")}
+        return {name: value for name, value in made.items() if value is not None}
 
     def type(self, name: str) -> int:
         """Return an attribute that is an element type, as TensorFlow's number."""
-        return int(self.attributes[name].type) if self.has(name) else 0
+        return int(self.attributes[name].type) if name in self.attributes else 0
 
-    @property
-    def is_nchw(self) -> bool:
-        """Return True if images have their channels first. Raises UnsupportedError for other orders of axes."""
-        layout = self.text("data_format", "NHWC")
-        if layout not in ("NHWC", "NCHW", "NWC", "NCW"):
-            raise UnsupportedError(f"its data_format is {layout!r}")
-        return layout in ("NCHW", "NCW")
+
+def _setting(value: Any) -> Any:
+    """Return an attribute's value; None if it is a type, a shape or a function, or empty."""
+    field = next(iter(value.stated()), "")
+    if field == "list":
+        lists = [getattr(value.list, name) for name in _FIELDS if value.list.has(name)]
+        return [*lists[0]] if lists else []
+    return getattr(value, field) if field in _FIELDS else None
+
+
+_FIELDS = ("s", "i", "f", "b")  # texts, whole numbers, numbers and truth values
 
 
 def _fixed(constant: Constant, whose: str) -> Array:
@@ -218,17 +227,22 @@ def numbers(array: Array) -> Array:
     return array if array.dtype.kind == "b" else array.astype(np.int64)
 
 
-def channels_first(b: Builder, op: Operation, place: int = 0) -> str:
-    """Return an image operand, transposed to (batch, channels, height, width) if necessary."""
-    x = op.tensor(place)
+Layout = Literal["NHWC", "NCHW", "NWC", "NCW"]
+"""The order of the axes of images."""
+
+
+def is_channels_first(layout: Layout) -> bool:
+    """Return True if images have their channels first."""
+    return layout in ("NCHW", "NCW")
+
+
+def channels_first(b: Builder, x: str, layout: Layout) -> str:
+    """Return an image, transposed to (batch, channels, height, width) if necessary."""
     if b.rank(x) != 4:
         raise UnsupportedError(f"its input has {b.rank(x)} axes; supported are images")
-    return x if op.is_nchw else b.op("Transpose", x, perm=TO_NCHW)
+    return x if is_channels_first(layout) else b.op("Transpose", x, perm=TO_NCHW)
 
 
-def restore_layout(b: Builder, op: Operation, x: str) -> str:
-    """Transpose an image (batch, channels, height, width) back to the operator's data_format."""
-    return x if op.is_nchw else b.op("Transpose", x, perm=TO_NHWC)
-
-
-Handler = Callable[[Builder, Operation], "str | list[str]"]
+def restore_layout(b: Builder, x: str, layout: Layout) -> str:
+    """Transpose an image (batch, channels, height, width) back to the operator's order of axes."""
+    return x if is_channels_first(layout) else b.op("Transpose", x, perm=TO_NHWC)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from mpscnn.converters.rows import Row
 from mpscnn.converters.tensorflow import array_ops, elementwise, linear_and_reductions, windows
-from mpscnn.converters.tensorflow.operation import Handler
 
-HANDLERS: dict[str, Handler] = {
-    **windows.HANDLERS,
-    **linear_and_reductions.HANDLERS,
-    **elementwise.HANDLERS,
-    **array_ops.HANDLERS,
+ROWS: dict[str, Row] = {
+    **windows.ROWS,
+    **linear_and_reductions.ROWS,
+    **elementwise.ROWS,
+    **array_ops.ROWS,
 }
 
 _REASONS = {

@@ -17,7 +17,7 @@ from mpscnn.converters.tensorflow.file_errors import convert_errors
 from mpscnn.converters.tensorflow.left_out import notes
 from mpscnn.converters.tensorflow.node import Node
 from mpscnn.converters.tensorflow.operation import Blocks, Operand, Operation, Weights
-from mpscnn.converters.tensorflow.operators import HANDLERS, REFUSED
+from mpscnn.converters.tensorflow.operators import REFUSED, ROWS
 from mpscnn.converters.tensorflow.value_resolution import FOLLOWED, VARIABLES, Ref, ValueResolver
 from mpscnn.converters.tensorflow.values import Array
 from mpscnn.converters.tensorflow.windows import IN_BLOCKS, block_of
@@ -152,26 +152,26 @@ class _Converter:
 
     def _value(self, ref: Ref) -> Operand:
         value = self._values.get(ref)
-        if value is None and ref.node.op not in HANDLERS:
-            # An operator without a handler has one blob, which stands for all of its results.
+        if value is None and ref.node.op not in ROWS:
+            # An operator without a row has one blob, which stands for all of its results.
             value = self._values.get(Ref(ref.scope, ref.name))
         if value is None:
             raise WeightsError(f"damaged: {quote_name(ref.name)} has no result {ref.place}")
         return value
 
     def _convert(self, ref: Ref, kind: str, attributes: dict[str, Any], operands: list[Operand]) -> None:
-        handler = HANDLERS.get(kind)
-        refusal = REFUSED.get(kind, _UNKNOWN) if handler is None else None
+        row = ROWS.get(kind)
+        refusal = REFUSED.get(kind, _UNKNOWN) if row is None else None
         made = self._results(ref, kind, attributes)
         operation = Operation(self._builder, kind, attributes, operands, self._blocks, self._weights)
 
         def converted() -> Sequence[str]:
-            assert handler is not None
+            assert row is not None
             if kind not in IN_BLOCKS and any(
                 operand in self._blocks for operand in operands if isinstance(operand, str)
             ):
                 raise UnsupportedError("computes with images that are divided into blocks of the batch")
-            result = handler(self._builder, operation)
+            result = operation.run(row)
             if (block := block_of(self._builder, operation)) is not None:
                 self._blocks[made[0]] = block
             return [result] if isinstance(result, str) else result
