@@ -244,7 +244,10 @@ ENTITIES = '<!DOCTYPE a [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]>' + PHOTO.fo
 
 BAD: list[tuple[Callable[[Scenes], Path], str]] = [
     (lambda scenes: scenes.coco.with_name("none.json"), "none.json: cannot be read"),
-    (lambda scenes: scenes.coco.with_name("none"), "none: is neither a folder nor a .json or .yaml file"),
+    (
+        lambda scenes: scenes.coco.with_name("none"),
+        "none: is neither a folder nor a .json, .yaml, .xml or .csv",
+    ),
     (lambda scenes: scenes.photos, "there are no names of classes; write them into .*classes.txt"),
     (written("a.json", "{"), "a.json: is not a JSON file"),
     (written("a.json", b"\xff\xfe"), "a.json: is not a JSON file"),

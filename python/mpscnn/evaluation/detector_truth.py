@@ -87,7 +87,7 @@ def read_truth(photos: str | PathLike[str] | None, annotations: str | PathLike[s
             fail(path, "has no .json file for test or val; give the file to measure with")
         folder, path = found
     objects = read_objects(folder, path, need_all=False)
-    measured = _photos_to_measure(objects, folder)
+    measured = photos_to_measure(objects, folder)
     dataset: dict[str, Any] = {
         "images": [{"id": number, "file_name": photo.path} for number, photo in enumerate(measured)],
         "categories": [{"id": kind + 1, "name": name} for kind, name in enumerate(objects.labels)],
@@ -96,7 +96,8 @@ def read_truth(photos: str | PathLike[str] | None, annotations: str | PathLike[s
     return Truth(dataset, objects.ids, dict(enumerate(measured)))
 
 
-def _photos_to_measure(objects: LabelledObjects, folder: Path | None) -> Sequence[LabelledPhoto]:
+def photos_to_measure(objects: LabelledObjects, folder: Path | None) -> Sequence[LabelledPhoto]:
+    """Return the photos for test, or else those for validation, or else all."""
     if objects.ids is not None:
         return objects.photos  # a file of COCO is one part
     if objects.stated or folder is None:

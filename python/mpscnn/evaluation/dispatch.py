@@ -76,13 +76,14 @@ def evaluate(
             pattern such as "photos/*/*.jpg"; an `ImageFolder`; or pairs of a photo (see `mpscnn.photo.open_photo`) and
             its class, the number, or the label if no other class has it. A path without a class has that of its folder.
             If a data set is split into train, val and test, the photos for testing are taken, otherwise those for
-            validation. For a detector and a segmenter: the folder with the photos; for a detector also a data.yaml,
-            which names photos and annotations.
+            validation. For a detector and a segmenter: the folder with the photos; or a data.yaml, which names
+            photos and annotations.
         classes: for a classifier: the class of each photo in `samples`. The pair (samples, array of classes) may be
             given as `samples`, too.
         annotations: the objects on the photos, in the format of COCO, YOLO, Pascal VOC or Create ML: see
             `mpscnn.evaluate_detector`.
-        masks: the folder with a PNG file of class numbers for each photo: see `mpscnn.evaluate_segmenter`.
+        masks: the folder with a PNG file of class numbers for each photo: see `mpscnn.evaluate_segmenter`. Or
+            annotations of objects with outlines, in the formats of `annotations`.
         preprocess: for a classifier: replaces the model's own preprocessing (docs/preprocessing.md).
         inflight: the number of photos in progress, see `mpscnn.Runner`.
         failed: a function that is called with a photo and the error if the photo cannot be used. The photo is not
@@ -102,6 +103,10 @@ def evaluate(
         if annotations is not None:
             raise ParameterError(f"evaluate: {samples} has the annotations itself; leave annotations= out")
         samples, annotations = None, samples
+    if model.task == "segmentation" and annotations is None and is_settings(samples):
+        if masks is not None:
+            raise ParameterError(f"evaluate: {samples} has the outlines itself; leave masks= out")
+        samples, masks = None, samples
     if annotations is None and masks is None:
         if model.task in _CALLS:
             raise ShapeError(
@@ -117,6 +122,7 @@ def evaluate(
         return evaluate_detector(model, samples, annotations, inflight=inflight, failed=failed)
     from mpscnn.evaluation.segmenter import evaluate_segmenter, pair_photos_and_masks
 
-    photos, masked = Path(path_name("photos", samples)), Path(path_name("masks", masks))
+    photos = None if samples is None else Path(path_name("photos", samples))
+    masked = Path(path_name("masks", masks))
     pairs = pair_photos_and_masks(model, photos, masked, failed)
     return evaluate_segmenter(model, pairs, inflight=inflight, failed=failed)

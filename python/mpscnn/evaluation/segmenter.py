@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from mpscnn._private.arrays import unchanging
 from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.files import is_file, is_folder
+from mpscnn._private.names import shown_names
 from mpscnn._private.report import Column, Report
 from mpscnn.errors import ImageError, ParameterError, ShapeError
 from mpscnn.evaluation.classifier import require_model
+from mpscnn.evaluation.detector_truth import photos_to_measure
 from mpscnn.evaluation.photo_stream import Failed, readable_results
 from mpscnn.model import Model
 from mpscnn.training.scenes.class_names import names_beside
@@ -25,10 +27,14 @@ from mpscnn.training.scenes.masks import (
     MaskColors,
     MaskedPhoto,
     black_and_white_text,
+    has_outlines,
     mask_with_colors,
+    masked_by_outlines,
     noise_hint,
+    require_outlines,
     warn_of_black_and_white,
 )
+from mpscnn.training.scenes.source import read_objects
 from mpscnn.training.split_folders import TEST, VALIDATION, split_by_folder
 from mpscnn.vision.photo_list import photo_paths
 from mpscnn.vision.segmentation import UNSEEN
@@ -165,9 +171,9 @@ def _kept(mask: Any) -> Any:
 
 
 def pair_photos_and_masks(
-    model: Model, photos: Path, masks: Path, failed: Failed | None
-) -> list[tuple[str, str]]:
-    """Return pairs of a photo and its mask: a PNG with the photo's name, in the same subfolder.
+    model: Model, photos: Path | None, masks: Path, failed: Failed | None
+) -> list[tuple[str, str]] | list[tuple[str, MaskedPhoto]]:
+    """Return pairs of a photo and its mask: a PNG with the photo's name, in the same subfolder, or outlines of objects.
 
     If the photos are in several parts of a data set, those for test are taken, or else those for validation.
     `failed` gets the errors of photos without a mask. If it is None, ImageError is raised.
@@ -176,8 +182,10 @@ def pair_photos_and_masks(
         ImageError: there is no folder of masks, or two photos of different folders have one mask.
         ParameterError: the names of classes that are beside the masks have other numbers in the model.
     """
-    if not is_folder(masks):
-        raise ImageError(f"{masks}: is not a folder of masks")
+    if has_outlines(masks):
+        return _pairs_of_outlines(model, photos, masks)
+    if photos is None or not is_folder(masks):
+        raise ImageError(f"{masks}: is not a folder of masks, and no file of annotations with outlines")
     _require_same_numbers(model, masks)
     paths, failures = photo_paths([str(photos)])
     for failure in failures:
@@ -197,6 +205,25 @@ def pair_photos_and_masks(
         pairs.append(MaskedPhoto(path, str(mask)))
     parts = {} if root is None else split_by_folder(root, pairs) or {}
     return [(one.path, one.mask) for one in parts.get(TEST) or parts.get(VALIDATION) or pairs]
+
+
+def _pairs_of_outlines(model: Model, photos: Path | None, annotations: Path) -> list[tuple[str, MaskedPhoto]]:
+    """Return photos with the outlines of their objects, whose classes have the model's numbers.
+
+    Raises ParameterError for a class that the model lacks, and the errors of `read_outlines`.
+    """
+    objects = read_objects(photos, annotations, need_all=False)
+    measured = photos_to_measure(objects, photos)
+    require_outlines(measured)
+    known = {
+        name.casefold(): number for number, name in enumerate(model.labels or ("background", *objects.labels))
+    }
+    if missing := [name for name in objects.labels if name.casefold() not in known]:
+        raise ParameterError(f"{annotations}: {model.name} has no class {shown_names(missing)}")
+    numbers = np.array([known[name.casefold()] - 1 for name in objects.labels], np.int64)
+    return [
+        (photo.path, masked_by_outlines(replace(photo, classes=numbers[photo.classes]))) for photo in measured
+    ]
 
 
 def _report(failed: Failed | None, photo: object, error: ImageError) -> None:
@@ -261,6 +288,8 @@ def counted_pairs(
     """
     if isinstance(mask, np.ndarray):
         truth = mask
+    elif isinstance(mask, MaskedPhoto):
+        truth, mask = mask.numbers((found.shape[1], found.shape[0])), mask.mask
     else:
         truth, palette = mask_with_colors(mask)
         (MaskColors() if colors is None else colors).add(str(mask), palette)

@@ -98,12 +98,11 @@ def _packed(runs: NDArray[np.int64]) -> str:
     return "".join(text)
 
 
-def mask_from_coco(found: Mapping[str, Any]) -> ObjectMask:
-    """Return the mask that `ObjectMask.to_coco` has encoded."""
-    height, width = found["size"]
+def runs_from_coco(text: str) -> list[int]:
+    """Return the lengths of runs that COCO's text has, see `_packed`."""
     runs: list[int] = []
     number = shift = 0
-    for character in found["counts"]:
+    for character in text:
         bits = ord(character) - 48
         number |= (bits & 31) << shift
         shift += 5
@@ -112,6 +111,13 @@ def mask_from_coco(found: Mapping[str, Any]) -> ObjectMask:
         number -= (bits & 16) << 1 << (shift - 5)  # the sign
         runs.append(number + (runs[-2] if len(runs) > 2 else 0))
         number = shift = 0
+    return runs
+
+
+def mask_from_coco(found: Mapping[str, Any]) -> ObjectMask:
+    """Return the mask that `ObjectMask.to_coco` has encoded."""
+    height, width = found["size"]
+    runs = runs_from_coco(found["counts"])
     inside = np.arange(len(runs)) % 2 == 1
     whole = np.repeat(inside, runs).reshape(width, height).T
     rows, columns = (np.flatnonzero(whole.any(axis=axis)) for axis in (1, 0))

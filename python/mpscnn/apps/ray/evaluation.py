@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mpscnn.apps.ray.cluster import nodes
 from mpscnn.apps.ray.rows import error_from_row, result_from_row
 from mpscnn.apps.ray.sources import Source, from_paths
+from mpscnn.errors import UnsupportedError
 from mpscnn.evaluation.classifier import RANKS, Evaluation, Ranked, evaluation_of
 from mpscnn.evaluation.detector import DetectorEvaluation, evaluate_with
 from mpscnn.evaluation.photo_stream import Failed
@@ -71,6 +72,10 @@ def segmenter_evaluation(
 ) -> SegmenterEvaluation:
     """Evaluate a segmenter like `mpscnn.evaluate_segmenter`. The machines read the masks."""
     classes = classes_of_segmenter(model)
+    if any(not isinstance(mask, str) for _, mask in samples):
+        raise UnsupportedError(
+            "with --ray, masks are pictures; outlines of objects are measured on one machine"
+        )
     masks = [os.fsencode(mask) for _, mask in samples]
     source = from_paths(ray, [path for path, _ in samples], {_MASK: masks}, len(nodes(ray)))
 

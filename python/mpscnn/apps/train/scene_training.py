@@ -169,13 +169,11 @@ class ScenesTraining(FolderTraining):
         return DetectorTask(network, objects.labels, *parts, loss=self._data.loss)
 
     def _segmenter(self, source: SceneSource) -> SceneTask:
-        if source.photos is None:
-            raise ParameterError("masks need the folder with the photos")
-        photos, masks = Path(source.photos), Path(path_name("masks", source.labels))
-        masked = read_masks(photos, masks)
+        photos = None if source.photos is None else Path(source.photos)
+        masked = read_masks(photos, Path(path_name("masks", source.labels)))
         if source.validation_labels is not None:
             raise ParameterError("validation: segmenters take a share of the photos, no other masks")
-        training, held = self._split(source, masked.photos, None)
+        training, held = self._split(source, masked.photos, masked.held)
         network = self._prepared(
             segmenter_of(self.backbone.network, len(masked.labels), self._size(), self._data.architecture)
         )

@@ -57,8 +57,9 @@ def train_detector(
         data: the folder with the photos.
         model: the network to start from: a name, such as "mobilenet_v2", a file, a `Network` or a `Model`. None:
             the bundled classifier, which needs no download. A `Network` without weights starts from random ones.
-        annotations: a .json file of COCO or Create ML, a folder of .xml files of Pascal VOC, or a folder of .txt files
-            or a data.yaml of YOLO.
+        annotations: a .json file of COCO, Create ML, VIA or Label Studio, a folder of .xml files of Pascal VOC, a
+            folder of .txt files or a data.yaml of YOLO, a folder of .json files of labelme, an .xml file of CVAT, or a
+            .csv file.
         validation: the share of photos for validation, which do not train, or annotations of other photos in `data`.
             None: 0.2.
         size: (height, width) of the network's input, or one number. None: 320, or 160 on a classifier of small photos.
@@ -147,7 +148,8 @@ def train_segmenter(
         data: the folder with the photos.
         model: the network to start from, as for `train_detector`.
         masks: a folder with a PNG file for each photo, of the same name, whose pixels are class numbers. 255 is
-            ignored. The names of the classes are the lines of a classes.txt in this folder or next to it.
+            ignored. The names of the classes are the lines of a classes.txt in this folder or next to it. Or
+            annotations of objects with polygons or masks, as for `train_detector`; class 0 is then the background.
         architecture: what a classifier becomes: "lraspp" or "deeplab".
         validation: the share of photos for validation, which do not train. None: 0.2.
         size, epochs, batch_size, learning_rate, trained_layers, augment, early_stopping: as for `train_detector`.

@@ -8,6 +8,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mpscnn._private.arguments import is_finite_number, is_whole_number
 from mpscnn._private.files import is_file, read_content
 from mpscnn._private.json_text import parse_json
@@ -21,10 +23,14 @@ from mpscnn.training.scenes.labelled import (
     fail,
     find_photo,
 )
+from mpscnn.training.scenes.shapes import Bitmap, Shape
 from mpscnn.training.split_folders import TRAIN, split_kind, visible_folders
+from mpscnn.vision.object_mask import runs_from_coco
 from mpscnn.vision.photo_file import MAX_SIDE
 
 _ID_BITS = 64
+_MIN_OUTLINE = 6  # three corners
+_MAX_PIXELS = 1 << 28
 _FIELDS = {
     "images": ("id", "file_name"),
     "categories": ("id", "name"),
@@ -108,6 +114,7 @@ def read_coco(folder: Path, path: Path, *, need_all: bool = True) -> LabelledObj
             numbers[entry["category_id"]],
             crowd=bool(entry["iscrowd"]),
             area=float(entry["area"]),
+            shape=_shape(place, entry.get("segmentation")),
         )
     photos = []
     for number, image in enumerate(dataset["images"]):
@@ -120,6 +127,40 @@ def read_coco(folder: Path, path: Path, *, need_all: bool = True) -> LabelledObj
             f"has none of the {len(photos):,} photos of {path}, such as {dataset['images'][0]['file_name']!r}",
         )
     return LabelledObjects(tuple(names), tuple(photos), ids=tuple(entry["id"] for entry in categories))
+
+
+def _shape(place: str, given: Any) -> Shape | None:
+    """Return the outline of an object: polygons, or run lengths as pycocotools writes them; None if it has none."""
+    if not given:
+        return None
+    if isinstance(given, dict):
+        size: Any = given.get("size")
+        counts: Any = given.get("counts")
+        is_size = isinstance(size, list) and len(size) == 2 and all(map(is_whole_number, size))
+        if not is_size or not isinstance(counts, (str, list)) or not 0 < size[0] * size[1] <= _MAX_PIXELS:
+            fail(place, "segmentation must have 'size' and 'counts'")
+        try:
+            runs = counts if isinstance(counts, list) else runs_from_coco(counts)
+            inside = np.arange(len(runs)) % 2 == 1
+            pixels = np.repeat(inside, runs).reshape(size[1], size[0]).T
+        except (ValueError, TypeError, IndexError) as error:
+            raise ParameterError(
+                f"{place}: the counts of segmentation do not fill its size: {error}"
+            ) from error
+        return Shape(bitmap=Bitmap(0, 0, pixels))
+    if not isinstance(given, list):
+        fail(place, f"segmentation must be a list of polygons or run lengths, got {given!r:.60}")
+    for one in given:
+        if (
+            not isinstance(one, list)
+            or len(one) < _MIN_OUTLINE
+            or len(one) % 2
+            or not all(map(is_finite_number, one))
+        ):
+            fail(
+                place, f"a polygon of segmentation must be x and y of three or more corners, got {one!r:.60}"
+            )
+    return Shape(tuple(np.asarray(one, np.float64).reshape(-1, 2) for one in given))
 
 
 def read_coco_parts(folder: Path, annotations: Path) -> LabelledObjects:

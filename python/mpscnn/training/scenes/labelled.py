@@ -17,6 +17,7 @@ from mpscnn._private.arguments import is_finite_number
 from mpscnn._private.files import is_file, is_folder
 from mpscnn._private.names import shown_names
 from mpscnn.errors import ImageError, ParameterError
+from mpscnn.training.scenes.shapes import Shape
 from mpscnn.vision.photo_list import photo_paths
 
 #: The largest distance by which a box may stick out of its photo, in pixels and as a share of the photo's side. Tools
@@ -47,6 +48,7 @@ class LabelledPhoto:
             them is wrong; None: there are none.
         areas: (k,) the areas of the objects in square pixels, as COCO's files state them; None: those of the boxes.
         dropped: the number of entries that are not among the objects, because their box has no area.
+        shapes: the outlines of the objects, in the unit of the boxes; None for an object that is only a box.
     """
 
     path: str
@@ -59,6 +61,7 @@ class LabelledPhoto:
     crowds: NDArray[np.bool_] | None = None
     areas: NDArray[np.float64] | None = None
     dropped: int = 0
+    shapes: tuple[Shape | None, ...] | None = None
 
     def learned(self) -> LabelledPhoto:
         """Return the photo without crowds."""
@@ -72,6 +75,7 @@ class LabelledPhoto:
             difficult=None if self.difficult is None else self.difficult[kept],
             areas=None if self.areas is None else self.areas[kept],
             crowds=None,
+            shapes=None if self.shapes is None else tuple(np.array([*self.shapes, None])[:-1][kept].tolist()),
         )
 
     def boxes_in_pixels(self, size: tuple[int, int]) -> NDArray[np.float64]:
@@ -186,6 +190,7 @@ class ObjectList:
     difficult: list[bool] = field(default_factory=list)
     crowds: list[bool] = field(default_factory=list)
     areas: list[float | None] = field(default_factory=list)
+    shapes: list[Shape | None] = field(default_factory=list)
     dropped: int = 0
 
     def add(
@@ -197,6 +202,7 @@ class ObjectList:
         difficult: bool = False,
         crowd: bool = False,
         area: float | None = None,
+        shape: Shape | None = None,
     ) -> None:
         """Add an object with left, top, right and bottom, cut off at the photo's edges.
 
@@ -226,6 +232,7 @@ class ObjectList:
         self.difficult.append(difficult)
         self.crowds.append(crowd)
         self.areas.append(area)
+        self.shapes.append(shape)
 
     def photo(self, path: str, place: str, size: tuple[int, int] | None) -> LabelledPhoto:
         """Return the photo with these objects."""
@@ -242,6 +249,7 @@ class ObjectList:
             crowds=np.asarray(self.crowds, np.bool_) if any(self.crowds) else None,
             areas=np.asarray(areas, np.float64) if areas != sizes else None,
             dropped=self.dropped,
+            shapes=tuple(self.shapes) if any(one is not None for one in self.shapes) else None,
         )
 
 

@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 from mpscnn._private.files import convert_read_errors, is_file, is_folder, require_regular
 from mpscnn._private.names import shown_names
 from mpscnn.errors import ImageError
-from mpscnn.training.scenes.class_names import names_beside
-from mpscnn.training.scenes.labelled import fail, labelled_photo_paths
+from mpscnn.training.scenes.class_names import NAME_FILES, names_beside
+from mpscnn.training.scenes.labelled import LabelledPhoto, fail, labelled_photo_paths
+from mpscnn.training.scenes.shapes import drawn
+from mpscnn.training.scenes.source import read_objects
 from mpscnn.training.scenes.views import upright
+from mpscnn.training.split_folders import TRAIN, VALIDATION
 from mpscnn.vision.photo import Photo, exif_orientation
 from mpscnn.vision.photo_file import read_image
 from mpscnn.vision.photo_samples import raw_mode
@@ -29,9 +32,9 @@ if TYPE_CHECKING:
 _NOISE = 48
 #: The names of lossy compressions in TIFF files.
 _LOSSY = ("jpeg", "tiff_jpeg", "webp")
-#: The difference of the samples for neighbouring class numbers, by Pillow's name of their layout in the file.
 Color = tuple[int, int, int]
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
+#: The difference of the samples for neighbouring class numbers, by Pillow's name of their layout in the file.
 _STEPS = {"1": 1, "L": 1, "L;2": 85, "L;4": 17}
 
 
@@ -41,16 +44,23 @@ class MaskedPhoto:
 
     Attributes:
         path: the photo.
-        mask: the mask.
+        mask: the mask, or the place of the annotations in `drawn`.
         white: the class of pixels with 255; `UNSEEN`: they are ignored.
     """
 
     path: str
     mask: str
     white: int = UNSEEN
+    drawn: LabelledPhoto | None = None
+    """The objects whose outlines are the mask; None: `mask` is a picture. Class 0 is the background."""
 
-    def numbers(self) -> NDArray[np.uint8]:
-        """Return the class of each pixel, with `UNSEEN` for ignored ones. Raises the errors of `read_mask`."""
+    def numbers(self, size: tuple[int, int]) -> NDArray[np.uint8]:
+        """Return the class of each pixel of a photo of this (width, height), with `UNSEEN` for ignored ones.
+
+        Raises the errors of `read_mask`.
+        """
+        if self.drawn is not None:
+            return mask_of_outlines(self.drawn, size)
         found = read_mask(self.mask)
         return found if self.white == UNSEEN else np.where(found == UNSEEN, np.uint8(self.white), found)
 
@@ -81,22 +91,95 @@ class MaskColors:
 
 @dataclass(frozen=True)
 class MaskedPhotos:
-    """The names of all classes, and photos with their masks. Class 0 is mostly the background."""
+    """The names of all classes, and photos with their masks. Class 0 is mostly the background.
+
+    Attributes:
+        labels: the names.
+        photos: the photos for training, or all if `held` is None.
+        held: the photos for validation that the annotations state; None: they state none.
+    """
 
     labels: tuple[str, ...]
     photos: tuple[MaskedPhoto, ...]
+    held: tuple[MaskedPhoto, ...] | None = None
 
 
-def read_masks(folder: Path, masks: Path) -> MaskedPhotos:
+def mask_of_outlines(photo: LabelledPhoto, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return the mask of a photo with the size (width, height): 0, or the class number of the object plus 1.
+
+    Crowds are `UNSEEN`. Raises ParameterError if the annotations are for another size.
+    """
+    if photo.size is not None and photo.size not in ((0, 0), size):
+        fail(
+            photo.place,
+            f"has {photo.size[0]} x {photo.size[1]} pixels, but its upright photo {size[0]} x {size[1]}: annotate the "
+            "photos as they are",
+        )
+    shapes = [shape for shape in photo.shapes or () if shape is not None]
+    kinds = photo.classes + 1
+    if photo.crowds is not None:
+        kinds = np.where(photo.crowds, UNSEEN, kinds)
+    return drawn(shapes, kinds.tolist(), size, (1, 1) if photo.size is not None else size)
+
+
+def has_outlines(place: Path) -> bool:
+    """Return True for a file of annotations, or a folder with some and without pictures."""
+    if not is_folder(place):
+        return is_file(place)
+    names = (*NAME_FILES, "readme.txt")
+    found = [
+        one
+        for suffix in ("txt", "json", "xml")
+        for one in place.rglob(f"*.{suffix}")
+        if one.name not in names
+    ]
+    return bool(found) and not any(place.rglob("*.png"))
+
+
+def read_outlines(folder: Path | None, annotations: Path) -> MaskedPhotos:
+    """Return the photos of annotations whose objects have outlines. The classes are the background and theirs.
+
+    Raises the errors of `read_objects`. ParameterError: an object is only a box.
+    """
+    found = read_objects(folder, annotations)
+    require_outlines(found.photos)
+    if len(found.labels) >= UNSEEN - 1:
+        fail(annotations, f"has {len(found.labels)} classes; masks have at most {UNSEEN - 2}")
+    held = found.photos_of(VALIDATION)
+    return MaskedPhotos(
+        ("background", *found.labels),
+        tuple(map(masked_by_outlines, found.photos_of(TRAIN) or found.photos)),
+        None if held is None else tuple(map(masked_by_outlines, held)),
+    )
+
+
+def masked_by_outlines(photo: LabelledPhoto) -> MaskedPhoto:
+    """Return a photo whose mask is drawn of the outlines of its objects."""
+    return MaskedPhoto(photo.path, photo.place, drawn=photo)
+
+
+def require_outlines(photos: Iterable[LabelledPhoto]) -> None:
+    """Raise ParameterError for an object that is only a box."""
+    for photo in photos:
+        shapes = photo.shapes or (None,) * len(photo.classes)
+        if None in shapes:
+            fail(
+                photo.place,
+                f"the object {shapes.index(None) + 1} is only a box; a segmenter needs outlines: polygons or masks",
+            )
+
+
+def read_masks(folder: Path | None, masks: Path) -> MaskedPhotos:
     """Return the photos of a folder that have a mask of the same name in another folder.
 
     The names of the classes are the lines of a file classes.txt in the folder of the masks or next to it. Without such
     a file they are "background", "class 1" and so on, up to the largest number in a mask.
 
     Args:
-        folder: the folder with the photos.
-        masks: the folder with PNG files whose pixels are class numbers, in a palette or in gray. 255 is ignored. If
-            there are no other numbers than 0 and 255, 255 is the class 1.
+        folder: the folder with the photos; None: those of a data.yaml.
+        masks: annotations with outlines (see `read_outlines`), or the folder with PNG files whose pixels are class
+            numbers, in a palette or in gray. 255 is ignored. If there are no other numbers than 0 and 255, 255 is the
+            class 1.
 
     Raises:
         ParameterError: a photo has no mask, a mask has a class without a name, or there are no names and the numbers
@@ -104,8 +187,12 @@ def read_masks(folder: Path, masks: Path) -> MaskedPhotos:
 
     Warns: RuntimeWarning if 255 is taken as the class 1.
     """
+    if has_outlines(masks):
+        return read_outlines(folder, masks)
+    if folder is None:
+        fail(masks, "masks need the folder with the photos; only a data.yaml names it")
     if not is_folder(masks):
-        fail(masks, "is not a folder of masks")
+        fail(masks, "is not a folder of masks, and no file of annotations with outlines")
     paths, failures = labelled_photo_paths(folder)
     if failures:
         raise failures[0]

@@ -177,7 +177,8 @@ class MaskPhotos(ScenePhotos):
 
 def opened_with_mask(masked: MaskedPhoto) -> tuple[Photo, NDArray[np.uint8]]:
     """Return a photo, upright, and its mask. Raises ParameterError if their sizes differ."""
-    photo, mask = upright(open_photo(masked.path)), masked.numbers()
+    photo = upright(open_photo(masked.path))
+    mask = masked.numbers(photo.size)
     if mask.shape != photo.size[::-1]:
         raise ParameterError(
             f"{masked.mask}: the mask has {mask.shape[1]} x {mask.shape[0]} pixels, its photo {masked.path} "

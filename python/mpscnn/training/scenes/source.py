@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
@@ -12,16 +13,27 @@ from mpscnn._private.arguments import path_name
 from mpscnn._private.files import is_folder
 from mpscnn.training.scenes.coco import read_coco, read_coco_parts
 from mpscnn.training.scenes.createml import is_createml, read_createml
+from mpscnn.training.scenes.csv_table import read_csv_table
+from mpscnn.training.scenes.cvat import read_cvat
+from mpscnn.training.scenes.label_studio import read_label_studio
 from mpscnn.training.scenes.labelled import LabelledObjects, fail, require_pixels
+from mpscnn.training.scenes.labelme import read_labelme
+from mpscnn.training.scenes.via import read_via
 from mpscnn.training.scenes.voc import read_voc
 from mpscnn.training.scenes.yolo import read_yolo
 
 _SETTINGS = (".yaml", ".yml")
+_START = 1 << 16
 
 
 _READERS: dict[str, Callable[[Path, Path], LabelledObjects]] = {
     "coco parts": read_coco_parts,
     "createml": read_createml,
+    "csv": read_csv_table,
+    "cvat": read_cvat,
+    "label studio": read_label_studio,
+    "labelme": read_labelme,
+    "via": read_via,
     "voc": read_voc,
     "yolo": read_yolo,
 }
@@ -38,14 +50,37 @@ def annotation_format(path: Path) -> str:
     Raises ParameterError if there are no annotations.
     """
     if path.suffix.lower() == ".json":
-        return "createml" if is_createml(path) else "coco"
+        return _json_format(path)
+    if path.suffix.lower() == ".csv":
+        return "csv"
+    if path.suffix.lower() == ".xml" and not is_folder(path):
+        return "cvat"
     if path.suffix.lower() in _SETTINGS:
         return "yolo"
     if not is_folder(path):
-        fail(path, "is neither a folder nor a .json or .yaml file, or does not exist")
+        fail(path, "is neither a folder nor a .json, .yaml, .xml or .csv file, or does not exist")
     if any(path.rglob("*.xml")):
         return "voc"
-    return "coco parts" if any(path.glob("*.json")) and not any(path.rglob("*.txt")) else "yolo"
+    if any(path.rglob("*.txt")):
+        return "yolo"
+    first = next(path.rglob("*.json"), None)
+    if first is not None and _json_format(first) == "labelme":
+        return "labelme"
+    return "coco parts" if any(path.glob("*.json")) else "yolo"
+
+
+def _json_format(path: Path) -> str:
+    """Return the format of a JSON file by its beginning. A file that cannot be read counts as COCO's."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(_START)
+    except (OSError, ValueError):
+        return "coco"
+    if is_createml(path):
+        return "label studio" if re.search(rb'"(data|result|completed_by)"\s*:', start) else "createml"
+    if re.search(rb'"(shape_attributes|_via_img_metadata|_via_settings)"', start):
+        return "via"
+    return "labelme" if re.search(rb'"(shapes|imagePath)"\s*:', start) else "coco"
 
 
 def read_objects(

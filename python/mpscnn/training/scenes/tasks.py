@@ -169,4 +169,7 @@ class SegmenterTask(SceneTask):
         for photos in (self.training, self.validation):
             for photo in photos.masked.photos:
                 yield photo.path, repr(photo.path)
-                yield photo.mask, repr(photo.mask)
+                if photo.drawn is None:
+                    yield photo.mask, repr(photo.mask)
+                else:
+                    yield photo.path, f"{photo.drawn.shapes} {photo.drawn.classes.tolist()}"

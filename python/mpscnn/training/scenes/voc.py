@@ -10,7 +10,8 @@ from mpscnn._private.files import is_file, read_content
 from mpscnn.errors import ParameterError
 from mpscnn.training.scenes.labelled import LabelledObjects, LabelledPhoto, ObjectList, fail, find_photo
 
-_MAX_BYTES = 16 << 20
+_MAX_BYTES = 256 << 20
+_BEGIN = "VOC's annotations begin with <annotation>"
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
 _FLAGS = {"": False, "0": False, "false": False, "1": True, "true": True}
 
@@ -28,7 +29,7 @@ def read_voc(folder: Path, annotations: Path) -> LabelledObjects:
         ParameterError: a file is damaged or declares entities, a photo does not exist or has two files, or a box is
             outside of its photo or has no area.
     """
-    read = [(path, _parsed(path)) for path in sorted(annotations.rglob("*.xml"))]
+    read = [(path, parsed_xml(path, "annotation", _BEGIN)) for path in sorted(annotations.rglob("*.xml"))]
     names = sorted({_text(one, "name", path) for path, root in read for one in root.findall("object")})
     numbers = {name: number for number, name in enumerate(names)}
     photos = [
@@ -40,7 +41,11 @@ def read_voc(folder: Path, annotations: Path) -> LabelledObjects:
     return LabelledObjects(tuple(names), tuple(photos))
 
 
-def _parsed(path: Path) -> ElementTree.Element:
+def parsed_xml(path: Path, tag: str, what: str) -> ElementTree.Element:
+    """Return the root of an XML file. Raises ParameterError if it cannot be read, or has another tag than `what` says.
+
+    Files that declare entities are refused.
+    """
     content = read_content(path, ParameterError, _MAX_BYTES)
     if b"\0" in content:  # the next check would not find a declaration in UTF-16
         fail(path, "is not in an encoding such as UTF-8, in which annotations are written")
@@ -51,8 +56,8 @@ def _parsed(path: Path) -> ElementTree.Element:
         root = ElementTree.fromstring(content)
     except (ElementTree.ParseError, LookupError, ValueError) as error:
         raise ParameterError(f"{path}: is not an XML file: {error}") from error
-    if root.tag != "annotation":
-        fail(path, f"begins with <{root.tag}>; VOC's annotations begin with <annotation>")
+    if root.tag != tag:
+        fail(path, f"begins with <{root.tag}>; {what}")
     return root
 
 

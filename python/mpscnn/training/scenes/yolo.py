@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from mpscnn._private.arguments import is_finite_number, number_in
+from mpscnn._private.arguments import is_finite_number, number_in, whole_number_in
 from mpscnn._private.files import is_file, is_folder
 from mpscnn._private.names import shown_names
 from mpscnn.training.scenes.class_names import (
     NAME_FILES,
+    Settings,
     names_beside,
     names_of_settings,
     settings_beside,
@@ -22,10 +23,12 @@ from mpscnn.training.scenes.labelled import (
     fail,
     labelled_photo_paths,
 )
+from mpscnn.training.scenes.shapes import polygon
 from mpscnn.training.scenes.yolo_parts import parts_of_settings, photo_key, root_of_settings
 from mpscnn.training.split_folders import TRAIN
 
 _NUMBERS = 5
+_MIN_OUTLINE = 7  # the class and three corners
 #: Larger numbers than this are pixels, not shares of the photo.
 _MAX_SHARE = 1.5
 
@@ -34,8 +37,9 @@ def read_yolo(folder: Path | None, annotations: Path) -> LabelledObjects:
     """Return the photos of a folder with their objects. A photo without a text file has no objects.
 
     Each line of a text file is an object: the class number, and centre x, centre y, width and height as fractions of
-    the photo. The text file has the photo's name and place in the folder of text files. In YOLO's own layout a part of
-    the photo's path is `images`, and `labels` replaces it.
+    the photo. Or the class number and the corners of a polygon, as for segmenters and oriented boxes. Keypoints of
+    poses, which `kpt_shape` of a data.yaml counts, are not read. The text file has the photo's name and place in the
+    folder of text files. In YOLO's own layout a part of the photo's path is `images`, and `labels` replaces it.
 
     Args:
         folder: the folder with the photos; None: those of a data.yaml.
@@ -51,6 +55,7 @@ def read_yolo(folder: Path | None, annotations: Path) -> LabelledObjects:
     texts = annotations if is_folder(annotations) else None
     settings = annotations if texts is None else settings_beside(annotations)
     stated = {} if settings is None else parts_of_settings(settings)
+    keypoints = _keypoints(settings)
     if folder is None and stated:
         paths = [photo for part in stated.values() for photo in part.photos]
     else:
@@ -61,7 +66,7 @@ def read_yolo(folder: Path | None, annotations: Path) -> LabelledObjects:
     kinds = {photo_key(photo): kind for kind, part in stated.items() for photo in part.photos}
     photos = []
     for path in paths:
-        photo = _photo(Path(path), _text_file(Path(path), folder, texts), labels)
+        photo = _photo(Path(path), _text_file(Path(path), folder, texts), labels, keypoints)
         photos.append(replace(photo, part=kinds.get(photo_key(path))))
     if texts is not None and not any(photo.part == TRAIN for photo in photos):
         stated = {}  # the folder of text files is for photos that a data.yaml next to it does not split
@@ -82,7 +87,23 @@ def _text_file(photo: Path, folder: Path | None, texts: Path | None) -> Path:
     return photo.with_suffix(".txt")
 
 
-def _photo(photo: Path, text: Path, labels: list[str]) -> LabelledPhoto:
+def _keypoint_hint(line: str, keypoints: int) -> str:
+    count = len(line.split())
+    if keypoints or count <= _NUMBERS or count % 2:
+        return ""
+    return ". Files of poses need a data.yaml with kpt_shape"
+
+
+def _keypoints(settings: Path | None) -> int:
+    """Return how many numbers of keypoints follow a box, from `kpt_shape` of a data.yaml; 0 if it has none."""
+    entries = [] if settings is None else Settings(settings).entries("kpt_shape")[0]
+    numbers = [whole_number_in(entry.strip()) for entry in entries]
+    if None in numbers or len(numbers) not in (0, 2):
+        fail(settings, f"kpt_shape must be [number of keypoints, 2 or 3], got {', '.join(entries)[:60]}")
+    return (numbers[0] or 0) * (numbers[1] or 0) if numbers else 0
+
+
+def _photo(photo: Path, text: Path, labels: list[str], keypoints: int) -> LabelledPhoto:
     objects = ObjectList((1, 1))
     if not is_file(text):
         return objects.photo(str(photo), str(text), None)
@@ -91,10 +112,19 @@ def _photo(photo: Path, text: Path, labels: list[str]) -> LabelledPhoto:
             continue
         place = f"{text}: line {number}"
         values = [number for number in map(number_in, line.split()) if is_finite_number(number)]
-        if len(values) != _NUMBERS or len(values) < len(line.split()):
+        outline = None
+        is_outline = keypoints == 0 and len(values) >= _MIN_OUTLINE and len(values) % 2 == 1
+        if is_outline and len(values) == len(line.split()):
+            outline = polygon(values[1:])
+            left, top, right, bottom = outline.edges()
+            values = [values[0], (left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
+        elif keypoints and len(values) == _NUMBERS + keypoints:
+            values = values[:_NUMBERS]
+        if len(values) != _NUMBERS or (not keypoints and outline is None and len(values) < len(line.split())):
             fail(
                 place,
-                f"must be a class number, centre x, centre y, width and height, got {line.strip()[:60]!r}",
+                "must be a class number, centre x, centre y, width and height, or a class number and the x and y of "
+                f"three or more corners, got {line.strip()[:60]!r}{_keypoint_hint(line, keypoints)}",
             )
         kind, x, y, width, height = values
         if kind != int(kind) or not 0 <= kind < len(labels):
@@ -106,7 +136,7 @@ def _photo(photo: Path, text: Path, labels: list[str]) -> LabelledPhoto:
                 "to 1: divide x and width by the photo's width, y and height by its height",
             )
         edges = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-        objects.add(place, edges, int(kind))
+        objects.add(place, edges, int(kind), shape=outline)
     return objects.photo(str(photo), str(text), None)
 
 

@@ -110,9 +110,10 @@ def evaluate(
     if output is not None and output.suffix.lower() != ".png":
         raise typer.BadParameter(f"the name must end in .png, got {output}", param_hint="--output")
     photos = folder
-    if folder is not None and annotations is None and is_settings(folder):
-        photos, annotations = None, folder  # a data.yaml names the photos itself
     loaded = load(model, scores=scores, **program.to_dict(), **runs.to_dict())
+    if folder is not None and annotations is None and masks is None and is_settings(folder):
+        photos = None  # a data.yaml names the photos itself
+        annotations, masks = (folder, None) if loaded.task != "segmentation" else (None, folder)
     failures: list[Error] = []
 
     def failed(photo: object, error: Error) -> None:
@@ -128,7 +129,7 @@ def evaluate(
             )
             show_detector(loaded, found, as_json)
         elif folder is not None and masks is not None:
-            pairs = pair_photos_and_masks(loaded, folder, masks, failed)
+            pairs = pair_photos_and_masks(loaded, photos, masks, failed)
             areas = (
                 evaluate_segmenter(loaded, pairs, inflight=inflight, failed=failed)
                 if machines is None
