@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from mpscnn._private.files import is_folder
 from mpscnn.training.scenes.coco import parsed_annotations
 from mpscnn.training.scenes.labelled import LabelledObjects, fail
 from mpscnn.training.scenes.named_objects import (
@@ -30,7 +31,7 @@ def read_labelme(folder: Path, annotations: Path) -> LabelledObjects:
 
     Raises ParameterError for a damaged file, an unknown kind of shape, and the errors of `labelled_by_name`.
     """
-    files = sorted(annotations.rglob("*.json")) if annotations.is_dir() else [annotations]
+    files = sorted(annotations.rglob("*.json")) if is_folder(annotations) else [annotations]
     return labelled_by_name(folder, [_photo(file) for file in files])
 
 
