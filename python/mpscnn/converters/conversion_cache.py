@@ -73,7 +73,7 @@ def convert_cached(name: str, *, fold: bool = True, note_photos: bool = True) ->
     except CacheError as error:
         target = _folder_of_process(os.getpid()) / target.name
         if not exists(target):
-            warnings.warn(f"{error} {path} is converted for this process only.", RuntimeWarning, stacklevel=4)
+            warnings.warn(f"{error} {path} is converted for this process only.", RuntimeWarning, stacklevel=5)
         note = _converted(path, digest, target, fold)
     if note_photos and note:
         warnings.warn(f"{path}: {note}", RuntimeWarning, stacklevel=5)
@@ -90,7 +90,7 @@ def _converted(path: Path, digest: str, target: Path, fold: bool) -> str:
         note = _kept_note(target)
         if note is not None:
             return note
-        warn_of_damage(target)
+        warn_of_damage(target, stacklevel=7)
         network = read_network([path], fold=fold)
         if _digest_of(path) != digest:
             raise WeightsError(f"{path}: it or a file next to it changed while it was read: load it again")

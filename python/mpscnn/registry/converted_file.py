@@ -25,8 +25,10 @@ def is_intact(path: Path) -> bool:
         return stated.startswith(b"%d bytes" % path.stat().st_size) and stated == _checksum(path)
 
 
-def warn_of_damage(path: Path) -> None:
+def warn_of_damage(path: Path, stacklevel: int = 6) -> None:
     """Warn if a file and its checksum exist. Call it when the file is not intact, before it is made again.
+
+    `stacklevel` is that of `warnings.warn`, and points to the caller of `mpscnn.load`.
 
     A file without a checksum is not known to be damaged: another version of mpscnn may have made it.
     """
@@ -34,7 +36,7 @@ def warn_of_damage(path: Path) -> None:
         warnings.warn(
             f"{path}: is damaged, so it is made again",
             RuntimeWarning,
-            stacklevel=6,  # the warning points to the caller of `mpscnn.load`
+            stacklevel=stacklevel,
         )
 
 
