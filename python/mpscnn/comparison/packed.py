@@ -15,7 +15,8 @@ from mpscnn.errors import WeightsError
 
 Packed = tuple[dict[str, Any], list[NDArray[Any]]]
 _LENGTH = struct.Struct("<Q")
-_KINDS = "fiub"  # floats, integers and truth values
+#: The types of elements that may be sent: integers, floats and truth values of this machine's byte order.
+_TYPES = {np.dtype(code).str: np.dtype(code) for code in "?bBhHiIlLqQefd"}
 
 
 def pack(texts: dict[str, Any], arrays: Sequence[NDArray[Any]]) -> bytes:
@@ -34,8 +35,8 @@ def unpack(content: bytes) -> Packed:
         head = json.loads(content[_LENGTH.size : place])
         arrays = []
         for kind, shape in head["forms"]:
-            dtype = np.dtype(kind)
-            if dtype.kind not in _KINDS or not all(type(extent) is int and extent >= 0 for extent in shape):
+            dtype = _TYPES[kind]
+            if not all(type(extent) is int and extent >= 0 for extent in shape):
                 raise ValueError(f"an array of {kind} with the shape {shape}")
             array = np.frombuffer(content, dtype, math.prod(shape), place).reshape(shape)
             arrays.append(array)
@@ -43,6 +44,6 @@ def unpack(content: bytes) -> Packed:
         texts = head["texts"]
         if place != len(content) or not isinstance(texts, dict):
             raise ValueError("another length")
-    except (struct.error, ValueError, KeyError, TypeError) as error:
+    except (struct.error, ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
         raise WeightsError(f"the process of another engine sent damaged results: {error}") from error
     return texts, arrays

@@ -108,6 +108,9 @@ class _Writer:
         attributes = {
             key: encode(value, lambda _: {}) for key, value in node.attributes.items() if key[:1] != "_"
         }
+        if node.op == "ResourceGather":  # its variable is a constant here
+            kinds = {"Tparams": attributes["dtype"], "Tindices": attributes["Tindices"]}
+            return _encoded(name, "Gather", operands, kinds)
         return _encoded(name, node.op, operands, attributes)
 
     def _constant(self, name: str, array: np.ndarray[Any, Any]) -> bytes:
