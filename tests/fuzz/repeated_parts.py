@@ -36,11 +36,13 @@ class Part:
         suffix: the suffix of the file, or of the folder if there are several.
         make: returns the file, or the files of a folder by name, with so many elements.
         count: a number of elements that makes a file of a few kB.
+        largest: the largest number of elements.
     """
 
     suffix: str
     make: Callable[[int], Content]
     count: int
+    largest: int = 1 << 15
 
 
 # ---- Keras ---------------------------------------------------------------------------------------------------------
@@ -67,11 +69,11 @@ def compressed_layers(count: int) -> bytes:
 
 def nested_models(count: int) -> bytes:
     """Return a file with many models, each of which is the only layer of the one around it."""
-    model: dict[str, Any] = keras_chain(1)
-    for _ in range(count):
-        model = {"class_name": "Sequential", "config": {"name": "m", "layers": [model]}}
+    inner = json.dumps(keras_chain(1))
+    begin = '{"class_name":"Sequential","config":{"name":"m","layers":['
     writer = hdf5.Hdf5Writer()
-    return writer.file(writer.object([hdf5.model_config(model)]))
+    config = hdf5.attribute("model_config", (begin * count + inner + "]}}" * count).encode())
+    return writer.file(writer.object([config]))
 
 
 def links_to_one_array(count: int) -> bytes:
@@ -221,7 +223,11 @@ def control_inputs(count: int) -> bytes:
 def index(compression: int) -> Callable[[int], bytes]:
     def make(count: int) -> bytes:
         names = [bytes([1 + i // 65_536, i // 256 % 256, i % 256]) for i in range(count)]
-        return table([(name, b"") for name in names], per_block=200, compression=compression)
+        entries = [
+            (b"", b"\x08\x01"),
+            *((name, b"") for name in names),
+        ]  # first the header: one file of numbers
+        return table(entries, per_block=200, compression=compression)
 
     return make
 
@@ -247,8 +253,8 @@ PARTS: dict[str, Part] = {
     "HDF5: continuations of continuations": Part(".h5", lambda n: hdf5.repeated_continuations(n, n), 60),
     "HDF5: messages beyond their block": Part(".h5", hdf5.message_beyond_its_block, 200),
     "HDF5: many links to one array": Part(".h5", links_to_one_array, 60),
-    "Keras: layers of a compressed description": Part(".keras", compressed_layers, 60),
-    "Keras: models in models": Part(".h5", nested_models, 15),
+    "Keras: layers of a compressed description": Part(".keras", compressed_layers, 60, 9_999),
+    "Keras: models in models": Part(".h5", nested_models, 15, 960),
     **{
         f"ONNX: {kind}": Part(".onnx", onnx_chain(kind, *others), 30)
         for kind, *others in (
