@@ -122,11 +122,11 @@ def zip_form(value: object, storages: Storages, **entries: bytes) -> bytes:
 
 
 def zipped(files: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
-    """Return a zip archive of these files, by name."""
+    """Return a zip archive of these files, by name. Its bytes do not depend on the time: they are names of tests."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", compression) as archive:
         for name, content in files.items():
-            archive.writestr(name, content)
+            archive.writestr(zipfile.ZipInfo(name), content, compression)
     return buffer.getvalue()
 
 
