@@ -645,3 +645,8 @@ def test_reading_says_what_is_left_out(place: Place) -> None:
 def test_reading_says_that_initialisers_are_left_out(place: Place) -> None:
     notes = read_network([CASES["TensorFlow writes in an initialiser"](place)]).notes
     assert any("initialise" in note and "WriteFile 'effect'" in note for note in notes)
+
+
+def test_reading_says_that_training_is_left_out(place: Place) -> None:
+    notes = read_network([written("ONNX says how to train", place)]).notes
+    assert notes == ["its graphs for training are left out"]

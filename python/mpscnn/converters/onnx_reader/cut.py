@@ -22,7 +22,7 @@ from mpscnn.errors import UnsupportedError
 _VERSION = 8
 #: Fields that are read, but not written.
 _LEFT_OUT: dict[str, Changes] = {
-    "Model": {"producer_name": None, "metadata_props": None},
+    "Model": {"producer_name": None, "metadata_props": None, "training_info": None},
     "Graph": {"sparse_initializer": None},
     "Node": {"doc_string": None},
 }

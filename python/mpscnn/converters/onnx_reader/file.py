@@ -50,6 +50,8 @@ _MAX_PARTS = 100_000
 # The maximum number of nodes that change a constant's type or shape in files that mpscnn wrote.
 _MAX_CHANGES = 16
 
+_TRAINING = "its graphs for training are left out"
+
 Dimension = int | None
 # The fields of a type, of which one is stated.
 _TYPES = (
@@ -103,6 +105,7 @@ class OnnxFile:
             with the channels last. Otherwise images are (n, channels, height, width), as in ONNX.
         metadata: the texts of the file's metadata by key.
         is_ours: whether mpscnn has written the file.
+        notes: sentences for the user about what the file has and the graph lacks.
 
     Attributes:
         nodes: the operators in topological order.
@@ -125,8 +128,10 @@ class OnnxFile:
         keeps_axes: bool = False,
         metadata: Mapping[str, str] | None = None,
         is_ours: bool = False,
+        notes: Sequence[str] = (),
     ) -> None:
         self.origin = origin
+        self.notes = list(notes)
         self.inputs = list(inputs)
         self.outputs = list(outputs)
         self.tensors = tensors
@@ -303,6 +308,7 @@ def file_from_model(
         external=external,
         metadata={entry.key: entry.value for entry in read.metadata_props},
         is_ours=is_ours,
+        notes=[_TRAINING] if read.count("training_info") else [],
     )
 
 

@@ -84,7 +84,7 @@ def _found(file: OnnxFile, options: ReadOptions, ready: Context | None) -> Conve
                 context, ready = ready or _converted(file, options, heads), None
                 if mark_detection(context, processing, heads, notes):
                     keep_integers(context)
-                    context.network.notes += context.notes
+                    context.network.notes += [*file.notes, *context.notes]
                     context.network.source_ends = list(heads)
                     return Converted(context.network, context.input_layouts, ())
         wanted, more = _before_suppression(processing, wanted)
@@ -99,7 +99,12 @@ def _found(file: OnnxFile, options: ReadOptions, ready: Context | None) -> Conve
     if wanted != file.outputs and not options.outputs:
         context.network.source_ends = wanted
     keep_integers(context)
-    context.network.notes += [*notes, *context.notes, *filter(None, [undecoded_note(context.network)])]
+    context.network.notes += [
+        *file.notes,
+        *notes,
+        *context.notes,
+        *filter(None, [undecoded_note(context.network)]),
+    ]
     return Converted(context.network, context.input_layouts, tuple(outputs.layouts))
 
 

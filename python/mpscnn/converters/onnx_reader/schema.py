@@ -33,7 +33,8 @@ MESSAGES = {
     "opset_import:OperatorSet*:9 domain:string:10 attribute_proto:Attribute*:11 value_info:Value*:12 "
     "overload:string:13",
     "Model": "producer_name:string:2 graph:Graph:7 opset_import:OperatorSet*:8 metadata_props:Entry*:14 "
-    "functions:Function*:25",
+    "training_info:Training*:20 functions:Function*:25",
+    "Training": "",
 }
 
 KINDS = read_table(MESSAGES)
