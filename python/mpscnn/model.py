@@ -360,7 +360,12 @@ class Model(FixedAttributes, Generic[Answer]):
         """Return a table of the layers: see `Network.summary`."""
         return self.network.summary(size)
 
-    @accept_foreign_arguments(options=("dtype", "labels", "preprocess", "information"))
+    @accept_foreign_arguments(
+        options=(
+            *("dtype", "labels", "preprocess", "information"),
+            *("score_threshold", "iou_threshold", "max_detections"),
+        )
+    )
     def save(self, path: str | os.PathLike[str], **options: Any) -> None:
         """Write the network with this model's labels, preprocessing and information: see `Network.save`.
 

@@ -19,7 +19,7 @@ from mpscnn.converters.formats import find_reader, is_package, named_by_file
 from mpscnn.converters.photo_settings import choose_settings, drop_wrong_labels, read_labels
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import ParameterError
-from mpscnn.graph.network import Network
+from mpscnn.graph.network import Network, with_limits
 from mpscnn.model import Model, network_of
 
 __all__ = [
@@ -216,6 +216,9 @@ def export_tflite(
     *,
     size: tuple[int, int] | None = None,
     dtype: str | None = None,
+    score_threshold: float | None = None,
+    iou_threshold: float | None = None,
+    max_detections: int | None = None,
 ) -> None:
     """Write a network as a TensorFlow Lite file with the same inputs and outputs, for any batch.
 
@@ -229,6 +232,8 @@ def export_tflite(
         dtype: the type of weights: "float32", or "float16" for weights that LiteRT converts to float32 when it loads
             them. "uint8" writes 8-bit weights, and the integers of a quantised network. None: "uint8" for a quantised
             network, otherwise "float32".
+        score_threshold, iou_threshold, max_detections: limits of a detector in the file, as for `Model.detect`; None:
+            the network's own.
 
     Raises:
         UnsupportedError: TensorFlow Lite cannot express a layer, or the file has more than 2 GB. WeightsError: weights
@@ -238,7 +243,9 @@ def export_tflite(
     from mpscnn.converters.integer_weights import of_stored_type
     from mpscnn.converters.tflite_writer.export import export
 
-    network, stored = of_stored_type(network_of(network), dtype, "float32")
+    network, stored = of_stored_type(
+        with_limits(network_of(network), score_threshold, iou_threshold, max_detections), dtype, "float32"
+    )
     export(network, path, size=size, dtype=stored)
 
 
@@ -252,6 +259,9 @@ def export_coreml(
     palette: int | None = None,
     target: str | None = None,
     information: Mapping[str, str] | None = None,
+    score_threshold: float | None = None,
+    iou_threshold: float | None = None,
+    max_detections: int | None = None,
 ) -> None:
     """Write a network as a Core ML model: a program (.mlpackage) or a neural network (.mlmodel), for one image.
 
@@ -272,6 +282,8 @@ def export_coreml(
             compressed weights, iOS 18 for one with a GRU that resets after the product, iOS 14 for a file. A file for a
             later system is the same as one for iOS 14.
         information: "license", "author", "description", "source", ... of the model; None: those of a `Model`.
+        score_threshold, iou_threshold, max_detections: limits of a detector in the file, as for `Model.detect`; None:
+            the network's own.
 
     Raises:
         UnsupportedError: the package `coremltools` is not installed, Core ML cannot express a layer, or the network
@@ -287,7 +299,7 @@ def export_coreml(
 
     if information is None and isinstance(network, Model):
         information = network.information
-    network = network_of(network)
+    network = with_limits(network_of(network), score_threshold, iou_threshold, max_detections)
     preprocess = None
     if network.preprocess is not None:
         require_one_input(network)

@@ -58,6 +58,25 @@ if TYPE_CHECKING:
     from mpscnn.vision.detector import DetectionHead
 
 
+def with_limits(
+    network: Network, score_threshold: float | None, iou_threshold: float | None, max_detections: int | None
+) -> Network:
+    """Return a copy of a detector with other limits of its suppression, or the network itself if all are None.
+
+    Raises ParameterError for a network that is not a detector, and for a limit that is out of its range.
+    """
+    if score_threshold is None and iou_threshold is None and max_detections is None:
+        return network
+    if network.detection is None:
+        raise ParameterError(
+            f"network {network.name!r} is not a detector, so score_threshold, iou_threshold and max_detections have no "
+            "meaning"
+        )
+    limited = network.copy()
+    limited.detection = network.detection.with_limits(score_threshold, iou_threshold, max_detections)
+    return limited
+
+
 def _network_of_file(path: str | PathLike[str]) -> Network:
     """Return the network of a file or name that `mpscnn.load` takes."""
     network: Network = sys.modules["mpscnn"].load(path_name("path", path)).network
@@ -525,6 +544,9 @@ class Network(
         labels: Sequence[str] | None = None,
         preprocess: str | Mapping[str, Any] | None = None,
         information: Mapping[str, str] | None = None,
+        score_threshold: float | None = None,
+        iou_threshold: float | None = None,
+        max_detections: int | None = None,
     ) -> None:
         """Write the network to a file in the format of its suffix.
 
@@ -542,6 +564,8 @@ class Network(
             labels: the class names; None: the network's own labels.
             preprocess: the name of a preset or a mapping, see `mpscnn.preprocess`; None: the network's own.
             information: texts "license", "source" and "description". Only for model files and Core ML models.
+            score_threshold, iou_threshold, max_detections: limits of a detector in the file, as for `Model.detect`;
+                None: the network's own. Measures of accuracy by other tools need a low `score_threshold`, such as 0.01.
 
         Raises:
             ParameterError: there is no suffix, it is not one of a supported format, or the format cannot store an
@@ -551,7 +575,10 @@ class Network(
         from mpscnn.graph.model_file import save_foreign, save_model
 
         dtype = cast(StoredTypeName | None, number_format(dtype))
-
+        limited = with_limits(self, score_threshold, iou_threshold, max_detections)
+        if limited is not self:
+            limited.save(path, dtype=dtype, labels=labels, preprocess=preprocess, information=information)
+            return
         suffix = PurePath(path_name("path", path)).suffix.lower()
         if suffix != MODEL_SUFFIX:
             network = self

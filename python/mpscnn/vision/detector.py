@@ -68,6 +68,26 @@ class DetectionHead:
             entries[key] = names[name]
         return replace(self, settings=settings)
 
+    def with_limits(
+        self,
+        score_threshold: float | None = None,
+        iou_threshold: float | None = None,
+        max_detections: int | None = None,
+    ) -> DetectionHead:
+        """Return the head with other limits of the suppression, as for `Model.detect`; None keeps a limit.
+
+        Raises ParameterError for a limit that is out of its range.
+        """
+        limits(score_threshold, iou_threshold, max_detections)
+        given = {
+            "score_threshold": score_threshold,
+            "iou_threshold": iou_threshold,
+            "max_detections": max_detections,
+        }
+        changed = {name: value for name, value in given.items() if value is not None}
+        suppression = {**self.settings.get("suppression", {}), **changed}
+        return replace(self, settings={**self.settings, "suppression": suppression})
+
     def __repr__(self) -> str:
         described = [f"{part} {self.output(part)!r}" for part in ("boxes", "scores")]
         return f"<DetectionHead: anchors {_entry(self.settings, 'anchors', 'rule', '?')}, {', '.join(described)}>"
