@@ -146,7 +146,9 @@ class NodeArg:
         self.name: str = info.name
         self.type: str = type_text(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
         self.shape: list[int | str | None] = [
-            extent.dim_value if extent.HasField("dim_value") else extent.dim_param or None
+            extent.dim_value
+            if extent.HasField("dim_value") and extent.dim_value >= 0  # -1 stands for a free extent
+            else extent.dim_param or None
             for extent in tensor.shape.dim
         ]
 

@@ -104,7 +104,10 @@ class BackendModel:
         tensor = info.type.tensor_type
         shape: tuple[int | None, ...] | None = None
         if tensor.HasField("shape"):
-            shape = tuple(one.dim_value if one.HasField("dim_value") else None for one in tensor.shape.dim)
+            shape = tuple(  # some writers state -1 for an extent that is free
+                one.dim_value if one.HasField("dim_value") and one.dim_value >= 0 else None
+                for one in tensor.shape.dim
+            )
         try:
             dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
         except KeyError as error:

@@ -14,6 +14,7 @@ from reference.convolution import channels_first
 
 import mpscnn
 from mpscnn import converters
+from mpscnn.converters.wire.encode import encode_fields
 
 pytest.importorskip("onnx", reason="onnx is not installed")
 Array = NDArray[Any]
@@ -353,3 +354,29 @@ def test_ultraface(shared: Path) -> None:
     boxes = [detector.decode(head[4][0]) for head in heads]
     np.testing.assert_allclose(boxes[0], boxes[1], atol=1e-3)
     np.testing.assert_allclose(heads[0][2], heads[1][2], atol=1e-3)
+
+
+@pytest.mark.parametrize(("kind", "stored"), [(0, "<f8"), (1, "<f4"), (2, "<f2"), (None, "<f4")])
+def test_weights_that_are_stored_as_bytes(tmp_path: Path, kind: int | None, stored: str) -> None:
+    """NVIDIA's Caffe, and OpenCV's shrinkCaffeModel for half floats, write bytes and the number of their type."""
+    weight = np.arange(12, dtype=np.float32).reshape(4, 3, 1, 1) / 8
+    blob: dict[int, Any] = {7: encode_fields({1: list(weight.shape)}), 12: weight.astype(stored).tobytes()}
+    blob |= {} if kind is None else {10: kind}
+    made = layer(
+        "Convolution", "c", "data", "convolution_param { num_output: 4 kernel_size: 1 bias_term: false }"
+    )
+    paths = write(tmp_path, image(1, 3, 2, 2) + made)
+    paths[1].write_bytes(
+        encode_fields({100: [encode_fields({1: "c", 2: "Convolution", 7: [encode_fields(blob)]})]})
+    )
+    x = random(1, 2, 2, 3)
+    found = computed(converters.read_network(paths), x)
+    np.testing.assert_allclose(found, x @ weight.reshape(4, 3).T, rtol=1e-5, atol=1e-6)
+
+
+def test_weights_that_are_stored_as_integers_are_refused(tmp_path: Path) -> None:
+    blob = encode_fields({7: encode_fields({1: [1]}), 10: 3, 12: b"\0\0\0\0"})
+    paths = write(tmp_path, image(1, 3, 2, 2) + layer("Scale", "c", "data"))
+    paths[1].write_bytes(encode_fields({100: [encode_fields({1: "c", 7: [blob]})]}))
+    with pytest.raises(mpscnn.UnsupportedError, match="layer 'c': its weights are integers"):
+        converters.read_network(paths)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from converters.onnx_files import model, node, onnx
-from exact_engines import onnxruntime_results
+from exact_engines import onnxruntime_results, onnxruntime_session
 from numpy.typing import NDArray
 
 import mpscnn
@@ -263,3 +263,12 @@ def test_absent_names_lead_to_what_there_is(file: Path, name: str, hint: str) ->
     owner: Any = ours if name[0].isupper() or name == "quantization" else mpscnn.InferenceSession(file)
     with pytest.raises(AttributeError, match=f"{name}.*{hint}"):
         getattr(owner, name)
+
+
+def test_an_extent_of_minus_one_is_free() -> None:
+    """Writers such as paddle2onnx state -1 for a free batch. The session of onnxruntime takes it as free, too."""
+    made = model([node("Relu", ["x"])], {"x": [-1, 3, 4, 4]})
+    x = np.random.default_rng(0).normal(size=(2, 3, 4, 4)).astype(np.float32)
+    session, theirs = mpscnn.InferenceSession(made.SerializeToString()), onnxruntime_session(made)
+    assert session.get_inputs()[0].shape == theirs.get_inputs()[0].shape == [None, 3, 4, 4]
+    np.testing.assert_array_equal(session.run(None, {"x": x})[0], theirs.run(None, {"x": x})[0])

@@ -155,3 +155,14 @@ def test_a_query_that_sees_no_key_gets_zeros(is_truth: bool) -> None:
     np.testing.assert_allclose(run(x), wanted, rtol=1e-5, atol=1e-6)
     x[0, 2, 3] = torch.nan
     assert np.isnan(run(x)[2]).any()
+
+
+@pytest.mark.parametrize("activation", ["ReLU", "ReLU6", "Sigmoid", "Hardtanh", "LogSigmoid"])
+def test_activations_of_local_response_normalizations(activation: str) -> None:
+    """The layer of a LocalResponseNorm takes no activation, so this stays a layer."""
+    torch.manual_seed(0)
+    norm = torch.nn.LocalResponseNorm(3, alpha=0.3, k=1.5)
+    module, x = torch.nn.Sequential(norm, getattr(torch.nn, activation)()).eval(), torch.randn(2, 6, 4, 5)
+    network = mpscnn.from_torch(module, x, check=False)
+    found = network.compile(device="cpu", precision="float32").run(x.permute(0, 2, 3, 1).numpy())
+    np.testing.assert_allclose(found, module(x).permute(0, 2, 3, 1).numpy(), rtol=1e-5, atol=1e-6)

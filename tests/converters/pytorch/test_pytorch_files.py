@@ -124,6 +124,18 @@ def test_parameters_and_attributes_of_a_state_dict(tmp_path: Path) -> None:
     assert list(read(tmp_path, zip_form(Raw(code), storages))) == ["weight"]
 
 
+def test_state_dicts_of_python_2(tmp_path: Path) -> None:
+    """Python 2 wrote an OrderedDict with a list of its keys and values."""
+    storages = Storages()
+    pairs = [["fc.weight", storages.tensor(GRID)], ["fc.bias", storages.tensor(GRID)]]
+    value = Call(Name("collections", "OrderedDict"), (pairs,))
+    assert list(read(tmp_path, zip_form(value, storages))) == ["fc.weight", "fc.bias"]
+    for damaged in ([["fc.weight"]], [[3, storages.tensor(GRID)]], 7):
+        value = Call(Name("collections", "OrderedDict"), (damaged,))
+        with pytest.raises(mpscnn.WeightsError, match="damaged"):
+            read(tmp_path, zip_form(value, storages))
+
+
 # ---- Pickles that would do more ------------------------------------------------------------------------------------
 
 FORBIDDEN = [

@@ -12,7 +12,7 @@ from mpscnn.converters.wire.kinds import read_table
 WEIGHTS = {
     "Shape": "dim:int64*:1",
     "Blob": "num:int32:1 channels:int32:2 height:int32:3 width:int32:4 data:float*:5 shape:Shape:7 "
-    "double_data:double*:8",
+    "double_data:double*:8 raw_data_type:uint32:10 raw_data:bytes:12",
     "Layer": "name:string:1 type:string:2 blobs:Blob*:7",
     "OldLayer": "name:string:4 blobs:Blob*:6",
     "Weights": "name:string:1 layers:OldLayer*:2 layer:Layer*:100",

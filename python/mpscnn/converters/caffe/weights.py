@@ -23,6 +23,9 @@ _MAX_BLOBS, _MAX_LAYERS = 64, 10_000
 
 # The types of numbers in the fields with a blob's data.
 _TYPES: dict[str, np.dtype[Any]] = {"data": np.dtype("<f4"), "double_data": np.dtype("<f8")}
+# NVIDIA's Caffe and OpenCV (shrinkCaffeModel) store numbers as bytes, with a number for their type.
+_RAW = "raw_data"
+_RAW_TYPES: dict[Any, np.dtype[Any]] = {0: np.dtype("<f8"), 1: np.dtype("<f4"), 2: np.dtype("<f2")}
 
 
 def read_weights(path: Path) -> dict[str, list[Blob]]:
@@ -62,10 +65,17 @@ def _blob(blob: Message, content: FileBytes, where: str) -> Blob:
 
 def _numbers(blob: Message, content: FileBytes, where: str) -> Array | Place:
     """Return the numbers of a weight. If they are stored together, they stay in the file."""
-    field = next(filter(blob.has, _TYPES), "data")
+    field, types = next(filter(blob.has, _TYPES), "data"), _TYPES
+    if blob.has(_RAW):
+        kind = blob.raw_data_type if blob.has("raw_data_type") else 1
+        if kind not in _RAW_TYPES:
+            raise UnsupportedError(
+                f"{where}: its weights are integers (type {kind}), which are not supported"
+            )
+        field, types = _RAW, {_RAW: _RAW_TYPES[kind]}
     place = blob.position(field)
     if place is None:
         return blob.numbers(field).astype(np.float32, copy=False)
-    if place[1] % _TYPES[field].itemsize:
+    if place[1] % types[field].itemsize:
         raise WeightsError(f"{where}: damaged: its numbers take {place[1]} bytes")
-    return Place(content, place[0], place[1], _TYPES[field])
+    return Place(content, place[0], place[1], types[field])

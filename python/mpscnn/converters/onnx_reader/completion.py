@@ -18,6 +18,7 @@ from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.renaming import rename_layers
 from mpscnn.errors import Error, UnsupportedError
 from mpscnn.graph.settings import copy_settings
+from mpscnn.runtime.library import operations
 
 
 class Attachments:
@@ -66,7 +67,10 @@ _TAKE_ACTIVATION = frozenset(
         "Sum",
     }
 )  # fmt: skip
-_WITHOUT_ACTIVATION = frozenset({"matrix_product", "neuron"})
+# Operators such as Div may become layers that take no activation, such as a local response normalization.
+_WITHOUT_ACTIVATION = frozenset({"matrix_product", "neuron"}) | frozenset(
+    entry["name"] for entry in operations() if not entry["takes_activation"]
+)
 # The engine multiplies an operand by the factor before the product. Smaller factors might lose digits of small numbers.
 _MIN_FACTOR = 2.0**-32
 

@@ -54,6 +54,18 @@ _DEVICE = Global("torch", "device")
 _ALLOWED = {*_DTYPES, *_TENSOR, *_PARAMETER, _ORDERED_DICT, _SIZE, _DEVICE}
 
 
+def _ordered(pairs: object = ()) -> dict[str, object]:
+    """Return a dictionary. Python 2 wrote its keys and values as lists of two, and Python 3 sets them later."""
+    if not isinstance(pairs, (list, tuple)):
+        raise TypeError
+    found: dict[str, object] = {}
+    for pair in pairs:
+        if not isinstance(pair, (list, tuple)) or len(pair) != 2 or not isinstance(pair[0], str):
+            raise TypeError
+        found[pair[0]] = pair[1]
+    return found
+
+
 def read_torch_file(path: Path) -> object:
     """Return the object that torch.load returns, with `StoredTensor` for tensors.
 
@@ -120,8 +132,8 @@ class _TorchValues:
             return tensor_view(self._origin, storage, offset, shape, strides)
         if function in _PARAMETER and isinstance(arguments[0], StoredTensor):
             return arguments[0]
-        if function == _ORDERED_DICT and not arguments:
-            return {}
+        if function == _ORDERED_DICT and len(arguments) <= 1:
+            return _ordered(*arguments)
         if function == _SIZE and len(arguments) == 1:
             return arguments[0]
         if function == _DEVICE:
