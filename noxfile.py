@@ -421,7 +421,11 @@ def metal_sanitize(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Run each fuzzer for 60 seconds, or for the number of seconds that is given."""
+    """Run each fuzzer for 60 seconds, or for the number of seconds that is given: -- SECONDS [EXECUTIONS].
+
+    With EXECUTIONS, each fuzzer of C++ runs until it has executed so many inputs in all runs together. The full tier is
+    `nox -s fuzz -- 600 10000000`, which goes on where it was ended.
+    """
     install_system_packages(session, *packages.SANITIZERS)
     install_build_tools(session)
     seconds = session.posargs[0] if session.posargs else "60"
@@ -432,7 +436,8 @@ def fuzz(session: nox.Session) -> None:
         f"-DMPSCNN_INSTRUCTION_SETS={kernels_of_this_machine()[0]}",
         *clang("-fsanitize=fuzzer-no-link"),
     )
-    session.run("python", ".ci/fuzz.py", str(BUILD / "fuzz"), seconds)
+    until = ("--until", session.posargs[1]) if session.posargs[1:] else ()
+    session.run("python", ".ci/fuzz.py", str(BUILD / "fuzz"), seconds, *until)
     install_package(session)
     # Atheris chooses inputs by code coverage. Not every version of Python has a wheel of it.
     session.install(packages.ATHERIS, success_codes=(0, 1), silent=True)

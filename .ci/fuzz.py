@@ -1,5 +1,8 @@
 """Run each fuzzer of C++ in BUILD for some seconds, on a corpus next to BUILD: `fuzz.py BUILD SECONDS`.
 
+With `--until EXECUTIONS`, run each fuzzer of C++ again and again for that time, until it has executed so many inputs in
+all runs together. The counts are in executions.json next to the corpus, so the command goes on where it was ended.
+
 With `--python`, run the fuzzers of files in tests/fuzz, which need the package. They choose inputs by code coverage if
 Atheris is installed, too.
 """
@@ -7,11 +10,16 @@ Atheris is installed, too.
 from __future__ import annotations
 
 import importlib.util
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 FUZZERS = Path(__file__).resolve().parents[1] / "tests" / "fuzz"
+
+#: The line of libFuzzer's statistics with the number of inputs that it executed.
+EXECUTED = re.compile(r"^stat::number_of_executed_units:\s*(\d+)$", re.MULTILINE)
 
 
 def run(*command: str | Path) -> None:
@@ -19,14 +27,23 @@ def run(*command: str | Path) -> None:
     subprocess.run([str(word) for word in command], cwd=FUZZERS.parents[1], check=True)
 
 
-def run_cpp(build: Path, corpora: Path, seconds: str) -> None:
-    """Run the programs of libFuzzer."""
+def run_cpp(build: Path, corpora: Path, seconds: str, until: int) -> None:
+    """Run the programs of libFuzzer once, or until each has executed `until` inputs."""
     run(sys.executable, FUZZERS / "seeds.py", corpora)
     for source in sorted(FUZZERS.glob("*.cpp")):
-        corpus = corpora / source.stem
-        corpus.mkdir(parents=True, exist_ok=True)
-        run(
-            build / source.stem,
+        run_until(build / source.stem, corpora, seconds, until)
+
+
+def run_until(program: Path, corpora: Path, seconds: str, until: int) -> None:
+    """Run a fuzzer in steps, and count its executions in a file, until they are `until`. 0: run it once."""
+    record = corpora / "executions.json"
+    corpus = corpora / program.name
+    corpus.mkdir(parents=True, exist_ok=True)
+    once = until == 0
+    while once or counts_in(record).get(program.name, 0) < until:
+        once = False
+        command = (
+            program,
             f"-max_total_time={seconds}",
             "-timeout=60",  # the fuzzers have stricter limits, by the size of each input
             "-max_len=1000000",
@@ -36,6 +53,30 @@ def run_cpp(build: Path, corpora: Path, seconds: str) -> None:
             f"-dict={FUZZERS / 'model_file.dict'}",
             corpus,
         )
+        ended = subprocess.run(
+            [str(word) for word in command],
+            cwd=FUZZERS.parents[1],
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        print(ended.stderr, end="", file=sys.stderr)
+        ended.check_returncode()
+        counts = counts_in(record)
+        found = EXECUTED.search(ended.stderr)
+        if found is None:
+            sys.exit(f"{program.name} did not say how many inputs it has executed")
+        counts[program.name] = counts.get(program.name, 0) + int(found[1])
+        replacement = record.with_suffix(".part")
+        replacement.write_text(json.dumps(counts, indent=1, sort_keys=True))
+        replacement.replace(record)
+        print(f"{program.name}: {counts[program.name]:,} executions in all runs", flush=True)
+
+
+def counts_in(record: Path) -> dict[str, int]:
+    """Return the number of executions of each fuzzer in all runs."""
+    counts: dict[str, int] = json.loads(record.read_text()) if record.exists() else {}
+    return counts
 
 
 def run_python(corpora: Path, seconds: str) -> None:
@@ -52,14 +93,18 @@ def run_python(corpora: Path, seconds: str) -> None:
 
 def main() -> None:
     """Run the fuzzers that the command line asks for."""
-    if len(sys.argv) < 3 or sys.argv[3:] not in ([], ["--python"]):
+    options = sys.argv[3:]
+    until = (
+        int(options[1]) if options[:1] == ["--until"] and len(options) == 2 and options[1].isdigit() else 0
+    )
+    if len(sys.argv) < 3 or (options not in ([], ["--python"]) and until == 0):
         sys.exit(__doc__)
     build = Path(sys.argv[1]).resolve()
     corpora = build.parent / "corpus"
-    if sys.argv[3:]:
+    if options == ["--python"]:
         run_python(corpora, sys.argv[2])
     else:
-        run_cpp(build, corpora, sys.argv[2])
+        run_cpp(build, corpora, sys.argv[2], until)
 
 
 if __name__ == "__main__":
