@@ -17,6 +17,7 @@ import math
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -113,12 +114,12 @@ class Parameter:
     is_rest: bool
     is_given: bool
 
-    @property
+    @cached_property
     def is_required(self) -> bool:
         """True if the file must have it."""
         return self.default is inspect.Parameter.empty and not (self.is_rest or self.may_be_none)
 
-    @property
+    @cached_property
     def choices(self) -> tuple[Any, ...]:
         """The allowed values of a setting; empty: a type and a limit decide."""
         return get_args(self.kind_of_setting) if get_origin(self.kind_of_setting) is Literal else ()
@@ -219,11 +220,15 @@ class Schema:
                     continue
                 raise UnsupportedError(self._unknown(name, value))
             found[known.argument] = known.checked(value)
-        if len(found) < len(self.settings) or self.passes_on:
-            for name, one in self.settings.items():
-                if one.is_required and one.operand is None and one.argument not in found:
-                    raise WeightsError(f"damaged: it has no {name}")
+        for one in self._needed:
+            if one.argument not in found:
+                raise WeightsError(f"damaged: it has no {one.name}")
         return found
+
+    @cached_property
+    def _needed(self) -> list[Parameter]:
+        """The settings without a default."""
+        return [one for one in self.settings.values() if one.is_required and one.operand is None]
 
     def _unknown(self, name: str, value: Any) -> str:
         names = [*self.settings, *sorted(self.ignored)]

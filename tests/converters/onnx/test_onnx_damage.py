@@ -87,7 +87,7 @@ def test_functions_that_call_each_other_are_counted_before_they_are_written_out(
     functions = []
     for level in range(40):
         inner = [node(f"f{level - 1}", [x], y, domain="own") for x, y in (("a", "t"), ("t", "b"))]
-        body = inner if level else [node("Relu", ["a"], "b")]
+        body = inner if level else [node("Tanh", ["a"], "b")]
         opsets = [onnx.helper.make_opsetid("", 17), onnx.helper.make_opsetid("own", 1)]
         functions.append(onnx.helper.make_function("own", f"f{level}", ["a"], ["b"], body, opsets))
     made = model([node("Relu", ["x"])], IMAGE)
@@ -216,7 +216,7 @@ def test_a_changed_weights_file_is_converted_again(tmp_path: Path) -> None:
 def test_all_nodes_that_cannot_be_converted_are_named_at_once() -> None:
     made = model(
         nodes_of("""
-            a = Det(x); b = Relu(a); l = GRU<hidden_size=1, clip=1.0>(b, w)
+            a = Det(x); b = Relu(a); l = GRU<hidden_size=1, clip=1.0>(b, w, w)
             m, i = MaxPool<kernel_shape=[2, 2], storage_order=1>(x); j = Identity(i)
             s = NonMaxSuppression(b, m); t = NonMaxSuppression(s, m)
         """),
