@@ -52,10 +52,11 @@ class Tabular(Expected):
 
         Raises ParameterError if the file cannot be written.
         """
+        place = None if path is None else path_name("path", path)
         names, rows = self._named_rows()
         text = csv_text([names, *rows])
-        if path is not None:
-            with replace_atomically(path_name("path", path), ParameterError) as file:
+        if place is not None:
+            with replace_atomically(place, ParameterError) as file:
                 file.write(text.encode())
         return text
 

@@ -51,6 +51,7 @@ CALLS: dict[str, Callable[[Any], object]] = {
     "Trainer.save path": _saved("Trainer"),
     "TrainingReport.save folder": partial(mpscnn.TrainingReport.save, None),
     "converters.convert_files output": partial(converters.convert_files, "a.onnx"),
+    "converters.export_coreai path": partial(converters.export_coreai, network()),
     "converters.export_coreml path": partial(converters.export_coreml, network()),
     "converters.export_onnx path": partial(converters.export_onnx, network()),
     "converters.export_tflite path": partial(converters.export_tflite, network()),
@@ -90,6 +91,13 @@ def _functions() -> Iterator[tuple[str, Callable[..., Any]]]:
         ):
             if member == "__init__" or not member.startswith("_"):
                 yield f"{name}.{member}", function
+
+
+CALLS |= {
+    f"{name} path": partial(function, None)
+    for name, function in _functions()
+    if name.endswith(".to_csv") and "path" in inspect.signature(function).parameters
+}
 
 
 def test_all_arguments_that_take_paths_only_are_in_the_table() -> None:
