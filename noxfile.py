@@ -80,6 +80,7 @@ CROSS_TARGETS = tuple(
 )
 EVERYTHING = (
     *("lint", "portable", "libcxx", "tidy", "isa", "emulated", "sanitize", "fuzz", "instructions", "oracles"),
+    *("generators", "zoo"),
     *("metal", "metal_sanitize", "cuda", "free_threading", "ray", "docs", "release", "tensorflow"),
     *("more_tests", "environments", "oldest_packages", "tests"),
 )
@@ -312,6 +313,29 @@ def oracles(session: nox.Session) -> None:
     files = tests_that_want(*packages.MODULES_OF_ENGINES)
     session.run("pytest", "tests/oracles", *files, *ON_ALL_CORES, *session.posargs, env=FOR_WORKERS)
     session.run("pytest", "tests/operations", "-k", "torchs", *ON_ALL_CORES, *session.posargs)
+
+
+@nox.session(venv_backend=PIP)
+def generators(session: nox.Session) -> None:
+    """Try random networks on all ways in and out, judged by the runtime of each format (tests/generators).
+
+    Without arguments, 5,000 networks. Arguments go to tests/generators/run.py, such as `-- --count 200`.
+    """
+    install_system_packages(session, "ccache", "g++")
+    install_package(session, "native", *packages.OTHER_ENGINES, packages.OPERATOR_SAMPLES)
+    arguments = session.posargs or ["--count", "5000"]
+    session.run("python", "tests/generators/run.py", *arguments)
+
+
+@nox.session(venv_backend=PIP)
+def zoo(session: nox.Session) -> None:
+    """Write docs/zoo.md: convert and run networks of torchvision, timm and other packages with random weights.
+
+    Arguments are the names of packages; without one, all are tried.
+    """
+    install_system_packages(session, "ccache", "g++")
+    install_package(session, "native", *packages.ZOO)
+    session.run("python", "tests/generators/zoo.py", *session.posargs)
 
 
 @nox.session

@@ -29,6 +29,13 @@ COREAI = ("coreai-core==1.0.0b3; python_version >= '3.11'",)
 # The engines with which tests compare, besides those of the package's extra "test"; and the modules that tests import.
 OTHER_ENGINES = (*TORCH, KERAS, *COREMLTOOLS, *COREAI)
 MODULES_OF_ENGINES = ("torch", "keras", "coremltools", "coreai")
+# A module that torch's samples of operators import.
+OPERATOR_SAMPLES = "expecttest==0.3.0"
+# The packages whose networks docs/zoo.md lists.
+ZOO = (
+    *("torch==2.14.1", "torchvision==0.29.1", "timm==1.0.31", "transformers==5.24.0"),
+    *("segmentation-models-pytorch==0.6.0", "pytorchcv==0.0.74", "ultralytics==8.4.190"),
+)
 # TensorFlow writes the files for the tests of mpscnn's TensorFlow reader.
 TENSORFLOW = "tensorflow==2.21.0"
 # For tests of the page of `mpscnn serve`.

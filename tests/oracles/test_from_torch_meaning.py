@@ -244,3 +244,17 @@ def test_an_error_of_the_converter_is_told_as_one(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(mpscnn.UnsupportedError, match="meets an error in mpscnn"):
         mpscnn.from_torch(module, x)
     assert_equal(Compiled(module)(x), module(x))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: functional.max_pool2d(x, 2, return_indices=True)[1],
+        lambda x: functional.max_pool2d(x, 2, return_indices=True)[1].float() * 2,
+        lambda x: functional.max_pool2d(x, 2, return_indices=True)[1] + 1,
+    ],
+)
+def test_places_of_maxima_are_read_only_by_an_unpooling(function: Any) -> None:
+    """ONNX counts them in the whole tensor, and torch in each channel."""
+    with pytest.raises(mpscnn.UnsupportedError, match="places of maxima"):
+        mpscnn.from_torch(Function(function).eval(), torch.randn(1, 3, 4, 4))

@@ -330,7 +330,13 @@ class Applied(nn.Module):  # type: ignore[misc, name-defined]
 
 
 #: Operators that the backend leaves to torch. from_torch decomposes them by torch's definitions.
-LEFT = {"argmax": ["argmax.default"], "glu": ["glu.default"], "LogSigmoid": ["log_sigmoid_forward.default"]}
+LEFT = {
+    "argmax": ["argmax.default"],
+    "fold": ["im2col.default", "too few operators for a network"],
+    "glu": ["glu.default"],
+    "LogSigmoid": ["log_sigmoid_forward.default"],
+    "max_unpool": ["its result is not computed", "max_unpool2d.default"],
+}
 #: Modules that torch.compile itself refuses.
 NOT_COMPILED = {"conv2d, same"}
 

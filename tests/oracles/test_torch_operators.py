@@ -140,6 +140,18 @@ IMAGES: dict[str, Callable[[Any], Any] | Any] = {
     "norm": lambda x: torch.linalg.vector_norm(x, dim=1, keepdim=True),
     "logsumexp": lambda x: x.logsumexp(1, keepdim=True),
     "argmax": lambda x: x.argmax(1),
+    "remainder": lambda x: torch.remainder(x, 0.7) + torch.remainder(x, -0.3),
+    "remainder of tensors": lambda x: torch.remainder(x, x.flip(1) + 3),
+    "fmod": lambda x: torch.fmod(x, 0.7),
+    "nan_to_num": lambda x: torch.nan_to_num(x / x.relu()) * 1e-38,
+    "nan_to_num, numbers": lambda x: torch.nan_to_num(torch.log(x), 3.0, -1.0, -2.0),
+    # blocks
+    "fold": lambda x: functional.fold(
+        functional.unfold(x, 3, stride=2, padding=1), (8, 8), 3, stride=2, padding=1
+    ),
+    "fold, overlapping": lambda x: functional.fold(functional.unfold(x, (2, 3)), (8, 8), (2, 3)),
+    "windows of an axis": lambda x: x.unfold(2, 3, 2).unfold(3, 4, 1).flatten(4).mean(-1),
+    "max_unpool": lambda x: functional.max_unpool2d(*functional.max_pool2d(x, 2, return_indices=True), 2),
     # products
     "einsum": lambda x: torch.einsum("bchw,bdhw->bcd", x, x),
     "bmm": lambda x: torch.bmm(x.flatten(2), x.flatten(2).transpose(1, 2)),

@@ -166,6 +166,10 @@ class _Reader:
                 self._notes.append(f"result {place + 1} of the module is not a tensor and is left out")
                 continue
             name = self._nodes.names.get(node)
+            if name in self._writer.places_of_maxima:
+                raise UnsupportedError(
+                    f"{self._title}: one of its results is the places of maxima, which are not computed"
+                )
             if name is None or name in taken or node in self._constants:
                 name = self._nodes.ended(node)
             taken.add(name)

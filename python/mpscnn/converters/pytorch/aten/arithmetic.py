@@ -5,6 +5,8 @@ from __future__ import annotations
 from mpscnn.converters.pytorch.aten.writer import Kind, Operator, Writer
 from mpscnn.errors import UnsupportedError
 
+_LARGEST = 3.4028234663852886e38  # of float32
+
 #: The number with which an operator changes nothing.
 _NEUTRAL = {"Add": 0, "Sub": 0, "Mul": 1, "Div": 1}
 
@@ -34,6 +36,28 @@ def _quotient_of_mode(g: Writer, x: str | float, y: str | float, *, rounding_mod
     if rounding_mode is not None:  # torch rounds the exact quotient, not the float32 number next to it
         raise UnsupportedError(f"a quotient with rounding_mode {rounding_mode!r}")
     return g.op("Div", g.operand(x), g.operand(y))
+
+
+def _remainder(*, of_dividend: bool) -> Operator:
+    """Return the function of the rest of a division with the sign of the divisor, or of the dividend."""
+
+    def write(g: Writer, x: str | float, y: str | float) -> str:
+        if g.kind != "float":
+            raise UnsupportedError("a rest of integers")
+        return g.op("Mod", g.operand(x), g.operand(y), fmod=int(of_dividend))
+
+    return write
+
+
+def _finite(
+    g: Writer, x: str, nan: float | None = None, highest: float | None = None, lowest: float | None = None
+) -> str:
+    """Write nan_to_num. Infinities become the largest numbers of float32, unless others are given."""
+    high = _LARGEST if highest is None else highest
+    low = -_LARGEST if lowest is None else lowest
+    made = g.op("Where", g.op("IsInf", x, detect_negative=0), g.operand(high), x)
+    made = g.op("Where", g.op("IsInf", x, detect_positive=0), g.operand(low), made)
+    return g.op("Where", g.op("IsNaN", x), g.operand(nan or 0.0), made)
 
 
 def _power(g: Writer, x: str | float, exponent: str | float) -> str:
@@ -112,6 +136,9 @@ ARITHMETIC: dict[str, Operator] = {
     **{f"lerp.{form}": _between for form in _BOTH},
     **{f"rsub.{form}": _difference_from for form in _BOTH},
     **{f"div.{form}_mode": _quotient_of_mode for form in _BOTH},
+    **{f"fmod.{form}": _remainder(of_dividend=True) for form in _BOTH},
+    **{f"remainder.{form}": _remainder(of_dividend=False) for form in (*_BOTH, "Scalar_Tensor")},
+    "nan_to_num.default": _finite,
     "true_divide.Tensor": _arithmetic("Div"),
     "multiply.Tensor": _arithmetic("Mul"),
     "subtract.Tensor": _arithmetic("Sub"),

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from mpscnn.converters.pytorch.aten.writer import Operand, Operator, Writer, several
 from mpscnn.converters.pytorch.extents import Extent
 from mpscnn.errors import UnsupportedError
@@ -172,6 +174,17 @@ def _repeat_each(g: Writer, x: str, times: int, axis: int | None = None, **_: An
     return g.reshaped(g.op("Tile", apart, repeats), g.result)
 
 
+def _windows_of_axis(g: Writer, x: str, axis: int, size: int, step: int) -> str:
+    """Write Tensor.unfold: the windows of an axis, whose elements become a new last axis."""
+    number = g.axis(x, axis)
+    count = (int(g.shapes[x][number]) - size) // step + 1
+    places = np.arange(count)[:, np.newaxis] * step + np.arange(size)
+    shape = [*g.shapes[x][:number], count, size, *g.shapes[x][number + 1 :]]
+    taken = g.op("Gather", x, g.constant(places.reshape(-1).astype(np.int64)), axis=number)
+    others = [place for place in range(len(shape)) if place != number + 1]
+    return g.op("Transpose", g.reshaped(taken, shape), perm=[*others, number + 1])
+
+
 def _pixel_shuffle(g: Writer, x: str, factor: int) -> str:
     *batch, channels, height, width = g.shapes[x]
     if len(batch) == 1:
@@ -302,6 +315,7 @@ ARRAY_OPS: dict[str, Operator] = {
     "roll.default": _roll,
     **several(_repeat, "repeat tile"),
     "repeat_interleave.self_int": _repeat_each,
+    "unfold.default": _windows_of_axis,
     "pixel_shuffle.default": _pixel_shuffle,
     "pixel_unshuffle.default": _pixel_unshuffle,
     **several(_channel_shuffle, "channel_shuffle native_channel_shuffle"),

@@ -79,7 +79,11 @@ class NodeWriter:
         if wraps(node, operator_name(node)):
             return f"{operator_name(node)}: computes in {values[0].dtype}, whose results wrap"
         try:
-            args, kwargs = torch.fx.map_arg((node.args, node.kwargs), partial(self._operand, instead or {}))
+            reads_places = operator_name(node) == "max_unpool2d.default"
+            args, kwargs = torch.fx.map_arg(
+                (node.args, node.kwargs),
+                partial(self._operand, instead or {}, reads_places=reads_places),
+            )
             kwargs = {key: value for key, value in kwargs.items() if key not in _WITHOUT_MEANING}
             made = (operator or OPERATORS[operator_name(node)])(writer, *args, **kwargs)
         except UnsupportedError as error:
@@ -114,12 +118,19 @@ class NodeWriter:
         self.layers[self._writer.layer] = node
         return self._writer.op("Identity", self.operand(node))
 
-    def _operand(self, instead: Mapping[Node, torch.Tensor], node: Node) -> Any:
-        return self._stored(instead[node], f"{node.name}.folded") if node in instead else self.operand(node)
+    def _operand(self, instead: Mapping[Node, torch.Tensor], node: Node, *, reads_places: bool) -> Any:
+        if node in instead:
+            return self._stored(instead[node], f"{node.name}.folded")
+        return self.operand(node, reads_places=reads_places)
 
-    def operand(self, node: Node) -> Any:
-        """Return what a node is for an operator that reads it: the name of a tensor, an extent or a number."""
+    def operand(self, node: Node, *, reads_places: bool = False) -> Any:
+        """Return what a node is for an operator that reads it: the name of a tensor, an extent or a number.
+
+        Raises UnsupportedError for the places of maxima unless the operator `reads_places` as an unpooling does.
+        """
         if node in self.names:
+            if not reads_places and self.names[node] in self._writer.places_of_maxima:
+                raise UnsupportedError("the places of maxima are not computed")
             return self.names[node]
         if node not in self._constants:
             raise UnsupportedError(f"its operand {node.name} has several results")

@@ -181,6 +181,55 @@ _adaptive_average = _adaptive("ReduceMean", "AveragePool")
 _adaptive_maximum = _adaptive("ReduceMax", "MaxPool")
 
 
+def _max_pool_with_places(
+    g: Writer,
+    x: str,
+    kernel: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0, 0),
+    dilation: Sequence[int] = (1, 1),
+    ceil_mode: bool = False,
+) -> tuple[str | None, ...]:
+    """Write a maximum pooling. Only an unpooling may read the places, which ONNX counts in the whole tensor."""
+    if g.rank(x) != 4:
+        return _max_pool(2)(g, x, kernel, stride, padding, dilation, ceil_mode), None
+    window = _ends(kernel, 2)
+    settings = {
+        "kernel_shape": window,
+        "strides": _ends(stride, 2) if stride else window,
+        "pads": _ends(padding, 2) * 2,
+        "dilations": _ends(dilation, 2),
+        "ceil_mode": int(ceil_mode),
+    }
+    values, places = g.ops("MaxPool", [x], 2, **settings)
+    g.places_of_maxima.add(places)
+    return values, places
+
+
+def _unpooling(g: Writer, x: str, places: str, size: Sequence[int]) -> str:
+    if places not in g.places_of_maxima:
+        raise UnsupportedError("its places are not those of a maximum pooling")
+    # The new shape decides, so the window has no meaning.
+    return g.op("MaxUnpool", x, places, [*g.result[:-2], *size], kernel_shape=[1, 1])
+
+
+def _columns_to_image(
+    g: Writer,
+    x: str,
+    size: Sequence[int],
+    kernel: Sequence[int],
+    dilation: Sequence[int],
+    padding: Sequence[int],
+    stride: Sequence[int],
+) -> str:
+    """Write fold: the sum of the elements of overlapping blocks."""
+    settings = {"dilations": list(dilation), "pads": [*padding, *padding], "strides": list(stride)}
+    if g.rank(x) == 3:
+        return g.op("Col2Im", x, list(size), list(kernel), **settings)
+    apart = g.op("Unsqueeze", x, [0])
+    return g.op("Squeeze", g.op("Col2Im", apart, list(size), list(kernel), **settings), [0])
+
+
 WINDOWS: dict[str, Operator] = {
     "convolution.default": _convolution,
     **{f"conv{space}d.{form}": _forward_convolution for space in "123" for form in ("default", "padding")},
@@ -188,8 +237,9 @@ WINDOWS: dict[str, Operator] = {
         f"conv_transpose{space}d.{'default' if space == '1' else 'input'}": _transposed_convolution
         for space in "123"
     },
-    # The places of maxima are not computed.
-    "max_pool2d_with_indices.default": first_of(2, _max_pool(2)),
+    "max_pool2d_with_indices.default": _max_pool_with_places,
+    "max_unpool2d.default": _unpooling,
+    "col2im.default": _columns_to_image,
     "max_pool2d.default": _max_pool(2),
     "max_pool1d.default": _max_pool(1),
     "avg_pool1d.default": _average_pool(1),

@@ -46,6 +46,7 @@ class Writer(Graph):
         shapes: the shapes of tensors by name.
         arrays: the constant tensors as arrays, by name.
         kinds: the kinds of tensors by name. Tensors that are not listed are floats.
+        places_of_maxima: the names of the places of a maximum pooling, which only its inverse may read.
     """
 
     _named_by_layer = True
@@ -59,6 +60,7 @@ class Writer(Graph):
         self.shapes: dict[str, Shape] = {}
         self.arrays: dict[str, np.ndarray[Any, Any]] = {}
         self.kinds: dict[str, Kind] = {}
+        self.places_of_maxima: set[str] = set()
         self._numbers: dict[Any, str] = {}
         self._symbols: dict[Any, _Source] = {}
 
