@@ -787,3 +787,13 @@ def test_the_manifest_of_a_coreml_package(tmp_path: Path) -> None:
     path.write_text(json.dumps({"itemInfoEntries": {}, "rootModelIdentifier": "x"}))
     with pytest.raises(mpscnn.UnsupportedError, match="is the manifest of a Core ML package"):
         read_network([path])
+
+
+@pytest.mark.parametrize(
+    "text", ['node {\n  name: "x"\n}\n', "# written by hand\nversions {\n}\n", "node: < name: 'x' >"]
+)
+def test_a_graph_as_text_is_not_called_damaged(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "graph.pb"
+    path.write_text(text)
+    with pytest.raises(mpscnn.UnsupportedError, match=r"is a graph as text, .*SerializeToString"):
+        read_network([path])

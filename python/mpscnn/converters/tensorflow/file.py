@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,13 @@ def _index_in(folder: Path) -> Path:
     return folder / "variables" / f"variables{INDEX}"
 
 
+_TEXT_BEGINS = 256
+# The first field of a graph or SavedModel as text. The bytes of a message do not begin with these letters and a brace.
+_TEXT = re.compile(
+    rb"\s*(?:#[^\n]*\n\s*)*(?:node|versions|library|saved_model_schema_version|meta_graphs)\s*[:{]"
+)
+
+
 def refuse_damaged(path: Path) -> None:
     """Raise WeightsError if the graph of a SavedModel or of a file is damaged. Its variables are not read."""
     folder = saved_model_folder(path)
@@ -73,7 +81,13 @@ def refuse_damaged(path: Path) -> None:
 
 def _parsed(name: str, path: Path) -> Any:
     """Return the message of a file of which all fields have the right form."""
-    message = open_message(KINDS[name], FileBytes(path))
+    content = FileBytes(path)
+    if _TEXT.match(content.read(0, min(len(content), _TEXT_BEGINS))):
+        raise UnsupportedError(
+            "is a graph as text, which is not supported: write it as bytes, with graph.SerializeToString() after "
+            "google.protobuf.text_format.Parse(text, graph)"
+        )
+    message = open_message(KINDS[name], content)
     try:
         message.stated()
     except WeightsError as error:
