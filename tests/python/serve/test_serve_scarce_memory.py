@@ -108,12 +108,14 @@ def test_a_photo_that_memory_lacks_for_is_not_called_damaged(
 def test_it_is_ready_again_after_some_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     watch = MemoryWatch()
     watch.note_failure()
+    assert watch.has_failed
     assert watch.is_short
     monkeypatch.setattr(memory_watch, "_SECONDS", 0.0)
     watch.note_failure()
     assert not watch.is_short
     monkeypatch.setattr(memory_watch, "_PHOTO_BYTES", sys.maxsize // 2)
     assert watch.is_short
+    assert not watch.has_failed  # a service whose photos succeed is ready
 
 
 @pytest.mark.parametrize("error", LACKS.values(), ids=LACKS)

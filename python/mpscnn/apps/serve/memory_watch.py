@@ -25,9 +25,14 @@ class MemoryWatch:
         self._short_until = 0.0
 
     @property
+    def has_failed(self) -> bool:
+        """Return True if a request failed for lack of memory a moment ago, and none succeeded since."""
+        return time.monotonic() < self._short_until
+
+    @property
     def is_short(self) -> bool:
-        """Return True if a request failed for lack of memory a moment ago, or the next photo would."""
-        if time.monotonic() < self._short_until:
+        """Return True if a decoder may have failed for lack of memory."""
+        if self.has_failed:
             return True
         try:
             bytes(_PHOTO_BYTES)  # is reserved without being written

@@ -118,8 +118,8 @@ class Service:
             raise self._queue_full() from None
 
     def require_memory(self) -> None:
-        """Raise RefusedError with status 503 if the process lacks memory for photos."""
-        if self.memory.is_short:
+        """Raise RefusedError with status 503 if a request lacked memory a moment ago."""
+        if self.memory.has_failed:
             raise out_of_memory()
 
     async def read(
