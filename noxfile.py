@@ -237,7 +237,7 @@ def wheels(session: nox.Session) -> None:
 
 @nox.session
 def portable(session: nox.Session) -> None:
-    """Compile everything for other machines: arm64 Linux with GCC and clang, and macOS with clang.
+    """Compile everything for other machines: arm64 Linux with GCC and clang, and macOS and iOS with clang.
 
     The programs for arm64 Linux run on an emulated processor. They classify a photo, and run cases of `mpscnn verify`
     and the C++ tests of integers.

@@ -58,6 +58,9 @@ SYSTEMS = {
     ),
     "arm64-linux": System("aarch64-linux-gnu"),
     "arm64-macos": System("arm64-apple-macos11", "aarch64-macos.11.0"),
+    # Apps for iPhones are not built, but the library stays ready for them. zig has no headers of iOS, so macOS's take
+    # their place; the declarations of the emulation say what iOS lacks.
+    "arm64-ios": System("arm64-apple-ios15", "aarch64-macos.11.0", "mpscnn_(loop_)?objects"),
     # Only these sources have code for one processor. The others are the same as on arm64.
     "x86_64-macos": System(
         "x86_64-apple-macos11", "x86_64-macos.11.0", f"{KERNELS}|mpscnn_(loop_)?objects|cpu_tests"
@@ -199,6 +202,8 @@ def checks_of(build: Path, system: System) -> dict[str, Check]:
             continue
         macros = tuple(word for word in words[:place] if word.startswith("-D"))
         options = [word for word in words[:place] if not word.startswith(("-D", "-O"))]
+        if "-ios" in system.triple:  # the triple has the version
+            options = [word for word in options if not word.startswith("-mmacosx-version-min")]
         # GCC notices some wrong code only when it optimises, but it does that where it compiles.
         options += ["-O0", *(STRICT if system.triple else ())]
         if entry["file"].endswith(".mm"):

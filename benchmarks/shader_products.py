@@ -37,6 +37,7 @@ FILES = (
     "array_small_product",
     "array_simdgroup_product",
     "array_small_simdgroup_product",
+    "array_small_simdgroup_halves",
 )
 #: Extent, inputs, outputs and number of MobileNetV1's pointwise layers at 224 x 224.
 POINTWISE = (

@@ -9,10 +9,11 @@
 
 using namespace metal;
 
-/// The sums of a simdgroup. Both operands are `Number`s, and the sums are floats. They are not added in
+/// The sums of a simdgroup. Operands are floats, too: Metal 2.3 does not document products of halves with sums
+/// of floats, so halves are converted when they are written to threadgroup memory. Sums are not added in
 /// blocks, because that needs twice the registers. So the host takes these kernels for at most
 /// simdgroup_sum_depths products.
-template <typename Number> struct SimdgroupSums {
+struct SimdgroupSums {
     simdgroup_float8x8 block[4][4];
 
     void begin() {
@@ -21,18 +22,18 @@ template <typename Number> struct SimdgroupSums {
             block[i / 4u][i % 4u] = make_filled_simdgroup_matrix<float, 8, 8>(0.0f);
     }
     /// Add the products of the parts of both operands that are in threadgroup memory.
-    void add(const threadgroup Number *tiles, uint simdgroup) {
-        const threadgroup Number *left = tiles + first_row(simdgroup);
-        const threadgroup Number *right = tiles + product_depth * product_pitch + first_column(simdgroup);
+    void add(const threadgroup float *tiles, uint simdgroup) {
+        const threadgroup float *left = tiles + first_row(simdgroup);
+        const threadgroup float *right = tiles + product_depth * product_pitch + first_column(simdgroup);
 #pragma unroll
         for (uint depth = 0u; depth < product_depth; depth += 8u) {
-            simdgroup_matrix<Number, 8, 8> rows[4];
+            simdgroup_float8x8 rows[4];
 #pragma unroll
             for (uint i = 0u; i < 4u; ++i)
                 simdgroup_load(rows[i], left + i * 8u, product_pitch, ulong2(0), true);
 #pragma unroll
             for (uint j = 0u; j < 4u; ++j) {
-                simdgroup_matrix<Number, 8, 8> columns;
+                simdgroup_float8x8 columns;
                 simdgroup_load(columns, right + j * 8u, product_pitch);
 #pragma unroll
                 for (uint i = 0u; i < 4u; ++i)
@@ -67,33 +68,31 @@ inline ProductResults results_in(const threadgroup float *tile, uint thread_inde
 
 #define PRODUCT_LANE                                                                                         \
     uint thread_index [[thread_index_in_threadgroup]], uint simdgroup [[simdgroup_index_in_threadgroup]]
-#define MULTIPLY_IN_SIMDGROUPS(NUMBER, OPERANDS, LEFT, RIGHT)                                                \
-    SimdgroupSums<NUMBER> sums;                                                                              \
-    ADD_PRODUCTS(sums, NUMBER, simdgroup, OPERANDS, LEFT, RIGHT)                                             \
+#define MULTIPLY_FLOATS(OPERANDS, LEFT, RIGHT)                                                               \
+    SimdgroupSums sums;                                                                                      \
+    ADD_PRODUCTS(sums, float, simdgroup, OPERANDS, LEFT, RIGHT)                                              \
     threadgroup_barrier(mem_flags::mem_threadgroup);                                                         \
     sums.put(tiles, simdgroup);                                                                              \
     threadgroup_barrier(mem_flags::mem_threadgroup);                                                         \
     const ProductResults results = results_in(tiles, thread_index);
-#define MULTIPLY_FLOATS(OPERANDS, LEFT, RIGHT) MULTIPLY_IN_SIMDGROUPS(float, OPERANDS, LEFT, RIGHT)
-#define MULTIPLY_HALVES(OPERANDS, LEFT, RIGHT) MULTIPLY_IN_SIMDGROUPS(half, OPERANDS, LEFT, RIGHT)
 
 CONVOLUTION_PRODUCT(array_product_in_simdgroups, OPERANDS_OF(ConvolutionOperands, float4, float),
                     PRODUCT_LANE, MULTIPLY_FLOATS)
 CONVOLUTION_PRODUCT(array_pointwise_product_in_simdgroups, OPERANDS_OF(PointwiseOperands, float4, float),
                     PRODUCT_LANE, MULTIPLY_FLOATS)
-CONVOLUTION_PRODUCT(array_product_of_halves_in_simdgroups, OPERANDS_OF(ConvolutionOperands, half4, half),
-                    PRODUCT_LANE, MULTIPLY_HALVES)
+CONVOLUTION_PRODUCT(array_product_of_halves_in_simdgroups, OPERANDS_OF(ConvolutionOperands, half4, float),
+                    PRODUCT_LANE, MULTIPLY_FLOATS)
 CONVOLUTION_PRODUCT(array_pointwise_product_of_halves_in_simdgroups,
-                    OPERANDS_OF(PointwiseOperands, half4, half), PRODUCT_LANE, MULTIPLY_HALVES)
+                    OPERANDS_OF(PointwiseOperands, half4, float), PRODUCT_LANE, MULTIPLY_FLOATS)
 
 SEPARABLE_PRODUCT(array_separable_product_step1_in_simdgroups, SEPARABLE_OF(1u, float4, float), PRODUCT_LANE,
                   MULTIPLY_FLOATS)
 SEPARABLE_PRODUCT(array_separable_product_step2_in_simdgroups, SEPARABLE_OF(2u, float4, float), PRODUCT_LANE,
                   MULTIPLY_FLOATS)
-SEPARABLE_PRODUCT(array_separable_product_step1_of_halves_in_simdgroups, SEPARABLE_OF(1u, half4, half),
-                  PRODUCT_LANE, MULTIPLY_HALVES)
-SEPARABLE_PRODUCT(array_separable_product_step2_of_halves_in_simdgroups, SEPARABLE_OF(2u, half4, half),
-                  PRODUCT_LANE, MULTIPLY_HALVES)
+SEPARABLE_PRODUCT(array_separable_product_step1_of_halves_in_simdgroups, SEPARABLE_OF(1u, half4, float),
+                  PRODUCT_LANE, MULTIPLY_FLOATS)
+SEPARABLE_PRODUCT(array_separable_product_step2_of_halves_in_simdgroups, SEPARABLE_OF(2u, half4, float),
+                  PRODUCT_LANE, MULTIPLY_FLOATS)
 
 DATA_GRADIENT_PRODUCT(array_data_gradient_product_in_simdgroups, PRODUCT_LANE, MULTIPLY_FLOATS)
 WEIGHT_GRADIENT_PRODUCT(array_weight_gradient_product_in_simdgroups, PRODUCT_LANE, MULTIPLY_FLOATS)

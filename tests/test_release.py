@@ -205,6 +205,17 @@ def test_workflows_for_macs_take_the_newest_xcode_that_is_there(
         assert ran.stdout == f"DEVELOPER_DIR={tmp_path}/Xcode_{newest}.app/Contents/Developer\n"
 
 
+@pytest.mark.parametrize("name", ["checks", "macs"])
+def test_steps_that_use_a_gpu_have_a_limit(name: str) -> None:
+    """A GPU of a hosted machine may hang. Then the job would end without its reports."""
+    text = (PROJECT / ".github" / "workflows" / f"{name}.yml").read_text()
+    steps = re.split(r"^      - ", text, flags=re.M)[1:]
+    with_gpu = [step for step in steps if re.search("--device[= ]metal|mpscnn.devices", step)]
+    assert with_gpu
+    assert not [step for step in with_gpu if "timeout-minutes: " not in step]
+    assert "GITHUB_STEP_SUMMARY" in text
+
+
 def test_workflows_name_scripts_and_sessions_that_exist() -> None:
     sessions = set(
         re.findall(r"^@nox\.session.*?^def (\w+)", (PROJECT / "noxfile.py").read_text(), re.M | re.S)

@@ -8,6 +8,7 @@
 #include "api/guard.h"
 #include "core/build_info.h"
 #include "core/half.h"
+#include "core/interruption.h"
 #include "core/json.h"
 #include "core/log.h"
 #include "core/memory.h"
@@ -178,6 +179,19 @@ mpscnn_status mpscnn_check_cases(const char *device, const char *request, mpscnn
     });
 }
 
+mpscnn_status mpscnn_set_check_program(const char *const *command, int count) {
+    return c_api::guarded([&] {
+        if (count < 0 || (count > 0 && !command))
+            fail(ErrorKind::parameter, {"check program: command must have count words, got ", count});
+        std::vector<std::string> words;
+        for (int i = 0; i < count; ++i) {
+            c_api::require(command[i], "command");
+            words.emplace_back(command[i]);
+        }
+        engine::set_other_check_program(std::move(words));
+    });
+}
+
 void mpscnn_set_coreml_writer(mpscnn_coreml_writer writer, void *context) {
     engine::set_coreml_writer(writer, context);
 }
@@ -192,6 +206,10 @@ mpscnn_status mpscnn_coreml_compile(const char *package, mpscnn_text **path) {
 
 void mpscnn_set_check_callback(mpscnn_check_progress_callback callback, void *context) {
     engine::set_check_callback(callback, context);
+}
+
+void mpscnn_set_wait_callback(mpscnn_wait_callback callback, void *context) {
+    set_wait_callback(callback, context);
 }
 
 void mpscnn_set_log_callback(mpscnn_log_callback callback, void *context) {

@@ -7,7 +7,7 @@
 namespace mpscnn::bindings {
 
 void bind_errors();
-void bind_messages();
+void bind_messages(pybind11::module_ &module);
 void bind_coreml(pybind11::module_ &module);
 void bind_library(pybind11::module_ &module);
 void bind_graph(pybind11::module_ &module);

@@ -50,7 +50,9 @@ void translate(std::exception_ptr pointer) {
     try {
         if (pointer) std::rethrow_exception(pointer);
     } catch (const Error &error) {
-        py::set_error(class_of(error), message_of(error));
+        // After Ctrl-C the library ends a wait with an error. Then the handler's exception is the one to
+        // raise.
+        if (PyErr_CheckSignals() == 0) py::set_error(class_of(error), message_of(error));
     }
 }
 

@@ -1,3 +1,5 @@
+#include <array>
+#include <cstdio>
 #include <deque>
 #include <mutex>
 #include <string>
@@ -55,6 +57,17 @@ void keep_message(int level, const char *text, void *) {
     if (!messages().is_announced) messages().is_announced = Py_AddPendingCall(pass_messages, nullptr) == 0;
 }
 
+/// Run a request of the library, and write each line at once to stdout, whose buffer Python does not know.
+void check_cases(const std::string &device, const std::string &request) {
+    mpscnn::detail::ensure(mpscnn_check_cases(
+        device.c_str(), request.c_str(),
+        [](const char *line, void *) {
+            std::printf("%s\n", line);
+            std::fflush(stdout);
+        },
+        nullptr));
+}
+
 /// Return true if the check should end: Python's main thread got Ctrl-C, and its handler raised.
 int follow_check(const char *device, std::int64_t done, std::int64_t all, void *) {
     const ForeignGil locked;
@@ -73,11 +86,39 @@ int follow_check(const char *device, std::int64_t done, std::int64_t all, void *
     }
 }
 
+/// Return true if a wait for a device should end: Python's main thread got Ctrl-C, and its handler raised.
+int end_wait(void *) {
+    const ForeignGil locked;
+    if (!locked || PyErr_CheckSignals() == 0) return 0;
+    PyErr_Clear();
+    PyErr_SetInterrupt(); // the handler raises again when the library has returned
+    return 1;
+}
+
+/// Let Python's own program check devices where the system does not let mpscnn-check begin. It finds the same
+/// package. A frozen program, or one that embeds Python, has no such program.
+void set_check_program() {
+    const py::module_ sys = py::module_::import("sys");
+    const py::object program = sys.attr("executable");
+    if (py::hasattr(sys, "frozen") || !py::isinstance<py::str>(program) || py::len(program) == 0) return;
+    const std::string path = py::repr(sys.attr("path")).cast<std::string>();
+    const std::string code =
+        "import sys\nsys.path[:] = " + path +
+        "\nfrom mpscnn._private.check_program import main\nsys.exit(main(*sys.argv[1:]))";
+    const std::string executable = program.cast<std::string>();
+    const std::array<const char *, 3> command{executable.c_str(), "-c", code.c_str()};
+    mpscnn::detail::ensure(mpscnn_set_check_program(command.data(), static_cast<int>(command.size())));
+}
+
 } // namespace
 
-void bind_messages() {
+void bind_messages(py::module_ &module) {
+    set_check_program();
+    module.def("check_cases", &check_cases, py::arg("device"), py::arg("request"),
+               py::call_guard<GilReleased>(), "Runs a request of the library, as mpscnn-check does.");
     mpscnn_set_log_callback(keep_message, nullptr);
     mpscnn_set_check_callback(follow_check, nullptr);
+    mpscnn_set_wait_callback(end_wait, nullptr);
 }
 
 } // namespace mpscnn::bindings

@@ -12,7 +12,7 @@ PYBIND11_MODULE(mpscnn_bindings, module, pybind11::mod_gil_not_used()) {
     Exclusive::share(module);
     ForeignGil::close_at_exit();
     bind_errors();
-    bind_messages();
+    bind_messages(module);
     bind_coreml(module);
     bind_library(module);
     bind_graph(module);

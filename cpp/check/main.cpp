@@ -21,8 +21,11 @@ void write_line(const char *line, void *) {
     std::fflush(stdout);
 }
 
-/// Return whether the argument is a request of the library, which may be for cases or for a network.
-bool is_request(const std::string &text) { return text.starts_with("cases") || text.starts_with("network "); }
+/// Return whether the argument is a request of the library: for cases, for a network, or for a check in the
+/// background.
+bool is_request(const std::string &text) {
+    return text.starts_with("cases") || text.starts_with("network ") || text.starts_with("background\n");
+}
 
 int run_request(const char *device, const char *request) {
     if (mpscnn_check_cases(device, request, write_line, nullptr) == MPSCNN_OK) return 0;

@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -102,7 +103,12 @@ public:
         sigset_t none;
         sigemptyset(&none);
         posix_spawnattr_setsigmask(&attributes_, &none);
-        short flags = POSIX_SPAWN_SETSIGMASK;
+        // Python ignores SIGPIPE, and a child would inherit that. A check whose reader has ended should end.
+        sigset_t usual;
+        sigemptyset(&usual);
+        sigaddset(&usual, SIGPIPE);
+        posix_spawnattr_setsigdefault(&attributes_, &usual);
+        short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
 #if defined(__APPLE__)
         flags |= POSIX_SPAWN_CLOEXEC_DEFAULT; // close all other descriptors in the child
 #endif
@@ -136,10 +142,10 @@ bool wait_readable(int descriptor, nanoseconds time) {
     return ready > 0 || (ready < 0 && errno != EINTR); // read() will report the error
 }
 
-/// Read until the pipe ends. Set `timed_out` if nothing came for as long as `limit`, and `stopped` if `stop`
-/// returned true.
+/// Read until the pipe ends. Set `timed_out` if nothing came for as long as `limit`, `stopped` if `stop`
+/// returned true, and `left` if `enough` did.
 void read_all(int descriptor, nanoseconds limit, const OutputListener &listener, const StopRequest &stop,
-              ChildEnd &end) {
+              const StopRequest &enough, ChildEnd &end) {
     std::array<char, 4096> part;
     nanoseconds heard = awake_time();
     for (;;) {
@@ -160,7 +166,20 @@ void read_all(int descriptor, nanoseconds limit, const OutputListener &listener,
         end.output += text;
         if (end.output.size() > max_output) end.output.erase(0, end.output.size() - max_output);
         heard = awake_time();
+        if (enough && enough()) {
+            end.left = true;
+            return;
+        }
     }
+}
+
+/// Take the exit status of a child that goes on, so that it leaves no entry in the system's table.
+void take_status_later(pid_t child) {
+    std::thread([child] {
+        int status = 0;
+        while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+        }
+    }).detach();
 }
 
 /// Return the child's wait status. Return nothing if the program ignores SIGCHLD or another thread waits for
@@ -188,8 +207,8 @@ int status_of(pid_t child) {
 } // namespace
 
 ChildEnd run_program(const std::string &program, const std::vector<std::string> &arguments,
-                     std::chrono::milliseconds limit, const OutputListener &listener,
-                     const StopRequest &stop) {
+                     std::chrono::milliseconds limit, const OutputListener &listener, const StopRequest &stop,
+                     const StopRequest &enough) {
     ChildEnd end;
     Pipe pipe;
     pid_t child = 0;
@@ -200,12 +219,38 @@ ChildEnd run_program(const std::string &program, const std::vector<std::string> 
         return end;
     }
     pipe.write.reset(); // otherwise the pipe would stay open after the child has ended
-    read_all(pipe.read.get(), limit, listener, stop, end);
+    read_all(pipe.read.get(), limit, listener, stop, enough, end);
+    if (end.left) {
+        take_status_later(child);
+        return end;
+    }
     if (end.timed_out || end.stopped) kill(child, SIGKILL);
     const int status = status_of(child);
     if (WIFSIGNALED(status)) end.signal = WTERMSIG(status);
     if (WIFEXITED(status)) end.status = WEXITSTATUS(status);
     return end;
+}
+
+ChildEnd run_in_background(const std::string &program, const std::vector<std::string> &arguments,
+                           const OutputListener &listener, const StopRequest &stop) {
+    // The shell ends at once. So the program is a child of the system's first process, which takes its
+    // status, and a caller that waits for all its children does not wait for this one. Shells let commands in
+    // the background ignore SIGINT and SIGQUIT.
+    std::vector<std::string> command{"-c", R"("$0" "$@" </dev/null 9>&- &)", program};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    constexpr std::chrono::milliseconds unlimited = std::chrono::hours(24);
+    return run_program("/bin/sh", command, unlimited, listener, stop);
+}
+
+void become_independent() noexcept {
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    setsid();
+}
+
+void lower_priority() noexcept {
+    constexpr int nicer = 10;
+    setpriority(PRIO_PROCESS, 0, nicer);
 }
 
 nanoseconds awake_time() {

@@ -24,9 +24,14 @@
 #include <sys/time.h>
 #endif
 
+#include "core/apple_system.h"
 #include "core/control_groups.h"
 #include "core/text.h"
 #include "core/text_file.h"
+
+#if MPSCNN_ON_IOS
+extern "C" std::size_t os_proc_available_memory(void); // os/proc.h, from iOS 13 on
+#endif
 
 namespace mpscnn::platform {
 
@@ -143,7 +148,10 @@ std::size_t size_in_bytes(const std::string &text) {
 } // namespace
 
 std::uint64_t usable_memory() {
-#if defined(__APPLE__)
+#if MPSCNN_ON_IOS
+    // The system ends a process that takes more, however much memory the phone has.
+    return os_proc_available_memory();
+#elif defined(__APPLE__)
     return system_number("hw.memsize", std::numeric_limits<std::size_t>::max());
 #else
     const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);

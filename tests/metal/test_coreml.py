@@ -266,6 +266,21 @@ def test_auto_does_without_a_neural_engine_that_is_wrong(
     assert "the neural engine is not used: output 'scores' in float16: result" in program.reason
 
 
+@pytest.mark.full
+def test_a_slow_compiler_of_core_ml_has_a_limit_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, emulation: Emulation
+) -> None:
+    """Core ML compiles a network in one call, which is silent for longer than a case of the check may be."""
+    monkeypatch.setenv("METAL_EMULATION_SWITCHES", "compilation_delay_ms=6000")
+    monkeypatch.setenv("MPSCNN_SELF_CHECK_SECONDS", "3")
+    assert automatic(monkeypatch, emulation, name="slow").device == "coreml"
+    monkeypatch.setenv("MPSCNN_COREML_SECONDS", "0.5")
+    with pytest.warns(
+        RuntimeWarning, match="Core ML has not compiled, loaded and run the network within 0.5 s"
+    ):
+        assert automatic(monkeypatch, emulation, name="slower").device != "coreml"
+
+
 def test_auto_asks_before_it_takes_the_neural_engine(
     monkeypatch: pytest.MonkeyPatch, emulation: Emulation
 ) -> None:

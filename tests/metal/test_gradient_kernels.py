@@ -47,12 +47,27 @@ def convolution_kernels(
 
 @pytest.mark.gpu
 def test_convolutions() -> None:
+    """Without groups, matrices in simdgroups compute them where the GPU has these (the family Apple 7)."""
     same = {"padding": "same"}
     mps = {"MPSCNNConvolutionGradient"}
-    assert convolution_kernels((2, 5, 6, 3), (7, 3, 3, 3), (2, 5, 6, 7), **same) == mps
+    (device,) = (entry for entry in mpscnn.devices() if entry["name"] == "metal")
+    found = convolution_kernels((2, 5, 6, 3), (7, 3, 3, 3), (2, 5, 6, 7), **same)
+    if "apple7" in device["families"]:
+        assert "array_data_gradient_product_in_simdgroups" in found
+        assert "array_weight_gradient_product_in_simdgroups" in found
+        assert not found & mps
+    else:
+        assert found == mps
+        dense = convolution_kernels((2, 1, 1, 9), (4, 1, 1, 9), (2, 1, 1, 4))
+        assert dense == {"MPSCNNFullyConnectedGradient"}
     assert convolution_kernels((2, 5, 6, 8), (8, 3, 3, 4), (2, 5, 6, 8), groups=2, **same) == mps
     assert convolution_kernels((2, 5, 6, 6), (6, 3, 3, 1), (2, 5, 6, 6), groups=6, **same) == mps
-    assert convolution_kernels((2, 1, 1, 9), (4, 1, 1, 9), (2, 1, 1, 4)) == {"MPSCNNFullyConnectedGradient"}
+
+
+def test_convolutions_on_other_gpus(emulation: Emulation) -> None:
+    """GPUs of Macs with Intel processors have no matrices in simdgroups."""
+    emulation.set("discrete_memory", 1)
+    test_convolutions()
 
 
 @pytest.mark.gpu

@@ -46,7 +46,13 @@ def compiled(
     cache: Path, device: str = "auto", precision: str = "float32", **environment: str
 ) -> tuple[str, str, str]:
     """Compile a network in a new process. Returns the chosen device, the reason and the warnings."""
-    variables = {**os.environ, "MPSCNN_CACHE": str(cache), "MPSCNN_PREFLIGHT": "on", **environment}
+    variables = {
+        **os.environ,
+        "MPSCNN_CACHE": str(cache),
+        "MPSCNN_PREFLIGHT": "on",
+        "MPSCNN_PREFLIGHT_SECONDS": "60",  # so that the result does not depend on the machine's speed
+        **environment,
+    }
     variables["PYTHONPATH"] = os.pathsep.join(sys.path)
     del variables["MPSCNN_DEVICE"]
     command = [sys.executable, "-c", AUTOMATIC, device, precision]
@@ -87,6 +93,17 @@ def test_a_right_result_is_recorded_with_both_times(cache: Path, precision: str,
     assert again == (chosen, reason, warned)
 
 
+def test_a_cold_clock_of_the_gpu_decides_nothing(cache: Path) -> None:
+    """The GPU's first 400 milliseconds are slow, as after a pause."""
+    cold = "cold_ms=400"
+    chosen, reason, _ = compiled(cache, MPSCNN_PREFLIGHT="results", METAL_EMULATION_SWITCHES=cold)
+    assert chosen == "metal"
+    (record,) = networks(cache)
+    cpu, device = (int(number) for number in record.splitlines()[-1].split()[1:])
+    assert device < 20e6, "a run with the slow clock takes 20 ms and more"
+    assert cpu < device, reason
+
+
 def test_the_faster_engine_takes_the_network(cache: Path) -> None:
     chosen, reason, warned = compiled(cache)
     assert (chosen, warned) == ("cpu", ""), "the emulation is slower than the CPU engine"
@@ -125,6 +142,47 @@ def test_a_network_that_fails_there_runs_on_the_cpu(cache: Path, kernels: str, r
     )
     # With preflights off, nothing is looked up.
     assert compiled(cache, MPSCNN_PREFLIGHT="off")[::2] == ("metal", "")
+
+
+TRAINING = """
+import logging
+import sys
+import numpy as np
+import mpscnn
+
+logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
+net = mpscnn.Network(input=(8, 8, 4), name="shapes")
+net.output(net.conv2d(net.input, 4, 3, padding="same"))
+net.initialize_weights(seed=0)
+x = np.random.default_rng(1).random((4, 8, 8, 4), np.float32)
+losses = []
+for device in ("cpu", sys.argv[1]):
+    trainer = mpscnn.Trainer(net, loss="mean_squared_error", device=device, learning_rate=0.01)
+    losses.append([trainer.step(x, x) for _ in range(3)])
+np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+"""
+
+
+def test_a_training_goes_on_with_the_faster_engine(cache: Path) -> None:
+    """The first step runs on both engines, and the emulation is the slower one."""
+    variables = {**os.environ, "MPSCNN_CACHE": str(cache), "PYTHONPATH": os.pathsep.join(sys.path)}
+    del variables["MPSCNN_DEVICE"]
+    for preflight, device, chosen in (
+        ("on", "auto", True),
+        ("results", "auto", False),
+        ("on", "metal", False),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", TRAINING, device],
+            env=variables | {"MPSCNN_PREFLIGHT": preflight},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+        said = "is not used for this training: the CPU engine ran a step in " in done.stdout
+        assert said == chosen, done.stdout
 
 
 def test_a_named_device_is_not_checked_with_the_network(cache: Path) -> None:

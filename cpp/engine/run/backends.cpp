@@ -1,14 +1,18 @@
 #include "engine/run/backends.h"
 
 #include <array>
+#include <atomic>
 #include <cstdlib>
+#include <optional>
 
 #include "core/text.h"
 #include "cpu/runtime/cpu_backend.h"
+#include "engine/trust/background_check.h"
 #include "engine/trust/device_trust.h"
 #if defined(MPSCNN_WITH_METAL)
 #include "engine/run/coreml_writer.h"
 #include "engine/run/network_check.h"
+#include "engine/run/preflight.h"
 #include "metal/coreml/coreml_backend.h"
 #include "metal/run/metal_backend.h"
 #endif
@@ -21,6 +25,7 @@ namespace {
 struct FoundBackend {
     std::shared_ptr<const Backend> backend;
     std::string reason, warning = {};
+    bool unchecked = false;
 };
 
 #if defined(MPSCNN_WITH_METAL)
@@ -44,9 +49,21 @@ FoundBackend make_metal_backend(const std::string &wanted, const std::string &re
                                                installed_check_program(name_of_metal(wanted)));
     return without_refused(std::move(backend), verdict, reason);
 }
+/// Return the verdict on a device for "auto", or nothing before its check has ended. Without preflights,
+/// nothing else shows that the device is right, so this waits for the check.
+std::optional<Verdict> verdict_for(const Backend &backend) {
+    if (preflights_are_on()) return verdict_so_far(backend);
+    return verdict_for_auto(backend, installed_check_program("metal"));
+}
 FoundBackend make_automatic_backend() {
     auto backend = metal::make_metal_backend("");
-    const Verdict verdict = verdict_for_auto(*backend, installed_check_program("metal"));
+    const std::optional<Verdict> known = verdict_for(*backend);
+    if (!known)
+        return {std::move(backend),
+                "a Metal device, whose answers were checked for this network only, since "
+                "its full check has not ended",
+                "", true};
+    const Verdict &verdict = *known;
     if (!verdict.refused.empty()) {
         const std::string why_not = refusal_text(*backend, verdict);
         return {cpu::make_cpu_backend(), why_not, verdict.tells ? why_not : ""};
@@ -66,7 +83,13 @@ void check_metal_cases(const std::string &wanted, const std::string &request,
                        const std::function<void(const std::string &line)> &report) {
     const std::shared_ptr<const Backend> device = metal::make_metal_backend(wanted);
     const std::shared_ptr<const Backend> cpu = cpu::make_cpu_backend();
-    if (const auto network = NetworkRequest::parse(request))
+    if (const auto rest = background_request(request)) {
+        const CheckProgram program = installed_check_program(name_of_metal(wanted));
+        run_in_background(
+            *device, program, *rest,
+            [&](const std::string &network) { return verdict_on_requested(device, network, program); },
+            report);
+    } else if (const auto network = NetworkRequest::parse(request))
         run_requested_network(device, cpu, *network, report);
     else
         run_requested_cases(*device, *cpu, request, report);
@@ -161,7 +184,9 @@ Precision precision_for(const std::string &device, const std::string &wanted) {
 BackendChoice choice_of(FoundBackend found, const std::string &precision) {
     const Precision chosen = precision_for(found.backend->name(), precision);
     if (precision == "auto") found.reason += concat({"; ", name_of(chosen), " lowers no accuracy"});
-    return {std::move(found.backend), chosen, std::move(found.reason), std::move(found.warning)};
+    BackendChoice choice{std::move(found.backend), chosen, std::move(found.reason), std::move(found.warning)};
+    choice.unchecked = found.unchecked;
+    return choice;
 }
 
 /// Split a device name into its parts. Throws ParameterError for invalid names, whichever devices this
@@ -176,9 +201,11 @@ DeviceName require_device_name(const std::string &device) {
     return name;
 }
 
-FoundBackend automatic_backend() {
+FoundBackend automatic_backend(Use use) {
     try {
-        return make_automatic_backend();
+        FoundBackend found = make_automatic_backend();
+        if (!found.unchecked || use == Use::network) return found;
+        return {cpu::make_cpu_backend(), begin_check(*found.backend), ""};
     } catch (const Error &error) {
         if (error.kind() != ErrorKind::device) throw;
         return {cpu::make_cpu_backend(), error.what(), ""};
@@ -232,11 +259,21 @@ std::vector<DeviceDescription> list_devices() {
     return devices;
 }
 
-BackendChoice choose_backend(const std::string &asked, const std::string &precision) {
+std::string begin_check(const Backend &device) {
+    static std::atomic_flag begun;
+    std::string why = full_check_runs;
+    if (!begun.test_and_set()) {
+        const auto program = installed_check_program(device.name());
+        why = check_in_background(device, program, {}, device.device_name()).why_none;
+    }
+    return concat({"device ", quoted(device.device_name()), " is not used yet: ", why});
+}
+
+BackendChoice choose_backend(const std::string &asked, const std::string &precision, Use use) {
     const char *instead = asked == "auto" ? std::getenv("MPSCNN_DEVICE") : nullptr;
     const std::string device = instead && *instead ? instead : asked;
     if (device == "auto") {
-        BackendChoice choice = choice_of(automatic_backend(), precision);
+        BackendChoice choice = choice_of(automatic_backend(use), precision);
         choice.automatic = true;
         return choice;
     }
@@ -282,6 +319,9 @@ std::string compile_coreml_package(const std::string &package) { return compile_
 
 void check_cases(const std::string &device, const std::string &request,
                  const std::function<void(const std::string &line)> &report) {
+    // The library ends a process that writes nothing for too long, and takes that as the result. So this
+    // process waits without a limit of its own.
+    setenv("MPSCNN_GPU_SECONDS", "0", 1);
     const DeviceName name = require_device_name(device);
     if (name.backend == "coreml") return check_coreml_network(name.wanted, request, report);
     check_metal_cases(checked_device(device), request, report);

@@ -21,6 +21,14 @@ struct BackendChoice {
     bool automatic = false; ///< true: neither the user nor MPSCNN_DEVICE named the device
     /// The time of a run on the device in nanoseconds, if a preflight has measured it; otherwise 0.
     std::int64_t time = 0;
+    /// True: the device's check has not ended. Only a network whose preflight has passed may use the device.
+    bool unchecked = false;
+};
+
+/// What "auto" may be used for before the check of a device has ended.
+enum class Use {
+    anything, ///< work without a preflight, which the CPU does until then
+    network   ///< a network, whose preflight decides; the choice may be `unchecked`
 };
 
 /// Return the names of the backends that this build has, "cpu" first.
@@ -34,11 +42,16 @@ std::vector<DeviceDescription> list_devices();
 /// names, otherwise a trusted Metal device (device_trust.h), otherwise the CPU, and gives the reason. Throws
 /// DeviceError with the remedy for a device that does not exist or is not trusted, and ParameterError for an
 /// unknown name. Only backends.cpp knows which backends exist.
-BackendChoice choose_backend(const std::string &device, const std::string &precision);
+BackendChoice choose_backend(const std::string &device, const std::string &precision,
+                             Use use = Use::anything);
 
 /// Choose the backend for a device of Apple's that "auto" tries. Throws the errors of choose_backend, without
 /// the remedy for users who named the device.
 BackendChoice choose_apple_backend(const std::string &device, const std::string &precision);
+
+/// Start the check of an unchecked device in the background, once in this process. Return why the device is
+/// not used yet.
+std::string begin_check(const Backend &device);
 
 /// Compare a device's results with the CPU engine's, and replace the recorded verdict. The check runs in
 /// child processes if the check program exists (device_trust.h), otherwise in this process. Returns the

@@ -3,13 +3,17 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstdio>
+#include <condition_variable>
+#include <cstdlib>
+#include <mutex>
 #include <optional>
 #include <span>
+#include <string_view>
+#include <thread>
 #include <utility>
 
+#include "core/child_process.h"
 #include "core/text.h"
-#include "engine/file/model_file.h"
 #include "engine/trust/check_process.h"
 #include "engine/trust/self_check.h"
 
@@ -17,9 +21,17 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// Runs are timed until there are this many, or until they take this long.
-constexpr int most_runs = 20;
-constexpr std::chrono::nanoseconds enough_time = std::chrono::milliseconds(300);
+/// Each engine runs in this many blocks, and both take turns, so that a busy moment of the machine meets
+/// both. The runs of a block are timed until there are this many, or until they take this long.
+constexpr int blocks = 4, runs_of_block = 5;
+constexpr std::chrono::nanoseconds time_of_block = std::chrono::milliseconds(75);
+/// A GPU raises its clock only after some work.
+constexpr std::chrono::nanoseconds warm_up_time = std::chrono::milliseconds(200);
+/// Times whose quotient is below this are measured again.
+constexpr std::int64_t clear_quotient = 2;
+
+/// The longest time in which Core ML may compile, load and first run a network.
+constexpr const char *coreml_variable = "MPSCNN_COREML_SECONDS";
 
 /// Roundings may add up over the layers of a network to this many times the distance between the CPU engine's
 /// results in float16 and in float32.
@@ -69,21 +81,29 @@ public:
 
     const Results &results() const { return results_; }
 
-    /// Return the shortest time of a run. The first run, which also prepares memory, has been before.
+    /// Run for some time without measuring.
+    void warm_up() {
+        for (std::chrono::nanoseconds all{0}; all < warm_up_time;) all += time_of_run();
+    }
+    /// Run a block, and return the shortest time of a run until now.
     std::int64_t best_time() {
-        using Clock = std::chrono::steady_clock;
-        std::chrono::nanoseconds best = std::chrono::nanoseconds::max(), all{0};
-        for (int i = 0; i < most_runs && all < enough_time; ++i) {
-            const Clock::time_point begin = Clock::now();
-            session_.run(images_.views(), outputs_);
-            const std::chrono::nanoseconds time = Clock::now() - begin;
-            best = std::min(best, time);
+        std::chrono::nanoseconds all{0};
+        for (int i = 0; i < runs_of_block && all < time_of_block; ++i) {
+            const std::chrono::nanoseconds time = time_of_run();
+            best_ = std::min(best_, time);
             all += time;
         }
-        return std::max<std::int64_t>(best.count(), 1);
+        return std::max<std::int64_t>(best_.count(), 1);
     }
 
 private:
+    std::chrono::nanoseconds time_of_run() {
+        const auto begin = std::chrono::steady_clock::now();
+        session_.run(images_.views(), outputs_);
+        return std::chrono::steady_clock::now() - begin;
+    }
+
+    std::chrono::nanoseconds best_ = std::chrono::nanoseconds::max();
     Session session_;
     const Images &images_;
     Results results_;
@@ -153,18 +173,57 @@ Results results_if_supported(const Graph &graph, const std::shared_ptr<const Bac
     }
 }
 
-Precision precision_named(const std::string &name) {
-    for (const Precision precision : all_precisions)
-        if (name == name_of(precision)) return precision;
-    fail(ErrorKind::parameter, {"request: there is no precision ", quoted(name)});
-}
+/// Reports that the process goes on, while Core ML compiles, loads and first runs a network: this is one
+/// call, and the compiler of the neural engine may take minutes. After a limit it reports nothing more, so
+/// that the library ends the process.
+class Heartbeat {
+public:
+    explicit Heartbeat(CheckReport &report) : thread_([this, &report] { beat(report); }) {}
+    ~Heartbeat() {
+        {
+            const std::lock_guard lock(mutex_);
+            ended_ = true;
+        }
+        changed_.notify_all();
+        thread_.join();
+    }
+    Heartbeat(const Heartbeat &) = delete;
+    Heartbeat &operator=(const Heartbeat &) = delete;
+
+private:
+    void beat(CheckReport &report) {
+        constexpr std::chrono::milliseconds pause(300);
+        const auto begun = platform::awake_time(), limit = longest();
+        std::unique_lock lock(mutex_);
+        while (!changed_.wait_for(lock, pause, [&] { return ended_; })) {
+            if (platform::awake_time() - begun >= limit) {
+                report.say(
+                    concat({"Core ML has not compiled, loaded and run the network within ",
+                            std::chrono::duration<double>(limit).count(), " s (", coreml_variable, ")"}));
+                return;
+            }
+            report.go_on();
+        }
+    }
+    static std::chrono::nanoseconds longest() {
+        constexpr double usual = 300;
+        const char *text = std::getenv(coreml_variable);
+        const double seconds = text && *text ? std::strtod(text, nullptr) : usual;
+        return std::chrono::nanoseconds(std::llround((seconds > 0 ? seconds : usual) * 1e9));
+    }
+
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    bool ended_ = false;
+    std::thread thread_; ///< the last member, because it uses the others
+};
 
 /// Compares the results of both engines, and measures their times.
 class NetworkCheck {
 public:
     NetworkCheck(Graph graph, std::vector<Shape> shapes, const NetworkRequest &request, CheckReport &report)
         : graph_(std::move(graph)), shapes_(std::move(shapes)), options_(request.options),
-          precision_(precision_named(request.options.precision)), images_(graph_, shapes_), report_(report) {}
+          precision_(request.precision()), images_(graph_, shapes_), report_(report) {}
 
     CaseResult result(const std::shared_ptr<const Backend> &device,
                       const std::shared_ptr<const Backend> &cpu) {
@@ -177,7 +236,10 @@ public:
             precision_ == Precision::float16 ? on_cpu.results() : on_cpu_in(cpu, Precision::float16);
         if (right.values.empty()) right.values = on_cpu.results();
         report_.go_on();
+        std::optional<Heartbeat> heartbeat;
+        if (device->name() == std::string_view("coreml")) heartbeat.emplace(report_);
         Subject on_device(graph_, device, precision_, options_, images_);
+        heartbeat.reset();
         report_.go_on();
         CaseResult result{CaseResult::End::right};
         for (std::size_t i = 0; i < images_.output_shapes.size(); ++i)
@@ -188,13 +250,27 @@ public:
                                         name_of(precision_), ": ", *wrong});
                 return result;
             }
-        result.times.device = on_device.best_time();
-        report_.go_on();
-        result.times.cpu = on_cpu.best_time();
+        result.times = times(on_device, on_cpu);
         return result;
     }
 
 private:
+    /// Measure both engines in turns. If the times are close, measure once more.
+    EngineTimes times(Subject &on_device, Subject &on_cpu) {
+        EngineTimes times;
+        for (int attempt = 0; attempt < 2; ++attempt) {
+            on_device.warm_up();
+            for (int i = 0; i < blocks; ++i) {
+                times.device = on_device.best_time();
+                times.cpu = on_cpu.best_time();
+                report_.go_on();
+            }
+            const auto [less, more] = std::minmax(times.device, times.cpu);
+            if (more >= clear_quotient * less) break;
+        }
+        return times;
+    }
+
     Results on_cpu_in(const std::shared_ptr<const Backend> &cpu, Precision precision) const {
         CompileOptions options = options_;
         options.accumulate_dtype = "auto"; // sums in halves are for float16 only
@@ -208,13 +284,6 @@ private:
     Images images_;
     CheckReport &report_;
 };
-
-/// Return the graph of a file that only this process reads, and delete the file.
-Graph take_graph(const std::string &file) {
-    ModelFile model = ModelFile::map(file);
-    std::remove(file.c_str());
-    return std::move(model.graph);
-}
 
 /// Check a network. An error counts only if a second attempt fails, too. A network that the device does not
 /// support, or that needs more memory than it may use, has no result: its compilation tells the user why.
@@ -238,7 +307,7 @@ void run_requested_network(const std::shared_ptr<const Backend> &subject,
                            const std::function<void(const std::string &line)> &report_line) {
     CheckReport report(report_line);
     report.greet(*subject);
-    Graph graph = take_graph(request.file);
+    Graph graph = request.take_graph();
     const auto shapes = shapes_for_preflight(graph);
     if (!shapes) fail(ErrorKind::parameter, "request: the network takes none of the usual sizes of images");
     report.begin(0);

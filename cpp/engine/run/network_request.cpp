@@ -1,8 +1,12 @@
 #include "engine/run/network_request.h"
 
 #include <array>
+#include <cstdio>
 #include <string_view>
 #include <utility>
+
+#include "core/text.h"
+#include "engine/file/model_file.h"
 
 namespace mpscnn::engine {
 
@@ -50,6 +54,18 @@ std::string NetworkRequest::text() const {
     json.set("refused", refused);
     if (program) json.set("program", json_of_program(*program));
     return std::string(network_word) + to_text(json);
+}
+
+Graph NetworkRequest::take_graph() const {
+    ModelFile model = ModelFile::map(file);
+    std::remove(file.c_str());
+    return std::move(model.graph);
+}
+
+Precision NetworkRequest::precision() const {
+    for (const Precision precision : all_precisions)
+        if (options.precision == name_of(precision)) return precision;
+    fail(ErrorKind::parameter, {"request: there is no precision ", quoted(options.precision)});
 }
 
 std::optional<NetworkRequest> NetworkRequest::parse(const std::string &text) {

@@ -20,6 +20,10 @@ struct NetworkRequest {
 
     /// Return the text of the request, in one line.
     std::string text() const;
+    /// Return the graph of the file, which only this process reads, and delete the file.
+    Graph take_graph() const;
+    /// Throws ParameterError if there is no such precision.
+    Precision precision() const;
     /// Return nothing for a text that is a request for something else.
     static std::optional<NetworkRequest> parse(const std::string &text);
 };

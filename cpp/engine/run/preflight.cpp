@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
+#include <mutex>
 #include <optional>
 #include <string_view>
 #include <system_error>
@@ -18,6 +20,7 @@
 #include "engine/run/network_request.h"
 #include "engine/run/replaced_layers.h"
 #include "engine/run/staged_graph.h"
+#include "engine/trust/background_check.h"
 #include "engine/trust/check_record.h"
 #include "engine/trust/device_trust.h"
 
@@ -61,11 +64,15 @@ public:
         std::remove(path_.c_str());
         throw std::system_error(reason, std::generic_category());
     }
-    ~NetworkFile() { std::remove(path_.c_str()); }
+    ~NetworkFile() {
+        if (!path_.empty()) std::remove(path_.c_str());
+    }
     NetworkFile(const NetworkFile &) = delete;
     NetworkFile &operator=(const NetworkFile &) = delete;
 
     const std::string &path() const { return path_; }
+    /// Leave the file to the process that reads it.
+    void leave() { path_.clear(); }
 
 private:
     std::string path_;
@@ -137,6 +144,42 @@ Verdict verdict_on(const BackendChoice &choice, const Graph &graph, const std::v
     }
 }
 
+/// Return the verdict on a network that is known, or that a process in the background finds in time. Each
+/// network is waited for once in this process.
+BackgroundResult result_of_preflight(const BackendChoice &choice, const Graph &graph,
+                                     const std::vector<Shape> &shapes, const CompileOptions &options,
+                                     const CheckProgram &check) {
+    static std::mutex &mutex = *new std::mutex;
+    static auto &waited = *new std::map<std::string, BackgroundResult>; // networks without a verdict
+    NetworkRequest request = request_for(choice, options);
+    const std::string identity = identity_of(graph, shapes, request);
+    if (auto known = known_verdict(*choice.backend, identity)) return {std::move(known), ""};
+    const std::lock_guard lock(mutex);
+    const std::string key = concat({choice.backend->identity(), "\n", identity});
+    if (const auto found = waited.find(key); found != waited.end()) return found->second;
+    std::optional<NetworkFile> file;
+    BackgroundResult result;
+    try {
+        result = check_in_background(
+            *choice.backend, check,
+            [&] {
+                file.emplace(graph);
+                request.file = file->path();
+                return request.text();
+            },
+            concat({"network ", quoted(graph.name()), " on ", choice.backend->device_name()}));
+    } catch (const std::system_error &error) {
+        result = {std::nullopt, concat({"its file cannot be written: ", error.what()}), false};
+    }
+    if (result.verdict)
+        keep_verdict(*choice.backend, identity, *result.verdict);
+    else
+        waited.emplace(key, result);
+    // The process in the background goes on, and may not have read the file yet.
+    if (file && result.begun && !result.verdict) file->leave();
+    return result;
+}
+
 } // namespace
 
 std::string milliseconds(std::int64_t nanoseconds) {
@@ -156,15 +199,41 @@ std::optional<Verdict> verdict_of_preflight(const BackendChoice &choice, const G
     return verdict_on(choice, graph, *shapes, request_for(choice, options), check, write);
 }
 
+bool preflights_are_on() { return preflight_of_environment() != Preflight::off; }
+
+std::optional<Verdict> verdict_on_requested(std::shared_ptr<const Backend> device, const std::string &text,
+                                            const CheckProgram &check) {
+    const auto request = NetworkRequest::parse(text);
+    if (!request) fail(ErrorKind::parameter, "request: a check in the background needs a network");
+    const Graph graph = request->take_graph();
+    Verdict known;
+    for (const std::string &name : request->refused)
+        known.implementations.emplace(name, "as the library says");
+    BackendChoice choice{trusted(std::move(device), known), request->precision(), ""};
+    return verdict_of_preflight(choice, graph, request->options, check);
+}
+
 BackendChoice after_preflight(BackendChoice choice, const Graph &graph, const CompileOptions &options,
                               const CheckProgram &check) {
-    const auto verdict = verdict_of_preflight(choice, graph, options, check);
-    if (!verdict) return choice;
+    const bool is_checked = preflights_are_on() && can_be_checked(graph);
+    const auto shapes = is_checked ? shapes_for_preflight(graph) : std::nullopt;
+    if (!shapes)
+        return choice.unchecked ? cpu_instead(options, begin_check(*choice.backend), "") : std::move(choice);
+    const BackgroundResult result = result_of_preflight(choice, graph, *shapes, options, check);
+    const auto &verdict = result.verdict;
+    if (!verdict) {
+        if (!result.begun && !choice.unchecked) return choice;
+        const std::string text = not_used_text(choice, graph, result.why_none);
+        return cpu_instead(options, text, result.begun ? "" : text);
+    }
     if (!verdict->refused.empty()) {
         const std::string text = not_used_text(choice, graph, verdict->refused) + remedy_text();
         return cpu_instead(options, text, text);
     }
-    if (!verdict->times.measured()) return choice;
+    if (!verdict->times.measured()) {
+        if (!choice.unchecked) return choice;
+        return cpu_instead(options, not_used_text(choice, graph, full_check_runs), "");
+    }
     const std::string times = text_of(verdict->times);
     if (preflight_compares_times() && verdict->times.cpu < verdict->times.device)
         return cpu_instead(options, not_used_text(choice, graph, times), "");

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,9 +21,11 @@ namespace mpscnn::engine {
 // (check_record.h).
 
 /// Return the choice for a network for which "auto" has chosen a device: the same, or the CPU with the
-/// reason. Return the same choice for networks that no file can hold or that are in training, and without a
-/// check if MPSCNN_PREFLIGHT=off or MPSCNN_SKIP_SELF_CHECK=1. With MPSCNN_PREFLIGHT=results, times do not
-/// count. Throws ParameterError for another value of MPSCNN_PREFLIGHT.
+/// reason. The check runs in the background. If it does not end in time (MPSCNN_PREFLIGHT_SECONDS), this
+/// program uses the CPU, and later ones take the result. Return the same choice for networks that no file can
+/// hold or that are in training, and without a check if MPSCNN_PREFLIGHT=off or MPSCNN_SKIP_SELF_CHECK=1.
+/// With MPSCNN_PREFLIGHT=results, times do not count. Throws ParameterError for another value of
+/// MPSCNN_PREFLIGHT.
 BackendChoice after_preflight(BackendChoice choice, const Graph &graph, const CompileOptions &options,
                               const CheckProgram &check);
 
@@ -35,6 +38,13 @@ using PreflightWriter = std::function<WrittenProgram(const std::vector<Shape> &s
 std::optional<Verdict> verdict_of_preflight(const BackendChoice &choice, const Graph &graph,
                                             const CompileOptions &options, const CheckProgram &check,
                                             const PreflightWriter &write = {});
+
+/// Return whether there are preflights (MPSCNN_PREFLIGHT, MPSCNN_SKIP_SELF_CHECK).
+bool preflights_are_on();
+
+/// Return the verdict on the network of a request, in the process that runs a check in the background.
+std::optional<Verdict> verdict_on_requested(std::shared_ptr<const Backend> device, const std::string &request,
+                                            const CheckProgram &check);
 
 /// Return whether times count (MPSCNN_PREFLIGHT).
 bool preflight_compares_times();

@@ -106,7 +106,7 @@ Canonical canonical_for(Graph network, Precision precision) {
 }
 
 std::shared_ptr<Program> Program::compile(const Graph &graph, const CompileOptions &options) {
-    BackendChoice choice = choose_backend(options.device, options.precision);
+    BackendChoice choice = choose_backend(options.device, options.precision, Use::network);
     if (!uses_processor(*choice.backend)) choice = checked_choice(std::move(choice), graph, options);
     if (options.neural_engine)
         choice = or_neural_engine(std::move(choice), complete_graph(graph, options), options);

@@ -59,6 +59,8 @@ public:
     std::uint64_t max_memory() const { return max_memory_; }
     /// Return the reason why this device and precision were chosen.
     const std::string &reason() const { return choice_.reason; }
+    /// Return whether neither the user nor MPSCNN_DEVICE named the device.
+    bool is_automatic() const { return choice_.automatic; }
     /// Return the warning for users (BackendChoice::warning), or an empty text.
     const std::string &warning() const { return choice_.warning; }
     const std::vector<Port> &inputs() const { return inputs_; }

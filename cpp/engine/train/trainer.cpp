@@ -1,10 +1,15 @@
 #include "engine/train/trainer.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <string_view>
 #include <utility>
 
+#include "core/json.h"
+#include "core/log.h"
 #include "core/text.h"
+#include "engine/run/preflight.h"
 #include "engine/train/training_update.h"
 
 namespace mpscnn::engine {
@@ -38,6 +43,15 @@ TensorView dense(AlignedBuffer<float> &buffer, const Shape &shape) {
     return dense(std::span(buffer.data(), buffer.size()), shape);
 }
 
+/// Return the time of a step in nanoseconds, after one that prepares memory.
+std::int64_t time_of_step(Session &session, std::span<const TensorView> given,
+                          std::span<const TensorView> made) {
+    session.run(given, made);
+    const auto begun = std::chrono::steady_clock::now();
+    session.run(given, made);
+    return (std::chrono::steady_clock::now() - begun).count();
+}
+
 bool is_statistics(const TrainingVariable &variable) {
     return !variable.layer.empty() && variable.changes() && variable.role == statistics_role;
 }
@@ -57,11 +71,11 @@ Trainer::Values::Values(const TrainingVariable &variable)
 
 Trainer::Trainer(const Graph &network, const TrainingOptions &options, const CompileOptions &device,
                  const SessionOptions &session)
-    : network_(network), options_(options), training_(make_training_graph(network, options)),
+    : network_(network), options_(options), device_(device), training_(make_training_graph(network, options)),
       prediction_shape_(training_.graph.shape(training_.graph.outputs()[1])),
       rates_(2 * training_.missed_updates.size()),
       program_(compile_training(training_.graph, device, options)), session_options_(session),
-      session_(program_, looking_at_all(session, options.check_finite)) {
+      session_(std::in_place, program_, looking_at_all(session, options.check_finite)) {
     if (training_.update)
         update_.emplace(compile_training(*training_.update, device, options),
                         looking_at_all(session, options.check_finite));
@@ -174,10 +188,35 @@ void Trainer::swap_values(int TrainingVariable::*output) {
         if (training_.variables[i].*output >= 0) values_[i].swap();
 }
 
+void Trainer::choose_engine(std::span<const TensorView> given, std::span<const TensorView> made) {
+    const bool cpu_can = options_.precision == "float32" || options_.precision == "bfloat16";
+    const bool is_cpu = program_->backend().name() == std::string_view("cpu");
+    if (is_cpu || !cpu_can || !program_->is_automatic() || !preflight_compares_times()) return;
+    // A step reads the current values and writes the next ones, so it may run several times.
+    CompileOptions options = device_;
+    options.precision = options_.precision;
+    BackendChoice cpu = choose_backend("cpu", options.precision);
+    auto program = Program::compile(training_.graph, cpu, options);
+    Session other(program, looking_at_all(session_options_, options_.check_finite));
+    const std::int64_t on_cpu = time_of_step(other, given, made),
+                       on_device = time_of_step(*session_, given, made);
+    if (on_device <= on_cpu) return;
+    cpu.reason = concat({"device ", quoted(program_->backend().device_name()),
+                         " is not used for this training: the CPU engine ran a step in ",
+                         milliseconds(on_cpu), ", the device in ", milliseconds(on_device)});
+    log(LogLevel::information, cpu.reason);
+    program_ = Program::compile(training_.graph, cpu, options);
+    session_.emplace(program_, looking_at_all(session_options_, options_.check_finite));
+    if (update_)
+        update_.emplace(Program::compile(*training_.update, std::move(cpu), options),
+                        looking_at_all(session_options_, options_.check_finite));
+}
+
 /// Run one step. With check_finite, the session throws an error for a result that is not finite.
 void Trainer::run_step(std::span<const TensorView> given, std::span<const TensorView> made) {
+    if (!std::exchange(has_chosen_, true)) choose_engine(given, made);
     try {
-        session_.run(given, made);
+        session_->run(given, made);
     } catch (const Error &error) {
         if (error.kind() != ErrorKind::parameter || !options_.check_finite) throw;
         fail_step(concat({": ", error.what()}));
@@ -232,7 +271,7 @@ Profile Trainer::profile(std::span<const TensorView> inputs, const TensorView &l
     float loss = 0.0f;
     const auto [given, made] = step_tensors(inputs, labels, nullptr, loss);
     // The new values are never swapped in, so profiling changes no weights.
-    return session_.profile(given, made, runs);
+    return session_->profile(given, made, runs);
 }
 
 double Trainer::step(std::span<const TensorView> inputs, const TensorView &labels, float learning_rate,

@@ -34,6 +34,10 @@ public:
     /// Make a step `runs` times without keeping its results, and return the times of its parts.
     Profile profile(std::span<const TensorView> inputs, const TensorView &labels, int runs);
 
+    /// Return the program of a step, which names the device and the reason for it. The first step of a
+    /// trainer on "auto" may replace it.
+    const Program &program() const { return *program_; }
+
     /// Return the number of steps. If gradients are added over several batches, each batch is a step.
     std::int64_t steps() const { return steps_; }
     /// Return the number of updates of the weights.
@@ -86,6 +90,9 @@ private:
     void set_rates(float learning_rate);
     void give_rates(std::vector<TensorView> &inputs);
     void run_step(std::span<const TensorView> given, std::span<const TensorView> made);
+    /// If "auto" has chosen a device, run this step there and on the CPU engine, and go on with the faster
+    /// one.
+    void choose_engine(std::span<const TensorView> given, std::span<const TensorView> made);
     void require_finite_loss(double loss, std::span<const TensorView> views,
                              std::span<const TensorView> outputs);
     [[noreturn]] void fail_step(const std::string &what) const;
@@ -95,15 +102,17 @@ private:
 
     Graph network_;
     TrainingOptions options_;
+    CompileOptions device_;
     TrainingGraph training_;
     Shape prediction_shape_;
     std::vector<Values> values_; ///< one for each variable
     AlignedBuffer<float> rates_, step_{1}, prediction_;
     std::shared_ptr<Program> program_;
     SessionOptions session_options_;
-    Session session_;
-    std::optional<Session> update_; ///< only set if gradients are added over several batches
+    std::optional<Session> session_; ///< always set; choose_engine replaces it
+    std::optional<Session> update_;  ///< only set if gradients are added over several batches
     std::int64_t steps_ = 0;
+    bool has_chosen_ = false; ///< true: choose_engine has been called
 };
 
 } // namespace mpscnn::engine

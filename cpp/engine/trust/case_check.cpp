@@ -14,12 +14,6 @@ namespace {
 
 using End = CaseResult::End;
 
-/// Replace line ends by spaces, because lines separate the entries of records and reports.
-std::string one_line(std::string text) {
-    std::replace(text.begin(), text.end(), '\n', ' ');
-    return text;
-}
-
 /// Return an error's text without the names of a network and its layers.
 std::string cause_of(std::string text, const Graph &network) {
     const auto remove = [&](const std::string &name) {
@@ -157,6 +151,11 @@ private:
 };
 
 } // namespace
+
+std::string one_line(std::string text) {
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    return text;
+}
 
 EngineTimes times_of(std::string_view text) {
     EngineTimes times;

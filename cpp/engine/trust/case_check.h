@@ -26,6 +26,9 @@ struct EngineTimes {
 /// Read two numbers with a blank between them. Return no times for any other text.
 EngineTimes times_of(std::string_view text);
 
+/// Replace line ends by spaces, because lines separate the entries of records and reports.
+std::string one_line(std::string text);
+
 /// Describes how a case of the check ended.
 struct CaseResult {
     enum class End {

@@ -160,8 +160,12 @@ void run_requested_cases(const Backend &subject, const Backend &reference, const
         report.stop(result.reason);
         break;
     }
-    ahead.reset();
     report.end();
+    if (!ahead) return;
+    // The compiled shaders are written to their file after the results, for which the library waits. If this
+    // process is killed now, later ones only compile the shaders again.
+    platform::become_independent();
+    ahead.reset();
 }
 
 void CheckReport::write(std::initializer_list<TextPart> parts) {
@@ -178,6 +182,10 @@ void CheckReport::take(const std::string &implementation) { write({takes_word, i
 void CheckReport::compiled(std::size_t done, std::size_t all) { write({ahead_word, done, " of ", all}); }
 void CheckReport::go_on() { write({goes_on_line}); }
 void CheckReport::stop(const std::string &reason) { write({stop_word, reason}); }
+void CheckReport::say(const std::string &text) {
+    const std::lock_guard lock(mutex_);
+    write_(text);
+}
 void CheckReport::end() { write({end_line}); }
 
 void CheckReport::finish(const CaseResult &result) {
@@ -249,6 +257,12 @@ struct CheckProcesses::Reader {
     }
 };
 
+CheckProgram CheckProgram::other() const {
+    CheckProgram found{instead.front(), {instead.begin() + 1, instead.end()}, limit};
+    found.arguments.insert(found.arguments.end(), arguments.begin(), arguments.end());
+    return found;
+}
+
 CheckProcesses::CheckProcesses(const Backend &subject, const CheckProgram &program, CheckObserver observer)
     : subject_(subject), program_(program), observer_(std::move(observer)) {}
 
@@ -317,10 +331,16 @@ CaseBatch CheckProcesses::run(const std::string &request, const std::vector<std:
     if (observer_.began && !cases.empty()) observer_.began(cases.front());
     const platform::ChildEnd end = platform::run_program(
         program_.program, arguments, program_.limit, [&](std::string_view text) { listen(reader, text); },
-        [&] { return observer_.stop && observer_.stop(done_ + reader.results.size()); });
+        [&] { return observer_.stop && observer_.stop(done_ + reader.results.size()); },
+        [&] { return reader.ended; });
     CaseBatch batch = batch_of(reader, end, cases.size());
     done_ += reader.results.size();
-    return batch;
+    if (!not_begun_ || program_.instead.empty()) return batch;
+    // No case has a result then, so the caller requests them again.
+    note({batch.refused, "; so ", quoted(program_.instead.front()), " checks it"});
+    program_ = program_.other();
+    not_begun_ = false;
+    return {};
 }
 
 CaseBatch CheckProcesses::batch_of(const Reader &reader, const platform::ChildEnd &end, std::size_t cases) {
@@ -340,6 +360,7 @@ CaseBatch CheckProcesses::batch_of(const Reader &reader, const platform::ChildEn
         return batch;
     }
     const bool is_whole = reader.ended && reader.results.size() == cases;
+    if (end.left && is_whole) return batch;
     if (!end.timed_out && end.signal == 0 && end.status == 0 && is_whole) return batch;
     if (!reader.ahead.empty() && !alone_) {
         // The process may have failed because of the threads that compile ahead, or because of the file that

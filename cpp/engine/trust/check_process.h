@@ -25,6 +25,12 @@ struct CheckProgram {
     std::string program;
     std::vector<std::string> arguments;
     std::chrono::milliseconds limit; ///< the longest time without output before the process is ended
+    /// Another program with its first arguments, which runs cases if `program` cannot begin: systems kill
+    /// programs that they do not trust. Empty if there is none.
+    std::vector<std::string> instead = {};
+
+    /// Return this check with the other program.
+    CheckProgram other() const;
 };
 
 /// Functions that are called while the cases run. Each may be empty.
@@ -62,6 +68,8 @@ public:
     void compiled(std::size_t done, std::size_t all);
     /// Report that the process goes on, so that the limit for silence begins again.
     void go_on();
+    /// Write a line for people. It becomes a part of the reason if the process is ended now.
+    void say(const std::string &text);
     /// Report the result of the case, with its times.
     void finish(const CaseResult &result);
     /// Report why no further case runs.
@@ -111,7 +119,7 @@ private:
     void note_hang(CaseBatch &batch, const Reader &reader, const std::string &text);
 
     const Backend &subject_;
-    const CheckProgram &program_;
+    CheckProgram program_;
     CheckObserver observer_;
     std::map<std::size_t, int> hangs_; ///< how often each case did not respond
     /// Numbers of processes that ended or did not respond since the last right result.

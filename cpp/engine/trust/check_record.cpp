@@ -249,6 +249,17 @@ CheckTurn::CheckTurn(const std::string &identity, const std::function<bool()> &s
     }
 }
 
+bool device_check_runs(const std::string &identity) {
+    std::error_code ignored;
+    if (!fs::exists(file_of(identity, marker_extension), ignored)) return false;
+    // A process that was killed leaves its marker, but not its lock.
+    const int lock = open(file_of(identity, ".lock").c_str(), O_RDWR | O_CLOEXEC);
+    if (lock < 0) return false;
+    const bool runs = flock(lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    close(lock);
+    return runs;
+}
+
 CheckTurn::~CheckTurn() {
     if (descriptor_ >= 0) close(descriptor_);
 }

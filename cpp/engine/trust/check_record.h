@@ -66,6 +66,9 @@ private:
 /// was killed.
 std::optional<std::int64_t> case_of_crash(const CheckedThing &thing);
 
+/// Return whether a process checks this device now.
+bool device_check_runs(const std::string &identity);
+
 /// A lock between processes that check the same device, or networks on it. The constructor waits until the
 /// lock is free. The destructor releases the lock, and so does the end of the process. If the cache directory
 /// does not support locks, the constructor does not wait.

@@ -75,6 +75,17 @@ Follower &follower() {
     return instance;
 }
 
+/// The program that checks devices where mpscnn-check cannot begin.
+struct OtherProgram {
+    std::mutex mutex;
+    std::vector<std::string> command;
+};
+
+OtherProgram &other_program() {
+    static OtherProgram &instance = *new OtherProgram; // never destroyed, like the verdicts
+    return instance;
+}
+
 /// Owns the verdicts for the calling thread. While another thread checks a device, the follower is called, so
 /// that a program can give up, and Python's other threads go on.
 class VerdictLock {
@@ -242,11 +253,18 @@ std::chrono::milliseconds time_limit() {
 
 } // namespace
 
+void set_other_check_program(std::vector<std::string> command) {
+    const std::lock_guard lock(other_program().mutex);
+    other_program().command = std::move(command);
+}
+
 void set_check_callback(CheckCallback callback, void *context) {
     const std::lock_guard lock(follower().mutex);
     follower().callback = callback;
     follower().context = context;
 }
+
+bool check_is_stopped(const std::string &what) { return follower().stops(what, 0, 1); }
 
 bool skips_self_check() {
     const char *skip = std::getenv(skip_variable);
@@ -264,6 +282,26 @@ Verdict verdict_for_auto(const Backend &subject, const CheckProgram &check) {
         return verdict;
     }
     return look_up_or_check(subject, check).verdict;
+}
+
+std::optional<Verdict> verdict_so_far(const Backend &subject) {
+    if (skips_self_check()) return Verdict{};
+    const VerdictLock lock(subject);
+    if (lock.stopped()) return finding_of_wait().verdict;
+    const std::string identity = subject.identity();
+    if (const auto known = known_here(identity)) return known->verdict;
+    Finding finding;
+    if (const auto recorded = verdict_on_record(identity))
+        finding.verdict = *recorded;
+    else if (const auto crashed = case_of_crash(identity))
+        finding = finding_of_crash(*crashed);
+    else if (finding.verdict.refused = subject.why_not_automatic(); !finding.verdict.refused.empty()) {
+        finding.verdict.tells = false;
+        return finding.verdict;
+    } else
+        return std::nullopt;
+    keep(subject, finding);
+    return finding.verdict;
 }
 
 Verdict verdict_when_asked(const Backend &subject, const Backend &reference, const CheckProgram &check) {
@@ -314,6 +352,12 @@ std::optional<Verdict> known_verdict(const Backend &subject, const std::string &
     return verdict_on_record(thing);
 }
 
+void keep_verdict(const Backend &subject, const std::string &network_identity, const Verdict &verdict) {
+    const VerdictLock lock(subject);
+    if (lock.stopped()) return;
+    verdicts().known[check_record_of({subject.identity(), network_identity})] = {verdict, true, true};
+}
+
 std::shared_ptr<const Backend> trusted(std::shared_ptr<const Backend> subject, const Verdict &verdict) {
     if (verdict.implementations.empty()) return subject;
     auto other = subject->with(Implementations(verdict.implementations));
@@ -346,7 +390,8 @@ std::string replacement_text(const Backend &subject, const Verdict &verdict) {
 }
 
 CheckProgram installed_check_program(const std::string &device) {
-    return {check_program_file().string(), {device}, time_limit()};
+    const std::lock_guard lock(other_program().mutex);
+    return {check_program_file().string(), {device}, time_limit(), other_program().command};
 }
 
 } // namespace mpscnn::engine

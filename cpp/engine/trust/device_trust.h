@@ -4,6 +4,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "engine/backend/backend.h"
 #include "engine/trust/check_process.h"
@@ -19,6 +20,9 @@ namespace mpscnn::engine {
 using CheckCallback = int (*)(const char *device, std::int64_t done, std::int64_t all, void *context);
 void set_check_callback(CheckCallback callback, void *context);
 
+/// Tell the function that follows checks that this waits for a network. Return true if the wait should end.
+bool check_is_stopped(const std::string &what);
+
 /// Return whether the environment has MPSCNN_SKIP_SELF_CHECK=1. Every device is trusted then.
 bool skips_self_check();
 
@@ -27,6 +31,10 @@ bool skips_self_check();
 /// recorded; other verdicts are valid for this process only. The first call logs one warning about what is
 /// not used.
 Verdict verdict_for_auto(const Backend &subject, const CheckProgram &check);
+
+/// Return the verdict that this process knows or that is recorded, or nothing for a device that nobody has
+/// checked yet. Nothing is checked.
+std::optional<Verdict> verdict_so_far(const Backend &subject);
 
 /// Return the verdict for a device that the user named. It is like verdict_for_auto, but the check runs in
 /// this process if the check program cannot start or does not see the device. Throws DeviceError for a device
@@ -53,6 +61,9 @@ Verdict verdict_on_network(const Backend &subject, const CheckedNetwork &network
 /// Return the verdict on a network that this process knows or that is recorded. Nothing is checked.
 std::optional<Verdict> known_verdict(const Backend &subject, const std::string &network_identity);
 
+/// Let this process know a verdict on a network.
+void keep_verdict(const Backend &subject, const std::string &network_identity, const Verdict &verdict);
+
 /// Return the same device without the implementations that the verdict refuses.
 std::shared_ptr<const Backend> trusted(std::shared_ptr<const Backend> subject, const Verdict &verdict);
 
@@ -63,6 +74,10 @@ std::string verdict_text(const Backend &subject, const Verdict &verdict);
 std::string refusal_text(const Backend &subject, const Verdict &verdict);
 /// List the implementations that are not used, with reasons; empty if all are used.
 std::string replacement_text(const Backend &subject, const Verdict &verdict);
+
+/// Set a program with its arguments that checks devices if mpscnn-check cannot begin; see
+/// mpscnn_set_check_program.
+void set_other_check_program(std::vector<std::string> command);
 
 /// Return the command of mpscnn-check for a device name ("metal"). The program is next to the file of this
 /// library, or in the same installation's directory for programs. A case may take MPSCNN_SELF_CHECK_SECONDS

@@ -127,12 +127,25 @@ MPSCNN_API mpscnn_status mpscnn_check_device(const char *device, mpscnn_text **t
 typedef int (*mpscnn_check_progress_callback)(const char *device, int64_t done, int64_t all, void *context);
 MPSCNN_API void mpscnn_set_check_callback(mpscnn_check_progress_callback callback, void *context);
 
+/* Set a function that may end waits for a GPU; NULL sets none. The thread that waits calls it a few times a
+ * second. If it returns another number than 0, for example after Ctrl-C, the run ends with
+ * MPSCNN_ERROR_DEVICE, and its results are not written. Without it, a wait ends when the GPU has finished no
+ * command buffer for MPSCNN_GPU_SECONDS (an environment variable, default 120, 0 for no limit). */
+typedef int (*mpscnn_wait_callback)(void *context);
+MPSCNN_API void mpscnn_set_wait_callback(mpscnn_wait_callback callback, void *context);
+
 /* Run some cases of the check, or a network of a user, in this process. The program mpscnn-check calls this
  * for the library. The request and the lines that `report` receives are private to the library and change
  * with its version. */
 typedef void (*mpscnn_check_callback)(const char *line, void *context);
 MPSCNN_API mpscnn_status mpscnn_check_cases(const char *device, const char *request,
                                             mpscnn_check_callback report, void *context);
+
+/* Set a program that checks devices where the system does not let mpscnn-check begin, and its arguments; a
+ * count of 0 sets none. The library starts it with two more arguments, a device and a request, and it must
+ * call mpscnn_check_cases with them, as mpscnn-check does: write each line at once to stdout, and return 0
+ * for MPSCNN_OK. The Python package sets Python's own program. */
+MPSCNN_API mpscnn_status mpscnn_set_check_program(const char *const *command, int count);
 
 /* Set the function that writes networks as Core ML programs, for the device "coreml"; NULL sets none, and
  * then this device is refused (MPSCNN_ERROR_UNSUPPORTED). The Python package sets a function; its requests

@@ -49,8 +49,8 @@ std::string why_not_here() {
     if (platform::fork_generation() != first_process())
         return "this process was forked from one that used Core ML, which does not pass to children; start "
                "processes with multiprocessing's method 'spawn', or use Core ML in the child only";
-    if (@available(macOS 12.0, *)) return "";
-    return "Core ML runs programs from macOS 12 on";
+    if (@available(macOS 12.0, iOS 15.0, *)) return "";
+    return "Core ML runs programs from macOS 12 and iOS 15 on";
 }
 
 void require_usable() {
@@ -59,8 +59,8 @@ void require_usable() {
 
 void require_units(const Units &units) {
     if (units.number != neural_engine) return;
-    if (@available(macOS 13.0, *)) return;
-    fail(ErrorKind::device, "Core ML has the compute units cpuAndNeuralEngine from macOS 13 on");
+    if (@available(macOS 13.0, iOS 16.0, *)) return;
+    fail(ErrorKind::device, "Core ML has the compute units cpuAndNeuralEngine from macOS 13 and iOS 16 on");
 }
 
 class CoremlPlan : public engine::Plan {

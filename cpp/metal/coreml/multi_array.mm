@@ -168,7 +168,7 @@ struct Memory {
 
 /// Call read(memory) while the array's memory can be read.
 template <class Read> void with_memory(MLMultiArray *array, const Read &read) {
-    if (@available(macOS 12.3, *)) {
+    if (@available(macOS 12.3, iOS 15.4, *)) {
         const Read *reader = &read;
         [array getBytesWithHandler:^(const void *bytes, NSInteger size) {
           (*reader)(Memory{bytes, static_cast<std::int64_t>(size)});

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "core/child_process.h"
 #include "metal/device/library.h"
 #include "metal/device/objc_ptr.h"
 #include "metal/device/photo_tables.h"
@@ -60,12 +62,19 @@ public:
     /// the text stays the same when the machine is restarted.
     const std::string &identity() const { return parts_->identity; }
 
-    /// Throws DeviceError if the device was removed. Also throws it in a process that was forked after Metal
-    /// was first used, because a child has no connection to the GPU.
+    /// Throws DeviceError if the device was removed, or has hung in this process. Also throws it in a process
+    /// that was forked after Metal was first used, because a child has no connection to the GPU.
     void require_usable() const;
     /// Make every later use of this device fail. Programs that are compiled later open one of the remaining
     /// devices.
     void mark_removed() { removed_ = true; }
+
+    /// Make every later use of this GPU fail in this process, because a command buffer has not ended.
+    void mark_hung();
+    /// Note that a command buffer has ended now.
+    void note_end() { last_end_ = platform::awake_time(); }
+    /// Return when the last command buffer ended, as platform::awake_time(); 0 if none has.
+    std::chrono::nanoseconds last_end() const { return last_end_; }
 
     /// Return whether the GPU records for a failed command buffer which of its encoders failed. This costs
     /// time, so it is true only after a command buffer has failed.
@@ -96,7 +105,8 @@ private:
     objc_ptr<id<MTLCommandQueue>> queue_;
     std::shared_ptr<DeviceParts> parts_;
     std::unique_ptr<CustomKernels> custom_kernels_;
-    std::atomic<bool> removed_{false}, looks_for_errors_{false};
+    std::atomic<bool> removed_{false}, hung_{false}, looks_for_errors_{false};
+    std::atomic<std::chrono::nanoseconds> last_end_{std::chrono::nanoseconds(0)};
 };
 
 } // namespace mpscnn::metal

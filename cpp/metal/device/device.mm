@@ -3,6 +3,7 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <set>
 
 #include "core/json.h"
 #include "core/platform.h"
@@ -46,6 +47,28 @@ objc_ptr<id<MTLCommandQueue>> make_queue(id<MTLDevice> device) {
     return queue;
 }
 
+/// The GPUs that have not finished a command buffer in this process.
+struct HungDevices {
+    std::mutex mutex;
+    std::set<std::uint64_t> registry_ids;
+};
+
+HungDevices &hung_devices() {
+    static HungDevices &instance = *new HungDevices; // another thread may use it while the process ends
+    return instance;
+}
+
+[[noreturn]] void fail_for_hang(id<MTLDevice> device) {
+    fail(ErrorKind::device, {"Metal device ", quoted(text_of([device name])),
+                             " has not finished an earlier run, so this process does not use it any more"});
+}
+
+void require_not_hung(id<MTLDevice> device) {
+    HungDevices &hung = hung_devices();
+    const std::lock_guard lock(hung.mutex);
+    if (hung.registry_ids.contains([device registryID])) fail_for_hang(device);
+}
+
 template <class Map> void forget_unused(Map &map) {
     std::erase_if(map, [](const auto &entry) { return entry.second.expired(); });
 }
@@ -71,6 +94,7 @@ std::shared_ptr<Device> Device::of(id<MTLDevice> device, id<MTLCommandQueue> que
     static std::map<const void *, std::weak_ptr<DeviceParts>> parts_of; // by the device's address
     require_same_process();
     const autorelease_scope pool;
+    require_not_hung(device);
     const std::lock_guard lock(mutex);
     forget_unused(by_queue);
     forget_unused(parts_of);
@@ -123,6 +147,14 @@ void Device::require_usable() const {
     require_same_process();
     if (removed_)
         fail(ErrorKind::device, {"Metal device ", quoted(name()), " was removed from this machine"});
+    if (hung_) fail_for_hang(device_.get());
+}
+
+void Device::mark_hung() {
+    hung_ = true;
+    HungDevices &hung = hung_devices();
+    const std::lock_guard lock(hung.mutex);
+    hung.registry_ids.insert([device_.get() registryID]);
 }
 
 /// Throws for a size beyond the largest buffer, because Metal would end the process instead of reporting an

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <vector>
 
+#include "core/apple_system.h"
 #include "core/platform.h"
 #include "core/text.h"
 #include "metal/device/text.h"
@@ -29,10 +30,12 @@ bool same_device(id<MTLDevice> one, id<MTLDevice> other) { return [one registryI
 Devices find_devices() {
     Devices devices;
     if (auto preferred = adopt(MTLCreateSystemDefaultDevice())) devices.all.push_back(std::move(preferred));
+#if !MPSCNN_ON_IOS // iOS has one GPU, and lists devices from version 18 on
     const auto listed = adopt(MTLCopyAllDevices());
     for (id<MTLDevice> device in listed.get())
         if (devices.all.empty() || !same_device(device, devices.all[0].get()))
             devices.all.push_back(share(device));
+#endif
     const auto usable = std::find_if(devices.all.begin(), devices.all.end(),
                                      [](const auto &device) { return is_usable(device.get()); });
     devices.has_default = usable != devices.all.end();
@@ -105,11 +108,16 @@ engine::DeviceDescription describe(id<MTLDevice> device, bool is_default) {
     properties.set("registry_id", registry_id_of(device));
     properties.set("default", is_default);
     properties.set("unified_memory", static_cast<bool>([device hasUnifiedMemory]));
+#if MPSCNN_ON_IOS
+    for (const char *name : {"headless", "low_power", "removable"}) properties.set(name, false);
+    properties.set("recommended_working_set_bytes", platform::usable_memory());
+#else
     properties.set("headless", static_cast<bool>([device isHeadless]));
     properties.set("low_power", static_cast<bool>([device isLowPower]));
     properties.set("removable", static_cast<bool>([device isRemovable]));
-    properties.set("families", families_of(device));
     properties.set("recommended_working_set_bytes", [device recommendedMaxWorkingSetSize]);
+#endif
+    properties.set("families", families_of(device));
     properties.set("max_buffer_bytes", static_cast<std::uint64_t>([device maxBufferLength]));
     return described;
 }

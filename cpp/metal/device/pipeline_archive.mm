@@ -89,7 +89,7 @@ PipelineArchive::PipelineArchive(objc_ptr<id<MTLDevice>> device, const std::stri
     : device_(std::move(device)), key_(hashed_name(identity)) {}
 
 bool PipelineArchive::is_supported() const {
-    if (@available(macOS 13.0, *)) return [device_.get() supportsFamily:MTLGPUFamilyApple7];
+    if (@available(macOS 13.0, iOS 16.0, *)) return [device_.get() supportsFamily:MTLGPUFamilyApple7];
     return false;
 }
 

@@ -98,9 +98,11 @@ public:
         : shaders_(source, device), from_end_(from_end) {}
 
     std::unique_ptr<Step> bind(Operands operands) const override {
-        if (from_end_ == 1 && !has_whole_slices(operands))
+        if (from_end_ == 1 && !has_whole_slices(operands)) {
+            shaders_.choice().take("image_to_buffer");
             return std::make_unique<ChannelConcatenationStep>(shaders_.name(), std::move(operands),
                                                               shaders_.device());
+        }
         const ImageLayout &whole = operands.destination.layout;
         ConcatenationParams params{};
         params.whole_slices = whole.params().slices;

@@ -243,7 +243,12 @@ std::unique_ptr<const ArrayStep> ArrayPlan::convolution_gradient(const engine::N
     const Shape &output = shapes()[index_of(node.inputs[data ? 0 : 1])];
     const Step::Shapes shapes{input.shape, output, input.half};
     const bool floats = data ? are_floats(node, {0, 1}, result) : are_floats(node, {1}, result);
-    if (!floats || !Step::can_compute(convolution, shapes, choice_for(node))) return nullptr;
+    // The kernels of MPS need an image for each array, and a dispatch for each image of a batch. So matrices
+    // in simdgroups compute these gradients where the GPU has them.
+    const bool own = convolution.groups == 1 && multiplies_matrices(device()->get()) &&
+                     choice_for(node).may_take(data ? "array_data_gradient_product_in_simdgroups"
+                                                    : "array_weight_gradient_product_in_simdgroups");
+    if (own || !floats || !Step::can_compute(convolution, shapes, choice_for(node))) return nullptr;
     return std::make_unique<Step>(node.name, convolution, data ? Step::Wanted::input : Step::Wanted::weight,
                                   shapes, network_->convolution_gradients, *device());
 }

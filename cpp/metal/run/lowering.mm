@@ -81,10 +81,14 @@ lower_network(const Graph &graph, const engine::LowerOptions &options, std::shar
     network->graph = graph.without_weights();
     network->precisions = image_precisions(graph, precision);
     for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
-        // Skip a reshape that only renames the image of another value.
-        if (image_of(graph, graph.result_of(i)) != graph.result_of(i)) continue;
-        const bool keeps = graph.nodes()[i].keep_float32;
         const Choice choice(network->implementations, graph.nodes()[i], Choice::Scope::images);
+        // Skip a reshape that only renames the image of another value. It has a name of its own, so that a
+        // wrong result refuses this, and not the device.
+        if (image_of(graph, graph.result_of(i)) != graph.result_of(i)) {
+            choice.take("another name");
+            continue;
+        }
+        const bool keeps = graph.nodes()[i].keep_float32;
         network->layers.push_back(lower_node(graph, i, keeps ? Precision::float32 : precision,
                                              keeps ? engine::Sums::float32 : options.sums, choice,
                                              *network->device));

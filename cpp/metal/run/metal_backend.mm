@@ -1,6 +1,7 @@
 #include "metal/run/metal_backend.h"
 
 #include "metal/device/device_list.h"
+#include "metal/device/exceptions.h"
 #include "metal/device/pipeline_preparation.h"
 #include "metal/run/array_plan.h"
 #include "metal/run/caller_run.h"
@@ -19,7 +20,7 @@ public:
     explicit MetalLoweredGraph(std::shared_ptr<const Network> network) : network_(std::move(network)) {}
 
     std::unique_ptr<engine::Plan> plan(const std::vector<Shape> &input_shapes) const override {
-        return std::make_unique<PlanOfNetwork>(network_, input_shapes);
+        return with_framework_errors([&] { return std::make_unique<PlanOfNetwork>(network_, input_shapes); });
     }
     std::unique_ptr<engine::Executor> executor(const engine::SessionOptions &options) const override {
         return std::make_unique<MetalExecutor>(network_->device, options);
@@ -46,11 +47,13 @@ public:
     }
     std::unique_ptr<engine::LoweredGraph> lower(const engine::Graph &graph,
                                                 const engine::LowerOptions &options) const override {
-        if (needs_arrays(graph) || options.metal_kernels == engine::MetalKernels::own)
-            return std::make_unique<MetalLoweredGraph<ArrayNetwork, ArrayPlan>>(
-                lower_arrays(graph, options, device_, implementations_));
-        return std::make_unique<MetalLoweredGraph<LoweredNetwork, ImagePlan>>(
-            lower_network(graph, options, device_, implementations_));
+        return with_framework_errors([&]() -> std::unique_ptr<engine::LoweredGraph> {
+            if (needs_arrays(graph) || options.metal_kernels == engine::MetalKernels::own)
+                return std::make_unique<MetalLoweredGraph<ArrayNetwork, ArrayPlan>>(
+                    lower_arrays(graph, options, device_, implementations_));
+            return std::make_unique<MetalLoweredGraph<LoweredNetwork, ImagePlan>>(
+                lower_network(graph, options, device_, implementations_));
+        });
     }
 
     std::shared_ptr<void>
@@ -66,7 +69,7 @@ public:
 
     void convolve(const ops::SignalConvolution &convolution, const engine::TensorView &signal,
                   const engine::TensorView &kernel, const engine::TensorView &result) const override {
-        convolve_signals(device_, convolution, signal, kernel, result);
+        with_framework_errors([&] { convolve_signals(device_, convolution, signal, kernel, result); });
     }
     std::unique_ptr<engine::Recording> record() const override {
         return std::make_unique<MetalRecording>(device_);
@@ -78,7 +81,7 @@ public:
     std::shared_ptr<const engine::CustomKernel>
     compile(const engine::CustomKernelSource &source) const override {
         device_->require_usable();
-        return device_->custom_kernels().get(device_, source);
+        return with_framework_errors([&] { return device_->custom_kernels().get(device_, source); });
     }
 
 private:
@@ -89,7 +92,7 @@ private:
 } // namespace
 
 std::shared_ptr<const engine::Backend> make_metal_backend(const std::string &wanted) {
-    return std::make_shared<MetalBackend>(Device::open(wanted));
+    return with_framework_errors([&] { return std::make_shared<MetalBackend>(Device::open(wanted)); });
 }
 
 std::shared_ptr<const engine::Backend> make_native_backend(void *given_device, void *given_queue) {

@@ -8,6 +8,8 @@
 
 namespace mpscnn::metal {
 
+class RunInParts;
+
 /// Runs plans of any network on a device. Each request has one command buffer, or several if it is large.
 class MetalExecutor : public engine::Executor {
 public:
@@ -28,6 +30,9 @@ public:
                                      std::span<const engine::TensorView> outputs, int runs) override;
 
 private:
+    /// Start a run, and return it.
+    std::shared_ptr<RunInParts> begin(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
+                                      std::span<const engine::TensorView> outputs, engine::Completion done);
     std::int64_t time_of(const MetalPlan &plan, const Slot &slot);
 
     std::shared_ptr<Device> device_;

@@ -3,6 +3,9 @@
 #include <atomic>
 #include <future>
 #include <mutex>
+#include <utility>
+
+#include "metal/device/exceptions.h"
 
 namespace mpscnn::metal {
 
@@ -19,6 +22,8 @@ void finish(std::shared_ptr<Slot> slot, const engine::Completion &done, Failure 
     done(std::move(failure));
 }
 
+} // namespace
+
 /// A request whose command buffers are committed one after the other. It ends when all of them have.
 class RunInParts {
 public:
@@ -27,13 +32,34 @@ public:
 
     const Slot &slot() const { return *slot_; }
     void begin() { ++open_; }
+    /// End the request now. The results of command buffers that end later are not written to the caller's
+    /// memory, which the caller may free.
+    void abandon(Failure failure) {
+        engine::Completion done;
+        std::shared_ptr<Slot> slot;
+        {
+            const std::lock_guard lock(mutex_);
+            done = std::exchange(done_, nullptr);
+            slot = std::move(slot_);
+        }
+        slot.reset();
+        if (done) done(std::move(failure));
+    }
     /// Take the end of a command buffer, or of the encoding. The first failure is the request's.
     void end(Failure failure) {
         {
             const std::lock_guard lock(mutex_);
             if (failure && !failure_) failure_ = std::move(failure);
         }
-        if (--open_ == 0) finish(std::move(slot_), done_, std::move(failure_));
+        if (--open_ > 0) return;
+        engine::Completion done;
+        std::shared_ptr<Slot> slot;
+        {
+            const std::lock_guard lock(mutex_);
+            done = std::exchange(done_, nullptr);
+            slot = std::move(slot_);
+        }
+        if (done) finish(std::move(slot), done, std::move(failure_));
     }
 
 private:
@@ -43,6 +69,8 @@ private:
     std::mutex mutex_;
     Failure failure_;
 };
+
+namespace {
 
 /// Encode and commit the parts of a plan. Throws only if nothing is committed; `done` is not called then.
 void commit_parts(const MetalPlan &plan, const std::shared_ptr<Device> &device, Handlers &handlers,
@@ -86,12 +114,20 @@ void MetalExecutor::run(const engine::Plan &plan, std::span<const TensorView> in
                         std::span<const TensorView> outputs) {
     const auto result = std::make_shared<std::promise<Failure>>();
     std::future<Failure> done = result->get_future();
-    submit(plan, inputs, outputs, [result](Failure failure) { result->set_value(std::move(failure)); });
-    done.get().raise();
+    const auto run =
+        begin(plan, inputs, outputs, [result](Failure failure) { result->set_value(std::move(failure)); });
+    wait_for(done, [&](Failure failure) { run->abandon(std::move(failure)); }).raise();
 }
 
-void MetalExecutor::submit(const engine::Plan &given, std::span<const TensorView> inputs,
+void MetalExecutor::submit(const engine::Plan &plan, std::span<const TensorView> inputs,
                            std::span<const TensorView> outputs, engine::Completion done) {
+    begin(plan, inputs, outputs, std::move(done));
+}
+
+std::shared_ptr<RunInParts> MetalExecutor::begin(const engine::Plan &given,
+                                                 std::span<const TensorView> inputs,
+                                                 std::span<const TensorView> outputs,
+                                                 engine::Completion done) {
     const MetalPlan &plan = own_plan(given);
     plan.require_shapes(inputs, outputs);
     device_->require_usable();
@@ -99,7 +135,9 @@ void MetalExecutor::submit(const engine::Plan &given, std::span<const TensorView
     std::shared_ptr<Slot> slot = slots_.take();
     PageBuffers buffers;
     plan.prepare(*slot, inputs, outputs, buffers);
-    commit_parts(plan, device_, handlers_, std::make_shared<RunInParts>(std::move(slot), std::move(done)));
+    auto run = std::make_shared<RunInParts>(std::move(slot), std::move(done));
+    with_framework_errors([&] { commit_parts(plan, device_, handlers_, run); });
+    return run;
 }
 
 /// Run all parts of a plan, and return the time that the GPU took for them.
@@ -126,8 +164,9 @@ engine::ExecutionProfile MetalExecutor::profile(const engine::Plan &given, std::
         const std::shared_ptr<Slot> slot = slots_.take();
         PageBuffers buffers;
         plan.prepare(*slot, inputs, outputs, buffers);
-        const std::int64_t duration = time_of(plan, *slot);
-        engine::RunTimes times = plan.run_steps_apart(handlers_, *slot);
+        const std::int64_t duration = with_framework_errors([&] { return time_of(plan, *slot); });
+        engine::RunTimes times =
+            with_framework_errors([&] { return plan.run_steps_apart(handlers_, *slot); });
         times.duration = duration;
         for (const PortMemory &output : slot->outputs) output.finish();
         profile.add(std::move(times));

@@ -1,5 +1,7 @@
 #include "metal/run/recording.h"
 
+#include "metal/device/exceptions.h"
+
 namespace mpscnn::metal {
 
 using engine::TensorView;
@@ -20,7 +22,7 @@ void MetalRecording::run(const engine::Plan &given, std::span<const TensorView> 
     const autorelease_scope pool;
     slots_.push_back(std::make_unique<Slot>());
     plan.prepare(*slots_.back(), inputs, outputs, buffers_);
-    plan.encode(command_buffer(), *slots_.back());
+    with_framework_errors([&] { plan.encode(command_buffer(), *slots_.back()); });
     if (!reachable) finish();
 }
 
@@ -31,7 +33,7 @@ void MetalRecording::run(const engine::CustomRun &run) {
     if (arrays_.overlap_otherwise(run)) finish();
     slots_.push_back(std::make_unique<Slot>());
     const auto arrays = prepare(*slots_.back(), *device_, run, buffers_, arrays_);
-    encode(command_buffer(), *device_, run, *slots_.back(), arrays);
+    with_framework_errors([&] { encode(command_buffer(), *device_, run, *slots_.back(), arrays); });
     if (!reachable) finish();
 }
 

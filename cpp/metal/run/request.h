@@ -1,7 +1,10 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -46,12 +49,37 @@ id<MTLCommandBuffer> make_command_buffer(const Device &device, const std::string
 /// If the command buffer failed because the device was removed, mark the device as removed.
 void note_removal(id<MTLCommandBuffer> command_buffer, Device &device);
 
-/// Commit. When the GPU has finished, `done` is called on one of Metal's threads. If the command buffer
+/// A committed command buffer. Its completion is called once: when the GPU has finished, or when nobody waits
+/// for it any more.
+class Committed {
+public:
+    Committed(engine::Completion done, std::shared_ptr<void> ticket, std::shared_ptr<Device> device);
+
+    /// Call the completion, unless it was called before.
+    void end(Failure failure);
+    /// End if the GPU has finished no command buffer of the device for as long as `limit`. The device is not
+    /// used by this process any more then. Return whether the completion was called, now or before.
+    bool end_if_hung(std::chrono::nanoseconds limit);
+
+private:
+    std::mutex mutex_;
+    engine::Completion done_;
+    std::shared_ptr<void> ticket_;
+    std::shared_ptr<Device> device_;
+    const std::chrono::nanoseconds begun_;
+};
+
+/// Commit. When the GPU has finished, `done` is called on one of Metal's threads. If the GPU finishes no
+/// command buffer for MPSCNN_GPU_SECONDS (default: 120; 0 for no limit), `done` is called with a DeviceError,
+/// and the device is left alone by this process. If the command buffer
 /// failed, the argument of `done` is a DeviceError with the code, the label and, if errors are looked
 /// for, the encoder's name. From then on they are looked for. If the device was removed, it is marked as
 /// removed.
-void commit(id<MTLCommandBuffer> command_buffer, const std::shared_ptr<Device> &device, Handlers &handlers,
-            engine::Completion done);
+std::shared_ptr<Committed> commit(id<MTLCommandBuffer> command_buffer, const std::shared_ptr<Device> &device,
+                                  Handlers &handlers, engine::Completion done);
+
+/// Wait until a promise has its value. If is_interrupted() says so, call `abandon`, after which it has one.
+Failure wait_for(std::future<Failure> &done, const std::function<void(Failure)> &abandon);
 
 /// Commit and wait until the GPU has finished. Throws the failure of the command buffer.
 void commit_and_wait(id<MTLCommandBuffer> command_buffer, const std::shared_ptr<Device> &device,

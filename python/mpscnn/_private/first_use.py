@@ -54,6 +54,8 @@ class CheckFollower:
 def _explain(device: str, done: int, cases: int, seconds: float) -> str:
     if not cases:
         state = "another thread or process does this now"
+    elif cases == 1 and " on Core ML on " in device:
+        state = "Core ML compiles it for its compute units, which may take minutes"
     elif cases == 1:
         state = "it runs once on both engines, which may take a minute"
     elif done:

@@ -3,9 +3,11 @@
 #import <CoreML/CoreML.h>
 
 #include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <system_error>
+#include <thread>
 
 #include "core_ml/multi_array.h"
 #include "core_ml/runner.h"
@@ -152,6 +154,7 @@ METAL_EMULATION_COUNT_OBJECTS
 @implementation MLModel (MLModelCompilation)
 + (NSURL *)compileModelAtURL:(NSURL *)modelURL error:(NSError **)error {
     const fs::path model = path_of(modelURL);
+    std::this_thread::sleep_for(std::chrono::milliseconds(switches().compilation_delay_ms.load()));
     if (take_one(switches().fail_compilations)) {
         report_error(error, domain, 0, "Failed to parse the model specification");
         return nil;

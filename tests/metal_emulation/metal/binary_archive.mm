@@ -2,7 +2,9 @@
 
 #import <objc/runtime.h>
 
+#include <chrono>
 #include <fstream>
+#include <thread>
 
 using namespace metal_emulation;
 
@@ -59,6 +61,7 @@ constexpr const char *first_line = "an archive of the emulation";
 }
 
 - (BOOL)serializeToURL:(NSURL *)url error:(NSError **)error {
+    std::this_thread::sleep_for(std::chrono::milliseconds(switches().archive_delay_ms.load()));
     const std::lock_guard lock(mutex_);
     if (METAL_EXPECT([url isFileURL], "serializeToURL: of a URL that is not a file's") &&
         METAL_EXPECT(!functions_.empty(), "serializeToURL: of an empty archive") &&

@@ -362,6 +362,11 @@ void work_off(const std::shared_ptr<QueueState> &state) {
 
 - (void)runCommands {
     // The switch is read again and again, so that a test can end the delay.
+    constexpr long cold = 20; // milliseconds
+    if (switches().cold_ms > 0) {
+        switches().cold_ms -= cold;
+        std::this_thread::sleep_for(std::chrono::milliseconds(cold));
+    }
     for (long slept = 0; slept < switches().worker_delay_ms; ++slept)
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
     if (is_removed([self device])) {

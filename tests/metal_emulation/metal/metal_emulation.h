@@ -51,6 +51,12 @@ const char *metal_emulation_live_object_names(void);
 ///                            2: they return zeros
 ///   end_process              encoding an MPS kernel ends the process with this signal
 ///   broken_rule              1: encoding an MPS kernel breaks a rule
+///   exceptions               the next n encodings of an MPS kernel raise an NSException
+///   archive_delay_ms         writing an archive of pipelines takes this number of milliseconds
+///   compilation_delay_ms     compiling a model of Core ML takes this number of milliseconds
+///   cold_ms                  counts down: command buffers take 20 ms longer, until they have done so for
+///   this
+///                            number of milliseconds
 ///   reverse_threads          1: threads of a threadgroup and threadgroups run last to first
 ///   thread_execution_width   the number of threads in a simdgroup, default 32
 ///   max_threads              the largest number of threads in a threadgroup, default 1024

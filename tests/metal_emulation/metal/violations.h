@@ -46,6 +46,10 @@ struct Switches {
     std::atomic<long> wrong_results{0};
     std::atomic<long> end_process{0};
     std::atomic<long> broken_rule{0};
+    std::atomic<long> exceptions{0};
+    std::atomic<long> archive_delay_ms{0};
+    std::atomic<long> compilation_delay_ms{0};
+    std::atomic<long> cold_ms{0};
     std::atomic<long> reverse_threads{0};
     std::atomic<long> thread_execution_width{32};
     std::atomic<long> max_threads{1024};

@@ -31,7 +31,7 @@ typedef NS_ENUM(NSUInteger, MTLCommandBufferError) {
     MTLCommandBufferErrorOutOfMemory = 8,
     MTLCommandBufferErrorInvalidResource = 9,
     MTLCommandBufferErrorMemoryless = 10,
-    MTLCommandBufferErrorDeviceRemoved = 11,
+    MTLCommandBufferErrorDeviceRemoved NOT_ON_IOS = 11,
     MTLCommandBufferErrorStackOverflow = 12,
 };
 

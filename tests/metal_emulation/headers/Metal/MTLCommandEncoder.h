@@ -1,6 +1,9 @@
 // The encoders of a command buffer.
 #pragma once
 
+/// Marks what iOS lacks, for compilers that check the sources for it.
+#define NOT_ON_IOS __attribute__((availability(ios, unavailable)))
+
 #import <Metal/MTLBuffer.h>
 #import <Metal/MTLComputePipeline.h>
 #import <Metal/MTLTexture.h>

@@ -19,11 +19,11 @@ typedef MTLComputePipelineReflection *MTLAutoreleasedComputePipelineReflection;
 @property(readonly) NSString *name;
 @property(readonly) uint64_t registryID;
 @property(readonly) MTLSize maxThreadsPerThreadgroup;
-@property(readonly, getter=isLowPower) BOOL lowPower;
-@property(readonly, getter=isHeadless) BOOL headless;
-@property(readonly, getter=isRemovable) BOOL removable;
+@property(readonly, getter=isLowPower) BOOL lowPower NOT_ON_IOS;
+@property(readonly, getter=isHeadless) BOOL headless NOT_ON_IOS;
+@property(readonly, getter=isRemovable) BOOL removable NOT_ON_IOS;
 @property(readonly) BOOL hasUnifiedMemory;
-@property(readonly) uint64_t recommendedMaxWorkingSetSize;
+@property(readonly) uint64_t recommendedMaxWorkingSetSize __attribute__((availability(ios, introduced=16.0)));
 @property(readonly) NSUInteger maxBufferLength;
 @property BOOL shouldMaximizeConcurrentCompilation;
 - (id<MTLCommandQueue>)newCommandQueue;
@@ -59,4 +59,4 @@ typedef MTLComputePipelineReflection *MTLAutoreleasedComputePipelineReflection;
 @end
 
 FOUNDATION_EXPORT id<MTLDevice> MTLCreateSystemDefaultDevice(void);
-FOUNDATION_EXPORT NSArray<id<MTLDevice>> *MTLCopyAllDevices(void);
+FOUNDATION_EXPORT NSArray<id<MTLDevice>> *MTLCopyAllDevices(void) NOT_ON_IOS;

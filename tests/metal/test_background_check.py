@@ -1,0 +1,157 @@
+"""Test that the first program on a GPU waits for its own network only: the check of the GPU runs in the background."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from metal.self_checks import check_program, records
+from systems import mapped_files
+
+FIRST_USE = """
+import time
+import warnings
+import mpscnn
+
+net = mpscnn.Network(input=(12, 10, 8), name="photo")
+x = net.conv2d(net.input, 16, 3, activation="relu")
+net.output(net.softmax(net.max_pool2d(x, 2)))
+net.initialize_weights(seed=0)
+begun = time.monotonic()
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    program = net.compile()
+print(program.device, not caught, program.reason)
+print(time.monotonic() - begun)
+print(mpscnn.CommandQueue().device)
+"""
+
+
+def processes_of(cache: Path) -> list[int]:
+    """Return the processes whose cache this is, without those that have ended."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"MPSCNN_CACHE={cache}\0".encode() in (entry / "environ").read_bytes():
+                found.append(int(entry.name))
+        except OSError:  # it has ended, or belongs to another user
+            continue
+    return found
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Iterator[Path]:
+    """Return a new cache. Checks in the background that use it end with the test."""
+    folder = tmp_path / "cache"
+    yield folder
+    while running := processes_of(folder):
+        for process in running:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        time.sleep(0.05)
+
+
+def first_use(cache: Path, **environment: str) -> tuple[str, str, float, str]:
+    """Compile in a new process. Return device, reason, seconds, and the device of a queue, which has no network."""
+    variables = {
+        **os.environ,
+        "MPSCNN_CACHE": str(cache),
+        "MPSCNN_PREFLIGHT": "results",  # the emulation is slower than the CPU engine
+        "MPSCNN_PREFLIGHT_SECONDS": "60",
+        **environment,
+    }
+    variables["PYTHONPATH"] = os.pathsep.join(sys.path)
+    del variables["MPSCNN_DEVICE"]
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_USE],
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    chosen, seconds, queue = done.stdout.splitlines()
+    device, silent, reason = chosen.split(" ", 2)
+    return device + ("" if silent == "True" else " with a warning"), reason, float(seconds), queue
+
+
+def wait_until(happened: Callable[[], object], seconds: float = 120) -> None:
+    last = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < last
+        time.sleep(0.05)
+
+
+def test_a_check_that_never_ends_delays_no_network(cache: Path) -> None:
+    """Poolings that are not of this network hang, so the check of the device does not end."""
+    hangs = {"METAL_EMULATION_KERNELS": "MPSCNNPoolingAverage=hang", "MPSCNN_SELF_CHECK_SECONDS": "600"}
+    device, reason, seconds, queue = first_use(cache, **hangs)
+    assert device == "metal"
+    assert "whose answers were checked for this network only, since its full check has not ended" in reason
+    assert queue == "cpu", "a queue has no network that could be checked"
+    assert seconds < 60, "the check of the device would take 600 seconds"
+    wait_until(lambda: list((cache / "self_check").glob("*.begun")))
+    # While it runs, another process takes the network's record, and another network gets the CPU at once.
+    assert first_use(cache, **hangs)[0] == "metal"
+
+
+def test_a_slow_preflight_goes_on_while_the_cpu_answers(cache: Path) -> None:
+    slow = {"METAL_EMULATION_SWITCHES": "worker_delay_ms=1500"}
+    device, reason, _, queue = first_use(cache, **slow, MPSCNN_PREFLIGHT_SECONDS="0.2")
+    assert (device, queue) == ("cpu", "cpu")
+    assert (
+        "is not used for network 'photo': its preflight has not ended; it goes on in the background" in reason
+    )
+    wait_until(lambda: list((cache / "self_check" / "networks").glob("*.txt")))
+    assert first_use(cache)[0] == "metal", "the result of the process in the background"
+
+
+def test_the_check_in_the_background_is_recorded(cache: Path) -> None:
+    """Slow, because the device is checked with all cases."""
+    assert "full check has not ended" in first_use(cache)[1]
+    wait_until(lambda: [record for record in records(cache) if record.parent.name == "self_check"], 600)
+    device, reason, _, queue = first_use(cache)
+    assert (device, queue) == ("metal", "metal")
+    assert reason.startswith("a Metal device, whose answers were checked; ")
+
+
+def test_python_checks_where_the_system_kills_the_program(cache: Path, tmp_path: Path) -> None:
+    """macOS may kill programs that it does not trust."""
+    (library,) = {Path(name) for name in mapped_files() if "/libmpscnn.so." in name}
+    folder = tmp_path / "library"
+    folder.mkdir()
+    (folder / library.name).write_bytes(library.read_bytes())
+    killed = folder / check_program().name
+    killed.write_text("#!/bin/sh\nkill -9 $$\n", "utf-8")
+    killed.chmod(0o755)
+    device, reason, _, _ = first_use(cache, LD_LIBRARY_PATH=str(folder))
+    assert device == "metal", reason
+    (record,) = (cache / "self_check" / "networks").glob("*.txt")
+    assert "times " in record.read_text("utf-8")
+
+
+def test_results_are_known_before_the_shaders_are_written(cache: Path) -> None:
+    """The file of compiled shaders is written after the answer. If this is interrupted, only the file is missing."""
+    cases = "cases " + " ".join(map(str, range(20)))
+    variables = {
+        **os.environ,
+        "MPSCNN_CACHE": str(cache),
+        "METAL_EMULATION_SWITCHES": "archive_delay_ms=1000000",
+    }
+    with subprocess.Popen(
+        [str(check_program()), "metal", cases], env=variables, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        lines = iter(process.stdout.readline, "@mpscnn end\n")
+        assert sum(line == "@mpscnn right\n" for line in lines) == 20
+        assert process.poll() is None, "it still writes the file"
+        process.kill()
+    assert not list(cache.rglob("*.metalarchive"))

@@ -1,0 +1,90 @@
+"""Test a GPU that does not finish, exceptions of frameworks, and cases of the check that name what they use."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from metal.emulation import HELD, Emulation
+from metal.self_checks import check_program
+from tiers import with_full
+
+import mpscnn
+
+HANGS = """
+import os, signal, threading, time
+import numpy as np
+import mpscnn
+from metal.emulation import load
+
+emulation = load()
+net = mpscnn.Network(input=(6, 5, 4))
+net.output(net.activation(net.input, "relu"))
+session = net.compile(device="metal").session()
+x = np.zeros((1, 6, 5, 4), np.float32)
+session.run(x)
+emulation.set("worker_delay_ms", {held})
+try:
+    {run}
+except (mpscnn.DeviceError, KeyboardInterrupt) as error:
+    print(type(error).__name__, error)
+try:
+    print(net.compile().device, net.compile().reason)
+except mpscnn.DeviceError as error:
+    print(error)
+os._exit(0)  # the emulation would wait for the GPU
+"""
+
+
+def after_hang(run: str, **environment: str) -> list[str]:
+    """Return the error of a run that does not end, and what "auto" chooses in the same process afterwards."""
+    variables = {**os.environ, "MPSCNN_SKIP_SELF_CHECK": "1", **environment}
+    variables["PYTHONPATH"] = os.pathsep.join(sys.path)
+    variables.pop("MPSCNN_DEVICE", None)
+    command = [sys.executable, "-u", "-c", HANGS.format(held=HELD, run=run)]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("run", ["session.run(x)", "session.submit(x).result()", "session.profile(x)"])
+def test_a_gpu_that_does_not_finish_is_left_alone(run: str) -> None:
+    error, chosen = after_hang(run, MPSCNN_GPU_SECONDS="0.5")
+    assert error.startswith("DeviceError Metal device 'Emulated Metal device' has finished nothing for 0.5 s")
+    assert chosen.startswith("cpu Metal device 'Emulated Metal device' has not finished an earlier run")
+
+
+def test_ctrl_c_ends_the_wait_for_a_gpu() -> None:
+    interrupt = "threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start(); session.run(x)"
+    error, chosen = after_hang(interrupt, MPSCNN_GPU_SECONDS="0")
+    assert error.startswith("KeyboardInterrupt")
+    assert chosen.startswith("metal "), "the GPU may only be slow"
+
+
+def test_an_exception_of_a_framework_keeps_its_name_and_reason(emulation: Emulation) -> None:
+    net = mpscnn.Network(input=(6, 5, 4))
+    net.output(net.softmax(net.input))
+    session = net.compile(device="metal").session()
+    x = np.zeros((1, 6, 5, 4), np.float32)
+    emulation.set("exceptions", 1)
+    told = "a framework threw NSInvalidArgumentException: the emulation was told to raise an exception"
+    with pytest.raises(mpscnn.DeviceError, match=told):
+        session.run(x)
+    session.run(x)
+
+
+@pytest.mark.parametrize("cases", with_full([range(95, 110), range(210, 225), range(245, 260)], [range(440)]))
+def test_every_case_names_an_implementation(cases: range) -> None:
+    """A wrong case without a name would refuse the GPU instead of one implementation.
+
+    The default tier runs cases around concatenations and reshapes, whose steps only copy.
+    """
+    command = [str(check_program()), "metal", "cases " + " ".join(map(str, cases))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    ran = re.split(r"^@mpscnn case ", done.stdout, flags=re.MULTILINE)[1:]
+    assert len(ran) == len(cases)
+    assert not [case.splitlines()[0] for case in ran if "\n@mpscnn takes " not in case]
