@@ -15,12 +15,15 @@ import pytest
 from metal.self_checks import check_program, records
 from systems import mapped_files
 
+PAGE = (Path(__file__).parents[2] / "docs" / "first_mac.md").read_text("utf-8")
+
 FIRST_USE = """
+import os
 import time
 import warnings
 import mpscnn
 
-net = mpscnn.Network(input=(12, 10, 8), name="photo")
+net = mpscnn.Network(input=(12, 10, 8), name=os.environ.get("NAME", "photo"))
 x = net.conv2d(net.input, 16, 3, activation="relu")
 net.output(net.softmax(net.max_pool2d(x, 2)))
 net.initialize_weights(seed=0)
@@ -95,25 +98,35 @@ def test_a_check_that_never_ends_delays_no_network(cache: Path) -> None:
     hangs = {"METAL_EMULATION_KERNELS": "MPSCNNPoolingAverage=hang", "MPSCNN_SELF_CHECK_SECONDS": "600"}
     device, reason, seconds, queue = first_use(cache, **hangs)
     assert device == "metal"
-    assert "whose answers were checked for this network only, since its full check has not ended" in reason
+    told = (
+        "a Metal device, whose answers were checked for this network only, since its full check has not ended"
+    )
+    assert reason.startswith(told)
+    assert told in PAGE
     assert queue == "cpu", "a queue has no network that could be checked"
     assert seconds < 60, "the check of the device would take 600 seconds"
     wait_until(lambda: list((cache / "self_check").glob("*.begun")))
     # While it runs, another process takes the network's record, and another network gets the CPU at once.
     assert first_use(cache, **hangs)[0] == "metal"
+    device, reason, seconds, _ = first_use(cache, **hangs, NAME="another")
+    assert (device, seconds < 60) == ("cpu", True)
+    told = "its full check has not ended; it runs in the background, and later programs take its result"
+    assert reason == f"device 'Emulated Metal device' is not used for network 'another': {told}"
+    assert told in PAGE
 
 
 def test_a_slow_preflight_goes_on_while_the_cpu_answers(cache: Path) -> None:
     slow = {"METAL_EMULATION_SWITCHES": "worker_delay_ms=1500"}
     device, reason, _, queue = first_use(cache, **slow, MPSCNN_PREFLIGHT_SECONDS="0.2")
     assert (device, queue) == ("cpu", "cpu")
-    assert (
-        "is not used for network 'photo': its preflight has not ended; it goes on in the background" in reason
-    )
+    told = "its preflight has not ended; it goes on in the background, and later programs take its result"
+    assert reason == f"device 'Emulated Metal device' is not used for network 'photo': {told}"
+    assert told in PAGE
     wait_until(lambda: list((cache / "self_check" / "networks").glob("*.txt")))
     assert first_use(cache)[0] == "metal", "the result of the process in the background"
 
 
+@pytest.mark.full
 def test_the_check_in_the_background_is_recorded(cache: Path) -> None:
     """Slow, because the device is checked with all cases."""
     assert "full check has not ended" in first_use(cache)[1]
