@@ -15,14 +15,14 @@ from quantized_networks import classifier, noise
 
 import mpscnn
 from mpscnn import Network, UnsupportedError
-from mpscnn.converters import export_coreml, export_onnx, export_tflite, read_network
+from mpscnn.converters import export_coreai, export_coreml, export_onnx, export_tflite, read_network
 from mpscnn.converters.writers import WRITERS
 from mpscnn.graph.model_file import MODEL_SUFFIX, quantize
 from mpscnn.graph.quantized import has_integers
 
 #: The suffixes of all files that networks are written to, with the default type of other networks.
 SUFFIXES = {MODEL_SUFFIX: "float16", **dict.fromkeys(WRITERS, "float32")}
-NEEDS = {".onnx": "onnx", ".mlpackage": "coremltools", ".mlmodel": "coremltools"}
+NEEDS = {".onnx": "onnx", ".mlpackage": "coremltools", ".mlmodel": "coremltools", ".aimodel": "coreai"}
 
 
 def int8() -> Network:
@@ -69,6 +69,8 @@ BUILDS = (products, recurrent, transposed)
 NAMES = ("int8", *(build.__name__ for build in BUILDS))
 #: Layers whose integers a format has no place for. Everything else must be written.
 REFUSED = {(".onnx", "recurrent"), (".onnx", "transposed")}
+#: Layers that a format does not have.
+LACKS = {(".aimodel", "recurrent")}
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +92,8 @@ def export(network: Network, path: Path, dtype: str | None) -> None:
         export_onnx(network, path, dtype=dtype)
     elif path.suffix == ".tflite":
         export_tflite(network, path, dtype=dtype)
+    elif path.suffix == ".aimodel":
+        export_coreai(network, path, dtype=dtype)
     elif path.suffix == MODEL_SUFFIX:
         mpscnn.Model(network).save(path, dtype=dtype)
     else:
@@ -112,6 +116,10 @@ def test_quantised_networks_stay_so(
     monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "cache"))
     network = networks(folder)[name]
     paths = {kind: tmp_path / f"{kind}{suffix}" for kind in (None, "uint8", "float32")}
+    if (suffix, name) in LACKS:
+        with pytest.raises(UnsupportedError, match="has no such operation"):
+            write(network, paths[None], None)
+        return
     if (suffix, name) in REFUSED:
         for kind in (None, "uint8"):
             with pytest.raises(UnsupportedError, match=r"8-bit weights .* dtype='float32'"):

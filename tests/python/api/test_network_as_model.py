@@ -91,11 +91,13 @@ def test_missing_weights_are_named() -> None:
         mpscnn.Model(net)
 
 
-@pytest.mark.parametrize("suffix", [".safetensors", ".onnx", ".tflite", ".mlpackage", ".mlmodel"])
+@pytest.mark.parametrize("suffix", [".safetensors", ".onnx", ".tflite", ".mlpackage", ".mlmodel", ".aimodel"])
 def test_each_suffix_is_obeyed(tmp_path: Path, suffix: str) -> None:
     net = network()
     x = np.random.default_rng(1).normal(0, 1, (2, 8, 8, 3)).astype(np.float32)
     expected = net.compile().session().run(x)
+    if suffix == ".aimodel":
+        pytest.importorskip("coreai", reason="coreai-core is not installed")
     if suffix in (".mlpackage", ".mlmodel"):
         pytest.importorskip("coremltools", reason="writing Core ML models needs coremltools")
     if suffix == ".onnx":
@@ -107,7 +109,7 @@ def test_each_suffix_is_obeyed(tmp_path: Path, suffix: str) -> None:
 
 
 def test_every_suffix_that_is_written_is_tested() -> None:
-    assert set(writers()) == {".onnx", ".tflite", ".mlpackage", ".mlmodel"}
+    assert set(writers()) == {".onnx", ".tflite", ".mlpackage", ".mlmodel", ".aimodel"}
 
 
 def test_the_case_of_a_suffix_does_not_matter(tmp_path: Path) -> None:
@@ -138,6 +140,6 @@ def test_a_model_keeps_the_texts_about_itself(tmp_path: Path) -> None:
 def test_what_other_formats_do_not_hold_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         mpscnn.ParameterError,
-        match=r"does not hold information; \.safetensors, \.mlpackage, \.mlmodel files do",
+        match=r"does not hold information; \.safetensors, \.mlpackage, \.mlmodel, \.aimodel files do",
     ):
         network().save(tmp_path / "colours.onnx", information={"license": "MIT"})

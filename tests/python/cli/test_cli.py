@@ -340,7 +340,7 @@ def test_convert_joins_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         (
             ["a.tflite", "b.bin"],
             2,
-            "must end in .safetensors, .onnx, .tflite, .mlpackage, .mlmodel, got b.bin",
+            "must end in .safetensors, .onnx, .tflite, .mlpackage, .mlmodel, .aimodel, got b.bin",
         ),
         (["a.tflite", "b.mlpackge"], 2, "got b.mlpackge; did you mean '.mlpackage'"),
     ],

@@ -6,6 +6,7 @@ The network becomes an ONNX graph with the channels first. Each of its operators
 from __future__ import annotations
 
 import inspect
+import json
 import keyword
 import re
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,8 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn._private.arguments import path_name
 from mpscnn._private.files import replace_folder
-from mpscnn.converters.coreai.asset import ASSET
+from mpscnn._private.json_text import parse_json
+from mpscnn.converters.coreai.asset import ASSET, DESCRIPTION
 from mpscnn.converters.coreai.extraction import LAYER
 from mpscnn.converters.coreai_writer.operators import OPERATORS, Operator, shape_of
 from mpscnn.converters.coreml_writer.program import first_line, folded
@@ -85,6 +87,9 @@ def export(
             made.save_asset(folder, _metadata(entries, information))
         except RuntimeError as error:
             raise WeightsError(f"{path}: Core AI cannot write it: {first_line(error)}") from error
+        described = parse_json((folder / DESCRIPTION).read_text("utf-8"))
+        described.pop("creationDate", None)  # equal networks give equal files
+        (folder / DESCRIPTION).write_text(json.dumps(described, indent=2, sort_keys=True) + "\n", "utf-8")
 
 
 def _scales_of(network: Network) -> dict[str, Scales]:
@@ -210,15 +215,16 @@ class _Program:
             return inputs
         scales, zeros = self._integers[layer]
         weight = inputs[1]
-        shape = (-1, *[1] * (weight.ndim - 1))
-        if scales.size not in (1, weight.shape[0]):
-            return inputs
-        steps, places = scales.astype(np.float32).reshape(shape), zeros.astype(np.float32).reshape(shape)
-        numbers = np.rint(weight / np.where(steps == 0, 1, steps)) + places
-        if not np.array_equal((numbers - places) * steps, weight):
-            return inputs
-        parts = (numbers.astype(np.uint8), steps, places.astype(np.uint8), np.zeros_like(steps))
-        return [inputs[0], self._ai.blockwise_shift_scale(*map(self._constant, parts)), *inputs[2:]]
+        for axis in range(min(weight.ndim, 2)):
+            shape = [-1 if place == axis else 1 for place in range(weight.ndim)]
+            if scales.size not in (1, weight.shape[axis]):
+                continue
+            steps, places = scales.astype(np.float32).reshape(shape), zeros.astype(np.float32).reshape(shape)
+            numbers = np.rint(weight / np.where(steps == 0, 1, steps)) + places
+            if np.array_equal((numbers - places) * steps, weight):
+                parts = (numbers.astype(np.uint8), steps, places.astype(np.uint8), np.zeros_like(steps))
+                return [inputs[0], self._ai.blockwise_shift_scale(*map(self._constant, parts)), *inputs[2:]]
+        return inputs
 
     @staticmethod
     def _constant(array: NDArray[Any]) -> Any:

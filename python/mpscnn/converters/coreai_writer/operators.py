@@ -155,17 +155,17 @@ def _with_bias(op: Operator, y: Any, place: int) -> Any:
 
 
 def _transposed_convolution(op: Operator) -> Any:
-    weight, x = op.constant(1), op.x
-    count = weight.ndim - 2
+    weight, x = shape_of(op.inputs[1]), op.x
+    count = len(weight) - 2
     if count != 2:
         raise UnsupportedError("a transposed convolution of sequences, which Core AI does not have")
     pads, more = op.pads(2), op.integers("output_padding", [0, 0])
     groups = int(op.attribute("group", 1))
     strides, dilations = op.integers("strides", [1, 1]), op.integers("dilations", [1, 1])
-    extents = [op.shape[0], weight.shape[1] * groups]
+    extents = [op.shape[0], weight[1] * groups]
     for axis, extent in enumerate(shape_of(x)[2:]):
         extents.append(
-            (extent - 1) * strides[axis] + dilations[axis] * (weight.shape[2 + axis] - 1) + 1 + more[axis]
+            (extent - 1) * strides[axis] + dilations[axis] * (weight[2 + axis] - 1) + 1 + more[axis]
         )
     whole = op.ai.conv_transpose2d(
         x, op.value(1), _unsigned(strides), _unsigned([0, 0]), _unsigned(dilations), _unsigned(more),

@@ -15,7 +15,6 @@ from typing import Any
 from mpscnn.converters.simplify.layers import LARGEST
 from mpscnn.graph.layer_arguments import Activation
 
-_NO_LIMIT = 3.4028234663852886e38  # the largest float32 number
 _ROUNDING = 1e-5  # the relative tolerance for constants, which a file rounds to float32 or to a few digits
 
 
@@ -189,8 +188,8 @@ def _clip(expression: Expression) -> Activation:
     """Return a clip, which files write as a minimum and a maximum, if the expression is that; otherwise None."""
     if expression.kind != "limits" or expression.operands[0] != X:
         return None
-    low, high = (min(max(one.number, -_NO_LIMIT), _NO_LIMIT) for one in expression.operands[1:])
-    return {"kind": "clamp", "a": low, "b": high}
+    low, high = (one.number for one in expression.operands[1:])
+    return {"kind": "clamp", "a": low, "b": high} if math.isfinite(low) and math.isfinite(high) else None
 
 
 def _factor(expression: Expression) -> tuple[float, Expression]:
