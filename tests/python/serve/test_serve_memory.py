@@ -211,6 +211,7 @@ def png16(width: int, height: int) -> bytes:
 @pytest.mark.parametrize(
     ("content", "drawn", "expected"),
     [(PHOTO, False, 10_000), (PHOTO, True, 20_000), (png16(20, 10), False, 400), (png16(20, 10), True, 800)],
+    ids=["photo", "photo, drawn", "16 bits", "16 bits, drawn"],
 )
 def test_the_pixels_of_a_photo_are_counted_before_they_are_decoded(
     content: bytes, drawn: bool, expected: int
