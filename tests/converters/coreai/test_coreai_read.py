@@ -134,6 +134,19 @@ FAMILIES: dict[str, list[tuple[Body, Callable[[Array], Array]]]] = {
             lambda x: windows(x, (2, 2), (2, 2)).max((4, 5)),
         ),
         (
+            lambda x: ai.maxpool2d(
+                ai.TensorType((1, 4, 6, 5), np.float32),
+                ai.pad(x, u32(0, 0, 0, 0, 1, 1, 1, 1), np.float32(-np.inf), "constant"),
+                u32(3, 3),
+                u32(1, 1),
+                u32(1, 1),
+                np.array(True),
+            ),
+            lambda x: windows(
+                np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=-np.inf), (3, 3), (1, 1)
+            ).max((4, 5)),
+        ),
+        (
             lambda x: ai.pad(x, u32(0, 0, 0, 0, 1, 2, 0, 1), np.float32(0), "symmetric"),
             lambda x: np.pad(x, ((0, 0), (0, 0), (1, 2), (0, 1)), "symmetric"),
         ),

@@ -82,10 +82,13 @@ def _convolution(
     return replace(x, tensor=y, axes=(x.axes[0], new, *x.axes[2:]), order=lies + new)
 
 
-def _padded(c: Context, name: str, window: Window, *, is_cut_off: bool) -> tuple[FileTensor, dict[str, Any]]:
+def _padded(
+    c: Context, name: str, window: Window, kernel: Ints, *, ceil_mode: bool
+) -> tuple[FileTensor, dict[str, Any]]:
     """Return the input of a maximum, and padding that is merged from a Pad with minus infinity before it.
 
-    If a side of the Pad crops, the pooling must have no padding on that side.
+    If a side of the Pad crops, the pooling must have no padding on that side. With `ceil_mode` the windows must end at
+    the border's edge, because those that begin in padding are left out, and those that begin in a Pad are not.
     """
     border = c.read_instead(name, Border)
     if border is None:
@@ -95,10 +98,23 @@ def _padded(c: Context, name: str, window: Window, *, is_cut_off: bool) -> tuple
         own >= 0 and (own == 0 or added >= 0)
         for own, added in zip((top, left, bottom, right), border.sides, strict=True)
     )
-    if not fits or window.auto_pad != "NOTSET" or is_cut_off:
-        return c.value(name), {}  # which raises an error
     above, before, below, after = border.sides
-    return border.x, explicit((top + above, left + before), (bottom + below, right + after))
+    sides = (top + above, left + before), (bottom + below, right + after)
+    fits = fits and window.auto_pad == "NOTSET"
+    if not fits or (ceil_mode and not _ends_at_edge(border.x, window, kernel, sides)):
+        return c.value(name), {}  # which raises an error
+    return border.x, explicit(*sides)
+
+
+def _ends_at_edge(x: FileTensor, window: Window, kernel: Ints, sides: tuple[Pair, Pair]) -> bool:
+    """Return whether the windows of a padded input end at its last pixel, so that rounding up changes nothing."""
+    extents = (1, *x.shape[2:]) if x.rank == 3 else x.shape[2:]
+    taps = pair("kernel_shape", kernel, 1, x.rank)
+    axes = zip(extents, *sides, taps, *window.both(x.rank), strict=True)
+    return all(
+        extent is not None and (extent + before + after - (count - 1) * dilation - 1) % stride == 0
+        for extent, before, after, count, stride, dilation in axes
+    )
 
 
 def _operand(c: Context, x: FileTensor, attributes: dict[str, Any]) -> tuple[Tensor, Axis, Axis | None]:
@@ -228,7 +244,7 @@ def _max_pool(
     ceil_mode: bool = False, storage_order: bool = False,
 ) -> Made:  # fmt: skip
     window = Window(strides, dilations, pads, auto_pad)
-    x, border = _padded(c, given, window, is_cut_off=ceil_mode)
+    x, border = _padded(c, given, window, kernel_shape, ceil_mode=ceil_mode)
     x, images = images_as_channels(x, 1)
     if images > 1:
         c.refuse_results(node, 1, "where the maxima are in several images")
