@@ -14,10 +14,11 @@ from mpscnn._private.arguments import path_name
 from mpscnn._private.expected_names import accept_foreign_arguments, attribute_error, twin_attribute
 from mpscnn._private.files import is_folder
 from mpscnn._private.literals import StoredTypeName
-from mpscnn.converters.format_detection import is_saved_model, refuse_other_formats
+from mpscnn.converters.format_detection import refuse_other_formats
 from mpscnn.converters.formats import find_reader, is_package, named_by_file
 from mpscnn.converters.photo_settings import choose_settings, drop_wrong_labels, read_labels
 from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.reference_engines import engine_key
 from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network, with_limits
 from mpscnn.model import Model, network_of
@@ -93,13 +94,9 @@ def read_network(
         return _read_folder(paths[0], name)
     if architecture is not None and not named_by_file(paths[0]):
         raise ParameterError(f"{paths[0]}: an architecture can be chosen for files of weights only")
-    if (
-        signature is not None
-        and paths[0].suffix.lower() not in (".tflite", ".pb")
-        and not is_saved_model(paths[0])
-    ):
+    if signature is not None and engine_key(paths[0]) not in (".tflite", ".pb", ".aimodel"):
         raise ParameterError(
-            f"{paths[0]}: a signature can be chosen for SavedModels and TensorFlow Lite files only"
+            f"{paths[0]}: a signature can be chosen for SavedModels, TensorFlow Lite files and Core AI's assets only"
         )
     options = ReadOptions(
         name or paths[0].stem,

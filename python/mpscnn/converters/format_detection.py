@@ -205,6 +205,8 @@ def _names_in(path: Path) -> list[str] | None:
 def _format_of_archive(names: list[str]) -> tuple[str, str] | None:
     if any(name.endswith("data.pkl") for name in names):
         return "a file of torch.save", ".pth"
+    if any(name.rpartition("/")[2] == "main.mlirb" for name in names):
+        return "an archived asset of Core AI", ".aimodel.zip"
     return ("a Keras file", ".keras") if "model.weights.h5" in names else None
 
 

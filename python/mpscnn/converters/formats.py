@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mpscnn._private.files import is_folder
 from mpscnn._private.model_name import MODEL_SUFFIX, holds_network
+from mpscnn.converters.coreai.archive import is_archived, unpacked
 from mpscnn.converters.format_detection import (
     SAVED_MODEL,
     format_by_contents,
@@ -47,12 +49,14 @@ def find_reader(paths: Sequence[Path]) -> Reader:
             continue
         what, suffix = found
         is_named_so = (suffix == MODEL_SUFFIX) == (path.suffix.lower() == MODEL_SUFFIX)
-        if _READERS[suffix] is not reader or not is_named_so:
+        if _READERS.get(suffix) is not reader or not is_named_so:
             raise UnsupportedError(f"{path}: is {what}; rename it to {path.stem}{suffix}")
     return reader
 
 
 def _reader_for(path: Path) -> Reader | None:
+    if path.suffix.lower() == _ARCHIVE:
+        return _read_archived if is_archived(path) else None
     return _read_tensorflow if is_saved_model(path) else _READERS.get(path.suffix.lower())
 
 
@@ -240,6 +244,14 @@ def _read_coreai(paths: list[Path], options: ReadOptions) -> Network:
     return convert(asset, read_program(asset), options)
 
 
+def _read_archived(paths: list[Path], options: ReadOptions) -> Network:
+    path = _only(paths)
+    if options.name == path.stem:  # which ends in the suffix of the asset
+        options = replace(options, name=Path(path.stem).stem)
+    with unpacked(path) as asset:
+        return _read_coreai([asset], options)
+
+
 def _asset_files(path: Path) -> list[Path]:
     from mpscnn.converters.coreai.asset import asset_files
 
@@ -255,8 +267,9 @@ def _only(paths: list[Path]) -> Path:
     return paths[0]
 
 
+_ARCHIVE = ".zip"
 # Formats whose first bytes cannot be told from those of other formats.
-_UNMARKED = (".pb", ".index", ".json")
+_UNMARKED = (".pb", ".index", ".json", _ARCHIVE)
 # The suffixes of folders that are models.
 _PACKAGE, _COMPILED, _ASSET = ".mlpackage", ".mlmodelc", ".aimodel"
 _FOLDERS = {_PACKAGE: _package_files, _COMPILED: _compiled_files, _ASSET: _asset_files}

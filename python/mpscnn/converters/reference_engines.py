@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mpscnn.converters.coreai.archive import is_archived
+from mpscnn.converters.coreai.asset import ASSET
 from mpscnn.converters.format_detection import is_saved_model
 
 #: For each suffix: the Python module that runs such files, and the name of its package on PyPI.
@@ -19,12 +21,17 @@ REFERENCE_ENGINES = {
 #: For suffixes without an engine: the reason.
 NO_REFERENCE_ENGINE = {
     **dict.fromkeys((".mlmodel", ".mlpackage"), "Core ML predicts on macOS only"),
-    ".aimodel": "Core AI predicts on macOS 27 and iOS 27 only",
+    ASSET: "Core AI predicts on macOS 27 and iOS 27 only",
     ".index": "a checkpoint has weights, but not the network that they belong to",
     ".json": "TensorFlow.js runs in browsers only",
 }
 
 
 def engine_key(path: Path) -> str:
-    """Return a file's key in these tables: its suffix, or ".pb" for the folder of a SavedModel."""
+    """Return a file's key in these tables: its suffix, or ".pb" for the folder of a SavedModel.
+
+    The key of an archived asset of Core AI is that of the asset.
+    """
+    if is_archived(path):
+        return ASSET
     return ".pb" if is_saved_model(path) else path.suffix.lower()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import shutil
+import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -336,6 +337,29 @@ def test_graphs_that_call_graphs(tmp_path: Path) -> None:
     assert node["attributes"]["kind"] == "hard_swish"
 
 
+def test_functions(tmp_path: Path) -> None:
+    """The function main is read, or the one that is chosen."""
+    path = tmp_path / "one.aimodel"
+    module = ai.Module.create()
+    kind = Annotated[ai.Value, ai.TensorType((1, 3, 4, 4), np.float32)]
+    with module:
+        for name, function in (("main", ai.relu), ("other", ai.sigmoid)):
+
+            def body(x: Any, function: Any = function) -> Any:
+                return function(x)
+
+            body.__annotations__ = {"x": kind, "return": kind}
+            kept = [inspect.Parameter("x", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
+            body.__signature__ = inspect.Signature(kept)  # type: ignore[attr-defined]
+            ai.graph(body, provided_name=name)
+    ai.AIProgram(module).save_asset(path)
+    for chosen, wanted in ((None, "relu"), ("other", "sigmoid")):
+        network = read_network(path, signature=chosen)
+        (node,) = network.to_dict()["nodes"]
+        assert node["attributes"]["kind"] == wanted
+        assert any("others are left out" in note for note in network.notes)
+
+
 def test_refusals_name_the_operations(tmp_path: Path) -> None:
     def body(x: Any) -> Any:
         return ai.cast(ai.bitwise_and(ai.cast(x, np.int32), ai.cast(x, np.int32)), np.float32)
@@ -361,6 +385,49 @@ def test_files_that_do_not_fit(tmp_path: Path) -> None:
         read_network(path)
     with pytest.raises(mpscnn.WeightsError, match="is not a folder"):
         read_network(shutil.copy(outside, tmp_path / "file.aimodel"))
+
+
+def archived(folder: Path, target: Path, inside: str = "one.aimodel/", **more: bytes) -> Path:
+    """Pack the files of an asset, and others, with their names in the archive before them."""
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in folder.iterdir():
+            archive.write(path, inside + path.name)
+        for name, content in more.items():
+            archive.writestr(name.replace("_", "/") + "/main.mlirb", content)
+    return target
+
+
+def test_archives(tmp_path: Path) -> None:
+    """An archive is read as its asset, wherever that is in it. Some processes parse a program: some seconds."""
+    path = simple(tmp_path / "one.aimodel")
+    for place, inside in enumerate(("", "one.aimodel/", "folder/one.aimodel/")):
+        packed = archived(path, tmp_path / f"two{place}.aimodel.zip", inside)
+        network = read_network(packed)
+        assert (network.name, network.layer_names()) == (f"two{place}", read_network(path).layer_names())
+    assert mpscnn.load(packed).network.layer_names() == network.layer_names()
+    assert mpscnn.compare(path, packed).equal
+
+
+def test_refused_archives(tmp_path: Path) -> None:
+    path = simple(tmp_path / "one.aimodel")
+    packed = archived(path, tmp_path / "one.aimodel.zip")
+    with pytest.raises(mpscnn.UnsupportedError, match=r"rename it to one\.aimodel\.zip"):
+        mpscnn.load(shutil.copy(packed, tmp_path / "one.zip"))
+    two = archived(path, tmp_path / "two.aimodel.zip", other=b"a program")
+    with pytest.raises(mpscnn.UnsupportedError, match="has 2 Core AI assets"):
+        read_network(two)
+    empty = tmp_path / "none"
+    empty.mkdir()
+    with pytest.raises(mpscnn.UnsupportedError, match="has 0 Core AI assets"):
+        read_network(archived(empty, tmp_path / "none.aimodel.zip"))
+    large = archived(empty, tmp_path / "large.aimodel.zip", one=bytes(70 << 20))
+    with pytest.raises(mpscnn.WeightsError, match="much for an archive"):
+        read_network(large)
+    content = packed.read_bytes()
+    for size in range(1, len(content), len(content) // 20):
+        packed.write_bytes(content[:size])
+        with pytest.raises(mpscnn.WeightsError, match="damaged"):
+            read_network(packed)
 
 
 def test_damaged_programs(tmp_path: Path, full: bool) -> None:

@@ -44,7 +44,7 @@ def test_one_of_several_signatures(
     assert str(refused.value).startswith(str(path))
     with pytest.raises(
         mpscnn.ParameterError,
-        match="a signature can be chosen for SavedModels and TensorFlow Lite files only",
+        match="a signature can be chosen for SavedModels, TensorFlow Lite files and Core AI's assets only",
     ):
         converters.read_network([tmp_path / "file.onnx"], signature="embed")
 
