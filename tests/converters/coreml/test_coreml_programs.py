@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from agreement import computed
 from converters.coreml.test_coreml_layers import last
-from converters.coreml_writer import Program
+from converters.coreml_writer import Program, saved
 from converters.operator_cases import FILTERS, TWO, Operation, forms, windows
 from numpy.typing import NDArray
 from reference.convolution import channels_first
@@ -414,3 +415,20 @@ def test_an_operation_without_a_type(tmp_path: Path) -> None:
     program.add("", x="%x0")
     with pytest.raises(WeightsError, match="an operation without a type"):
         converters.read_network([program.saved(tmp_path / "one.mlpackage")])
+
+
+@pytest.mark.parametrize("has_factors", [False, True])
+def test_a_norm_of_channels_is_one_layer(has_factors: bool, tmp_path: Path) -> None:
+    given = np.arange(120, dtype=np.float32).reshape(1, 4, 5, 6) ** 2
+    factors = {"gamma": np.float32([1, 2, 3, 4]), "beta": np.float32([4, 3, 2, 1])} if has_factors else {}
+    made = Program({"x": given.shape})
+    made.add("layer_norm", "inner", x="%x", axes=np.int32([1]), epsilon=np.float32(0.5), **factors)
+    made.add("exp", "y", x="%inner")
+    network = converters.read_network(saved(made.message, tmp_path / "norm.mlmodel"))
+    operations = {one["name"]: one["operation"] for one in network.to_dict()["nodes"]}
+    assert operations["inner"] == "layer_normalization"
+    assert len(operations) == 2
+    right = (given - given.mean(1, keepdims=True)) / np.sqrt(given.var(1, keepdims=True) + 0.5)
+    if has_factors:
+        right = right * factors["gamma"][:, None, None] + factors["beta"][:, None, None]
+    np.testing.assert_allclose(computed(network, last(given)), last(np.exp(right)), rtol=2e-5)

@@ -83,8 +83,8 @@ class Builder(Values):
     def end(self, results: Mapping[str, str]) -> None:
         """End a layer. `results` has the tensors that become the values of blobs, by blob.
 
-        The operator that computes a tensor gets the layer's name. If this operator is a cast, the operator before it
-        gets the name, because a cast does not become a layer.
+        The operator that computes a tensor gets the layer's name. If this operator is a cast, or moves the axes of a
+        norm back, the operator before it gets the name, because such an operator does not become a layer.
         """
         makers = {name: node for node in self._nodes[self._first :] for name in node.outputs}
         for blob, tensor in results.items():
@@ -95,7 +95,8 @@ class Builder(Values):
                 node is None or tensor in self._results
             ):  # one of the layer's inputs, or the value of another blob
                 continue
-            named = makers.get(node.inputs[0], node) if node.kind == "Cast" else node
+            before = makers.get(node.inputs[0], node) if node.kind in ("Cast", "Transpose") else node
+            named = node if node.kind == "Transpose" and before.kind != "LayerNormalization" else before
             named.name = self.layer if len(node.outputs) == 1 else f"{self.layer}/{node.kind.lower()}"
             named.layer = named.name
             self._results[tensor] = made

@@ -102,13 +102,18 @@ def _instance_norm(b: Builder, op: Operation) -> str:
 
 
 def _layer_norm(b: Builder, op: Operation) -> str:
-    x, epsilon = op.tensor("x"), op.number("epsilon", 1e-5)
+    x, epsilon = op.tensor("x"), op.number("epsilon", _EPSILON)
     rank = b.rank(x)
     axes = sorted(b.axis(x, axis) for axis in op.integers("axes", list(range(rank))))
-    last = axes == list(range(rank - len(axes), rank))
-    if last and op.has("gamma"):
-        factors = [op.weight("gamma"), *([op.weight("beta")] if op.has("beta") else [])]
-        return b.op("LayerNormalization", x, *factors, axis=axes[0], epsilon=epsilon)
+    is_last = axes == list(range(rank - len(axes), rank))
+    if is_last and op.has("gamma"):
+        return _norm_of_last_axes(b, op, x, axes[0], epsilon)
+    # An operator of its own is read several times as fast as the sums and products that it stands for. Other axes are
+    # those of images, whose norms are found in the sums and products.
+    if axes == [1] and epsilon > 0.0 and b.extents(x)[1] and b.constant_of(x) is None:
+        last = [0, *range(2, rank), 1]
+        result = _norm_of_last_axes(b, op, b.op("Transpose", x, perm=last), rank - 1, epsilon)
+        return b.op("Transpose", result, perm=[last.index(axis) for axis in range(rank)])
     result = standardize(b, x, axes, epsilon)
     for name, kind in (("gamma", "Mul"), ("beta", "Add")):
         if op.has(name):
@@ -120,6 +125,13 @@ def _layer_norm(b: Builder, op: Operation) -> str:
                 shape[axis] = extent
             result = b.op(kind, result, b.weight(name, values.reshape(shape)))
     return result
+
+
+def _norm_of_last_axes(b: Builder, op: Operation, x: str, axis: int, epsilon: float) -> str:
+    """Normalise over an axis and all after it."""
+    gamma = op.weight("gamma") if op.has("gamma") else b.weight("gamma", np.ones((), np.float32))
+    factors = [gamma, *([op.weight("beta")] if op.has("beta") else [])]
+    return b.op("LayerNormalization", x, *factors, axis=axis, epsilon=epsilon)
 
 
 def _local_response(b: Builder, op: Operation) -> str:
