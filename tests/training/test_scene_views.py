@@ -121,7 +121,7 @@ def test_sizes_that_differ(tmp_path: Path) -> None:
     scenes.coco.write_text(json.dumps(dataset), "utf-8")
     with pytest.raises(ParameterError, match=r"\(2, 3, 102, 13\) is outside of the photo .* 60 x 40 pixels"):
         next(objects(scenes).batches(2))
-    Image.fromarray(np.zeros((HEIGHT, WIDTH + 1), np.uint8)).save(scenes.masks / "01.png")
+    Image.fromarray(np.ones((HEIGHT, WIDTH + 1), np.uint8)).save(scenes.masks / "01.png")
     data = MaskPhotos(read_masks(scenes.photos, scenes.masks), SIZE, "tensorflow", output_size=SIZE)
     with pytest.raises(ParameterError, match=r"01.png: the mask has 61 x 40 pixels, its photo .* 60 x 40"):
         next(data.batches(2))

@@ -145,7 +145,7 @@ def convert_subgraph(
         RefusedNodesError: some nodes are not supported; the error names them. ParameterError, ShapeError, DeviceError:
             the network cannot be compiled with these options.
     """
-    writer = Writer(title, exact_nan=True)
+    writer = Writer(title)
     written = NodeWriter(writer, constants)
     for node in inputs:
         written.names[node] = writer.input(node.name, tuple(node.meta["val"].shape))

@@ -48,6 +48,7 @@ MODULES_OF_A_RUN = {
     "mpscnn.runtime",
     "mpscnn._private.arguments",
     "mpscnn._private.arrays",
+    "mpscnn._private.class_scores",
     "mpscnn._private.command_start",
     "mpscnn._private.copies",
     "mpscnn.core_model",

@@ -36,8 +36,6 @@ class Writer(Graph):
 
     Args:
         title: the name of the graph, for messages.
-        exact_nan: whether NaN gives the results of PyTorch in operators that need further layers for that, as in a
-            backend of torch.compile.
 
     Attributes:
         results: the shape of each result of the current operator.
@@ -51,9 +49,8 @@ class Writer(Graph):
 
     _named_by_layer = True
 
-    def __init__(self, title: str, *, exact_nan: bool = False) -> None:
+    def __init__(self, title: str) -> None:
         super().__init__(title)
-        self.exact_nan = exact_nan
         self.results: tuple[Shape, ...] = ()
         self.kind: Kind = "float"
         self.strides: Shape = ()
