@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 # Code given as an argument looks for modules in "", the current folder, first. `python -P` would prevent this, but
@@ -35,11 +35,18 @@ def script_command(file: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, str(Path(file).absolute()), *arguments)
 
 
-def inherited_environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
+def inherited_environment(
+    changes: Mapping[str, str] | None = None, keep: Callable[[str], bool] = lambda _: True
+) -> dict[str, str]:
     """Return environment variables for a child process that must find the same packages as this process.
 
     All paths become absolute, because the child may have another current folder. Empty paths, which mean the current
     folder, are left out.
+
+    Args:
+        changes: variables that are added or replaced.
+        keep: whether the child gets the variable of that name of this process. It always gets Python's path.
     """
     places = [str(Path(place).absolute()) for place in sys.path if isinstance(place, str) and place]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(places), **(changes or {})}
+    kept = {name: text for name, text in os.environ.items() if keep(name)}
+    return {**kept, "PYTHONPATH": os.pathsep.join(places), **(changes or {})}

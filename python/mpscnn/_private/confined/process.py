@@ -112,7 +112,7 @@ class ConfinedProcess:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 cwd="/",
-                env=_environment(),
+                env=inherited_environment(_SETTINGS, keep=_is_read),
                 start_new_session=True,
             )
         except OSError as error:
@@ -225,19 +225,19 @@ def _raise(content: bytes, *, is_start: bool) -> None:
     raise UnsupportedError(f"{where}: {name}: {message:.500}")
 
 
-def _environment() -> dict[str, str]:
-    """Return the environment of the process, without variables that engines do not read."""
-    return {
-        name: text
-        for name, text in inherited_environment().items()
-        if name in _VARIABLES or name.startswith(_PREFIXES)
-    } | _SETTINGS
+def _is_read(variable: str) -> bool:
+    """Return whether engines read an environment variable."""
+    return variable in _VARIABLES or variable.startswith(_PREFIXES)
 
 
 def _resident(process: int) -> int:
     """Return the bytes of memory of a process; 0 if the system does not say."""
     told = subprocess.run(
-        ["/bin/ps", "-o", "rss=", "-p", str(process)], capture_output=True, text=True, check=False
+        ["/bin/ps", "-o", "rss=", "-p", str(process)],
+        env=inherited_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return int(told.stdout.strip() or 0) << 10
 
