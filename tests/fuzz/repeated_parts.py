@@ -12,17 +12,24 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
 
 import numpy as np
+from PIL import Image
 
 sys.path.append(str(Path(__file__).parent.parent))
+sys.path.append(str(Path(__file__).parent.parent / "python"))
 from converters import hdf5_writer as hdf5
+from converters import mil_text
+from converters import tflite_writer as tflite
+from converters import torch_writer as torch
 from converters.coreml_classifier import classifier, program
 from converters.coreml_writer import Program, add, array, model, one_layer, settings
 from converters.onnx_files import model as onnx_model
 from converters.onnx_files import node
-from converters.tensorflow_writer import Graph, table
+from converters.tensorflow_writer import Graph, Type, save_web_graph, table
+from photo_files import encoded, png_chunk  # type: ignore[import-not-found]
 
 Content = bytes | dict[str, bytes]
 X = {"x": (1, 4)}
@@ -248,6 +255,155 @@ def caffe_braces(count: int) -> bytes:
     return b"layer { " * count
 
 
+# ---- TensorFlow Lite, TensorFlow.js, PyTorch -------------------------------------------------------------------------
+
+_TFLITE_RELU, _TFLITE_ADD = 19, 0
+
+
+def tflite_chain(code: int, operands: int = 1) -> Callable[[int], bytes]:
+    def make(count: int) -> bytes:
+        tensors = [tflite.Tensor(f"t{i}", (1, 4)) for i in range(count + 1)]
+        operators = [
+            tflite.Operator(code, [i] * operands, [i + 1], 11 if operands > 1 else 0) for i in range(count)
+        ]
+        return tflite.write_tflite(tensors, operators, [0], [count], share=True)
+
+    return make
+
+
+def tflite_listed_again(what: str) -> Callable[[int], bytes]:
+    """Return a function that makes a file one of whose lists names its last table again and again."""
+
+    def make(count: int) -> bytes:
+        tensors = [tflite.Tensor("x", (1, 4)), tflite.Tensor("y", (1, 4))]
+        operators = [tflite.Operator(_TFLITE_RELU, [0], [1])]
+        return tflite.write_tflite(tensors, operators, [0], [1], repeat={what: count})
+
+    return make
+
+
+def web_graph(count: int) -> dict[str, bytes]:
+    made = Graph()
+    name = made.placeholder(-1, 4, name="x")
+    for i in range(count):
+        name = made.node("Relu", name, name=f"a{i}", T=Type("float32"))
+    with TemporaryDirectory() as folder:
+        save_web_graph(Path(folder) / "model.json", made)
+        return {one.name: one.read_bytes() for one in Path(folder).iterdir()}
+
+
+def state(form: str, **kinds: Any) -> Callable[[int], bytes]:
+    """Return a function that makes a state dict of many tensors."""
+    arrays = {"weight": np.zeros((2, 2), np.float32)} | kinds
+    return lambda count: torch.state_dict_file(
+        {f"{i}.{name}": array for i in range(count) for name, array in arrays.items()}, form
+    )
+
+
+def views_of_one_storage(count: int) -> bytes:
+    storages = torch.Storages()
+    stored = storages.storage(np.zeros(4, np.float32))
+    tensors = {f"{i}.weight": torch.view(stored, 0, (2, 2), (2, 1)) for i in range(count)}
+    return torch.zip_form(tensors, storages)
+
+
+def nested_tuples(count: int) -> bytes:
+    return torch.zip_form(torch.Raw(b"(" * count + b"t" * count), torch.Storages())
+
+
+# ---- Compiled Core ML ----------------------------------------------------------------------------------------------
+
+
+def compiled_program(count: int) -> dict[str, bytes]:
+    made = Program({"x": (1, 4, 5, 6)})
+    for i in range(count):
+        made.add("relu", f"a{i}" if i + 1 < count else "y", x=f"%a{i - 1}" if i else "%x")
+    return compiled_files(mil_text.text_of(made, new=True))
+
+
+def compiled_braces(count: int) -> dict[str, bytes]:
+    return compiled_files("program(1.3)\n" + "[x = dict<" * count)
+
+
+def compiled_files(text: str) -> dict[str, bytes]:
+    return {"model.mil": text.encode(), "metadata.json": b'[{"inputSchema": []}]', "weights/weight.bin": b""}
+
+
+# ---- Core AI -------------------------------------------------------------------------------------------------------
+
+
+def asset(count: int) -> dict[str, bytes]:
+    """Return an asset of many activations. It needs Apple's package."""
+    from coreai import authoring as ai
+
+    def body(x: Any) -> Any:
+        for _ in range(count):
+            x = ai.relu(x)
+        return x
+
+    kind = Annotated[ai.Value, ai.TensorType((1, 4, 6, 5), np.float32, "y0")]
+    body.__annotations__ = {"x": Annotated[ai.Value, ai.TensorType((1, 4, 6, 5), np.float32)], "return": kind}
+    module = ai.Module.create()
+    with module:
+        ai.graph(body, provided_name="main")
+    with TemporaryDirectory() as folder:
+        ai.AIProgram(module).save_asset(Path(folder) / "a.aimodel")
+        top = Path(folder) / "a.aimodel"
+        return {str(one.relative_to(top)): one.read_bytes() for one in top.rglob("*") if one.is_file()}
+
+
+# ---- Photos --------------------------------------------------------------------------------------------------------
+
+_GRAY = Image.new("L", (8, 8), 90)
+
+
+def with_chunks(kind: bytes) -> Callable[[int], bytes]:
+    """Return a function that makes a PNG with many chunks of a kind before its pixels."""
+
+    def make(count: int) -> bytes:
+        whole: bytes = encoded(_GRAY, "PNG")
+        return whole[:33] + png_chunk(kind, b"k\0v") * count + whole[33:]
+
+    return make
+
+
+def with_segments(marker: int) -> Callable[[int], bytes]:
+    """Return a function that makes a JPEG with many segments of a kind after its first marker."""
+
+    def make(count: int) -> bytes:
+        whole: bytes = encoded(_GRAY, "JPEG")
+        return whole[:2] + bytes([0xFF, marker, 0, 4, 0, 0]) * count + whole[2:]
+
+    return make
+
+
+def webp_chunks(count: int) -> bytes:
+    whole: bytes = encoded(_GRAY.convert("RGB"), "WEBP")
+    content = whole[8:] + b"XMP \2\0\0\0ab" * count
+    return b"RIFF" + len(content).to_bytes(4, "little") + content
+
+
+def gif_blocks(block: bytes) -> Callable[[int], bytes]:
+    """Return a function that makes a GIF with many blocks before its image."""
+
+    def make(count: int) -> bytes:
+        whole: bytes = encoded(_GRAY, "GIF")
+        place = whole.index(b"\x2c\0\0\0\0")
+        return whole[:place] + block * count + whole[place:]
+
+    return make
+
+
+def gif_frames(count: int) -> bytes:
+    frames = [Image.new("L", (8, 8), i % 256) for i in range(count + 1)]
+    return bytes(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]))
+
+
+def tiff_pages(count: int) -> bytes:
+    pages = [_GRAY] * (count + 1)
+    return bytes(encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:]))
+
+
 PARTS: dict[str, Part] = {
     "HDF5: layers share a group of many attributes": Part(".h5", lambda n: hdf5.shared_group(n, 5 * n), 12),
     "HDF5: continuations of continuations": Part(".h5", lambda n: hdf5.repeated_continuations(n, n), 60),
@@ -287,4 +443,26 @@ PARTS: dict[str, Part] = {
     "TensorFlow: entries of a compressed index": Part(".index", index(1), 400),
     "Caffe: layers": Part(".prototxt", caffe_layers, 40),
     "Caffe: braces": Part(".prototxt", caffe_braces, 300),
+    "TensorFlow Lite: activations": Part(".tflite", tflite_chain(_TFLITE_RELU), 40),
+    "TensorFlow Lite: sums": Part(".tflite", tflite_chain(_TFLITE_ADD, 2), 40),
+    **{
+        f"TensorFlow Lite: {what} listed again": Part(".tflite", tflite_listed_again(what), 200)
+        for what in ("subgraphs", "tensors", "operators", "codes", "buffers")
+    },
+    "TensorFlow.js: activations": Part("", web_graph, 60),
+    "PyTorch: tensors": Part(".pt", state("zip"), 40),
+    "PyTorch: tensors of the older format": Part(".pt", state("legacy"), 40),
+    "PyTorch: views of one storage": Part(".pt", views_of_one_storage, 100),
+    "PyTorch: tuples in tuples": Part(".pt", nested_tuples, 400),
+    "Compiled Core ML: activations": Part(".mlmodelc", compiled_program, 40),
+    "Compiled Core ML: braces": Part(".mlmodelc", compiled_braces, 400),
+    "Core AI: activations": Part(".aimodel", asset, 20, 500),
+    "Photo: PNG texts": Part(".png", with_chunks(b"tEXt"), 100),
+    "Photo: PNG chunks without pixels": Part(".png", with_chunks(b"IDAT"), 100),
+    "Photo: JPEG comments": Part(".jpg", with_segments(0xFE), 200),
+    "Photo: JPEG notes of programs": Part(".jpg", with_segments(0xE1), 200),
+    "Photo: WebP chunks": Part(".webp", webp_chunks, 200),
+    "Photo: GIF comments": Part(".gif", gif_blocks(b"\x21\xfe\1a\0"), 200),
+    "Photo: GIF frames": Part(".gif", gif_frames, 30),
+    "Photo: TIFF pages": Part(".tif", tiff_pages, 20),
 }

@@ -11,12 +11,19 @@ import numpy as np
 import pytest
 from work import lines_run
 
+import mpscnn
 from mpscnn import converters
 from mpscnn.errors import Error
 
 pytest.importorskip("onnx", reason="needs onnx")
 pytest.importorskip("h5py", reason="needs h5py")
-KINDS = ("HDF5", "Keras", "ONNX", "Core ML", "TensorFlow", "Caffe")
+pytest.importorskip("flatbuffers", reason="needs flatbuffers")
+KINDS = (
+    "HDF5", "Keras", "ONNX", "Core ML", "Compiled Core ML", "TensorFlow", "TensorFlow Lite", "TensorFlow.js", "Caffe",
+    "PyTorch", "Core AI", "Photo",
+)  # fmt: skip
+#: The suffixes of photos.
+_PHOTOS = (".png", ".jpg", ".webp", ".gif", ".tif")
 #: The most work for a file of twice as many elements.
 _GROWTH = 2.2
 #: The size in bytes of the largest files.
@@ -31,6 +38,8 @@ def _modules_of_this_folder(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def parts(kind: str) -> dict[str, Any]:
     """Return the repeated parts of a format."""
+    if kind == "Core AI":
+        pytest.importorskip("coreai.authoring", reason="coreai-core is not installed")
     listed = importlib.import_module("repeated_parts").PARTS
     found = {name: part for name, part in listed.items() if name.startswith(f"{kind}: ")}
     assert found
@@ -50,6 +59,11 @@ def written(path: Path, content: bytes | dict[str, bytes]) -> int:
 
 
 def read(path: Path) -> None:
+    if path.suffix in _PHOTOS:
+        mpscnn.open_photo(path.read_bytes())
+        return
+    if (path / "model.json").exists():
+        path /= "model.json"
     paths = [path, path.with_suffix(".caffemodel")] if path.suffix == ".prototxt" else [path]
     for other in paths[1:]:
         other.write_bytes(
