@@ -23,11 +23,11 @@ _NORMALIZERS = frozenset({"softmax", "log_softmax", "layer_normalization", "grou
 _ARITHMETIC = frozenset(
     {
         "neuron", "reduction", "pooling", "add", "subtract", "multiply", "divide", "maximum", "minimum", "power",
-        "batch_normalization", "matrix_product", "mask", "mask_out",
+        "batch_normalization", "matrix_product",
     }
 )  # fmt: skip
 _COMPARISONS = frozenset({"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"})
-_MASKS = frozenset({"mask", "mask_out"})
+_MASKS = frozenset({"mask", "mask_out"})  # which move values, or give 0 in their place
 _WEIGHTED_SUMS = frozenset({"convolution", "fully_connected"})
 _ROUNDING = 1e-3  # the tolerance for a degree of 1: exponents such as 1/3 and 3 have a rounded product
 _EXPONENTIAL = 100.0
@@ -162,7 +162,8 @@ class Operators:
             for name in operator.layers:
                 node = nodes[name]
                 is_between = name not in results and name not in structure["outputs"]
-                moves_such = node["operation"] in _MOVES and not set(between).isdisjoint(node["inputs"])
+                reads_such = not set(between).isdisjoint(node["inputs"])
+                moves_such = node["operation"] in _MOVES | _MASKS and reads_such
                 is_own = own.issuperset(readers.get(name, set()))
                 if is_between and is_own and (node["operation"] in _ARITHMETIC or moves_such):
                     between.append(name)
@@ -170,7 +171,7 @@ class Operators:
 
 
 def _is_arithmetic(node: Node) -> bool:
-    return node["operation"] in _ARITHMETIC | _MOVES | _WEIGHTED_SUMS
+    return node["operation"] in _ARITHMETIC | _MOVES | _MASKS | _WEIGHTED_SUMS
 
 
 def _may_exceed_float16(degree: float) -> bool:
