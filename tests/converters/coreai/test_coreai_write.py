@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from agreement import results
+from command_line import call
 from converters.tflite_export.test_tflite_read_back import detector
 from converters.written_layers import LAYERS, conv, network_of
 
@@ -100,9 +101,14 @@ def test_refusals(tmp_path: Path) -> None:
         export_coreai(free, tmp_path / "one.mlmodel", size=(4, 5))
 
 
-def test_detectors_keep_their_heads(tmp_path: Path) -> None:
+def test_detectors_keep_their_heads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The settings of the suppression are kept. The command says that the program does not suppress boxes."""
     network = detector()
     path = tmp_path / "one.aimodel"
+    source = tmp_path / "one.safetensors"
+    Model(network).save(source)
+    assert call("convert", str(source), str(path)) == 0
+    assert "the suppression of boxes is not part of the file" in capsys.readouterr().err
     Model(network).save(path)
     made = read_network(path)
     assert made.labels == network.labels

@@ -206,6 +206,10 @@ def write_coreai(given: Conversion) -> None:
         _compare_read_back,
         dtype,
     )
+    if network.detection is not None:
+        warn(
+            f"{given.output} puts out boxes and scores of the network: the suppression of boxes is not part of the file"
+        )
 
 
 def _compare_read_back(network: Network, output: Path, size: Size | None) -> tuple[str, str]:
