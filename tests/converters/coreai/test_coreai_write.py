@@ -118,3 +118,20 @@ def test_detectors_keep_their_heads(tmp_path: Path, capsys: pytest.CaptureFixtur
         assert made.detection.settings[part]["output"] == network.detection.settings[part]["output"]
     assert made.detection.anchors is not None
     assert made.detection.anchors.tobytes() == network.detection.anchors.tobytes()
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("suffix", "package"), [(".onnx", "onnx"), (".tflite", "ai_edge_litert"), (".mlpackage", "coremltools")]
+)
+def test_formats_say_the_same(suffix: str, package: str, tmp_path: Path) -> None:
+    """The same network in two formats is equal when mpscnn compares the files."""
+    pytest.importorskip(package)
+    model = mpscnn.load()
+    paths = [tmp_path / f"one{one}" for one in (".aimodel", suffix)]
+    for path in paths:
+        model.save(path, dtype="float32")
+    other = read_network(paths[1])
+    found = mpscnn.compare(read_network(paths[0]), other)
+    assert found.equal
+    assert not found.uncompared
