@@ -428,6 +428,7 @@ def test_a_norm_of_channels_is_one_layer(has_factors: bool, tmp_path: Path) -> N
     operations = {one["name"]: one["operation"] for one in network.to_dict()["nodes"]}
     assert operations["inner"] == "layer_normalization"
     assert len(operations) == 2
+    assert ("inner.gamma" in network.weights) == has_factors
     right = (given - given.mean(1, keepdims=True)) / np.sqrt(given.var(1, keepdims=True) + 0.5)
     if has_factors:
         right = right * factors["gamma"][:, None, None] + factors["beta"][:, None, None]

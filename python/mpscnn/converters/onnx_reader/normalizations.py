@@ -203,6 +203,7 @@ def _layer_normalization(
     factors = {
         role: _for_each(c, c.constants.real_view(source, what), x.shape[axes.start :])
         for role, (source, what) in given.items()
+        if role != "gamma" or not _is_left_out(c, source)
     }
     function = c.network.rms_norm if node.kind == "RMSNormalization" else c.network.layer_norm
     used, rule = layer_norm_epsilon(epsilon)
@@ -225,6 +226,12 @@ def _statistics(
     variance = x.reduce("variance", axes, pools=False)
     moved = variance.linear(1.0, epsilon, "/moved")
     return [x.reduce("mean", axes, pools=False), moved.sqrt(inverse=True)]
+
+
+def _is_left_out(c: Context, scale: str) -> bool:
+    """Return True for the single number 1 without axes, which stands for a scale that another format leaves out."""
+    values = c.constants.real_view(scale, "its scale")
+    return values.ndim == 0 and float(values) == 1.0 and not c.learns(scale)
 
 
 def _for_each(c: Context, values: NDArray[np.float32], extents: Sequence[int | None]) -> NDArray[np.float32]:

@@ -108,9 +108,12 @@ def _layer_norm(b: Builder, op: Operation) -> str:
     is_last = axes == list(range(rank - len(axes), rank))
     if is_last and op.has("gamma"):
         return _norm_of_last_axes(b, op, x, axes[0], epsilon)
-    # An operator of its own is read several times as fast as the sums and products that it stands for. Other axes are
-    # those of images, whose norms are found in the sums and products.
-    if axes == [1] and epsilon > 0.0 and b.extents(x)[1] and b.constant_of(x) is None:
+    # An operator of its own is read several times as fast as the sums and products that it stands for. Norms of images
+    # are found in the sums and products.
+    is_one = epsilon > 0.0 and all(b.extents(x)[axis] for axis in axes) and b.constant_of(x) is None
+    if is_one and is_last and 0 not in axes and axes != [2, 3]:
+        return _norm_of_last_axes(b, op, x, axes[0], epsilon)
+    if is_one and axes == [1]:
         last = [0, *range(2, rank), 1]
         result = _norm_of_last_axes(b, op, b.op("Transpose", x, perm=last), rank - 1, epsilon)
         return b.op("Transpose", result, perm=[last.index(axis) for axis in range(rank)])
