@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 from converters.onnx_files import Array, assert_like_onnxruntime, model, node, nodes_of, onnx, read, run_there
 
+import mpscnn
 from mpscnn.converters import read_network
-from mpscnn.errors import UnsupportedError
+from mpscnn.errors import Error, UnsupportedError
 
 IMAGE = {"x": [1, 6, 4, 4]}
 SIX = np.linspace(0.5, 2.0, 6)
@@ -95,6 +97,25 @@ def test_tensors_that_share_places_of_another_file(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="not supported") as refused:
         read_network([path])
     assert "damaged" not in str(refused.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "SEEK_DATA"), reason="this system does not tell where the holes of a file are")
+def test_external_data_of_holes(tmp_path: Path) -> None:
+    """A file of weights that is nearly all holes is refused before `load` hashes it for the cache."""
+    made = model([node("MatMul", ["x", "w"], "y")], {"x": [1, 4]}, {"w": np.ones((4, 4), np.float32)})
+    (tensor,) = made.graph.initializer
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="w.bin")
+    tensor.external_data.add(key="length", value="64")
+    with (tmp_path / "w.bin").open("wb") as file:
+        file.truncate(3 << 30)
+        if os.lseek(file.fileno(), 0, os.SEEK_HOLE) != 0:
+            pytest.skip("this file system has no holes")
+    path = tmp_path / "model.onnx"
+    path.write_bytes(made.SerializeToString())
+    with pytest.raises(Error, match="the rest is a hole"):
+        mpscnn.load(path)
 
 
 @pytest.mark.parametrize(
