@@ -74,6 +74,8 @@ def test_programs_of_documents_run_as_they_stand(
         pytest.importorskip("sklearn", reason="scikit-learn is not installed")
     if "import mpscnn.onnx_backend" in block:
         pytest.importorskip("onnx", reason="onnx is not installed")
+    if '.aimodel"' in block:
+        pytest.importorskip("coreai.authoring", reason="coreai-core is not installed")
     if "mpscnn.video(" in block:
         pytest.importorskip("av", reason="PyAV is not installed")
     if "mpscnn.ray." in block:
