@@ -99,7 +99,9 @@ def test_tensors_that_share_places_of_another_file(tmp_path: Path) -> None:
     assert "damaged" not in str(refused.value)
 
 
-@pytest.mark.skipif(not hasattr(os, "SEEK_DATA"), reason="this system does not tell where the holes of a file are")
+@pytest.mark.skipif(
+    not hasattr(os, "SEEK_DATA"), reason="this system does not tell where the holes of a file are"
+)
 def test_external_data_of_holes(tmp_path: Path) -> None:
     """A file of weights that is nearly all holes is refused before `load` hashes it for the cache."""
     made = model([node("MatMul", ["x", "w"], "y")], {"x": [1, 4]}, {"w": np.ones((4, 4), np.float32)})
