@@ -430,6 +430,18 @@ def test_refused_archives(tmp_path: Path) -> None:
             read_network(packed)
 
 
+def test_cut_programs(tmp_path: Path) -> None:
+    """Apple's parser ends its process; the error says what to do."""
+    path = simple(tmp_path / "one.aimodel")
+    program = path / "main.mlirb"
+    (path / "main.hash").unlink()
+    program.write_bytes(program.read_bytes()[:200])
+    with pytest.raises(
+        mpscnn.UnsupportedError, match=r"cannot be read: .*damaged programs: copy the asset again"
+    ):
+        read_network(path)
+
+
 def test_damaged_programs(tmp_path: Path, full: bool) -> None:
     """A damaged program is an error of mpscnn, or it is a program; Apple's parser may end its process."""
     path = simple(tmp_path / "one.aimodel")

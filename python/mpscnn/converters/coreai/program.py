@@ -197,7 +197,10 @@ def read_program(asset: Asset) -> dict[str, Graph]:
     try:
         made = run_confined("mpscnn.converters.coreai.extraction:prepare", content, limits)
     except UnsupportedError as error:
-        raise UnsupportedError(f"{asset.origin}: its program cannot be read: {error}") from error
+        raise UnsupportedError(
+            f"{asset.origin}: its program cannot be read: {error}. Apple's parser ends so for damaged programs: copy "
+            "the asset again, or export it again"
+        ) from error
     return decode(made, asset.origin)
 
 
