@@ -77,11 +77,11 @@ def _masked_shares(g: Writer, scores: str, mask: str) -> str:
         blind = g.op("Less", g.op("ReduceMax", masked, axes=[-1], keepdims=1), -_LARGEST)
         return g.op("Where", blind, 0.0, shares)
     numbers = np.where(array, 0.0, -math.inf).astype(np.float32) if is_truth else array
-    blind = np.isneginf(numbers).all(-1, keepdims=True)
+    hidden = np.asarray(np.isneginf(numbers).all(-1, keepdims=True))
     finite = np.array(numbers, np.float32)
-    finite[np.broadcast_to(blind, finite.shape)] = 0.0
+    finite[np.broadcast_to(hidden, finite.shape)] = 0.0
     shares = g.op("Softmax", g.op("Add", scores, g.constant(finite)), axis=-1)
-    return g.op("Mul", shares, g.constant(np.asarray(~blind, np.float32))) if blind.any() else shares
+    return g.op("Mul", shares, g.constant(np.asarray(~hidden, np.float32))) if hidden.any() else shares
 
 
 def _for_each_query(g: Writer, x: str, query: str) -> str:
