@@ -194,6 +194,8 @@ def examples() -> Iterator[tuple[str, Any, Sequence[Any]]]:
     from onnx.backend.test.case.node import collect_testcases
 
     for case in collect_testcases(None):
+        assert case.model is not None
+        assert case.data_sets is not None
         graph = case.model.graph
         if len(graph.node) == 1 and graph.node[0].op_type in KINDS and len(graph.input):
             inputs = [value for value in case.data_sets[0][0] if isinstance(value, np.ndarray)]

@@ -83,7 +83,7 @@ def test_twice_the_elements_cost_twice_the_work(kind: str, tmp_path: Path) -> No
     findings = []
     for number, (name, part) in enumerate(parts(kind).items()):
         path = tmp_path / f"{number}{part.suffix}"
-        work = []
+        work: list[int] = []
         for count in (part.count, 2 * part.count):
             written(path, part.make(count))
             if not work:

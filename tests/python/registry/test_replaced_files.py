@@ -208,6 +208,7 @@ DIRECT = {
     "apps/video/writer.py": (1, "it is a temporary file"),
     "comparison/precision_choice.py": (1, "it is the temporary file of replace_file"),
     "converters/conversion_cache.py": (1, "it is the temporary file of replace_file"),
+    "converters/coreai/archive.py": (1, "the folder is temporary"),
     "converters/coreai_writer/export.py": (1, "the folder is that of replace_folder"),
     "converters/coreml_writer/compiled_program.py": (1, "it is the temporary file of replace_file"),
     "converters/coreml_writer/export.py": (2, "the folder is that of replace_folder"),
