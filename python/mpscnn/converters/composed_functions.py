@@ -105,7 +105,10 @@ def is_infinite(x: Value, *, negative: bool, positive: bool) -> Value:
 
 
 def remainder(x: Value, divisor: Value, *, of_dividend: bool) -> Value:
-    """Return the rest of a division. It has the sign of x (`of_dividend`), or that of the divisor."""
+    """Return the rest of a division. It has the sign of x (`of_dividend`), or that of the divisor.
+
+    The rest is exact, as that of C's `fmod`, if the quotient is below 2^24 and both magnitudes are above 2^-100.
+    """
     if isinstance(x, Constant) and isinstance(divisor, Constant):
         return x.remainder(divisor, of_dividend=of_dividend)
     assert isinstance(x, FileTensor)
@@ -114,6 +117,11 @@ def remainder(x: Value, divisor: Value, *, of_dividend: bool) -> Value:
     product = whole.combine("multiply", divisor, "/multiple")
     # A divisor that is infinite is taken 0 times, which leaves x.
     rest = x.combine("subtract", whole.combine("mask", product, "/product"), "/rest")
+    are_whole = x.whole_numbers and divisor.whole_numbers
+    if not are_whole:
+        x.arranger.budget.spend(Cost.of_layers(_LAYERS))
+        error = whole.combine("mask", _rounding_error(whole, divisor, product), "/error")
+        rest = _within_divisor(rest.combine("subtract", error, "/exact"), x, divisor)
     if of_dividend:
         made = rest.map({"kind": "none"})
     else:
@@ -121,4 +129,39 @@ def remainder(x: Value, divisor: Value, *, of_dividend: bool) -> Value:
             "multiply", divisor.map("sign", "/sign_of_divisor"), "/signs"
         )
         made = rest.combine("add", signs.less_than(0.0, "/differ").combine("mask", divisor, "/added"))
-    return made.mark_as_integers() if x.whole_numbers and divisor.whole_numbers else made
+    return made.mark_as_integers() if are_whole else made
+
+
+def _rounding_error(whole: FileTensor, factor: FileTensor, product: FileTensor) -> FileTensor:
+    """Return whole * factor - product, which is exact for whole numbers below 2^24 (Dekker's product).
+
+    Both factors are split into two parts of 12 bits, whose products float32 has. Veltkamp's split of the second factor
+    is that of its 2^-14th, so that no large number becomes infinite.
+    """
+    whole_high = (
+        whole.linear(2.0**-12, suffix="/shifted").truncate("/high").linear(2.0**12, suffix="/high_part")
+    )
+    whole_low = whole.combine("subtract", whole_high, "/low_part")
+    scaled = factor.linear(2.0**-14, suffix="/scaled")
+    wide = scaled.linear(4097.0, suffix="/wide")
+    rounded = wide.combine("subtract", wide.combine("subtract", scaled, "/lost"), "/rounded")
+    high = rounded.linear(2.0**14, suffix="/divisor_high")
+    low = factor.combine("subtract", high, "/divisor_low")
+    error = whole_high.combine("multiply", high, "/high_high").combine("subtract", product, "/error_high")
+    for place, (first, second) in enumerate(((whole_high, low), (whole_low, high), (whole_low, low))):
+        error = error.combine("add", first.combine("multiply", second, f"/cross{place}"), f"/error{place}")
+    return error
+
+
+def _within_divisor(rest: FileTensor, x: FileTensor, divisor: FileTensor) -> FileTensor:
+    """Return a rest of x that has its sign and is smaller than the divisor: the rounded quotient may be one off."""
+    sign = x.map("sign", "/sign_of_dividend")
+    size = divisor.map("absolute", "/size")
+    step = sign.combine("multiply", size, "/step")
+    is_below = rest.combine("multiply", sign, "/signed").less_than(0.0, "/below")
+    rest = rest.combine("add", is_below.combine("mask", step, "/missing"), "/raised")
+    is_small = (
+        rest.map("absolute", "/rest_size").combine("subtract", size, "/excess").less_than(0.0, "/small")
+    )
+    is_large = is_small.linear(-1.0, 1.0, "/large")
+    return rest.combine("subtract", is_large.combine("mask", step, "/surplus"), "/lowered")

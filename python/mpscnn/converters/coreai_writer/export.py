@@ -222,8 +222,14 @@ class _Program:
             steps, places = scales.astype(np.float32).reshape(shape), zeros.astype(np.float32).reshape(shape)
             numbers = np.rint(weight / np.where(steps == 0, 1, steps)) + places
             if np.array_equal((numbers - places) * steps, weight):
-                parts = (numbers.astype(np.uint8), steps, places.astype(np.uint8), np.zeros_like(steps))
-                return [inputs[0], self._ai.blockwise_shift_scale(*map(self._constant, parts)), *inputs[2:]]
+                parts: list[NDArray[Any]] = [
+                    numbers.astype(np.uint8),
+                    steps,
+                    places.astype(np.uint8),
+                    np.zeros_like(steps),
+                ]
+                operands = [self._constant(part) for part in parts]
+                return [inputs[0], self._ai.blockwise_shift_scale(*operands), *inputs[2:]]
         return inputs
 
     @staticmethod
