@@ -142,7 +142,12 @@ IMAGES: dict[str, Callable[[Any], Any] | Any] = {
     "argmax": lambda x: x.argmax(1),
     "remainder": lambda x: torch.remainder(x, 0.7) + torch.remainder(x, -0.3),
     "remainder of tensors": lambda x: torch.remainder(x, x.flip(1) + 3),
+    "remainder of multiples": lambda x: torch.remainder((x * 20).round() * 0.1, 0.1),
     "fmod": lambda x: torch.fmod(x, 0.7),
+    "atan2": lambda x: torch.atan2(x.relu() - x.flip(1).relu(), x.round()),
+    "quotient, truncated": lambda x: torch.div((x * 20).round() * 0.1, -0.1, rounding_mode="trunc"),
+    "quotient, floor": lambda x: torch.div((x * 20).round() * 0.1, 0.1, rounding_mode="floor"),
+    "floor_divide": lambda x: x // 0.7 + torch.floor_divide(x, x.flip(1) + 3),
     "nan_to_num": lambda x: torch.nan_to_num(x / x.relu()) * 1e-38,
     "nan_to_num, numbers": lambda x: torch.nan_to_num(torch.log(x), 3.0, -1.0, -2.0),
     # blocks

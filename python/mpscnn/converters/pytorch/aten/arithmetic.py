@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from mpscnn.converters.pytorch.aten.writer import Kind, Operator, Writer
 from mpscnn.errors import UnsupportedError
 
@@ -33,9 +35,45 @@ def _difference_from(g: Writer, x: str, y: str | float, alpha: float = 1) -> str
 
 
 def _quotient_of_mode(g: Writer, x: str | float, y: str | float, *, rounding_mode: str | None) -> str:
-    if rounding_mode is not None:  # torch rounds the exact quotient, not the float32 number next to it
-        raise UnsupportedError(f"a quotient with rounding_mode {rounding_mode!r}")
-    return g.op("Div", g.operand(x), g.operand(y))
+    """Write a quotient. PyTorch truncates the quotient in float32, but "floor" is that of the exact quotient."""
+    first, second = g.operand(x), g.operand(y)
+    quotient = g.op("Div", first, second)
+    if rounding_mode is None:
+        return quotient
+    if g.kind != "float":
+        raise UnsupportedError("a rounded quotient of integers")
+    if rounding_mode == "trunc":
+        is_negative = g.op("Less", quotient, g.operand(0.0))
+        return g.op("Where", is_negative, g.op("Ceil", quotient), g.op("Floor", quotient))
+    # Without its rest the dividend is a multiple of the divisor, whose rounding changes the quotient by less than 1/2.
+    multiple = g.op("Sub", first, g.op("Mod", first, second, fmod=0))
+    whole = g.op("Round", g.op("Div", multiple, second))
+    return g.op("Where", g.op("Equal", second, g.operand(0.0)), quotient, whole)
+
+
+def _floor_quotient(g: Writer, x: str | float, y: str | float) -> str:
+    return _quotient_of_mode(g, x, y, rounding_mode="floor")
+
+
+def _angle(g: Writer, y: str, x: str) -> str:
+    """Write atan2: the angle of the point (x, y), from -pi to pi. Zeros have a sign: the angle of (-1, -0) is -pi."""
+    zero = g.operand(0.0)
+    below, left = (
+        g.op("Or", g.op("Less", one, zero), g.op("Less", g.op("Div", g.operand(1.0), one), zero))
+        for one in (y, x)
+    )
+    # The quotient of two infinities would be NaN. The angle of (1, 1) is that of (inf, inf).
+    are_infinite = g.op("And", g.op("IsInf", y), g.op("IsInf", x))
+    limits = (g.operand(-1.0), g.operand(1.0))
+    high, wide = (g.op("Where", are_infinite, g.op("Clip", one, *limits), one) for one in (y, x))
+    on_axis, at_origin = g.op("Equal", x, zero), g.op("Equal", y, zero)
+    quarter, half = (
+        g.op("Where", below, g.operand(-turn), g.operand(turn)) for turn in (math.pi / 2, math.pi)
+    )
+    upright = g.op("Where", at_origin, y, g.op("Where", g.op("Equal", y, y), quarter, y))
+    angle = g.op("Where", on_axis, upright, g.op("Atan", g.op("Div", high, wide)))
+    is_turned = g.op("And", left, g.op("Or", g.op("Not", on_axis), at_origin))
+    return g.op("Add", angle, g.op("Where", is_turned, half, zero))
 
 
 def _remainder(*, of_dividend: bool) -> Operator:
@@ -136,6 +174,9 @@ ARITHMETIC: dict[str, Operator] = {
     **{f"lerp.{form}": _between for form in _BOTH},
     **{f"rsub.{form}": _difference_from for form in _BOTH},
     **{f"div.{form}_mode": _quotient_of_mode for form in _BOTH},
+    "atan2.default": _angle,
+    "floor_divide.default": _floor_quotient,
+    "floor_divide.Scalar": _floor_quotient,
     **{f"fmod.{form}": _remainder(of_dividend=True) for form in _BOTH},
     **{f"remainder.{form}": _remainder(of_dividend=False) for form in (*_BOTH, "Scalar_Tensor")},
     "nan_to_num.default": _finite,
