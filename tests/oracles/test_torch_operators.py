@@ -132,6 +132,7 @@ IMAGES: dict[str, Callable[[Any], Any] | Any] = {
     # reductions
     "mean": lambda x: x.mean((2, 3)),
     "sum": lambda x: x.sum(1, keepdim=True),
+    "sum of truth values": lambda x: (x > 0).sum((2, 3)) * x.mean((2, 3)),
     "amax": lambda x: x.amax((2, 3), keepdim=True),
     "amin": lambda x: x.amin(1, keepdim=True),
     "prod": lambda x: x.prod(1, keepdim=True),

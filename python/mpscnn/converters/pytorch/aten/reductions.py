@@ -21,6 +21,9 @@ def _reduction(kind: str) -> Operator:
     ) -> str:
         if not g.rank(x) and kind in _OF_ONE:
             return g.op("Identity", g.operand(x))
+        if kind == "ReduceSum" and g.kind_of(x) == "bool":  # float32 counts up to 2^24
+            count = g.op(kind, g.cast(x, "float"), g.axes(x, axes), keepdims=int(keepdim))
+            return g.cast(count, g.kind)
         return g.op(kind, g.operand(x), g.axes(x, axes), keepdims=int(keepdim))
 
     return write
