@@ -173,11 +173,16 @@ void read_all(int descriptor, nanoseconds limit, const OutputListener &listener,
     }
 }
 
-/// Take the exit status of a child that goes on, so that it leaves no entry in the system's table.
-void take_status_later(pid_t child) {
-    std::thread([child] {
-        int status = 0;
-        while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+/// Take the exit status of a child that goes on, so that it leaves no entry in the system's table. Kill it if
+/// it does not end in time.
+void take_status_later(pid_t child, nanoseconds limit) {
+    std::thread([child, last = awake_time() + limit] {
+        constexpr std::chrono::milliseconds pause(200);
+        for (int status = 0;;) {
+            const pid_t ended = waitpid(child, &status, WNOHANG);
+            if (ended == child || (ended < 0 && errno != EINTR)) return;
+            if (awake_time() >= last) kill(child, SIGKILL);
+            std::this_thread::sleep_for(pause);
         }
     }).detach();
 }
@@ -221,7 +226,8 @@ ChildEnd run_program(const std::string &program, const std::vector<std::string> 
     pipe.write.reset(); // otherwise the pipe would stay open after the child has ended
     read_all(pipe.read.get(), limit, listener, stop, enough, end);
     if (end.left) {
-        take_status_later(child);
+        constexpr int longer = 10; // it may write a large file
+        take_status_later(child, longer * limit);
         return end;
     }
     if (end.timed_out || end.stopped) kill(child, SIGKILL);

@@ -30,7 +30,7 @@ using StopRequest = std::function<bool()>;
 /// machine sleeps does not count. A program that a driver keeps from ending is left behind after some
 /// seconds. posix_spawn starts it, so no copy of this process runs, not even for a moment. It stays in this
 /// process's group, so that Ctrl-C in a terminal ends it too. If `enough` returns true after some output, the
-/// program is left alone, and a thread takes its exit status.
+/// program is left alone, and a thread takes its exit status. It is killed after ten times `limit`.
 ChildEnd run_program(const std::string &program, const std::vector<std::string> &arguments,
                      std::chrono::milliseconds limit, const OutputListener &listener = {},
                      const StopRequest &stop = {}, const StopRequest &enough = {});

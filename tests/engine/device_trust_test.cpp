@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -134,6 +135,8 @@ private:
     void fork_other() {
         int ends[2];
         if (pipe(ends) != 0) std::abort();
+        // A check program that goes on would keep the pipe open, and the other process would wait for it.
+        for (const int end : ends) fcntl(end, F_SETFD, FD_CLOEXEC);
         const pid_t child = fork();
         if (child == 0) {
             close(ends[1]);

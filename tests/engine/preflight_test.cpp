@@ -86,8 +86,14 @@ public:
             std::getline(std::ifstream(entry.path()), texts.emplace_back(), '\0');
         return texts;
     }
+    /// Check a network as the process in the background does, and then choose as the user's process does.
     BackendChoice check(const CheckProgram &program, const engine::Graph &graph = network(),
                         const engine::CompileOptions &options = {}) const {
+        engine::verdict_of_preflight(automatic(), graph, options, program);
+        return choose(program, graph, options);
+    }
+    BackendChoice choose(const CheckProgram &program, const engine::Graph &graph = network(),
+                         const engine::CompileOptions &options = {}) const {
         return engine::after_preflight(automatic(), graph, options, program);
     }
 
@@ -122,6 +128,34 @@ TEST(the_faster_engine_takes_a_network) {
               "'Spoiled CPU' is not used for network 'other': the CPU engine ran an image in 1 ms"));
     setenv("MPSCNN_PREFLIGHT", "results", 1);
     CHECK(device_of(bench.check(bench.times(1, 2), other)) == "spoiled");
+}
+
+TEST(a_process_in_the_background_tells_its_verdict) {
+    Bench bench;
+    const auto reporting = [&](const char *verdict) {
+        return bench.script("echo '@mpscnn network " + std::string(verdict) + "'; exec sleep 3");
+    };
+    const BackendChoice fast =
+        bench.choose(reporting(R"({"refused": "", "cpu": 5000000, "device": 2000000})"));
+    CHECK(device_of(fast) == "spoiled" && has(fast.reason, "the device in 2 ms") && bench.runs() == 1);
+    CHECK(device_of(bench.choose(reporting(""))) == "spoiled" && bench.runs() == 1); // it is known
+    const BackendChoice wrong =
+        bench.choose(reporting(R"({"refused": "result (0) is 7", "cpu": 0, "device": 0})"), network("wrong"));
+    CHECK(device_of(wrong) == "cpu");
+    CHECK(has(wrong.warning, "result (0) is 7"));
+    CHECK(bench.records().empty()); // the process in the background writes them
+}
+
+TEST(a_process_in_the_background_is_waited_for_once) {
+    Bench bench;
+    setenv("MPSCNN_PREFLIGHT_SECONDS", "0.5", 1);
+    for (int turn = 0; turn < 2; ++turn) {
+        const BackendChoice choice = bench.choose(bench.script("exec sleep 3"), network("slow"));
+        CHECK(device_of(choice) == "cpu" && choice.warning.empty());
+        CHECK(has(choice.reason, "its preflight has not ended; it goes on in the background"));
+    }
+    CHECK(bench.runs() == 1 && bench.records().empty());
+    unsetenv("MPSCNN_PREFLIGHT_SECONDS");
 }
 
 TEST(a_network_that_fails_on_a_device_runs_on_the_cpu) {
