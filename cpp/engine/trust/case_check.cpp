@@ -135,8 +135,8 @@ private:
                 other = {};
     }
 
-    /// Refuse the device if few cases are right. A fault that spoils all images leaves the kernels for arrays,
-    /// with which nearly all layers would run on the CPU.
+    /// Refuse the device if few cases are right. A fault that spoils all images leaves the kernels for
+    /// arrays, with which nearly all layers would run on the CPU.
     void refuse_if_little_is_right() {
         std::size_t right = 0, all = 0;
         for (std::size_t i = 0; i < cases_.size(); ++i) {
