@@ -72,7 +72,7 @@ def log1p(x: FileTensor) -> FileTensor:
     limited = x.map({"kind": "clamp", "a": NEXT_TO_MINUS_ONE, "b": ALL_WHOLE}, "/limited")
     w = limited.linear(1.0, 1.0, "/rounded")
     lost = limited.combine("subtract", w.linear(1.0, -1.0, "/without_one"), "/lost")
-    logarithm = x.map({"kind": "logarithm", "a": 1.0, "b": 1.0}, "/logarithm")
+    logarithm = x.map({"kind": "logarithm", "a": 1.0, "b": 1.0, "c": -1.0}, "/logarithm")
     return logarithm.combine("add", lost.combine("divide", w, "/correction"))
 
 

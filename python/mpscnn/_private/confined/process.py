@@ -41,8 +41,9 @@ _PREFIXES = (
     "OPENBLAS_",
     "COVERAGE_",
 )
-#: Keras reads the settings of the user from this folder, and writes them if they are missing. It cannot exist.
-_SETTINGS = {"KERAS_HOME": f"{os.devnull}/keras"}
+#: Keras reads the settings of the user from its folder, and writes them if they are missing. That folder cannot exist.
+#: PyTorch makes a folder for compiled kernels when Keras imports it. It takes one that exists, and writes nothing.
+_SETTINGS = {"KERAS_HOME": f"{os.devnull}/keras", "TORCHINDUCTOR_CACHE_DIR": os.sep}
 
 
 @dataclass(frozen=True)
