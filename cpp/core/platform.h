@@ -27,6 +27,10 @@ int threads_for(int cores, double quota);
 /// that depend on the number of cores.
 int useful_threads();
 
+/// Return the seconds that an environment variable states, above 0 and at most 3,600, or `usual` if it is not
+/// set or empty. Throws ParameterError for another text.
+double seconds_of_environment(const char *variable, double usual);
+
 /// Return the bytes that this process may use: the machine's memory, or the limit of the control groups if it
 /// is smaller.
 std::uint64_t usable_memory();

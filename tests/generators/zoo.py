@@ -39,7 +39,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a network: the error relative to the largest result and the time over torch's, or a reason."""
+    """The result for a network: the error relative to the largest result and the time over torch's, or a reason."""
 
     error: float | None = None
     ratio: float | None = None

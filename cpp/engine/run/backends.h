@@ -25,7 +25,7 @@ struct BackendChoice {
     bool unchecked = false;
 };
 
-/// What "auto" may be used for before the check of a device has ended.
+/// The uses for which "auto" may take a device before its check has ended.
 enum class Use {
     anything, ///< work without a preflight, which the CPU does until then
     network   ///< a network, whose preflight decides; the choice may be `unchecked`

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <exception>
 #include <string_view>
 
 #include "core/child_process.h"
 #include "core/json.h"
 #include "core/log.h"
+#include "core/platform.h"
 #include "core/text.h"
 #include "engine/trust/check_record.h"
 
@@ -20,14 +20,9 @@ constexpr const char *patience_variable = "MPSCNN_PREFLIGHT_SECONDS";
 constexpr std::string_view background_word = "background\n", verdict_word = "@mpscnn network ";
 
 std::chrono::nanoseconds patience() {
-    constexpr double usual = 2, max_seconds = 3600;
-    const char *text = std::getenv(patience_variable);
-    char *end = nullptr;
-    const double seconds = text && *text ? std::strtod(text, &end) : usual;
-    if (end && (*end || !(seconds > 0 && seconds <= max_seconds)))
-        fail(ErrorKind::parameter, {patience_variable, " must be a number of seconds above 0, at most ",
-                                    max_seconds, ", got ", quoted(text)});
-    return std::chrono::nanoseconds(std::llround(seconds * 1e9));
+    constexpr double usual = 2;
+    return std::chrono::nanoseconds(
+        std::llround(platform::seconds_of_environment(patience_variable, usual) * 1e9));
 }
 
 std::string line_of(const std::optional<Verdict> &verdict) {

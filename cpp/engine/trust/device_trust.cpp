@@ -12,6 +12,7 @@
 #include "core/child_process.h"
 #include "core/json.h"
 #include "core/log.h"
+#include "core/platform.h"
 #include "core/text.h"
 #include "engine/trust/check_record.h"
 #include "engine/trust/self_check.h"
@@ -241,13 +242,8 @@ fs::path check_program_file() {
 }
 
 std::chrono::milliseconds time_limit() {
-    constexpr double usual = 60, max_seconds = 3600;
-    const char *text = std::getenv(limit_variable);
-    char *end = nullptr;
-    const double seconds = text && *text ? std::strtod(text, &end) : usual;
-    if (end && (*end || !(seconds > 0 && seconds <= max_seconds)))
-        fail(ErrorKind::parameter, {limit_variable, " must be a number of seconds above 0, at most ",
-                                    max_seconds, ", got ", quoted(text)});
+    constexpr double usual = 60;
+    const double seconds = platform::seconds_of_environment(limit_variable, usual);
     return std::chrono::milliseconds(std::llround(std::ceil(seconds * 1000)));
 }
 

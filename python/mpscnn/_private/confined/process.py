@@ -48,7 +48,7 @@ _SETTINGS = {"KERAS_HOME": f"{os.devnull}/keras", "TORCHINDUCTOR_CACHE_DIR": os.
 
 @dataclass(frozen=True)
 class Limits:
-    """What a confined process may use after its start.
+    """Limits that hold for a confined process after its start.
 
     Attributes:
         memory: the bytes of memory.

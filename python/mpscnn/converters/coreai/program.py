@@ -22,7 +22,7 @@ from mpscnn.errors import UnsupportedError, WeightsError
 
 Extents = tuple[int | None, ...]
 GRAPH, CONSTANT, OUTPUT, INVOKE = "coreai.graph", "coreai.constant", "coreai.output", "coreai.invoke"
-# What Apple's parser may use: it and Python take some 120 MiB, and resources are written in hexadecimal digits.
+# These limits hold for Apple's parser. It and Python take some 120 MiB, and resources are hexadecimal digits.
 _MEMORY, _MEMORY_PER_BYTE = 350 << 20, 8
 _SECONDS, _WALL, _BYTES_PER_SECOND = 5.0, 20.0, 4 << 20
 _MAX_OPERATIONS = 100_000

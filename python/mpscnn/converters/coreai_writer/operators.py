@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.written_operator import WrittenOperator
 from mpscnn.errors import UnsupportedError
 
 Array = NDArray[Any]
 
 
-class Operator:
+class Operator(WrittenOperator):
     """An ONNX node that is being converted.
 
     Args:
@@ -24,10 +25,13 @@ class Operator:
         dtype: the type of floating-point constants.
     """
 
+    target = "Core AI"
+
     def __init__(
         self, ai: Any, inputs: Sequence[Any], attributes: Mapping[str, Any], dtype: type[np.floating[Any]]
     ) -> None:
-        self.ai, self.inputs, self.dtype, self._attributes = ai, list(inputs), dtype, attributes
+        super().__init__(inputs, attributes)
+        self.ai, self.dtype = ai, dtype
 
     @property
     def x(self) -> Any:
@@ -38,19 +42,6 @@ class Operator:
     def shape(self) -> tuple[int, ...]:
         """The extents of the first operand."""
         return shape_of(self.inputs[0])
-
-    def given(self, place: int) -> bool:
-        """Return True if an operand is not left out."""
-        return place < len(self.inputs) and self.inputs[place] is not None
-
-    def constant(self, place: int) -> Array:
-        """Return an operand that must be a constant. Raises UnsupportedError if it is not."""
-        if not isinstance(self.inputs[place], np.ndarray):
-            raise UnsupportedError(
-                "it reads a tensor that the network computes where Core AI takes constants only"
-            )
-        found: Array = self.inputs[place]
-        return found
 
     def value(self, place: int) -> Any:
         """Return an operand as a value of the program."""
@@ -72,25 +63,8 @@ class Operator:
 
     def attribute(self, name: str, default: Any = None) -> Any:
         """Return an attribute; texts are decoded."""
-        found = self._attributes.get(name, default)
+        found = self.attributes.get(name, default)
         return found.decode() if isinstance(found, bytes) else found
-
-    def integers(self, name: str, default: Sequence[int]) -> list[int]:
-        """Return an attribute that is a list of integers."""
-        return [int(one) for one in self._attributes.get(name, default)]
-
-    def axis(self, default: int) -> int:
-        """Return the axis from an attribute, counted from the front."""
-        return int(self._attributes.get("axis", default)) % len(self.shape)
-
-    def axes(self) -> list[int]:
-        """Return the axes of a reduction, from an attribute or an operand. Without both these are all axes."""
-        rank = len(self.shape)
-        if "axes" in self._attributes:
-            return [axis % rank for axis in self.integers("axes", ())]
-        if self.given(1):
-            return [int(one) % rank for one in self.constant(1).reshape(-1)]
-        return list(range(rank))
 
     def pads(self, count: int) -> list[int]:
         """Return the padding before all spatial axes, then after them."""
@@ -517,15 +491,7 @@ def _split(op: Operator) -> Any:
 
 
 def _slice(op: Operator) -> Any:
-    rank = len(op.shape)
-    starts, ends = (op.constant(place).reshape(-1) for place in (1, 2))
-    axes = op.constant(3).reshape(-1) if op.given(3) else np.arange(len(starts))
-    steps = op.constant(4).reshape(-1) if op.given(4) else np.ones(len(starts), np.int64)
-    ranges: dict[int, range] = {}
-    for start, stop, axis, step in zip(starts, ends, axes, steps, strict=True):
-        place = int(axis) % rank
-        ranges[place] = range(op.shape[place])[int(start) : int(stop) : int(step)]
-    return _sliced(op, op.x, ranges)
+    return _sliced(op, op.x, op.ranges())
 
 
 def _sliced(op: Operator, x: Any, ranges: Mapping[int, range]) -> Any:

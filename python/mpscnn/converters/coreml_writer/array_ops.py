@@ -28,15 +28,7 @@ def _flatten(op: Operator) -> Any:
 
 
 def _slice(op: Operator) -> Any:
-    rank = len(op.shape)
-    starts, ends = (op.constant(place).reshape(-1) for place in (1, 2))
-    axes = op.constant(3).reshape(-1) if op.given(3) else np.arange(len(starts))
-    steps = op.constant(4).reshape(-1) if op.given(4) else np.ones(len(starts), np.int64)
-    ranges: dict[int, range] = {}
-    for start, stop, axis, step in zip(starts, ends, axes, steps, strict=True):
-        place = int(axis) % rank
-        ranges[place] = range(op.shape[place])[int(start) : int(stop) : int(step)]
-    return slice_axes(op, op.x, ranges, name=op.name)
+    return slice_axes(op, op.x, op.ranges(), name=op.name)
 
 
 def slice_axes(op: Operator, x: Any, ranges: Mapping[int, range], name: str | None = None) -> Any:

@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from mpscnn.errors import UnsupportedError
-
-Array = NDArray[Any]
+from mpscnn.converters.written_operator import WrittenOperator
 
 
-class Operator:
+class Operator(WrittenOperator):
     """An ONNX node that is being converted.
 
     Args:
@@ -24,12 +19,13 @@ class Operator:
         is_program: whether a program is written; False: a neural network.
     """
 
+    target = "Core ML"
+
     def __init__(
         self, mb: Any, inputs: Sequence[Any], attributes: Mapping[str, Any], name: str, *, is_program: bool
     ) -> None:
+        super().__init__(inputs, attributes)
         self.mb = mb
-        self.inputs = list(inputs)
-        self.attributes = attributes
         self.name = name
         self.is_program = is_program
 
@@ -42,36 +38,6 @@ class Operator:
     def shape(self) -> tuple[int, ...]:
         """The extents of the first operand."""
         return tuple(int(extent) for extent in self.x.shape)
-
-    def constant(self, place: int) -> Array:
-        """Return an operand that must be a constant. Raises UnsupportedError if it is not."""
-        value = self.inputs[place]
-        if not isinstance(value, np.ndarray):
-            raise UnsupportedError(
-                "it reads a tensor that the network computes where Core ML takes constants only"
-            )
-        return value
-
-    def given(self, place: int) -> bool:
-        """Return True if an operand is not left out."""
-        return place < len(self.inputs) and self.inputs[place] is not None
-
-    def integers(self, name: str, default: Sequence[int]) -> list[int]:
-        """Return an attribute that is a list of integers."""
-        return [int(one) for one in self.attributes.get(name, default)]
-
-    def axis(self, default: int) -> int:
-        """Return the axis from an attribute, counted from the front."""
-        return int(self.attributes.get("axis", default)) % len(self.shape)
-
-    def axes(self) -> list[int]:
-        """Return the axes of a reduction, from an attribute or an operand. Without both these are all axes."""
-        rank = len(self.shape)
-        if "axes" in self.attributes:
-            return [axis % rank for axis in self.integers("axes", ())]
-        if self.given(1):
-            return [int(one) % rank for one in self.constant(1).reshape(-1)]
-        return list(range(rank))
 
 
 Handler = Callable[[Operator], Any]

@@ -62,7 +62,7 @@ class Hdf5:
     def __init__(self, content: Content) -> None:
         self._objects = Objects(content)
         self._budget = Budget(lambda: len(content))
-        # What an object has, by its address: an object that has several names is read once.
+        # The content of objects by their addresses: an object that has several names is read once.
         self._attributes: dict[int, dict[str, bytes]] = {}
         self._strings: dict[tuple[int, str], list[str]] = {}
         self._texts: dict[tuple[int, str], list[str] | None] = {}

@@ -28,7 +28,7 @@ _TO_HALF = 2.0**-115  # brings HIDDEN into the range of float16, so that numbers
 
 @dataclass(frozen=True)
 class _Masking:
-    """What a file states of masks.
+    """The masks that a file states.
 
     Attributes:
         mask: the name of the operand with a mask; None: there is none.

@@ -100,7 +100,7 @@ def _is_scaled_again(c: Context, node: Node) -> bool:
 
 
 class _Part(Enum):
-    """What a result has in common with a quantization. The first three are its results, in order."""
+    """The role of a result in a quantization. The first three are its results, in order."""
 
     INTEGERS = auto()
     SCALE = auto()

@@ -38,7 +38,7 @@ _REVERSALS: dict[Direction, list[bool]] = {
 
 @dataclass(frozen=True)
 class _Stated:
-    """What a file states of a recurrent operator.
+    """The settings of a recurrent operator that a file states.
 
     Attributes:
         kind: LSTM, GRU or RNN.
