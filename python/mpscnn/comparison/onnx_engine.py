@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -20,6 +20,7 @@ from mpscnn.comparison.trace import (
     channels_last,
     mark_inner_values,
 )
+from mpscnn.converters.onnx_reader.needed_nodes import needed_places
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _ACTIVATIONS = (
@@ -176,32 +177,16 @@ def _ending_at(model: Any, outputs: Sequence[str]) -> Any:
     import onnx
 
     nodes = list(model.graph.node)
-    makers = {name: place for place, node in enumerate(nodes) for name in node.output if name}
-    wanted, needed = list(outputs), set[int]()
-    while wanted:
-        place = makers.get(wanted.pop())
-        if place is not None and place not in needed:
-            needed.add(place)
-            wanted.extend(_names_read(nodes[place]))
+    needed = needed_places(nodes, outputs, lambda attribute: bool(attribute.HasField("g")))
     known = {entry.name: entry for entry in model.graph.output}
     if len(needed) == len(nodes) and list(known) == list(outputs):
         return model
     result = onnx.ModelProto()
     result.CopyFrom(model)
     del result.graph.node[:], result.graph.output[:]
-    result.graph.node.extend(nodes[place] for place in sorted(needed))
+    result.graph.node.extend(nodes[place] for place in needed)
     result.graph.output.extend(known.get(name) or onnx.ValueInfoProto(name=name) for name in outputs)
     return result
-
-
-def _names_read(node: Any) -> Iterator[str]:
-    """Yield the names of the tensors that a node reads, also in the graphs that it runs, such as branches."""
-    yield from node.input
-    for attribute in node.attribute:
-        for graph in [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]:
-            yield from (entry.name for entry in graph.output)
-            for inner in graph.node:
-                yield from _names_read(inner)
 
 
 def _extents(entry: Any) -> tuple[int | None, ...]:

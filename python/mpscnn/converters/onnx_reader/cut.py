@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_reader.external_data import ExternalData
 from mpscnn.converters.onnx_reader.file import EXPANSIONS
+from mpscnn.converters.onnx_reader.needed_nodes import inner_graphs, names_read, needed_places
 from mpscnn.converters.onnx_reader.node import kind_of
 from mpscnn.converters.onnx_reader.old_operators import OLD
 from mpscnn.converters.onnx_reader.operators import ROWS, ROWS_OF_CONSTANTS
@@ -46,9 +47,9 @@ def cut_onnx(path: Path, outputs: Sequence[str] = ()) -> bytes:
     graph = model.graph
     known = {info.name: info for info in graph.output}
     wanted = list(outputs) or list(known)
-    nodes = _needed(list(graph.node), wanted)
+    nodes = [graph.node[place] for place in needed_places(graph.node, wanted, _states_graph)]
     functions = _used_functions(nodes, {(one.domain, one.name): one for one in model.functions}, path)
-    read = {name for node in nodes for name in _names_read(node)} | set(wanted)
+    read = {name for node in nodes for name in names_read(node, _states_graph)} | set(wanted)
     constants = {tensor.name for tensor in graph.initializer}
 
     def change(message: Message) -> Changes:
@@ -70,32 +71,8 @@ def cut_onnx(path: Path, outputs: Sequence[str] = ()) -> bytes:
     return encode_fields({1: _VERSION}) + encode(model, change)
 
 
-def _needed(nodes: list[Any], wanted: Sequence[str]) -> list[Any]:
-    """Return the nodes that tensors depend on, in the order of the file."""
-    makers = {name: place for place, node in enumerate(nodes) for name in node.output if name}
-    waiting, needed = list(wanted), set[int]()
-    while waiting:
-        place = makers.get(waiting.pop())
-        if place is not None and place not in needed:
-            needed.add(place)
-            waiting.extend(_names_read(nodes[place]))
-    return [nodes[place] for place in sorted(needed)]
-
-
-def _names_read(node: Any) -> Iterator[str]:
-    """Yield the names of the tensors that a node reads, also in the graphs that it runs, such as branches."""
-    yield from node.input
-    for graph in _inner_graphs(node):
-        yield from (info.name for info in graph.output)
-        for inner in graph.node:
-            yield from _names_read(inner)
-
-
-def _inner_graphs(node: Any) -> Iterator[Any]:
-    for attribute in node.attribute:
-        if attribute.has("g"):
-            yield attribute.g
-        yield from attribute.graphs
+def _states_graph(attribute: Any) -> bool:
+    return bool(attribute.has("g"))
 
 
 def _used_functions(nodes: Sequence[Any], functions: dict[tuple[str, str], Any], path: Path) -> list[Any]:
@@ -104,7 +81,7 @@ def _used_functions(nodes: Sequence[Any], functions: dict[tuple[str, str], Any],
     waiting = list(nodes)
     while waiting:
         node = waiting.pop()
-        waiting += [inner for graph in _inner_graphs(node) for inner in graph.node]
+        waiting += [inner for graph in inner_graphs(node, _states_graph) for inner in graph.node]
         key = node.domain, node.op_type
         if key in functions:
             if key not in found:
