@@ -26,6 +26,8 @@
 
 #include "core/apple_system.h"
 #include "core/control_groups.h"
+#include "core/error.h"
+#include "core/json.h"
 #include "core/text.h"
 #include "core/text_file.h"
 

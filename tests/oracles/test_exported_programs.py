@@ -177,22 +177,29 @@ def test_blocks_of_a_modules_code(writes: bool) -> None:
     assert_computes(mpscnn.from_torch(module, torch.rand(1, 3, 6, 7)), module, torch.rand(2, 3, 6, 7) - 0.5)
 
 
+class Counting(nn.Module):  # type: ignore[misc, name-defined]
+    """Adds one to a buffer, or to a copy of it, and multiplies by the sum."""
+
+    def __init__(self, copies: bool) -> None:
+        super().__init__()
+        self.register_buffer("seen", torch.zeros(4))
+        self.copies = copies
+
+    def forward(self, x: Any) -> Any:
+        seen = self.seen.clone() if self.copies else self.seen
+        return x * seen.add_(1.0)
+
+
 def test_numbers_of_a_module_stay_as_they_are() -> None:
     """Constants are computed without writing into buffers and parameters."""
-
-    class Counting(nn.Module):  # type: ignore[misc, name-defined]
-        def __init__(self) -> None:
-            super().__init__()
-            self.register_buffer("seen", torch.zeros(4))
-
-        def forward(self, x: Any) -> Any:
-            self.seen.add_(1.0)
-            return x * self.seen
-
-    module = Counting().eval()
+    module = Counting(copies=True).eval()
     network = mpscnn.from_torch(module, torch.rand(1, 4), check=False)
     np.testing.assert_array_equal(network(np.full((1, 4), 3, np.float32)), np.full((1, 4), 3))
     assert not module.seen.any()
+    changing = Counting(copies=False).eval()
+    with pytest.raises(mpscnn.UnsupportedError, match="changes 'seen' in forward"):
+        mpscnn.from_torch(changing, torch.rand(1, 4), check=False)
+    assert not changing.seen.any()
 
 
 # ---- Free extents --------------------------------------------------------------------------------------------------

@@ -25,7 +25,8 @@ from mpscnn._private.files import replace_folder
 from mpscnn._private.json_text import parse_json
 from mpscnn.converters.coreai.asset import ASSET, DESCRIPTION
 from mpscnn.converters.coreai.extraction import LAYER
-from mpscnn.converters.coreai_writer.operators import OPERATORS, Operator, shape_of
+from mpscnn.converters.coreai_writer.operator import Operator, shape_of
+from mpscnn.converters.coreai_writer.operators import OPERATORS
 from mpscnn.converters.coreml_writer.program import first_line, folded
 from mpscnn.converters.layer_names import LayerNames, quote_name
 from mpscnn.converters.metadata_entries import metadata_entries
