@@ -52,9 +52,16 @@ class Operand:
 
 @dataclass(frozen=True)
 class Above:
-    """The annotation of a number that must be above a limit."""
+    """The annotation of a number that must be above a limit, or of numbers that all must be."""
 
     limit: float
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The annotation of numbers of which there must be so many."""
+
+    count: int
 
 
 @dataclass(frozen=True)
@@ -96,7 +103,8 @@ class Parameter:
         default: its default; `inspect.Parameter.empty` if it has none.
         may_be_none: whether it may be None.
         operand: how the operand is read; None: it is a setting, or the reader gives it.
-        above: the limit above which a number must be; None: there is none.
+        above: the limit above which a number, or each of several, must be; None: there is none.
+        count: how many numbers there must be; None: any.
         is_finite: whether a number must be finite.
         is_rest: whether it takes all further operands.
         is_given: whether the reader gives it by its type.
@@ -110,6 +118,7 @@ class Parameter:
     may_be_none: bool
     operand: Operand | None
     above: float | None
+    count: int | None
     is_finite: bool
     is_rest: bool
     is_given: bool
@@ -149,9 +158,12 @@ class Parameter:
             (kind, *_) = get_args(kind)
             if isinstance(value, (list, tuple, np.ndarray)):
                 made = [_of_kind(_text(one), kind) for one in value]
-                if None not in made:
+                if None not in made and self._allows(made):
                     return tuple(made)
-            raise WeightsError(f"damaged: its {self.name} are {shown(value)}, expected {_WORDS[kind][1]}")
+            count = "" if self.count is None else f"{self.count} "
+            limit = "" if self.above is None else f" above {self.above:g}"
+            expected = f"{count}{_WORDS[kind][1]}{limit}"
+            raise WeightsError(f"damaged: its {self.name} are {shown(value)}, expected {expected}")
         made = _of_kind(value, kind)
         if made is None:
             raise WeightsError(f"damaged: its {self.name} is {shown(value)}, expected {_WORDS[kind][0]}")
@@ -161,6 +173,11 @@ class Parameter:
             expected = f"{_WORDS[kind][0]} above {self.above:g}"
             raise WeightsError(f"damaged: its {self.name} is {shown(value)}, expected {expected}")
         return made
+
+    def _allows(self, numbers: Sequence[Any]) -> bool:
+        """Return True if there are as many numbers as there must be, and all are above the limit."""
+        has_count = self.count is None or len(numbers) == self.count
+        return has_count and (self.above is None or all(one > self.above for one in numbers))
 
 
 def shown(value: Any) -> str:
@@ -286,6 +303,7 @@ def _parameter(stated: inspect.Parameter, hint: Any) -> Parameter:
         kind, stated_kind = get_args(kind)
     name = next((mark.name for mark in marks if isinstance(mark, Stated)), stated.name)
     above = next((mark.limit for mark in marks if isinstance(mark, Above)), None)
+    count = next((mark.count for mark in marks if isinstance(mark, Counted)), None)
     is_finite = any(isinstance(mark, Finite) for mark in marks)
     is_rest, is_setting = (stated.kind is one for one in (stated.VAR_POSITIONAL, stated.KEYWORD_ONLY))
     is_given = operand is None and not is_setting
@@ -298,6 +316,7 @@ def _parameter(stated: inspect.Parameter, hint: Any) -> Parameter:
         none,
         operand,
         above,
+        count,
         is_finite,
         is_rest,
         is_given,

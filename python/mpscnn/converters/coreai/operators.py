@@ -6,103 +6,91 @@ and attributes as keywords. Operands annotated with numbers must be constants.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from types import EllipsisType
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mpscnn.converters.onnx_graph.blocks import (
-    cast_to_int,
-    cast_to_integers,
-    compare,
-    crop,
-    pad,
-    reverse,
-    split,
-    take_part,
-)
+from mpscnn.converters.coreai.interpolation import Resized, interpolate_linearly, take_nearest
+from mpscnn.converters.coreai.parts import read_backwards, write_part
+from mpscnn.converters.onnx_graph.blocks import cast_to_int, cast_to_integers, compare, pad, reverse, split
 from mpscnn.converters.onnx_graph.builder import BOOL, FLOAT, Builder
-from mpscnn.converters.onnx_graph.resizing import CORNERS, FROM_EDGE, HALF_PIXEL, resize
 from mpscnn.converters.onnx_reader.quantizations import range_of_integers
-from mpscnn.converters.rows import Ints, Operand, Row
+from mpscnn.converters.rows import Above, Counted, Floats, Ints, Operand, Row
 from mpscnn.errors import UnsupportedError, WeightsError
 
 Tensor = Annotated[str, Operand()]
 Numbers = Annotated[Ints, Operand()]
-Reals = Annotated[tuple[float, ...], Operand()]
+Pair = Annotated[Ints, Operand(), Counted(2)]
+Steps = Annotated[Ints, Operand(), Counted(2), Above(0)]
+FourReals = Annotated[Floats, Operand(), Counted(4)]
 Whole = Annotated[int, Operand()]
 Real = Annotated[float, Operand()]
 Flag = Annotated[bool, Operand()]
 
-_LARGEST = 2**31 - 1
+
+# ---- Rows that are one operator ------------------------------------------------------------------------------------
 
 
-def _positive(what: str, values: Ints, count: int) -> list[int]:
-    if len(values) != count or not all(0 < value <= _LARGEST for value in values):
-        raise WeightsError(f"damaged: its {what} are {list(values[:8])}")
-    return list(values)
+def _as(kind: str, **settings: Any) -> Row:
+    """Return the row of an operation whose operands are those of ONNX' operator, which checks their number."""
+
+    def row(b: Builder, *inputs: Tensor) -> str:
+        return b.op(kind, *inputs, **settings)
+
+    return row
+
+
+def _along(kind: str, **settings: Any) -> Row:
+    """Return the row of an operation along one axis."""
+
+    def row(b: Builder, input: Tensor, axis: Whole) -> str:
+        return b.op(kind, input, axis=axis, **settings)
+
+    return row
+
+
+def _over(kind: str, **settings: Any) -> Row:
+    """Return the row of an operation of several axes."""
+
+    def row(b: Builder, input: Tensor, axes: Numbers) -> str:
+        return b.op(kind, input, list(axes), **settings) if axes else input
+
+    return row
 
 
 # ---- Windows -------------------------------------------------------------------------------------------------------
 
 
 def _conv2d(
-    b: Builder,
-    input: Tensor,
-    weight: Tensor,
-    stride: Numbers,
-    dilation: Numbers,
-    groups: Whole,
-    bias: Tensor = "",
+    b: Builder, input: Tensor, weight: Tensor, stride: Steps, dilation: Steps, groups: Whole, *bias: Tensor
 ) -> str:
-    strides, dilations = _positive("strides", stride, 2), _positive("dilations", dilation, 2)
-    operands = [input, weight, *([bias] if bias else [])]
-    return b.op("Conv", *operands, strides=strides, dilations=dilations, group=groups)
+    return b.op("Conv", input, weight, *bias, strides=stride, dilations=dilation, group=groups)
 
 
 def _conv_transpose2d(
-    b: Builder, input: Tensor, weight: Tensor, stride: Numbers, padding: Numbers, dilation: Numbers,
-    output_pad: Numbers, groups: Whole, bias: Tensor = "",
+    b: Builder, input: Tensor, weight: Tensor, stride: Steps, padding: Numbers, dilation: Steps,
+    output_pad: Pair, groups: Whole, *bias: Tensor,
 ) -> str:  # fmt: skip
-    if len(padding) not in (2, 4) or len(output_pad) != 2 or min((*padding, *output_pad), default=0) < 0:
-        raise WeightsError(f"damaged: its paddings are {padding[:8]} and {output_pad[:8]}")
-    sides = (
-        [padding[0], padding[1], padding[0], padding[1]]
-        if len(padding) == 2
-        else [*padding[0::2], *padding[1::2]]
-    )
-    strides, dilations = _positive("strides", stride, 2), _positive("dilations", dilation, 2)
-    operands = [input, weight, *([bias] if bias else [])]
-    return b.op(
-        "ConvTranspose", *operands, strides=strides, dilations=dilations, pads=sides, group=groups,
-        output_padding=list(output_pad),
-    )  # fmt: skip
+    if len(padding) not in (2, 4) or min((*padding, *output_pad)) < 0:
+        raise WeightsError(f"damaged: its paddings are {padding[:8]} and {output_pad}")
+    sides = [*padding, *padding] if len(padding) == 2 else [*padding[0::2], *padding[1::2]]
+    settings = {"strides": stride, "dilations": dilation, "pads": sides, "output_padding": output_pad}
+    return b.op("ConvTranspose", input, weight, *bias, group=groups, **settings)
 
 
-def _max_pool(
-    b: Builder, input: Tensor, kernel_size: Numbers, stride: Numbers, dilation: Numbers, ceil_mode: Flag
+def _max_pool_2d(
+    b: Builder, input: Tensor, kernel_size: Steps, stride: Steps, dilation: Steps, ceil_mode: Flag
 ) -> str:
-    windows = {"kernel_shape": kernel_size, "strides": stride, "dilations": dilation}
-    settings = {name: _positive(name, values, 2) for name, values in windows.items()}
+    settings = {"kernel_shape": kernel_size, "strides": stride, "dilations": dilation}
     return b.op("MaxPool", input, ceil_mode=int(ceil_mode), **settings)
 
 
-def _sum_pool(b: Builder, input: Tensor, kernel_size: Numbers, strides: Numbers, dilation: Numbers) -> str:
-    windows = {"kernel_shape": kernel_size, "strides": strides, "dilations": dilation}
-    settings = {name: _positive(name, values, 2) for name, values in windows.items()}
-    return b.op("Mul", b.op("AveragePool", input, **settings), float(math.prod(kernel_size)))
+def _sum_pool_2d(b: Builder, input: Tensor, kernel_size: Steps, strides: Steps, dilation: Steps) -> str:
+    mean = b.op("AveragePool", input, kernel_shape=kernel_size, strides=strides, dilations=dilation)
+    return b.op("Mul", mean, float(kernel_size[0] * kernel_size[1]))
 
 
-_MODES = {
-    "constant": "constant",
-    "replicate": "edge",
-    "reflect": "reflect",
-    "symmetric": "symmetric",
-    "circular": "wrap",
-}
+_BORDERS = {"replicate": "edge", "circular": "wrap"}
 
 
 def _pad(
@@ -110,81 +98,25 @@ def _pad(
     *, padding_mode: Literal["constant", "replicate", "reflect", "symmetric", "circular"] = "constant",
 ) -> str:  # fmt: skip
     if len(padding) != 2 * b.rank(input):
-        raise WeightsError(f"damaged: pads {list(padding[:8])} for {b.rank(input)} axes")
-    return pad(b, input, list(padding), _MODES[padding_mode], padding_value)
+        raise WeightsError(f"damaged: pads {padding[:8]} for {b.rank(input)} axes")
+    return pad(b, input, padding, _BORDERS.get(padding_mode, padding_mode), padding_value)
 
 
 def _interpolate(
-    b: Builder, input: Tensor, output_shape: Numbers, scale: Reals, offset: Reals,
-    *, interpolation_mode: Literal["linear", "nearest_neighbor"] = "linear",
+    b: Builder, input: Tensor, output_shape: Annotated[Ints, Operand(), Counted(4)], scale: FourReals,
+    offset: FourReals, *, interpolation_mode: Literal["linear", "nearest_neighbor"] = "linear",
 ) -> str:  # fmt: skip
-    """Resize the last two axes: output i samples (i + 0.5 - offset) / scale - 0.5."""
-    extents, size = b.extents(input), list(output_shape)
-    if len(size) != 4 or len(extents) != 4 or len(scale) != 4 or len(offset) != 4:
-        raise UnsupportedError(
-            f"resizes {len(extents)} axes; supported are images (n, channels, height, width)"
-        )
-    if scale[:2] != (1.0, 1.0) or offset[:2] != (0.0, 0.0):
-        raise UnsupportedError("resizes the batch or the channels")
-    axes = list(zip(extents[2:], size[2:], scale[2:], offset[2:], strict=True))
-    if interpolation_mode == "nearest_neighbor":
-        return _nearest(b, input, axes)
-    samples = {_samples(*one) for one in axes} - {""}
-    if len(samples) > 1 or "?" in samples:
-        raise UnsupportedError(
-            f"samples by the scales {scale[2:]} and offsets {offset[2:]}, which is not supported"
-        )
-    return resize(b, input, size[2:], *(samples or {HALF_PIXEL}))
-
-
-def _nearest(b: Builder, x: str, axes: Sequence[tuple[int | None, int, float, float]]) -> str:
-    """Take the pixel that is nearest to each sample; of two equally near ones, the one with the even number."""
-    taken: list[NDArray[np.int64]] = []
-    for extent, size, scale, offset in axes:
-        if extent is None or not 0 < size <= _LARGEST or not scale > 0:
-            raise UnsupportedError("takes the nearest pixels of an image whose size is free")
-        places = np.rint((np.arange(size) + 0.5 - offset) / scale - 0.5)
-        taken.append(np.clip(places, 0, extent - 1).astype(np.int64))
-    from_edge = [np.arange(size) * (extent or 0) // size for extent, size, _, _ in axes]
-    if all(map(np.array_equal, taken, from_edge)):
-        return resize(b, x, [size for _, size, _, _ in axes], FROM_EDGE, nearest=True)
-    for axis, places in enumerate(taken, 2):
-        x = b.op("Gather", x, places.tolist(), axis=axis)
-    return x
-
-
-def _samples(extent: int | None, size: int, scale: float, offset: float) -> str:
-    """Return the rule that gives an axis its samples: "" for one that stays as it is, "?" for an unknown one."""
-    if extent is None or extent < 1 or size < 1:
-        return "?"
-    if extent == size and scale == 1.0 and offset == 0.0:
-        return ""
-    rounding = 1e-6 * max(scale, 1.0)
-    if offset == 0.0 and abs(scale - size / extent) <= rounding:
-        return HALF_PIXEL
-    if abs(offset - 0.5 * (1 - scale)) <= rounding and abs(scale - size / extent) <= rounding:
-        return FROM_EDGE
-    corners = (size - 1) / (extent - 1) if extent > 1 else 1.0
-    return (
-        CORNERS if abs(scale - corners) <= rounding and abs(offset - 0.5 * (1 - corners)) <= rounding else "?"
-    )
+    if b.rank(input) != 4 or scale[:2] != (1.0, 1.0) or offset[:2] != (0.0, 0.0):
+        raise UnsupportedError("resizes other axes than the height and width of images")
+    axes = [
+        Resized(*axis)
+        for axis in zip(b.extents(input)[2:], output_shape[2:], scale[2:], offset[2:], strict=True)
+    ]
+    resized = interpolate_linearly if interpolation_mode == "linear" else take_nearest
+    return resized(b, input, axes)
 
 
 # ---- Elementwise ---------------------------------------------------------------------------------------------------
-
-
-def _one(kind: str) -> Row:
-    def row(b: Builder, x: Tensor) -> str:
-        return b.op(kind, x)
-
-    return row
-
-
-def _two(kind: str) -> Row:
-    def row(b: Builder, x: Tensor, y: Tensor) -> str:
-        return b.op(kind, x, y)
-
-    return row
 
 
 def _rsqrt(b: Builder, x: Tensor) -> str:
@@ -210,14 +142,6 @@ def _not_equal(b: Builder, x: Tensor, y: Tensor) -> str:
     return b.op("Not", b.op("Equal", x, y))
 
 
-def _modulo(b: Builder, x: Tensor, y: Tensor) -> str:
-    return b.op("Mod", x, y, fmod=1)
-
-
-def _where(b: Builder, condition: Tensor, x: Tensor, y: Tensor) -> str:
-    return b.op("Where", condition, x, y)
-
-
 def _cast(b: Builder, input: Tensor, *, element: str) -> str:
     """Convert a cast. The reader states the element type of the result."""
     if element.startswith(("si", "ui")):
@@ -234,7 +158,7 @@ def _quantize(
     limits = range_of_integers(f"{'u' if element[0] == 'u' else ''}int{element[2:]}")
     if limits is None:
         raise UnsupportedError(f"quantizes to {element}, which is not supported")
-    steps, zero, least = (_along(b, input, one, axis) for one in (scale, offset1, offset2))
+    steps, zero, least = (_of_axis(b, input, one, axis) for one in (scale, offset1, offset2))
     rounded = b.op("Round", b.op("Div", b.op("Sub", input, least), steps))
     return b.op("Clip", b.op("Add", rounded, zero), *map(float, limits))
 
@@ -242,12 +166,12 @@ def _quantize(
 def _dequantize(
     b: Builder, input: Tensor, scale: Tensor, offset1: Tensor, offset2: Tensor, axis: Numbers
 ) -> str:
-    steps, zero, least = (_along(b, input, one, axis) for one in (scale, offset1, offset2))
+    steps, zero, least = (_of_axis(b, input, one, axis) for one in (scale, offset1, offset2))
     x = b.op("Cast", input, to=FLOAT) if b.is_integer(input) else input
     return b.op("Add", b.op("Mul", b.op("Sub", x, zero), steps), least)
 
 
-def _along(b: Builder, x: str, numbers: str, axes: Ints) -> str:
+def _of_axis(b: Builder, x: str, numbers: str, axes: Ints) -> str:
     """Return one number, or one for each index of an axis, in a form that broadcasts to x."""
     made = b.op("Cast", numbers, to=FLOAT) if b.is_integer(numbers) else numbers
     if b.rank(numbers) == 0 or b.fixed_shape(numbers) == (1,):
@@ -277,10 +201,6 @@ def _image_to_tensor(b: Builder, source: Tensor, *, pixels: Literal["k24RGB", "k
 # ---- Arrays --------------------------------------------------------------------------------------------------------
 
 
-def _shape(b: Builder, input: Tensor) -> str:
-    return b.op("Shape", input)
-
-
 def _reshape(b: Builder, input: Tensor, new_shape: Tensor) -> str:
     return b.op("Reshape", input, cast_to_int(b, new_shape), allowzero=1)
 
@@ -290,14 +210,6 @@ def _transpose(b: Builder, input: Tensor, permutation: Numbers) -> str:
     if sorted(order) != list(range(b.rank(input))):
         raise WeightsError(f"damaged: its order is {order[:8]} of {b.rank(input)} axes")
     return b.op("Transpose", input, perm=order)
-
-
-def _expand_dims(b: Builder, input: Tensor, axes: Numbers) -> str:
-    return b.op("Unsqueeze", input, list(axes))
-
-
-def _shrink_dims(b: Builder, input: Tensor, axes: Numbers) -> str:
-    return b.op("Squeeze", input, list(axes))
 
 
 def _broadcast_to(b: Builder, input: Tensor, shape: Tensor) -> str:
@@ -311,11 +223,11 @@ def _broadcast_in_dims(b: Builder, input: Tensor, dim_sizes: Numbers, axes: Numb
     return b.op("Expand", input, shape)
 
 
-def _tile(b: Builder, input: Tensor, dims: Numbers) -> str:
+def _tile(b: Builder, input: Tensor, dims: Annotated[Ints, Operand(), Above(0)]) -> str:
     rank = b.rank(input)
     if len(dims) > rank:
         raise WeightsError(f"damaged: repeats {len(dims)} axes of {rank}")
-    return b.op("Tile", input, [1] * (rank - len(dims)) + _positive("repeats", dims, len(dims)))
+    return b.op("Tile", input, [1] * (rank - len(dims)) + list(dims))
 
 
 def _reverse(b: Builder, input: Tensor, dims: Numbers) -> str:
@@ -344,80 +256,19 @@ def _slice(
 ) -> str:  # fmt: skip
     """Convert slice. The reader states the extents of the result, if all are known."""
     starts, ends = (cast_to_int(b, one) for one in (start_indices, end_indices))
-    if min(strides, default=1) < 0:
-        stated = [b.constant_integers(one, "its indices") for one in (starts, ends)]
-        return _backwards(b, input, stated[0], stated[1], strides, extents)
-    return b.op("Slice", input, starts, ends, list(range(b.rank(input))), list(strides))
-
-
-def _backwards(
-    b: Builder, x: str, starts: Sequence[int], ends: Sequence[int], strides: Ints, extents: Ints | None
-) -> str:
-    """Slice some axes backwards.
-
-    By its documentation, an end before the first element includes that element. By the shapes that Apple's library
-    computes, it does not. So the shape that the program states decides.
-    """
-    parts: list[int | slice | EllipsisType | None] = []
-    for axis, (start, end, step) in enumerate(zip(starts, ends, strides, strict=True)):
-        count = b.extents(x)[axis]
-        if count is None or extents is None:
-            raise UnsupportedError("takes a part of an axis backwards whose extent is free")
-        if step > 0:
-            parts.append(slice(start, end, step))
-            continue
-        first = min(max(start + count if start < 0 else start, 0), count - 1)
-        beyond = end + count if end < 0 else end
-        choices = [range(first, max(beyond, last), step) for last in (-1, 0)]
-        chosen = next((one for one in choices if len(one) == extents[axis]), None)
-        if not chosen:
-            raise WeightsError(
-                f"damaged: takes {extents[axis]} elements backwards from {start} to {end} of {count}"
-            )
-        parts.append(slice(chosen[0], None if chosen[-1] + step < 0 else chosen[-1] + step, step))
-    return take_part(b, x, parts)
+    if min(strides, default=1) >= 0:
+        return b.op("Slice", input, starts, ends, list(range(b.rank(input))), list(strides))
+    first, last = (b.constant_integers(one, "its indices") for one in (starts, ends))
+    return read_backwards(b, input, first, last, strides, extents)
 
 
 def _slice_update(
     b: Builder, input: Tensor, start_indices: Numbers, end_indices: Numbers, strides: Numbers, update: Tensor
 ) -> str:
-    """Convert slice_update with steps of 1: join the update along one axis, or choose it by a constant mask."""
-    extents, whole = b.extents(input), []
-    for place, (begin, end, step) in enumerate(zip(start_indices, end_indices, strides, strict=True)):
-        extent = extents[place]
-        if extent is None or step != 1:
-            raise UnsupportedError("writes into an axis whose extent is free, or with steps")
-        first, last, _ = slice(begin, end).indices(extent)
-        if (first, last) != (0, extent):
-            whole.append((place, first, max(first, last), extent))
-    if not whole:
-        return update
-    if len(whole) > 1:
-        sides, mask = [0] * (2 * len(extents)), np.ones((), np.bool_)
-        for axis, first, last, extent in whole:
-            sides[2 * axis : 2 * axis + 2] = first, extent - last
-            inside = (np.arange(extent) >= first) & (np.arange(extent) < last)
-            mask = mask & inside.reshape([-1 if place == axis else 1 for place in range(len(extents))])
-        return b.op("Where", b.constant(mask), pad(b, update, sides, "constant"), input)
-    ((axis, first, last, extent),) = whole
-    parts = [crop(b, input, [axis], [0], [first])] if first else []
-    parts.append(update)
-    parts += [crop(b, input, [axis], [last], [extent - last])] if last < extent else []
-    return b.op("Concat", *parts, axis=axis)
-
-
-def _range(b: Builder, start: Tensor, stop: Tensor, step: Tensor) -> str:
-    return b.op("Range", start, stop, step)
+    return write_part(b, input, start_indices, end_indices, strides, update)
 
 
 # ---- Along axes ----------------------------------------------------------------------------------------------------
-
-
-def _reduction(kind: str) -> Row:
-    def row(b: Builder, input: Tensor, axes: Numbers) -> str:
-        return b.op(kind, input, list(axes), keepdims=1) if axes else input
-
-    return row
 
 
 def _truths(kind: str, threshold: float) -> Row:
@@ -428,14 +279,6 @@ def _truths(kind: str, threshold: float) -> Row:
         return compare(b, "Greater", b.op(kind, numbers, list(axes), keepdims=1), threshold)
 
     return row
-
-
-def _argmax(b: Builder, input: Tensor, axis: Whole) -> str:
-    return b.op("ArgMax", input, axis=axis, keepdims=1)
-
-
-def _softmax(b: Builder, input: Tensor, axis: Whole) -> str:
-    return b.op("Softmax", input, axis=axis)
 
 
 def _ordered(place: int) -> Row:
@@ -460,10 +303,6 @@ def _scan(
     return b.op("CumSum", input, [axis], reverse=int(reverse))
 
 
-def _matmul(b: Builder, x: Tensor, y: Tensor) -> str:
-    return b.op("MatMul", x, y)
-
-
 # ---- Positions -----------------------------------------------------------------------------------------------------
 
 
@@ -475,58 +314,57 @@ def _gather_nd(b: Builder, input: Tensor, indices: Tensor) -> str:
     return b.op("GatherND", input, cast_to_int(b, indices))
 
 
-_SCATTERS = {"update": "none", "add": "add", "mul": "mul", "max": "max", "min": "min"}
-
-
 def _scatter_along_axis(
     b: Builder, input: Tensor, indices: Tensor, updates: Tensor, axis: Whole,
     *, scatter_mode: Literal["update", "add", "mul", "max", "min"] = "update",
 ) -> str:  # fmt: skip
-    mode = _SCATTERS[scatter_mode]
+    mode = "none" if scatter_mode == "update" else scatter_mode
     return b.op("ScatterElements", input, cast_to_int(b, indices), updates, axis=axis, reduction=mode)
 
 
-_REGIONS = {
-    "1": "none",
-    "coreai.add": "add",
-    "coreai.mul": "mul",
-    "coreai.maximum": "max",
-    "coreai.minimum": "min",
-}
+_COMBINED = {"1": "none", "add": "add", "mul": "mul", "maximum": "max", "minimum": "min"}
 
 
 def _scatter_nd(b: Builder, input: Tensor, indices: Tensor, updates: Tensor, *, region: str = "1") -> str:
-    if region not in _REGIONS:
+    mode = _COMBINED.get(region.removeprefix("coreai."))
+    if mode is None:
         raise UnsupportedError(
             "combines old and new elements by operations of its own, which is not supported"
         )
-    return b.op("ScatterND", input, cast_to_int(b, indices), updates, reduction=_REGIONS[region])
+    return b.op("ScatterND", input, cast_to_int(b, indices), updates, reduction=mode)
 
 
 # ---- The tables ----------------------------------------------------------------------------------------------------
 
-_OF_ONE = (
+_SAME_NAMES = (
     "Abs Acos Acosh Asin Asinh Atan Atanh Cos Cosh Erf Exp Log Not Relu Round Sigmoid Sin Sinh Sqrt Tan Tanh"
 )
-_OF_TWO = {
-    "add": "Add", "and": "And", "divide": "Div", "equal": "Equal", "greater": "Greater", "maximum": "Max",
-    "minimum": "Min", "mul": "Mul", "or": "Or", "pow": "Pow", "sub": "Sub", "xor": "Xor",
-}  # fmt: skip
-_BINARY: dict[str, Row] = {
-    **{kind: _two(own) for kind, own in _OF_TWO.items()},
-    "batch_matmul": _matmul,
+_BROADCAST: dict[str, Row] = {
+    "add": _as("Add"),
+    "and": _as("And"),
+    "batch_matmul": _as("MatMul"),
+    "divide": _as("Div"),
+    "equal": _as("Equal"),
     "floor_divide": _floor_divide,
-    "modulo": _modulo,
+    "greater": _as("Greater"),
+    "maximum": _as("Max"),
+    "minimum": _as("Min"),
+    "modulo": _as("Mod", fmod=1),
+    "mul": _as("Mul"),
     "not_equal": _not_equal,
-    "where": _where,
+    "or": _as("Or"),
+    "pow": _as("Pow"),
+    "sub": _as("Sub"),
+    "where": _as("Where"),
+    "xor": _as("Xor"),
 }
 ROWS: dict[str, Row] = {
-    **_BINARY,
-    **{f"broadcasting_{kind}": row for kind, row in _BINARY.items()},
-    **{kind.lower(): _one(kind) for kind in _OF_ONE.split()},
+    **_BROADCAST,
+    **{f"broadcasting_{kind}": row for kind, row in _BROADCAST.items()},
+    **{kind.lower(): _as(kind) for kind in _SAME_NAMES.split()},
     "all": _truths("ReduceMin", 0.5),
     "any": _truths("ReduceMax", 0.5),
-    "argmax": _argmax,
+    "argmax": _along("ArgMax", keepdims=1),
     "argsort": _ordered(1),
     "broadcast_in_dims": _broadcast_in_dims,
     "broadcast_to": _broadcast_to,
@@ -535,36 +373,36 @@ ROWS: dict[str, Row] = {
     "conv2d": _conv2d,
     "conv_transpose2d": _conv_transpose2d,
     "dequantize": _dequantize,
-    "expand_dims": _expand_dims,
+    "expand_dims": _over("Unsqueeze"),
     "gather_along_axis": _gather_along_axis,
     "gather_nd": _gather_nd,
     "gelu": _gelu,
-    "get_shape": _shape,
+    "get_shape": _as("Shape"),
     "image_to_tensor": _image_to_tensor,
     "interpolate": _interpolate,
-    "max_pool_2d": _max_pool,
+    "max_pool_2d": _max_pool_2d,
     "pad": _pad,
     "quantize": _quantize,
-    "range": _range,
-    "reduce_max": _reduction("ReduceMax"),
-    "reduce_mean": _reduction("ReduceMean"),
-    "reduce_min": _reduction("ReduceMin"),
-    "reduce_product": _reduction("ReduceProd"),
-    "reduce_sum": _reduction("ReduceSum"),
+    "range": _as("Range"),
+    "reduce_max": _over("ReduceMax", keepdims=1),
+    "reduce_mean": _over("ReduceMean", keepdims=1),
+    "reduce_min": _over("ReduceMin", keepdims=1),
+    "reduce_product": _over("ReduceProd", keepdims=1),
+    "reduce_sum": _over("ReduceSum", keepdims=1),
     "reshape": _reshape,
     "reverse": _reverse,
     "rsqrt": _rsqrt,
     "scan": _scan,
     "scatter_along_axis": _scatter_along_axis,
     "scatter_nd": _scatter_nd,
-    "shrink_dims": _shrink_dims,
-    "silu": _one("Swish"),
+    "shrink_dims": _over("Squeeze"),
+    "silu": _as("Swish"),
     "slice": _slice,
     "slice_update": _slice_update,
-    "softmax": _softmax,
+    "softmax": _along("Softmax"),
     "sort": _ordered(0),
     "split": _split,
-    "sum_pool_2d": _sum_pool,
+    "sum_pool_2d": _sum_pool_2d,
     "tile": _tile,
     "transpose": _transpose,
 }

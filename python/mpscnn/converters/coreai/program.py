@@ -24,7 +24,7 @@ Extents = tuple[int | None, ...]
 GRAPH, CONSTANT, OUTPUT, INVOKE = "coreai.graph", "coreai.constant", "coreai.output", "coreai.invoke"
 # These limits hold for Apple's parser. It and Python take some 120 MiB, and resources are hexadecimal digits.
 _MEMORY, _MEMORY_PER_BYTE = 350 << 20, 8
-_SECONDS, _WALL, _BYTES_PER_SECOND = 5.0, 20.0, 4 << 20
+_SECONDS, _WALL, _BYTES_PER_SECOND = 3.0, 20.0, 16 << 20
 _MAX_OPERATIONS = 100_000
 _MAX_RANK = 16
 _TENSOR = re.compile(r"tensor<((?:(?:\d+|\?)x)*)([a-zA-Z0-9]+(?:<[a-z0-9]+>)?)(?:, .*)?>", re.DOTALL)
