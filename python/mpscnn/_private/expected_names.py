@@ -23,6 +23,7 @@ __all__ = [
     "PRECISIONS",
     "WORDS",
     "Expected",
+    "ExplainedClass",
     "FixedAttributes",
     "OfClass",
     "accept_foreign_arguments",
@@ -160,7 +161,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("iou", "iou_thres", "nms_threshold"), ("iou_threshold",)),
     "max_det": ("max_detections",),
     **dict.fromkeys(("batch_size", "max_batch_size"), ("max_batch",)),
-    "in_flight": ("inflight",),
+    **dict.fromkeys(("in_flight", "inflight_buffers", "inflightBuffers"), ("inflight",)),
     **dict.fromkeys(("tol", "rtol"), ("tolerance",)),
 }
 
@@ -387,6 +388,20 @@ class Expected:
             if not twin:
                 raise AttributeError(f"{owner!r} object has no attribute {name!r}{hint}")
             return twin[0]
+
+
+class ExplainedClass(type):
+    """Class of classes whose own missing attributes are explained by the table of hints."""
+
+    if not TYPE_CHECKING:  # type checkers would accept every name
+
+        def __getattr__(cls, name: str) -> Any:
+            from mpscnn._private.hints import twin_of
+
+            text = "" if name.startswith("_") else twin_of(cls.__name__, name)
+            raise AttributeError(
+                f"type object {cls.__name__!r} has no attribute {name!r}{text and f'; {text}'}"
+            )
 
 
 class FixedAttributes(Expected):

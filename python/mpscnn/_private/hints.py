@@ -119,6 +119,40 @@ _FILES = (
     "files, folders and cameras (camera:0) are given without an option, and so is the model where a command takes "
     "no photos"
 )
+_ACCELERATE = (
+    "mpscnn.convolve1d and convolve2d convolve arrays, and correlate1d and correlate2d do not reverse the kernel, as "
+    "vDSP_conv without a reversed kernel; mode='full', 'same' or 'valid' says how much of the result is wanted"
+)
+_DATA_SOURCE = (
+    "weights are arrays here, in Apple's order: mpscnn.kernels.Convolution(descriptor, weights, bias_terms), and "
+    "reload_weights_and_biases(state) replaces them"
+)
+_MEMORY = (
+    "image.numpy() is the image's memory as an array, and image.slices the same memory in slices of four channels; "
+    "image.write(array, x=, y=, width=, height=) replaces a region, and image.read(...) copies one"
+)
+_PREFETCH = (
+    "there is nothing to prefetch: TemporaryImage(commands, descriptor) gets its memory when a kernel that writes it "
+    "is encoded, and gives it back when read_count is 0"
+)
+_ORIENTATION = (
+    "photos are turned as their EXIF data says; mpscnn.open_photo(photo, orientation='right') gives another "
+    "orientation, by EXIF's number or Apple's name, and its result is a photo for every function"
+)
+_FORGE_NETWORKS = (
+    "mpscnn.load('mobilenet_v2') loads MobileNet V2 as a classifier, and mpscnn.models.mobilenet_v2(weights, classes=, "
+    "depth_multiplier=, input_size=) builds it; mpscnn.models has mobilenet_v1, mobilenet_v1_features, "
+    "mobilenet_v2_features, ssd_mobilenet_v1, ssdlite_mobilenet_v2, deeplab_v3 and deeplab_v3_plus, too"
+)
+_PARAMETERS = (
+    "mpscnn.load(path) reads weights with their network from files, mpscnn.models.mobilenet_v2(path) those of a known "
+    "network, and net.load_weights({'conv1.weight': array}) takes arrays"
+)
+_PREPROCESSORS = (
+    "preprocess='tensorflow' of mpscnn.Model and Network.save, or another preset or a mapping with mean, scale and "
+    "order, says how photos become inputs; mpscnn.preprocess(photo, (224, 224), settings) does "
+    "it for one photo"
+)
 _DEVICE_WORDS = (
     "to cuda cpu mps map_location device_map compute_units compute_unit ComputeUnit device backends "
     "set_default_device device_count MLComputeUnits MTLCreateSystemDefaultDevice "
@@ -286,6 +320,65 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         "--bits --dataset --calibration-data --calibration --quantized --quantize --int8",
         _QUANTIZE,
     ),
+    (
+        "mpscnn",
+        "vDSP_conv vDSP_convD vDSP_desamp vDSP_imgfir vDSP_imgfirD vDSP_f3x3 vDSP_f5x5 vImageConvolve_PlanarF "
+        "vImageConvolve_Planar8 vImageConvolve_ARGB8888 BNNSFilterCreateConvolutionLayer Accelerate convolve correlate",
+        _ACCELERATE,
+    ),
+    (
+        "mpscnn",
+        "vImageConvert_Planar16FtoPlanarF vImageConvert_PlanarFtoPlanar16F vImage_Buffer",
+        "images are float32 unless their format is another one, and image.numpy() is an array of the image's type, "
+        "which array.astype(numpy.float32) converts",
+    ),
+    (
+        "mpscnn mpscnn.kernels mpscnn.nodes",
+        "ConvolutionDataSource MPSCNNConvolutionDataSource MPSCNNConvolutionFlags MPSCNNConvolutionFlagsNone "
+        "ConvolutionFlags MPSCNNBatchNormalizationDataSource MPSCNNInstanceNormalizationDataSource",
+        _DATA_SOURCE,
+    ),
+    (
+        "mpscnn mpscnn.kernels",
+        "ImageEdgeMode MPSImageEdgeMode MPSImageEdgeModeClamp MPSImageEdgeModeZero",
+        "an edge mode is a text: edge_mode='clamp' or 'zero'",
+    ),
+    (
+        "mpscnn mpscnn.kernels",
+        "Offset MPSOffset MTLOrigin MTLRegion MTLRegionMake2D MTLSize MPSSize MPSRegion",
+        "an offset is a tuple of whole numbers, kernel.offset = (1, 1, 0), and so is clip_rect = (x, y, width, height)",
+    ),
+    (
+        "mpscnn mpscnn.kernels",
+        "ImageFeatureChannelFormat MPSImageFeatureChannelFormat MPSImageFeatureChannelFormatFloat16",
+        "the format of an image is a text: format='float16', 'float32', 'unorm8' or 'unorm16'",
+    ),
+    (
+        "Image TemporaryImage",
+        "texture replaceRegion replace_region getBytes get_bytes readBytes writeBytes",
+        _MEMORY,
+    ),
+    (
+        "TemporaryImage",
+        "prefetchStorageWithCommandBuffer prefetchStorage prefetch_storage prefetch_storage_with_command_buffer",
+        _PREFETCH,
+    ),
+    (
+        "TemporaryImage",
+        "temporaryImageWithCommandBuffer temporary_image_with_command_buffer",
+        "TemporaryImage(commands, descriptor) makes one",
+    ),
+    ("argument", "orientation imageOrientation", _ORIENTATION),
+    ("argument", "command_queue commandQueue queue", _DEVICE),
+    ("Runner", "predict", _RUNS),
+    (
+        "mpscnn mpscnn.models",
+        "MobileNetV1Classifier MobileNetV2Classifier MobileNetV1FeatureExtractor MobileNetV2FeatureExtractor "
+        "MobileNetV1SSD MobileNetV2SSDLite MobileNetV1 MobileNetV2 DeepLabv3 DeepLabV3 DeepLabV3Plus",
+        _FORGE_NETWORKS,
+    ),
+    ("mpscnn", "ParameterLoader ParameterLoaderBundle ParameterData loadTensor", _PARAMETERS),
+    ("mpscnn", "Preprocessor PreprocessorImageNet PreprocessorTensorFlow", _PREPROCESSORS),
     (
         "argument",
         "handle",

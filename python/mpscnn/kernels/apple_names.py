@@ -8,6 +8,7 @@ from functools import wraps
 from typing import Any
 
 from mpscnn._private.expected_names import argument_names
+from mpscnn._private.hints import twin_of
 from mpscnn._private.names import did_you_mean
 
 __all__ = ["class_hint", "property_hint", "with_argument_hints"]
@@ -19,6 +20,12 @@ _OTHERS = {
     "encode_to_command_buffer": "it is encode(commands, source, destination) here",
     "gradient_option": "it is which of encode, encode_data and encode_weights is called",
     "command_buffer": "it is 'commands' here",
+    "convolution_descriptor": "it is 'descriptor' here",
+    "kernel_weights": "it is 'weights' here",
+    "neuron_filter": "it is 'fused_neuron_descriptor' here",
+    "neuron": "it is 'fused_neuron_descriptor' here",
+    "flags": "Apple's only value of it is none, so leave it out",
+    "device": "the command queue decides where a kernel runs: mpscnn.CommandQueue(device)",
     "serialize_weights_and_biases": "Apple's does nothing any more; copies and pickles have the weights",
 }
 #: Apple's classes that kernels read and write. They are in `mpscnn` itself.
@@ -48,7 +55,10 @@ def class_hint(name: str, known: Sequence[str]) -> str:
         return f"; it is {own!r} here"
     if own == "Graph":
         return "; mpscnn.nodes has Apple's graphs: mpscnn.nodes.MPSNNGraph"
-    return f"; it is mpscnn.{own} here" if own in _OF_PACKAGE else did_you_mean(name, known)
+    if own in _OF_PACKAGE:
+        return f"; it is mpscnn.{own} here"
+    text = twin_of("mpscnn.kernels", name)
+    return f"; {text}" if text else did_you_mean(name, known)
 
 
 def with_argument_hints(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -19,6 +19,7 @@ from mpscnn.kernels.fields import ConvolutionFields, ConvolutionTransposeFields,
 from mpscnn.kernels.gradient import DifferentiableKernel
 from mpscnn.kernels.kernel import Kernel, require_type
 from mpscnn.kernels.named_fields import NamedFields
+from mpscnn.kernels.neuron import Neuron
 from mpscnn.kernels.neuron_descriptor import NeuronDescriptor
 from mpscnn.runtime.commands import CommandBuffer
 from mpscnn.runtime.feature_image import Image, ImageDescriptor
@@ -37,7 +38,8 @@ class ConvolutionDescriptor(NamedFields):
     """The sizes of a convolution, as MPSCNNConvolutionDescriptor.
 
     `fused_neuron_descriptor` is applied to the result, after the batch normalization of
-    `set_batch_normalization_parameters_for_inference`.
+    `set_batch_normalization_parameters_for_inference`. A neuron kernel, such as `NeuronReLU()`, stands for its
+    descriptor.
     """
 
     kernel_width: int
@@ -54,6 +56,9 @@ class ConvolutionDescriptor(NamedFields):
     def __post_init__(self) -> None:
         self._batch_normalization: dict[str, Any] | None = None
         self._epsilon = MIN_EPSILON
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value.descriptor() if isinstance(value, Neuron) else value)
 
     def set_batch_normalization_parameters_for_inference(
         self, mean: Any, variance: Any, gamma: Any = None, beta: Any = None, epsilon: float = MIN_EPSILON
@@ -163,6 +168,14 @@ class ConvolutionProperties(ConvolutionFields, Kernel):
 
     def _sizes(self, descriptor: ConvolutionDescriptor) -> dict[str, Any]:
         require_type(type(self).__name__, descriptor, ConvolutionDescriptor)
+        if (
+            type(descriptor) is ConvolutionDescriptor
+            and descriptor.groups == descriptor.input_feature_channels > 1
+        ):
+            raise ParameterError(
+                f"{type(self).__name__}: {descriptor.groups} groups of one channel each are a depthwise convolution: "
+                "give a DepthWiseConvolutionDescriptor without groups and weights [output][kernel height][kernel width]"
+            )
         return descriptor.properties()
 
     def _same_elements(self, role: str, given: Sequence[int], shape: Sequence[int]) -> bool:

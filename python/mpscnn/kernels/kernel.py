@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 import numpy as np
@@ -20,26 +21,23 @@ from mpscnn.runtime.commands import CommandBuffer
 from mpscnn.runtime.feature_image import Image, ImageDescriptor, TemporaryImage
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
+    from typing_extensions import Self, Unpack
 
     from mpscnn.kernels.named import BinaryProperties, UnaryProperties
 
 K = TypeVar("K", bound="Kernel")
+_ALLOCATOR = "destination_image_allocator"  # the only property of a kernel that is not declared in its class
 ImageAllocator = Callable[[CommandBuffer, ImageDescriptor], Image]
 
 
 def allocate_image(_commands: CommandBuffer, descriptor: ImageDescriptor) -> Image:
     """Create an image that programs can read, as MPSImage.defaultAllocator. This is the default allocator."""
-    size = descriptor
-    return Image(size.width, size.height, size.feature_channels, size.number_of_images, format=size.format)
+    return Image(descriptor)
 
 
 def allocate_temporary_image(commands: CommandBuffer, descriptor: ImageDescriptor) -> Image:
     """Create a temporary image, as MPSTemporaryImage.defaultAllocator."""
-    size = descriptor
-    return TemporaryImage(
-        commands, size.width, size.height, size.feature_channels, size.number_of_images, format=size.format
-    )
+    return TemporaryImage(commands, descriptor)
 
 
 def require_type(kernel: str, value: object, expected: type) -> None:
@@ -68,8 +66,20 @@ class Kernel(KernelFields):
             if name.startswith("encode"):
                 setattr(cls, name, with_argument_hints(method))
 
+    def __new__(cls, *_: Any, **properties: Any) -> Self:
+        """Reject unknown arguments by their names before the constructor, whose error has no hint."""
+        if cls.__module__.startswith("mpscnn."):
+            for name in properties:
+                if name != _ALLOCATOR and not hasattr(cls, name):
+                    known = inspect.signature(cls.__init__).parameters
+                    if name not in known:
+                        raise ParameterError(
+                            f"{cls.__name__}: unknown property {name!r}{cls._hint(name, known)}"
+                        )
+        return super().__new__(cls)
+
     def __init__(self, **properties: Any) -> None:
-        allocator = properties.pop("destination_image_allocator", allocate_image)
+        allocator = properties.pop(_ALLOCATOR, allocate_image)
         self.destination_image_allocator: ImageAllocator = allocator
         kept = {name for name in properties if isinstance(getattr(type(self), name, None), Kept)}
         checked = {name: self._checked(name, value) for name, value in properties.items() if name not in kept}
@@ -90,7 +100,7 @@ class Kernel(KernelFields):
             self._kernel.set_weight(role, values)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if not (name.startswith("_") or name == "destination_image_allocator" or hasattr(type(self), name)):
+        if not (name.startswith("_") or name == _ALLOCATOR or hasattr(type(self), name)):
             raise self._unknown(name)
         super().__setattr__(name, value)
 
@@ -113,8 +123,10 @@ class Kernel(KernelFields):
     def _unknown(self, name: str) -> ParameterError:
         return ParameterError(f"{type(self).__name__}: unknown property {name!r}{self._hint(name)}")
 
-    def _hint(self, name: str) -> str:
-        return property_hint(name, [known for known in dir(type(self)) if not known.startswith("_")])
+    @classmethod
+    def _hint(cls, name: str, arguments: Iterable[str] = ()) -> str:
+        public = [known for known in dir(cls) if not known.startswith("_")]
+        return property_hint(name, [*arguments, *public])
 
     def _properties(self) -> dict[str, Any]:
         properties: dict[str, Any] = json.loads(self._kernel.properties())

@@ -25,6 +25,11 @@ class Neuron(NeuronFields, DifferentiableKernel):
     def __init__(self, neuron_descriptor: NeuronDescriptor, **properties: Unpack[UnaryProperties]) -> None:
         _make(self, neuron_descriptor, properties)
 
+    def descriptor(self) -> NeuronDescriptor:
+        """Return the activation function with its parameters, such as for a `ConvolutionDescriptor`."""
+        data = self._weight("neuron_data") if "neuron_data" in self._weight_specs() else None
+        return NeuronDescriptor(**self._properties()["neuron_descriptor"], data=data)
+
 
 def _make(kernel: Kernel, descriptor: NeuronDescriptor, properties: Any) -> None:
     """Set the properties that a neuron and its gradient have in common."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mpscnn._private.expected_names import explain_unknown_names
+from mpscnn._private.hints import twin_of
 from mpscnn._private.names import did_you_mean
 from mpscnn.nodes.filter_node import FilterNode, MPSNNImageNode
 from mpscnn.nodes.graph import MPSNNGraph
@@ -92,6 +93,11 @@ if TYPE_CHECKING:  # the classes of `NODES`, which are made when `table` is impo
     MPSNNReshapeNode: type[FilterNode]
     MPSNNSubtractionNode: type[FilterNode]
 
-explain_unknown_names(
-    __name__, make=NODES.__getitem__, made=NODES, hint=lambda name: did_you_mean(name, [*names(), *__all__])
-)
+
+def _hint(name: str) -> str:
+    """Return what the error about an unknown class adds: the words of the table of hints, or similar names."""
+    text = twin_of(__name__, name)
+    return f"; {text}" if text else did_you_mean(name, [*names(), *__all__])
+
+
+explain_unknown_names(__name__, make=NODES.__getitem__, made=NODES, hint=_hint)

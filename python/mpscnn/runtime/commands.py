@@ -55,6 +55,10 @@ class CommandBuffer(NoCopies, Expected):
     """
 
     _instead = "it is work for a device; encode the kernels again"
+    _other_names = (
+        ("wait", "waitUntilCompleted wait_until_completed"),
+        ("add_completed_handler", "addCompletedHandler"),
+    )
 
     def __init__(self, queue: CommandQueue) -> None:
         self.queue = queue
@@ -136,6 +140,7 @@ class CommandQueue(NoCopies, Expected):
     """
 
     _instead = "it has a thread of its own; make another one"
+    _other_names = (("command_buffer", "makeCommandBuffer make_command_buffer commandBuffer"),)
 
     def __init__(self, device: str = "auto", *, threads: int | str = "auto") -> None:
         with named_device(device) as name:

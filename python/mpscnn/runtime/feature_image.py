@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from mpscnn import _core
 from mpscnn._private.arguments import whole_numbers
 from mpscnn._private.arrays import AsArray, as_array
 from mpscnn._private.copies import NoCopies
-from mpscnn._private.expected_names import Expected, accept_foreign_arguments
+from mpscnn._private.expected_names import Expected, ExplainedClass, accept_foreign_arguments
 from mpscnn._private.literals import ImageFormatName
 from mpscnn.errors import ParameterError, ShapeError
 
@@ -48,15 +48,16 @@ class ImageDescriptor:
 ImageDescriptor.__init__ = accept_foreign_arguments(ImageDescriptor.__init__)  # type: ignore[method-assign]
 
 
-class Image(NoCopies, AsArray, Expected):
+class Image(NoCopies, AsArray, Expected, metaclass=ExplainedClass):
     """An image of feature channels, like MPSImage: (height, width, channels), or several such images.
 
     Channels are stored in slices of four; unused places in the last slice are zero. Arrays have the image's type: uint8
     and uint16 for "unorm8" and "unorm16".
 
     Args:
-        width, height, feature_channels, number_of_images: at least 1.
-        format: "float32", "float16", "unorm8" or "unorm16".
+        width, height, feature_channels, number_of_images: at least 1. An `ImageDescriptor` may replace these numbers
+            and the format.
+        format: "float32" (the default), "float16", "unorm8" or "unorm16".
         label: a name for messages.
 
     Raises:
@@ -65,7 +66,9 @@ class Image(NoCopies, AsArray, Expected):
 
     _instead = "its memory is a device's; copy its array, image.read(), and take Image.from_numpy"
 
-    @accept_foreign_arguments
+    @overload
+    def __init__(self, width: ImageDescriptor, *, label: str = "") -> None: ...
+    @overload
     def __init__(
         self,
         width: int,
@@ -75,9 +78,20 @@ class Image(NoCopies, AsArray, Expected):
         *,
         format: ImageFormatName = "float32",
         label: str = "",
+    ) -> None: ...
+    @accept_foreign_arguments
+    def __init__(
+        self,
+        width: int | ImageDescriptor,
+        height: int | None = None,
+        feature_channels: int | None = None,
+        number_of_images: int = 1,
+        *,
+        format: ImageFormatName = "float32",
+        label: str = "",
     ) -> None:
-        extents = _extents(width, height, feature_channels, number_of_images)
-        self._adopt(_core.FeatureImage(*extents, format), label)
+        size = _given_size(width, height, feature_channels, number_of_images, format)
+        self._adopt(_core.FeatureImage(*size), label)
 
     def _adopt(self, image: _core.FeatureImage, label: str) -> None:
         self._image = image
@@ -265,7 +279,9 @@ class TemporaryImage(Image):
     At 0 the memory is reused, and the image cannot be used any more (StateError).
     """
 
-    @accept_foreign_arguments
+    @overload
+    def __init__(self, commands: CommandBuffer, width: ImageDescriptor, *, label: str = "") -> None: ...
+    @overload
     def __init__(
         self,
         commands: CommandBuffer,
@@ -276,9 +292,21 @@ class TemporaryImage(Image):
         *,
         format: ImageFormatName = "float32",
         label: str = "",
+    ) -> None: ...
+    @accept_foreign_arguments
+    def __init__(
+        self,
+        commands: CommandBuffer,
+        width: int | ImageDescriptor,
+        height: int | None = None,
+        feature_channels: int | None = None,
+        number_of_images: int = 1,
+        *,
+        format: ImageFormatName = "float32",
+        label: str = "",
     ) -> None:
-        extents = _extents(width, height, feature_channels, number_of_images)
-        self._adopt(_core.FeatureImage.temporary(commands._commands, *extents, format), label)
+        size = _given_size(width, height, feature_channels, number_of_images, format)
+        self._adopt(_core.FeatureImage.temporary(commands._commands, *size), label)
 
     def _as_array(self) -> NDArray[Any]:
         raise TypeError(
@@ -295,14 +323,25 @@ class TemporaryImage(Image):
         (self._image.read_count,) = whole_numbers("image: read_count", [count])
 
 
-def _extents(
-    width: int, height: int, feature_channels: int, number_of_images: int
-) -> tuple[int, int, int, int]:
+def _given_size(
+    width: int | ImageDescriptor,
+    height: int | None,
+    feature_channels: int | None,
+    number_of_images: int,
+    format: ImageFormatName,
+) -> tuple[int, int, int, int, ImageFormatName]:
+    """Return the extents and the format of a new image, which a descriptor or numbers give."""
+    if isinstance(width, ImageDescriptor):
+        if (height, feature_channels, number_of_images, format) != (None, None, 1, "float32"):
+            raise ParameterError("image: the ImageDescriptor has the sizes and the format: give it alone")
+        return _given_size(*astuple(width))
+    if height is None or feature_channels is None:
+        raise ParameterError("image: call it with width, height and feature_channels, or an ImageDescriptor")
     columns, rows, channels, images = whole_numbers(
         "image: width, height, feature_channels and number_of_images",
         [width, height, feature_channels, number_of_images],
     )
-    return columns, rows, channels, images
+    return columns, rows, channels, images, format
 
 
 def _pair(what: str, value: Sequence[int]) -> tuple[int, int]:

@@ -141,6 +141,10 @@ class YuvImage(AsArray):
         return f"<YuvImage: {kind}, {self.y.shape[1]} x {self.y.shape[0]}, {self.matrix}, {self.range} range>"
 
 
+#: The names of EXIF's orientations from 1 on in CGImagePropertyOrientation.
+ORIENTATIONS = ("up", "upMirrored", "down", "downMirrored", "leftMirrored", "right", "rightMirrored", "left")
+
+
 def _is_orientation(value: object) -> bool:
     """Return True if the value is one of EXIF's orientations, 1 to 8."""
     return is_whole_number(value) and 1 <= value <= 8
@@ -222,7 +226,7 @@ def open_photo(
     photo: Any,
     *,
     channel_order: ChannelOrderName | None = None,
-    orientation: int | None = None,
+    orientation: int | str | None = None,
     min_size: IntPair | None = None,
     bits: int | None = None,
 ) -> Photo:
@@ -238,7 +242,8 @@ def open_photo(
         channel_order: the order of an array's channels: "gray", "gray_alpha", "rgb", "rgba" (the defaults for 1, 2, 3
             and 4 channels), or for uint8 "bgr", "bgra", "rgbx" and "bgrx". The fourth channel of the last two is
             ignored.
-        orientation: the EXIF orientation, 1 to 8, instead of the photo's own.
+        orientation: the EXIF orientation instead of the photo's own: 1 to 8, or its name in Apple's frameworks: "up",
+            "upMirrored", "down", "downMirrored", "leftMirrored", "right", "rightMirrored" or "left".
         min_size: (height, width) of the upright photo, or one number for both. A larger JPEG file is decoded at 1/2,
             1/4 or 1/8 of its size, which is faster, if the pixels are still at least that high and wide. Other photos
             are not reduced (docs/preprocessing.md, "Large JPEG files").
@@ -263,10 +268,21 @@ def open_photo(
     opened = _opened(photo, channel_order, minimum, has_bits=bits is not None)
     if orientation is None:
         return opened
-    if not _is_orientation(orientation):
-        raise ParameterError(f"orientation must be 1 to 8, as EXIF defines it, got {orientation!r}")
-    yuv = None if opened.yuv is None else replace(opened.yuv, orientation=orientation)
-    return replace(opened, orientation=orientation, yuv=yuv)
+    number = _orientation_number(orientation)
+    yuv = None if opened.yuv is None else replace(opened.yuv, orientation=number)
+    return replace(opened, orientation=number, yuv=yuv)
+
+
+def _orientation_number(value: int | str) -> int:
+    """Return EXIF's number of an orientation, which may be given by its name. Raises ParameterError for others."""
+    if isinstance(value, str) and value.removeprefix(".") in ORIENTATIONS:
+        return ORIENTATIONS.index(value.removeprefix(".")) + 1
+    if isinstance(value, str) or not _is_orientation(value):
+        names = ", ".join(map(repr, ORIENTATIONS))
+        raise ParameterError(
+            f"orientation must be 1 to 8, as EXIF defines it, or one of {names}, got {value!r}"
+        )
+    return value
 
 
 def open_content(
