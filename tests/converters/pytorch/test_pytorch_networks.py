@@ -394,7 +394,7 @@ def test_of_several_sets_of_weights_a_note_says_which_are_taken(tmp_path: Path) 
     path = tmp_path / "checkpoint.pth"
     path.write_bytes(zip_form(value, storages))
     network = read_network([path])
-    assert network.notes == ["the weights are those of 'model'; the file has 'model_ema', too"]
+    assert network.notes == ["the weights are those of 'model'; other entries are left out: 'model_ema'"]
     np.testing.assert_array_equal(network.weight("classifier.1", "bias"), state["classifier.1.bias"])
 
 

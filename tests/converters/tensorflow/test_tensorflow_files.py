@@ -680,10 +680,16 @@ def test_checkpoints_of_tf_slim(family: str, averaged: bool, tmp_path: Path) -> 
     if averaged:  # the reader prefers averages to the last values
         stored = {name: values * 0 + 9 for name, values in variables.items()}
         stored |= {f"{name}/ExponentialMovingAverage": values for name, values in variables.items()}
-    path = save_bundle(tmp_path / "model.ckpt", stored)
+    steps = {"global_step": np.zeros((), np.int64)}  # of the training
+    path = save_bundle(tmp_path / "model.ckpt", stored | steps)
     height, width = (int(extent or 0) for extent in network.input.shape[1:3])
     read = read_network([path], size=(height, width))
     assert read.preprocess is not None
+    (note,) = read.notes
+    if averaged:
+        assert note.startswith("other variables are left out: ")
+    else:
+        assert note == "other variables are left out: 'global_step'"
     stored_weights = read.weights
     for layer, found in by_hand(network, variables, family).items():
         for role, values in found.items():

@@ -10,7 +10,7 @@ from mpscnn._private.files import is_file, read_content
 from mpscnn.converters.blobs import Blob
 from mpscnn.converters.caffe.schema import NET_KIND, UNUSED, parameter_name
 from mpscnn.converters.caffe.weights import read_weights
-from mpscnn.converters.layer_names import quote_name
+from mpscnn.converters.layer_names import display_kind, quote_name
 from mpscnn.converters.wire.text import parse_text
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -54,13 +54,19 @@ class CaffeLayer:
 
 @dataclass(frozen=True)
 class CaffeFile:
-    """A network of Caffe: the layers for inference, the inputs with their shapes, and the file of weights."""
+    """A network of Caffe: the layers for inference, the inputs with their shapes, and the file of weights.
+
+    `left_out` has descriptions of layers that do not run in inference, and `unused` the names of the layers whose
+    weights are in the file, but which the network does not have.
+    """
 
     origin: str
     weights: Path
     name: str
     layers: list[CaffeLayer]
     inputs: dict[str, tuple[int, ...]]
+    left_out: list[str]
+    unused: list[str]
 
 
 def companions(path: Path) -> list[Path]:
@@ -115,13 +121,18 @@ def _file(net: Any, path: Path, origin: str) -> CaffeFile:
     if len(listed) > _MAX_LAYERS:
         raise UnsupportedError(f"has {len(listed)} layers; more than {_MAX_LAYERS} are not supported")
     inputs = _net_inputs(net)
-    layers = []
-    for entry in filter(_runs, listed):
+    layers, left_out = [], []
+    for entry in listed:
+        if not _runs(entry):
+            left_out.append(f"{display_kind(str(entry.type))} {quote_name(entry.name)}")
+            continue
         layer = _layer(entry, weights.get(entry.name, []))
         if layer.kind == "Input" or (layer.kind == "MemoryData" and layer.parameters is not None):
             inputs |= _layer_inputs(layer)
         layers.append(layer)
-    return CaffeFile(origin, path, net.name, layers, inputs)
+    names = {entry.name for entry in listed}
+    unused = [name for name in weights if name not in names]
+    return CaffeFile(origin, path, net.name, layers, inputs, left_out, unused)
 
 
 def _runs(entry: Any) -> bool:

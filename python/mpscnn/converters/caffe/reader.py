@@ -13,6 +13,7 @@ from mpscnn.converters.caffe.layers import ROWS, SEVERAL, refuse_twice, unsuppor
 from mpscnn.converters.caffe.row_calls import call_row
 from mpscnn.converters.file_bytes import total_size
 from mpscnn.converters.layer_names import quote_name
+from mpscnn.converters.left_out import left_out
 from mpscnn.converters.onnx_graph.builder import Builder
 from mpscnn.converters.onnx_graph.walk import Walk
 from mpscnn.converters.photo_input import CAFFE_PHOTOS, takes_photos
@@ -73,6 +74,11 @@ def convert(file: CaffeFile, options: ReadOptions) -> Network:
     network.preprocess = _preprocess(transform, network, file.origin)
     if network.preprocess is None and takes_photos(network):
         network.notes.append(CAFFE_PHOTOS)
+    in_training = [
+        f"{layer.kind} {quote_name(layer.name)}" for layer in file.layers if layer.kind in _TRAINING
+    ]
+    network.notes += left_out("layers that do not run in inference", [*file.left_out, *in_training])
+    network.notes += left_out("weights of layers that it does not have", map(quote_name, file.unused))
     return network
 
 

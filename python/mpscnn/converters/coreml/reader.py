@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from mpscnn.converters.coreml.features import feature
@@ -17,8 +18,10 @@ from mpscnn.converters.coreml.pipeline import (
     vectorizer_note,
 )
 from mpscnn.converters.coreml.placing import state_placing
-from mpscnn.converters.coreml.program.reader import read_program
+from mpscnn.converters.coreml.program.reader import other_functions, read_program
 from mpscnn.converters.coreml.schema import OTHER_MODELS
+from mpscnn.converters.layer_names import quote_name
+from mpscnn.converters.left_out import left_out
 from mpscnn.converters.photo_input import WeightNote
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.unsupported import prefix_errors
@@ -73,10 +76,13 @@ def _network(
 ) -> Network:
     for kind in _NETWORKS:
         if model.has(kind):
-            network = read_neural_network(file, model, getattr(model, kind), options, post_processing)
+            held = getattr(model, kind)
+            network = read_neural_network(file, model, held, options, post_processing)
+            network.notes += left_out("its settings for training", _training(held.updateParams))
             return _with_allowed_sizes(network, model, file.origin)
     if model.has(_PROGRAM):
         network = read_program(file, model, options, post_processing)
+        network.notes += left_out("other functions", map(quote_name, other_functions(model)))
         return _with_allowed_sizes(network, model, file.origin)
     if post_processing is None:
         for kind in _PIPELINES:
@@ -93,6 +99,14 @@ def _network(
     raise UnsupportedError(
         f"it holds no network that this version of mpscnn knows; supported are {_SUPPORTED}"
     )
+
+
+def _training(updating: Any) -> Iterator[str]:
+    """Yield descriptions of what a network states for its training on a device."""
+    yield from (f"the loss {quote_name(loss.name)}" for loss in updating.lossLayers)
+    for kind in ("sgdOptimizer", "adamOptimizer"):
+        if updating.optimizer.has(kind):
+            yield f"the {kind}"
 
 
 def _pipeline(file: CoremlFile, description: Any, pipeline: Any, options: ReadOptions) -> Network:

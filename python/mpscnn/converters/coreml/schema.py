@@ -352,7 +352,10 @@ LAYERS: dict[str, tuple[int, str]] = {
 _NEURAL = {
     "NeuralNetwork": "layers:Layer*:1 preprocessing:Preprocessing*:2 arrayInputShapeMapping:int32:5 "
     "imageInputShapeMapping:int32:6 stringClassLabels:Strings:100 int64ClassLabels:Integers:101 "
-    "labelProbabilityLayerName:string:200",
+    "labelProbabilityLayerName:string:200 updateParams:Updating:10",
+    "Updating": "lossLayers:Loss*:1 optimizer:Optimizer:2",
+    "Loss": "name:string:1",
+    "Optimizer": "sgdOptimizer:Empty:10 adamOptimizer:Empty:11",
     "Preprocessing": "featureName:string:1 scaler:Scaler:10 meanImage:MeanImage:11",
     "Scaler": "channelScale:float:10 blueBias:float:20 greenBias:float:21 redBias:float:22 grayBias:float:30",
     "MeanImage": "meanImage:float*:1",

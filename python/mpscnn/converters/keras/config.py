@@ -134,7 +134,7 @@ def _layer(entry: Any, nesting: int) -> KerasLayer:
         [_call(node, name) for node in nodes],
         _inner_model(kind, name, entry, nesting),
         is_function=_is_function(entry, settings, nodes),
-        is_custom=_is_custom(entry),
+        is_custom=is_custom(entry),
         identity=identity if isinstance(identity, int) else None,
     )
 
@@ -143,7 +143,7 @@ def _inner_model(kind: str, name: str, entry: Mapping[str, Any], nesting: int) -
     """Return the model that a layer consists of; None for other layers. The model in TimeDistributed takes one step."""
     if kind in MODELS:
         return parse_model(entry, nesting + 1)
-    if kind != "TimeDistributed" or _is_custom(entry):
+    if kind != "TimeDistributed" or is_custom(entry):
         return None
     if nesting > _MAX_NESTING:
         raise UnsupportedError(_TOO_DEEP)
@@ -172,7 +172,7 @@ def _is_function(entry: Mapping[str, Any], settings: Mapping[str, Any], nodes: l
     )
 
 
-def _is_custom(entry: Mapping[str, Any]) -> bool:
+def is_custom(entry: Mapping[str, Any]) -> bool:
     """Return True if an entry is a custom class. .keras files state its module, .h5 files "package>Class"."""
     if "module" in entry:
         module = entry["module"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from mpscnn.converters.archives import ARCHIVE_ERRORS, data_offset, entries_of
 from mpscnn.converters.file_bytes import Content, FileBytes, MemoryBytes
 from mpscnn.converters.keras.config import KerasModel, parse_model
 from mpscnn.converters.keras.hdf5 import SIGNATURE, Hdf5
+from mpscnn.converters.keras.left_out import notes
 from mpscnn.converters.keras.weights import NamedWeights, NumberedWeights, WeightSource
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -19,6 +21,7 @@ from mpscnn.errors import UnsupportedError, WeightsError
 _MAX_UNPACKED = 16
 _ALWAYS = 1_000_000
 _CHUNK = 1 << 20
+_MEMBERS = ("config.json", "metadata.json", "model.weights.h5")  # of an archive
 _WEB_LAYERS = "tfjs-layers"  # the beginning of the version that TensorFlow.js states
 
 
@@ -37,6 +40,8 @@ class KerasFile:
     """The JSON of which `model` was made; None for a model in memory."""
     samples_corners: bool = False
     """Whether a bilinear UpSampling2D takes its samples at i * in / out, not at half pixels; see `samples_corners`."""
+    notes: Sequence[str] = ()
+    """Sentences about parts of the file that the model does not have."""
 
 
 WEB = 0
@@ -71,7 +76,11 @@ def _hdf5(content: Content, origin: str) -> KerasFile:
     entry, generation = _json(text, "model_config"), major_version(version)
     model = parse_model(entry)
     weights = NamedWeights(file, model, generation)
-    return KerasFile(origin, model, weights, generation, len(content), entry, samples_corners(version))
+    compiled = file.text("", "training_config")
+    training = None if compiled is None else _json(compiled, "training_config")
+    left_out = notes(entry, training, has_optimizer_state=file.has("optimizer_weights"))
+    size, corners = len(content), samples_corners(version)
+    return KerasFile(origin, model, weights, generation, size, entry, corners, left_out)
 
 
 def _archive(content: FileBytes, origin: str) -> KerasFile:
@@ -80,11 +89,12 @@ def _archive(content: FileBytes, origin: str) -> KerasFile:
             entries_of(archive)
             left = _MAX_UNPACKED * len(content) + _ALWAYS
             members = []
-            for name in ("config.json", "metadata.json"):
+            for name in _MEMBERS[:2]:
                 member = _member(archive, name, left)
                 left -= len(member)
                 members.append(member)
             weights = _weights(archive, content, left)
+            assets = {name for name in archive.namelist() if not name.endswith("/")}.difference(_MEMBERS)
     except ARCHIVE_ERRORS as error:
         if isinstance(error, (UnsupportedError, WeightsError)):
             raise
@@ -94,8 +104,12 @@ def _archive(content: FileBytes, origin: str) -> KerasFile:
     version = described.get("keras_version") if isinstance(described, dict) else None
     entry = _json(config.decode("utf-8", "replace"), "config.json")
     model = parse_model(entry)
-    numbered = NumberedWeights(Hdf5(weights), model)
-    return KerasFile(origin, model, numbered, major_version(version), len(content), entry)
+    arrays = Hdf5(weights)
+    numbered = NumberedWeights(arrays, model)
+    training = entry.get("compile_config")  # parse_model has made sure that it is a mapping
+    left_out = notes(entry, training, has_optimizer_state=arrays.has("optimizer"), assets=assets)
+    size, generation = len(content), major_version(version)
+    return KerasFile(origin, model, numbered, generation, size, entry, notes=left_out)
 
 
 def _member(archive: zipfile.ZipFile, name: str, maximum: int) -> bytes:
@@ -111,7 +125,7 @@ def _member(archive: zipfile.ZipFile, name: str, maximum: int) -> bytes:
 
 def _weights(archive: zipfile.ZipFile, content: FileBytes, maximum: int) -> Content:
     """Return the file of weights in the archive. If it is compressed, which Keras never does, it is kept in memory."""
-    name = "model.weights.h5"
+    name = _MEMBERS[2]
     entry = _entry(archive, name, maximum)
     if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
         return MemoryBytes(_member(archive, name, maximum))

@@ -56,6 +56,7 @@ def convert(file: KerasFile, options: ReadOptions) -> Network:
     for value in make_distinct(network, names, outputs):
         network.output(value)
     network.preprocess = _preprocess(network)
+    network.notes += file.notes
     return network
 
 

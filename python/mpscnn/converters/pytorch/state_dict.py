@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.layer_names import quote_name
+from mpscnn.converters.left_out import left_out
 from mpscnn.converters.pytorch.safetensors_file import read_safetensors
 from mpscnn.converters.pytorch.tensors import StoredTensor
 from mpscnn.converters.pytorch.torch_file import read_torch_file
@@ -127,9 +128,8 @@ def _tensors_of(value: object, origin: str, notes: list[str]) -> dict[str, Store
         keys = [key for key in _ENTRIES if isinstance(value.get(key), dict)]
         if not keys:
             break
-        if len(keys) > 1:
-            others = ", ".join(map(repr, keys[1:]))
-            notes.append(f"the weights are those of {keys[0]!r}; the file has {others}, too")
+        others = [quote_name(key) if isinstance(key, str) else _kind(key) for key in value if key != keys[0]]
+        notes += left_out(f"the weights are those of {keys[0]!r}; other entries", others)
         value = value[keys[0]]
     raise UnsupportedError(
         f"{origin}: holds no state dict; looked for one under {', '.join(map(repr, _ENTRIES))}"

@@ -45,6 +45,7 @@ class Bundle(Mapping[str, Variable]):
 
     Attributes:
         divided: the names of the variables that are stored in several parts.
+        read: the names of the variables of which arrays were made.
 
     Raises:
         WeightsError: a file is missing or damaged. UnsupportedError: a checkpoint of another byte order.
@@ -57,6 +58,7 @@ class Bundle(Mapping[str, Variable]):
         self._shards: dict[int, FileBytes] = {}
         self._variables: dict[str, Variable] = {}
         self.divided: set[str] = set()
+        self.read: set[str] = set()
         with prefix_errors(self.origin):
             self._require_own(index)
             self._count = self._read_index()
@@ -102,6 +104,7 @@ class Bundle(Mapping[str, Variable]):
     def array(self, name: str) -> Array:
         """Return a variable as an array. Raises WeightsError if it cannot be read, UnsupportedError for its type."""
         variable = self._variables[name]
+        self.read.add(name)
         kind = parse_dtype(variable.number)
         if variable.size != math.prod(variable.shape) * kind.itemsize:
             raise WeightsError(

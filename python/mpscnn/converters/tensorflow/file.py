@@ -100,7 +100,8 @@ def _parsed(name: str, path: Path) -> Any:
 
 def _saved_model(folder: Path, path: Path, options: ReadOptions) -> GraphFile:
     model = _parsed("SavedModel", folder / MODEL)
-    graph = _graph_for_serving(model)
+    graphs = list(model.meta_graphs)
+    graph = _graph_for_serving(graphs)
     chosen, signature = _signature(graph, options.signature)
     inputs = {entry.key: entry.value for entry in signature.inputs}
     outputs = {entry.key: entry.value for entry in signature.outputs}
@@ -123,6 +124,7 @@ def _saved_model(folder: Path, path: Path, options: ReadOptions) -> GraphFile:
         chosen,
         initialisers=_initialisers(graph, flow),
         assets=graph.count("asset_file_def"),
+        others=_others(graphs, graph, chosen),
         names_outputs=True,
     )
 
@@ -134,13 +136,21 @@ def _initialisers(graph: Any, flow: ValueResolver) -> list[Ref]:
     return [Ref(flow.main, name) for name in names if name in flow.main.nodes]
 
 
-def _graph_for_serving(model: Any) -> Any:
-    for graph in model.meta_graphs:
+def _others(graphs: Sequence[Any], graph: Any, chosen: str) -> list[str]:
+    """Return descriptions of the signatures and graphs that are not read."""
+    keys = [entry.key for entry in graph.signature_def]
+    signatures = [f"the signature {quote_name(key)}" for key in keys if key not in (chosen, _INITIALISER)]
+    others = [", ".join(one.meta_info_def.tags) for one in graphs if one is not graph]
+    return signatures + [f"the graph for {quote_name(tags)}" for tags in others]
+
+
+def _graph_for_serving(graphs: Sequence[Any]) -> Any:
+    for graph in graphs:
         if _SERVING in graph.meta_info_def.tags:
             return graph
-    if len(model.meta_graphs) != 1:
-        raise UnsupportedError(f'has {len(model.meta_graphs)} graphs, and none with the tag "{_SERVING}"')
-    return model.meta_graphs[0]
+    if len(graphs) != 1:
+        raise UnsupportedError(f'has {len(graphs)} graphs, and none with the tag "{_SERVING}"')
+    return graphs[0]
 
 
 def _signature(graph: Any, wanted: str | None) -> tuple[str, Any]:

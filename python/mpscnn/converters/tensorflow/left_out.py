@@ -1,19 +1,23 @@
-"""Name the parts of a graph that a network does not have: operators that only run before others, and assets."""
+"""Name the parts of a file that a network does not have: operators that only run before others, and assets."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from mpscnn.converters.layer_names import quote_name
+from mpscnn.converters.layer_names import display_kind, quote_name
+from mpscnn.converters.left_out import left_out
 from mpscnn.converters.tensorflow.value_resolution import FOLLOWED, Ref, Scope
 
 #: Operators without an effect of their own.
 _SILENT = FOLLOWED | {"Assert", "NoOp", "Shape", "ShapeN", "Range", "LogicalNot", "Placeholder"}
-_NAMED = 3
 
 
 def notes(
-    outputs: Iterable[Ref], initialisers: Iterable[Ref], needed: Collection[Ref], assets: int
+    outputs: Iterable[Ref],
+    initialisers: Iterable[Ref],
+    needed: Collection[Ref],
+    assets: int,
+    others: Iterable[str],
 ) -> list[str]:
     """Return sentences about what the file states and mpscnn leaves out.
 
@@ -22,16 +26,15 @@ def notes(
         initialisers: operators that the file runs once, before the first inference.
         needed: the first results of all operators that are read.
         assets: the number of other files that the file names.
+        others: descriptions of signatures and graphs of the file that are not read.
     """
-    found = []
     before = [target for ref in _reached(outputs) for target in _control_inputs(ref)]
-    if listed := _listed(_reached(before), needed):
-        found.append(f"operators that run before others, but give them no numbers, are left out: {listed}")
-    if listed := _listed(_reached(initialisers), needed):
-        found.append(f"operators that initialise are left out: {listed}")
-    if assets:
-        found.append(f"its assets are left out: {assets} files, such as tables of words")
-    return found
+    return [
+        *left_out("operators that run before others, but give them no numbers,", _effects(before, needed)),
+        *left_out("operators that initialise", _effects(initialisers, needed)),
+        *left_out("its assets", [f"{assets} files, such as tables of words"] * bool(assets)),
+        *left_out("other parts", others),
+    ]
 
 
 def _reached(begin: Iterable[Ref]) -> list[Ref]:
@@ -56,12 +59,10 @@ def _control_inputs(ref: Ref) -> list[Ref]:
     return [_node(ref.scope, text) for text in ref.node.inputs if text not in given]
 
 
-def _listed(refs: Iterable[Ref], needed: Collection[Ref]) -> str:
-    """Return the operators that have an effect and are not read; "" if there are none."""
-    names = [
-        f"{ref.node.op} {quote_name(ref.name)}"
-        for ref in refs
+def _effects(begin: Iterable[Ref], needed: Collection[Ref]) -> list[str]:
+    """Return the operators, and those that they read or wait for, that have an effect and are not read."""
+    return [
+        f"{display_kind(ref.node.op)} {quote_name(ref.name)}"
+        for ref in _reached(begin)
         if ref not in needed and ref.node.op not in _SILENT
     ]
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more

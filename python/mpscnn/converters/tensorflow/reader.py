@@ -42,6 +42,7 @@ class GraphFile:
         names_outputs: whether the file names its outputs. Otherwise they have the names of operators.
         initialisers: the operators that a SavedModel runs once, before the first inference.
         assets: the number of files that a SavedModel names.
+        others: descriptions of signatures and graphs of a SavedModel that are not read.
     """
 
     origin: str
@@ -54,6 +55,7 @@ class GraphFile:
     names_outputs: bool = False
     initialisers: Sequence[Ref] = ()
     assets: int = 0
+    others: Sequence[str] = ()
 
 
 def convert(file: GraphFile, options: ReadOptions) -> Network:
@@ -108,7 +110,7 @@ class _Converter:
         chosen = replace(self._options, shapes={}, size=None, outputs=())
         made = self._walk.network(list(dict.fromkeys(names)), chosen)
         file = self._file
-        made.notes += notes(file.outputs.values(), file.initialisers, set(needed), file.assets)
+        made.notes += notes(file.outputs.values(), file.initialisers, set(needed), file.assets, file.others)
         is_named = file.names_outputs and not self._options.outputs
         if not is_named or made.source_ends or made.detection is not None or len(made.outputs) != len(names):
             return made

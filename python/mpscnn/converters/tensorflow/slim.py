@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.format_detection import is_saved_model
 from mpscnn.converters.layer_names import quote_name
+from mpscnn.converters.left_out import left_out
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.renaming import copy_with_name
 from mpscnn.converters.tensorflow.bundle import Bundle
@@ -82,6 +83,8 @@ def _member(bundle: Bundle, family: Family, options: ReadOptions) -> Network:
             named = copy_with_name(network, options.name)
             named.preprocess = "tensorflow"
             _set_weights(bundle, family, named)
+            others = [quote_name(name) for name in bundle if name not in bundle.read]
+            named.notes += left_out("other variables", others)
             return named
         if closest is None or len(differences) < len(closest):
             closest = differences

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from mpscnn._private.files import read_content
 from mpscnn._private.json_text import parse_json
 from mpscnn.converters.keras.config import parse_model
 from mpscnn.converters.keras.file import KerasFile, major_version, samples_corners
+from mpscnn.converters.keras.left_out import notes
 from mpscnn.converters.keras.reader import convert as convert_keras
 from mpscnn.converters.keras.weights import PlainWeights
-from mpscnn.converters.layer_names import quote_name
+from mpscnn.converters.layer_names import display_kind, quote_name
+from mpscnn.converters.left_out import left_out
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.tensorflow.file import frozen_graph
 from mpscnn.converters.tensorflow.file_errors import convert_errors
@@ -66,8 +69,11 @@ def _network(path: Path, options: ReadOptions) -> Network:
     if not isinstance(topology, dict):
         raise WeightsError("is not a model of TensorFlow.js: it has no modelTopology")
     if described.get("format") == "layers-model" or "model_config" in topology or "class_name" in topology:
-        return _layers_model(path, topology, weights, options)
-    return _graph_model(path, topology, _stated_outputs(described), weights, options)
+        training = described.get("trainingConfig", topology.get("training_config"))
+        return _layers_model(path, topology, training, weights, options)
+    network = _graph_model(path, topology, _stated_outputs(described), weights, options)
+    network.notes += left_out("operators that initialise", _initialisers(described.get("modelInitializer")))
+    return network
 
 
 def web_files(path: Path) -> list[Path]:
@@ -90,8 +96,11 @@ def _json(path: Path) -> dict[str, Any]:
 # ---- Layers --------------------------------------------------------------------------------------------------------
 
 
-def _layers_model(path: Path, topology: dict[str, Any], weights: WebWeights, options: ReadOptions) -> Network:
-    model = parse_model(topology.get("model_config", topology))
+def _layers_model(
+    path: Path, topology: dict[str, Any], training: Any, weights: WebWeights, options: ReadOptions
+) -> Network:
+    entry = topology.get("model_config", topology)
+    model = parse_model(entry)
     version = topology.get("keras_version")
     file = KerasFile(
         str(path),
@@ -100,11 +109,20 @@ def _layers_model(path: Path, topology: dict[str, Any], weights: WebWeights, opt
         major_version(version),
         weights.size(),
         samples_corners=samples_corners(version),
+        notes=notes(entry, training),
     )
     return convert_keras(file, options)
 
 
 # ---- Graphs --------------------------------------------------------------------------------------------------------
+
+
+def _initialisers(graph: Any) -> Iterator[str]:
+    """Yield the operators that the file runs once, before the first inference."""
+    nodes = graph.get("node") if isinstance(graph, dict) else None
+    for node in nodes if isinstance(nodes, list) else []:
+        if isinstance(node, dict) and node.get("op") != "Const":
+            yield f"{display_kind(str(node.get('op')))} {quote_name(str(node.get('name')))}"
 
 
 def _stated_outputs(described: dict[str, Any]) -> dict[str, str]:

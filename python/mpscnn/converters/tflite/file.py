@@ -5,6 +5,7 @@ Field numbers are those of TensorFlow's schema, tensorflow/compiler/mlir/lite/sc
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.file_bytes import FileBytes, MemoryBytes
 from mpscnn.converters.layer_names import quote_name
+from mpscnn.converters.left_out import left_out
 from mpscnn.converters.tflite.flatbuffer import Stretch, Table
 from mpscnn.converters.tflite.metadata import NAME as METADATA
 from mpscnn.converters.tflite.metadata import NO_METADATA, OWN, Metadata, read_metadata
@@ -115,6 +117,8 @@ class TfliteFile:
     metadata: Metadata = NO_METADATA
     subgraph: int = 0
     """The number of the subgraph in the file."""
+    notes: Sequence[str] = ()
+    """Sentences about parts of the file that are not read."""
 
     @cached_property
     def users(self) -> dict[int, list[FileOperator]]:
@@ -154,7 +158,8 @@ def read_tflite(path: Path, signature: str | None = None) -> TfliteFile:
 def _parse(content: FileBytes, origin: str, signature: str | None) -> TfliteFile:
     root = Table.root(content)
     subgraphs = root.tables(2)
-    number = _subgraph_number(root, len(subgraphs), signature)
+    signatures = {entry.text(2): entry.integer(4, "I") for entry in root.tables(7)}
+    number = _subgraph_number(signatures, len(subgraphs), signature)
     graph = subgraphs[number]
     entries = root.repeated_tables(4)  # writers list the empty buffer for every tensor without elements
     contents = {entry: _buffer(entry) for entry in dict.fromkeys(entries)}
@@ -166,7 +171,9 @@ def _parse(content: FileBytes, origin: str, signature: str | None) -> TfliteFile
     if min(inputs + outputs, default=0) < 0 or len(set(inputs)) < len(inputs):
         raise WeightsError("damaged: an input or output is absent, or is one twice")
     metadata = _metadata(root, buffers, content)
-    return TfliteFile(origin, tensors, operators, inputs, outputs, len(content), metadata, number)
+    others = [quote_name(name) for name, other in signatures.items() if other != number]
+    notes = left_out("other signatures", others)
+    return TfliteFile(origin, tensors, operators, inputs, outputs, len(content), metadata, number, notes)
 
 
 def _metadata(root: Table, buffers: list[Stretch | None], content: FileBytes) -> Metadata:
@@ -186,11 +193,10 @@ def _metadata(root: Table, buffers: list[Stretch | None], content: FileBytes) ->
     )
 
 
-def _subgraph_number(root: Table, count: int, wanted: str | None) -> int:
+def _subgraph_number(signatures: Mapping[str, int], count: int, wanted: str | None) -> int:
     """Return the number of a signature's subgraph. Other subgraphs are bodies of operators such as WHILE."""
     if not count:
         raise WeightsError("damaged: has no subgraph")
-    signatures = {entry.text(2): entry.integer(4, "I") for entry in root.tables(7)}
     if wanted is not None and wanted not in signatures:
         known = ", ".join(quote_name(key) for key in list(signatures)[:8]) or "none"
         raise ParameterError(f"it has no signature {quote_name(wanted)}; its signatures: {known}")

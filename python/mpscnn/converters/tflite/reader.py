@@ -116,6 +116,7 @@ def _converted(files: Sequence[TfliteFile], options: ReadOptions, *, has_batch: 
         network.output(result)
     layers = network.layer_names()
     integers = {layers[number]: found for number, found in noted.items() if found is not None}
+    network.notes += dict.fromkeys(note for file in files for note in file.notes)
     own = files[-1].metadata.own
     network = _written_by_mpscnn(network, files[-1], integers) if own else quantized(network, integers)
     if own:

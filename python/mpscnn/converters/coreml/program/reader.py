@@ -88,13 +88,23 @@ def _reads(operations: Sequence[Any]) -> Iterator[str]:
             yield from (one.name for one in entry.value.arguments)
 
 
+def other_functions(model: Any) -> list[str]:
+    """Return the names of a program's functions that are not read."""
+    name, functions = _named_functions(model)
+    return [other for other in functions if other != name]
+
+
+def _named_functions(model: Any) -> tuple[str, dict[str, Any]]:
+    """Return the name of the program's default function, and all functions by their names."""
+    functions = {entry.key: entry.value for entry in model.mlProgram.functions}
+    name = model.description.defaultFunctionName or _MAIN
+    return (next(iter(functions)) if name not in functions and len(functions) == 1 else name), functions
+
+
 def _main_function(model: Any) -> tuple[Any, Any]:
     """Return the program's default function, and the description of its inputs and outputs."""
-    functions = {entry.key: entry.value for entry in model.mlProgram.functions}
+    name, functions = _named_functions(model)
     description = model.description
-    name = description.defaultFunctionName or _MAIN
-    if name not in functions and len(functions) == 1:
-        name = next(iter(functions))
     if name not in functions:
         raise WeightsError(f"damaged: it has no function {quote_name(name)}")
     described = next((one for one in description.functions if one.name == name), description)
