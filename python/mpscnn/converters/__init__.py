@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 #: A part of the cache's file names. Raise it when a change of a converter changes its results for existing files.
-CONVERTER_VERSION = 24
+CONVERTER_VERSION = 25
 
 
 @accept_foreign_arguments
@@ -70,8 +70,8 @@ def read_network(
         outputs: names of tensors in the file to stop at, instead of its outputs.
         architecture: the network that a file of weights belongs to, needed if names and shapes of the weights fit
             several; None: the one that the file's name begins with, or that timm's config.json next to it names.
-        fold: whether batch normalizations of a PyTorch state dict become part of the layers before them. With False
-            they are separate layers, which can be trained. The argument has no effect on other formats:
+        fold: whether batch normalizations of a PyTorch state dict or a Caffe network become part of the layers before
+            them. With False they are separate layers, which can be trained. The argument has no effect on other formats:
             normalizations in the file stay layers, and those that TensorFlow Lite has already folded stay folded.
 
         signature: the name of the signature to convert, for a TensorFlow Lite file or a SavedModel with several; None:

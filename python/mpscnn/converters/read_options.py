@@ -42,8 +42,8 @@ class ReadOptions:
         outputs: names of tensors in the file to stop at; empty: the file's outputs.
         architecture: the network that a file of weights belongs to, needed if names and shapes of the weights fit
             several; None: the one that the file's name begins with, or that timm's config.json next to it names.
-        fold: whether batch normalizations of a state dict become part of the layers before them, or stay separate
-            layers. It has no effect on other formats.
+        fold: whether batch normalizations of a state dict or a Caffe network become part of the layers before them, or
+            stay separate layers. It has no effect on other formats.
         parameters: for an ONNX file exported from a module: the tensors that are trained, with their names in the
             module. No other tensor is trained then. None: each operation decides which of its weights are trained.
         signature: the name of the signature to convert, for a TensorFlow Lite file or a SavedModel with several; None:

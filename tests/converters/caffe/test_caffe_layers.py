@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from converters.caffe.test_caffe import random, refusal, result
+from converters.caffe.test_caffe import ran, random, refusal, result
 from converters.caffe_writer import image, layer, write
 from converters.operator_cases import CaffeLayer, forms
 
@@ -92,6 +92,73 @@ def test_changes_of_channels_in_a_row(tmp_path: Path, kinds: tuple[str, ...], re
         text += layer("Eltwise", "sum", "y0 y1 y2")
         expected = sum(results[1:])
     np.testing.assert_allclose(result(tmp_path, text, x, blobs), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("before", ["Convolution", "grouped", "InnerProduct"])
+@pytest.mark.parametrize("kinds", [("BatchNorm", "Scale"), ("Scale", "Bias"), ("BatchNorm",)], ids=" ".join)
+@pytest.mark.parametrize("in_place", [True, False], ids=["in place", "new blobs"])
+def test_changes_of_channels_become_part_of_the_layer_before(
+    tmp_path: Path, before: str, kinds: tuple[str, ...], in_place: bool
+) -> None:
+    """The article's MobileNet has 27 such convolutions. With `fold=False` the layers stay for training."""
+    x = random(*X)
+    groups = 2 if before == "grouped" else 1
+    dense = before == "InnerProduct"
+    inputs = x[0].size if dense else X[1] // groups
+    weights = random(4, inputs) if dense else random(4, inputs, 1, 1)
+    own = (
+        "inner_product_param { num_output: 4 }"
+        if dense
+        else (f"convolution_param {{ num_output: 4 kernel_size: 1 group: {groups} bias_term: false }}")
+    )
+    parameters = {"BatchNorm": "batch_norm_param { eps: 0.1 }", "Scale": "scale_param { bias_term: true }"}
+    text = image(*X) + layer(before if dense else "Convolution", "c", "data", own)
+    biases = random(4, seed=9)
+    blobs: dict[str, Any] = {"c": [weights, biases] if dense else [weights]}
+    if dense:
+        made = (x.reshape(X[0], -1) @ weights.T + biases)[:, :, None, None]
+    else:
+        parts = zip(np.split(x, groups, 1), np.split(weights[:, :, 0, 0], groups), strict=True)
+        made = np.concatenate([np.einsum("nchw,oc->nohw", part, one) for part, one in parts], 1)
+    blob = "c"
+    for number, kind in enumerate(kinds):
+        made, blobs[f"y{number}"] = change_channels(kind, made, 2 * number)
+        top = blob if in_place else f"y{number}"
+        text += layer(kind, f"y{number}", blob, parameters.get(kind, ""), top)
+        blob = top
+    paths = write(tmp_path, text, blobs)
+    folded, kept = converters.read_network(paths), converters.read_network(paths, fold=False)
+    assert sum(one.endswith(("mean", "variance")) for one in kept.weights) == 2
+    assert not any(one.endswith(("mean", "variance")) for one in folded.weights)
+    assert sorted(one.rpartition(".")[0] for one in folded.weights) == ["c", "c"]
+    expected = made[:, :, 0, 0] if dense else made
+    for network in (folded, kept):
+        np.testing.assert_allclose(ran(network, x), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_convolution_that_others_read_keeps_its_results(tmp_path: Path) -> None:
+    x, weights = random(*X), random(X[1], X[1], 1, 1)
+    text = image(*X) + layer(
+        "Convolution",
+        "c",
+        "data",
+        f"convolution_param {{ num_output: {X[1]} kernel_size: 1 bias_term: false }}",
+    )
+    text += layer("Scale", "y", "c", "scale_param { bias_term: true }") + layer("Eltwise", "sum", "c y")
+    made = np.einsum("nchw,oc->nohw", x, weights[:, :, 0, 0])
+    scaled, numbers = change_channels("Scale", made, 0)
+    found = result(tmp_path, text, x, {"c": [weights], "y": numbers})
+    np.testing.assert_allclose(found, made + scaled, rtol=1e-4, atol=1e-4)
+
+
+def test_factors_that_half_floats_cannot_hold_stay_apart(tmp_path: Path) -> None:
+    text = image(1, 1, 2, 2) + layer(
+        "Convolution", "c", "data", "convolution_param { num_output: 1 kernel_size: 1 bias_term: false }"
+    )
+    text += layer("BatchNorm", "n", "c", "batch_norm_param { eps: 1e-12 }", "c")
+    blobs = {"c": [np.full((1, 1, 1, 1), 1.0)], "n": [np.zeros(1), np.zeros(1), np.ones(1)]}
+    network = converters.read_network(write(tmp_path, text, blobs))
+    assert "n.variance" in network.weights
 
 
 def test_factors_of_another_blob(tmp_path: Path) -> None:

@@ -87,3 +87,33 @@ def test_options_of_other_formats_are_refused(
     assert call("convert", str(path), str(output), *option, "--no-check") == 2
     assert f"Invalid value for {option[0]}: only " in capsys.readouterr().err
     assert not output.exists()
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".mlpackage", ".tflite"])
+def test_the_two_files_of_a_caffe_network_are_one_network(suffix: str, tmp_path: Path) -> None:
+    """Every format takes several files of one network; files of two networks are refused."""
+    pytest.importorskip("google.protobuf", reason="protobuf is not installed")
+    from converters.caffe_writer import image, layer, write
+
+    text = image(1, 3, 4, 4) + layer(
+        "Convolution", "c", "data", "convolution_param { num_output: 2 kernel_size: 4 bias_term: false }"
+    )
+    text += layer("Softmax", "prob", "c")
+    weights = np.linspace(-1, 1, 96, dtype=np.float32).reshape(2, 3, 4, 4)
+    paths = [str(path) for path in write(tmp_path, text, {"c": [weights]})]
+    output = tmp_path / f"out{suffix}"
+    assert call("convert", *paths, str(output), "--preprocess", "caffe") == 0
+    assert mpscnn.load(output, device="cpu").task == "classification"
+
+
+def test_files_of_two_networks_are_refused(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = mpscnn.Network(input=(6, 5, 3))
+    network.output(network.activation(network.input, "relu"))
+    for name in ("a", "b"):
+        network.save(tmp_path / f"{name}.safetensors")
+    for pair in ([path, path], [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]):
+        assert call("convert", *map(str, pair), str(tmp_path / "out.onnx")) != 0
+        assert capsys.readouterr().err
+        assert not (tmp_path / "out.onnx").exists()

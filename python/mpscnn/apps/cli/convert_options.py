@@ -80,8 +80,8 @@ class ConvertOptions:
         bool,
         typer.Option(
             "--fold/--no-fold",
-            help="Fold the batch normalizations of a PyTorch file into the layers before them, or keep them as "
-            "layers, for training. In other formats they are kept.",
+            help="Fold the batch normalizations of a PyTorch or Caffe file into the layers before them, or keep them "
+            "as layers, for training. In other formats they are kept.",
         ),
     ] = True
     check: Annotated[

@@ -19,28 +19,32 @@ from mpscnn.graph.network import Network
 
 
 def network_to_write(given: Conversion) -> tuple[Network, dict[str, str]]:
-    """Read the network of a single source, with its preprocessing, labels and detection, or those of the user.
+    """Read the network of one model file, or of the several files of a network.
+
+    It has its preprocessing, labels and detection, or those of the user.
 
     Return it with the texts of a model file about itself, such as "license".
 
     With `check`, the network of another framework's file is compared with the file on its own engine. If they differ,
     the command ends with the exit code `DIFFERENT`, or warns with `force`.
 
-    Raises ParameterError for several sources, and for options that apply only to files of other frameworks.
+    Raises ParameterError for several networks, and for options that apply only to files of other frameworks.
     """
     from mpscnn.converters import read_network
     from mpscnn.converters.formats import is_foreign
 
-    if len(given.sources) != 1:
-        raise ParameterError(f"{given.output}: expected one model to write, got {len(given.sources)}")
     source = given.sources[0]
     information: dict[str, str] = {}
-    if is_foreign(source) or is_folder(source):
+    if all(
+        is_foreign(one) or is_folder(one) for one in given.sources
+    ):  # several are the files of one network
         network = read_network(given.sources, **given.reading())
         given.choose_settings(network)
         _warn_of(network.notes, source)
         if given.check:
-            _compare(network, source, given)
+            _compare(network, given)
+    elif len(given.sources) != 1:
+        raise ParameterError(f"{given.output}: expected one model to write, got {len(given.sources)}")
     elif given.shapes or given.outputs or given.architecture or given.signature:
         raise ParameterError(
             f"{source}: --shape, --outputs, --architecture and --signature are for files of other frameworks"
@@ -58,13 +62,13 @@ def _warn_of(notes: Sequence[str], source: Path) -> None:
         warn(f"{source}: {note}")
 
 
-def _compare(network: Network, source: Path, given: Conversion) -> None:
+def _compare(network: Network, given: Conversion) -> None:
     """Compare a network with the file from which it was read. If they differ, end the command or warn."""
     from mpscnn.comparison.conversion_check import any_size, check_conversion, differs
 
     size = given.size or any_size(network)
     found, verdict = check_conversion(
-        network, [source], size, given.output_names, given.shapes, signature=given.signature
+        network, given.sources, size, given.output_names, given.shapes, signature=given.signature
     )
     show(f"before writing: {verdict}")
     if not differs(found):

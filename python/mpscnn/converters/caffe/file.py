@@ -39,7 +39,8 @@ class CaffeLayer:
     """A layer of the file.
 
     `parameters` is the message with the parameters of its type, and `unknown` the names of parameters that mpscnn does
-    not know.
+    not know. `folds` states that factors and offsets may become part of the layer before: nothing else reads its
+    result.
     """
 
     kind: str
@@ -50,6 +51,7 @@ class CaffeLayer:
     transform: Any
     blobs: list[Blob]
     unknown: list[str]
+    folds: bool = False
 
 
 @dataclass(frozen=True)

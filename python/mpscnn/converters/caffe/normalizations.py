@@ -36,6 +36,11 @@ def _batch_norm(
     means, variances = (one.array().reshape(-1) for one in (mean, variance))
     count = float(total.array().reshape(-1)[0])
     factor = np.float32(0.0 if count == 0.0 else 1.0 / count)
+    with np.errstate(all="ignore"):  # numbers that are not finite are not folded
+        factors = 1.0 / np.sqrt(variances.astype(np.float64) * factor + eps)
+        folded = _into_layer_before(b, layer, x, factors, -means.astype(np.float64) * factor * factors)
+    if folded is not None:
+        return folded
     roles = {
         "scale": np.ones_like(means),
         "bias": 0 * means,
@@ -88,7 +93,7 @@ def _scaled(
     )
     if axis != 1 or factors.ndim != 1:
         return _scale_elements(b, x, len(shape) - axis, factors, offsets)
-    return _scale_channels(b, x, factors, offsets)
+    return _scale_channels(b, layer, x, factors, offsets)
 
 
 def _scale_elements(b: Builder, x: str, rank: int, factors: Array, offsets: Array) -> str:
@@ -100,12 +105,16 @@ def _scale_elements(b: Builder, x: str, rank: int, factors: Array, offsets: Arra
     return x
 
 
-def _scale_channels(b: Builder, x: str, factors: Array, offsets: Array) -> str:
+def _scale_channels(b: Builder, layer: CaffeLayer, x: str, factors: Array, offsets: Array) -> str:
     """Return x * factors + offsets, with one factor and one offset for each channel.
 
+    They become part of a convolution or dense layer that computes x, if nothing else reads it.
     If x is the result of a normalization, they become part of it. Its own factors and offsets are those of a Scale
     before this one; after a BatchNorm they are 1 and 0.
     """
+    folded = _into_layer_before(b, layer, x, factors, offsets)
+    if folded is not None:
+        return folded
     normalization = b.producer(x)
     if normalization is None or normalization.kind != "BatchNormalization":
         operands = [b.weight("scale", factors), b.weight("bias", offsets)]
@@ -121,6 +130,36 @@ def _scale_channels(b: Builder, x: str, factors: Array, offsets: Array) -> str:
     b.begin(normalization.name)
     operands = [b.weight("scale", scale * factors), b.weight("bias", bias * factors + offsets), *own[2:]]
     return b.op("BatchNormalization", source, *operands, **normalization.attributes)
+
+
+def _into_layer_before(b: Builder, layer: CaffeLayer, x: str, factors: Array, offsets: Array) -> str | None:
+    """Return the convolution or dense layer that computes x, with factors and offsets in its weights and biases.
+
+    Return None if another layer reads x, if it is computed otherwise, or if half floats could not hold the weights.
+    """
+    made = b.producer(x)
+    if made is None or made.kind not in ("Conv", "Gemm") or not layer.folds:
+        return None
+    known = [b.constant_of(name) for name in made.inputs[1:]]
+    if not known or None in known:
+        return None
+    weights, *biases = (one.real("its weights") for one in known if one is not None)
+    axis = 0 if made.kind == "Conv" or made.attributes.get("transB") else 1
+    if weights.shape[axis] != factors.size:
+        return None
+    rows = [1] * weights.ndim
+    rows[axis] = -1
+    with np.errstate(all="ignore"):
+        folded = {
+            "weight": weights.astype(np.float64) * factors.reshape(rows),
+            "bias": (biases[0].astype(np.float64) if biases else 0.0) * factors + offsets,
+        }
+    limit = np.finfo(np.float16).max
+    if not all((np.abs(values) <= limit).all() for values in folded.values()):
+        return None
+    b.begin(made.name)
+    operands = [b.weight(role, values.astype(np.float32)) for role, values in folded.items()]
+    return b.op(made.kind, made.inputs[0], *operands, **made.attributes)
 
 
 def _combined_with_blob(b: Builder, layer: CaffeLayer, kind: str, inputs: Sequence[str], axis: int) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -59,10 +61,11 @@ def convert(file: CaffeFile, options: ReadOptions) -> Network:
     )
     walk, priors = Walk(builder, file.origin), Priors(builder.budget)
     transform: Any = None
+    layers = [layer for layer in file.layers if layer.kind not in (*_TRAINING, "Input", "MemoryData")]
     for layer in file.layers:
         transform = transform or layer.transform
-        if layer.kind not in (*_TRAINING, "Input", "MemoryData"):
-            _add(walk, priors, layer)
+    for layer, alone in zip(layers, _single_readers(layers), strict=True):
+        _add(walk, priors, replace(layer, folds=alone and options.fold))
     ends = [head.blob for head in priors.heads] or builder.ends()
     network = walk.network(ends, options)
     if not options.outputs and any(
@@ -80,6 +83,22 @@ def convert(file: CaffeFile, options: ReadOptions) -> Network:
     network.notes += left_out("layers that do not run in inference", [*file.left_out, *in_training])
     network.notes += left_out("weights of layers that it does not have", map(quote_name, file.unused))
     return network
+
+
+def _single_readers(layers: Sequence[CaffeLayer]) -> list[bool]:
+    """Return for each layer whether no other layer reads the value of its first bottom.
+
+    A layer that writes into its bottom gives the blob another value.
+    """
+    makers: dict[str, int] = {}
+    read: list[int | None] = []
+    reads: Counter[int | None] = Counter()
+    for number, layer in enumerate(layers):
+        sources = [makers.get(blob) for blob in layer.bottoms]
+        reads.update(sources)
+        read.append(sources[0] if sources else None)
+        makers.update(dict.fromkeys(layer.tops, number))
+    return [source is not None and reads[source] == 1 for source in read]
 
 
 def _add(walk: Walk, priors: Priors, layer: CaffeLayer) -> None:
