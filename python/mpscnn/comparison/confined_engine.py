@@ -1,8 +1,9 @@
-"""Run another engine in a confined process: onnxruntime, LiteRT, TensorFlow or Keras."""
+"""Run another engine in a confined process: onnxruntime, LiteRT, TensorFlow, Keras or Core AI."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,7 @@ class ConfinedEngine:
         options: texts and numbers for the engine.
         arrays: the network for the engine.
         limits: what it may use.
+        reads: files or folders that it may read.
 
     Raises:
         UnsupportedError: this machine cannot confine the process, or the engine crashes or exceeds the limits.
@@ -58,10 +60,11 @@ class ConfinedEngine:
         options: dict[str, Any],
         arrays: Sequence[NDArray[Any]],
         limits: Limits = GENEROUS,
+        reads: Sequence[Path] = (),
     ) -> None:
         self._name = name
         try:
-            self._process = ConfinedProcess("mpscnn.comparison.engine_process:serve", limits, [kind])
+            self._process = ConfinedProcess("mpscnn.comparison.engine_process:serve", limits, [kind], reads)
         except UnsupportedError as error:
             raise UnsupportedError(f"{name}: {error}") from error
         facts, _ = self._asked({"run": False, "options": {"name": name, **options}}, arrays)

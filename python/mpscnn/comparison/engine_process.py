@@ -99,11 +99,18 @@ def _keras(options: dict[str, Any], arrays: list[NDArray[Any]]) -> Engine:
     return KerasEngine(options["name"], options["config"], options["weights"], arrays)
 
 
+def _coreai(options: dict[str, Any], _: list[NDArray[Any]]) -> Engine:
+    from mpscnn.comparison.coreai_engine import CoreaiEngine
+
+    return CoreaiEngine(**options)
+
+
 _ENGINES: dict[str, Callable[[dict[str, Any], list[NDArray[Any]]], Engine]] = {
     "onnxruntime": _onnxruntime,
     "litert": _litert,
     "tensorflow": _tensorflow,
     "keras": _keras,
+    "coreai": _coreai,
 }
 
 
@@ -128,5 +135,9 @@ def _warm_up(kind: str) -> None:
         graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [x], [y])
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
         exact_session(model.SerializeToString()).run(None, {"x": np.zeros(1, np.float32)})
+    elif kind == "coreai":
+        from mpscnn.comparison.coreai_engine import import_coreai
+
+        import_coreai()
     else:
         import ai_edge_litert.interpreter  # noqa: F401

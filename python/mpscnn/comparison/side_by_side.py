@@ -40,8 +40,8 @@ def compare(
     Each side is a name or file as for `mpscnn.load`, a `Network`, a `Model` or a torch module. Files of other
     frameworks run in their own engines: .onnx in onnxruntime, .tflite in LiteRT, .keras and .h5 in Keras, .pb in
     TensorFlow. A name or file may be followed by "@cpu", "@metal", "@float16" or "@bfloat16" (then mpscnn converts and
-    runs it), by "@onnxruntime" or "@litert" (then mpscnn writes the network as ONNX or TensorFlow Lite), or by
-    "@coreml" (Core ML on a Mac).
+    runs it), by "@onnxruntime" or "@litert" (then mpscnn writes the network as ONNX or TensorFlow Lite), by "@coreml"
+    (Core ML on a Mac), or by "@coreai" (Core AI on macOS 27).
 
     If both sides are detectors whose outputs have different codings, the outputs are compared after decoding: boxes as
     fractions of the input, and probabilities of classes, both before suppression.

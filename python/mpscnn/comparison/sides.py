@@ -13,11 +13,13 @@ from mpscnn._private.confined import Limits
 from mpscnn._private.files import exists
 from mpscnn._private.literals import PrecisionName
 from mpscnn.comparison.confined_engine import GENEROUS
+from mpscnn.comparison.coreai_engine import missing_coreai, open_coreai
 from mpscnn.comparison.coreml_engine import SUFFIXES as COREML
 from mpscnn.comparison.coreml_engine import CoremlEngine
 from mpscnn.comparison.keras_engine import BACKENDS, installed_backend
 from mpscnn.comparison.native_engine import NativeEngine
 from mpscnn.comparison.trace import Engine
+from mpscnn.converters.coreai.asset import ASSET
 from mpscnn.converters.reference_engines import NO_REFERENCE_ENGINE, REFERENCE_ENGINES, engine_key
 from mpscnn.core_model import model_path, open_model
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
@@ -26,6 +28,7 @@ from mpscnn.model import Model
 
 #: The words allowed after "@".
 DEVICES = ("cpu", "metal", "coreml")
+COREAI = "coreai"
 PRECISIONS: tuple[PrecisionName, ...] = ("float32", "float16", "bfloat16")
 ENGINES = ("mpscnn", "onnxruntime", "litert")
 #: The engines for which the network is written, with the suffix of their files.
@@ -152,6 +155,8 @@ def reference_engine(
     if missing is not None:
         instead = f"; {path}@cpu computes it in mpscnn" if suffix in REFERENCE_ENGINES else ""
         raise UnsupportedError(f"{path}: {missing}{instead}")
+    if suffix == ASSET:
+        return open_coreai(path, limits)
     from mpscnn.comparison.cut_files import open_cut
 
     return open_cut(path, outputs, shapes, signature=signature, quick=quick, limits=limits)
@@ -164,6 +169,8 @@ def missing_engine(path: Path) -> str | None:
             "a state dict has weights, but not the network that they belong to, so torch alone cannot run it; compare "
             "the result with your module: mpscnn.compare(module, model)"
         )
+    if engine_key(path) == ASSET:
+        return missing_coreai()
     if reason := NO_REFERENCE_ENGINE.get(engine_key(path)):
         return reason
     if engine_key(path) not in REFERENCE_ENGINES:
@@ -180,6 +187,8 @@ def _named(text: str) -> Side:
     name, *options = text.split("@") if not exists(Path(text)) else [text]
     device, engine = "cpu", ""
     precision: PrecisionName | None = None
+    if COREAI in options:
+        return _in_coreai(text, Path(name), options)
     for option in options:
         if option.partition(":")[0] in DEVICES:
             device = option
@@ -188,7 +197,7 @@ def _named(text: str) -> Side:
         elif option in ENGINES:
             engine = option
         else:
-            known = ", ".join((*DEVICES, *PRECISIONS, *ENGINES))
+            known = ", ".join((*DEVICES, *PRECISIONS, *ENGINES, COREAI))
             raise ParameterError(f"compare: {text!r}: after @ expected {known}, got {option!r}")
     path = Path(name)
     if device.startswith("coreml") and path.suffix.lower() in COREML:
@@ -222,6 +231,15 @@ def _named(text: str) -> Side:
         network, preprocess = model.network, model.preprocess
     exported = engine if engine in WRITTEN else ""
     return Side(network, path.name, path, None, device, precision or "float32", exported, preprocess)
+
+
+def _in_coreai(text: str, path: Path, options: Sequence[str]) -> Side:
+    """Return the side of an asset that Core AI runs."""
+    if engine_key(path) != ASSET or len(options) > 1:
+        raise ParameterError(f"compare: {text!r}: Core AI runs {ASSET} files, in their own precision")
+    if not exists(path):
+        raise WeightsError(f"{path}: cannot be read: there is no such file")
+    return Side(None, path.name, path)
 
 
 def _in_onnxruntime(network: Network, name: str, size: tuple[int, int] | None, precision: str) -> Engine:

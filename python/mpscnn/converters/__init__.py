@@ -335,7 +335,8 @@ def export_coreai(
 
     Inputs and outputs are float32 with the channels first. Labels, preprocessing, scores and detection are entries of
     the asset's description, by which mpscnn reads them again. The names of classes are also in the entry `names`, as
-    other exporters write them.
+    other exporters write them. The suppression of a detector's boxes is not part of the file, of which a
+    RuntimeWarning tells.
 
     Args:
         network: the network, with all its weights.

@@ -21,7 +21,6 @@ REFERENCE_ENGINES = {
 #: For suffixes without an engine: the reason.
 NO_REFERENCE_ENGINE = {
     **dict.fromkeys((".mlmodel", ".mlpackage"), "Core ML predicts on macOS only"),
-    ASSET: "Core AI predicts on macOS 27 and iOS 27 only",
     ".index": "a checkpoint has weights, but not the network that they belong to",
     ".json": "TensorFlow.js runs in browsers only",
 }

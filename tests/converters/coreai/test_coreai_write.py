@@ -66,6 +66,23 @@ def test_bundled_model(tmp_path: Path) -> None:
     assert made.network.preprocess == model.network.preprocess
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+def test_normalizations_become_weights(transposed: bool, tmp_path: Path) -> None:
+    """A convolution includes the normalization after it, with the weights that mpscnn computes with: the same bits."""
+    network = Network(input=(6, 5, 4))
+    window = network.conv2d_transpose if transposed else network.conv2d
+    x = window(network.input, 6, 3, groups=2, name="window")
+    network.output(network.relu(network.batch_norm(x, name="norm")))
+    network.initialize_weights(0)
+    generator = np.random.default_rng(1)
+    low = {"mean": -1.0, "variance": 0.1, "gamma": -1.0, "beta": -1.0}
+    network.set_weights(
+        {f"norm.{role}": generator.uniform(one, 2, 6).astype(np.float32) for role, one in low.items()}
+    )
+    made = assert_same(network, tmp_path / "one.aimodel", tolerance=0.0)
+    assert [node["operation"] for node in made.to_dict()["nodes"]].count("batch_normalization") == 0
+
+
 def test_types_of_weights(tmp_path: Path) -> None:
     network = network_of(conv(kernel=5))
     sizes = {}
@@ -102,14 +119,17 @@ def test_refusals(tmp_path: Path) -> None:
 
 
 def test_detectors_keep_their_heads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The settings of the suppression are kept. The command says that the program does not suppress boxes."""
+    """The settings of the suppression are kept. The warning says that the program does not suppress boxes."""
     network = detector()
     path = tmp_path / "one.aimodel"
     source = tmp_path / "one.safetensors"
     Model(network).save(source)
     assert call("convert", str(source), str(path)) == 0
     assert "the suppression of boxes is not part of the file" in capsys.readouterr().err
-    Model(network).save(path)
+    with pytest.warns(
+        RuntimeWarning, match=r"one\.aimodel: the suppression of boxes is not part of the file"
+    ):
+        Model(network).save(path)
     made = read_network(path)
     assert made.labels == network.labels
     assert made.detection is not None

@@ -82,7 +82,8 @@ def _prepared(settings: dict[str, Any]) -> Callable[[bytes], bytes]:
     tempfile.tempdir = (
         "/tmp"  # looking for a folder to write to would fail, and with it the imports of engines
     )
-    places, waived = readable_places(), settings["waived"]
+    places = [*readable_places(), *map(Path, settings["reads"])]
+    waived = settings["waived"]
     may_open = True
     if not waived:
         if sys.platform not in ("linux", "darwin"):

@@ -12,6 +12,7 @@ import time
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 from mpscnn import errors
@@ -83,24 +84,28 @@ class ConfinedProcess:
     """A process that computes results of a function, and can do nothing else.
 
     It cannot write files, open sockets, start processes or send signals to others. It can read the files of Python,
-    of installed packages and of the system's libraries, but not those of users. Its memory and its time are limited.
-    The function is made before the process is confined, so it may import what it needs.
+    of installed packages and of the system's libraries, but of users only those that are given. Its memory and its time
+    are limited. The function is made before the process is confined, so it may import what it needs.
 
     Args:
         function: "module:name" of a function that takes `arguments`, and returns the function from bytes to bytes.
         limits: the limits from then on.
         arguments: texts for the function that is named.
+        reads: files or folders of the user that it may read, too.
 
     Raises:
         UnsupportedError: this machine cannot confine a process, or the process does not start, crashes, or needs more
             than its limits. Errors of mpscnn that the function raises are raised as they are.
     """
 
-    def __init__(self, function: str, limits: Limits, arguments: Sequence[str] = ()) -> None:
+    def __init__(
+        self, function: str, limits: Limits, arguments: Sequence[str] = (), reads: Sequence[Path] = ()
+    ) -> None:
         self._limits = limits
         settings = {
             "function": function,
             "arguments": list(arguments),
+            "reads": [os.path.realpath(place) for place in reads],
             "memory": limits.memory,
             "seconds": limits.seconds,
             "wall": limits.wall,

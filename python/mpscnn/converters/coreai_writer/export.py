@@ -9,6 +9,7 @@ import inspect
 import json
 import keyword
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from os import PathLike
@@ -25,6 +26,7 @@ from mpscnn._private.files import replace_folder
 from mpscnn._private.json_text import parse_json
 from mpscnn.converters.coreai.asset import ASSET, DESCRIPTION
 from mpscnn.converters.coreai.extraction import LAYER
+from mpscnn.converters.coreai_writer.folding import fold_normalizations
 from mpscnn.converters.coreai_writer.operator import Operator, shape_of
 from mpscnn.converters.coreai_writer.operators import OPERATORS
 from mpscnn.converters.coreml_writer.program import first_line, folded
@@ -77,6 +79,13 @@ def export(
         )
     if network.labels is not None or network.detection is not None:
         core_model(network)  # raises the error of settings with which the asset could not be loaded
+    if network.detection is not None:
+        warnings.warn(
+            f"{path.name}: the suppression of boxes is not part of the file: an app gets the network's boxes and "
+            "scores, and suppresses boxes itself",
+            RuntimeWarning,
+            stacklevel=3,
+        )
     model = build(network, size=size, layout="nchw").model(_core.version())
     names = [one.name for one in network.outputs]
     program = _Program(model.graph, names, str(path), dtype, _scales_of(network) if dtype == "uint8" else {})
@@ -144,6 +153,8 @@ class _Program:
         self._values: dict[str, Any] = {}
         self._names = names  # of the outputs
         self._integers = integers
+        outputs = [one.name for one in graph.output]
+        self._nodes = fold_normalizations(graph.node, outputs, self._constants, integers)
 
     def made(self) -> Any:
         """Return the program. Raises UnsupportedError with all operators that it cannot express."""
@@ -154,7 +165,7 @@ class _Program:
         def main(*given: Any) -> Any:
             for entry, value in zip(self._graph.input, given, strict=True):
                 self._values[entry.name] = ai.cast(value, np.float16) if self._dtype is np.float16 else value
-            for node in self._graph.node:
+            for node in self._nodes:
                 self._add(node)
             if self._unsupported:
                 raise self._unsupported.error()

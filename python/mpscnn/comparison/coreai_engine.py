@@ -1,0 +1,152 @@
+"""Run Core AI's assets with Core AI itself, on a Mac with macOS 27."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import platform
+from collections.abc import Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from mpscnn._private.confined import Limits
+from mpscnn.comparison.confined_engine import ConfinedEngine
+from mpscnn.comparison.trace import Array, Trace, Value, channels_first, channels_last
+from mpscnn.errors import UnsupportedError, WeightsError
+
+_FIRST_MACOS = 27
+_IMAGE_RANK = 4
+_TYPES = {"f16": "float16", "f32": "float32"}
+
+
+def missing_coreai() -> str | None:
+    """Return why Core AI cannot run an asset here; None if it can, as far as this process knows.
+
+    Core AI says the rest itself, in the process that runs it.
+    """
+    major = platform.mac_ver()[0].partition(".")[0]
+    if platform.system() != "Darwin" or int(major or 0) < _FIRST_MACOS:
+        return f"Core AI predicts on macOS {_FIRST_MACOS} and iOS {_FIRST_MACOS} only"
+    if importlib.util.find_spec("coreai") is None:
+        return "coreai-core is not installed: pip install 'mpscnn[coreai]'"
+    return None
+
+
+def open_coreai(path: Path, limits: Limits) -> ConfinedEngine:
+    """Return Core AI with the function "main" of an asset, or its only one, in a confined process that may read it.
+
+    Raises UnsupportedError for an archive and for a function whose inputs are not tensors of floats, WeightsError if
+    the asset is damaged, and the errors of `ConfinedEngine`.
+    """
+    from mpscnn.converters.coreai.archive import is_archived
+    from mpscnn.converters.coreai.asset import open_asset
+    from mpscnn.converters.coreai.program import read_program, tensor_type
+    from mpscnn.converters.coreai.reader import main_graph
+
+    if is_archived(path):
+        raise UnsupportedError(f"{path}: Core AI runs an asset, and not the archive of one: unpack it")
+    asset = open_asset(path)
+    graph = main_graph(read_program(asset), asset.origin, None)
+    inputs = {}
+    for _, name, text in graph.inputs:
+        kind = tensor_type(text)
+        if kind is None or kind.element not in _TYPES or None in kind.extents:
+            raise UnsupportedError(
+                f"{path}: its input {name} is {text[:80]}; Core AI is compared for tensors of floats of one size"
+            )
+        inputs[name] = {"extents": kind.extents, "type": _TYPES[kind.element]}
+    has_halves = any(
+        (kind := tensor_type(text)) and kind.element == "f16"
+        for operation in graph.operations
+        for _, text in operation.results
+        if operation.stored is None
+    )
+    options = {
+        "folder": os.path.realpath(path),
+        "function": graph.name,
+        "inputs": inputs,
+        "outputs": list(graph.output_names),
+        "precision": "float16" if has_halves else "float32",
+    }
+    return ConfinedEngine("coreai", path.name, options, [], limits, reads=[path])
+
+
+def import_coreai() -> None:
+    """Import Core AI, and make the loop in which it runs: a loop has sockets, which a confined process cannot open."""
+    from coreai import runtime
+
+    runtime.NDArray(np.zeros(1, np.float32))
+    asyncio.set_event_loop(asyncio.new_event_loop())
+
+
+class CoreaiEngine:
+    """A function of an asset, run by Core AI on the CPU. Its trace has only the outputs. Call `import_coreai` before.
+
+    Args:
+        name: the name of the asset.
+        folder: the asset.
+        function: the name of the function.
+        inputs: the extents and the type of each input by its name, as the asset states them.
+        outputs: the names of the outputs.
+        precision: the type of intermediate results.
+
+    Raises:
+        UnsupportedError: this system has no Core AI. WeightsError: Core AI cannot read the asset.
+    """
+
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {}
+
+    def __init__(
+        self,
+        name: str,
+        folder: str,
+        function: str,
+        inputs: Mapping[str, Mapping[str, Any]],
+        outputs: Sequence[str],
+        precision: str,
+    ) -> None:
+        from coreai import runtime
+
+        self.title = f"{name} (Core AI)"
+        self.precision = precision
+        self._runtime, self._stated, self._outputs = runtime, inputs, outputs
+        self.inputs: dict[str, tuple[int | None, ...]] = {
+            own: _own_shape(one["extents"]) for own, one in inputs.items()
+        }
+        options = runtime.SpecializationOptions
+        if not options.is_supported():
+            raise UnsupportedError(f"{name}: Core AI says that it does not run on this system")
+        try:
+            model = _awaited(runtime.AIModel.load(folder, options.cpu_only()))
+            self._function = model.load_function(function)
+        except (RuntimeError, ValueError, TypeError, KeyError, OSError) as error:
+            raise WeightsError(f"{name}: Core AI cannot read it: {error}") from error
+
+    def trace(self, inputs: Sequence[Array]) -> Trace:
+        """Run the function once, and return its outputs."""
+        given = {}
+        for (name, stated), array in zip(self._stated.items(), inputs, strict=True):
+            numbers = channels_first(array).reshape(stated["extents"]).astype(stated["type"])
+            given[name] = self._runtime.NDArray(np.ascontiguousarray(numbers))
+        try:
+            computed = _awaited(self._function(given))
+            arrays = [np.asarray(computed[name].numpy(), np.float32) for name in self._outputs]
+        except (RuntimeError, ValueError, TypeError, KeyError) as error:
+            raise WeightsError(f"{self.title}: Core AI cannot run it: {error}") from error
+        values = tuple(
+            Value(f"output {place}", "", channels_last(array) if array.ndim == _IMAGE_RANK else array)
+            for place, array in enumerate(arrays)
+        )
+        return Trace(values, tuple(value.name for value in values))
+
+
+def _awaited(computation: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.get_event_loop().run_until_complete(computation)
+
+
+def _own_shape(extents: Sequence[int]) -> tuple[int | None, ...]:
+    """Return the shape that mpscnn gives a tensor of an asset: images have their channels last."""
+    return (extents[0], *extents[2:], extents[1]) if len(extents) == _IMAGE_RANK else tuple(extents)
