@@ -332,7 +332,9 @@ def test_photos(tmp_path: Path) -> None:
     said = converters.convert_files(
         write(tmp_path, text), tmp_path / "said.safetensors", preprocess="torch", dtype="float32"
     )
-    assert said.notes == ["weights of layers that it does not have are left out: 'nothing'"]  # as `write` says
+    assert said.notes == [
+        "weights of layers that it does not have are left out: 'nothing'"
+    ]  # as `write` says
     means = "mean_value: 104 mean_value: 117 mean_value: 123 scale: 0.5"
     said = text.replace("input_param", f"transform_param {{ {means} }} input_param")
     network = converters.read_network(write(tmp_path, said))

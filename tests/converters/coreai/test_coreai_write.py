@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -125,10 +126,9 @@ def test_detectors_keep_their_heads(tmp_path: Path, capsys: pytest.CaptureFixtur
     source = tmp_path / "one.safetensors"
     Model(network).save(source)
     assert call("convert", str(source), str(path)) == 0
-    assert "the suppression of boxes is not part of the file" in capsys.readouterr().err
-    with pytest.warns(
-        RuntimeWarning, match=r"one\.aimodel: the suppression of boxes is not part of the file"
-    ):
+    said = r"one\.aimodel: the suppression of boxes is not part of the file"
+    assert re.search(said, capsys.readouterr().err)
+    with pytest.warns(RuntimeWarning, match=said):
         Model(network).save(path)
     made = read_network(path)
     assert made.labels == network.labels
