@@ -36,6 +36,11 @@ def json_line(value: Any) -> str:
         return json.dumps(without_infinities(value), allow_nan=False)
 
 
+def json_row(value: Any) -> str:
+    """Return `json_line` with DEL escaped, too, so that no control character is left for a terminal."""
+    return json_line(value).replace("\x7f", "\\u007f")
+
+
 def without_infinities(value: Any) -> Any:
     """Return a value of JSON with None in place of NaN and infinities."""
     if isinstance(value, dict):

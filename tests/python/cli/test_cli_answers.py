@@ -42,6 +42,7 @@ def test_json_has_an_entry_for_each_photo(arguments: list[str], photos: list[str
         assert entry["model"] in ("colours", "boxes", "areas")
     assert bad["error"].startswith(f"{photos[1]}: is not an image")
     assert bad["error"] in result.stderr
+    assert bad["error_kind"] == "ImageError"
     assert "error" not in first
     assert "error" not in last
 
@@ -51,6 +52,9 @@ def test_csv_is_one_table(arguments: list[str], photos: list[str], command: Comm
     assert result.returncode == 1
     assert photos[1] in result.stderr
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert {row["image"] for row in rows if row["error"]} == {photos[1]}
+    assert {row["error_kind"] for row in rows if row["error"]} == {"ImageError"}
+    rows = [row for row in rows if not row["error"]]
     assert {row["image"] for row in rows} == {photos[0], photos[2]}
     assert {row["label"] for row in rows} <= {"red", "green", "blue"}
     number = {"classify": "probability", "detect": "score", "segment": "fraction"}[arguments[0]]

@@ -88,7 +88,7 @@ def test_features_are_written(tmp_path: Path, model: str, command: Command) -> N
     assert lines[:3] == ["2 photos", "  half  (2, 4, 4, 3)", "  scores  (2, 4, 4, 4)"]
     assert lines[3].startswith(f"  {target}, ")
     with np.load(target, allow_pickle=False) as arrays:
-        assert sorted(arrays) == ["half", "photos", "scores"]
+        assert sorted(arrays) == ["errors", "half", "photos", "scores"]
         assert arrays["photos"].tolist() == photos
         extractor = mpscnn.load(model).features(["half", "scores"])
         for i, photo in enumerate(photos):
@@ -113,10 +113,12 @@ def test_pooled_features_as_json(tmp_path: Path, model: str, capsys: pytest.Capt
     ]
     assert call("features", *arguments, "--json") == 1
     captured = capsys.readouterr()
-    assert json.loads(captured.out) == {"file": target, "photos": [good], "shapes": {"half": [1, 3]}}
+    described = json.loads(captured.out)
+    assert described.pop("errors")[missing]["error_kind"] == "ImageError"
+    assert described == {"file": target, "photos": [good], "shapes": {"half": [2, 3]}}
     assert "missing.png" in captured.err
     with np.load(target) as arrays:
-        np.testing.assert_allclose(arrays["half"], [[1, 0, 0]], atol=1e-6)
+        np.testing.assert_allclose(arrays["half"], [[1, 0, 0], 3 * [np.nan]], atol=1e-6)
 
 
 def test_features_as_pictures(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -146,7 +146,7 @@ def test_features_that_do_not_come_leave_the_file_that_was_there(
     output = tmp_path / f"out.{ending}"
     output.write_bytes(b"mine")
     model = half_model(tmp_path)
-    arguments = ("--model", str(model), "--layers", "half", "--output")
+    arguments = ("--model", str(model), "--layers", "half", "--overwrite", "--output")
     ended = command("features", str(clip), *arguments, str(output), "--from", "100")
     assert ended.returncode == 2
     assert "no frame lies between --from" in ended.stderr
@@ -185,7 +185,17 @@ def test_features_that_cannot_be_written_leave_what_was_there(tmp_path: Path, cl
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))\n"
         "main()\n"
     )
-    arguments = ["features", str(clip), "--model", str(model), "--layers", "half", "--output", str(output)]
+    arguments = [
+        "features",
+        str(clip),
+        "--model",
+        str(model),
+        "--layers",
+        "half",
+        "--overwrite",
+        "--output",
+        str(output),
+    ]
     ended = subprocess.run(
         [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False
     )
@@ -211,7 +221,7 @@ def test_features_of_photos_take_their_place_when_all_are_done(
         return original(self, photo)
 
     monkeypatch.setattr(FeatureExtractor, "run", run)
-    arguments = ("--model", str(model), "--layers", "half", "--output", str(output))
+    arguments = ("--model", str(model), "--layers", "half", "--overwrite", "--output", str(output))
     interrupted = True
     assert command("features", str(photo), str(photo), *arguments).returncode == 130
     assert output.read_bytes() == b"mine"
@@ -384,6 +394,26 @@ def test_colours_are_read_as_they_were_written(tmp_path: Path, ending: str, line
     np.testing.assert_allclose(found, color, atol=2)  # the other matrix would change the red by 13
 
 
+def test_rows_of_frames_go_to_a_file(command: Command, clip: Path, tmp_path: Path) -> None:
+    for ending, form in (("jsonl", "--json"), ("csv", "--csv")):
+        output = tmp_path / f"rows.{ending}"
+        given = "classify", str(clip), "--every", "2", "--top", "1"
+        ended = command(*given, "--output", str(output))
+        assert (ended.returncode, ended.stdout) == (0, "")
+        times = re.compile(r'"milliseconds": [\d.]+')
+        assert times.sub("", output.read_text()) == times.sub("", command(*given, form).stdout)
+        assert f"{output}: exists already" in command(*given, "--output", str(output)).stderr
+
+
+def test_a_video_that_exists_is_refused(command: Command, clip: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.mp4"
+    output.write_bytes(b"mine")
+    ended = command("classify", str(clip), "--output", str(output))
+    assert ended.returncode == 2
+    assert "out.mp4: exists already, so nothing is computed; --overwrite replaces it" in ended.stderr
+    assert output.read_bytes() == b"mine"
+
+
 @pytest.mark.parametrize("link", [None, os.link, os.symlink])
 def test_the_video_that_is_read_is_not_overwritten(
     command: Command, clip: Path, tmp_path: Path, link: Callable[[Path, Path], None] | None
@@ -393,7 +423,7 @@ def test_the_video_that_is_read_is_not_overwritten(
     if link is not None:
         output = tmp_path / "link.mp4"
         link(clip, output)
-    ended = command("classify", str(clip), "--output", str(output))
+    ended = command("classify", str(clip), "--overwrite", "--output", str(output))
     assert ended.returncode == 2
     assert "is the video that is read" in ended.stderr
     assert clip.read_bytes() == before

@@ -155,8 +155,11 @@ def test_a_picture_is_written_where_its_name_says(tmp_path: Path, capsys: pytest
         ([photos[0], "--output", photos[0]], "is the photo itself, which is not overwritten"),
         ([photos[0], "--output", str(tmp_path / "no" / "out.png")], "there is no folder"),
         *(
-            ([photos[0], "--output", str(tmp_path / name)], "--json and --csv print the results")
-            for name in ("out.json", "out.csv", "out.PDF", "-")
+            (
+                [photos[0], "--output", str(tmp_path / name)],
+                "--output FILE.jsonl and FILE.csv write the results",
+            )
+            for name in ("out.json", "out.PDF", "-")
         ),
     ):
         assert call("classify", *arguments) == 2

@@ -73,7 +73,9 @@ def save_comparison(path: Path) -> None:
 
 
 def save_picture(path: Path) -> None:
-    PictureFolder(path, ["photo.jpg"]).save(Image.new("RGB", (90, 90), "red"), "photo.jpg", "")
+    PictureFolder(path, ["photo.jpg"], [""], overwrite=True).save(
+        Image.new("RGB", (90, 90), "red"), "photo.jpg", ""
+    )
 
 
 def save_deep_mnist(path: Path) -> None:
@@ -202,8 +204,9 @@ DIRECT = {
     "apps/benchmark/ncnn_file.py": (1, "the folder is temporary"),
     "apps/benchmark/worker.py": (1, "it is a pipe"),
     "apps/cli/failures.py": (1, "it is no file"),
-    "apps/cli/feature_outputs.py": (1, "it is a temporary file"),
+    "apps/cli/line_file.py": (1, "it is a temporary file"),
     "apps/cli/package.py": (1, "a line is appended"),
+    "apps/cli/row_file.py": (1, "rows are appended to the file of an ended command"),
     "apps/verify/worker.py": (1, "it is a pipe"),
     "apps/video/writer.py": (1, "it is a temporary file"),
     "comparison/precision_choice.py": (1, "it is the temporary file of replace_file"),
@@ -239,7 +242,8 @@ def test_many_pictures_of_one_name_are_numbered_in_one_pass(
 ) -> None:
     followed: list[object] = []
     monkeypatch.setattr(picture_folder, "real_path", lambda path: followed.append(path) or str(path))
-    folder = PictureFolder(tmp_path, [str(tmp_path / "photo-found-2.png")])  # an input is not overwritten
+    inputs = [str(tmp_path / "photo-found-2.png")]  # an input is not overwritten
+    folder = PictureFolder(tmp_path, inputs, ["-found"], overwrite=True)
     picture = Image.new("L", (1, 1))
     names = [folder.save(picture, f"{number}/photo.jpg", "-found").name for number in range(100)]
     assert names[:3] == ["photo-found.png", "photo-found-3.png", "photo-found-4.png"]

@@ -6,7 +6,7 @@ import shutil
 import sys
 from typing import TextIO
 
-from mpscnn._private.json_text import json_line
+from mpscnn._private.json_text import json_row
 from mpscnn._private.printable import printable
 from mpscnn._private.summary import prose
 from mpscnn.errors import DownloadError
@@ -25,8 +25,8 @@ def show_as_is(text: str) -> None:
 
 
 def show_json(value: object) -> None:
-    """Print a value as one line of JSON, as `json_line`. Its control characters are escaped, including DEL."""
-    print(json_line(value).replace("\x7f", "\\u007f"), flush=True)
+    """Print a value as one line of JSON, as `json_row`."""
+    print(json_row(value), flush=True)
 
 
 def report(message: object) -> None:

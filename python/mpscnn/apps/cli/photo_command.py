@@ -11,13 +11,17 @@ import typer
 
 from mpscnn._private.literals import ChannelOrderName
 from mpscnn.apps.cli.failures import FAILED
+from mpscnn.apps.cli.output import hint, report
 from mpscnn.apps.cli.photo_options import for_each_photo, list_photos
 from mpscnn.apps.cli.picture_folder import PictureFolder
 from mpscnn.apps.cli.ray_options import show_cluster_results
-from mpscnn.apps.cli.result_printer import Form, ResultPrinter
+from mpscnn.apps.cli.result_printer import Form, ResultPrinter, origin_of
+from mpscnn.apps.cli.row_file import is_row_file, require_new, row_file, settings_of
 from mpscnn.apps.cli.task import COMMANDS, require_task
-from mpscnn.apps.cli.video_options import Reading, show_frames
+from mpscnn.apps.cli.video_options import Reading, show_frames, write_frames
+from mpscnn.errors import Error
 from mpscnn.model import Model
+from mpscnn.vision.result_rows import RowText, photo_error_text
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
@@ -53,13 +57,17 @@ def show_results(
     given: str,
     *,
     output: Path | None,
+    overwrite: bool,
     form: Form,
     threads: int | str,
     said: Callable[[Model], None] = lambda _: None,
 ) -> None:
     """Run a model on photos or a video, and print the results. Write their pictures to `output`.
 
+    If `output` is a file of rows, the results are written there, and not printed.
+
     Args:
+        overwrite: whether an output that exists is replaced.
         opened: returns the model. It is called when the photos are known.
         given: the model as the user named it.
         form: the form of the printed results.
@@ -67,6 +75,13 @@ def show_results(
         said: is called with the model at the end if a photo could be read.
     """
     part = reading.video(photos, output)
+    rows = output if output is not None and is_row_file(output) else None
+    if rows is not None and form is not Form.text:
+        raise typer.BadParameter(
+            f"print the results, and --output writes them to {output}", param_hint=f"--{form.value}"
+        )
+    if output is not None and (rows is not None or part is not None or reading.cluster is not None):
+        require_new(output, overwrite)
     of_photos = reading.cluster is None and part is None
     paths, failed = list_photos(photos) if of_photos else ([], 0)
     if of_photos and not paths:
@@ -79,18 +94,63 @@ def show_results(
         show_cluster_results(
             reading.cluster, part, photos, model, printer, output, threads, order, **task.options
         )
+    elif part is not None and rows is not None:
+        write_frames(part, model, rows, **task.options)
     elif part is not None:
         ((_, draw), *_) = task.pictures.values()
         frame = task.frame or (lambda frame, result: draw(result, frame.photo))
         show_frames(part, model, printer, output, frame, **task.options)
+    elif rows is not None:
+        unread = _write_rows(task, paths, model, rows, reading.channel_order)
+        if unread < len(paths):
+            said(model)
+        failed += unread
     else:
-        folder = None if output is None else PictureFolder(output, paths)
+        folder = None if output is None else picture_folder(task, output, paths, overwrite=overwrite)
         unread = show_photos(task, paths, model, printer, folder, reading.channel_order)
         if unread < len(paths):
             said(model)
         failed += unread
     if failed:
         raise typer.Exit(FAILED)
+
+
+def picture_folder(task: PhotoTask, output: Path, paths: Sequence[str], *, overwrite: bool) -> PictureFolder:
+    """Return the folder for the pictures of a task's results."""
+    suffixes = [suffix for suffix, _ in task.pictures.values()]
+    return PictureFolder(output, paths, suffixes, overwrite=overwrite)
+
+
+def _write_rows(
+    task: PhotoTask,
+    paths: Sequence[str],
+    model: Model,
+    output: Path,
+    channel_order: ChannelOrderName | None,
+) -> int:
+    """Write the results of photos to a file of rows. Return the number of failed photos.
+
+    Photos whose rows an ended command has left are not computed again.
+    """
+    compute = getattr(model, COMMANDS[task.name])
+    text = RowText(model.task, origin_of(model), as_json=output.suffix.lower() == ".jsonl")
+    settings = settings_of(model, {**task.options, "channel_order": channel_order})
+    with row_file(output, text.head(), settings) as rows:
+        waiting = rows.waiting(paths)
+        if len(waiting) < len(paths):
+            hint(f"the rows of {len(paths) - len(waiting):,} of {len(paths):,} photos are there already")
+
+        def add(path: str, photo: Photo) -> None:
+            rows.add(path, text.result(path, compute(photo, **task.options), {}))
+
+        def fail(path: str, error: Error) -> None:
+            report(photo_error_text(path, error))
+            rows.add(path, text.failure(path, error), failed=True)
+
+        failed = for_each_photo(waiting, add, fail, channel_order)
+        rows.finish(paths)
+    hint(f"{output} is written: {len(paths):,} photos, {failed:,} failed")
+    return failed
 
 
 def show_photos(

@@ -17,7 +17,9 @@ from mpscnn._private.literals import ChannelOrderName
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.output import hint, report
 from mpscnn.apps.cli.progress import with_progress
-from mpscnn.apps.cli.result_printer import ResultPrinter, photo_error_text
+from mpscnn.apps.cli.result_printer import ResultPrinter
+from mpscnn.errors import Error
+from mpscnn.vision.result_rows import KIND, photo_error_text
 
 if TYPE_CHECKING:
     from mpscnn.apps.ray.sources import Source
@@ -74,7 +76,6 @@ def compute_rows(
     """
     from mpscnn.apps.ray.mapping import map_source
     from mpscnn.apps.ray.node import end_programs
-    from mpscnn.apps.ray.rows import KIND
 
     run = map_source(ray, source, model, options, threads=None if threads == "auto" else int(threads), **work)
 
@@ -174,14 +175,16 @@ def compute_features(
     output: Path | None,
     add: Callable[[str, Mapping[str, NDArray[Any]]], None],
     written: Callable[[str], None],
+    fail: Callable[[str, Error], None],
 ) -> int:
     """Compute the features of photos on the cluster, and pass them to `add`. Return the number of failed photos.
 
-    With `output` the rows are written to that file, and only the photos' names are passed, to `written`.
+    With `output` the rows are written to that file, and only the photos' names are passed, to `written`. Photos that
+    failed are passed to `fail`.
     """
     from mpscnn.apps.ray.cluster import nodes
     from mpscnn.apps.ray.output import check_output, writer
-    from mpscnn.apps.ray.rows import IMAGE, KIND, error_from_row
+    from mpscnn.apps.ray.rows import IMAGE, error_from_row
     from mpscnn.apps.ray.sources import open_source
 
     if output is not None:
@@ -206,7 +209,7 @@ def compute_features(
             for row in compute_rows(ray, source, model, options, given, threads=threads, **work):
                 error = error_from_row(row)
                 if error is not None:
-                    report(photo_error_text(row[IMAGE], error))
+                    fail(row[IMAGE], error)
                     failed += 1
                     continue
                 add(

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
 import typer
 
 from mpscnn._private.printable import printable
-from mpscnn._private.report import csv_text
+from mpscnn._private.report import Cell, csv_text
 from mpscnn.apps.cli.output import report, show, show_as_is, show_json
-from mpscnn.errors import Error, ImageError
+from mpscnn.errors import Error
 from mpscnn.model import Model
 from mpscnn.vision.photo_result import PhotoResult
+from mpscnn.vision.result_rows import CsvTable, failure_object, photo_error_text, result_object
 
 
 class Form(Enum):
@@ -31,6 +32,12 @@ def output_format(as_json: bool, as_csv: bool) -> Form:
     return Form.json if as_json else Form.csv if as_csv else Form.text
 
 
+def origin_of(model: Model) -> dict[str, str]:
+    """Return the name, the device and the precision of a model, by the names that results have for them."""
+    program = model.program
+    return {"model": model.name, "device": program.device, "precision": program.precision}
+
+
 class ResultPrinter:
     """Prints the results of photos one by one: one JSON object a line, a CSV table, or text.
 
@@ -44,6 +51,7 @@ class ResultPrinter:
         self._model = model
         self._form = form
         self._text = text
+        self._table = CsvTable(model.task)
         self._begun = False
 
     def show(
@@ -57,33 +65,27 @@ class ResultPrinter:
 
         `moment` is the position of a video's frame; None for a photo.
         """
-        kind, at = ("image", {}) if moment is None else ("video", moment)
         if self._form is Form.json:
-            show_json({kind: path, **at, "model": self._model.name, **result.to_dict(), **written})
+            show_json(result_object(self._model.name, path, result, written, moment))
         elif self._form is Form.csv:
-            head = [] if self._begun else [(kind, *at, *result.columns)]
-            self._begun = True
-            rows = [(path, *at.values(), *row) for row in result.rows()]
-            cells = [[printable(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
-            show_as_is(csv_text([*head, *cells]))
+            self._show_rows(self._table.rows(path, result, moment), moment)
         else:
             name = path if moment is None else f"{path}, {moment['time']:.3f} s"
             show(*self._text(name, result), *(f"  {file}" for file in written.values()))
 
     def fail(self, path: str, error: Error) -> None:
-        """Report a failed photo on stderr. With --json, print an object with the error instead of the result, too."""
-        message = photo_error_text(path, error)
-        report(message)
+        """Report a failed photo on stderr. With --json and --csv, print a row with the error, too."""
+        report(photo_error_text(path, error))
         if self._form is Form.json:
-            program = self._model.program
-            about = {"model": self._model.name, "device": program.device, "precision": program.precision}
-            show_json({"image": path, **about, "error": str(message)})
+            show_json(failure_object(origin_of(self._model), path, error))
+        elif self._form is Form.csv:
+            self._show_rows([self._table.failure(path, error)])
 
-
-def photo_error_text(path: str, error: Exception) -> Exception | str:
-    """Return an error message that names the photo."""
-    # Only an ImageError names the photo; other errors come from the network.
-    return error if isinstance(error, ImageError) else f"{path}: {error}"
+    def _show_rows(self, rows: Iterable[Sequence[Cell]], moment: Mapping[str, float] | None = None) -> None:
+        head = [] if self._begun else [self._table.head(moment)]
+        self._begun = True
+        cells = [[printable(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
+        show_as_is(csv_text([*head, *cells]))
 
 
 def head_line(path: str, result: PhotoResult, *remarks: str) -> str:

@@ -14,11 +14,13 @@ import typer
 
 from mpscnn._private.files import is_folder
 from mpscnn.apps.cli.arguments import ChannelOrderOption
+from mpscnn.apps.cli.line_file import LineFile
 from mpscnn.apps.cli.output import hint
 from mpscnn.apps.cli.ray_options import RayOption
-from mpscnn.apps.cli.result_printer import ResultPrinter
+from mpscnn.apps.cli.result_printer import ResultPrinter, origin_of
 from mpscnn.errors import ParameterError
 from mpscnn.vision.photo_formats import ANIMATION_SUFFIXES, suffix_of
+from mpscnn.vision.result_rows import RowText
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
@@ -174,6 +176,25 @@ def show_frames(
         hint(f"{part.source} has ended")
     if output is not None:
         hint(f"{output} is written")
+
+
+def write_frames(part: VideoPart, model: Model, output: Path, **options: Any) -> None:
+    """Write the result of each frame to a file of rows. Frames before Ctrl-C or damage are kept."""
+    text = RowText(model.task, origin_of(model), as_json=output.suffix.lower() == ".jsonl")
+    file, frames = LineFile(output), 0
+    try:
+        with part.through(model, **options) as results, status(results, part) as tick:
+            for frame, result in results:
+                moment = {"frame": frame.number, "time": round(frame.time, 6)}
+                head = text.head(moment) if frames == 0 else ""
+                file.write(head + text.result(part.source, result, {}, moment))
+                frames += 1
+                tick(frame)
+    finally:
+        if frames:
+            file.finish()
+        file.close()
+    hint(f"{output} is written")
 
 
 def _is_source(output: Path, source: str) -> bool:

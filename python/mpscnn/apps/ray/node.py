@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from mpscnn.apps.ray.cluster import cpu_count, import_arrow, import_ray
-from mpscnn.apps.ray.rows import ERROR, IMAGE, KIND, kept_columns, result_columns, row_from_result
+from mpscnn.apps.ray.rows import IMAGE, kept_columns, result_columns, row_from_result
 from mpscnn.apps.ray.sources import Columns
 from mpscnn.errors import DeviceError, Error, ImageError, ParameterError, ShapeError
 from mpscnn.evaluation.segmenter import classes_of_segmenter, counted_pairs
 from mpscnn.model import Model
 from mpscnn.runtime.library import available_processors
 from mpscnn.runtime.session_pool import SessionPool
+from mpscnn.vision.result_rows import ERROR, KIND
 
 _NAMESPACE = "mpscnn"
 #: A machine's process ends after this many seconds without work.

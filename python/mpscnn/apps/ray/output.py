@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from mpscnn._private.files import exists, replace_atomically
+from mpscnn._private.files import replace_atomically
 from mpscnn._private.json_text import json_line
-from mpscnn._private.report import csv_text
+from mpscnn._private.report import Cell, csv_text
 from mpscnn.apps.ray.cluster import import_arrow
-from mpscnn.apps.ray.rows import IMAGE, KIND, result_from_row, row_to_json
+from mpscnn.apps.ray.rows import IMAGE, error_from_row, result_from_row, row_to_json, task_of
 from mpscnn.errors import ParameterError
+from mpscnn.vision.result_rows import CsvTable
 
 #: Suffixes of the files that can be written.
 ENDINGS = (".parquet", ".jsonl", ".csv")
@@ -24,13 +25,9 @@ class _Write(Protocol):
 
 
 def check_output(path: Path, endings: tuple[str, ...] = ENDINGS) -> None:
-    """Raise ParameterError if the file has another suffix or exists already. Call it before the computation."""
+    """Raise ParameterError if the file has another suffix. Call it before the computation."""
     if path.suffix.lower() not in endings:
         raise ParameterError(f"{path}: expected a name that ends in {', '.join(endings)}")
-    if exists(path):
-        raise ParameterError(
-            f"{path}: exists already, so nothing is computed. Remove it, or choose another name"
-        )
 
 
 @contextmanager
@@ -48,7 +45,7 @@ def writer(path: Path) -> Iterator[_Write]:
         elif ending == ".jsonl":
             yield lambda table: _write_lines(file, table)
         else:
-            yield _CsvTable(file)
+            yield _CsvFile(file)
 
 
 @contextmanager
@@ -73,18 +70,22 @@ def _write_lines(file: Any, table: Any) -> None:
         file.write(json_line(row_to_json(row)).encode() + b"\n")
 
 
-class _CsvTable:
-    """Writes one line for each class, object or area, and none for a failed photo."""
+class _CsvFile:
+    """Writes one line for each class, object or area, and for each failed photo."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
-        self._begun = False
+        self._table: CsvTable | None = None
 
     def __call__(self, table: Any, /) -> None:
+        rows: list[Sequence[Cell]] = []
+        if self._table is None:
+            self._table = CsvTable(task_of(table.column_names))
+            rows.append(self._table.head())
         for row in table.to_pylist():
-            if row[KIND] is None:
-                result = result_from_row(row)
-                head = [] if self._begun else [(IMAGE, *result.columns)]
-                self._begun = True
-                lines = csv_text([*head, *((row[IMAGE], *cells) for cells in result.rows())])
-                self._file.write(lines.encode("utf-8", "backslashreplace"))
+            error = error_from_row(row)
+            if error is None:
+                rows += self._table.rows(row[IMAGE], result_from_row(row))
+            else:
+                rows.append(self._table.failure(row[IMAGE], error))
+        self._file.write(csv_text(rows).encode("utf-8", "backslashreplace"))

@@ -14,6 +14,7 @@ from mpscnn.vision.detection import Detections
 from mpscnn.vision.found_object import Detection, Keypoint, Point
 from mpscnn.vision.object_mask import mask_from_coco
 from mpscnn.vision.photo_result import PhotoResult
+from mpscnn.vision.result_rows import ERROR, KIND
 from mpscnn.vision.results import Classification, Prediction
 from mpscnn.vision.segmentation import Area
 
@@ -21,8 +22,6 @@ from mpscnn.vision.segmentation import Area
 IMAGE = "image"
 #: The name of a photo whose name is null in the source.
 NO_NAME = "(no name)"
-#: The columns for failed photos: the message, and the class in `mpscnn.errors`.
-ERROR, KIND = "error", "error_kind"
 
 
 def result_columns(task: str, layers: Sequence[str] = ()) -> Any:
@@ -129,6 +128,12 @@ def result_from_row(row: Mapping[str, Any]) -> PhotoResult:
         )
         return Detections(found, size, *origin)
     return Areas(size, tuple(Area(**entry) for entry in row["areas"]), *origin)
+
+
+def task_of(columns: Iterable[str]) -> str:
+    """Return the model's task whose results are in a table with these columns."""
+    tasks = {"predictions": "classification", "detections": "detection", "areas": "segmentation"}
+    return next(tasks[name] for name in columns if name in tasks)
 
 
 def error_from_row(row: Mapping[str, Any]) -> errors.Error | None:

@@ -1,4 +1,4 @@
-"""Check and lock the output file of a training before the training starts."""
+"""Check and lock an output file before a long computation starts."""
 
 from __future__ import annotations
 
@@ -10,35 +10,44 @@ from pathlib import Path
 
 from mpscnn._private.files import convert_write_errors, require_replaceable
 from mpscnn._private.locks import try_hold_lock
-from mpscnn.errors import StateError, WeightsError
+from mpscnn.errors import Error, StateError, WeightsError
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 @contextmanager
-def lock_output(output: Path, warn: Callable[[str], object] = warnings.warn) -> Iterator[None]:
-    """Hold a lock file next to `output`, so that no other process trains to the same output.
+def lock_output(
+    output: Path,
+    warn: Callable[[str], object] = warnings.warn,
+    *,
+    kind: type[Error] = WeightsError,
+    maker: str = "training",
+) -> Iterator[None]:
+    """Hold a lock file next to `output`, so that no other process makes the same output.
 
-    `warn` is called with a text if the file system has no locks.
+    Args:
+        warn: is called with a text if the file system has no locks.
+        kind: the class of the error for an output that cannot be written.
+        maker: what makes the output, for the messages.
 
     Raises:
-        WeightsError: `output` cannot be written.
+        WeightsError, or another `kind`: `output` cannot be written.
         StateError: another process holds the lock.
     """
-    require_replaceable(output, WeightsError)
+    require_replaceable(output, kind)
     lock = Path(f"{output}.lock")
     with ExitStack() as stack:
         try:
-            with convert_write_errors(lock, WeightsError):
+            with convert_write_errors(lock, kind):
                 alone = stack.enter_context(try_hold_lock(lock))
-        except WeightsError as error:
+        except kind as error:
             cause = error.__cause__
             if not isinstance(cause, OSError) or cause.errno not in _NO_LOCKS:
                 raise
-            warn(f"{lock}: the file system has no locks; start no other training with this output")
+            warn(f"{lock}: the file system has no locks; start no other {maker} with this output")
             alone = True
         if not alone:
             raise StateError(
-                f"{output}: is being made by another training; wait for it, or name another output"
+                f"{output}: is being made by another {maker}; wait for it, or name another output"
             )
         yield

@@ -8,7 +8,14 @@ from typing import Annotated
 
 import typer
 
-from mpscnn.apps.cli.arguments import CsvOption, JsonLinesOption, ModelOption, PhotosArgument, ScoresOption
+from mpscnn.apps.cli.arguments import (
+    CsvOption,
+    JsonLinesOption,
+    ModelOption,
+    OverwriteOption,
+    PhotosArgument,
+    ScoresOption,
+)
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import hint
 from mpscnn.apps.cli.photo_command import PhotoTask, show_results
@@ -39,10 +46,11 @@ def classify(
             "-o",
             metavar="DIR|VIDEO|FILE",
             help="Write each photo with its classes below: into DIR as NAME_classes.png, or a single one to "
-            "FILE.png. For a video: write a video, such as out.mp4. With --ray: write the results to a .parquet, "
-            ".jsonl or .csv file.",
+            "FILE.png. FILE.jsonl or FILE.csv: write the results there; if the command is ended, the same command "
+            "continues. For a video: write a video, such as out.mp4. With --ray: FILE.parquet, too, and no pictures.",
         ),
     ] = None,
+    overwrite: OverwriteOption = False,
     scores: ScoresOption = None,
     program: CompileOptions = COMPILE,
     runs: RunOptions = RUN,
@@ -75,6 +83,7 @@ def classify(
         lambda: load(model, scores=scores, **program.to_dict(), **runs.to_dict()),
         model,
         output=output,
+        overwrite=overwrite,
         form=form,
         threads=runs.threads,
         said=about,

@@ -10,7 +10,7 @@ import typer
 
 from mpscnn import registry
 from mpscnn._private.summary import prose, text_table
-from mpscnn.apps.cli.arguments import CsvOption, JsonLinesOption, PhotosArgument
+from mpscnn.apps.cli.arguments import CsvOption, JsonLinesOption, OverwriteOption, PhotosArgument
 from mpscnn.apps.cli.failures import USAGE
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import hint, report, table_width
@@ -101,10 +101,11 @@ def detect(
             "-o",
             metavar="DIR|VIDEO|FILE",
             help="Write each photo with its boxes: into DIR as NAME_detections.png, or a single one to FILE.png. "
-            "For a video: write a video, such as out.mp4. With --ray: write the results to a .parquet, .jsonl or "
-            ".csv file.",
+            "FILE.jsonl or FILE.csv: write the results there; if the command is ended, the same command continues. For "
+            "a video: write a video, such as out.mp4. With --ray: FILE.parquet, too, and no pictures.",
         ),
     ] = None,
+    overwrite: OverwriteOption = False,
     program: CompileOptions = COMPILE,
     runs: RunOptions = RUN,
     reading: Reading = READING,
@@ -148,6 +149,7 @@ def detect(
         opened,
         given,
         output=output,
+        overwrite=overwrite,
         form=output_format(as_json, as_csv),
         threads=runs.threads,
     )

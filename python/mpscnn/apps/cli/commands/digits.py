@@ -11,14 +11,13 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from mpscnn.apps.cli.arguments import InflightOption, ModelOption
+from mpscnn.apps.cli.arguments import InflightOption, ModelOption, OverwriteOption
 from mpscnn.apps.cli.commands.classify import classifying
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import show, show_json
-from mpscnn.apps.cli.photo_command import show_photos
+from mpscnn.apps.cli.photo_command import picture_folder, show_photos
 from mpscnn.apps.cli.photo_options import list_photos
-from mpscnn.apps.cli.picture_folder import PictureFolder
 from mpscnn.apps.cli.result_printer import ResultPrinter, output_format
 from mpscnn.apps.cli.task import require_task
 from mpscnn.errors import ImageError, ParameterError
@@ -70,6 +69,7 @@ def digits(
             help="Write each photo with its digit below: into DIR as NAME_digit.png, or a single one to FILE.png.",
         ),
     ] = None,
+    overwrite: OverwriteOption = False,
     idx: Annotated[
         Path | None,
         typer.Option(
@@ -119,9 +119,9 @@ def digits(
             show(*_experiment_lines(idx, loaded, result))
         return
     require_task(loaded, model, "classification")
-    folder = None if output is None else PictureFolder(output, paths)
-    printer = ResultPrinter(loaded, output_format(as_json, as_csv=False), _lines)
     task = classifying(_lines, 10, "_digit")
+    folder = None if output is None else picture_folder(task, output, paths, overwrite=overwrite)
+    printer = ResultPrinter(loaded, output_format(as_json, as_csv=False), _lines)
     if show_photos(task, paths, loaded, printer, folder) or failures:
         raise typer.Exit(FAILED)
 

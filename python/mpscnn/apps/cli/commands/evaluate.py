@@ -18,7 +18,6 @@ from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import hint, report, sentences, show, show_json, table_width
 from mpscnn.apps.cli.progress import with_progress
 from mpscnn.apps.cli.ray_options import RayOption, compute_rows, connect_to_cluster
-from mpscnn.apps.cli.result_printer import photo_error_text
 from mpscnn.apps.ray.evaluation import classifier_evaluation, detector_evaluation, segmenter_evaluation
 from mpscnn.apps.ray.sources import Source
 from mpscnn.errors import Error, ParameterError
@@ -32,6 +31,7 @@ from mpscnn.runtime.options import CompileOptions, RunOptions
 from mpscnn.training.scenes.yolo_parts import is_settings
 from mpscnn.training.split_folders import find_splits
 from mpscnn.vision.idx import read_labelled
+from mpscnn.vision.result_rows import photo_error_text
 
 
 @add_options()

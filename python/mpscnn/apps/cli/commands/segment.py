@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mpscnn import registry
-from mpscnn.apps.cli.arguments import CsvOption, JsonLinesOption, ModelOption, PhotosArgument
+from mpscnn.apps.cli.arguments import CsvOption, JsonLinesOption, ModelOption, OverwriteOption, PhotosArgument
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import hint
 from mpscnn.apps.cli.photo_command import PhotoTask, show_results
@@ -37,10 +37,12 @@ def segment(
             "-o",
             metavar="DIR|VIDEO|FILE",
             help="Write each photo with its classes in colours as NAME_segments.png, and the class numbers of its "
-            "pixels as NAME_labels.png. For a video: write a video in the same colours, such as out.mp4. With --ray: "
-            "write the results to a .parquet, .jsonl or .csv file.",
+            "pixels as NAME_labels.png. FILE.jsonl or FILE.csv: write the results there; if the command is ended, the "
+            "same command continues. For a video: write a video in the same colours, such as out.mp4. With --ray: "
+            "FILE.parquet, too, and no pictures.",
         ),
     ] = None,
+    overwrite: OverwriteOption = False,
     program: CompileOptions = COMPILE,
     runs: RunOptions = RUN,
     reading: Reading = READING,
@@ -75,6 +77,7 @@ def segment(
         opened,
         model,
         output=output,
+        overwrite=overwrite,
         form=output_format(as_json, as_csv),
         threads=runs.threads,
     )

@@ -1,0 +1,209 @@
+"""Test files of results: `--output FILE.jsonl` and `FILE.csv`, which an ended command continues, and `--overwrite`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import photo_models
+import pytest
+from command_line import LABELS, Command, save_colour_model, save_photo
+
+import mpscnn
+from mpscnn.apps.cli import progress
+
+TASKS = {"classify": "classification", "detect": "detection", "segment": "segmentation"}
+KILLED = """
+import os, signal, sys
+import mpscnn
+from mpscnn.apps.cli import main
+compute, calls = mpscnn.Model.classify, []
+def classify(*given, **options):
+    calls.append(given)
+    if len(calls) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return compute(*given, **options)
+mpscnn.Model.classify = classify
+main()
+"""
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Return a folder with five photos, of which the second one is damaged."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(5):
+        save_photo(folder / f"{number}.png", LABELS[number % 3])
+    (folder / "1.png").write_bytes(b"no photo")
+    return folder
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    for task in TASKS.values():
+        photo_models.load(tmp_path, task)
+    return tmp_path
+
+
+def without_times(lines: Iterator[str] | list[str]) -> list[dict[str, Any]]:
+    return [{**json.loads(line), "milliseconds": 0} for line in lines]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_rows_are_what_the_command_prints(name: str, photos: Path, models: Path, command: Command) -> None:
+    given = name, str(photos), "--model", str(models / f"{TASKS[name]}.safetensors")
+    printed = command(*given, "--json")
+    target = models / "rows.jsonl"
+    written = command(*given, "--output", str(target))
+    assert (written.returncode, written.stdout) == (1, "")
+    assert f"{target} is written: 5 photos, 1 failed" in written.stderr
+    rows = without_times(target.read_text().splitlines())
+    assert rows == without_times(printed.stdout.splitlines())
+    assert [row["image"] for row in rows] == sorted(map(str, photos.iterdir()))
+    assert [row.get("error_kind") for row in rows] == [None, "ImageError", None, None, None]
+    table = models / "rows.CSV"
+    assert command(*given, "--output", str(table)).returncode == 1
+    assert table.read_text() == command(*given, "--csv").stdout
+    cells = list(csv.DictReader(io.StringIO(table.read_text())))
+    assert [row["error_kind"] for row in cells if row["image"].endswith("1.png")] == ["ImageError"]
+    assert {row["error"] for row in cells if not row["image"].endswith("1.png")} <= {""}
+    assert not list(models.glob("*.part")) + list(models.glob("*.lock"))
+
+
+def test_a_command_continues_after_a_kill(
+    photos: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first process is killed at its third photo. The next one computes the rest, and the failed photo again."""
+    model = str(save_colour_model(tmp_path / "colours.safetensors"))
+    target = tmp_path / "rows.jsonl"
+    given = ["classify", str(photos), "--model", model, "--output", str(target)]
+    ended = subprocess.run([sys.executable, "-c", KILLED, *given], capture_output=True, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    part = Path(f"{target}.part")
+    assert not target.exists()
+    with part.open("a") as file:
+        file.write('["cut')  # as if the disk had been full
+    save_photo(photos / "1.png", "blue")  # it is repaired
+
+    other = command(*given, "--top", "1")
+    assert other.returncode == 2
+    assert "has the rows of an ended command that differs in its options: remove it" in other.stderr
+    save_colour_model(tmp_path / "other.safetensors", labels=["r", "g", "b"])
+    renamed = command(*given[:3], str(tmp_path / "other.safetensors"), *given[4:])
+    assert "differs in its weights" in renamed.stderr
+
+    computed: list[str] = []
+    compute = mpscnn.Model.classify
+
+    def classify(model: Any, photo: Any, **options: Any) -> Any:
+        computed.append(str(photo.path) if hasattr(photo, "path") else str(photo))
+        return compute(model, photo, **options)
+
+    monkeypatch.setattr(mpscnn.Model, "classify", classify)
+    ended_well = command(*given)
+    assert ended_well.returncode == 0
+    assert "the rows of 2 of 5 photos are there already" in ended_well.stderr
+    assert len(computed) == 3
+    rows = [json.loads(line) for line in target.read_text().splitlines()]
+    assert [row["image"] for row in rows] == sorted(map(str, photos.iterdir()))
+    assert [row["predictions"][0]["label"] for row in rows] == ["red", "blue", "blue", "red", "green"]
+    assert not part.exists()
+
+
+def test_an_interrupted_command_says_how_it_continues(
+    photos: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    model = str(save_colour_model(tmp_path / "colours.safetensors"))
+    monkeypatch.setattr(mpscnn.Model, "classify", interrupt)
+    ended = command("classify", str(photos), "--model", model, "--output", str(tmp_path / "rows.csv"))
+    assert ended.returncode == 130
+    assert "rows.csv.part keeps the rows so far: the same command continues there" in ended.stderr
+
+
+def outputs(model: Path) -> dict[str, tuple[str, ...]]:
+    """Return the command of each kind of output, without the photos and the output."""
+    classify = ("classify", "--model", str(model))
+    features = ("features", "--model", str(model), "--layers", "pool")
+    return {
+        "rows.jsonl": classify,
+        "rows.csv": classify,
+        "lake_classes.png": classify,
+        "one.png": classify,
+        "features.npz": features,
+        "features.jsonl": features,
+        "features.csv": features,
+        "lake_pool.png": features,
+        "lake_digit.png": ("digits", "--model", str(model)),
+    }
+
+
+@pytest.mark.parametrize("name", outputs(Path()))
+def test_an_output_that_exists_is_refused(name: str, tmp_path: Path, command: Command) -> None:
+    model = save_colour_model(tmp_path / "colours.safetensors")
+    photo = str(save_photo(tmp_path / "lake.png", "blue"))
+    folder = tmp_path / "out"
+    folder.mkdir()
+    there = folder / name
+    there.write_text("mine")
+    first, *rest = outputs(model)[name]
+    given = [first, photo, *rest, "--output", str(folder if "_" in name else there)]
+    refused = command(*given)
+    assert refused.returncode == 2
+    assert (
+        refused.stderr == f"error: {there}: exists already, so nothing is computed; --overwrite replaces it\n"
+    )
+    assert there.read_text() == "mine"
+    assert command(*given, "--overwrite").returncode == 0
+    assert there.read_bytes() != b"mine"
+    assert [path.name for path in folder.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "npz"])
+def test_features_have_rows_of_photos_that_failed(
+    suffix: str, photos: Path, tmp_path: Path, command: Command
+) -> None:
+    save_photo(photos / "1.png", "green")
+    (photos / "0.png").write_bytes(b"no photo")  # the first one, before the columns are known
+    model, target = save_colour_model(tmp_path / "colours.safetensors"), tmp_path / f"features.{suffix}"
+    given = "features", str(photos), "--model", str(model), "--layers", "pool", "--output", str(target)
+    ended = command(*given, "--json")
+    assert ended.returncode == 1
+    described = json.loads(ended.stdout)
+    (bad,) = described["errors"]
+    assert bad.endswith("0.png")
+    assert described["errors"][bad]["error_kind"] == "ImageError"
+    if suffix == "npz":
+        with np.load(target) as arrays:
+            assert arrays["photos"].tolist() == sorted(map(str, photos.iterdir()))
+            assert np.isnan(arrays["pool"]).reshape(5, -1).any(axis=1).tolist() == [True] + 4 * [False]
+            assert [bool(error) for error in arrays["errors"]] == [True] + 4 * [False]
+            assert described["shapes"]["pool"] == list(arrays["pool"].shape)
+        return
+    text = target.read_text()
+    as_json = suffix == "jsonl"
+    rows = [json.loads(line) for line in text.splitlines()] if as_json else csv.DictReader(io.StringIO(text))
+    assert [row["image"] for row in rows if row.get("error_kind")] == [bad]
+
+
+def test_a_log_has_lines_about_the_progress(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    clock = iter(range(0, 1000, 4))  # seconds
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    with progress.with_progress([*range(8)]) as tracked:
+        assert list(tracked) == [*range(8)]
+    assert capsys.readouterr().err.splitlines() == [
+        "3 of 8 photos, 0.2 per second, 20 s left",
+        "6 of 8 photos, 0.2 per second, 8 s left",
+    ]
