@@ -119,6 +119,7 @@ def test_refusals(tmp_path: Path) -> None:
         export_coreai(free, tmp_path / "one.mlmodel", size=(4, 5))
 
 
+@pytest.mark.filterwarnings("always:.*suppression of boxes:RuntimeWarning")
 def test_detectors_keep_their_heads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The settings of the suppression are kept. The warning says that the program does not suppress boxes."""
     network = detector()
