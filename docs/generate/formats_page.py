@@ -25,8 +25,8 @@ from mpscnn.converters.tensorflow.operators import ROWS as TENSORFLOW
 from mpscnn.converters.tensorflow.value_resolution import FOLLOWED
 from mpscnn.converters.tflite import names as tflite_names
 from mpscnn.converters.tflite.array_ops import SHAPES as TFLITE_SHAPES
-from mpscnn.converters.tflite.operators import OPERATORS as TFLITE
 from mpscnn.converters.tflite.operators import REFUSED as TFLITE_REFUSED
+from mpscnn.converters.tflite.operators import ROWS as TFLITE
 
 DOCS = Path(__file__).resolve().parent.parent
 

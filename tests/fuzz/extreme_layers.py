@@ -16,7 +16,7 @@ from mpscnn.converters.caffe.layers import ROWS as CAFFE
 from mpscnn.converters.caffe.schema import parameter_name
 from mpscnn.converters.keras.layers import HANDLERS as KERAS
 from mpscnn.converters.tflite.names import operator_name
-from mpscnn.converters.tflite.operators import OPERATORS
+from mpscnn.converters.tflite.operators import ROWS
 
 sys.path.append(str(Path(__file__).parent.parent))
 from converters import caffe_writer, keras_writer  # type: ignore[import-not-found]
@@ -75,7 +75,7 @@ def draw_tflite(kind: str, random: Random) -> bytes:
 def tflite_draws(seed: int, count: int) -> Iterator[tuple[str, bytes]]:
     """Yield `count` files of TensorFlow Lite for each operator, with their names."""
     codes = set(map(operator_name, range(256)))
-    for kind in sorted(codes.intersection(OPERATORS)):
+    for kind in sorted(codes.intersection(ROWS)):
         for number in range(count):
             yield f"{kind}-{seed}-{number}", draw_tflite(kind, Random(f"{kind}/{seed}/{number}"))
 

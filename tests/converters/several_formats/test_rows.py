@@ -28,6 +28,7 @@ from mpscnn.converters.rows import (
     schema_of,
 )
 from mpscnn.converters.tensorflow.operators import ROWS as TENSORFLOW
+from mpscnn.converters.tflite.operators import ROWS as TFLITE
 from mpscnn.errors import UnsupportedError, WeightsError
 
 TABLES = {
@@ -37,6 +38,7 @@ TABLES = {
     "ONNX, old": OLD,
     "Caffe": CAFFE,
     "TensorFlow": TENSORFLOW,
+    "TensorFlow Lite": TFLITE,
 }
 
 

@@ -68,10 +68,10 @@ def test_a_shape_of_an_input_can_be_chosen() -> None:
 @pytest.mark.parametrize(
     ("position", "changes", "message"),
     [
-        (0, {"inputs": ()}, "'flat' (RESHAPE) contradicts itself"),
+        (0, {"inputs": ()}, "'flat' (RESHAPE): damaged: its operand 1 is missing"),
         (0, {"outputs": ()}, "(RESHAPE) contradicts itself"),
-        (1, {"inputs": (4,)}, "'sloped' (PRELU) contradicts itself"),
-        (1, {"kind": "ADD", "inputs": (4,)}, "'sloped' (ADD) contradicts itself"),
+        (1, {"inputs": (4,)}, "'sloped' (PRELU): damaged: its operand 2 is missing"),
+        (1, {"kind": "ADD", "inputs": (4,)}, "'sloped' (ADD): damaged: its operand 2 is missing"),
         (1, {"kind": "PAD", "inputs": (4, 7)}, "'sloped' (PAD)"),
         (1, {"kind": "CONV_2D", "inputs": (4, 5)}, "'sloped' (CONV_2D)"),
     ],

@@ -208,9 +208,7 @@ def test_labels_of_another_number(tmp_path: Path, count: int) -> None:
 )
 def test_missing_options(tmp_path: Path, missing: str) -> None:
     options = {name: value for name, value in OPTIONS.items() if name != missing}
-    with pytest.raises(
-        mpscnn.WeightsError, match=rf"detector\.tflite: layer 'result0'.*options lack {missing}"
-    ):
+    with pytest.raises(mpscnn.WeightsError, match=rf"detector\.tflite: layer 'result0'.*it has no {missing}"):
         converted(tmp_path / "detector.tflite", detector_file(0, 5, options))
 
 
@@ -237,7 +235,7 @@ def test_options_that_do_not_fit(tmp_path: Path, changes: dict[str, Any], messag
 )
 def test_heads_that_do_not_fit(heads: Any, stored: tuple[int, int], message: str) -> None:
     with pytest.raises(mpscnn.WeightsError, match=message):
-        detection_head(flexbuffer(OPTIONS), heads, np.zeros(stored, np.float32))
+        detection_head(OPTIONS, heads, np.zeros(stored, np.float32))
 
 
 def test_options_that_are_no_numbers(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import mpscnn
 from mpscnn import converters
 from mpscnn.converters.tflite import names as tflite_names
 from mpscnn.converters.tflite import reader
+from mpscnn.converters.tflite.operators import ROWS
+from mpscnn.converters.tflite.options import INTEGERS, NO_OPTIONS, OPTIONS
 from mpscnn.converters.unsupported import STOP_BEFORE
 
 ADD, CONCATENATION, CONV_2D, FULLY_CONNECTED, RELU, RESHAPE, TANH = 0, 2, 3, 9, 19, 22, 28
@@ -432,7 +435,8 @@ def test_all_unsupported_layers_are_named_at_once(tmp_path: Path) -> None:
     assert [line.strip() for line in lines] == [
         "layer 'depth' (MATRIX_DIAG): mpscnn has no such layer",
         "layers 'pads', 'pads again' (DILATE): mpscnn has no such layer",
-        "layer 'fused' (CONV_2D): it ends with the activation SIGN_BIT, which LiteRT does not compute either",
+        "layer 'fused' (CONV_2D): its fused_activation_function is 'SIGN_BIT'; "
+        "supported are NONE, RELU, RELU_N1_TO_1 and RELU6",
         "layer 'custom' (CUSTOM Own\\x1b[2JThing): custom operators are not supported",
         f"what to do: {STOP_BEFORE}",
     ]
@@ -467,9 +471,53 @@ def test_names_are_those_of_the_schema() -> None:
     for kinds, name_of in (
         (schema.BuiltinOperator, tflite_names.operator_name),
         (schema.TensorType, tflite_names.element_type_name),
-        (schema.ActivationFunctionType, tflite_names.activation_name),
     ):
         named = {number: name for name, number in vars(kinds).items() if not name.startswith("_")}
         assert {number: name_of(number) for number in named} == named
+    for kind, names in (
+        ("activation", schema.ActivationFunctionType),
+        ("padding", schema.Padding),
+        ("mode", schema.MirrorPadMode),
+        ("format", schema.FullyConnectedOptionsWeightsFormat),
+    ):
+        stated = {name: number for name, number in vars(names).items() if not name.startswith("_")}
+        assert dict(zip(tflite_names.ENUMERATIONS[kind], itertools.count())) == stated
     assert tflite_names.operator_name(100_000) == "operator 100000"
     assert tflite_names.operator_name(-1) == "operator -1"
+
+
+def test_options_are_those_of_the_schema() -> None:
+    """Compare the names, the order, the defaults and the tables of all operators that are read."""
+    schema = pytest.importorskip("ai_edge_litert.schema_py_generated", reason="needs ai-edge-litert")
+    classes = {number: name for name, number in vars(schema.BuiltinOptions).items() if name[0] != "_"}
+    tables = {name.lower(): number for number, name in classes.items()}
+    assert set(OPTIONS) <= set(ROWS)
+    for kind in ROWS:
+        options = OPTIONS.get(kind, NO_OPTIONS)
+        table = options.table or tables.get(f"{kind.replace('_', '')}Options".lower())
+        if table is not None:
+            made = getattr(schema, f"{classes[table]}T")()
+            defaults = {
+                name.replace("_", ""): tflite_names.ENUMERATIONS[one.kind].index(one.default)
+                if one.kind in tflite_names.ENUMERATIONS
+                else one.default or (None if one.kind == INTEGERS else 0)
+                for name, one in options.fields.items()
+                if name not in ("new_height", "new_width")  # fields that the schema has no longer
+            }
+            stated = [(name.lower(), value) for name, value in vars(made).items()]
+            # Options that newer schemas add are refused by their number.
+            assert list(defaults.items()) == (stated[: len(defaults)] if defaults else stated), kind
+
+
+def test_options_that_are_not_known_are_refused_by_name(tmp_path: Path) -> None:
+    """Options of newer schemas, and options that the operator does not have, must not be left out silently."""
+    tensors = [Tensor("x", (1, 5)), Tensor("y", (1, 5))]
+    content = write_tflite(tensors, [Operator(RELU, [0], [1], 11, [(0, "Int8", 3)])], [0], [1])
+    assert "(RELU): its 'option 0' is 3, which is not known; it has no settings" in refusal(tmp_path, content)
+    tensors = [Tensor("x", (1, 5)), constant("w", np.ones((1, 5))), Tensor("y", (1, 1))]
+    for field in (2, 3):  # keep_num_dims, which it has, and asymmetric_quantize_inputs, which is ignored
+        options: list[Field] = [(field, "Bool", True)]
+        read(tmp_path, write_tflite(tensors, [Operator(FULLY_CONNECTED, [0, 1], [2], 8, options)], [0], [2]))
+    options = [(9, "Bool", True)]
+    content = write_tflite(tensors, [Operator(FULLY_CONNECTED, [0, 1], [2], 8, options)], [0], [2])
+    assert "its 'option 9' is 1, which is not known; supported are fused_act" in refusal(tmp_path, content)

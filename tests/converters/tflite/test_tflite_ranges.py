@@ -20,7 +20,7 @@ from mpscnn.converters.tflite import names
 from mpscnn.converters.tflite.array_ops import SHAPES
 from mpscnn.converters.tflite.file import read_tflite
 from mpscnn.converters.tflite.mediapipe import MEDIAPIPE
-from mpscnn.converters.tflite.operators import OPERATORS
+from mpscnn.converters.tflite.operators import ROWS
 from mpscnn.converters.tflite.ranges import copies_bytes
 from mpscnn.converters.tflite.recurrent import RECURRENT
 
@@ -62,7 +62,7 @@ DILATION = {"BATCH_TO_SPACE_ND", "SPACE_TO_BATCH_ND"}
 
 def test_every_operator_has_a_case() -> None:
     others = {*RECURRENT, *MEDIAPIPE, *SHAPES}
-    assert set(OPERATORS) == set(CASES) | WITHOUT_RANGE | ELSEWHERE | DILATION | others
+    assert set(ROWS) == set(CASES) | WITHOUT_RANGE | ELSEWHERE | DILATION | others
 
 
 def grids(kind: str, dtype: str, name: str) -> tuple[Grid, Grid]:

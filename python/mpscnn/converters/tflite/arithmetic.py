@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.affine import affine, scale_and_offset
 from mpscnn.converters.composed_functions import remainder, sine
+from mpscnn.converters.rows import Row, Stated, ignores
 from mpscnn.converters.special_values import have_reciprocals
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite import integer_forms
-from mpscnn.converters.tflite.operation import Handler, Made, Operation
+from mpscnn.converters.tflite.operation import Operation, Source, tensors, together
+from mpscnn.converters.tflite.row_calls import ACTIVATIONS, Either, Fused, Given, X
+from mpscnn.converters.value import Value
 from mpscnn.converters.with_number import with_number
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
+from mpscnn.graph.layers.layer_maker import Tensor
 
 Values = NDArray[np.float32]
 _TWO_TENSORS = {
     "ADD": "add",
-    "ADD_N": "add",
     "SUB": "subtract",
     "MUL": "multiply",
     "DIV": "divide",
@@ -36,43 +40,51 @@ _AFTER: dict[str, Activation] = {"FLOOR_DIV": "floor", "SQUARED_DIFFERENCE": _SQ
 # ---- Two operands ------------------------------------------------------------------------------------------
 
 
-def _binary(o: Operation) -> Made:
-    activation = o.activation(0) if o.kind in ("ADD", "SUB", "MUL", "DIV") else None
-    constants = [place for place in (0, 1) if o.is_constant(place)]
-    if len(constants) == 2:
-        return _of_constants(o, activation)
-    if constants:
-        (constant,) = constants
-        values, x = o.real(constant, "its operand"), o.x(1 - constant)
-        y = _with_constant(o, x, values, activation, constant_first=constant == 0)
-        if y is not None:
-            return y
-    if o.are_integers(0, 1) and o.kind in ("MAXIMUM", "MINIMUM"):
-        return integer_forms.maximum_or_minimum(o)
-    first, second = o.tensors()
-    operation, after = _TWO_TENSORS[o.kind], _AFTER.get(o.kind)
+def _binary(op: Operation, x: Given, y: Given) -> Value:
+    return _combined(op, x, y, None)
+
+
+@ignores("pot_scale_int16")
+def _binary_with_activation(
+    op: Operation, x: Given, y: Given, *, fused_activation_function: Fused = "NONE"
+) -> Value:
+    return _combined(op, x, y, ACTIVATIONS[fused_activation_function])
+
+
+def _combined(op: Operation, x: Source, y: Source, activation: Activation) -> Value:
+    if x.is_constant and y.is_constant:
+        return _of_constants(op, x, y, activation)
+    if x.is_constant or y.is_constant:
+        constant, other = (x, y) if x.is_constant else (y, x)
+        found = _with_constant(op, other, constant, activation, constant_first=constant is x)
+        if found is not None:
+            return found
+    if op.kind in ("MAXIMUM", "MINIMUM") and op.are_integers(x, y):
+        return integer_forms.maximum_or_minimum(op, x, y)
+    first, second = tensors([x, y])
+    operation, after = _TWO_TENSORS[op.kind], _AFTER.get(op.kind)
     if after:
         return first.combine(operation, second, "/first", activation).map(after)
-    return first.combine(operation, second, "", o.fused_activation(activation))
+    return first.combine(operation, second, "", op.fused(activation))
 
 
-def _of_constants(o: Operation, activation: Activation) -> Made:
-    if activation is not None or o.kind == "SQUARED_DIFFERENCE":
+def _of_constants(op: Operation, x: Source, y: Source, activation: Activation) -> Value:
+    if activation is not None or op.kind == "SQUARED_DIFFERENCE":
         raise UnsupportedError("all its inputs are constants, which is not supported")
-    first, second = o.values()
-    return first.combine("floor_divide" if o.kind == "FLOOR_DIV" else _TWO_TENSORS[o.kind], second)
+    first, second = together([x, y])
+    return first.combine("floor_divide" if op.kind == "FLOOR_DIV" else _TWO_TENSORS[op.kind], second)
 
 
-def _sum(o: Operation) -> Made:
-    first, *others = o.values()
+def _sum(*x: Given) -> Value:
+    first, *others = together(x)
     for other in others:
         first = first.combine("add", other)
     return first
 
 
-def _remainder(o: Operation) -> Made:
+def _remainder(x: Given, y: Given) -> Value:
     """Convert FLOOR_MOD: the rest of a division has the sign of the divisor."""
-    first, second = o.values()
+    first, second = together([x, y])
     return remainder(first, second, of_dividend=False)
 
 
@@ -80,9 +92,9 @@ def _remainder(o: Operation) -> Made:
 
 
 def _with_constant(
-    o: Operation,
-    x: FileTensor,
-    values: Values,
+    op: Operation,
+    operand: Source,
+    constant: Source,
     activation: Activation,
     *,
     constant_first: bool,
@@ -91,10 +103,11 @@ def _with_constant(
 
     Return None for other constants and for quantized ones. The caller then converts the constant to a tensor.
     """
-    kind = o.kind
+    values, x = constant.real("its operand"), operand.computed()
+    kind = op.kind
     if kind == "FLOOR_DIV" or values.size == 0 or values.ndim > x.rank:
         return None
-    if kind in ("ADD", "SUB", "MUL") and o.are_integers(0, 1):
+    if kind in ("ADD", "SUB", "MUL") and op.are_integers(operand, constant):
         return None
     if kind in ("MAXIMUM", "MINIMUM", "POW", "SQUARED_DIFFERENCE"):
         if values.size != 1:
@@ -104,24 +117,23 @@ def _with_constant(
             return with_number(x, "power", number, is_first=constant_first)
         function: Activation = {"kind": "power", "a": 1.0, "b": -number, "c": 2.0}
         if kind != "SQUARED_DIFFERENCE":
-            constant = o.inputs[0 if constant_first else 1]
-            number = o.c.integers.reinterpreted_number(constant, o.result, number)
+            number = op.c.integers.reinterpreted_number(constant.index, op.result, number)
             limits = (number, _LARGEST) if kind == "MAXIMUM" else (-_LARGEST, number)
-            function = o.fused_activation({"kind": "clamp", "a": limits[0], "b": limits[1]})
+            function = op.fused({"kind": "clamp", "a": limits[0], "b": limits[1]})
         return x.map(function)
     if kind == "DIV" and constant_first and values.size == 1:
-        return x.reciprocal(float(values.reshape(-1)[0]), o.fused_activation(activation))
+        return x.reciprocal(float(values.reshape(-1)[0]), op.fused(activation))
     if kind == "DIV" and (constant_first or not have_reciprocals(values)):
         return None
     if values.size > 1 and not (values.size == values.shape[-1] == x.shape[-1]):
         return None
     if values.size > 1:
-        x = o.plain(x)
+        x = op.c.plain(x)
     scale, offset = scale_and_offset(_TWO_TENSORS[kind], values, constant_first=constant_first)
-    fused = o.fused_activation(activation)
-    name = o.name()
+    fused = op.fused(activation)
+    name = op.name()
     return x.with_same_layout(
-        affine(o.network, x.tensor, scale=scale, offset=offset, activation=fused, name=name)
+        affine(op.network, x.tensor, scale=scale, offset=offset, activation=fused, name=name)
     )
 
 
@@ -143,86 +155,106 @@ _FUNCTIONS: dict[str, Activation] = {
     "RELU_0_TO_1": {"kind": "clamp", "a": 0.0, "b": 1.0},
     "RELU_N1_TO_1": {"kind": "clamp", "a": -1.0, "b": 1.0},
     "ROUND": "round",
-    "RSQRT": {"kind": "power", "a": 1.0, "b": 0.0, "c": -0.5},
     "SIGN": "sign",
-    "SQRT": {"kind": "power", "a": 1.0, "b": 0.0, "c": 0.5},
     "SQUARE": {"kind": "power", "a": 1.0, "b": 0.0, "c": 2.0},
     "TANH": "tanh",
 }
 
 
-def _function(o: Operation) -> Made:
-    function = _FUNCTIONS.get(o.kind)
-    if o.kind == "LEAKY_RELU":
-        function = {"kind": "relu", "a": o.options.number(0, "f")}
-    if o.kind == "GELU":
-        function = "gelu_tanh" if o.flag(0) else "gelu"
-    x, function = o.x(), o.fused_activation(function)
-    if o.kind in ("SQRT", "RSQRT") and o.c.integers.of(o.inputs[0]) is None:
-        return x.sqrt(inverse=o.kind == "RSQRT")
-    return x.map(function)
+def _function(function: Activation) -> Row:
+    def row(op: Operation, x: X) -> Value:
+        return x.map(op.fused(function))
+
+    return row
 
 
-def _fake_quantization(o: Operation) -> Made:
+def _root(*, inverse: bool) -> Row:
+    function: Activation = {"kind": "power", "a": 1.0, "b": 0.0, "c": -0.5 if inverse else 0.5}
+
+    def row(op: Operation, x: Given) -> Value:
+        own, fused = x.computed(), op.fused(function)
+        return own.sqrt(inverse=inverse) if op.c.integers.of(x.index) is None else own.map(fused)
+
+    return row
+
+
+def _leaky_relu(op: Operation, x: X, *, alpha: float) -> Value:
+    return x.map(op.fused({"kind": "relu", "a": alpha}))
+
+
+def _gelu(op: Operation, x: X, *, approximate: bool = False) -> Value:
+    return x.map(op.fused("gelu_tanh" if approximate else "gelu"))
+
+
+def _sine(*, shifted: bool) -> Row:
+    def row(x: Either) -> Value:
+        return sine(x, shifted=shifted)
+
+    return row
+
+
+def _fake_quantization(
+    x: X, *, low: Annotated[float, Stated("min")], high: Annotated[float, Stated("max")], num_bits: int,
+    narrow_range: bool,
+) -> Value:  # fmt: skip
     """Convert FAKE_QUANT: round to one of 2 ** bits numbers. Their limits are shifted so that 0 is one of them."""
-    options = o.options
-    low, high = (options.number(field, "f") for field in (0, 1))
-    bits = options.integer(2)
-    if options.boolean(3):
+    if narrow_range:
         raise UnsupportedError("its range is narrow, as only that of weights is in training")
-    if not (
-        math.isfinite(low) and math.isfinite(high) and low <= 0.0 <= high and low < high and 2 <= bits <= 16
-    ):
-        raise WeightsError(f"damaged: its limits are {low} and {high}, with {bits} bits")
-    steps = (1 << bits) - 1
+    finite = math.isfinite(low) and math.isfinite(high)
+    if not (finite and low <= 0.0 <= high and low < high and 2 <= num_bits <= 16):
+        raise WeightsError(f"damaged: its limits are {low} and {high}, with {num_bits} bits")
+    steps = (1 << num_bits) - 1
     scale = float(np.float32(high - low) / np.float32(steps))
     zero = math.floor(float(np.float32(-low) / np.float32(scale)) + 0.5)  # computed in float32, as in LiteRT
     limits: Activation = {"kind": "clamp", "a": -zero * scale, "b": (steps - zero) * scale}
     to_numbers: Activation = {"kind": "linear", "a": 1.0 / scale, "b": zero + 0.5}
-    x = o.x().map(limits, "/1").map(to_numbers, "/2").map("floor", "/3")
+    x = x.map(limits, "/1").map(to_numbers, "/2").map("floor", "/3")
     return x.linear(scale, -zero * scale)
 
 
-def _prelu(o: Operation) -> Made:
+def _prelu(op: Operation, source: Given, slopes: Given) -> Value | Tensor:
     """Convert PRELU: one slope, or one for each channel, becomes a PReLU layer; others a product with min(x, 0)."""
-    slope = o.real(1, "its slopes")
-    x = o.x()
-    if o.are_integers(0, 1):
-        return _prelu_by_parts(o, x, slope)
+    slope, x = slopes.real("its slopes"), source.computed()
+    if op.are_integers(source, slopes):
+        return _prelu_by_parts(op, source, slopes, slope)
     if slope.size == 0 or slope.ndim > x.rank or slope.size not in (1, slope.shape[-1]):
-        return _prelu_by_parts(o, x, slope)
-    tensor = o.tensor()
+        return _prelu_by_parts(op, source, slopes, slope)
+    tensor = source.tensor()
     channels = tensor.shape[-1] or 0
     if slope.size not in (1, channels):
         raise WeightsError(f"damaged: slopes of shape {slope.shape} for {x.shown}")
-    name = o.name()
-    y = o.network.activation(tensor, "prelu", name=name)
-    o.network.graph.set_weight(name, "slope", np.resize(slope, channels))
+    name = op.name()
+    y = op.network.activation(tensor, "prelu", name=name)
+    op.network.graph.set_weight(name, "slope", np.resize(slope, channels))
     return y
 
 
-def _prelu_by_parts(o: Operation, x: FileTensor, slope: NDArray[np.float32]) -> FileTensor:
+def _prelu_by_parts(op: Operation, source: Source, slopes: Source, values: Values) -> FileTensor:
+    x = source.computed()
     low: Activation = {"kind": "clamp", "a": -float(np.finfo(np.float32).max), "b": 0.0}
     below = x.map(low, "/below")
     above = x.map("relu", "/above")
-    slopes = o.constant_layer(1, slope, x)
-    o.note_operand(1, slopes.tensor)
-    o.note_operand(0, below.tensor)
-    o.note_result(above.tensor)
-    scaled = below.combine("multiply", slopes, "/scaled")
-    o.note_result(scaled.tensor)
-    return above.combine("add", scaled, "", o.fused_activation(None))
+    slope = slopes.layer_of(values, x)
+    slopes.note(slope.tensor)
+    source.note(below.tensor)
+    op.note(above.tensor)
+    scaled = below.combine("multiply", slope, "/scaled")
+    op.note(scaled.tensor)
+    return above.combine("add", scaled, "", op.fused(None))
 
 
-ARITHMETIC: dict[str, Handler] = {
-    **dict.fromkeys(set(_TWO_TENSORS) - {"ADD_N"}, _binary),
-    **dict.fromkeys(_FUNCTIONS, _function),
+ARITHMETIC: dict[str, Row] = {
+    **dict.fromkeys(_TWO_TENSORS, _binary),
+    **dict.fromkeys(("ADD", "SUB", "MUL", "DIV"), _binary_with_activation),
+    **{kind: _function(function) for kind, function in _FUNCTIONS.items()},
     "ADD_N": _sum,
-    "COS": lambda o: sine(o.value(), shifted=True),
+    "COS": _sine(shifted=True),
     "FAKE_QUANT": _fake_quantization,
     "FLOOR_MOD": _remainder,
-    "GELU": _function,
-    "LEAKY_RELU": _function,
+    "GELU": _gelu,
+    "LEAKY_RELU": _leaky_relu,
     "PRELU": _prelu,
-    "SIN": lambda o: sine(o.value()),
+    "RSQRT": _root(inverse=True),
+    "SIN": _sine(shifted=False),
+    "SQRT": _root(inverse=False),
 }

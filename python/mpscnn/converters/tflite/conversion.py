@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mpscnn.converters.arrange import Arranger
 from mpscnn.converters.constant import Constant
 from mpscnn.converters.layer_names import LayerNames, quote_name
-from mpscnn.converters.layout import Atom, Axis
+from mpscnn.converters.layout import Atom, Axis, without_batch
 from mpscnn.converters.max_unpooling import Maxima
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite.constants import Constants
@@ -153,6 +153,20 @@ class Conversion:
             raise UnsupportedError("its operand has no axis but the batch")
         return self.arranger.physical(value, value.axes[1:])
 
+    def plain(self, value: FileTensor) -> FileTensor:
+        """Return a value with its elements in the order of the file's axes.
+
+        If the batch is not a separate axis of the file's tensor, the network's tensor has it in front.
+        """
+        axes = [*map(without_batch, value.axes)]
+        groups = axes[1:] if value.has_batch_first else axes
+        order = tuple(atom for axis in groups for atom in axis)
+        return value.with_tensor(self.arranger.physical(value, groups), order)
+
+    def integers_in(self, index: int, what: str) -> list[int]:
+        """Return the numbers of a tensor that must be a short list of constant integers, such as axes."""
+        return self.constants.setting(index, what).integers(what)
+
     def tensor_of(self, name: str) -> Tensor:
         """Return the network's tensor for the file's tensor of a name. Raises WeightsError if there is none."""
         for index, tensor in enumerate(self.file.tensors):
@@ -166,6 +180,10 @@ class Conversion:
         """Return the single consumer of a tensor; None if there are several, or if it is an output of the file."""
         users = self.file.users.get(index, [])
         return users[0] if len(users) == 1 and index not in self.file.outputs else None
+
+    def is_used(self, index: int) -> bool:
+        """Return True if operators read a tensor, or if it is an output."""
+        return bool(self.file.users.get(index)) or index in self.file.outputs
 
     @contextmanager
     def reading_bytes(self, operator: FileOperator) -> Iterator[None]:

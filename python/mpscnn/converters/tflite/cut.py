@@ -12,7 +12,7 @@ from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.converters.tflite.file import read_tflite
 from mpscnn.converters.tflite.flatbuffer import Table
 from mpscnn.converters.tflite.flatbuffer_builder import Data, Field, Fields, Number, flatbuffer
-from mpscnn.converters.tflite.operators import OPERATORS
+from mpscnn.converters.tflite.operators import ROWS
 from mpscnn.errors import UnsupportedError
 
 _VERSION, _ALIGNMENT = 3, 64
@@ -42,7 +42,7 @@ def cut_tflite(path: Path, signature: str | None = None) -> bytes:
         operator = file.operators[place]
         if wanted.isdisjoint(operator.outputs):
             continue
-        if operator.kind not in OPERATORS:
+        if operator.kind not in ROWS:
             raise UnsupportedError(f"{path}: its operator {operator.kind} is not run")
         wanted.update(operator.inputs)
         kept.append(place)

@@ -2,47 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.rows import Row, ignores
 from mpscnn.converters.tflite.file import read_tflite
-from mpscnn.converters.tflite.flexbuffer import Number, read_map
 from mpscnn.converters.tflite.metadata import OUTPUTS
-from mpscnn.converters.tflite.operation import Handler, Operation
+from mpscnn.converters.tflite.operation import Operation
+from mpscnn.converters.tflite.row_calls import Batched, Given
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.vision.detector import DetectionHead
 
 OPERATOR = "TFLite_Detection_PostProcess"
 
-_REQUIRED = (
-    "max_detections",
-    "max_classes_per_detection",
-    "nms_score_threshold",
-    "nms_iou_threshold",
-    "num_classes",
-    "x_scale",
-    "y_scale",
-    "w_scale",
-    "h_scale",
-)
-_OPTIONAL: dict[str, Number] = {"detections_per_class": 100, "use_regular_nms": False}
-
 Head = tuple[str, tuple[int | None, ...]]
 
 
-def detection_head(options: bytes, heads: Sequence[Head], anchors: NDArray[np.float32]) -> DetectionHead:
+def detection_head(
+    given: Mapping[str, Any], heads: Sequence[Head], anchors: NDArray[np.float32]
+) -> DetectionHead:
     """Return the detection settings for the operator.
 
     Args:
-        options: the operator's custom options, a FlexBuffers map.
+        given: the operator's options.
         heads: the name and shape of the boxes, and of the scores, which are probabilities.
         anchors: the anchors (n, 4): centre y, centre x, height, width.
     """
-    given = _read(options)
     (boxes, box_shape), (scores, score_shape) = heads
     if len(box_shape) != 3 or box_shape[2] != 4 or len(score_shape) != 3 or box_shape[1] != score_shape[1]:
         raise WeightsError(f"damaged: boxes {box_shape} and scores {score_shape} do not fit")
@@ -63,22 +52,14 @@ def detection_head(options: bytes, heads: Sequence[Head], anchors: NDArray[np.fl
     )
 
 
-def _read(options: bytes) -> dict[str, Number]:
-    given = _OPTIONAL | read_map(options)
-    missing = [name for name in _REQUIRED if name not in given]
-    if missing:
-        raise WeightsError(f"damaged: its options lack {', '.join(missing)}")
-    return given
-
-
-def _variances(given: dict[str, Number]) -> list[float]:
+def _variances(given: Mapping[str, Any]) -> list[float]:
     scales = [float(given[name]) for name in ("x_scale", "y_scale", "w_scale", "h_scale")]
     if not all(scale > 0.0 for scale in scales):
         raise WeightsError(f"damaged: its scales are {scales}, expected numbers above 0")
     return [1.0 / scale for scale in scales]
 
 
-def _suppression(given: dict[str, Number]) -> dict[str, Any]:
+def _suppression(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of non-maximum suppression.
 
     The operator's regular mode suppresses boxes within each class. Its fast mode suppresses across classes, by each
@@ -99,18 +80,36 @@ def own_heads(path: Path) -> list[str]:
     return read_tflite(path).metadata.own_names(OUTPUTS)
 
 
-def _detection(o: Operation) -> None:
+@ignores("_output_quantized", "_support_output_type_float_in_quantized_op")
+def _detection(
+    op: Operation, boxes: Batched, scores: Batched, anchors: Given, *, max_detections: int,
+    max_classes_per_detection: int, nms_score_threshold: float, nms_iou_threshold: float, num_classes: int,
+    x_scale: float, y_scale: float, w_scale: float, h_scale: float, detections_per_class: int = 100,
+    use_regular_nms: bool = False,
+) -> None:  # fmt: skip
     """Convert the detection operator: its inputs become the outputs, and its options `Network.detection`."""
-    results = o.c.file.outputs
-    if len(o.outputs) != len(results) or set(o.outputs) != set(results):
+    outputs, results = op.stated.outputs, op.c.file.outputs
+    if len(outputs) != len(results) or set(outputs) != set(results):
         raise UnsupportedError("its results must be the file's, and all of them")
-    o.c.heads = [o.tensor(place) for place in (0, 1)]
-    if names := o.c.file.metadata.own_names(OUTPUTS):  # mpscnn's own entries have the settings
-        o.c.heads = [o.c.tensor_of(name) for name in names]
+    op.c.heads = [boxes, scores]
+    if names := op.c.file.metadata.own_names(OUTPUTS):  # mpscnn's own entries have the settings
+        op.c.heads = [op.c.tensor_of(name) for name in names]
         return
-    anchors = o.real(2, "its anchors")
-    heads = [(head.name, head.shape) for head in o.c.heads]
-    o.c.detection = detection_head(o.operator.custom_options, heads, anchors)
+    given = {
+        "max_detections": max_detections,
+        "max_classes_per_detection": max_classes_per_detection,
+        "nms_score_threshold": nms_score_threshold,
+        "nms_iou_threshold": nms_iou_threshold,
+        "num_classes": num_classes,
+        "x_scale": x_scale,
+        "y_scale": y_scale,
+        "w_scale": w_scale,
+        "h_scale": h_scale,
+        "detections_per_class": detections_per_class,
+        "use_regular_nms": use_regular_nms,
+    }
+    heads = [(head.name, head.shape) for head in op.c.heads]
+    op.c.detection = detection_head(given, heads, anchors.real("its anchors"))
 
 
-DETECTION: dict[str, Handler] = {f"CUSTOM {OPERATOR}": _detection}
+DETECTION: dict[str, Row] = {f"CUSTOM {OPERATOR}": _detection}

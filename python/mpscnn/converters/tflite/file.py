@@ -94,14 +94,6 @@ class FileOperator:
     custom_options: bytes = b""
     """The options of a custom operator."""
 
-    def integer(self, field: int, kind: str = "i", default: int = 0) -> int:
-        """Return an integer option; `default` if the operator has no options. See `Table.number` for `kind`."""
-        return default if self.options is None else self.options.integer(field, kind)
-
-    def flag(self, field: int) -> bool:
-        """Return a boolean option; false if the operator has no options."""
-        return self.options is not None and self.options.boolean(field)
-
 
 @dataclass(frozen=True)
 class TfliteFile:

@@ -46,13 +46,17 @@ class _File:
             raise WeightsError(
                 f"damaged or cut off: a list at byte {start} reaches beyond the end of the file"
             )
+        self.count(start, size)
+        return start + 4, length
+
+    def count(self, start: int, size: int) -> None:
+        """Count the bytes of a list. Raises UnsupportedError if all lists together have far more than the file."""
         self._unread -= size
         if self._unread < 0:
             raise UnsupportedError(
                 f"its lists and strings share places (the last at byte {start}), together they have more than "
                 f"{_MAX_READS} times the file's {len(self.content)} bytes, which is not supported"
             )
-        return start + 4, length
 
     def list_table(self, position: int) -> None:
         """Record that a table is in a list. Raises UnsupportedError if it is listed twice, which would cost time."""
@@ -98,6 +102,15 @@ class Table:
     def has(self, field: int) -> bool:
         """Return True if the field is present."""
         return self._slot(field) != 0
+
+    def fields(self) -> list[int]:
+        """Return the numbers of the fields that are present."""
+        start, size = self._vtable + 4, self._vtable_size - 4
+        self._file.count(start, size)
+        if start + size > len(self._file.content):
+            raise WeightsError(f"damaged or cut off: a table at byte {self._position} has {size // 2} fields")
+        places = struct.unpack(f"<{size // 2}H", self._file.content.read(start, size))
+        return [field for field, place in enumerate(places) if place]
 
     def number(self, field: int, kind: str, default: int | float = 0) -> int | float:
         """Return a scalar field; `kind` is its format character of `struct`, such as B or i."""

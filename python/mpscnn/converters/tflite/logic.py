@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from mpscnn.converters.tflite.operation import Handler, Made, Operation
+from typing import Annotated
+
+from mpscnn.converters.rows import Operand, Row
+from mpscnn.converters.tflite.operation import Operation, tensors, together
+from mpscnn.converters.tflite.row_calls import Given, X
+from mpscnn.converters.value import Value
 from mpscnn.errors import UnsupportedError
+
+Number = Annotated[float, Operand("its number")]
 
 _TWO = {
     "EQUAL": "equal",
@@ -17,31 +24,43 @@ _TWO = {
 }
 
 
-def _compare(o: Operation) -> Made:
-    a, b = o.values()
-    return a.combine(_TWO[o.kind], b)
+def _compare(kind: str) -> Row:
+    def row(x: Given, y: Given) -> Value:
+        first, second = together([x, y])
+        return first.combine(kind, second)
+
+    return row
 
 
-def _select(o: Operation) -> Made:
-    """Convert SELECT to a sum of two masked tensors: at each position one of the two is 0."""
-    ranks = [len(o.stated(place).shape) for place in range(3)]
-    if o.kind == "SELECT" and ranks[0] == 1 < max(ranks):
+def _not(x: X) -> Value:
+    return x.logical_not()
+
+
+def _select(op: Operation, condition: Given, x: Given, y: Given) -> Value:
+    """Convert SELECT: elements of two tensors, chosen by truth values for whole images or for each element."""
+    ranks = [len(one.stated.shape) for one in (condition, x, y)]
+    if ranks[0] == 1 < max(ranks):
         raise UnsupportedError("chooses between images of the batch")
-    condition, first, second = o.tensors()
-    return condition.where(lambda: first, lambda: second, o.fused_activation(None))
+    return _select_v2(op, condition, x, y)
 
 
-def _one_hot(o: Operation) -> Made:
+def _select_v2(op: Operation, condition: Given, x: Given, y: Given) -> Value:
+    """Convert SELECT_V2 to a sum of two masked tensors: at each position one of the two is 0."""
+    chosen, first, second = tensors([condition, x, y])
+    return chosen.where(lambda: first, lambda: second, op.fused(None))
+
+
+def _one_hot(
+    x: Given, depth: Annotated[int, Operand("its depth")], on: Number, off: Number, *, axis: int = -1
+) -> Value:
     """Convert ONE_HOT: a new axis with `on` at the index and `off` elsewhere."""
-    (depth,) = o.integers(1, "its depth")
-    on, off = (float(o.real(place, "its numbers").reshape(())) for place in (2, 3))
-    return o.x().one_hot(o.integer(0, default=-1), depth, on, off)
+    return x.computed().one_hot(axis, depth, on, off)
 
 
-LOGIC: dict[str, Handler] = {
-    **dict.fromkeys(_TWO, _compare),
-    "LOGICAL_NOT": lambda o: o.x().logical_not(),
+LOGIC: dict[str, Row] = {
+    **{kind: _compare(name) for kind, name in _TWO.items()},
+    "LOGICAL_NOT": _not,
     "ONE_HOT": _one_hot,
     "SELECT": _select,
-    "SELECT_V2": _select,
+    "SELECT_V2": _select_v2,
 }

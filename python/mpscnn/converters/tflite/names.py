@@ -40,7 +40,14 @@ _ELEMENT_TYPE_NAMES = """
     UINT32 UINT16 INT4 BFLOAT16 INT2 UINT4 FLOAT8_E4M3FN FLOAT8_E5M2
 """
 
-_ACTIVATION_NAMES = "NONE RELU RELU_N1_TO_1 RELU6 TANH SIGN_BIT"
+ENUMERATIONS = {
+    "activation": ("NONE", "RELU", "RELU_N1_TO_1", "RELU6", "TANH", "SIGN_BIT"),
+    "padding": ("SAME", "VALID"),
+    "mode": ("REFLECT", "SYMMETRIC"),
+    "format": ("DEFAULT", "SHUFFLED4x16INT8"),
+}
+"""The values of options: the fused activation, the padding of windows, the mode of MIRROR_PAD, and the order of weights
+of FULLY_CONNECTED."""
 
 
 def operator_name(number: int) -> str:
@@ -53,11 +60,6 @@ def element_type_name(number: int) -> str:
     return _name(_ELEMENT_TYPE_NAMES, number, "element type")
 
 
-def activation_name(number: int) -> str:
-    """Return the name of the activation that an operator ends with."""
-    return _name(_ACTIVATION_NAMES, number, "activation")
-
-
 def operator_number(name: str) -> int:
     """Return the number of a built-in operator."""
     return _OPERATOR_NAMES.split().index(name)
@@ -66,11 +68,6 @@ def operator_number(name: str) -> int:
 def element_type_number(name: str) -> int:
     """Return the number of the type of a tensor's elements. `name` is NumPy's, such as "float32"."""
     return _ELEMENT_TYPE_NAMES.split().index(name.upper())
-
-
-def activation_number(name: str) -> int:
-    """Return the number of the activation that an operator ends with."""
-    return _ACTIVATION_NAMES.split().index(name)
 
 
 def _name(listed: str, number: int, what: str) -> str:

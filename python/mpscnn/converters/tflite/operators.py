@@ -5,6 +5,7 @@ They raise UnsupportedError and WeightsError with only a reason. The caller adds
 
 from __future__ import annotations
 
+from mpscnn.converters.rows import Row
 from mpscnn.converters.tflite.arithmetic import ARITHMETIC
 from mpscnn.converters.tflite.array_ops import ARRAY_OPS, SHAPES
 from mpscnn.converters.tflite.convolutions import CONVOLUTIONS
@@ -13,7 +14,6 @@ from mpscnn.converters.tflite.indexing import INDEXING
 from mpscnn.converters.tflite.logic import LOGIC
 from mpscnn.converters.tflite.matrices import MATRICES
 from mpscnn.converters.tflite.mediapipe import MEDIAPIPE
-from mpscnn.converters.tflite.operation import Handler
 from mpscnn.converters.tflite.recurrent import RECURRENT
 from mpscnn.converters.tflite.reductions import REDUCTIONS
 from mpscnn.converters.tflite.slicing import PARTS
@@ -52,7 +52,7 @@ def unsupported_reason(kind: str) -> str:
     return REFUSED.get(kind, "mpscnn has no such layer")
 
 
-OPERATORS: dict[str, Handler] = {
+ROWS: dict[str, Row] = {
     **ARITHMETIC,
     **ARRAY_OPS,
     **CONVOLUTIONS,

@@ -26,9 +26,9 @@ from mpscnn.converters.simplify.simplifier import simplify, simplify_before_inte
 from mpscnn.converters.tflite.constants import Constants
 from mpscnn.converters.tflite.conversion import Conversion
 from mpscnn.converters.tflite.file import FileOperator, TfliteFile
-from mpscnn.converters.tflite.operation import Operation
-from mpscnn.converters.tflite.operators import OPERATORS, unsupported_reason
+from mpscnn.converters.tflite.operators import ROWS, unsupported_reason
 from mpscnn.converters.tflite.restored_layers import restored
+from mpscnn.converters.tflite.row_calls import call_row
 from mpscnn.converters.tflite.unscaled_integers import refuse_unscaled_integers
 from mpscnn.converters.unsupported import MixedImagesError, UnsupportedLayers, UnsupportedLayersError
 from mpscnn.errors import Error, ParameterError, UnsupportedError, WeightsError
@@ -311,14 +311,14 @@ class _FileConverter(Conversion):
             self.arranger.batch = self.file_batch
 
     def _convert_with_table(self, operator: FileOperator) -> None:
-        handler = OPERATORS.get(operator.kind)
-        if handler is None:
+        row = ROWS.get(operator.kind)
+        if row is None:
             raise UnsupportedError(unsupported_reason(operator.kind))
         if not all(map(self.is_constant, operator.inputs)):
             refuse_unscaled_integers(self.file, operator)
         self.begin(operator.outputs[0], operator.kind)
         with self.reading_bytes(operator):
-            made = handler(Operation(self, operator))
+            made = call_row(row, self, operator)
             results = made if isinstance(made, Iterator) else iter([made])
             for output in operator.outputs:
                 self.begin(output)

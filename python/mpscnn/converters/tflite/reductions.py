@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Annotated, Literal
 
 import numpy as np
 
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.layout import without_batch
+from mpscnn.converters.rows import Finite, Ints, Operand, Row, ignores
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite import integer_forms
-from mpscnn.converters.tflite.operation import Handler, Made, Operation
-from mpscnn.errors import WeightsError
+from mpscnn.converters.tflite.operation import Operation, Source
+from mpscnn.converters.tflite.row_calls import Batched, Given, X
+from mpscnn.converters.value import Value
+from mpscnn.graph.layers.layer_maker import Tensor
 
 _MIN_NORM = 1e-3  # the square root of 1e-6, TensorFlow Lite's minimum for the sum of squares
 _IMAGE_RANK = 4
@@ -30,82 +33,84 @@ _KINDS = {
 # ---- Reductions --------------------------------------------------------------------------------------------
 
 
-def _reduction(o: Operation) -> Made:
-    x = o.numbers_of(0)
-    axes = sorted({x.axis(axis) for axis in o.integers(1, "the axes")})
-    y = _reduced(o, x, axes) if isinstance(x, FileTensor) else x.reduce(_KINDS[o.kind], axes)
-    return y if o.flag(0) else y.squeeze(axes)
+def _reduction(
+    op: Operation, source: Given, along: Annotated[Ints, Operand("the axes")], *, keep_dims: bool = False
+) -> Value:
+    x = source.numbers()
+    axes = sorted({x.axis(axis) for axis in along})
+    kind = _KINDS[op.kind]
+    y = _reduced(op, source, x, axes, kind) if isinstance(x, FileTensor) else x.reduce(kind, axes)
+    return y if keep_dims else y.squeeze(axes)
 
 
-def _reduced(o: Operation, x: FileTensor, axes: Sequence[int]) -> FileTensor:
+def _reduced(op: Operation, source: Source, x: FileTensor, axes: Sequence[int], kind: str) -> FileTensor:
     atoms = without_batch(x.atoms_of(axes))
-    kind, are_integers = _KINDS[o.kind], o.are_integers(0)
-    is_pooling = o.c.file.metadata.own and o.kind == "MEAN" and list(axes) == [1, 2] and x.rank == _IMAGE_RANK
-    if are_integers and o.kind in ("MEAN", "SUM") and not is_pooling:
+    are_integers = op.are_integers(source)
+    is_image = list(axes) == [1, 2] and x.rank == _IMAGE_RANK
+    is_pooling = op.c.file.metadata.own and kind == "mean" and is_image
+    if are_integers and kind in ("mean", "sum") and not is_pooling:
         # One layer is used, so that the result is rounded only once. A reduction of no axis only changes the scale.
         lying = tuple(sorted(atoms, key=x.order.index))
-        whole = x.wrap(o.arranger.make_contiguous(x, lying))
+        whole = x.wrap(op.c.arranger.make_contiguous(x, lying))
         return whole.reduce(kind, axes, pools=False) if atoms else x.map({"kind": "none"})
-    if are_integers and o.kind in ("REDUCE_MAX", "REDUCE_MIN") and atoms and not o.changes_integers():
-        y = integer_forms.reduce_by_pooling(o, x, atoms)
+    is_extreme = op.kind in ("REDUCE_MAX", "REDUCE_MIN")
+    if are_integers and is_extreme and atoms and not op.changes_integers(source):
+        y = integer_forms.reduce_by_pooling(op, x, atoms)
         return replace(y, axes=tuple(() if axis in axes else own for axis, own in enumerate(y.axes)))
     return x.reduce(kind, axes)
 
 
-def _argument(o: Operation) -> Made:
+@ignores("output_type")
+def _argument(op: Operation, x: X, axis: Annotated[int, Operand("the axis")]) -> Value:
     """Convert ARG_MAX and ARG_MIN. At the end of a classifier or segmenter, an ARG_MAX over channels is left out.
 
     The scores are the output then, and `Model.segment` finds the channel with the largest score.
     """
-    x, (axis,) = o.x(), o.integers(1, "the axis")
     axis = x.axis(axis)
-    is_end = o.result in o.c.file.outputs and not o.c.file.users.get(o.result)
-    if o.kind == "ARG_MAX" and is_end and x.rank in (2, 4) and axis == x.rank - 1:
-        name = quote_name(o.stated_result.name)
-        o.network.notes.append(f"the ARG_MAX {name} at the end is left out, so the output is the scores")
+    is_end = op.result in op.c.file.outputs and not op.c.file.users.get(op.result)
+    if op.kind == "ARG_MAX" and is_end and x.rank in (2, 4) and axis == x.rank - 1:
+        name = quote_name(op.stated_result.name)
+        op.network.notes.append(f"the ARG_MAX {name} at the end is left out, so the output is the scores")
         return x
-    return x.argmax_or_argmin(axis, minimum=o.kind == "ARG_MIN").squeeze([axis])
+    return x.argmax_or_argmin(axis, minimum=op.kind == "ARG_MIN").squeeze([axis])
 
 
 # ---- Normalizations ----------------------------------------------------------------------------------------
 
 
-def _softmax(o: Operation) -> Made:
-    x, beta = o.plain(o.x()), o.options.number(0, "f")
-    if not math.isfinite(beta):
-        raise WeightsError(f"damaged: its beta is {beta}")
+def _softmax(op: Operation, source: Given, *, beta: Annotated[float, Finite()]) -> Value:
+    x = source.plain()
     if beta != 1.0:
-        scaled = {"kind": "linear", "a": beta}
-        x = x.map(scaled, "/beta")
-        integers = o.c.integers.of(o.inputs[0])
+        x = x.map({"kind": "linear", "a": beta}, "/beta")
+        integers = op.c.integers.of(source.index)
         if beta > 0.0 and integers is not None:
             # Multiplying by beta does not change the integers, only their scale.
-            o.c.integers.of_tensors[x.tensor.index] = replace(
+            op.c.integers.of_tensors[x.tensor.index] = replace(
                 integers, step=float(np.float32(beta * integers.step))
             )
     return x.softmax([x.rank - 1])
 
 
-def _log_softmax(o: Operation) -> Made:
-    x = o.x()
-    return x.apply_along([x.rank - 1], o.network.log_softmax)
+def _log_softmax(op: Operation, x: X) -> Value:
+    return x.apply_along([x.rank - 1], op.network.log_softmax)
 
 
-def _local_response(o: Operation) -> Made:
-    size = 2 * o.options.integer(0) + 1
-    bias, alpha, beta = o.numbers(1, 2, 3)
-    x, name = o.tensor(), o.name()
-    return o.network.local_response_norm(x, size, alpha=size * alpha, beta=beta, k=bias, name=name)
+def _local_response(
+    op: Operation, x: Batched, *, radius: int, bias: float, alpha: float, beta: float
+) -> Tensor:
+    size = 2 * radius + 1
+    return op.network.local_response_norm(x, size, alpha=size * alpha, beta=beta, k=bias, name=op.name())
 
 
-def _l2_normalization(o: Operation) -> Made:
+def _l2_normalization(
+    op: Operation, x: Batched, *, fused_activation_function: Literal["NONE"] = "NONE"
+) -> Tensor:
     """Convert L2_NORMALIZATION: x / sqrt(max(sum of squares of the channels, 1e-6))."""
-    x = o.tensor()
-    o.refuse_activation(0)
-    return o.network.unit_norm(x, epsilon=_MIN_NORM, name=o.name())
+    del fused_activation_function
+    return op.network.unit_norm(x, epsilon=_MIN_NORM, name=op.name())
 
 
-REDUCTIONS: dict[str, Handler] = {
+REDUCTIONS: dict[str, Row] = {
     **dict.fromkeys(_KINDS, _reduction),
     "ARG_MAX": _argument,
     "ARG_MIN": _argument,

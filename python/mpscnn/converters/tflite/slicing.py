@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Literal
 
-from mpscnn.converters.constant import listed
+from mpscnn.converters.constant import Constant, listed
 from mpscnn.converters.constant_pair import Array
 from mpscnn.converters.image_blocks import space_to_depth
-from mpscnn.converters.strided_slice import MASKS, from_begins_and_sizes, indices
-from mpscnn.converters.tflite.operation import Handler, Made, Operation
+from mpscnn.converters.rows import Ints, Operand, Row, ignores
+from mpscnn.converters.strided_slice import from_begins_and_sizes, indices
+from mpscnn.converters.tflite.operation import Operation, Source, together
+from mpscnn.converters.tflite.row_calls import Either, Given, X
 from mpscnn.converters.value import Value
 from mpscnn.errors import UnsupportedError, WeightsError
+
+Range = Annotated[Constant, Operand("its range")]
+Axis = Annotated[int, Operand("its axis")]
 
 # ---- Parts -------------------------------------------------------------------------------------------------
 
 
-def _strided_slice(o: Operation) -> Made:
+def _strided_slice(
+    x: Either, begins: Range, ends: Range, steps: Range, *, begin_mask: int = 0, end_mask: int = 0,
+    ellipsis_mask: int = 0, new_axis_mask: int = 0, shrink_axis_mask: int = 0, offset: bool = False,
+) -> Value:  # fmt: skip
     """Convert STRIDED_SLICE. An axis that is removed begins at 0 if its begin is masked."""
-    masks = [o.integer(field) for field in range(len(MASKS))]
-    if o.flag(len(MASKS)):
+    masks = [begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask]
+    if offset:
         raise UnsupportedError("its ends are relative to its begins, which is not supported")
 
     def parts(_: tuple[int, ...], *ranges: Array) -> list[Any]:
@@ -29,104 +37,126 @@ def _strided_slice(o: Operation) -> Made:
         begins = [0 if masks[0] >> place & 1 else number for place, number in enumerate(begins)]
         return indices([begins, *others], masks)
 
-    return o.value().slice(parts, *(o.constant(place, "its range") for place in (1, 2, 3)))
+    return x.slice(parts, begins, ends, steps)
 
 
-def _slice(o: Operation) -> Made:
-    x, ranges = o.value(), [o.constant(place, "its range") for place in (1, 2)]
-    begins, sizes = (listed(one.low, "its range") for one in ranges)
+def _slice(x: Either, first: Range, extents: Range) -> Value:
+    begins, sizes = (listed(one.low, "its range") for one in (first, extents))
     if not len(begins) == len(sizes) == x.rank or min(begins) < 0:
         raise WeightsError(f"damaged: takes {begins} and {sizes} of {x.shown}")
-    for axis, (first, count, low, high) in enumerate(zip(begins, sizes, *x.trial_shapes(), strict=True)):
-        if low == high < first + count:
-            raise WeightsError(f"damaged: takes {first}:{first + count} of axis {axis} of {x.shown}")
-    return x.slice(lambda _, *numbers: from_begins_and_sizes(*numbers), *ranges)
+    for axis, (begin, count, low, high) in enumerate(zip(begins, sizes, *x.trial_shapes(), strict=True)):
+        if low == high < begin + count:
+            raise WeightsError(f"damaged: takes {begin}:{begin + count} of axis {axis} of {x.shown}")
+    return x.slice(lambda _, *numbers: from_begins_and_sizes(*numbers), first, extents)
 
 
-def _split(o: Operation) -> Iterator[Value]:
-    sized = o.kind == "SPLIT_V"
-    x = o.value(0 if sized else 1)
-    (axis,) = o.integers(2 if sized else 0, "its axis")
+@ignores("num_splits")
+def _split(op: Operation, axis: Axis, x: Either) -> Iterator[Value]:
     axis = x.axis(axis)
-    extent, count = x.known_extent(axis, "splits"), len(o.outputs)
-    sizes = [extent // count] * count
-    if sized:
-        sizes = o.integers(1, "its sizes")
-        sizes = [extent - sum(sizes) - 1 if size == -1 else size for size in sizes]
-    if len(sizes) != count:
-        raise WeightsError(f"damaged: splits {x.shown} into {len(sizes)} parts, but has {count} results")
-    for output, part in zip(o.outputs, x.split(axis, sizes), strict=True):
-        yield o.reinterpreted(part, output)
+    extent, count = x.known_extent(axis, "splits"), len(op.stated.outputs)
+    return _parts(op, x, axis, [extent // count] * count)
 
 
-def _unpack(o: Operation) -> Iterator[Value]:
-    x, count = o.value(), len(o.outputs)
-    axis = x.axis(o.integer(1))
+@ignores("num_splits")
+def _split_v(
+    op: Operation, x: Either, sizes: Annotated[Ints, Operand("its sizes")], axis: Axis
+) -> Iterator[Value]:
+    axis = x.axis(axis)
+    extent = x.known_extent(axis, "splits")
+    return _parts(op, x, axis, [extent - sum(sizes) - 1 if size == -1 else size for size in sizes])
+
+
+def _parts(op: Operation, x: Value, axis: int, sizes: Sequence[int]) -> Iterator[Value]:
+    outputs = op.stated.outputs
+    if len(sizes) != len(outputs):
+        raise WeightsError(
+            f"damaged: splits {x.shown} into {len(sizes)} parts, but has {len(outputs)} results"
+        )
+    for output, part in zip(outputs, x.split(axis, sizes), strict=True):
+        yield op.reinterpreted(part, output)
+
+
+@ignores("num")
+def _unpack(op: Operation, x: Either, *, axis: int = 0) -> Iterator[Value]:
+    count, axis = len(op.stated.outputs), x.axis(axis)
     if any(shape[axis] != count for shape in x.trial_shapes()):
         raise WeightsError(f"damaged: takes {x.shown} apart along axis {axis} into {count}")
     for part in x.split(axis, [1] * count):
         yield part.squeeze([axis])
 
 
-def _gather(o: Operation) -> Made:
+def _gather(source: Given, places: Given, *, axis: int = 0, batch_dims: int = 0) -> Value:
     """Convert GATHER. The axes of the indices replace the axis."""
-    batches = o.integer(1)
-    if o.is_constant(0) and not o.is_constant(1):
-        return _look_up(o)
-    x = o.value()
-    axis = x.axis(o.integer(0))
-    if not o.is_constant(1):
-        if batches not in (0, 1):
-            raise UnsupportedError(f"takes other positions for each element of {batches} axes of {x.shown}")
-        return o.x().gather(axis, o.x(1), of_each_image=bool(batches))
-    if batches:
+    if source.is_constant and not places.is_constant:
+        return _look_up(source, places, axis, batch_dims)
+    x = source.value()
+    axis = x.axis(axis)
+    if not places.is_constant:
+        if batch_dims not in (0, 1):
+            raise UnsupportedError(
+                f"takes other positions for each element of {batch_dims} axes of {x.shown}"
+            )
+        return source.computed().gather(axis, places.computed(), of_each_image=bool(batch_dims))
+    if batch_dims:
         raise UnsupportedError("takes other positions for each image of the batch")
-    positions = o.constant(1, "its positions")
+    positions = places.constant("its positions")
     if (positions.fixed("its positions") < 0).any():
         raise WeightsError(f"damaged: takes positions below 0 of axis {axis} of {x.shown}")
     return x.take(axis, positions)
 
 
-def _look_up(o: Operation) -> Made:
+def _look_up(source: Source, places: Source, axis: int, batch_dims: int) -> Value:
     """Convert GATHER of a constant by computed indices: an embedding lookup."""
-    table = o.real(0, "its table")
-    if o.integer(0) or o.integer(1) or table.ndim < 2:
+    table = source.real("its table")
+    if axis or batch_dims or table.ndim < 2:
         raise UnsupportedError(f"looks up a constant {table.shape} along another axis than the first one")
-    return o.x(1).look_up(table)
+    return places.computed().look_up(table)
 
 
-def _reverse(o: Operation) -> Made:
-    x = o.x()
-    for axis in o.integers(1, "its axes"):
+def _reverse(x: X, axes: Annotated[Ints, Operand("its axes")]) -> Value:
+    for axis in axes:
         x = x.reverse(x.axis(axis))
     return x
+
+
+def _tile(x: Either, counts: Annotated[Ints, Operand("its counts")]) -> Value:
+    return x.tile(counts)
+
+
+def _broadcast(x: Either, shape: Annotated[Constant, Operand("its shape")]) -> Value:
+    return x.broadcast_to(shape)
+
+
+def _space_to_depth(x: X, *, block_size: int) -> Value:
+    return space_to_depth(x, block_size)
 
 
 # ---- Concatenation ----------------------------------------------------------------------------------------
 
 
-def _concatenation(o: Operation) -> Made:
-    o.refuse_activation(1)
-    first, *others = o.values()
-    return first.concat(others, first.axis(o.integer(0)))
+def _concatenation(*x: Given, axis: int = 0, fused_activation_function: Literal["NONE"] = "NONE") -> Value:
+    del fused_activation_function
+    first, *others = together(x)
+    return first.concat(others, first.axis(axis))
 
 
-def _pack(o: Operation) -> Made:
-    first, *others = o.values()
-    return first.stack(others, o.integer(1))
+@ignores("values_count")
+def _pack(*x: Given, axis: int = 0) -> Value:
+    first, *others = together(x)
+    return first.stack(others, axis)
 
 
-PARTS: dict[str, Handler] = {
-    "BROADCAST_TO": lambda o: o.value().broadcast_to(o.constant(1, "its shape")),
+PARTS: dict[str, Row] = {
+    "BROADCAST_TO": _broadcast,
     "CONCATENATION": _concatenation,
     "GATHER": _gather,
     "PACK": _pack,
     "REVERSE_V2": _reverse,
     "SLICE": _slice,
-    "SPACE_TO_DEPTH": lambda o: space_to_depth(o.x(), o.options.integer(0)),
+    "SPACE_TO_DEPTH": _space_to_depth,
     "SPLIT": _split,
-    "SPLIT_V": _split,
+    "SPLIT_V": _split_v,
     "STRIDED_SLICE": _strided_slice,
-    "TILE": lambda o: o.value().tile(o.integers(1, "its counts")),
+    "TILE": _tile,
     "UNPACK": _unpack,
 }

@@ -57,7 +57,7 @@ def binary_fully_connected(layer: Layer) -> Value:
             layer.constant(np.zeros(len(weight), np.float32), "zeros"),
             shape=[1, len(weight)],
             activation="NONE",
-            format=0,
+            format="DEFAULT",
             keeps_axes=False,
         )
 

@@ -13,7 +13,7 @@ from mpscnn.converters.integer_limits import Grid
 from mpscnn.converters.layer_names import LayerNames
 from mpscnn.converters.tflite.flatbuffer_builder import Data, Field, Fields, Number, flatbuffer
 from mpscnn.converters.tflite.names import CUSTOM, element_type_number, operator_number
-from mpscnn.converters.tflite_writer.options import OPTIONS, version_of
+from mpscnn.converters.tflite_writer.options import version_of, written_options
 
 Array = NDArray[Any]
 
@@ -181,8 +181,8 @@ class Builder:
             kind, inputs, results, of_integers=any(one is not None and one.grid for one in inputs)
         )
         if options:
-            fields[3] = Number("B", OPTIONS[kind].table)
-            fields[4] = OPTIONS[kind].written(options)
+            table, fields[4] = written_options(kind, options)
+            fields[3] = Number("B", table)
         self._operators.append(fields)
 
     def add_custom(

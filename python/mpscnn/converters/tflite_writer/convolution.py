@@ -17,7 +17,7 @@ from mpscnn.converters.window_sizes import same_padding
 DEPTHWISE_FROM_OHWI = (3, 1, 2, 0)
 
 
-def windowed(layer: Layer, x: Value, window: Window) -> tuple[Value, int]:
+def windowed(layer: Layer, x: Value, window: Window) -> tuple[Value, str]:
     """Return the input and the padding of a convolution.
 
     Where neither of TensorFlow's paddings has the window's positions, the input is padded or cropped.
@@ -117,7 +117,7 @@ def _dense(layer: Layer, x: Value, weight: Value, *, keeps_axes: bool) -> Value:
         weight,
         _bias(layer, weight.shape[0]),
         activation=layer.fused(),
-        format=0,
+        format="DEFAULT",
         keeps_axes=keeps_axes,
     )
 

@@ -74,7 +74,7 @@ class Layer:
             shape: the shape of the result; None: that of `like`, otherwise the layer's.
             like: a tensor whose type and quantization the result has; None: those of the layer.
             dtype: the type of a result without quantization; None: see `like`.
-            options: see `options.OPTIONS`.
+            options: see `options.written_options`.
         """
         shape = shape if shape is not None else self.shape if like is None else like.shape
         result = self._result(kind, shape, like, dtype)

@@ -76,7 +76,7 @@ def _of_taps(layer: Layer, x: Value, window: Window) -> Value:
     return result
 
 
-def _pooled(layer: Layer, kind: str, x: Value, window: Window, padding: int) -> Value:
+def _pooled(layer: Layer, kind: str, x: Value, window: Window, padding: str) -> Value:
     shape = [1, window.vertical.output, window.horizontal.output, x.shape[3]]
     return layer.add(
         kind,
