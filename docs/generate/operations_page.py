@@ -82,16 +82,35 @@ def _inputs(entry: dict[str, Any]) -> str:
     return f"{minimum} to {maximum} inputs"
 
 
-def _section(entry: dict[str, Any], methods: list[str]) -> str:
+#: Parameters that an earlier operation of the page has are not listed again if they are at least so many.
+_MIN_SHARED = 4
+
+
+def _table(entry: dict[str, Any], earlier: list[dict[str, Any]]) -> list[str]:
+    """Return the lines of the parameters, with a link to the earlier operation that has the most of them."""
+    rows = entry["parameters"]
+    contained = [other for other in earlier if all(row in rows for row in other["parameters"])]
+    shared = max(contained, key=lambda other: len(other["parameters"]), default=entry)
+    if shared is entry or len(shared["parameters"]) < _MIN_SHARED:
+        shared, lines = entry, []
+    else:
+        rows = [row for row in rows if row not in shared["parameters"]]
+        more = ", and:" if rows else "."
+        lines = [f"The parameters are those of [{shared['name']}](#{shared['name']}){more}", ""]
+    if rows:
+        lines += ["| parameter | type | default | meaning |", "|---|---|---|---|"]
+        lines += [_row(parameter) for parameter in rows] + [""]
+    return lines
+
+
+def _section(entry: dict[str, Any], methods: list[str], earlier: list[dict[str, Any]]) -> str:
     facts = [_inputs(entry), "rounding point" if entry["rounding_point"] else "no rounding"]
     if entry["takes_activation"]:
         facts.append("takes an activation")
     made_by = ", ".join(f"`Network.{name}`" for name in methods)
     in_python = f" Python: {made_by}." if methods else ""
     lines = [f"## {entry['name']}", entry["summary"], "", f"{'; '.join(facts)}.{in_python}", ""]
-    if entry["parameters"]:
-        lines += ["| parameter | type | default | meaning |", "|---|---|---|---|"]
-        lines += [_row(parameter) for parameter in entry["parameters"]] + [""]
+    lines += _table(entry, earlier)
     return "\n".join(lines)
 
 
@@ -107,10 +126,14 @@ def _row(parameter: dict[str, Any]) -> str:
 def text() -> str:
     """Return the whole page."""
     methods = network_methods()
-    entries = mpscnn.operations()
-    layers = "".join("\n" + _section(entry, methods.get(entry["name"], [])) for entry in entries)
-    training = "".join("\n" + _section(entry, []) for entry in mpscnn.operations(training=True))
-    return INTRODUCTION + layers + TRAINING + training
+    layers, losses = mpscnn.operations(), mpscnn.operations(training=True)
+    entries = layers + losses
+    sections = [
+        "\n" + _section(entry, methods.get(entry["name"], []), entries[:number])
+        for number, entry in enumerate(entries)
+    ]
+    first_loss = len(layers)
+    return INTRODUCTION + "".join(sections[:first_loss]) + TRAINING + "".join(sections[first_loss:])
 
 
 def files() -> dict[Path, str]:
