@@ -43,6 +43,27 @@ def test_every_class_is_there(generator: dict[str, Any]) -> None:
     assert "not yet" not in page.text()
 
 
+def test_recurrent_classes_and_matrices_have_a_row(shared: Path, generator: dict[str, Any]) -> None:
+    api = json.loads((shared / "mps" / "mps_api.json").read_text("utf-8"))
+    instead = generator["catalogue_page"].INSTEAD
+    wanted = {name for name in api["classes"] if re.search("RNN|LSTM|GRU|Matrix", name)}
+    wanted -= {*CLASSES, *mpscnn.nodes.names(), *mpscnn.nodes.gradient_names()}
+    assert wanted == instead.keys()
+
+
+def test_names_that_replace_classes_are_there(generator: dict[str, Any]) -> None:
+    for text in generator["catalogue_page"].INSTEAD.values():
+        for owner, name in re.findall(r"`(Network|Image)\.(\w+)`", text):
+            assert callable(getattr(getattr(mpscnn, owner), name))
+
+
+@pytest.mark.parametrize("name", ["MPSRNNImageInferenceLayer", "LSTMDescriptor", "MPSMatrixMultiplication"])
+def test_other_classes_lead_to_networks(name: str) -> None:
+    for module in (mpscnn, kernels):
+        with pytest.raises(AttributeError, match=r"net\.lstm|net\.matmul"):
+            getattr(module, name)
+
+
 @pytest.mark.parametrize("layer", sorted({layer for layer in CLASSES.values() if layer}))
 def test_named_layers_are_methods_of_networks(layer: str) -> None:
     assert callable(getattr(mpscnn.Network, layer))

@@ -30,9 +30,8 @@ Look up a class of Apple's for convolutional networks here, and find its counter
 
 A dash means that the column does not apply. Raw kernels run on the device of their queue.
 
-Apple's kernels for matrices and arrays of any rank (MPSMatrix, MPSNDArray) are missing. So are its nodes of
-gradients and losses: `mpscnn.Trainer` makes the backward pass of a network.
-`python docs/generate` writes this page.
+Recurrent layers and kernels for matrices have [other names](#recurrent-layers-and-matrices) in mpscnn, and arrays of
+any rank (MPSNDArray) are tensors of a `Network`. `python docs/generate` writes this page.
 """
 
 HEADER = "| Apple's class | in mpscnn | layer | CPU | Metal | gradient |\n|---|---|---|---|---|---|"
@@ -46,6 +45,84 @@ Graphs of these become networks ([nodes.md](nodes.md)). Each has the properties 
 | MPSNNGraph | `nodes.MPSNNGraph` | — |
 | MPSNNImageNode | `nodes.MPSNNImageNode` | — |
 """
+
+TRAINING_NODES = """
+## Nodes of losses and gradients
+Graphs of these are trained ([nodes.md](nodes.md#training-graphs)).
+
+| Apple's class | in mpscnn | kernel |
+|---|---|---|
+| MPSNNLabelsNode | `nodes.MPSNNLabelsNode` | — |
+| MPSNNGradientStateNode | `nodes.MPSNNGradientStateNode` | — |
+"""
+
+OTHERS = """
+## Recurrent layers and matrices
+These classes of Apple's have no class of the same name here. The layers of a network have their work:
+
+- A recurrent layer of a network reads all steps of a sequence at once, so that one product of matrices computes the
+  inputs of all gates, and it can be trained, converted and saved. Apple's classes read one image or matrix for each
+  step and keep the state in an object. `Network.lstm` and `Network.gru` take and return states
+  ([recurrent.md](ops/recurrent.md)), so a program can go on with the next steps of a sequence.
+- A matrix is a tensor of a network or an array of NumPy. MPSMatrix has no edges, strides or feature channels, which
+  are what raw kernels add to a layer.
+
+| Apple's class | instead |
+|---|---|
+"""
+_LSTM, _GRU = "`Network.lstm`", "`Network.gru`"
+_STATES = "the states that `Network.lstm` and `Network.gru` take and return"
+_SEQUENCES = (
+    "`Network.lstm`, `Network.gru`; `Network.matmul` and `Network.activation` for a layer with a single gate"
+)
+_TRAINED = "`Network.lstm`, `Network.gru` with `mpscnn.Trainer`"
+_ALGEBRA = "`numpy.linalg` or `scipy.linalg`; no network has such a layer"
+#: Apple's classes that have another name here, with the names that replace them.
+INSTEAD = {
+    "MPSRNNImageInferenceLayer": _SEQUENCES,
+    "MPSRNNMatrixInferenceLayer": _SEQUENCES,
+    "MPSRNNMatrixTrainingLayer": _TRAINED,
+    "MPSRNNMatrixTrainingState": _TRAINED,
+    "MPSRNNRecurrentImageState": _STATES,
+    "MPSRNNRecurrentMatrixState": _STATES,
+    "MPSRNNDescriptor": "arguments of `Network.lstm` and `Network.gru`: units, `reverse`",
+    "MPSRNNSingleGateDescriptor": "`Network.matmul` and `Network.activation` for each step",
+    "MPSLSTMDescriptor": _LSTM,
+    "MPSGRUDescriptor": _GRU,
+    "MPSMatrix": "an array, or a tensor of a `Network`",
+    "MPSTemporaryMatrix": "a tensor of a `Network`, whose memory the engine plans",
+    "MPSMatrixDescriptor": "the shape and type of an array",
+    "MPSMatrixUnaryKernel": "a layer of a `Network` with one input",
+    "MPSMatrixBinaryKernel": "a layer of a `Network` with two inputs",
+    "MPSMatrixMultiplication": "`Network.matmul`",
+    "MPSMatrixVectorMultiplication": "`Network.matmul`",
+    "MPSNDArrayMatrixMultiplication": "`Network.matmul`",
+    "MPSMatrixFullyConnected": "`Network.dense`",
+    "MPSMatrixFullyConnectedGradient": "`Network.dense` with `mpscnn.Trainer`",
+    "MPSMatrixNeuron": "`Network.activation`",
+    "MPSMatrixNeuronGradient": "`Network.activation` with `mpscnn.Trainer`",
+    "MPSMatrixBatchNormalization": "`Network.batch_norm`",
+    "MPSMatrixBatchNormalizationGradient": "`Network.batch_norm` with `mpscnn.Trainer`",
+    "MPSMatrixSoftMax": "`Network.softmax`",
+    "MPSMatrixSoftMaxGradient": "`Network.softmax` with `mpscnn.Trainer`",
+    "MPSMatrixLogSoftMax": "`Network.log_softmax`",
+    "MPSMatrixLogSoftMaxGradient": "`Network.log_softmax` with `mpscnn.Trainer`",
+    "MPSMatrixFindTopK": "`Network.top_k`",
+    "MPSMatrixSum": "`Network.add`",
+    "MPSMatrixCopy": "`Network.transpose`, `Network.slice`",
+    "MPSMatrixCopyDescriptor": "`Network.transpose`, `Network.slice`",
+    "MPSImageCopyToMatrix": "`Network.reshape`, or `Image.read` of an image",
+    "MPSMatrixCopyToImage": "`Network.reshape`, or `Image.write` of an image",
+    "MPSMatrixRandom": "`numpy.random`",
+    "MPSMatrixRandomDistributionDescriptor": "`numpy.random`",
+    "MPSMatrixRandomMTGP32": "`numpy.random`",
+    "MPSMatrixRandomPhilox": "`numpy.random`",
+    "MPSMatrixSolveTriangular": _ALGEBRA,
+    "MPSMatrixSolveLU": _ALGEBRA,
+    "MPSMatrixSolveCholesky": _ALGEBRA,
+    "MPSMatrixDecompositionLU": _ALGEBRA,
+    "MPSMatrixDecompositionCholesky": _ALGEBRA,
+}
 
 UNSUPPORTED = """
 ## Unsupported features
@@ -147,6 +224,11 @@ def text() -> str:
         f"| {node} | `nodes.{node}` | {kernel_of(node)} |" for node in mpscnn.nodes.names()
     )
     parts.append(f"{NODES}{graph_nodes}\n")
+    training = "\n".join(
+        f"| {node} | `nodes.{node}` | {kernel_of(node)} |" for node in mpscnn.nodes.gradient_names()
+    )
+    parts.append(f"{TRAINING_NODES}{training}\n")
+    parts.append(OTHERS + "".join(f"| {apple} | {ours} |\n" for apple, ours in INSTEAD.items()))
     refused = "\n".join(feature_row(number, entry) for number, entry in numbered_features())
     return "".join(parts) + f"{UNSUPPORTED}{UNSUPPORTED_HEADER}\n{refused}\n"
 

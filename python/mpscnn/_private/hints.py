@@ -153,6 +153,14 @@ _PREPROCESSORS = (
     "order, says how photos become inputs; mpscnn.preprocess(photo, (224, 224), settings) does "
     "it for one photo"
 )
+_RECURRENT = (
+    "a layer of a Network reads all steps of a sequence: net.lstm(x, units) and net.gru(x, units), which also take and "
+    "return states"
+)
+_MATRICES = (
+    "matrices are arrays, or tensors of a Network: net.matmul(a, b), net.dense(x, units), net.softmax(x), net.top_k(x, "
+    "k), net.transpose(x, axes)"
+)
 _DEVICE_WORDS = (
     "to cuda cpu mps map_location device_map compute_units compute_unit ComputeUnit device backends "
     "set_default_device device_count MLComputeUnits MTLCreateSystemDefaultDevice "
@@ -367,6 +375,26 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         "TemporaryImage",
         "temporaryImageWithCommandBuffer temporary_image_with_command_buffer",
         "TemporaryImage(commands, descriptor) makes one",
+    ),
+    (
+        "mpscnn mpscnn.kernels",
+        "RNNImageInferenceLayer MPSRNNImageInferenceLayer RNNMatrixInferenceLayer MPSRNNMatrixInferenceLayer "
+        "RNNMatrixTrainingLayer MPSRNNMatrixTrainingLayer RNNMatrixTrainingState MPSRNNMatrixTrainingState "
+        "RNNRecurrentImageState MPSRNNRecurrentImageState RNNRecurrentMatrixState MPSRNNRecurrentMatrixState "
+        "RNNDescriptor MPSRNNDescriptor RNNSingleGateDescriptor MPSRNNSingleGateDescriptor LSTMDescriptor "
+        "MPSLSTMDescriptor GRUDescriptor MPSGRUDescriptor",
+        _RECURRENT,
+    ),
+    (
+        "mpscnn mpscnn.kernels",
+        "Matrix MPSMatrix TemporaryMatrix MPSTemporaryMatrix MatrixDescriptor MPSMatrixDescriptor "
+        "MatrixMultiplication MPSMatrixMultiplication MatrixVectorMultiplication "
+        "MPSMatrixVectorMultiplication MatrixFullyConnected MPSMatrixFullyConnected MatrixNeuron "
+        "MPSMatrixNeuron MatrixSoftMax MPSMatrixSoftMax MatrixLogSoftMax MPSMatrixLogSoftMax MatrixFindTopK "
+        "MPSMatrixFindTopK MatrixSum MPSMatrixSum MatrixCopy MPSMatrixCopy MatrixBatchNormalization "
+        "MPSMatrixBatchNormalization ImageCopyToMatrix MPSImageCopyToMatrix MatrixCopyToImage "
+        "MPSMatrixCopyToImage NDArray MPSNDArray NDArrayMatrixMultiplication MPSNDArrayMatrixMultiplication",
+        _MATRICES,
     ),
     ("argument", "orientation imageOrientation", _ORIENTATION),
     ("argument", "command_queue commandQueue queue", _DEVICE),

@@ -71,8 +71,9 @@ def read_network(
         architecture: the network that a file of weights belongs to, needed if names and shapes of the weights fit
             several; None: the one that the file's name begins with, or that timm's config.json next to it names.
         fold: whether batch normalizations of a PyTorch state dict or a Caffe network become part of the layers before
-            them. With False they are separate layers, which can be trained. The argument has no effect on other formats:
-            normalizations in the file stay layers, and those that TensorFlow Lite has already folded stay folded.
+            them. With False they are separate layers, which can be trained. The argument has no effect on other
+            formats: normalizations in the file stay layers, and those that TensorFlow Lite has already folded stay
+            folded.
 
         signature: the name of the signature to convert, for a TensorFlow Lite file or a SavedModel with several; None:
             "serving_default". If there is none of this name: the first one of a TensorFlow Lite file, and the only one

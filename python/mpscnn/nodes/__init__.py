@@ -19,15 +19,52 @@ from mpscnn._private.expected_names import explain_unknown_names
 from mpscnn._private.hints import twin_of
 from mpscnn._private.names import did_you_mean
 from mpscnn.nodes.filter_node import FilterNode, MPSNNImageNode
+from mpscnn.nodes.gradient_nodes import (
+    GRADIENT_NODES,
+    GradientNode,
+    MPSCNNLossNode,
+    MPSCNNYOLOLossNode,
+    MPSNNForwardLossNode,
+    MPSNNGradientStateNode,
+    MPSNNInitialGradientNode,
+    MPSNNLabelsNode,
+    MPSNNLossGradientNode,
+)
 from mpscnn.nodes.graph import MPSNNGraph
 from mpscnn.nodes.table import NODES
 
-__all__ = ["FilterNode", "MPSNNGraph", "MPSNNImageNode", "names"]
+__all__ = [
+    "FilterNode",
+    "GradientNode",
+    "MPSCNNLossNode",
+    "MPSCNNYOLOLossNode",
+    "MPSNNForwardLossNode",
+    "MPSNNGradientStateNode",
+    "MPSNNGraph",
+    "MPSNNImageNode",
+    "MPSNNInitialGradientNode",
+    "MPSNNLabelsNode",
+    "MPSNNLossGradientNode",
+    "gradient_names",
+    "names",
+]
 
 
 def names() -> list[str]:
     """Return the names of the filter nodes' classes."""
     return sorted(NODES)
+
+
+def gradient_names() -> list[str]:
+    """Return the names of the classes of losses and gradients, with which a graph trains."""
+    losses = (
+        MPSCNNLossNode,
+        MPSCNNYOLOLossNode,
+        MPSNNForwardLossNode,
+        MPSNNInitialGradientNode,
+        MPSNNLossGradientNode,
+    )
+    return sorted([*GRADIENT_NODES, *(one.__name__ for one in losses)])
 
 
 if TYPE_CHECKING:  # the classes of `NODES`, which are made when `table` is imported
@@ -92,12 +129,41 @@ if TYPE_CHECKING:  # the classes of `NODES`, which are made when `table` is impo
     MPSNNReductionSpatialMeanNode: type[FilterNode]
     MPSNNReshapeNode: type[FilterNode]
     MPSNNSubtractionNode: type[FilterNode]
+    # the classes of `GRADIENT_NODES`
+    MPSCNNBatchNormalizationGradientNode: type[GradientNode]
+    MPSCNNConvolutionGradientNode: type[GradientNode]
+    MPSCNNConvolutionTransposeGradientNode: type[GradientNode]
+    MPSCNNCrossChannelNormalizationGradientNode: type[GradientNode]
+    MPSCNNDilatedPoolingMaxGradientNode: type[GradientNode]
+    MPSCNNDropoutGradientNode: type[GradientNode]
+    MPSCNNFullyConnectedGradientNode: type[GradientNode]
+    MPSCNNGroupNormalizationGradientNode: type[GradientNode]
+    MPSCNNInstanceNormalizationGradientNode: type[GradientNode]
+    MPSCNNLocalContrastNormalizationGradientNode: type[GradientNode]
+    MPSCNNLogSoftMaxGradientNode: type[GradientNode]
+    MPSCNNNeuronGradientNode: type[GradientNode]
+    MPSCNNPoolingAverageGradientNode: type[GradientNode]
+    MPSCNNPoolingL2NormGradientNode: type[GradientNode]
+    MPSCNNPoolingMaxGradientNode: type[GradientNode]
+    MPSCNNSoftMaxGradientNode: type[GradientNode]
+    MPSCNNSpatialNormalizationGradientNode: type[GradientNode]
+    MPSCNNUpsamplingBilinearGradientNode: type[GradientNode]
+    MPSCNNUpsamplingNearestGradientNode: type[GradientNode]
+    MPSNNAdditionGradientNode: type[GradientNode]
+    MPSNNConcatenationGradientNode: type[GradientNode]
+    MPSNNGramMatrixCalculationGradientNode: type[GradientNode]
+    MPSNNMultiplicationGradientNode: type[GradientNode]
+    MPSNNPadGradientNode: type[GradientNode]
+    MPSNNReductionSpatialMeanGradientNode: type[GradientNode]
+    MPSNNReshapeGradientNode: type[GradientNode]
+    MPSNNSubtractionGradientNode: type[GradientNode]
 
 
 def _hint(name: str) -> str:
     """Return what the error about an unknown class adds: the words of the table of hints, or similar names."""
     text = twin_of(__name__, name)
-    return f"; {text}" if text else did_you_mean(name, [*names(), *__all__])
+    return f"; {text}" if text else did_you_mean(name, [*names(), *gradient_names(), *__all__])
 
 
-explain_unknown_names(__name__, make=NODES.__getitem__, made=NODES, hint=_hint)
+_MADE = {**NODES, **GRADIENT_NODES}
+explain_unknown_names(__name__, make=_MADE.__getitem__, made=_MADE, hint=_hint)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mpscnn import kernels
 from mpscnn._private.arguments import whole_numbers
 from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.kernels.apple_names import property_hint
+
+if TYPE_CHECKING:
+    from mpscnn.nodes.gradient_nodes import GradientNode, MPSNNGradientStateNode, NodeHandler
+    from mpscnn.nodes.training import TrainingProgram
 
 
 class MPSNNImageNode:
@@ -76,7 +80,9 @@ class FilterNode:
     defaults: ClassVar[dict[str, Any]] = {}
     """Properties whose defaults differ from the raw kernel's."""
 
-    _own = ("kernel", "padding_policy", "result_image", "label", "sources")
+    _own: ClassVar[tuple[str, ...]] = ("kernel", "padding_policy", "result_image", "label", "sources")
+    _trained_by: TrainingProgram | None = None
+    """The training graph that computes weights of the kernel."""
 
     def __init__(self, *arguments: Any, **properties: Any) -> None:
         count = self.source_count
@@ -87,14 +93,78 @@ class FilterNode:
         if len(sources) != (count or len(sources)) or not sources or not all(map(_is_image, sources)):
             first = "first" if arguments else "first, without a name"
             raise ParameterError(f"{name}: expected {wanted} (MPSNNImageNode) {first}, got {sources!r}")
-        self.sources: list[MPSNNImageNode] = sources
         label = properties.pop("label", "")
         policy = properties.pop("padding_policy", None)
-        self.kernel = self._make_kernel(arguments[1 if count is None else count :], properties)
-        self.label = label
+        self._begin(sources, arguments[1 if count is None else count :], label, properties)
         if policy is not None:
             self.padding_policy = policy
+
+    def _begin(
+        self,
+        sources: list[MPSNNImageNode],
+        arguments: Sequence[Any] | None,
+        label: str,
+        properties: dict[str, Any] | None = None,
+    ) -> None:
+        """Set the sources, the kernel (None without arguments), the label and the result."""
+        for image in sources:
+            if not _is_image(image):
+                raise ParameterError(f"{type(self).__name__}: expected an MPSNNImageNode, got {image!r}")
+        self.sources: list[MPSNNImageNode] = sources
+        self._kernel = None if arguments is None else self._make_kernel(arguments, properties or {})
+        self.label = label
         self.result_image = MPSNNImageNode._result_of(self)
+
+    @property
+    def kernel(self) -> Any:
+        """The raw kernel. If a training graph computes its weights, it has those of the last step.
+
+        Raises StateError if the command buffer of that step is not completed.
+        """
+        if self._trained_by is not None:
+            self._trained_by.settle()
+        return self._kernel
+
+    @property
+    def needs(self) -> list[MPSNNImageNode]:
+        """The images that must be computed before."""
+        return self.sources
+
+    @property
+    def result_state(self) -> MPSNNGradientStateNode:
+        """Stands for what the kernel keeps for its gradient node."""
+        from mpscnn.nodes.gradient_nodes import MPSNNGradientStateNode
+
+        return MPSNNGradientStateNode(self)
+
+    def gradient_filters(self, source_gradient: MPSNNImageNode) -> list[FilterNode]:
+        """Return a gradient node for each source, from the gradient of the result.
+
+        Raises UnsupportedError for a node without a gradient.
+        """
+        from mpscnn.nodes import gradient_nodes
+
+        return gradient_nodes.gradient_filters(self, source_gradient)
+
+    def gradient_filter(self, source_gradient: MPSNNImageNode) -> FilterNode:
+        """Return the gradient node of a node with one source. Raises UnsupportedError like `gradient_filters`."""
+        from mpscnn.nodes import gradient_nodes
+
+        return gradient_nodes.only_filter(self, self.gradient_filters(source_gradient))
+
+    def training_graph(
+        self, source_gradient: MPSNNImageNode, node_handler: NodeHandler | None = None
+    ) -> list[GradientNode]:
+        """Add gradient nodes for this node and all nodes before it, and return those of the graph's inputs.
+
+        Args:
+            source_gradient: the gradient of this node's result.
+            node_handler: is called with each gradient node, its filter node, the filter node's source and the
+                incoming gradient.
+        """
+        from mpscnn.nodes import gradient_nodes
+
+        return gradient_nodes.gradients_before(self.result_image, source_gradient, node_handler)
 
     def _make_kernel(self, arguments: Sequence[Any], properties: dict[str, Any]) -> Any:
         if not self.kernel_class:
@@ -121,7 +191,7 @@ class FilterNode:
         return getattr(self.kernel, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in self._own:
+        if name in self._own or name.startswith("_"):
             super().__setattr__(name, value)
             return
         if name == "paddingPolicy" or self.kernel is None:
