@@ -18,20 +18,17 @@ from typing import TYPE_CHECKING
 from mpscnn._private.expected_names import explain_unknown_names
 from mpscnn._private.hints import twin_of
 from mpscnn._private.names import did_you_mean
-from mpscnn.nodes.filter_node import FilterNode, MPSNNImageNode
-from mpscnn.nodes.gradient_nodes import (
-    GRADIENT_NODES,
-    GradientNode,
+from mpscnn.nodes.filter_node import FilterNode, GradientNode, MPSNNGradientStateNode, MPSNNImageNode
+from mpscnn.nodes.graph import MPSNNGraph
+from mpscnn.nodes.losses import (
     MPSCNNLossNode,
     MPSCNNYOLOLossNode,
     MPSNNForwardLossNode,
-    MPSNNGradientStateNode,
     MPSNNInitialGradientNode,
     MPSNNLabelsNode,
     MPSNNLossGradientNode,
 )
-from mpscnn.nodes.graph import MPSNNGraph
-from mpscnn.nodes.table import NODES
+from mpscnn.nodes.table import GRADIENT_NODES, NODES
 
 __all__ = [
     "FilterNode",

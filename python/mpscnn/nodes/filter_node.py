@@ -1,19 +1,15 @@
-"""Define the images and filters of a graph of nodes."""
+"""Define the images and filters of a graph of nodes, and the nodes of their gradients."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 from mpscnn import kernels
 from mpscnn._private.arguments import whole_numbers
 from mpscnn._private.expected_names import accept_foreign_arguments
-from mpscnn.errors import ParameterError, ShapeError
+from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 from mpscnn.kernels.apple_names import property_hint
-
-if TYPE_CHECKING:
-    from mpscnn.nodes.gradient_nodes import GradientNode, MPSNNGradientStateNode, NodeHandler
-    from mpscnn.nodes.training import TrainingProgram
 
 
 class MPSNNImageNode:
@@ -81,7 +77,9 @@ class FilterNode:
     """Properties whose defaults differ from the raw kernel's."""
 
     _own: ClassVar[tuple[str, ...]] = ("kernel", "padding_policy", "result_image", "label", "sources")
-    _trained_by: TrainingProgram | None = None
+    gradient_class: ClassVar[type[GradientNode] | None] = None
+    """The class of its gradient nodes."""
+    _trained_by: Any = None
     """The training graph that computes weights of the kernel."""
 
     def __init__(self, *arguments: Any, **properties: Any) -> None:
@@ -133,8 +131,6 @@ class FilterNode:
     @property
     def result_state(self) -> MPSNNGradientStateNode:
         """Stands for what the kernel keeps for its gradient node."""
-        from mpscnn.nodes.gradient_nodes import MPSNNGradientStateNode
-
         return MPSNNGradientStateNode(self)
 
     def gradient_filters(self, source_gradient: MPSNNImageNode) -> list[FilterNode]:
@@ -142,15 +138,27 @@ class FilterNode:
 
         Raises UnsupportedError for a node without a gradient.
         """
-        from mpscnn.nodes import gradient_nodes
-
-        return gradient_nodes.gradient_filters(self, source_gradient)
+        if self.gradient_class is None:
+            raise UnsupportedError(f"{type(self).__name__}: has no gradient node")
+        return [
+            self.gradient_class(
+                source_gradient,
+                self.sources[1 - place] if self.source_count == 2 else source,
+                self.result_state,
+                place=place,
+            )
+            for place, source in enumerate(self.sources)
+        ]
 
     def gradient_filter(self, source_gradient: MPSNNImageNode) -> FilterNode:
         """Return the gradient node of a node with one source. Raises UnsupportedError like `gradient_filters`."""
-        from mpscnn.nodes import gradient_nodes
-
-        return gradient_nodes.only_filter(self, self.gradient_filters(source_gradient))
+        filters = self.gradient_filters(source_gradient)
+        if len(filters) != 1:
+            raise ParameterError(
+                f"{type(self).__name__}: has {len(filters)} sources: gradient_filters(source_gradient) returns a node "
+                "for each"
+            )
+        return filters[0]
 
     def training_graph(
         self, source_gradient: MPSNNImageNode, node_handler: NodeHandler | None = None
@@ -162,9 +170,7 @@ class FilterNode:
             node_handler: is called with each gradient node, its filter node, the filter node's source and the
                 incoming gradient.
         """
-        from mpscnn.nodes import gradient_nodes
-
-        return gradient_nodes.gradients_before(self.result_image, source_gradient, node_handler)
+        return gradients_before(self.result_image, source_gradient, node_handler)
 
     def _make_kernel(self, arguments: Sequence[Any], properties: dict[str, Any]) -> Any:
         if not self.kernel_class:
@@ -202,6 +208,128 @@ class FilterNode:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.sources!r}>"
+
+
+class MPSNNGradientStateNode:
+    """Stands for what a filter node keeps for its gradient node, like MPSNNGradientStateNode.
+
+    Attributes:
+        forward: the filter node.
+    """
+
+    def __init__(self, forward: FilterNode) -> None:
+        self.forward = forward
+
+
+class GradientNode(FilterNode):
+    """Computes the gradient of a source of a filter node, like MPSNNGradientFilterNode.
+
+    Args:
+        source_gradient: the gradient of the filter node's result.
+        source_image: the source of the filter node; its other operand, if it is an arithmetic node.
+        gradient_state: the filter node's `result_state`.
+        is_secondary_source_filter: for arithmetic nodes: whether the gradient is that of the second operand.
+
+    Attributes:
+        forward: the filter node.
+        place: the number of the filter node's source whose gradient this is.
+    """
+
+    _own: ClassVar[tuple[str, ...]] = (*FilterNode._own, "forward", "place")
+    forward_classes: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(
+        self,
+        source_gradient: MPSNNImageNode,
+        source_image: MPSNNImageNode,
+        gradient_state: MPSNNGradientStateNode,
+        is_secondary_source_filter: bool = False,
+        *,
+        label: str = "",
+        place: int | None = None,
+    ) -> None:
+        name = type(self).__name__
+        if not isinstance(gradient_state, MPSNNGradientStateNode):
+            raise ParameterError(
+                f"{name}: expected the result_state of a node, got {type(gradient_state).__name__}"
+            )
+        forward = gradient_state.forward
+        if type(forward).__name__ not in self.forward_classes:
+            allowed = ", ".join(self.forward_classes)
+            raise ParameterError(f"{name}: needs a state of {allowed}, got one of {type(forward).__name__}")
+        self.forward = forward
+        self.place = int(is_secondary_source_filter) if place is None else place
+        self._begin([source_gradient, source_image], None, label)
+
+    @property
+    def needs(self) -> list[MPSNNImageNode]:
+        """The images that must be computed before."""
+        return [*self.sources, self.forward.result_image]
+
+
+class MPSNNAdditionNode(FilterNode):
+    """MPSNNAdditionNode: takes the properties of `mpscnn.kernels.Add`; see `FilterNode`."""
+
+    __module__ = "mpscnn.nodes"
+    kernel_class = "Add"
+    source_count = 2
+
+
+NodeHandler = Callable[[GradientNode, FilterNode, MPSNNImageNode, MPSNNImageNode], object]
+"""Called with each gradient node, its inference node, the source of this node, and the incoming gradient."""
+
+
+def gradients_before(
+    image: MPSNNImageNode, gradient: MPSNNImageNode, node_handler: NodeHandler | None
+) -> list[GradientNode]:
+    """Add a gradient node for each node that an image depends on, and return those of the graph's inputs.
+
+    Gradients of an image that several nodes read are added.
+    """
+    order, _ = in_order([image])
+    gradients: dict[int, list[MPSNNImageNode]] = {id(image): [gradient]}
+    last: list[GradientNode] = []
+    for node in reversed(order):
+        found = gradients.pop(id(node.result_image), [])
+        if not found:
+            continue
+        total = found[0]
+        for other in found[1:]:
+            total = MPSNNAdditionNode(total, other).result_image
+        filters = node.gradient_filters(total)
+        sources = node.sources if len(filters) > 1 else node.sources[:1]
+        for made, source in zip(filters, sources, strict=True):
+            if node_handler is not None and isinstance(made, GradientNode):
+                node_handler(made, node, source, total)
+            gradients.setdefault(id(source), []).append(made.result_image)
+            if source.producer is None and isinstance(made, GradientNode):
+                last.append(made)
+    return last
+
+
+def in_order(wanted: Sequence[MPSNNImageNode]) -> tuple[list[FilterNode], list[MPSNNImageNode]]:
+    """Return the nodes that the images need in an order of computation, and the inputs."""
+    nodes: list[FilterNode] = []
+    inputs: list[MPSNNImageNode] = []
+    done: set[int] = set()
+    waiting = list(reversed(wanted))
+    while waiting:
+        image = waiting[-1]
+        if id(image) in done:
+            waiting.pop()
+            continue
+        missing = [
+            source for source in (image.producer.needs if image.producer else []) if id(source) not in done
+        ]
+        if missing:
+            waiting.extend(reversed(missing))
+            continue
+        done.add(id(waiting.pop()))
+        if image.producer is None:
+            inputs.append(image)
+        else:
+            nodes.append(image.producer)
+    return nodes, inputs
 
 
 def _is_image(source: object) -> bool:

@@ -11,8 +11,8 @@ from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 from mpscnn.kernels import LossLabels, Optimizer
-from mpscnn.nodes.filter_node import FilterNode, MPSNNImageNode
-from mpscnn.nodes.gradient_nodes import MPSNNLabelsNode
+from mpscnn.nodes.filter_node import FilterNode, MPSNNImageNode, in_order
+from mpscnn.nodes.losses import MPSNNLabelsNode
 from mpscnn.nodes.table import CONVERSIONS
 from mpscnn.nodes.training import TrainingProgram
 from mpscnn.runtime.commands import CommandBuffer
@@ -151,28 +151,3 @@ class MPSNNGraph(Expected):
         for image in results:
             network.output(tensors[id(image)])
         return network
-
-
-def in_order(wanted: Sequence[MPSNNImageNode]) -> tuple[list[FilterNode], list[MPSNNImageNode]]:
-    """Return the nodes that the images need in an order of computation, and the inputs."""
-    nodes: list[FilterNode] = []
-    inputs: list[MPSNNImageNode] = []
-    done: set[int] = set()
-    waiting = list(reversed(wanted))
-    while waiting:
-        image = waiting[-1]
-        if id(image) in done:
-            waiting.pop()
-            continue
-        missing = [
-            source for source in (image.producer.needs if image.producer else []) if id(source) not in done
-        ]
-        if missing:
-            waiting.extend(reversed(missing))
-            continue
-        done.add(id(waiting.pop()))
-        if image.producer is None:
-            inputs.append(image)
-        else:
-            nodes.append(image.producer)
-    return nodes, inputs

@@ -11,12 +11,13 @@ from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 from mpscnn.kernels import NeuronDescriptor
 from mpscnn.nodes.conversion import Placement, add, as_image, neuron_of, require_whole, weight_of
-from mpscnn.nodes.filter_node import FilterNode
+from mpscnn.nodes.filter_node import FilterNode, GradientNode, MPSNNAdditionNode
 
 Conversion = Callable[[Network, FilterNode, list[Tensor], "str | None"], Tensor]
 
 #: The classes of nodes by name, and the functions that convert them to layers.
 NODES: dict[str, type[FilterNode]] = {}
+GRADIENT_NODES: dict[str, type[GradientNode]] = {}
 CONVERSIONS: dict[str, Conversion] = {}
 
 
@@ -302,8 +303,55 @@ def _row(
         "source_count": sources,
         "defaults": defaults,
     }
-    NODES[apple] = type(apple, (FilterNode,), members)
+    if apple == MPSNNAdditionNode.__name__:
+        NODES[apple] = MPSNNAdditionNode
+    else:
+        NODES[apple] = type(apple, (FilterNode,), members)
     CONVERSIONS[apple] = convert
+
+
+#: The gradient node and the raw kernel of each filter node that has a gradient.
+_PLAIN = (
+    "Convolution FullyConnected ConvolutionTranspose PoolingMax PoolingAverage PoolingL2Norm DilatedPoolingMax "
+    "SpatialNormalization LocalContrastNormalization CrossChannelNormalization InstanceNormalization "
+    "GroupNormalization BatchNormalization Dropout SoftMax LogSoftMax UpsamplingNearest UpsamplingBilinear"
+)
+GRADIENTS: dict[str, tuple[str, str]] = {
+    f"MPSCNN{name}Node": (f"MPSCNN{name}GradientNode", f"{name}Gradient") for name in _PLAIN.split()
+}
+GRADIENTS |= {
+    f"MPSNN{name}Node": (f"MPSNN{name}GradientNode", kernel and f"{kernel}Gradient")
+    for name, kernel in (
+        ("Addition", "Add"),
+        ("Subtraction", "Subtract"),
+        ("Multiplication", "Multiply"),
+        ("Reshape", "Reshape"),
+        ("Pad", "Pad"),
+        ("GramMatrixCalculation", "GramMatrixCalculation"),
+        ("Concatenation", ""),
+        ("ReductionSpatialMean", "PoolingAverage"),
+    )
+}
+
+
+def _add_gradients() -> None:
+    """Make the classes of gradient nodes. Those of all neurons have one class."""
+    forward: dict[tuple[str, str], list[str]] = {}
+    for name in NODES:
+        neuron = ("MPSCNNNeuronGradientNode", "NeuronGradient") if name.startswith("MPSCNNNeuron") else None
+        names = neuron or GRADIENTS.get(name)
+        if names is not None:
+            forward.setdefault(names, []).append(name)
+    for (apple, kernel), classes in forward.items():
+        members = {
+            "__doc__": f"{apple}: the gradient of {', '.join(classes)}; see `GradientNode`.",
+            "__module__": "mpscnn.nodes",
+            "kernel_class": kernel,
+            "forward_classes": tuple(classes),
+        }
+        GRADIENT_NODES[apple] = type(apple, (GradientNode,), members)
+        for name in classes:
+            NODES[name].gradient_class = GRADIENT_NODES[apple]
 
 
 _NEURONS = "Absolute ELU Exponential HardSigmoid Linear Logarithm PReLU Power ReLU ReLUN Sigmoid SoftPlus SoftSign TanH"
@@ -395,3 +443,4 @@ _row("MPSNNBilinearScaleNode", "ImageBilinearScale", _scale("bilinear"))
 _row("MPSNNLanczosScaleNode", "ImageLanczosScale", _scale("lanczos"))
 _row("MPSCNNUpsamplingNearestNode", "UpsamplingNearest", _layer("resize", _upsampled, images=True))
 _row("MPSCNNUpsamplingBilinearNode", "UpsamplingBilinear", _layer("resize", _upsampled, images=True))
+_add_gradients()

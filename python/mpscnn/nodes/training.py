@@ -14,8 +14,8 @@ from mpscnn.kernels.arithmetic import Arithmetic
 from mpscnn.kernels.gradient import DifferentiableKernel, WeightedGradientKernel
 from mpscnn.kernels.kernel import Kernel, allocate_image
 from mpscnn.kernels.made_classes import parameters_of
-from mpscnn.nodes.filter_node import FilterNode, MPSNNImageNode
-from mpscnn.nodes.gradient_nodes import GradientNode, LossNode, MPSNNLabelsNode
+from mpscnn.nodes.filter_node import FilterNode, GradientNode, MPSNNImageNode
+from mpscnn.nodes.losses import LossNode, MPSNNLabelsNode
 from mpscnn.runtime.commands import CommandBuffer, CommandStatus
 from mpscnn.runtime.feature_image import Image
 
