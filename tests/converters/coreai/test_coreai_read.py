@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 import mpscnn
 from mpscnn.converters import read_network
+from mpscnn.converters.coreai.program import Stored, TensorType
 
 ai = pytest.importorskip("coreai.authoring", reason="coreai-core is not installed")
 Array = NDArray[Any]
@@ -272,6 +273,20 @@ def sparse() -> tuple[Any, Array]:
     return ai.sparse_with_bitmask_to_dense(ai.build_sparse_with_bitmask(constant(W[mask]), bits)), np.where(
         mask, W, 0
     )
+
+
+@pytest.mark.parametrize(("bits", "sign"), [(1, "u"), (2, "u"), (4, "u"), (6, "u"), (2, "s"), (4, "s")])
+def test_packed_integers(bits: int, sign: str) -> None:
+    """coreai-opt packs integers of a few bits: the first one into the lowest bits of the first byte."""
+    low = -(1 << bits - 1) if sign == "s" else 0
+    wanted = np.random.default_rng(bits).integers(low, low + (1 << bits), (3, 7))
+    stream = sum((int(one) & (1 << bits) - 1) << bits * place for place, one in enumerate(wanted.reshape(-1)))
+    data = stream.to_bytes(-(-wanted.size * bits // 8), "little")
+    for given in (data, wanted.astype(np.uint8).tobytes()):
+        stored = Stored(TensorType((3, 7), f"{sign}i{bits}"), memoryview(given))
+        np.testing.assert_array_equal(stored.array(), wanted)
+    with pytest.raises(mpscnn.WeightsError, match="a constant with"):
+        Stored(TensorType((3, 7), f"{sign}i{bits}"), memoryview(data[:-1])).array()
 
 
 @pytest.mark.parametrize("kind", WEIGHTS)

@@ -33,6 +33,7 @@ _COMPOSITE = re.compile(r'#coreai\.composite_declaration<"([^"]*)"')
 _SYMBOL = re.compile(r"@([\w.$-]+|\"[^\"]*\")")
 
 _BITS = re.compile(r"[su]i(\d+)")
+_BYTE = 8
 _STORED: Mapping[str, Any] = {
     "i1": np.bool_,
     "f16": np.float16,
@@ -44,7 +45,7 @@ _STORED: Mapping[str, Any] = {
     **{f"si{bits}": np.int8 for bits in range(1, 8)},
     **{f"ui{bits}": np.uint8 for bits in range(1, 8)},
 }
-"""The types of stored elements. Those of fewer than 8 bits take a byte each; bf16 is its 16 bits."""
+"""The types of stored elements; bf16 is its 16 bits. Those of fewer than 8 bits take a byte each, or are packed."""
 
 
 @dataclass(frozen=True)
@@ -91,13 +92,26 @@ class Stored:
         if None in shape:
             raise WeightsError("damaged: a constant whose size is free")
         extents = tuple(extent or 0 for extent in shape)
-        wanted = (1 if self.is_splat else prod(extents)) * np.dtype(dtype).itemsize
+        count = 1 if self.is_splat else prod(extents)
+        wanted = count * np.dtype(dtype).itemsize
+        bits = _BITS.fullmatch(self.type.element)
+        if bits and int(bits[1]) < _BYTE and len(self.data) == -(-count * int(bits[1]) // _BYTE) != wanted:
+            return _unpacked(self.data, count, int(bits[1]), dtype).reshape(extents)
         if len(self.data) != wanted:
             raise WeightsError(f"damaged: a constant with {len(self.data)} bytes instead of {wanted}")
         numbers = np.frombuffer(self.data, dtype)
         if self.type.element == "bf16":
             numbers = (numbers.astype(np.uint32) << 16).view(np.float32)
         return np.broadcast_to(numbers.reshape(()), extents) if self.is_splat else numbers.reshape(extents)
+
+
+def _unpacked(data: memoryview, count: int, bits: int, dtype: Any) -> NDArray[Any]:
+    """Return integers of a few bits each, which follow one another from the lowest bit of the first byte on."""
+    stream = np.unpackbits(np.frombuffer(data, np.uint8), count=count * bits, bitorder="little")
+    found: NDArray[Any] = np.packbits(stream.reshape(count, bits), axis=1, bitorder="little").reshape(count)
+    if np.dtype(dtype).kind == "i":  # the highest of the bits is the sign
+        found = (found << (_BYTE - bits)).view(np.int8) >> (_BYTE - bits)
+    return found.astype(dtype, copy=False)
 
 
 @dataclass(frozen=True)
