@@ -1,4 +1,5 @@
 #include "arrays.h"
+#include "arrow.h"
 #include "bind.h"
 #include "gil.h"
 #include "pixels.h"
@@ -79,6 +80,9 @@ void bind_model(py::module_ &module) {
              py::arg("orientation") = 1)
         .def_static("yuv", &Pixels::yuv, py::arg("y"), py::arg("u"), py::arg("v"), py::arg("matrix"),
                     py::arg("range"), py::arg("siting"), py::arg("orientation") = 1);
+    module.def("arrow_pixels", &arrow_pixels, py::arg("schema"), py::arg("array"), py::arg("height"),
+               py::arg("width"));
+    module.def("arrow_bytes", &arrow_bytes, py::arg("bytes"));
 
     py::class_<ModelFile>(module, "Model", "A network with its preprocessing and labels.")
         .def_static("load", &ModelFile::load, py::arg("path"), py::call_guard<GilReleased>())

@@ -4,6 +4,7 @@
 
 #include "core/processor.h"
 #include "vision/lanes.h"
+#include "vision/weighted_rows.h"
 
 // All functions are inlined into one function for each instruction set, whose target attribute selects their
 // instructions.
@@ -30,31 +31,56 @@ MPSCNN_INLINE void add_sweep(const std::byte *const *samples, const float *weigh
     }
 }
 
-/// Add weighted rows to `sums`. Rows are summed in blocks of columns whose sums stay in L1, up to four rows
-/// at a time. If fewer than four rows start a sum, they are added to zeros, which avoids another loop for
-/// each number of rows.
+/// Add weighted rows to `sums`, up to four at a time, in loops that compilers vectorize. If fewer than four
+/// rows start a sum, they are added to zeros, which avoids another loop for each number of rows.
 template <class Sample>
-MPSCNN_INLINE void add_rows(const std::byte *const *rows, const float *weights, std::size_t count, bool start,
-                            std::size_t length, float *sums) {
-    constexpr std::size_t block = 2048, sweep = 4;
+MPSCNN_INLINE void add_sweeps(const std::byte *const *rows, const float *weights, std::size_t count,
+                              bool start, std::size_t first, std::size_t length, float *sums) {
+    constexpr std::size_t sweep = 4;
+    if (start && count < sweep) std::memset(sums, 0, length * sizeof(float));
+    for (std::size_t row = 0; row < count; row += sweep) {
+        const std::byte *samples[sweep] = {};
+        const std::size_t here = count - row < sweep ? count - row : sweep;
+        for (std::size_t i = 0; i < here; ++i) samples[i] = rows[row + i] + first * sizeof(Sample);
+        if (here == 4 && start && row == 0)
+            add_sweep<Sample, 4, true>(samples, weights + row, length, sums);
+        else if (here == 4)
+            add_sweep<Sample, 4>(samples, weights + row, length, sums);
+        else if (here == 3)
+            add_sweep<Sample, 3>(samples, weights + row, length, sums);
+        else if (here == 2)
+            add_sweep<Sample, 2>(samples, weights + row, length, sums);
+        else
+            add_sweep<Sample, 1>(samples, weights + row, length, sums);
+    }
+}
+
+/// Adds weighted rows to the sums of the first columns, and returns their number.
+template <class Sample>
+using AddVectors = std::size_t(const std::byte *const *rows, const float *weights, std::size_t count,
+                               bool start, std::size_t length, float *sums);
+
+template <class Sample>
+std::size_t no_vectors(const std::byte *const *, const float *, std::size_t, bool, std::size_t, float *) {
+    return 0;
+}
+
+/// Add weighted rows to `sums`. Rows are summed in blocks of columns whose sums stay in L1. Processors
+/// prefetch some 32 rows at a time, so not all rows of a large photo are added at once.
+template <class Sample, AddVectors<Sample> *add_vectors>
+void add_rows(const std::byte *const *rows, const float *weights, std::size_t count, bool start,
+              std::size_t length, float *sums) {
+    constexpr std::size_t block = 2048, at_once = 16;
     for (std::size_t begin = 0; begin < length; begin += block) {
         const std::size_t columns = length - begin < block ? length - begin : block;
-        float *const block_sums = sums + begin;
-        if (start && count < sweep) std::memset(block_sums, 0, columns * sizeof(float));
-        for (std::size_t row = 0; row < count; row += sweep) {
-            const std::byte *samples[sweep] = {};
-            const std::size_t here = count - row < sweep ? count - row : sweep;
+        for (std::size_t row = 0; row < count; row += at_once) {
+            const std::byte *samples[at_once] = {};
+            const std::size_t here = count - row < at_once ? count - row : at_once;
             for (std::size_t i = 0; i < here; ++i) samples[i] = rows[row + i] + begin * sizeof(Sample);
-            if (here == 4 && start && row == 0)
-                add_sweep<Sample, 4, true>(samples, weights + row, columns, block_sums);
-            else if (here == 4)
-                add_sweep<Sample, 4>(samples, weights + row, columns, block_sums);
-            else if (here == 3)
-                add_sweep<Sample, 3>(samples, weights + row, columns, block_sums);
-            else if (here == 2)
-                add_sweep<Sample, 2>(samples, weights + row, columns, block_sums);
-            else
-                add_sweep<Sample, 1>(samples, weights + row, columns, block_sums);
+            const bool starts = start && row == 0;
+            const std::size_t done = add_vectors(samples, weights + row, here, starts, columns, sums + begin);
+            add_sweeps<Sample>(samples, weights + row, here, starts, done, columns - done,
+                               sums + begin + done);
         }
     }
 }
@@ -175,14 +201,16 @@ MPSCNN_INLINE void resample(const float *inputs, const RowTaps &taps, bool exact
     }
 }
 
+/// The functions of one instruction set that add weighted rows.
+struct Sums {
+    RowKernels::AddRows<std::uint8_t> *uint8;
+    RowKernels::AddRows<std::uint16_t> *uint16;
+    RowKernels::AddRows<float> *float32;
+};
+
 // NOLINTBEGIN(bugprone-macro-parentheses): attributes are not expressions
 #define MPSCNN_ROW_KERNELS(name, attributes)                                                                 \
     struct name {                                                                                            \
-        template <class Sample>                                                                              \
-        attributes static void add(const std::byte *const *rows, const float *weights, std::size_t count,    \
-                                   bool start, std::size_t length, float *sums) {                            \
-            add_rows<Sample>(rows, weights, count, start, length, sums);                                     \
-        }                                                                                                    \
         attributes static void to_float(const std::byte *samples, SampleType type, std::size_t length,       \
                                         float *result) {                                                     \
             convert(samples, type, length, result);                                                          \
@@ -212,24 +240,38 @@ MPSCNN_INLINE void resample(const float *inputs, const RowTaps &taps, bool exact
             else                                                                                             \
                 resample<4>(inputs, taps, exact, outputs);                                                   \
         }                                                                                                    \
-        static constexpr RowKernels kernels{                                                                 \
-            add<std::uint8_t>, add<std::uint16_t>, add<float>, to_float, all_opaque, shades, over_white,     \
-            limited,           four_rows,          two_rows,   across};                                      \
+        static constexpr RowKernels kernels(Sums sums) {                                                     \
+            return {sums.uint8, sums.uint16, sums.float32, to_float, all_opaque, shades,                     \
+                    over_white, limited,     four_rows,    two_rows, across};                                \
+        }                                                                                                    \
     };
 // NOLINTEND(bugprone-macro-parentheses)
 
-#if defined(__x86_64__)
-MPSCNN_ROW_KERNELS(Avx2Rows, __attribute__((target("avx2"))))
-#endif
+constexpr Sums plain_sums{add_rows<std::uint8_t, no_vectors<std::uint8_t>>,
+                          add_rows<std::uint16_t, no_vectors<std::uint16_t>>,
+                          add_rows<float, no_vectors<float>>};
 MPSCNN_ROW_KERNELS(PlainRows, )
+constexpr RowKernels plain = PlainRows::kernels(plain_sums);
+
+#if defined(__x86_64__)
+constexpr Sums avx2_sums{add_rows<std::uint8_t, add_rows_avx2<std::uint8_t>>,
+                         add_rows<std::uint16_t, add_rows_avx2<std::uint16_t>>,
+                         add_rows<float, add_rows_avx2<float>>};
+constexpr Sums avx512_sums{add_rows<std::uint8_t, add_rows_avx512<std::uint8_t>>,
+                           add_rows<std::uint16_t, add_rows_avx512<std::uint16_t>>,
+                           add_rows<float, add_rows_avx512<float>>};
+MPSCNN_ROW_KERNELS(Avx2Rows, MPSCNN_AVX2)
+constexpr RowKernels avx2 = Avx2Rows::kernels(avx2_sums), avx512 = Avx2Rows::kernels(avx512_sums);
+#endif
 
 } // namespace
 
 const RowKernels &row_kernels() {
 #if defined(__x86_64__)
-    if (has_avx2()) return Avx2Rows::kernels;
+    if (has_avx512()) return avx512;
+    if (has_avx2()) return avx2;
 #endif
-    return PlainRows::kernels;
+    return plain;
 }
 
 } // namespace mpscnn::vision

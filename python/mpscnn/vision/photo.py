@@ -181,7 +181,7 @@ class Photo(AsArray):
     reduction: int = 1
     """The factor by which both sides of the JPEG file's picture are larger than the pixels: 1, 2, 4 or 8."""
     is_shared: bool = False
-    """True if the caller gave the pixels as an array, and may write the next frame there."""
+    """True if the caller gave the pixels as an array or Pillow image, and may write the next frame there."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -203,7 +203,10 @@ class Photo(AsArray):
         """The pixels for the core. They keep the arrays alive."""
         if self.yuv is not None:
             return self.yuv._core()
-        return _core.Pixels(self.pixels, self.format, self.orientation)
+        pixels, pixel_format = self.pixels, self.format
+        if pixel_format == "rgb8" and pixels.strides[1] != 3:
+            pixels, pixel_format = _with_fourth_bytes(pixels)
+        return _core.Pixels(pixels, pixel_format, self.orientation)
 
     def unchanging(self) -> Photo:
         """Return the photo with pixels of its own, for a later time: a copy if they may be the caller's."""
@@ -219,6 +222,19 @@ class Photo(AsArray):
     def __repr__(self) -> str:
         width, height = self.size
         return f"<Photo {self.name!r}: {width} x {height}, {self.format}>"
+
+
+def _with_fourth_bytes(pixels: NDArray[Any]) -> tuple[NDArray[Any], str]:
+    """Return RGB pixels that are four bytes apart with the bytes between them; other pixels are copied."""
+    whole = pixels.base
+    if (
+        isinstance(whole, np.ndarray)
+        and whole.shape == (*pixels.shape[:2], 4)
+        and whole.flags.c_contiguous
+        and whole.__array_interface__["data"] == pixels.__array_interface__["data"]
+    ):
+        return whole, "rgbx8"
+    return np.ascontiguousarray(pixels), "rgb8"
 
 
 @accept_foreign_arguments
@@ -484,7 +500,7 @@ def _from_pillow(image: PillowImage.Image, name: str) -> Photo:
         content = _whole_file(image)
         if content is None:
             load_given(image)
-            return _photo(decoded_samples(image), name)
+            return replace(_photo(decoded_samples(image), name), is_shared=True)
     return _from_bytes(content, name)
 
 

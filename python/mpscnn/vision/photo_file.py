@@ -15,6 +15,10 @@ from functools import cache
 from types import FunctionType, SimpleNamespace
 from typing import IO, TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn import _core
 from mpscnn.errors import ImageError
 from mpscnn.vision.photo_formats import FORMATS, OF_JPEG, load_decoders
 
@@ -58,6 +62,12 @@ _TILE_SIZE = 322, 323  # tags of TIFF
 _BLOCK = 1 << 20  # bytes that are searched at a time
 _IN_LETTERS = b"P1", b"P2", b"P3"
 _MAX_COMMENTS = 1_000
+
+# Larger pictures are decoded into an array. From this size on numpy's memory has huge pages, which the system provides
+# in a tenth of the time. Above 16 MB Pillow's own memory is in several blocks.
+_SMALL = 4 << 20
+# The formats whose decoders write into any memory of an image.
+_LARGE_FORMATS = ("JPEG", "PNG", "WEBP")
 
 # The largest EXIF block that is read, by Pillow's keys: the number of bytes that a segment of a JPEG file can have. The
 # block of the second key is hexadecimal text, with two characters for each byte.
@@ -302,6 +312,41 @@ class _Source:
         """Do nothing, because the caller closes the file."""
 
 
+class _OwnMemory:
+    """Lets a decoder write the pixels of a large picture into one array.
+
+    Pillow's own memory for them may be in several blocks, which cannot be read as one array. It stores a pixel of three
+    samples in four bytes.
+    """
+
+    def load_prepare(self) -> None:
+        from PIL import Image
+
+        width, height = self.size  # type: ignore[attr-defined]
+        in_array = self.format in _LARGE_FORMATS and self.mode in ("RGB", "RGBA")  # type: ignore[attr-defined]
+        if in_array and self._im is None and 4 * width * height > _SMALL:  # type: ignore[attr-defined]
+            pixels = np.empty((height, width, 4), np.uint8)
+            self.im = Image.fromarrow(_Exported(pixels), self.mode, self.size).im  # type: ignore[attr-defined]
+            self._memory = self.im, pixels
+        super().load_prepare()  # type: ignore[misc]
+
+
+class _Exported:
+    """Bytes in the form of Arrow, from which Pillow makes an image without a copy."""
+
+    def __init__(self, pixels: NDArray[np.uint8]) -> None:
+        self._pixels = pixels
+
+    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]:
+        return _core.arrow_bytes(self._pixels)
+
+
+def own_memory(image: PillowImage.Image) -> NDArray[np.uint8] | None:
+    """Return the array (height, width, 4) of a decoded image's pixels; None if it has none of its own."""
+    core, pixels = getattr(image, "_memory", (None, None))
+    return pixels if core is image.im else None
+
+
 class _ShortExif:
     """Gives a decoder only the beginning of a long EXIF block, which has the orientation.
 
@@ -336,7 +381,7 @@ def _strict_class(name: str, factory: type[ImageFile], load: FunctionType) -> ty
         members["load"] = _with_names(
             vars(kind.__mro__[1])["load"], {"ImageFile": SimpleNamespace(**options)}
         )
-    return type(kind.__name__, (_ShortExif, kind, base), members)
+    return type(kind.__name__, (_OwnMemory, _ShortExif, kind, base), members)
 
 
 def _with_names(function: FunctionType, names: dict[str, Any]) -> FunctionType:

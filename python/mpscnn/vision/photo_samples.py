@@ -16,8 +16,9 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn import _core
 from mpscnn.errors import ImageError
-from mpscnn.vision.photo_file import read_image
+from mpscnn.vision.photo_file import own_memory, read_image
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
@@ -119,7 +120,10 @@ def decoded_samples(image: PillowImage.Image) -> Samples:
     Raises:
         ImageError: the meaning of the samples is not clear.
     """
-    return Samples(*_decoded(image), image)
+    pixels, pixel_format = _decoded(image)
+    if not pixels.flags.owndata:
+        pixels.flags.writeable = False  # they may be the image's own
+    return Samples(pixels, pixel_format, image)
 
 
 def _decoded(image: PillowImage.Image) -> _Pixels:
@@ -141,15 +145,39 @@ def _decoded(image: PillowImage.Image) -> _Pixels:
 
 
 def _in_mode(image: PillowImage.Image, mode: str) -> NDArray[np.uint8]:
-    """Return the pixels in a mode of 8 bits. They are converted in strips, so that no copy of all pixels is needed."""
+    """Return the pixels in a mode of 8 bits, in the image's own memory if possible.
+
+    Other pixels are converted in strips, so that no copy of all pixels is needed.
+    """
     width, height = image.size
+    rows = max(_STRIP // width, 1)
+    if image.mode == mode or rows >= height:
+        shared = _in_place(image if image.mode == mode else image.convert(mode))
+        if shared is not None:
+            return shared
     channels = len(mode)
     pixels = np.empty((height, width, channels)[: 3 if channels > 1 else 2], np.uint8)
-    rows = max(_STRIP // width, 1)
     for top in range(0, height, rows):
         strip = image if rows >= height else image.crop((0, top, width, min(top + rows, height)))
         pixels[top : top + rows] = np.asarray(strip if strip.mode == mode else strip.convert(mode))
     return pixels
+
+
+def _in_place(image: PillowImage.Image) -> NDArray[np.uint8] | None:
+    """Return the pixels of an image without a copy. Pillow stores a pixel of three samples in four bytes.
+
+    Return None if its memory is in several blocks or has samples that the mode does not name.
+    """
+    if image.mode not in ("L", "RGB", "RGBA"):
+        return None
+    pixels = own_memory(image)
+    if pixels is None:
+        try:
+            capsules = image.__arrow_c_array__()
+        except ValueError:  # the image is in several blocks
+            return None
+        pixels = _core.arrow_pixels(*capsules, image.height, image.width)
+    return pixels[..., :3] if pixels is not None and image.mode == "RGB" else pixels
 
 
 def _has_transparency(image: PillowImage.Image) -> bool:
