@@ -1,7 +1,9 @@
-"""Run another engine in a confined process: onnxruntime, LiteRT, TensorFlow, Keras or Core AI."""
+"""Run another engine in a confined process: onnxruntime, LiteRT, TensorFlow, Keras, Core ML or Core AI."""
 
 from __future__ import annotations
 
+import shutil
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,7 @@ class ConfinedEngine:
         arrays: the network for the engine.
         limits: what it may use.
         reads: files or folders that it may read.
+        folder: a folder with the network, for an engine that reads files only. It is removed with the engine.
 
     Raises:
         UnsupportedError: this machine cannot confine the process, or the engine crashes or exceeds the limits.
@@ -61,10 +64,16 @@ class ConfinedEngine:
         arrays: Sequence[NDArray[Any]],
         limits: Limits = GENEROUS,
         reads: Sequence[Path] = (),
+        *,
+        folder: Path | None = None,
     ) -> None:
         self._name = name
+        if folder is not None:
+            weakref.finalize(self, shutil.rmtree, folder, True)
         try:
-            self._process = ConfinedProcess("mpscnn.comparison.engine_process:serve", limits, [kind], reads)
+            self._process = ConfinedProcess(
+                "mpscnn.comparison.engine_process:serve", limits, [kind], reads, folder=folder
+            )
         except UnsupportedError as error:
             raise UnsupportedError(f"{name}: {error}") from error
         facts, _ = self._asked({"run": False, "options": {"name": name, **options}}, arrays)

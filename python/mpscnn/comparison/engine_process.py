@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -105,12 +106,19 @@ def _coreai(options: dict[str, Any], _: list[NDArray[Any]]) -> Engine:
     return CoreaiEngine(**options)
 
 
+def _coreml(options: dict[str, Any], _: list[NDArray[Any]]) -> Engine:
+    from mpscnn.comparison.coreml_engine import CoremlEngine
+
+    return CoremlEngine(options["name"], options)
+
+
 _ENGINES: dict[str, Callable[[dict[str, Any], list[NDArray[Any]]], Engine]] = {
     "onnxruntime": _onnxruntime,
     "litert": _litert,
     "tensorflow": _tensorflow,
     "keras": _keras,
     "coreai": _coreai,
+    "coreml": _coreml,
 }
 
 
@@ -139,5 +147,7 @@ def _warm_up(kind: str) -> None:
         from mpscnn.comparison.coreai_engine import import_coreai
 
         import_coreai()
+    elif kind == "coreml":
+        import_module("coremltools")
     else:
         import ai_edge_litert.interpreter  # noqa: F401

@@ -15,7 +15,7 @@ from mpscnn._private.literals import PrecisionName
 from mpscnn.comparison.confined_engine import GENEROUS
 from mpscnn.comparison.coreai_engine import missing_coreai, open_coreai
 from mpscnn.comparison.coreml_engine import SUFFIXES as COREML
-from mpscnn.comparison.coreml_engine import CoremlEngine
+from mpscnn.comparison.coreml_engine import open_coreml
 from mpscnn.comparison.keras_engine import BACKENDS, installed_backend
 from mpscnn.comparison.native_engine import NativeEngine
 from mpscnn.comparison.trace import Engine
@@ -136,8 +136,6 @@ def reference_engine(
 ) -> Engine:
     """Return the engine of a file's own framework, in a confined process that gets only what mpscnn reads of the file.
 
-    Core ML runs in this process, and reads the file itself.
-
     Args:
         path: the file.
         outputs: tensors of an ONNX file, or operators of a frozen graph, at which the computation stops.
@@ -150,7 +148,7 @@ def reference_engine(
     """
     suffix = engine_key(path)
     if suffix in COREML:
-        return CoremlEngine(path)
+        return open_coreml(path, limits)
     missing = missing_engine(path)
     if missing is not None:
         instead = f"; {path}@cpu computes it in mpscnn" if suffix in REFERENCE_ENGINES else ""

@@ -1,73 +1,85 @@
-"""Test `mpscnn compare FILE@coreml`. A module replaces coremltools, which predicts on macOS only."""
+"""Test `mpscnn compare FILE@coreml`. A module replaces coremltools, which predicts on macOS only.
+
+It runs in the confined process, as coremltools does.
+"""
 
 from __future__ import annotations
 
 import platform
 import sys
-import types
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 from converters.coreml.test_coreml_pipelines import detector
-from converters.coreml_classifier import LABELS, classifier, program
+from converters.coreml_classifier import classifier, program
 from converters.coreml_writer import saved
-from converters.protobuf_messages import coreml_model
 
 import mpscnn
-from mpscnn import converters
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 
+#: A coremltools that runs a file by mpscnn, adds `wrong` to each probability, and says what it has opened.
+FAKE = """
+import numpy as np
+from pathlib import Path
+from mpscnn.converters import read_network
 
-def mac(monkeypatch: pytest.MonkeyPatch, path: Path, *, wrong: float = 0.0) -> list[Any]:
-    """Imitate a Mac with a coremltools that runs the file. Return the list of the models that it opens.
+class ComputeUnit:
+    CPU_ONLY = "the CPU"
 
-    `wrong` is added to each probability.
+class MLModel:
+    def __init__(self, path, compute_units):
+        assert compute_units == "the CPU"
+        for name in {refused!r}:
+            try:
+                open(name).close()
+            except OSError:
+                continue
+            raise AssertionError(f"{{name}} can be read")
+        network = read_network([Path(path)])
+        self.labels = network.labels
+        self.session = network.compile(device="cpu").session()
+
+    def predict(self, given):
+        (x,) = given.values()
+        assert list(x.shape) == {shape}
+        found = self.session.run(np.ascontiguousarray(np.moveaxis(x.reshape(1, *x.shape[-3:]), 1, -1)))
+        probabilities = {{label: one + {wrong} for label, one in zip(self.labels, found[0].tolist(), strict=True)}}
+        return {{"label": self.labels[0], "probabilities": dict(reversed(probabilities.items()))}}
+
+class models:
+    MLModel = MLModel
+"""
+
+
+def mac(
+    monkeypatch: pytest.MonkeyPatch, path: Path, *, wrong: float = 0.0, shape: Sequence[int] = ()
+) -> None:
+    """Imitate a Mac with a coremltools that runs a file.
+
+    Args:
+        monkeypatch: changes the system.
+        path: the file of the user, which coremltools cannot read.
+        wrong: added to each probability.
+        shape: the shape of the array that it gets.
     """
-    network = converters.read_network([path])
-    session = network.compile(device="cpu").session()
-    opened = []
-
-    class MLModel:
-        weights_dir = "the folder"
-
-        def __init__(self, given: Any, **settings: Any) -> None:
-            self.given, self.settings = given, settings
-            opened.append(self)
-
-        def get_spec(self) -> Any:
-            file = path if path.suffix == ".mlmodel" else path / "Data/com.apple.CoreML/model.mlmodel"
-            return coreml_model().FromString(file.read_bytes())
-
-        def predict(self, given: dict[str, Any]) -> dict[str, Any]:
-            (x,) = given.values()
-            found = session.run(np.ascontiguousarray(np.moveaxis(x.reshape(1, *x.shape[-3:]), 1, -1)))
-            probabilities = {label: one + wrong for label, one in zip(LABELS, found[0].tolist(), strict=True)}
-            return {"label": LABELS[0], "probabilities": dict(reversed(probabilities.items()))}
-
-    models = types.SimpleNamespace(MLModel=MLModel)
-    fake = types.ModuleType("coremltools")
-    fake.__dict__.update(models=models, ComputeUnit=types.SimpleNamespace(CPU_ONLY="the CPU"))
-    monkeypatch.setitem(sys.modules, "coremltools", fake)
+    packages = path.parent / "site-packages"
+    packages.mkdir()
+    refused = [str(path if path.is_file() else path / "Manifest.json")]
+    code = FAKE.format(refused=refused, wrong=wrong, shape=list(shape))
+    (packages / "coremltools.py").write_text(code)
+    monkeypatch.syspath_prepend(str(packages))
+    monkeypatch.delitem(sys.modules, "coremltools", raising=False)
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
-    return opened
 
 
 @pytest.mark.parametrize("wrong", [0.0, 0.01])
 def test_neural_networks(wrong: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(classifier(), tmp_path / "photos.mlmodel")
-    opened = mac(monkeypatch, path, wrong=wrong)
+    mac(monkeypatch, path, wrong=wrong, shape=(3, 6, 8))
     found = mpscnn.compare(str(path), f"{path}@coreml")
     assert found.equal == (wrong == 0.0)
     assert found.second == "photos.mlmodel (Core ML)"
-    assert [one.settings for one in opened] == [
-        {"skip_model_load": True},
-        {"weights_dir": "the folder", "compute_units": "the CPU"},
-    ]
-    (given,) = opened[1].given.description.input
-    assert list(given.type.multiArrayType.shape) == [3, 6, 8]
-    assert not opened[1].given.neuralNetworkClassifier.preprocessing
 
 
 def test_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,11 +87,9 @@ def test_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     description = made.message.description
     description.output[0].name, description.predictedFeatureName = "probabilities", "label"
     path = made.saved(tmp_path / "photos.mlpackage")
-    opened = mac(monkeypatch, path)
+    mac(monkeypatch, path, shape=(1, 3, 6, 8))
     found = mpscnn.compare(str(path), f"{path}@coreml")
     assert found.equal
-    (given,) = opened[1].given.description.input
-    assert list(given.type.multiArrayType.shape) == [1, 3, 6, 8]
 
 
 def test_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +100,7 @@ def test_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
     monkeypatch.setitem(sys.modules, "coremltools", None)
     with pytest.raises(
-        UnsupportedError, match=r"@coreml: coremltools cannot be imported.*pip install 'mpscnn\[coreml\]'"
+        UnsupportedError, match=r"@coreml: coremltools is not installed: pip install 'mpscnn\[coreml\]'"
     ):
         mpscnn.compare(str(path), f"{path}@coreml")
 

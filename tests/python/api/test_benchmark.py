@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from command_line import call, colour_network, run, save_colour_model
 from constant_detector import SETTINGS, constant_network
+from converters.tflite_writer import CODES, Operator, Tensor, write_tflite
 from project_scripts import script
 
 import mpscnn
@@ -467,3 +468,13 @@ def test_a_quantised_file_is_measured_in_its_integers(
     file = shared / "models/mlperf_tiny/vww_96_int8.tflite"
     assert call("benchmark", str(file), "--precision", "int8", "--runs", "1") == 0
     assert "int8" in capsys.readouterr().out
+
+
+def test_litert_gets_a_file_that_mpscnn_writes(tmp_path: Path) -> None:
+    """Nothing of a user's file reaches it but what mpscnn reads."""
+    relu = Operator(CODES["RELU"], [0], [1])
+    content = write_tflite([Tensor("x", (1, 5)), Tensor("y", (1, 5))], [relu], [0], [1])
+    (tmp_path / "model.tflite").write_bytes(content + b"unread")
+    written = PEERS["litert"].network_file(open_subject(str(tmp_path / "model.tflite")), tmp_path)
+    assert written.read_bytes()[4:8] == b"TFL3"
+    assert b"unread" not in written.read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import sys
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from tiers import with_full
 
+import mpscnn
 from mpscnn._private.confined import ConfinedProcess, Limits, linux, process, run_confined
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -74,6 +76,21 @@ REFUSED = {
     "leave its priority": "os.nice(-5)",
     "make a namespace": "if libc.unshare(0x10000000) < 0: raise OSError",
 }
+#: Packages that run networks, or read files with them.
+_ENGINES = {
+    "MNN", "ai_edge_litert", "coreai", "coremltools", "jax", "keras", "ncnn", "onnxruntime", "openvino", "tensorflow",
+    "tf_keras", "tflite_runtime", "torch",
+}  # fmt: skip
+#: The modules that import them, and why they may.
+_CONFINED = (
+    "comparison/engine_process.py", "comparison/coreml_engine.py", "comparison/keras_engine.py",
+    "comparison/litert_engine.py", "comparison/onnx_engine.py", "comparison/tensorflow_engine.py",
+    "comparison/coreai_engine.py", "converters/coreai/extraction.py",
+)  # fmt: skip
+_WITH_OWN_OBJECTS = (
+    "comparison/torch_engine.py", "converters/keras/live.py", "converters/pytorch/", "torch_backend/",
+)  # fmt: skip
+_WITH_WRITTEN_FILES = ("apps/benchmark/engines.py", "converters/coreai_writer/", "converters/coreml_writer/")
 _LINUX = pytest.mark.skipif(sys.platform != "linux", reason="Linux names what a process asks of the system")
 
 
@@ -183,7 +200,7 @@ def test_a_machine_that_cannot_confine_runs_nothing(probe: str, monkeypatch: pyt
     """It is refused before the function sees a request, and the sentence says how a user may waive it."""
     code = "import sys; from mpscnn._private.confined import child, linux, macos; "
     code += (
-        "linux.seal = lambda **_: None; linux.allow_reading = lambda _: True; macos.seal = lambda _: None; "
+        "linux.seal = lambda **_: None; linux.allow_reading = lambda _: True; macos.seal = lambda *_: None; "
     )
     command = process.module_command
     monkeypatch.setattr(
@@ -203,6 +220,41 @@ def test_a_machine_that_cannot_confine_runs_nothing(probe: str, monkeypatch: pyt
 def test_its_environment_has_no_secrets(probe: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLOUD_TOKEN", "a secret")
     assert run_confined(probe, b"r = os.environ.get('CLOUD_TOKEN')", _LIMITS) == b"None"
+
+
+def _imported(tree: ast.AST) -> Iterator[str]:
+    """Yield the packages that a module imports, also by name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.partition(".")[0]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            yield from (
+                str(one.value).partition(".")[0] for one in node.args if isinstance(one, ast.Constant)
+            )
+
+
+def test_other_engines_start_in_the_confined_process_only() -> None:
+    """Any other import of an engine works with objects of the caller's program, or with files that mpscnn writes.
+
+    It parses all modules, which takes two processor seconds.
+    """
+    package = Path(mpscnn.__file__).parent
+    sources = {file.relative_to(package).as_posix(): file.read_text() for file in package.rglob("*.py")}
+    trees = {place: ast.parse(text) for place, text in sources.items()}
+    places = {place for place, tree in trees.items() if _ENGINES.intersection(_imported(tree))}
+    known = (*_CONFINED, *_WITH_OWN_OBJECTS, *_WITH_WRITTEN_FILES)
+    assert {place for place in places if not place.startswith(known)} == set()
+    assert {start for start in known if not any(place.startswith(start) for place in places)} == set()
+    for module in _CONFINED[1:]:
+        engines = {node.name for node in trees[module].body if isinstance(node, ast.ClassDef)}
+        users = {
+            place
+            for place, text in sources.items()
+            if any(f"{name}(" in text for name in {*engines, "exact_session"} if not name.startswith("_"))
+        }
+        assert users <= {"comparison/engine_process.py", "comparison/onnx_engine.py", module}, users
 
 
 @_LINUX

@@ -82,7 +82,8 @@ def _prepared(settings: dict[str, Any]) -> Callable[[bytes], bytes]:
     tempfile.tempdir = (
         "/tmp"  # looking for a folder to write to would fail, and with it the imports of engines
     )
-    places = [*readable_places(), *map(Path, settings["reads"])]
+    own = [Path(settings["folder"])] if settings["folder"] else []
+    places = [*readable_places(), *map(Path, settings["reads"]), *own]
     waived = settings["waived"]
     may_open = True
     if not waived:
@@ -104,7 +105,7 @@ def _prepared(settings: dict[str, Any]) -> Callable[[bytes], bytes]:
             if sys.platform == "linux":
                 linux.seal(may_open=may_open)
             else:
-                macos.seal(places)
+                macos.seal(places, own)
         except OSError as error:
             raise _Unconfined(str(error)) from error
         _prove_confinement()

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 
-def seal(places: Iterable[Path]) -> None:
-    """Forbid this process to do anything but compute, and to read files of these files and folders.
+def seal(places: Iterable[Path], own: Iterable[Path]) -> None:
+    """Forbid this process to do anything but compute, to read these files and folders, and to write in its own folders.
 
     Raises OSError if the system refuses.
     """
@@ -21,15 +21,19 @@ def seal(places: Iterable[Path]) -> None:
     except AttributeError as error:
         raise OSError("this system has no sandbox") from error
     reason = ctypes.c_char_p()
-    if initialise(_profile(places).encode(), ctypes.c_uint64(0), ctypes.byref(reason)) != 0:
+    if initialise(_profile(places, own).encode(), ctypes.c_uint64(0), ctypes.byref(reason)) != 0:
         raise OSError((reason.value or b"the sandbox cannot be entered").decode("utf-8", "replace"))
 
 
-def _profile(places: Iterable[Path]) -> str:
+def _profile(places: Iterable[Path], own: Iterable[Path]) -> str:
     """Return the rules of the sandbox."""
-    quoted = (str(place).replace("\\", "\\\\").replace('"', '\\"') for place in places)
-    folders = " ".join(f'(subpath "{text}")' for text in quoted)
+    written = f"(allow file-write* {folders})" if (folders := _listed(own)) else ""
     return (
         "(version 1)(deny default)(allow file-read-metadata)(allow sysctl-read)"
-        f"(allow signal (target self))(allow process-info* (target self))(allow file-read* {folders})"
+        f"(allow signal (target self))(allow process-info* (target self))(allow file-read* {_listed(places)}){written}"
     )
+
+
+def _listed(folders: Iterable[Path]) -> str:
+    quoted = (str(folder).replace("\\", "\\\\").replace('"', '\\"') for folder in folders)
+    return " ".join(f'(subpath "{text}")' for text in quoted)

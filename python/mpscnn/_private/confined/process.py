@@ -92,6 +92,7 @@ class ConfinedProcess:
         limits: the limits from then on.
         arguments: texts for the function that is named.
         reads: files or folders of the user that it may read, too.
+        folder: a folder that the process may read, too. On macOS it may also write there.
 
     Raises:
         UnsupportedError: this machine cannot confine a process, or the process does not start, crashes, or needs more
@@ -99,7 +100,13 @@ class ConfinedProcess:
     """
 
     def __init__(
-        self, function: str, limits: Limits, arguments: Sequence[str] = (), reads: Sequence[Path] = ()
+        self,
+        function: str,
+        limits: Limits,
+        arguments: Sequence[str] = (),
+        reads: Sequence[Path] = (),
+        *,
+        folder: Path | None = None,
     ) -> None:
         self._limits = limits
         settings = {
@@ -110,6 +117,7 @@ class ConfinedProcess:
             "seconds": limits.seconds,
             "wall": limits.wall,
             "waived": is_confinement_waived(),
+            "folder": None if folder is None else os.path.realpath(folder),
         }
         try:
             self._process = subprocess.Popen(
@@ -118,7 +126,9 @@ class ConfinedProcess:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 cwd="/",
-                env=inherited_environment(_SETTINGS, keep=_is_read),
+                env=inherited_environment(
+                    _SETTINGS if folder is None else {**_SETTINGS, "TMPDIR": str(folder)}, keep=_is_read
+                ),
                 start_new_session=True,
             )
         except OSError as error:

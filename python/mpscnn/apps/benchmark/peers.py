@@ -54,13 +54,17 @@ class Peer:
     def network_file(self, subject: Subject, directory: Path) -> Path:
         """Return the network's file for this engine. It is written into the directory if it does not exist.
 
-        An engine that reads TensorFlow Lite files gets the file from which the network was read, if it was such a file.
+        If the network was read from a TensorFlow Lite file, an engine for such files gets what mpscnn reads of it.
         Raises UnsupportedError for a quantised network without `integers`.
         """
-        if subject.tflite is not None and self.file.endswith(".tflite"):
-            return subject.tflite
         path = directory / self.file
-        if not exists(path):
+        if exists(path):
+            return path
+        if subject.tflite is not None and self.file.endswith(".tflite"):
+            from mpscnn.converters.tflite.cut import cut_tflite
+
+            path.write_bytes(cut_tflite(subject.tflite))
+        else:
             if subject.is_quantized and not self.integers:
                 raise UnsupportedError(f"{self.name}: mpscnn does not write networks of integers for it")
             self.write(subject, path)

@@ -23,8 +23,9 @@ _MODEL = {
     "ShapeRange": "sizeRanges:SizeRange*:1",
     "ArrayType": "shape:int64*:1 dataType:int32:2 enumeratedShapes:Shapes:21 shapeRange:ShapeRange:31",
     "Empty": _EMPTY,
+    "Keys": "int64KeyType:Empty:1 stringKeyType:Empty:2",
     "FeatureType": "int64Type:Empty:1 doubleType:Empty:2 stringType:Empty:3 imageType:ImageType:4 "
-    "multiArrayType:ArrayType:5 dictionaryType:Empty:6 sequenceType:Empty:7 stateType:Empty:8 isOptional:bool:1000",
+    "multiArrayType:ArrayType:5 dictionaryType:Keys:6 sequenceType:Empty:7 stateType:Empty:8 isOptional:bool:1000",
     "Feature": "name:string:1 type:FeatureType:3",
     "Entry": "key:string:1 value:string:2",
     "Metadata": "shortDescription:string:1 versionString:string:2 author:string:3 license:string:4 "
@@ -98,9 +99,11 @@ _PROGRAM = {
     "Binding": "name:string:1 value:Value:2",
     "ValueEntry": "key:string:1 value:Value:2",
     "NamedType": "name:string:1 type:ValueType:2",
-    "ValueType": "tensorType:TensorType:1 listType:ListType:2 tupleType:Empty:3 dictionaryType:Empty:4 "
+    "ValueType": "tensorType:TensorType:1 listType:ListType:2 tupleType:TupleType:3 dictionaryType:DictionaryType:4 "
     "stateType:Empty:5",
     "TensorType": "dataType:int32:1 rank:int64:2 dimensions:Dimension*:3",
+    "TupleType": "types:ValueType*:1",
+    "DictionaryType": "keyType:ValueType:1 valueType:ValueType:2",
     "ListType": "type:ValueType:1 length:Dimension:2",
     "Dimension": "constant:ConstantDimension:1 unknown:Empty:2",
     "ConstantDimension": "size:uint64:1",

@@ -90,21 +90,21 @@ def _reads(operations: Sequence[Any]) -> Iterator[str]:
 
 def other_functions(model: Any) -> list[str]:
     """Return the names of a program's functions that are not read."""
-    name, functions = _named_functions(model)
-    return [other for other in functions if other != name]
+    name = main_function_name(model)
+    return [entry.key for entry in model.mlProgram.functions if entry.key != name]
 
 
-def _named_functions(model: Any) -> tuple[str, dict[str, Any]]:
-    """Return the name of the program's default function, and all functions by their names."""
-    functions = {entry.key: entry.value for entry in model.mlProgram.functions}
-    name = model.description.defaultFunctionName or _MAIN
-    return (next(iter(functions)) if name not in functions and len(functions) == 1 else name), functions
+def main_function_name(model: Any) -> str:
+    """Return the name of the program's default function, or of its only one."""
+    name: str = model.description.defaultFunctionName or _MAIN
+    names = {entry.key for entry in model.mlProgram.functions}
+    return names.pop() if name not in names and len(names) == 1 else name
 
 
 def _main_function(model: Any) -> tuple[Any, Any]:
     """Return the program's default function, and the description of its inputs and outputs."""
-    name, functions = _named_functions(model)
-    description = model.description
+    name, description = main_function_name(model), model.description
+    functions = {entry.key: entry.value for entry in model.mlProgram.functions}
     if name not in functions:
         raise WeightsError(f"damaged: it has no function {quote_name(name)}")
     described = next((one for one in description.functions if one.name == name), description)
