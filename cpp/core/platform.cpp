@@ -274,15 +274,16 @@ void *map_pages(std::size_t bytes, std::size_t alignment) noexcept {
 
 void unmap_pages(void *memory, std::size_t bytes) noexcept { munmap(memory, bytes); }
 
-double seconds_of_environment(const char *variable, double usual) {
-    constexpr double max_seconds = 3600;
+double seconds_of_environment(const char *variable, double usual, bool zero_is_no_limit) {
+    constexpr double max_seconds = 1e6;
     const char *text = std::getenv(variable);
     if (!text || !*text) return usual;
     char *end = nullptr;
     const double seconds = std::strtod(text, &end);
-    if (*end || !(seconds > 0 && seconds <= max_seconds))
+    const bool is_allowed = seconds > 0 || (zero_is_no_limit && seconds == 0);
+    if (*end || !is_allowed || seconds > max_seconds)
         fail(ErrorKind::parameter, {variable, " must be a number of seconds above 0, at most ", max_seconds,
-                                    ", got ", quoted(text)});
+                                    zero_is_no_limit ? ", or 0 for no limit, got " : ", got ", quoted(text)});
     return seconds;
 }
 

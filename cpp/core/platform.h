@@ -27,9 +27,9 @@ int threads_for(int cores, double quota);
 /// that depend on the number of cores.
 int useful_threads();
 
-/// Return the seconds that an environment variable states, above 0 and at most 3,600, or `usual` if it is not
-/// set or empty. Throws ParameterError for another text.
-double seconds_of_environment(const char *variable, double usual);
+/// Return the seconds that an environment variable states, above 0 and at most a million, or `usual` if it is
+/// not set or empty. With `zero_is_no_limit` it may be 0. Throws ParameterError for another text.
+double seconds_of_environment(const char *variable, double usual, bool zero_is_no_limit = false);
 
 /// Return the bytes that this process may use: the machine's memory, or the limit of the control groups if it
 /// is smaller.

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cmath>
 #include <condition_variable>
-#include <cstdlib>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -13,6 +12,7 @@
 #include <utility>
 
 #include "core/child_process.h"
+#include "core/platform.h"
 #include "core/text.h"
 #include "engine/trust/check_process.h"
 #include "engine/trust/self_check.h"
@@ -30,7 +30,6 @@ constexpr std::chrono::nanoseconds warm_up_time = std::chrono::milliseconds(200)
 /// Times whose quotient is below this are measured again.
 constexpr std::int64_t clear_quotient = 2;
 
-/// The longest time in which Core ML may compile, load and first run a network.
 constexpr const char *coreml_variable = "MPSCNN_COREML_SECONDS";
 
 /// Roundings may add up over the layers of a network to this many times the distance between the CPU engine's
@@ -178,7 +177,9 @@ Results results_if_supported(const Graph &graph, const std::shared_ptr<const Bac
 /// that the library ends the process.
 class Heartbeat {
 public:
-    explicit Heartbeat(CheckReport &report) : thread_([this, &report] { beat(report); }) {}
+    /// Throws ParameterError if the environment states a wrong limit.
+    explicit Heartbeat(CheckReport &report)
+        : limit_(coreml_limit()), thread_([this, &report] { beat(report); }) {}
     ~Heartbeat() {
         {
             const std::lock_guard lock(mutex_);
@@ -193,25 +194,19 @@ public:
 private:
     void beat(CheckReport &report) {
         constexpr std::chrono::milliseconds pause(300);
-        const auto begun = platform::awake_time(), limit = longest();
+        const auto begun = platform::awake_time();
         std::unique_lock lock(mutex_);
         while (!changed_.wait_for(lock, pause, [&] { return ended_; })) {
-            if (platform::awake_time() - begun >= limit) {
+            if (platform::awake_time() - begun >= limit_) {
                 report.say(
                     concat({"Core ML has not compiled, loaded and run the network within ",
-                            std::chrono::duration<double>(limit).count(), " s (", coreml_variable, ")"}));
+                            std::chrono::duration<double>(limit_).count(), " s (", coreml_variable, ")"}));
                 return;
             }
             report.go_on();
         }
     }
-    static std::chrono::nanoseconds longest() {
-        constexpr double usual = 300;
-        const char *text = std::getenv(coreml_variable);
-        const double seconds = text && *text ? std::strtod(text, nullptr) : usual;
-        return std::chrono::nanoseconds(std::llround((seconds > 0 ? seconds : usual) * 1e9));
-    }
-
+    const std::chrono::nanoseconds limit_;
     std::mutex mutex_;
     std::condition_variable changed_;
     bool ended_ = false;
@@ -301,6 +296,12 @@ CaseResult check_network(NetworkCheck &check, const std::shared_ptr<const Backen
 }
 
 } // namespace
+
+std::chrono::nanoseconds coreml_limit() {
+    constexpr double usual = 300;
+    return std::chrono::nanoseconds(
+        std::llround(platform::seconds_of_environment(coreml_variable, usual) * 1e9));
+}
 
 void run_requested_network(const std::shared_ptr<const Backend> &subject,
                            const std::shared_ptr<const Backend> &reference, const NetworkRequest &request,

@@ -17,6 +17,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "engine/file/model_file.h"
+#include "engine/run/network_check.h"
 #include "engine/run/network_request.h"
 #include "engine/run/replaced_layers.h"
 #include "engine/run/staged_graph.h"
@@ -128,6 +129,8 @@ BackendChoice cpu_instead(const CompileOptions &options, std::string reason, std
 
 Verdict verdict_on(const BackendChoice &choice, const Graph &graph, const std::vector<Shape> &shapes,
                    NetworkRequest request, const CheckProgram &check, const PreflightWriter &write) {
+    // The check's process would hide a wrong limit.
+    if (choice.backend->name() == std::string_view("coreml")) static_cast<void>(coreml_limit());
     std::optional<NetworkFile> file;
     CheckedNetwork network{graph.name(), identity_of(graph, shapes, request), [&] {
                                if (write) request.program = write(shapes);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "core/child_process.h"
 #include "core/interruption.h"
 #include "core/json.h"
+#include "core/platform.h"
 #include "core/text.h"
 #include "metal/device/exceptions.h"
 #include "metal/device/objc_ptr.h"
@@ -59,13 +59,8 @@ Failure failure_of(id<MTLCommandBuffer> command_buffer, Device &device) {
 
 std::chrono::nanoseconds longest_wait() {
     constexpr const char *variable = "MPSCNN_GPU_SECONDS";
-    constexpr double usual = 120, max_seconds = 1e6;
-    const char *text = std::getenv(variable);
-    char *end = nullptr;
-    const double seconds = text && *text ? std::strtod(text, &end) : usual;
-    if (end && (*end || !(seconds >= 0 && seconds <= max_seconds)))
-        fail(ErrorKind::parameter, {variable, " must be a number of seconds, at most ", max_seconds,
-                                    ", or 0 for no limit, got ", quoted(text)});
+    constexpr double usual = 120;
+    const double seconds = platform::seconds_of_environment(variable, usual, true);
     return std::chrono::nanoseconds(std::llround(seconds * 1e9));
 }
 
