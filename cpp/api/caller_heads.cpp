@@ -111,6 +111,8 @@ mpscnn_status mpscnn_detector_run(const mpscnn_detector *detector, const float *
             fail(ErrorKind::unsupported, "detector: the settings have angles, and rotated boxes are found on "
                                          "photos only (Model.detect)");
         const auto settings = c_api::with_options(own.head().suppression, options);
+        if (c_api::read_options(options, "mpscnn_detect_options").tile_side != 0)
+            fail(ErrorKind::parameter, "tile_side is for photos: a detector gets the outputs of one image");
         auto found = std::make_unique<mpscnn_detections>();
         for (const vision::Detection &entry :
              own.detect(numbers_of(codes, count, 4), numbers_of(scores, count, columns), columns, settings))

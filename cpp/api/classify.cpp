@@ -160,7 +160,7 @@ mpscnn_status mpscnn_model_classify(const mpscnn_model *model, mpscnn_session *s
         const engine::Program &program = *session->session->program();
         const auto read = c_api::into_predictions(program, *model, top, predictions);
         c_api::run(*session,
-                   c_api::photo_frame(program, c_api::image_view(*image), *model->preprocess, read));
+                   c_api::photo_frame(program, {c_api::image_view(*image)}, *model->preprocess, read));
     });
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <iterator>
 #include <utility>
 
 #include "api/found_boxes.h"
@@ -10,6 +11,7 @@
 #include "api/photo_frame.h"
 #include "api/photo_results.h"
 #include "vision/rotated_boxes.h"
+#include "vision/tiles.h"
 
 using namespace mpscnn;
 using c_api::guarded;
@@ -41,17 +43,19 @@ const vision::Detector &require_detector(const engine::Program &program, const m
     return *model.detector;
 }
 
-/// Convert a box from fractions of the network's input to pixels of the photo, and clip it to the photo.
-vision::Box on_photo(const vision::Box &box, const Shape &input, const vision::ImageView &view,
+/// Convert a box from fractions of the network's input to pixels of the photo, and clip it to the part of the
+/// photo that the network has seen.
+vision::Box on_photo(const vision::Box &box, const Shape &input, const vision::PhotoPart &part,
                      const vision::Transform &mapping) {
-    const auto limited = [](double value, int size) {
-        return static_cast<float>(std::clamp(value, 0.0, static_cast<double>(size)));
+    const auto limited = [](double value, int first, int size) {
+        return static_cast<float>(
+            std::clamp(value, static_cast<double>(first), static_cast<double>(first + size)));
     };
     const auto x = [&](float share) {
-        return limited(mapping.photo_x(share * static_cast<double>(input[2])), view.oriented_width());
+        return limited(mapping.photo_x(share * static_cast<double>(input[2])), part.left, part.width);
     };
     const auto y = [&](float share) {
-        return limited(mapping.photo_y(share * static_cast<double>(input[1])), view.oriented_height());
+        return limited(mapping.photo_y(share * static_cast<double>(input[1])), part.top, part.height);
     };
     return {x(box.left), y(box.top), x(box.right), y(box.bottom)};
 }
@@ -69,8 +73,8 @@ std::span<const float> row_of(const engine::TensorView &output, int row) {
 class DetectionOutputs {
 public:
     DetectionOutputs(const engine::Program &program, const vision::DetectionHead &head,
-                     const vision::ImageView &photo, const vision::Transform &mapping)
-        : input_(program.inputs()[0].shape), photo_(photo), mapping_(mapping) {
+                     const vision::PhotoPart &part, const vision::Transform &mapping)
+        : input_(program.inputs()[0].shape), part_(part), mapping_(mapping) {
         const auto find = [&](const std::string &name) {
             return name.empty() ? absent : output_named(program, name);
         };
@@ -93,7 +97,7 @@ public:
     /// photo.
     bool place(const vision::Detection &found, Views outputs, mpscnn_detections::Entry &entry) const {
         if (angles_ == absent)
-            entry.box = on_photo(found.box, input_, photo_, mapping_);
+            entry.box = on_photo(found.box, input_, part_, mapping_);
         else
             add_corners(found, entry);
         if (!(entry.box.left < entry.box.right && entry.box.top < entry.box.bottom)) return false;
@@ -101,9 +105,10 @@ public:
         if (prototypes_ != absent) {
             const engine::TensorView &grid = outputs[prototypes_];
             const auto extent = [&](int axis) { return static_cast<int>(grid.shape[axis]); };
-            entry.mask.emplace(vision::Prototypes{numbers_of(grid).data(), extent(1), extent(2), extent(3)},
-                               row_of(outputs[coefficients_], found.anchor), entry.box, mapping_,
-                               static_cast<int>(input_[1]), static_cast<int>(input_[2]));
+            entry.masks.emplace_back(
+                vision::Prototypes{numbers_of(grid).data(), extent(1), extent(2), extent(3)},
+                row_of(outputs[coefficients_], found.anchor), entry.box, mapping_,
+                static_cast<int>(input_[1]), static_cast<int>(input_[2]));
         }
         return true;
     }
@@ -122,7 +127,7 @@ private:
         }
         const auto w = static_cast<float>(width), h = static_cast<float>(height);
         entry.box = on_photo({around.left / w, around.top / h, around.right / w, around.bottom / h}, input_,
-                             photo_, mapping_);
+                             part_, mapping_);
     }
 
     void add_keypoints(std::span<const float> row, mpscnn_detections::Entry &entry) const {
@@ -140,31 +145,79 @@ private:
     }
 
     Shape input_;
-    vision::ImageView photo_;
+    vision::PhotoPart part_;
     vision::Transform mapping_;
     std::size_t boxes_, scores_, angles_, keypoints_, coefficients_, prototypes_;
 };
 
+using Entries = std::vector<mpscnn_detections::Entry>;
+
+/// Merge what was found on the tiles of a photo as SAHI does. `max_count` limits the objects of the whole
+/// photo; 0: no limit.
+Entries merged(Entries found, const vision::DetectionHead &head, const vision::Suppression &settings,
+               int max_count) {
+    constexpr float few_scores = 0.1f; // SAHI unites no boxes that are as uncertain as this
+    const bool suppress = settings.score_threshold < few_scores || !head.angles_output.empty();
+    std::vector<vision::TileBox> boxes;
+    for (const auto &entry : found) boxes.push_back({entry.box, entry.score, entry.index});
+    Entries result;
+    for (const vision::MergedBoxes &object :
+         vision::merge_tiles(boxes, suppress ? vision::MergeMethod::suppress : vision::MergeMethod::unite,
+                             settings.per_class)) {
+        if (max_count > 0 && result.size() == static_cast<std::size_t>(max_count)) break;
+        mpscnn_detections::Entry entry = std::move(found[object.parts.front()]);
+        entry.box = object.box;
+        for (const std::size_t part : std::span(object.parts).subspan(1))
+            std::move(found[part].masks.begin(), found[part].masks.end(), std::back_inserter(entry.masks));
+        result.push_back(std::move(entry));
+    }
+    return result;
+}
+
 } // namespace
 
-c_api::Read c_api::into_detections(const engine::Program &program, const mpscnn_model &model,
-                                   const vision::ImageView &photo, const mpscnn_detect_options *options,
-                                   mpscnn_detections **detections) {
+c_api::PhotoReading c_api::into_detections(const engine::Program &program, const mpscnn_model &model,
+                                           const vision::ImageView &photo,
+                                           const mpscnn_detect_options *options,
+                                           mpscnn_detections **detections) {
     const vision::Detector &detector = require_detector(program, model);
     const vision::DetectionHead &head = detector.head();
     const vision::Suppression settings = with_options(head.suppression, options);
+    const auto given = read_options(options, "mpscnn_detect_options");
     const Shape input = program.inputs()[0].shape;
-    const vision::Transform mapping = vision::output_to_photo(
-        photo, *model.preprocess, static_cast<int>(input[1]), static_cast<int>(input[2]));
-    return [settings, detections, &detector, &model,
-            parts = DetectionOutputs(program, head, photo, mapping)](Views outputs) {
-        auto found = std::make_unique<mpscnn_detections>();
-        for (const vision::Detection &one : parts.find(detector, outputs, settings)) {
-            mpscnn_detections::Entry entry{label_of(model, one.label), one.label, one.score, {}, one.anchor};
-            if (parts.place(one, outputs, entry)) found->entries.push_back(std::move(entry));
+    PhotoReading reading;
+    std::vector<DetectionOutputs> parts;
+    const auto add = [&](const vision::ImageView &image, const vision::PhotoPart &part) {
+        vision::Transform mapping = vision::output_to_photo(
+            image, *model.preprocess, static_cast<int>(input[1]), static_cast<int>(input[2]));
+        mapping.offset_x += part.left;
+        mapping.offset_y += part.top;
+        parts.emplace_back(program, head, part, mapping);
+        reading.images.push_back(image);
+    };
+    const auto tiles = tiles_of(program, photo, given.tile_side, given.tile_overlap);
+    if (tiles.size() > 1) // otherwise the only tile is the photo
+        for (vision::Tile tile : tiles) {
+            const vision::ImageView image = vision::part_of(photo, tile.seen);
+            add(image, tile.seen);
         }
+    add(photo, {0, 0, photo.oriented_width(), photo.oriented_height()});
+    reading.read = [settings, detections, &detector, &model, max_count = given.max_detections,
+                    parts = std::move(parts)](Views outputs) {
+        auto found = std::make_unique<mpscnn_detections>();
+        for (std::size_t i = 0; i < parts.size(); ++i) {
+            const auto own = outputs_of(outputs, i);
+            for (const vision::Detection &one : parts[i].find(detector, own, settings)) {
+                mpscnn_detections::Entry entry{
+                    label_of(model, one.label), one.label, one.score, {}, one.anchor};
+                if (parts[i].place(one, own, entry)) found->entries.push_back(std::move(entry));
+            }
+        }
+        if (parts.size() > 1)
+            found->entries = merged(std::move(found->entries), detector.head(), settings, max_count);
         *detections = found.release();
     };
+    return reading;
 }
 
 mpscnn_status mpscnn_model_detect(const mpscnn_model *model, mpscnn_session *session,
@@ -177,8 +230,8 @@ mpscnn_status mpscnn_model_detect(const mpscnn_model *model, mpscnn_session *ses
         require(detections, "detections");
         const engine::Program &program = *session->session->program();
         const vision::ImageView photo = c_api::image_view(*image);
-        const auto read = c_api::into_detections(program, *model, photo, options, detections);
-        c_api::run(*session, c_api::photo_frame(program, photo, *model->preprocess, read));
+        auto [images, read] = c_api::into_detections(program, *model, photo, options, detections);
+        c_api::run(*session, c_api::photo_frame(program, std::move(images), *model->preprocess, read));
     });
 }
 

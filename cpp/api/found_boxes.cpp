@@ -2,7 +2,11 @@
 
 #include "api/found_boxes.h"
 
+#include <algorithm>
+#include <cstdint>
+
 #include "api/guard.h"
+#include "vision/tiles.h"
 
 using namespace mpscnn;
 using c_api::guarded;
@@ -31,6 +35,35 @@ int mpscnn_detections_count(const mpscnn_detections *detections) {
 }
 
 namespace {
+
+/// Return the pixels of the photo that the masks cover together.
+vision::PhotoPart covered(const std::vector<vision::ObjectMask> &masks) {
+    int left = INT32_MAX, top = INT32_MAX, right = 0, bottom = 0;
+    for (const vision::ObjectMask &mask : masks) {
+        left = std::min(left, mask.left());
+        top = std::min(top, mask.top());
+        right = std::max(right, mask.left() + mask.width());
+        bottom = std::max(bottom, mask.top() + mask.height());
+    }
+    return {left, top, right - left, bottom - top};
+}
+
+/// Write the pixels that belong to any of the masks.
+void write_union(const std::vector<vision::ObjectMask> &masks, std::uint8_t *pixels) {
+    if (masks.size() == 1) return masks.front().write(pixels);
+    const vision::PhotoPart all = covered(masks);
+    std::fill_n(pixels, static_cast<std::size_t>(all.width) * static_cast<std::size_t>(all.height), 0);
+    std::vector<std::uint8_t> own;
+    for (const vision::ObjectMask &mask : masks) {
+        own.resize(static_cast<std::size_t>(mask.width()) * static_cast<std::size_t>(mask.height()));
+        mask.write(own.data());
+        const std::uint8_t *source = own.data();
+        for (int row = mask.top() - all.top; row < mask.top() - all.top + mask.height(); ++row) {
+            std::uint8_t *target = pixels + std::ptrdiff_t{row} * all.width + (mask.left() - all.left);
+            for (int column = 0; column < mask.width(); ++column) *target++ |= *source++;
+        }
+    }
+}
 
 const mpscnn_detections::Entry &entry_of(const mpscnn_detections *detections, int rank) {
     require(detections, "detections");
@@ -61,11 +94,12 @@ mpscnn_status mpscnn_detections_details(const mpscnn_detections *detections, int
         if (!entry.corners.empty()) result.corners = entry.corners.data();
         result.keypoint_count = static_cast<int32_t>(entry.keypoints.size() / 3);
         if (result.keypoint_count > 0) result.keypoints = entry.keypoints.data();
-        if (entry.mask) {
-            result.mask_left = entry.mask->left();
-            result.mask_top = entry.mask->top();
-            result.mask_width = entry.mask->width();
-            result.mask_height = entry.mask->height();
+        if (!entry.masks.empty()) {
+            const vision::PhotoPart mask = covered(entry.masks);
+            result.mask_left = mask.left;
+            result.mask_top = mask.top;
+            result.mask_width = mask.width;
+            result.mask_height = mask.height;
         }
         *details = result;
     });
@@ -75,9 +109,9 @@ mpscnn_status mpscnn_detections_mask(const mpscnn_detections *detections, int ra
     return guarded([&] {
         require(mask, "mask");
         const auto &entry = entry_of(detections, rank);
-        if (!entry.mask)
+        if (entry.masks.empty())
             fail(ErrorKind::parameter, {"detection ", rank, " has no mask: the model computes none"});
-        entry.mask->write(mask);
+        write_union(entry.masks, mask);
     });
 }
 

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,7 +20,8 @@ struct mpscnn_detections {
         // These are empty unless the model computes them.
         std::vector<float> corners = {};   ///< x and y of four corners
         std::vector<float> keypoints = {}; ///< x, y and probability of each point
-        std::optional<mpscnn::vision::ObjectMask> mask = std::nullopt;
+        /// The masks that together are the object's: one for each tile on which it was found.
+        std::vector<mpscnn::vision::ObjectMask> masks = {};
     };
     std::vector<Entry> entries;
 };

@@ -83,12 +83,12 @@ void submit(mpscnn_runner &runner, engine::Frame frame, const Receiver &receiver
     if (receiver.number) *receiver.number = taken;
 }
 
-/// Submit a photo. `make_reader(program, photo)` returns the function that reads the outputs; `result` is
-/// where that function stores its result.
-template <class MakeReader>
+/// Submit a photo. `make_reading(program, photo)` returns its PhotoReading; `result` is where that one stores
+/// its result.
+template <class MakeReading>
 mpscnn_status submit_photo(mpscnn_runner *runner, const mpscnn_model *model, const mpscnn_image *image,
                            const void *result, const char *result_name, const Receiver &receiver,
-                           MakeReader make_reader) {
+                           MakeReading make_reading) {
     return guarded([&] {
         require(runner, "runner");
         require(model, "model");
@@ -96,8 +96,9 @@ mpscnn_status submit_photo(mpscnn_runner *runner, const mpscnn_model *model, con
         require(result, result_name);
         const engine::Program &program = *runner->program;
         const vision::ImageView photo = c_api::image_view(*image);
-        c_api::Read read = make_reader(program, photo);
-        submit(*runner, c_api::photo_frame(program, photo, *model->preprocess, std::move(read)), receiver);
+        auto [images, read] = make_reading(program, photo);
+        submit(*runner, c_api::photo_frame(program, std::move(images), *model->preprocess, std::move(read)),
+               receiver);
     });
 }
 
@@ -157,7 +158,7 @@ mpscnn_status mpscnn_runner_submit_image(mpscnn_runner *runner, const mpscnn_mod
         require(image, "image");
         c_api::require_photo_input(*runner->program, *model, "running photos");
         engine::Frame run =
-            c_api::photo_frame(*runner->program, c_api::image_view(*image), *model->preprocess);
+            c_api::photo_frame(*runner->program, {c_api::image_view(*image)}, *model->preprocess);
         run.outputs = views_of(outputs, output_count, "output");
         submit(*runner, std::move(run), {handler, context, frame});
     });
@@ -175,7 +176,7 @@ mpscnn_status mpscnn_runner_submit_photo(mpscnn_runner *runner, const mpscnn_ima
         const Json description = parse_json(c_api::text(preprocess, "preprocess"));
         const auto options = vision::preprocess_from_json(JsonView(description, "preprocess"),
                                                           static_cast<int>(program.inputs()[0].shape.back()));
-        engine::Frame run = c_api::photo_frame(program, c_api::image_view(*image), options);
+        engine::Frame run = c_api::photo_frame(program, {c_api::image_view(*image)}, options);
         run.outputs = views_of(outputs, output_count, "output");
         submit(*runner, std::move(run), {handler, context, frame});
     });
@@ -184,10 +185,11 @@ mpscnn_status mpscnn_runner_submit_photo(mpscnn_runner *runner, const mpscnn_ima
 mpscnn_status mpscnn_runner_classify(mpscnn_runner *runner, const mpscnn_model *model,
                                      const mpscnn_image *image, int top, mpscnn_predictions **predictions,
                                      mpscnn_frame_handler handler, void *context, uint64_t *frame) {
-    return submit_photo(runner, model, image, predictions, "predictions", {handler, context, frame},
-                        [&](const engine::Program &program, const vision::ImageView &) {
-                            return c_api::into_predictions(program, *model, top, predictions);
-                        });
+    return submit_photo(
+        runner, model, image, predictions, "predictions", {handler, context, frame},
+        [&](const engine::Program &program, const vision::ImageView &photo) {
+            return c_api::PhotoReading{{photo}, c_api::into_predictions(program, *model, top, predictions)};
+        });
 }
 
 mpscnn_status mpscnn_runner_detect(mpscnn_runner *runner, const mpscnn_model *model,
@@ -203,9 +205,18 @@ mpscnn_status mpscnn_runner_detect(mpscnn_runner *runner, const mpscnn_model *mo
 mpscnn_status mpscnn_runner_segment(mpscnn_runner *runner, const mpscnn_model *model,
                                     const mpscnn_image *image, uint8_t *labels, float *scores, int classes,
                                     mpscnn_frame_handler handler, void *context, uint64_t *frame) {
+    return mpscnn_runner_segment_with(runner, model, image, nullptr, labels, scores, classes, handler,
+                                      context, frame);
+}
+
+mpscnn_status mpscnn_runner_segment_with(mpscnn_runner *runner, const mpscnn_model *model,
+                                         const mpscnn_image *image, const mpscnn_segment_options *options,
+                                         uint8_t *labels, float *scores, int classes,
+                                         mpscnn_frame_handler handler, void *context, uint64_t *frame) {
     return submit_photo(runner, model, image, labels, "labels", {handler, context, frame},
                         [&](const engine::Program &program, const vision::ImageView &photo) {
-                            return c_api::into_labels(program, *model, photo, labels, scores, classes);
+                            return c_api::into_labels(program, *model, photo, options, labels, scores,
+                                                      classes);
                         });
 }
 

@@ -33,14 +33,16 @@ py::tuple classify(const ModelFile &model, Session &session, const Pixels &image
 }
 
 py::list detect(const ModelFile &model, Session &session, const Pixels &image, float score_threshold,
-                float iou_threshold, int max_detections) {
+                float iou_threshold, int max_detections, int tile_side, double tile_overlap) {
     const ImageView &view = image.view();
     const std::vector<Detection> found = [&] {
         const GilReleased unlocked;
         return model.detect(session, view,
                             {.score_threshold = score_threshold,
                              .iou_threshold = iou_threshold,
-                             .max_detections = max_detections});
+                             .max_detections = max_detections,
+                             .tile_side = tile_side,
+                             .tile_overlap = tile_overlap});
     }();
     return detection_list(found);
 }
@@ -52,11 +54,12 @@ py::object anchors(const ModelFile &model) {
     return py::array_t<float>({static_cast<py::ssize_t>(numbers.size() / 4), py::ssize_t{4}}, numbers.data());
 }
 
-py::tuple segment(const ModelFile &model, Session &session, const Pixels &image, int classes) {
+py::tuple segment(const ModelFile &model, Session &session, const Pixels &image, int classes, int tile_side,
+                  double tile_overlap) {
     const ImageView &view = image.view();
     Segmentation result = [&] {
         const GilReleased unlocked;
-        return model.segment(session, view, classes);
+        return model.segment(session, view, classes, {.tile_side = tile_side, .tile_overlap = tile_overlap});
     }();
     return label_arrays(std::move(result));
 }
@@ -93,9 +96,11 @@ void bind_model(py::module_ &module) {
         .def("content", &content)
         .def("classify", &classify, py::arg("session"), py::arg("image"), py::arg("top") = 0)
         .def("detect", &detect, py::arg("session"), py::arg("image"), py::arg("score_threshold") = 0.0f,
-             py::arg("iou_threshold") = 0.0f, py::arg("max_detections") = 0)
+             py::arg("iou_threshold") = 0.0f, py::arg("max_detections") = 0, py::arg("tile_side") = 0,
+             py::arg("tile_overlap") = 0.0)
         .def("anchors", &anchors)
-        .def("segment", &segment, py::arg("session"), py::arg("image"), py::arg("classes") = 0);
+        .def("segment", &segment, py::arg("session"), py::arg("image"), py::arg("classes") = 0,
+             py::arg("tile_side") = 0, py::arg("tile_overlap") = 0.0);
 
     module.def("preprocess", &preprocess_image, py::arg("image"), py::arg("preprocess"), py::arg("output"));
     module.def("describe_preprocess", &describe_preprocess, py::arg("preprocess"), py::arg("channels") = 3);

@@ -116,7 +116,7 @@ void classify_frame(FrameRunner &self, const std::shared_ptr<Frame> &frame, cons
 
 void detect_frame(FrameRunner &self, const std::shared_ptr<Frame> &frame, const py::object &model,
                   const py::object &image, float score_threshold, float iou_threshold, int max_detections,
-                  EndCallback on_end) {
+                  int tile_side, double tile_overlap, EndCallback on_end) {
     const auto &file = model.cast<const ModelFile &>();
     const ImageView &photo = image.cast<const Pixels &>().view();
     using Found = std::vector<Detection>;
@@ -125,18 +125,23 @@ void detect_frame(FrameRunner &self, const std::shared_ptr<Frame> &frame, const 
                          return self.runner.detect(file, photo,
                                                    {.score_threshold = score_threshold,
                                                     .iou_threshold = iou_threshold,
-                                                    .max_detections = max_detections},
+                                                    .max_detections = max_detections,
+                                                    .tile_side = tile_side,
+                                                    .tile_overlap = tile_overlap},
                                                    std::move(handler));
                      });
 }
 
 void segment_frame(FrameRunner &self, const std::shared_ptr<Frame> &frame, const py::object &model,
-                   const py::object &image, int classes, EndCallback on_end) {
+                   const py::object &image, int classes, int tile_side, double tile_overlap,
+                   EndCallback on_end) {
     const auto &file = model.cast<const ModelFile &>();
     const ImageView &photo = image.cast<const Pixels &>().view();
     self.take<Segmentation>(frame, use_of(model, image, std::move(on_end)), label_arrays,
                             [&](Runner::ResultHandler<Segmentation> handler) {
-                                return self.runner.segment(file, photo, classes, std::move(handler));
+                                return self.runner.segment(
+                                    file, photo, classes, std::move(handler),
+                                    {.tile_side = tile_side, .tile_overlap = tile_overlap});
                             });
 }
 
@@ -280,9 +285,10 @@ void bind_runner(py::module_ &module) {
         .def("classify", &classify_frame, frame, py::arg("model"), py::arg("image"), py::arg("top"), on_end,
              py::call_guard<Exclusive>())
         .def("detect", &detect_frame, frame, py::arg("model"), py::arg("image"), py::arg("score_threshold"),
-             py::arg("iou_threshold"), py::arg("max_detections"), on_end, py::call_guard<Exclusive>())
-        .def("segment", &segment_frame, frame, py::arg("model"), py::arg("image"), py::arg("classes"), on_end,
-             py::call_guard<Exclusive>())
+             py::arg("iou_threshold"), py::arg("max_detections"), py::arg("tile_side"),
+             py::arg("tile_overlap"), on_end, py::call_guard<Exclusive>())
+        .def("segment", &segment_frame, frame, py::arg("model"), py::arg("image"), py::arg("classes"),
+             py::arg("tile_side"), py::arg("tile_overlap"), on_end, py::call_guard<Exclusive>())
         .def("submit_failure", &submit_failure, frame, py::arg("failure"), on_end,
              py::call_guard<Exclusive>())
         .def("cancel", &cancel_frame, frame, py::call_guard<Exclusive>())

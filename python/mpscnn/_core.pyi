@@ -241,10 +241,17 @@ class Model:
         score_threshold: float = 0.0,
         iou_threshold: float = 0.0,
         max_detections: int = 0,
+        tile_side: int = 0,
+        tile_overlap: float = 0.0,
     ) -> list[_Found]: ...
     def anchors(self) -> NDArray[np.float32] | None: ...
     def segment(
-        self, session: Session, image: Pixels, classes: int = 0
+        self,
+        session: Session,
+        image: Pixels,
+        classes: int = 0,
+        tile_side: int = 0,
+        tile_overlap: float = 0.0,
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]: ...
 
 _EndCallback = Callable[[], object] | None
@@ -319,10 +326,19 @@ class Runner:
         score_threshold: float,
         iou_threshold: float,
         max_detections: int,
+        tile_side: int,
+        tile_overlap: float,
         on_end: _EndCallback = None,
     ) -> None: ...
     def segment(
-        self, frame: Frame, model: Model, image: Pixels, classes: int, on_end: _EndCallback = None
+        self,
+        frame: Frame,
+        model: Model,
+        image: Pixels,
+        classes: int,
+        tile_side: int,
+        tile_overlap: float,
+        on_end: _EndCallback = None,
     ) -> None: ...
     def submit_failure(self, frame: Frame, failure: BaseException, on_end: _EndCallback = None) -> None: ...
     def cancel(self, frame: Frame) -> bool: ...

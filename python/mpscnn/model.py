@@ -400,6 +400,8 @@ class Model(FixedAttributes, Generic[Answer]):
         iou_threshold: float | None = None,
         max_detections: int | None = None,
         classes: Sequence[str | int] | None = None,
+        tiles: int | None = None,
+        overlap: float | None = None,
         channel_order: ChannelOrderName | None = None,
     ) -> list[Detections]: ...
     @overload
@@ -408,6 +410,8 @@ class Model(FixedAttributes, Generic[Answer]):
         photo: list[Any] | tuple[Any, ...],
         *,
         scores: bool,
+        tiles: int | None = None,
+        overlap: float | None = None,
         channel_order: ChannelOrderName | None = None,
     ) -> list[Segmentation]: ...
     @overload
@@ -425,11 +429,19 @@ class Model(FixedAttributes, Generic[Answer]):
         iou_threshold: float | None = None,
         max_detections: int | None = None,
         classes: Sequence[str | int] | None = None,
+        tiles: int | None = None,
+        overlap: float | None = None,
         channel_order: ChannelOrderName | None = None,
     ) -> Detections: ...
     @overload
     def predict(
-        self, photo: Any, *, scores: bool, channel_order: ChannelOrderName | None = None
+        self,
+        photo: Any,
+        *,
+        scores: bool,
+        tiles: int | None = None,
+        overlap: float | None = None,
+        channel_order: ChannelOrderName | None = None,
     ) -> Segmentation: ...
     @overload
     def predict(self, photo: Any, **options: Any) -> Answer: ...
@@ -500,6 +512,8 @@ class Model(FixedAttributes, Generic[Answer]):
         iou_threshold: float | None = None,
         max_detections: int | None = None,
         classes: Sequence[str | int] | None = None,
+        tiles: int | None = None,
+        overlap: float | None = None,
         channel_order: ChannelOrderName | None = None,
     ) -> Detections:
         """Return the objects on a photo, the most probable first, with boxes in pixels of the upright photo.
@@ -512,12 +526,17 @@ class Model(FixedAttributes, Generic[Answer]):
             max_detections: the maximum number of objects; None: the model's setting.
             classes: return only objects of these classes, by name or number; None: all. A text is a name if all labels
                 are numbers.
+            tiles: the height and width of square tiles in pixels of the photo, for small objects. The network sees each
+                tile and the whole photo, and boxes of the same object are merged (docs/detection.md, "Small objects on
+                large photos"). The model's `max_detections` is then for each tile. None: no tiles.
+            overlap: the share of its side that a tile has in common with the next one, from 0 to below 1; None: 0.2.
             channel_order: as for `classify`.
 
         Raises:
             ImageError: the photo cannot be read.
             ShapeError or UnsupportedError: the model is not a detector, or takes no photos.
-            ParameterError: a limit is out of its range, or a result is NaN or infinite.
+            ParameterError: a limit is out of its range, there would be more than 1,024 tiles, or a result is NaN or
+                infinite.
         """
         from mpscnn.vision.photo_tasks import detection_task
 
@@ -527,18 +546,29 @@ class Model(FixedAttributes, Generic[Answer]):
             iou_threshold=iou_threshold,
             max_detections=max_detections,
             classes=classes,
+            tiles=tiles,
+            overlap=overlap,
         )
         return self._run(task, photo, channel_order)
 
     @accept_foreign_arguments
     def segment(
-        self, photo: Any, *, scores: bool = False, channel_order: ChannelOrderName | None = None
+        self,
+        photo: Any,
+        *,
+        scores: bool = False,
+        tiles: int | None = None,
+        overlap: float | None = None,
+        channel_order: ChannelOrderName | None = None,
     ) -> Segmentation:
         """Return the class of every pixel of a photo, at the photo's size.
 
         Args:
             photo: as for `classify`.
             scores: whether to keep the scores of all classes of every pixel, 4 bytes each.
+            tiles: the height and width of square tiles in pixels of the photo, for small things. The network sees each
+                tile, and a pixel has the class of its nearest tile. None: the network sees the whole photo.
+            overlap: as for `detect`.
             channel_order: as for `classify`.
 
         Raises:
@@ -548,7 +578,8 @@ class Model(FixedAttributes, Generic[Answer]):
         """
         from mpscnn.vision.photo_tasks import segmentation_task
 
-        return self._run(segmentation_task(self, scores=scores), photo, channel_order)
+        task = segmentation_task(self, scores=scores, tiles=tiles, overlap=overlap)
+        return self._run(task, photo, channel_order)
 
     def _run(self, task: PhotoTask[Result], photo: Any, channel_order: ChannelOrderName | None) -> Result:
         from mpscnn.photo_sources import one_photo

@@ -29,14 +29,6 @@ struct Division {
     int sessions, threads;
 };
 
-namespace {
-
-using Clock = std::chrono::steady_clock;
-
-bool is_waiting(const std::unique_ptr<Journey> &journey) { return journey->state == Journey::State::waiting; }
-
-/// Return the first layer whose result for an image depends on the batch, or null. Statistics of a
-/// batch depend on all of its images. The mask of dropout depends on the image's place in the batch.
 const Node *layer_over_the_batch(const Graph &graph) {
     for (const Node &node : graph.nodes()) {
         const auto *dropout = node.operation.get_if<ops::Dropout>();
@@ -44,6 +36,12 @@ const Node *layer_over_the_batch(const Graph &graph) {
     }
     return nullptr;
 }
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+bool is_waiting(const std::unique_ptr<Journey> &journey) { return journey->state == Journey::State::waiting; }
 
 void require_batches(const Program &program, int max_batch) {
     if (max_batch == 1) return;

@@ -18,6 +18,10 @@ struct RunnerOptions {
     std::uint64_t max_memory = 0; ///< for each session; see SessionOptions
 };
 
+/// Return the first layer whose result for an image depends on the batch, or null. Statistics of a batch
+/// depend on all of its images. The mask of dropout depends on the image's place in the batch.
+const Node *layer_over_the_batch(const Graph &graph);
+
 /// Keeps a device busy. It runs frames (photos or arrays) in several sessions in parallel, and delivers their
 /// results in the order of submission, each exactly once. Any number of threads may use it.
 ///

@@ -217,6 +217,7 @@ struct Detection {
 };
 
 using DetectOptions = mpscnn_detect_options;
+using SegmentOptions = mpscnn_segment_options;
 
 namespace detail {
 
@@ -340,15 +341,17 @@ public:
 
     /// Return the class of every pixel. If `classes` is the network's number of classes, return their scores
     /// as well; 0: no scores.
-    Segmentation segment(Session &session, const ImageView &image, int classes = 0) const {
+    Segmentation segment(Session &session, const ImageView &image, int classes = 0,
+                         const SegmentOptions &options = {}) const {
         Segmentation result = Segmentation::for_photo(image, classes);
-        segment(session, image, result.labels.data(), result.score_data(), classes);
+        segment(session, image, result.labels.data(), result.score_data(), classes, options);
         return result;
     }
-    /// Write the result to memory of the caller; see mpscnn_model_segment.
-    void segment(Session &session, const ImageView &image, std::uint8_t *labels, float *scores,
-                 int classes) const {
-        detail::ensure(mpscnn_model_segment(get(), session.get(), image.get(), labels, scores, classes));
+    /// Write the result to memory of the caller; see mpscnn_model_segment_with.
+    void segment(Session &session, const ImageView &image, std::uint8_t *labels, float *scores, int classes,
+                 const SegmentOptions &options = {}) const {
+        detail::ensure(
+            mpscnn_model_segment_with(get(), session.get(), image.get(), &options, labels, scores, classes));
     }
 
     mpscnn_model *get() const noexcept { return handle_.get(); }
@@ -442,8 +445,9 @@ public:
     std::vector<Detection> detect(const ImageView &image, const DetectOptions &options = {}) const {
         return sessions_->lend([&](Session &session) { return file_.detect(session, image, options); });
     }
-    Segmentation segment(const ImageView &image, int classes = 0) const {
-        return sessions_->lend([&](Session &session) { return file_.segment(session, image, classes); });
+    Segmentation segment(const ImageView &image, int classes = 0, const SegmentOptions &options = {}) const {
+        return sessions_->lend(
+            [&](Session &session) { return file_.segment(session, image, classes, options); });
     }
     /// Call function(session) with a session that no other caller uses, for networks that take no photos.
     template <class Function> auto with_session(Function function) const {

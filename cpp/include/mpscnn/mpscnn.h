@@ -566,6 +566,20 @@ MPSCNN_API mpscnn_status mpscnn_model_segment(const mpscnn_model *model, mpscnn_
                                               const mpscnn_image *image, uint8_t *labels, float *scores,
                                               int classes);
 
+/* Options of segmentation; 0 means the default. */
+typedef struct mpscnn_segment_options {
+    size_t size MPSCNN_UNLESS_SET(sizeof(mpscnn_segment_options));
+    /* divide the photo into tiles, see mpscnn_detect_options; a pixel has the class of its nearest tile */
+    int tile_side MPSCNN_UNLESS_SET(0);
+    double tile_overlap MPSCNN_UNLESS_SET(0);
+} mpscnn_segment_options;
+
+/* Find the class of every pixel, as mpscnn_model_segment does. `options` may be NULL. */
+MPSCNN_API mpscnn_status mpscnn_model_segment_with(const mpscnn_model *model, mpscnn_session *session,
+                                                   const mpscnn_image *image,
+                                                   const mpscnn_segment_options *options, uint8_t *labels,
+                                                   float *scores, int classes);
+
 /* ---- Detections -----------------------------------------------------------------------------------------
  */
 
@@ -588,6 +602,12 @@ typedef struct mpscnn_detect_options {
     float iou_threshold MPSCNN_UNLESS_SET(0);
     /* the largest number of boxes; with "classes_per_box" above 1, a box gives several detections */
     int max_detections MPSCNN_UNLESS_SET(0);
+    /* Run the network on square tiles of this height and width, in pixels of the upright photo, and on the
+     * whole photo, and merge the boxes (docs/detection.md). The tiles are one batch, whose images must not
+     * depend on each other. The model file's number of detections is then that of each tile. 0: no tiles. */
+    int tile_side MPSCNN_UNLESS_SET(0);
+    /* the share of its side that a tile has in common with the next one, below 1; 0: 0.2; negative: none */
+    double tile_overlap MPSCNN_UNLESS_SET(0);
 } mpscnn_detect_options;
 
 /* Preprocess a photo, run the network and find objects, with boxes in pixels of the upright photo. Boxes are

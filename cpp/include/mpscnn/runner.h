@@ -92,6 +92,12 @@ MPSCNN_API mpscnn_status mpscnn_runner_segment(mpscnn_runner *runner, const mpsc
                                                const mpscnn_image *image, uint8_t *labels, float *scores,
                                                int classes, mpscnn_frame_handler handler, void *context,
                                                uint64_t *frame);
+/* Submit a photo for mpscnn_model_segment_with. */
+MPSCNN_API mpscnn_status mpscnn_runner_segment_with(mpscnn_runner *runner, const mpscnn_model *model,
+                                                    const mpscnn_image *image,
+                                                    const mpscnn_segment_options *options, uint8_t *labels,
+                                                    float *scores, int classes, mpscnn_frame_handler handler,
+                                                    void *context, uint64_t *frame);
 /* Take a permit without running anything. The handler is called when all earlier frames have been
  * delivered. */
 MPSCNN_API mpscnn_status mpscnn_runner_mark(mpscnn_runner *runner, mpscnn_frame_handler handler,

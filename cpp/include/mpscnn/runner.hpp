@@ -131,25 +131,29 @@ public:
             detect(model, photo, options, std::move(done));
         });
     }
-    /// Write the result to memory of the caller; see mpscnn_model_segment.
+    /// Write the result to memory of the caller; see mpscnn_model_segment_with.
     FrameNumber segment(const ModelFile &model, const ImageView &photo, std::uint8_t *labels, float *scores,
-                        int classes, Handler done) {
+                        int classes, Handler done, const SegmentOptions &options = {}) {
         return hand_over(std::move(done), [&](void *context, FrameNumber *number) {
-            return mpscnn_runner_segment(get(), model.get(), photo.get(), labels, scores, classes,
-                                         handle_frame, context, number);
+            return mpscnn_runner_segment_with(get(), model.get(), photo.get(), &options, labels, scores,
+                                              classes, handle_frame, context, number);
         });
     }
     FrameNumber segment(const ModelFile &model, const ImageView &photo, int classes,
-                        ResultHandler<Segmentation> done) {
+                        ResultHandler<Segmentation> done, const SegmentOptions &options = {}) {
         const auto map = std::make_shared<Segmentation>(Segmentation::for_photo(photo, classes));
-        return segment(model, photo, map->labels.data(), map->score_data(), classes,
-                       [map, done = std::move(done)](std::exception_ptr failure) {
-                           done(std::move(failure), std::move(*map));
-                       });
+        return segment(
+            model, photo, map->labels.data(), map->score_data(), classes,
+            [map, done = std::move(done)](std::exception_ptr failure) {
+                done(std::move(failure), std::move(*map));
+            },
+            options);
     }
-    std::future<Segmentation> segment(const ModelFile &model, const ImageView &photo, int classes = 0) {
-        return promised_result<Segmentation>(
-            [&](ResultHandler<Segmentation> done) { segment(model, photo, classes, std::move(done)); });
+    std::future<Segmentation> segment(const ModelFile &model, const ImageView &photo, int classes = 0,
+                                      const SegmentOptions &options = {}) {
+        return promised_result<Segmentation>([&](ResultHandler<Segmentation> done) {
+            segment(model, photo, classes, std::move(done), options);
+        });
     }
 
     /// Call the handler when all earlier frames have been delivered.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from mpscnn import _core
-from mpscnn._private.arguments import are_numbers, whole_number, whole_number_in
+from mpscnn._private.arguments import are_numbers, is_finite_number, whole_number, whole_number_in
 from mpscnn.errors import ParameterError
 from mpscnn.vision.detection import Detections
 from mpscnn.vision.detector import limits
@@ -89,12 +89,15 @@ def detection_task(
     iou_threshold: float | None = None,
     max_detections: int | None = None,
     classes: Sequence[str | int] | None = None,
+    tiles: int | None = None,
+    overlap: float | None = None,
 ) -> PhotoTask[Detections]:
     """Return the task of `Model.detect`."""
-    score, overlap, maximum = limits(score_threshold, iou_threshold, max_detections)
+    score, iou, maximum = limits(score_threshold, iou_threshold, max_detections)
     shown_classes = None if classes is None else _class_numbers(model, classes)
     # Other classes do not count for `max_detections`. So the core finds the model's own number of objects first.
-    core, wanted = model._core, (score, overlap, maximum if shown_classes is None else 0)
+    core, parts = model._core, _tile_arguments(tiles, overlap)
+    wanted = (score, iou, maximum if shown_classes is None else 0, *parts)
     labels = model.labels or ()
 
     def result(found: Any, photo: Photo, milliseconds: float, shown: KeptPhoto) -> Detections:
@@ -115,6 +118,18 @@ def detection_task(
         submit=lambda runner, slot, photo, on_end: runner.detect(slot, core, photo, *wanted, on_end),
         result=result,
     )
+
+
+def _tile_arguments(tiles: int | None, overlap: float | None) -> tuple[int, float]:
+    """Return the side of tiles and their overlap for the core, where 0 is the default and -1 is no overlap."""
+    if overlap is not None and not (is_finite_number(overlap) and 0 <= overlap < 1):
+        raise ParameterError(f"overlap must be from 0 to below 1, got {overlap!r}")
+    if tiles is None:
+        if overlap is not None:
+            raise ParameterError("overlap is for tiles: give their size, too, such as tiles=400")
+        return 0, 0.0
+    side = whole_number("tiles", tiles, maximum=_LARGEST)
+    return side, 0.0 if overlap is None else float(overlap) or -1.0
 
 
 def _class_name(labels: Sequence[str], index: int) -> str:
@@ -149,9 +164,11 @@ def _class_number_in(text: str, labels: Sequence[str]) -> int | None:
     return None if are_numbers(labels) else whole_number_in(text)
 
 
-def segmentation_task(model: PhotoModel, *, scores: bool = False) -> PhotoTask[Segmentation]:
+def segmentation_task(
+    model: PhotoModel, *, scores: bool = False, tiles: int | None = None, overlap: float | None = None
+) -> PhotoTask[Segmentation]:
     """Return the task of `Model.segment`."""
-    core = model._core
+    core, parts = model._core, _tile_arguments(tiles, overlap)
     classes = int(next(iter(model.program.outputs.values()))[-1] or 0)
     known = model.labels or ()
     names = tuple(_class_name(known, index) for index in range(classes))
@@ -170,8 +187,8 @@ def segmentation_task(model: PhotoModel, *, scores: bool = False) -> PhotoTask[S
         )
 
     return PhotoTask(
-        run=lambda session, photo: core.segment(session, photo, scored),
-        submit=lambda runner, slot, photo, on_end: runner.segment(slot, core, photo, scored, on_end),
+        run=lambda session, photo: core.segment(session, photo, scored, *parts),
+        submit=lambda runner, slot, photo, on_end: runner.segment(slot, core, photo, scored, *parts, on_end),
         result=result,
     )
 

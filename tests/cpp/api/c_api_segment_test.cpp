@@ -93,6 +93,42 @@ TEST(segment_labels_every_pixel) {
     mpscnn_program_release(program);
 }
 
+TEST(tiles_label_every_pixel) {
+    mpscnn_model *model = parsed(model_bytes());
+    mpscnn_program *program = swapping_program(1.0f);
+    mpscnn_session *session = session_of(program);
+    const Photo photo;
+    std::vector<std::uint8_t> labels(width * height, 9), whole(width * height, 9);
+    std::vector<float> scores(width * height * classes, -1.0f);
+    mpscnn_segment_options options{};
+    options.size = sizeof options;
+    const auto segment = [&](std::uint8_t *result) {
+        return mpscnn_model_segment_with(model, session, &photo.image, &options, result, scores.data(),
+                                         classes);
+    };
+    CHECK(succeeded(segment(whole.data())));
+    options.tile_side = 4;
+    options.tile_overlap = 0.5;
+    CHECK(succeeded(segment(labels.data())));
+    for (std::size_t i = 0; i < labels.size(); ++i) {
+        CHECK(labels[i] == (i % width < width / 2 ? 2 : 0));
+        CHECK(std::fabs(scores[classes * i + 1]) < 1e-6f);
+    }
+    options.tile_overlap = -1.0; // no overlap
+    CHECK(succeeded(segment(labels.data())) && labels == whole);
+    options.tile_overlap = 1.0;
+    CHECK(refused(segment(labels.data()), MPSCNN_ERROR_PARAMETER, "overlap of tiles must be from 0"));
+    options.tile_overlap = 0.0;
+    options.tile_side = -4;
+    CHECK(refused(segment(labels.data()), MPSCNN_ERROR_PARAMETER, "at least 1 pixel, got -4"));
+    options.tile_side = 0;
+    options.tile_overlap = 0.2;
+    CHECK(refused(segment(labels.data()), MPSCNN_ERROR_PARAMETER, "tile_overlap needs tile_side"));
+    mpscnn_model_release(model);
+    mpscnn_session_release(session);
+    mpscnn_program_release(program);
+}
+
 TEST(what_is_no_segmenter_is_refused) {
     mpscnn_model *model = parsed(model_bytes());
     mpscnn_program *program = classifier_program();

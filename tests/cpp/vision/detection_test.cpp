@@ -106,6 +106,10 @@ TEST(the_c_interface_checks_its_arguments) {
     options.max_detections = -1;
     CHECK(refused(mpscnn_detector_run(detector, one, one, 1, 1, &options, &found), MPSCNN_ERROR_PARAMETER,
                   "max_detections must be at least 0"));
+    options.max_detections = 0;
+    options.tile_side = 4;
+    CHECK(refused(mpscnn_detector_run(detector, one, one, 1, 1, &options, &found), MPSCNN_ERROR_PARAMETER,
+                  "tile_side is for photos"));
     const float score = 0.75f;
     CHECK(mpscnn_detector_run(detector, one, &score, 1, 1, nullptr, &found) == MPSCNN_OK);
     CHECK(mpscnn_detections_count(found) == 1 && mpscnn_detections_count(nullptr) == 0);

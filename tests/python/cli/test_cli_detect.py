@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -80,3 +81,16 @@ def test_without_a_model_the_detectors_are_listed(tmp_path: Path, capsys: pytest
     assert {entry.name for entry in detectors} == {"page_digits", "ssd_mobilenet_v1_coco"}
     for entry in detectors:
         assert re.search(rf"^  {entry.name} +{re.escape(entry.finds)}$", told, re.MULTILINE)
+
+
+def test_tiles(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    photo = str(save_photo(tmp_path / "lake.png", "blue", (200, 80)))
+    assert call("detect", photo, "--model", model, "--tiles", "80", "--overlap", "0", "--json") == 0
+    found = json.loads(capsys.readouterr().out)["detections"]
+    # The box of the second tile, from 100 to 140, is in that of the whole photo.
+    assert [one["box"] for one in found] == [[20, 10, 60, 40], [50, 10, 150, 40], [140, 10, 180, 40]]
+    assert call("detect", photo, "--model", model, "--tiles", "80", "--overlap", "1") != 0
+    assert "overlap must be from 0 to below 1, got 1.0" in capsys.readouterr().err
+    assert call("detect", photo, "--model", model, "--overlap", "0.2") != 0
+    assert "overlap is for tiles" in capsys.readouterr().err
+    assert call("detect", photo, "--model", model, "--tiles", "0") == 2

@@ -163,3 +163,13 @@ def test_a_layer_may_not_be_called_like_the_photos(
     arguments = [photo, "--model", path, "--layers", "photos", "--output", str(tmp_path / "f.npz")]
     assert call("features", *arguments) == 2
     assert "'photos' is the name of the list of photos" in capsys.readouterr().err
+
+
+def test_tiles(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    photo = tmp_path / "noise.png"
+    Image.fromarray(pixels).save(photo)
+    assert call("segment", str(photo), "--model", model, "--tiles", "16", "--overlap", "0.5", "--json") == 0
+    areas = json.loads(capsys.readouterr().out)["areas"]
+    assert areas == mpscnn.load(model).segment(photo, tiles=16, overlap=0.5).to_dict()["areas"]
+    assert areas != mpscnn.load(model).segment(photo).to_dict()["areas"]

@@ -89,6 +89,18 @@ def test_options_of_the_query_are_those_of_the_model(
     assert boxes["detections"] == found(expected)["detections"]
 
 
+def test_the_service_has_tiles(service: Service, models: dict[str, mpscnn.Model], photo: bytes) -> None:
+    for path, task in (("/v1/detect", "detection"), ("/v1/segment", "segmentation")):
+        answer = service.request(f"{path}?tiles=20&overlap=0.25", photo)
+        assert answer.status == 200, answer.body
+        key = "detections" if task == "detection" else "areas"
+        expected = found(models[task].predict(photo, tiles=20, overlap=0.25))[key]
+        assert answer.json[key] == json.loads(json.dumps(expected))
+        refused = service.request(f"{path}?tiles=20&overlap=1", photo)
+        assert refused.status == 400
+        assert b"overlap must be from 0 to below 1" in refused.body
+
+
 def picture(answer: Answer) -> Image.Image:
     assert answer.status == 200, answer.body
     return Image.open(io.BytesIO(answer.body))

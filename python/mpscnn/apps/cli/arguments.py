@@ -118,6 +118,22 @@ JsonLinesOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object per photo and line, and nothing else.")
 ]
 CsvOption = Annotated[bool, typer.Option("--csv", help="Print comma-separated values, and nothing else.")]
+TilesOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="PIXELS",
+        help="For small things on large photos: compute on square tiles of this size; default: without.",
+    ),
+]
+OverlapOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0,
+        metavar="SHARE",
+        help="The share of its side that a tile of --tiles has in common with the next one, below 1; default: 0.2.",
+    ),
+]
 
 
 def split_names(text: str) -> list[str]:

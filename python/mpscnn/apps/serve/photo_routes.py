@@ -41,6 +41,15 @@ def _numbers_and_names(text: str) -> list[str]:
 
 _FRACTION = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
 _COUNT = {"type": "integer", "minimum": 1}
+#: The options of detectors and segmenters that divide a photo.
+_TILES = {
+    "tiles": _Option(whole_number_in, _COUNT, "The side of square tiles in pixels, for small objects."),
+    "overlap": _Option(
+        number_in,
+        {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
+        "The share of its side that a tile has in common with the next one; default: 0.2.",
+    ),
+}
 _MODEL = _Option(str, {"type": "string"}, "Default: the first one for this task.")
 _TOP = 5
 
@@ -59,12 +68,13 @@ _TASKS: dict[str, tuple[str, str, dict[str, _Option]]] = {
             "iou_threshold": _Option(number_in, _FRACTION, "Boxes that overlap by more count as one object."),
             "max_detections": _Option(whole_number_in, _COUNT, "The largest number of objects."),
             "classes": _Option(_numbers_and_names, {"type": "string"}, "Names or numbers, with commas."),
+            **_TILES,
         },
     ),
     "/v1/segment": (
         "segmentation",
         "The class of every pixel: as JSON the areas, as PNG the mask, as JPEG drawn on the photo.",
-        {},
+        _TILES,
     ),
 }
 _OFFERED = (JSON, PNG, JPEG)

@@ -10,7 +10,14 @@ import typer
 
 from mpscnn import registry
 from mpscnn._private.summary import prose, text_table
-from mpscnn.apps.cli.arguments import CsvOption, JsonLinesOption, OverwriteOption, PhotosArgument
+from mpscnn.apps.cli.arguments import (
+    CsvOption,
+    JsonLinesOption,
+    OverlapOption,
+    OverwriteOption,
+    PhotosArgument,
+    TilesOption,
+)
 from mpscnn.apps.cli.failures import USAGE
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import hint, report, table_width
@@ -94,6 +101,8 @@ def detect(
             metavar="NAME,...", help="Show only objects of these classes, by name or number; default: all."
         ),
     ] = None,
+    tiles: TilesOption = None,
+    overlap: OverlapOption = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -122,6 +131,8 @@ def detect(
 
     Example: mpscnn detect page.png --model page_digits
 
+    Example: mpscnn detect large_page.png --model page_digits --tiles 400
+
     Example: mpscnn detect holiday/ --model ssdlite.safetensors --score-threshold 0.5 --classes person,dog --json
 
     Example: mpscnn detect camera:0 --model ssd_mobilenet_v1_coco
@@ -132,6 +143,8 @@ def detect(
         "iou_threshold": iou_threshold,
         "max_detections": max_detections,
         "classes": None if classes is None else [name.strip() for name in classes.split(",")],
+        "tiles": tiles,
+        "overlap": overlap,
     }
     pictures = {"picture": ("_detections", Detections.draw)}
 

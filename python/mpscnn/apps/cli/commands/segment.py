@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mpscnn import registry
-from mpscnn.apps.cli.arguments import CsvOption, JsonLinesOption, ModelOption, OverwriteOption, PhotosArgument
+from mpscnn.apps.cli.arguments import (
+    CsvOption,
+    JsonLinesOption,
+    ModelOption,
+    OverlapOption,
+    OverwriteOption,
+    PhotosArgument,
+    TilesOption,
+)
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import hint
 from mpscnn.apps.cli.photo_command import PhotoTask, show_results
@@ -16,6 +24,7 @@ from mpscnn.apps.cli.result_printer import head_line, output_format
 from mpscnn.apps.cli.video_options import READING, Reading
 from mpscnn.model import Model, load
 from mpscnn.runtime.options import CompileOptions, RunOptions
+from mpscnn.vision.photo_tasks import segmentation_task
 from mpscnn.vision.segmentation import Segmentation
 
 if TYPE_CHECKING:
@@ -30,6 +39,8 @@ _DEFAULT = "deeplab_v3"
 def segment(
     photos: PhotosArgument,
     model: ModelOption = _DEFAULT,
+    tiles: TilesOption = None,
+    overlap: OverlapOption = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -56,22 +67,29 @@ def segment(
 
     Example: mpscnn segment dog.jpg --output out/
 
+    Example: mpscnn segment street.jpg --tiles 600
+
     Example: mpscnn segment holiday/ --model deeplab.safetensors --json
 
     Example: mpscnn segment clip.mp4 --output out.mp4
     """
+    options: dict[str, Any] = {"tiles": tiles, "overlap": overlap}
 
     def opened() -> Model:
+        """Load the model, and check the options once, not for each photo."""
         if model == _DEFAULT:
             _hint_download()
-        return load(model, **program.to_dict(), **runs.to_dict())
+        loaded = load(model, **program.to_dict(), **runs.to_dict())
+        if loaded.task == "segmentation":
+            segmentation_task(loaded, **options)
+        return loaded
 
     pictures = {
         "picture": ("_segments", Segmentation.draw),
         "labels": ("_labels", lambda result, _: result.label_picture()),
     }
     show_results(
-        PhotoTask("segmentation", _lines, pictures, _frame_picture),
+        PhotoTask("segmentation", _lines, pictures, _frame_picture, options),
         photos,
         reading,
         opened,
