@@ -123,7 +123,7 @@ TilesOption = Annotated[
     typer.Option(
         min=1,
         metavar="PIXELS",
-        help="For small things on large photos: compute on square tiles of this size; default: without.",
+        help="Compute on square tiles of this size, for small things on large photos; default: without tiles.",
     ),
 ]
 OverlapOption = Annotated[
@@ -131,7 +131,7 @@ OverlapOption = Annotated[
     typer.Option(
         min=0.0,
         metavar="SHARE",
-        help="The share of its side that a tile of --tiles has in common with the next one, below 1; default: 0.2.",
+        help="Let neighbours of --tiles have this share of their side in common, from 0 to below 1; default: 0.2.",
     ),
 ]
 
