@@ -341,13 +341,13 @@ def test_modules_are_not_imported_by_strings() -> None:
 def test_torchvision_is_imported_in_one_place() -> None:
     """The compiled operators of torchvision fit one build of torch, so a direct import fails with other builds.
 
-    The program zoo.py has an environment of its own, with the build that fits.
+    The program zoo.py, whose networks these are, has an environment of its own, with the build that fits.
     """
     imports = re.compile(r"(?m)^\s*(import|from) torchvision|(importorskip|import_module)\(.torchvision")
     found = {
         path.name for path in (PROJECT / "tests").rglob("*.py") if imports.search(path.read_text("utf-8"))
     }
-    assert found == {"torchvision_models.py", "zoo.py"}
+    assert found == {"torchvision_models.py", "zoo_networks.py"}
 
 
 @pytest.mark.parametrize(

@@ -72,8 +72,15 @@ def keras_model(seed: int, folder: Path) -> None:
     draw = np.random.default_rng(seed)
     model = random_model(draw)
     x = draw.uniform(-2, 2, (3, *model.input_shape[1:])).astype(np.float32)
-    if (error := differs(model, folder / "m.keras", x)) > 1e-4:
+    if (error := differs(model, folder / "m.keras", x)) > max(1e-4, 2 * _change(model, x)):
         raise Wrong(f"differs by {error:.3g} of the largest magnitude")
+
+
+def _change(model: Any, x: np.ndarray) -> float:
+    """Return by how much rounding changes a model's results: a normalization can magnify a small difference."""
+    other = x * np.random.default_rng(0).choice([1, 1 + 2.0**-22], x.shape).astype(np.float32)
+    first, second = (model(one, training=False).detach().numpy() for one in (x, other))
+    return float(np.abs(first - second).max() / max(np.abs(first).max(), 1e-3))
 
 
 # ---- Operators of torch ----------------------------------------------------------------------------------------------
@@ -103,10 +110,14 @@ def _sample(seed: int) -> tuple[str, Callable[[Any], Any], Any] | None:
 
 
 def _results(found: Any) -> list[np.ndarray]:
+    import torch
     from torch.utils import _pytree as pytree
 
-    leaves = pytree.tree_leaves(found)
-    return [one.detach().resolve_conj().numpy() for one in leaves if hasattr(one, "detach")]
+    leaves = [one.detach() for one in pytree.tree_leaves(found) if hasattr(one, "detach")]
+    dense = [one.to_dense() if one.layout != torch.strided else one for one in leaves]
+    # NumPy has no type for these.
+    wider = {torch.bfloat16: torch.float32, torch.complex32: torch.complex64}
+    return [one.to(wider.get(one.dtype, one.dtype)).resolve_conj().resolve_neg().numpy() for one in dense]
 
 
 def operator_by_from_torch(seed: int, _: Path) -> None:

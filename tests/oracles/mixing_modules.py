@@ -52,6 +52,19 @@ HIDDEN = {
     "mean": lambda x: x + x.mean(0, keepdim=True).clamp(min=90.0),
     "linalg_vector_norm of small images": lambda x: x / x.norm().clamp(max=0.5),
 }
+#: Functions that compute something else for batches above three, by the condition.
+BRANCHES = {
+    "above 3": lambda x: x * 2.0 if x.shape[0] > 3 else x,
+    "below 12": lambda x: x * (1.0 if x.shape[0] < 12 else 2.0),
+    "equal": lambda x: -x if x.shape[0] == 7 else x,
+    "multiple": lambda x: x if x.size(0) % 5 else -x,
+    "elements": lambda x: x * 2.0 if x.numel() > 300 else x,
+    "plain number": lambda x: x * 2.0 if int(x.shape[0]) > 8 else x,
+    "length": lambda x: x * 2.0 if len(x) >= 4 else x,
+    "first ones": lambda x: x[:5],
+    "first part": lambda x: x.split(4)[0],
+    "smaller": lambda x: torch.narrow(x, 0, 0, min(6, x.shape[0])),
+}
 #: These change only the number of results, so no operation is named.
 UNNAMED = {
     "cat": lambda x: torch.cat([x, x]),

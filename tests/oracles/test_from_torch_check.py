@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from oracles.mixing_modules import HIDDEN, MIXING, SEPARATE, UNNAMED, Applied
+from oracles.mixing_modules import BRANCHES, HIDDEN, MIXING, SEPARATE, UNNAMED, Applied
 
 import mpscnn
 
@@ -16,6 +16,22 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 from mpscnn.torch_backend import backend  # noqa: E402
 
 nn = torch.nn
+#: Operators along an axis of a tensor without axes.
+OF_A_NUMBER: dict[str, Any] = {
+    "argmax": lambda x: torch.argmax(x, 0),
+    "cumsum": lambda x: torch.cumsum(x, -1),
+    "gather": lambda x: torch.gather(x, 0, torch.tensor(0)),
+    "index_select": lambda x: torch.index_select(x, 0, torch.tensor([0])),
+    "logsumexp": lambda x: torch.logsumexp(x, 0),
+    "max": lambda x: x.max(0),
+    "norm": lambda x: torch.linalg.vector_norm(x, 2, 0),
+    "softmax": lambda x: torch.softmax(x, 0),
+    "sort": lambda x: torch.sort(x, -1)[0],
+    "squeeze": lambda x: x.squeeze(0),
+    "sum": lambda x: x.sum(0, keepdim=True),
+    "topk": lambda x: x.topk(1),
+    "var": lambda x: x.var(0, unbiased=False),
+}
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,6 +192,7 @@ def test_results_that_are_not_finite_are_compared() -> None:
         ([1.0, 3.0], [1.0, 2.0], 0.5),
         ([0.0, 0.0], [0.0, 0.0], 0.0),
         ([1e-9, 0.0], [0.0, 0.0], np.inf),
+        ([3e-39, 0.0], [2e-39, 1e-40], 0.0),
         ([1.0], [1.0, 2.0], np.inf),
     ],
 )
@@ -267,6 +284,40 @@ def test_mixing_that_usual_numbers_hide_is_found(name: str) -> None:
     """The comparison repeats the batch with large numbers in other images, and with a small first image."""
     with pytest.raises(mpscnn.UnsupportedError, match=f"it calls {name.partition(' ')[0]}, which "):
         mpscnn.from_torch(Applied(HIDDEN[name]).eval(), torch.rand(1, 3, 2, 5))
+
+
+@pytest.mark.parametrize("name", BRANCHES)
+def test_conditions_on_the_number_of_images_are_found(name: str) -> None:
+    """A batch for which a condition of the module's code changes is compared, too."""
+    with pytest.raises(mpscnn.UnsupportedError, match="the network computes each image of a batch by itself"):
+        mpscnn.from_torch(Applied(BRANCHES[name]).eval(), torch.rand(1, 3, 2, 5))
+
+
+@pytest.mark.parametrize("name", OF_A_NUMBER)
+def test_axes_of_tensors_without_axes(name: str) -> None:
+    """PyTorch takes a tensor without axes for one of shape (1) where an operator names an axis."""
+    mpscnn.from_torch(OF_A_NUMBER[name], torch.tensor(1.5))
+
+
+class Cached(nn.Module):  # type: ignore[misc, name-defined]
+    """A module that keeps what it has made for a size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: Any = None
+
+    def forward(self, x: Any) -> Any:
+        if self.kept is None or self.kept.shape[-1] != x.shape[-1]:
+            self.kept = torch.ones(x.shape[-1])
+        return x * self.kept
+
+
+def test_looking_for_conditions_leaves_the_module_as_it_is() -> None:
+    module, x = Cached().eval(), torch.rand(1, 3, 2, 5)
+    module(x)
+    kept = module.kept
+    mpscnn.from_torch(module, x)
+    assert module.kept is kept
 
 
 @pytest.mark.parametrize("name", SEPARATE)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.agreement import require_results, running_original
 from mpscnn.converters.onnx_reader.reader import Converted
+from mpscnn.converters.pytorch.batch_sizes import batches_to_compare
 from mpscnn.converters.pytorch.image_mixing import (
     changes_first_image,
     find_mixing,
@@ -33,7 +34,8 @@ def require_equal(
     """Run the network and the module on the example inputs, on the CPU in float32, and compare the results.
 
     Inputs whose elements are all equal, such as zeros, are replaced by random numbers, which find more errors. If the
-    example is one image, the results for a batch of three are compared, too.
+    example is one image, the results for a batch of three are compared, too, and for larger batches for which the
+    module may compute something else.
 
     Args:
         converted: the network, and the layouts of its inputs and outputs.
@@ -65,8 +67,9 @@ def _require_separate_images(
 ) -> None:
     """Compare the results for a batch of three images, because the network computes each image by itself.
 
-    `alone` are the module's results for `given`. If that is a batch of several images, the whole batch is one input of
-    the network, and nothing is compared.
+    Larger batches are compared, too, if the module's code has a condition on the number of images. `alone` are the
+    module's results for `given`. If that is a batch of several images, the whole batch is one input of the network, and
+    nothing is compared.
     """
     has_batch = [layout.has_batch for layout in converted.inputs]
     batch = with_other_images(given, has_batch, _IMAGES)
@@ -78,28 +81,51 @@ def _require_separate_images(
         note = f"compared for one image only, because the module takes no batch of {_IMAGES}"
         converted.network.notes.append(note)
         return
+    _require_images(converted, session, module, batch, alone, together, title)
+    try:
+        changes = changes_first_image(lambda inputs: _results_of(module, inputs), batch, has_batch, alone)
+    except Exception:  # the module's own code may exclude such numbers by any error
+        changes = False
+    if changes:
+        raise _mixes_images(module, batch, has_batch, title)
+    for count in batches_to_compare(module, batch, has_batch):
+        larger = with_other_images(given, has_batch, count)
+        assert larger is not None  # as for three
+        try:
+            together = _results_of(module, larger)
+        except Exception:  # the module's own code may exclude this batch by any error
+            continue
+        _require_images(converted, session, module, larger, alone, together, title)
+
+
+def _require_images(
+    converted: Converted,
+    session: Session,
+    module: Any,
+    batch: Sequence[Any],
+    alone: list[Array],
+    together: list[Array],
+    title: str,
+) -> None:
+    """Compare the network's results for the images of a batch with those of the module, which are `together`."""
     found = _run(converted, session, batch, title)
+    count = len(found[0]) if found else 0
     exact = functools.cache(partial(_results_in_float64, module, batch))
 
     def of_image(image: int, results: Sequence[Array]) -> list[Array]:
-        parts = (results_of_images(result, one, _IMAGES) for result, one in zip(results, alone, strict=False))
+        parts = (results_of_images(result, one, count) for result, one in zip(results, alone, strict=False))
         return [np.empty(0) if one is None else one[image] for one in parts]
 
     def exact_of_image(image: int) -> list[Array] | None:
         return None if (results := exact()) is None else of_image(image, results)
 
     try:
-        for image in range(_IMAGES):
+        for image in range(count):
             one = [array[image : image + 1] for array in found]
             _require(converted, one, of_image(image, together), title, partial(exact_of_image, image))
     except UnsupportedError as error:
+        has_batch = [layout.has_batch for layout in converted.inputs]
         raise _mixes_images(module, batch, has_batch, title) from error
-    try:
-        changes = changes_first_image(lambda inputs: _results_of(module, inputs), batch, has_batch, alone)
-    except Exception:  # the module's own code may exclude such numbers by any error
-        return
-    if changes:
-        raise _mixes_images(module, batch, has_batch, title)
 
 
 def _mixes_images(
@@ -110,7 +136,7 @@ def _mixes_images(
     cause = (
         f"it calls {mixing}"
         if mixing
-        else f"its results for a batch of {_IMAGES} are not those of each image"
+        else f"its results for a batch of {max(map(len, batch))} are not those of each image"
     )
     return UnsupportedError(
         f"{title}: the network computes each image of a batch by itself, but the module does not: {cause}. "

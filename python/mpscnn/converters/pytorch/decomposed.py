@@ -26,7 +26,21 @@ def _definitions() -> dict[Any, Callable[..., Any]]:
     }
 
 
-def decomposed(node: Node, target: torch._ops.OpOverload) -> torch.fx.GraphModule | None:
+def names_axis_of_number(node: Node, target: torch._ops.OpOverload) -> bool:
+    """Return True if an operator along an axis gets a tensor without axes. PyTorch takes it for one of shape (1)."""
+    operands = [value for source in node.all_input_nodes[:1] for value in fake_tensors(source)]
+    given = dict(zip((one.name for one in target._schema.arguments), node.args, strict=False)) | node.kwargs
+    has_axis = any(
+        given.get(one.name, one.default_value) not in (None, [], ())
+        for one in target._schema.arguments
+        if one.name in ("dim", "dims")
+    )
+    return has_axis and len(operands) == 1 and operands[0].dim() == 0
+
+
+def decomposed(
+    node: Node, target: torch._ops.OpOverload, *, adds_axis: bool = False
+) -> torch.fx.GraphModule | None:
     """Return the graph of operators that an operator is made of.
 
     Returns None if PyTorch does not define it by operators of the table.
@@ -34,6 +48,7 @@ def decomposed(node: Node, target: torch._ops.OpOverload) -> torch.fx.GraphModul
     Args:
         node: the call of the operator. The graph's placeholders are its operands that are tensors, in order.
         target: the operator, which writes into none of its operands.
+        adds_axis: whether operands without axes get one, and the results have the shapes that they have without it.
     """
     from torch._subclasses.fake_tensor import FakeTensorMode, maybe_get_fake_mode
     from torch.fx.experimental.proxy_tensor import make_fx
@@ -49,10 +64,17 @@ def decomposed(node: Node, target: torch._ops.OpOverload) -> torch.fx.GraphModul
     args, kwargs = torch.fx.map_arg((node.args, node.kwargs), placed)
 
     def call(*tensors: torch.Tensor) -> Any:
+        given = [one.reshape(1) if adds_axis and one.dim() == 0 else one for one in tensors]
         own_args, own_kwargs = torch.utils._pytree.tree_map(
-            lambda one: tensors[one.number] if isinstance(one, _Place) else one, (args, kwargs)
+            lambda one: given[one.number] if isinstance(one, _Place) else one, (args, kwargs)
         )
-        return target(*own_args, **own_kwargs)
+        made = target(*own_args, **own_kwargs)
+        if not adds_axis:
+            return made
+        ranks = iter([one.dim() for one in fake_tensors(node)])
+        return torch.utils._pytree.tree_map(
+            lambda one: one if one.dim() == next(ranks) else one.squeeze(0), made
+        )
 
     mode = (
         next((found for value in values if (found := maybe_get_fake_mode(value))), None) or FakeTensorMode()

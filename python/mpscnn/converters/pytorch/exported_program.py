@@ -22,7 +22,7 @@ from mpscnn.converters.pytorch.aten.nodes import (
 )
 from mpscnn.converters.pytorch.aten.operators import OPERATORS
 from mpscnn.converters.pytorch.aten.writer import Writer
-from mpscnn.converters.pytorch.decomposed import decomposed
+from mpscnn.converters.pytorch.decomposed import decomposed, names_axis_of_number
 from mpscnn.converters.pytorch.extents import FreeExtent, own_extent, own_shape
 from mpscnn.converters.pytorch.folded_norms import foldable_norms, folded, has_zero_bias, with_bias
 from mpscnn.converters.pytorch.tracing import without_writes
@@ -248,6 +248,8 @@ class _Reader:
             return self._write_block(node, path)
         if not isinstance(target, torch._ops.OpOverload):
             return self._attempted(node, path, _UNKNOWN)
+        if names_axis_of_number(node, target) and (steps := decomposed(node, target, adds_axis=True)):
+            return self._write_steps(node, steps, path, _tensor_operands(node))
         operator = OPERATORS.get(name_of(target))
         if node in self._folded:
             self._stand_for_norm(node)
