@@ -17,8 +17,8 @@ from mpscnn.converters.coreml.program.constants import CONSTEXPR
 from mpscnn.converters.coreml.program.operations import HANDLERS as COREML_OPERATIONS
 from mpscnn.converters.coreml.program.operations import REFUSED as COREML_OPERATIONS_REFUSED
 from mpscnn.converters.keras.layers import FUNCTIONS as KERAS_FUNCTIONS
-from mpscnn.converters.keras.layers import HANDLERS as KERAS
 from mpscnn.converters.keras.layers import REFUSED as KERAS_REFUSED
+from mpscnn.converters.keras.layers import ROWS as KERAS
 from mpscnn.converters.onnx_reader.file import EXPANSIONS
 from mpscnn.converters.tensorflow.operators import REFUSED as TENSORFLOW_REFUSED
 from mpscnn.converters.tensorflow.operators import ROWS as TENSORFLOW

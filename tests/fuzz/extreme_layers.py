@@ -14,7 +14,7 @@ from google.protobuf.text_format import MessageToString
 
 from mpscnn.converters.caffe.layers import ROWS as CAFFE
 from mpscnn.converters.caffe.schema import parameter_name
-from mpscnn.converters.keras.layers import HANDLERS as KERAS
+from mpscnn.converters.keras.layers import ROWS as KERAS
 from mpscnn.converters.tflite.names import operator_name
 from mpscnn.converters.tflite.operators import ROWS
 

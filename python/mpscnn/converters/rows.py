@@ -70,6 +70,17 @@ class Finite:
 
 
 @dataclass(frozen=True)
+class Parsed:
+    """The annotation of a setting that a function of the format reads.
+
+    Attributes:
+        read: returns the setting as the row takes it, from the file's value and the name. It raises the errors.
+    """
+
+    read: Callable[[Any, str], Any]
+
+
+@dataclass(frozen=True)
 class Stated:
     """The annotation of a parameter that has another name in the file, where Python does not allow that name."""
 
@@ -103,6 +114,7 @@ class Parameter:
         default: its default; `inspect.Parameter.empty` if it has none.
         may_be_none: whether it may be None.
         operand: how the operand is read; None: it is a setting, or the reader gives it.
+        parsed: the function that reads a setting; None: its type does.
         above: the limit above which a number, or each of several, must be; None: there is none.
         count: how many numbers there must be; None: any.
         is_finite: whether a number must be finite.
@@ -117,6 +129,7 @@ class Parameter:
     default: Any
     may_be_none: bool
     operand: Operand | None
+    parsed: Callable[[Any, str], Any] | None
     above: float | None
     count: int | None
     is_finite: bool
@@ -139,8 +152,10 @@ class Parameter:
         Raises WeightsError for a value of another type or beyond its limit, and UnsupportedError for another choice.
         """
         kind = self.kind_of_setting
-        if kind is Any:
+        if kind is Any or (value is None and self.may_be_none):
             return value
+        if self.parsed is not None:
+            return self.parsed(value, self.name)
         value = _text(value)
         if self.choices:
             if value not in self.choices or isinstance(value, float):
@@ -302,6 +317,7 @@ def _parameter(stated: inspect.Parameter, hint: Any) -> Parameter:
     if get_origin(kind) in (Union, types.UnionType):  # as an operand, and as a setting
         kind, stated_kind = get_args(kind)
     name = next((mark.name for mark in marks if isinstance(mark, Stated)), stated.name)
+    parsed = next((mark.read for mark in marks if isinstance(mark, Parsed)), None)
     above = next((mark.limit for mark in marks if isinstance(mark, Above)), None)
     count = next((mark.count for mark in marks if isinstance(mark, Counted)), None)
     is_finite = any(isinstance(mark, Finite) for mark in marks)
@@ -315,6 +331,7 @@ def _parameter(stated: inspect.Parameter, hint: Any) -> Parameter:
         stated.default,
         none,
         operand,
+        parsed,
         above,
         count,
         is_finite,

@@ -2,78 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from mpscnn.converters.keras.arithmetic import operands
+from mpscnn.converters.keras.functions import axes_of, axis_of
 from mpscnn.converters.keras.layer_call import LayerCall
 from mpscnn.converters.keras.normalizations import l2_normalize
+from mpscnn.converters.keras.row_calls import Argument, X
+from mpscnn.converters.keras.settings import Array, Flag, Number, Single, Text, Whole, Wholes, wholes_of
+from mpscnn.converters.rows import Row, Stated
 from mpscnn.converters.slicing import PAD_MODES
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError, WeightsError
 
-Handler = Callable[[LayerCall], Any]
 _MAX_PARTS = 1024
 
 # ---- Axes ----------------------------------------------------------------------------------------------------------
 
 
-def _flatten(c: LayerCall) -> FileTensor:
-    if c.settings.text("data_format", "channels_last") != "channels_last":
-        raise UnsupportedError("it flattens with the channels first; only channels_last is supported")
-    x = c.x()
+def _flatten(x: X, *, data_format: Literal["channels_last"] = "channels_last") -> FileTensor:
+    del data_format
     return x.merge_axes(1, x.rank)
 
 
-def _reshape(c: LayerCall, shape: list[int | None]) -> FileTensor:
+def _reshape_to(x: FileTensor, shape: list[int | None]) -> FileTensor:
     """Reshape to a shape with the batch, which None stands for. One extent may be -1."""
-    x = c.x()
     return x.reshape_to(
         *([one[0] if extent is None else extent for extent in shape] for one in x.trial_shapes())
     )
 
 
-def _new_shape(c: LayerCall) -> FileTensor:
-    shape = c.settings.values.get("newshape")
-    known = [1 if extent is None else extent for extent in shape] if isinstance(shape, list) else shape
-    if not isinstance(known, list) or not all(isinstance(extent, int) for extent in known):
-        raise UnsupportedError(f"its new shape is {str(shape)[:80]}, not numbers")
-    return _reshape(c, list(shape or []))
+def _reshape(x: X, *, target_shape: Wholes) -> FileTensor:
+    return _reshape_to(x, [None, *target_shape])
 
 
-def _transpose(c: LayerCall) -> FileTensor:
-    x = c.x()
-    axes = c.settings.wholes("axes") if "axes" in c.settings else range(x.rank - 1, -1, -1)
-    return x.transpose([x.axis(axis) for axis in axes])
+def _new_shape(x: X, *, newshape: Any = None) -> FileTensor:
+    known = [1 if extent is None else extent for extent in newshape] if isinstance(newshape, list) else None
+    if known is None or not all(isinstance(extent, int) for extent in known):
+        raise UnsupportedError(f"its new shape is {str(newshape)[:80]}, not numbers")
+    return _reshape_to(x, list(newshape))
 
 
-def _move_axis(c: LayerCall) -> FileTensor:
-    x = c.x()
-    sources, targets = (
-        [x.axis(axis) for axis in c.settings.wholes(name)] for name in ("source", "destination")
-    )
+def _permute(x: X, *, dims: Wholes) -> FileTensor:
+    return x.transpose([0, *dims])
+
+
+def _transpose(x: X, *, axes: Wholes | None = None) -> FileTensor:
+    order = range(x.rank - 1, -1, -1) if axes is None else axes
+    return x.transpose([x.axis(axis) for axis in order])
+
+
+def _move_axis(x: X, *, source: Wholes, destination: Wholes) -> FileTensor:
+    sources, targets = ([x.axis(axis) for axis in axes] for axes in (source, destination))
     order = [axis for axis in range(x.rank) if axis not in sources]
-    for target, source in sorted(zip(targets, sources, strict=True)):
-        order.insert(target, source)
+    for target, moved in sorted(zip(targets, sources, strict=True)):
+        order.insert(target, moved)
     return x.transpose(order)
 
 
-def _swap_axes(c: LayerCall) -> FileTensor:
-    x = c.x()
-    first, second = (x.axis(c.settings.whole(name, 0)) for name in ("axis1", "axis2"))
+def _swap_axes(x: X, *, axis1: Whole = 0, axis2: Whole = 0) -> FileTensor:
+    first, second = (x.axis(axis) for axis in (axis1, axis2))
     order = list(range(x.rank))
     order[first], order[second] = second, first
     return x.transpose(order)
 
 
-def _squeeze(c: LayerCall) -> FileTensor:
-    x = c.x()
-    given = c.axes(x) if "axis" in c.settings else [axis for axis in range(x.rank) if x.shape[axis] == 1]
-    return x.squeeze(given)
+def _expand(x: X, *, axis: Wholes = (-1,)) -> FileTensor:
+    return x.expand_dims(axis)
+
+
+def _squeeze(x: X, *, axis: Wholes | None = None) -> FileTensor:
+    ones = [place for place in range(x.rank) if x.shape[place] == 1]
+    return x.squeeze(ones if axis is None else axes_of(x, axis))
 
 
 # ---- Parts ---------------------------------------------------------------------------------------------------------
@@ -89,69 +91,74 @@ def _get_item(c: LayerCall) -> FileTensor:
     return x.slice(lambda _: given)
 
 
-def _split(c: LayerCall) -> list[FileTensor]:
-    x, given = c.x(), c.settings.wholes("indices_or_sections")
-    axis = x.axis(c.settings.whole("axis", 0))
+def _split(x: X, *, indices_or_sections: Any, axis: Whole = 0) -> list[FileTensor]:
+    given = wholes_of(indices_or_sections, "indices_or_sections")
+    axis = x.axis(axis)
     extent = x.known_extent(axis, "splits")
-    if not isinstance(c.settings.values["indices_or_sections"], list):
-        if given[0] < 1 or extent % given[0]:
-            raise WeightsError(f"damaged: splits {x.shown} into {given[0]} parts along axis {axis}")
-        if given[0] > _MAX_PARTS:
-            raise UnsupportedError(f"splits {x.shown} into {given[0]} parts; supported are {_MAX_PARTS}")
-        given = [*range(extent // given[0], extent, extent // given[0])]
+    if not isinstance(indices_or_sections, list):
+        (count,) = given
+        if count < 1 or extent % count:
+            raise WeightsError(f"damaged: splits {x.shown} into {count} parts along axis {axis}")
+        if count > _MAX_PARTS:
+            raise UnsupportedError(f"splits {x.shown} into {count} parts; supported are {_MAX_PARTS}")
+        given = tuple(range(extent // count, extent, extent // count))
     return list(x.split(axis, [last - first for first, last in pairwise([0, *given, extent])]))
 
 
-def _take(c: LayerCall) -> FileTensor:
+def _take(c: LayerCall, *, axis: Wholes | None = None) -> FileTensor:
     x, places = c.arguments if len(c.arguments) == 2 else (None, None)
-    if not isinstance(x, FileTensor) or isinstance(places, FileTensor) or "axis" not in c.settings:
+    if not isinstance(x, FileTensor) or isinstance(places, FileTensor) or axis is None:
         raise UnsupportedError("supported are constant places along an axis")
-    return x.take(c.axis(x), np.asarray(places, np.int64))
+    return x.take(axis_of(x, axis), np.asarray(places, np.int64))
 
 
-def _concatenate(c: LayerCall) -> FileTensor:
-    first, *others = c.inputs()
-    return first.concat(others, first.axis(c.settings.whole("axis", -1)))
+def _concatenate(*x: X, axis: Whole = -1) -> FileTensor:
+    first, *others = x
+    return first.concat(others, first.axis(axis))
 
 
-def _stack(c: LayerCall) -> FileTensor:
-    first, *others = c.inputs()
-    return first.stack(others, c.settings.whole("axis", 0) % (first.rank + 1))
+def _stack(*x: X, axis: Whole = 0) -> FileTensor:
+    first, *others = x
+    return first.stack(others, axis % (first.rank + 1))
 
 
-def _repeat(c: LayerCall) -> FileTensor:
-    x, axis = c.x(), c.axis(c.x(), None)
-    if not isinstance(c.settings.values.get("repeats"), int):
+def _repeat(x: X, *, repeats: Any = None, axis: Wholes | None = None) -> FileTensor:
+    place = axis_of(x, axis)
+    if not isinstance(repeats, int):
         raise UnsupportedError("repeats each position another number of times, which is not supported")
     times = [1] * (x.rank + 1)
-    times[axis + 1] = c.settings.whole("repeats", 1)
-    return x.wrap(x.expand_dims([axis + 1])).tile(times).merge_axes(axis, axis + 2)
+    (times[place + 1],) = wholes_of(repeats, "repeats")
+    return x.wrap(x.expand_dims([place + 1])).tile(times).merge_axes(place, place + 2)
 
 
-def _tile(c: LayerCall) -> FileTensor:
-    x, times = c.x(), c.settings.wholes("repeats")
-    return x.expand_dims(range(len(times) - x.rank)).tile([1] * (x.rank - len(times)) + times)
+def _repeat_vector(x: X, *, n: Whole = 1) -> FileTensor:
+    """Convert RepeatVector: (n, features) becomes (n, times, features)."""
+    return x.expand_dims([1]).tile([1, n, 1])
 
 
-def _roll(c: LayerCall) -> FileTensor:
-    x, axis = c.x(), c.axis(c.x(), None)
-    extent = x.known_extent(axis, "rolls")
-    shift = c.settings.single("shift", 0) % extent
+def _tile(x: X, *, repeats: Wholes) -> FileTensor:
+    missing = x.rank - len(repeats)
+    return x.expand_dims(range(-missing)).tile([*[1] * missing, *repeats])
+
+
+def _roll(x: X, *, shift: Single = 0, axis: Wholes | None = None) -> FileTensor:
+    place = axis_of(x, axis)
+    extent = x.known_extent(place, "rolls")
+    shift = shift % extent
     parts = (range(extent - shift, extent), range(extent - shift))
-    first, *others = (x.slice_axis(axis, part) for part in parts if part)
-    return first.concat(others, axis)
+    first, *others = (x.slice_axis(place, part) for part in parts if part)
+    return first.concat(others, place)
 
 
-def _flip(c: LayerCall) -> FileTensor:
-    x = c.x()
-    for axis in c.axes(x):
-        x = x.reverse(axis)
+def _flip(x: X, *, axis: Wholes | None = None) -> FileTensor:
+    for place in axes_of(x, axis):
+        x = x.reverse(place)
     return x
 
 
-def _pad(c: LayerCall) -> FileTensor:
-    x, mode, value = c.x(), c.settings.text("mode", "constant"), c.keywords.get("constant_values")
-    sides = np.broadcast_to(c.settings.array("pad_width").astype(np.int64), (x.rank, 2)).tolist()
+def _pad(c: LayerCall, x: X, *, pad_width: Array, mode: Text = "constant") -> FileTensor:
+    value = c.keywords.get("constant_values")
+    sides = np.broadcast_to(pad_width.astype(np.int64), (x.rank, 2)).tolist()
     if mode not in PAD_MODES or any(sides[0]) or not isinstance(value, (int, float, type(None))):
         raise UnsupportedError(f"pads {x.shown} by {sides} with the mode {mode!r}, which is not supported")
     for axis, (before, after) in enumerate(sides):
@@ -163,46 +170,64 @@ def _pad(c: LayerCall) -> FileTensor:
 # ---- Reductions and products ---------------------------------------------------------------------------------------
 
 
-def _without(c: LayerCall, y: FileTensor, axes: list[int]) -> FileTensor:
-    return y if c.settings.flag("keepdims", False) else y.squeeze(axes)
+def _reduce(kind: str) -> Row:
+    def row(x: X, *, axis: Wholes | None = None, keepdims: Flag = False) -> FileTensor:
+        return _reduced(x, kind, axis, keepdims)
+
+    return row
 
 
-def _reduce(c: LayerCall, kind: str) -> FileTensor:
-    if "initial" in c.settings:
-        raise UnsupportedError("with a first number it is not supported")
-    x = c.x()
-    axes = c.axes(x)
-    return _without(c, x.reduce(kind, axes), axes)
+def _extreme(kind: str) -> Row:
+    def row(x: X, *, axis: Wholes | None = None, keepdims: Flag = False, initial: Any = None) -> FileTensor:
+        if initial is not None:
+            raise UnsupportedError("with a first number it is not supported")
+        return _reduced(x, kind, axis, keepdims)
+
+    return row
 
 
-def _norm(c: LayerCall) -> FileTensor:
-    order = c.settings.values.get("ord")
+def _reduced(x: FileTensor, kind: str, axis: tuple[int, ...] | None, keeps_axes: bool) -> FileTensor:
+    axes = axes_of(x, axis)
+    y = x.reduce(kind, axes)
+    return y if keeps_axes else y.squeeze(axes)
+
+
+def _norm(
+    x: X, *, order: Annotated[Any, Stated("ord")] = None, axis: Wholes | None = None, keepdims: Flag = False
+) -> FileTensor:
     if order not in (None, 2, "fro"):
         raise UnsupportedError(f"a norm of order {order!r} is not supported")
-    if order == 2 and len(c.axes(c.x())) > 1:  # the largest singular value
+    if order == 2 and len(axes_of(x, axis)) > 1:  # the largest singular value
         raise UnsupportedError("a norm of order 2 of matrices is not supported")
-    return _reduce(c, "l2_norm")
+    return _reduced(x, "l2_norm", axis, keepdims)
 
 
-def _normalize(c: LayerCall) -> FileTensor:
-    if c.settings.whole("order", 2) != 2 or c.settings.number("epsilon", 0.0):
+def _normalize(
+    c: LayerCall, x: X, *, axis: Wholes = (-1,), order: Whole = 2, epsilon: Number = 0.0
+) -> FileTensor:
+    if order != 2 or epsilon:
         raise UnsupportedError("with this order or epsilon it is not supported")
-    return l2_normalize(c, c.x(), c.axis(c.x()))
+    return l2_normalize(c, x, axis_of(x, axis))
 
 
-def _argument(c: LayerCall, *, minimum: bool) -> FileTensor:
-    x, axis = c.x(), c.axis(c.x(), None)
-    return _without(c, x.argmax_or_argmin(axis, minimum=minimum), [axis])
+def _argument(*, minimum: bool) -> Row:
+    def row(x: X, *, axis: Wholes | None = None, keepdims: Flag = False) -> FileTensor:
+        place = axis_of(x, axis)
+        y = x.argmax_or_argmin(place, minimum=minimum)
+        return y if keepdims else y.squeeze([place])
+
+    return row
 
 
-def _one_hot(c: LayerCall) -> FileTensor:
-    x = c.x()
-    axis, count = c.settings.whole("axis", -1), c.settings.whole("num_classes", 1)
-    return x.one_hot(axis % (x.rank + 1), count, 1.0, 0.0)
+def _cumulative_sum(x: X, *, axis: Wholes | None = None) -> FileTensor:
+    return x.cumsum(axis_of(x, axis), exclusive=False, backwards=False)
 
 
-def _matmul(c: LayerCall) -> FileTensor:
-    a, b = operands(c, 2)
+def _one_hot(x: X, *, num_classes: Whole = 1, axis: Whole = -1) -> FileTensor:
+    return x.one_hot(axis % (x.rank + 1), num_classes, 1.0, 0.0)
+
+
+def _matmul(c: LayerCall, a: Argument, b: Argument) -> FileTensor:
     if isinstance(a, FileTensor) and isinstance(b, FileTensor):
         return a @ b
     if isinstance(a, FileTensor) and isinstance(b, np.ndarray) and b.ndim == 2:
@@ -212,47 +237,46 @@ def _matmul(c: LayerCall) -> FileTensor:
     )
 
 
-ARRAYS: dict[str, Handler] = {
+ARRAYS: dict[str, Row] = {
     "Concatenate": _concatenate,
     "Flatten": _flatten,
-    "Permute": lambda c: c.x().transpose([0, *c.settings.wholes("dims")]),
-    # (n, features) becomes (n, times, features).
-    "RepeatVector": lambda c: c.x().expand_dims([1]).tile([1, c.settings.whole("n", 1), 1]),
-    "Reshape": lambda c: _reshape(c, [None, *c.settings.wholes("target_shape")]),
+    "Permute": _permute,
+    "RepeatVector": _repeat_vector,
+    "Reshape": _reshape,
 }
 """The functions that convert layers, by the name of the class."""
 
-ARRAY_FUNCTIONS: dict[str, Handler] = {
-    "Argmax": partial(_argument, minimum=False),
-    "Argmin": partial(_argument, minimum=True),
+ARRAY_FUNCTIONS: dict[str, Row] = {
+    "Argmax": _argument(minimum=False),
+    "Argmin": _argument(minimum=True),
     "Concatenate": _concatenate,
-    "Cumsum": lambda c: c.x().cumsum(c.axis(c.x(), None), exclusive=False, backwards=False),
-    "ExpandDims": lambda c: c.x().expand_dims(c.settings.wholes("axis", [-1])),
+    "Cumsum": _cumulative_sum,
+    "ExpandDims": _expand,
     "Flip": _flip,
     "GetItem": _get_item,
-    "Logsumexp": partial(_reduce, kind="log_sum_exp"),
+    "Logsumexp": _reduce("log_sum_exp"),
     "Matmul": _matmul,
-    "Max": partial(_reduce, kind="max"),
-    "Mean": partial(_reduce, kind="mean"),
-    "Min": partial(_reduce, kind="min"),
+    "Max": _extreme("max"),
+    "Mean": _reduce("mean"),
+    "Min": _extreme("min"),
     "Moveaxis": _move_axis,
     "Norm": _norm,
     "Normalize": _normalize,
     "OneHot": _one_hot,
     "Pad": _pad,
-    "Prod": partial(_reduce, kind="product"),
+    "Prod": _reduce("product"),
     "Repeat": _repeat,
     "Reshape": _new_shape,
     "Roll": _roll,
     "Split": _split,
     "Squeeze": _squeeze,
     "Stack": _stack,
-    "Std": partial(_reduce, kind="deviation"),
-    "Sum": partial(_reduce, kind="sum"),
+    "Std": _reduce("deviation"),
+    "Sum": _reduce("sum"),
     "Swapaxes": _swap_axes,
     "Take": _take,
     "Tile": _tile,
     "Transpose": _transpose,
-    "Var": partial(_reduce, kind="variance"),
+    "Var": _reduce("variance"),
 }
 """The functions that convert calls of keras.ops, by the name of the class."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from mpscnn.converters.keras.layer_call import LayerCall
 from mpscnn.converters.keras.normalizations import l2_normalize
+from mpscnn.converters.keras.row_calls import X
+from mpscnn.converters.keras.settings import Flag, Whole, Wholes
 from mpscnn.converters.keras.weights import Weights
+from mpscnn.converters.rows import Row, ignores
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -43,36 +45,56 @@ def _attended(
         return shares @ value, shares
 
 
-def _attention(c: LayerCall) -> list[FileTensor]:
+@ignores("dropout", "seed")
+def _attention(
+    c: LayerCall,
+    *inputs: X,
+    score_mode: Literal["dot"] = "dot",
+    use_scale: Flag = False,
+    causal: Flag = False,
+) -> list[FileTensor]:
     """Convert Luong's attention. Its inputs are query, value and optionally key (default: the value)."""
-    if c.settings.text("score_mode", "dot") != "dot":
-        raise UnsupportedError("its scores are sums; only products are supported")
-    inputs = c.inputs()
+    del score_mode
+    if causal:
+        raise UnsupportedError("that hides later tokens by a setting is not supported")
     if not 2 <= len(inputs) <= 3 or any(x.rank != _SEQUENCES for x in inputs):
         raise UnsupportedError(f"attention of {[x.shown for x in inputs]}; supported are sequences")
-    is_scaled = c.settings.flag("use_scale", False)
-    scale = float(c.weights()["scale"].reshape(-1)[0]) if is_scaled else 1.0
+    scale = float(c.weights()["scale"].reshape(-1)[0]) if use_scale else 1.0
     return [*_attended(c, inputs[0], inputs[-1], inputs[1], scale)]
 
 
-def _many_heads(c: LayerCall) -> list[FileTensor]:
+@ignores(
+    "dropout",
+    "flash_attention",
+    "key_shape",
+    "num_heads",
+    "output_shape",
+    "query_shape",
+    "seed",
+    "value_dim",
+    "value_shape",
+)
+def _many_heads(
+    c: LayerCall, *x: X, key_dim: Whole = 1, attention_axes: Wholes | None = None, use_gate: Flag = False,
+    sliding_window: Any = None,
+) -> list[FileTensor]:  # fmt: skip
     given = [
-        *c.inputs(),
+        *x,
         *(c.keywords[name] for name in ("value", "key") if c.keywords.get(name) is not None),
     ]
     if any(not isinstance(x, FileTensor) for x in given) or not 2 <= len(given) <= 3:
         raise UnsupportedError(f"attention of {len(given)} tensors")
-    is_along_tokens = c.settings.values.get("attention_axes") in (None, [1])
+    is_along_tokens = attention_axes in (None, (1,))
     if any(x.rank != _SEQUENCES for x in given) or not is_along_tokens:
         raise UnsupportedError("attention of other than sequences is not supported")
-    if c.settings.flag("use_gate", False) or c.settings.values.get("sliding_window") is not None:
+    if use_gate or sliding_window is not None:
         raise UnsupportedError("gates and sliding windows of attention are not supported")
     weights = c.weights()
     query, value, key = (
         _heads(c, x, role, weights)
         for x, role in ((given[0], "query"), (given[1], "value"), (given[-1], "key"))
     )
-    y, shares = _attended(c, query, key, value, c.settings.whole("key_dim", 1) ** -0.5)
+    y, shares = _attended(c, query, key, value, key_dim**-0.5)
     kernel, bias = weights["output/kernel"], weights.get("output/bias")
     if kernel.ndim != 3:
         raise UnsupportedError(f"its result has the axes {kernel.shape[2:]}; supported is one")
@@ -91,30 +113,30 @@ def _heads(c: LayerCall, x: FileTensor, role: str, weights: Weights) -> FileTens
     return flat.view(*([*one[:2], *heads] for one in flat.trial_shapes())).transpose((0, 2, 1, 3))
 
 
-def _dot(c: LayerCall) -> FileTensor:
+def _dot(c: LayerCall, *x: X, axes: Wholes, normalize: Flag = False) -> FileTensor:
     """Convert Dot: sums of products along one axis of each of two tensors."""
-    inputs, given = c.inputs(), c.settings.wholes("axes")
+    inputs, given = [*x], axes
     if len(inputs) != 2 or any(x.rank not in (2, _SEQUENCES) for x in inputs):
         raise UnsupportedError(f"products of {[x.shown for x in inputs]}; supported are vectors and matrices")
     if len(given) not in (1, 2):
-        raise WeightsError(f"damaged: its axes are {given[:4]}")
-    axes = [x.axis(axis) for x, axis in zip(inputs, (given[0], given[-1]), strict=True)]
-    if 0 in axes:
-        raise UnsupportedError(f"products of {[x.shown for x in inputs]} along the axes {axes}")
-    if c.settings.flag("normalize", False):
+        raise WeightsError(f"damaged: its axes are {list(given[:4])}")
+    summed = [x.axis(axis) for x, axis in zip(inputs, (given[0], given[-1]), strict=True)]
+    if 0 in summed:
+        raise UnsupportedError(f"products of {[x.shown for x in inputs]} along the axes {summed}")
+    if normalize:
         with c.under("/unit"):
-            inputs = [l2_normalize(c, x, axis) for x, axis in zip(inputs, axes, strict=True)]
+            inputs = [l2_normalize(c, x, axis) for x, axis in zip(inputs, summed, strict=True)]
     # The first matrix gets the summed axis last, the second one gets it first. A vector is a matrix of one row.
     orders = (lambda axis: [0, 3 - axis, axis], lambda axis: [0, axis, 3 - axis])
     first, second = (
-        (x.expand_dims([1]), 2) if x.rank == 2 else (x, axis) for x, axis in zip(inputs, axes, strict=True)
+        (x.expand_dims([1]), 2) if x.rank == 2 else (x, axis) for x, axis in zip(inputs, summed, strict=True)
     )
     y = first[0].transpose(orders[0](first[1])).matmul(second[0].transpose(orders[1](second[1])))
     dropped = [place for place, x in enumerate(inputs, start=1) if x.rank == 2]
     return y.squeeze(dropped if len(dropped) < 2 else [2])
 
 
-ATTENTION: dict[str, Callable[[LayerCall], Any]] = {
+ATTENTION: dict[str, Row] = {
     "Attention": _attention,
     "Dot": _dot,
     "MultiHeadAttention": _many_heads,

@@ -3,42 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.keras.images import Handler, Pair, is_sequence_layer, on_image, pair
+from mpscnn.converters.keras.images import Numbers, pair
 from mpscnn.converters.keras.layer_call import LayerCall
+from mpscnn.converters.keras.row_calls import Image
+from mpscnn.converters.keras.settings import Whole, Wholes
+from mpscnn.converters.rows import Row, ignores
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.window_sizes import crop
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layers.layer_maker import Tensor
 
 Array = NDArray[np.float32]
+Padding = Literal["valid", "same"]
+CausalPadding = Literal["valid", "same", "causal"]
 
 
-def _window(c: LayerCall) -> dict[str, Any]:
+def _window(
+    c: LayerCall, kernel_size: Wholes, strides: Wholes, dilation_rate: Wholes, padding: str
+) -> dict[str, Any]:
     """Return kernel size, strides, dilation and padding of a layer."""
-    names = {"kernel_size": "kernel_size", "strides": "strides", "dilation": "dilation_rate"}
-    window: dict[str, Any] = {ours: pair(c, theirs, 1) for ours, theirs in names.items()}
-    padding = c.settings.text("padding", "valid")
-    if padding == "causal" and is_sequence_layer(c) and "Transpose" not in c.layer.kind:
+    window: dict[str, Any] = {
+        "kernel_size": pair(c, kernel_size, "kernel_size"),
+        "strides": pair(c, strides, "strides"),
+        "dilation": pair(c, dilation_rate, "dilation_rate"),
+    }
+    if padding == "causal":
+        if not c.is_sequence:
+            raise UnsupportedError("the padding 'causal' is not supported")
         before = (window["kernel_size"][1] - 1) * window["dilation"][1]
         window["padding"] = ((0, 0), (before, 0))
-    elif padding in ("valid", "same"):
+    else:
         # A 1x1 window never needs padding. It is always called "valid", so that architectures can be compared.
         window["padding"] = "valid" if window["kernel_size"] == (1, 1) else padding
-    else:
-        raise UnsupportedError(f"the padding {padding!r} is not supported")
     return window
 
 
 def _with_weights(
-    c: LayerCall, layer: Callable[..., Tensor], x: Tensor, kernel: Array, **settings: Any
+    c: LayerCall, activation: Any, layer: Callable[..., Tensor], x: Tensor, kernel: Array, **settings: Any
 ) -> FileTensor:
     """Add a convolution with the layer's bias and activation. The kernel has the network's order of axes."""
-    function, name = c.function(), c.name()
+    function, name = c.function(activation), c.name()
     y = layer(x, activation=function.neuron, name=name, **settings)
     c.set_weights(name, weight=kernel, bias=c.weights().get("bias"))
     return c.finished(c.wrap(y), function)
@@ -47,7 +56,7 @@ def _with_weights(
 def _kernel(c: LayerCall, role: str = "kernel") -> Array:
     """Return a kernel [height][width][inputs][outputs]. Its height is 1 for sequences."""
     kernel = c.weights()[role]
-    return kernel[None] if is_sequence_layer(c) else kernel
+    return kernel[None] if c.is_sequence else kernel
 
 
 def _depthwise_kernel(c: LayerCall, role: str) -> Array:
@@ -58,37 +67,56 @@ def _depthwise_kernel(c: LayerCall, role: str) -> Array:
     return ordered.reshape(inputs * multiplier, height, width, 1)
 
 
-def _convolution(c: LayerCall, x: Tensor) -> FileTensor:
-    size = {"filters": c.settings.whole("filters", 0), "groups": c.settings.whole("groups", 1)}
-    return _with_weights(c, c.network.conv2d, x, _kernel(c).transpose(3, 0, 1, 2), **size, **_window(c))
-
-
-def _depthwise(c: LayerCall, x: Tensor) -> FileTensor:
-    size = {"multiplier": c.settings.whole("depth_multiplier", 1)}
+def _convolution(
+    c: LayerCall, x: Image, *, filters: Whole = 0, kernel_size: Wholes = (1,), strides: Wholes = (1,),
+    padding: CausalPadding = "valid", dilation_rate: Wholes = (1,), groups: Whole = 1,
+    activation: Any = None,
+) -> FileTensor:  # fmt: skip
+    window, kernel = _window(c, kernel_size, strides, dilation_rate, padding), _kernel(c)
     return _with_weights(
-        c, c.network.depthwise_conv2d, x, _depthwise_kernel(c, "kernel"), **size, **_window(c)
-    )
+        c, activation, c.network.conv2d, x, kernel.transpose(3, 0, 1, 2), filters=filters, groups=groups, **window
+    )  # fmt: skip
 
 
-def _separable(c: LayerCall, x: Tensor) -> FileTensor:
-    name, multiplier = c.name("/depthwise"), c.settings.whole("depth_multiplier", 1)
-    y = c.network.depthwise_conv2d(x, multiplier=multiplier, name=name, **_window(c))
+@ignores("groups")
+def _depthwise(
+    c: LayerCall, x: Image, *, kernel_size: Wholes = (1,), strides: Wholes = (1,),
+    padding: CausalPadding = "valid", dilation_rate: Wholes = (1,), depth_multiplier: Whole = 1,
+    activation: Any = None,
+) -> FileTensor:  # fmt: skip
+    window, kernel = _window(c, kernel_size, strides, dilation_rate, padding), _depthwise_kernel(c, "kernel")
+    layer = c.network.depthwise_conv2d
+    return _with_weights(c, activation, layer, x, kernel, multiplier=depth_multiplier, **window)
+
+
+@ignores("groups")
+def _separable(
+    c: LayerCall, x: Image, *, filters: Whole = 0, kernel_size: Wholes = (1,), strides: Wholes = (1,),
+    padding: CausalPadding = "valid", dilation_rate: Wholes = (1,), depth_multiplier: Whole = 1,
+    activation: Any = None,
+) -> FileTensor:  # fmt: skip
+    name, window = c.name("/depthwise"), _window(c, kernel_size, strides, dilation_rate, padding)
+    y = c.network.depthwise_conv2d(x, multiplier=depth_multiplier, name=name, **window)
     c.set_weights(name, weight=_depthwise_kernel(c, "depthwise_kernel"))
-    kernel, size = _kernel(c, "pointwise_kernel").transpose(3, 0, 1, 2), {"kernel_size": (1, 1)}
-    return _with_weights(c, c.network.conv2d, y, kernel, filters=c.settings.whole("filters", 0), **size)
+    kernel = _kernel(c, "pointwise_kernel").transpose(3, 0, 1, 2)
+    return _with_weights(c, activation, c.network.conv2d, y, kernel, filters=filters, kernel_size=(1, 1))
 
 
-def _transposed(c: LayerCall, x: Tensor) -> FileTensor:
-    window = _window(c)
-    if "output_padding" in c.settings:
-        window |= _stated_size(window, pair(c, "output_padding", 0, of_row=0))
-    size = {"filters": c.settings.whole("filters", 0), "groups": c.settings.whole("groups", 1)}
+def _transposed(
+    c: LayerCall, x: Image, *, filters: Whole = 0, kernel_size: Wholes = (1,), strides: Wholes = (1,),
+    padding: Padding = "valid", output_padding: Wholes | None = None, dilation_rate: Wholes = (1,),
+    groups: Whole = 1, activation: Any = None,
+) -> FileTensor:  # fmt: skip
+    window = _window(c, kernel_size, strides, dilation_rate, padding)
+    if output_padding is not None:
+        window |= _stated_size(window, pair(c, output_padding, "output_padding", of_row=0))
     # The file's kernel is [height][width][filters][inputs].
     kernel = _kernel(c).transpose(2, 0, 1, 3)
-    return _with_weights(c, c.network.conv2d_transpose, x, kernel, **size, **window)
+    layer = c.network.conv2d_transpose
+    return _with_weights(c, activation, layer, x, kernel, filters=filters, groups=groups, **window)
 
 
-def _stated_size(window: dict[str, Any], extra: Pair) -> dict[str, Any]:
+def _stated_size(window: dict[str, Any], extra: Numbers) -> dict[str, Any]:
     """Return the window of a transposed convolution with `output_padding`, with explicit padding.
 
     The full result has (h - 1) * stride + reach rows. The padding "same" crops 2 * (reach // 2) - output_padding of
@@ -104,10 +132,10 @@ def _stated_size(window: dict[str, Any], extra: Pair) -> dict[str, Any]:
     return {"padding": tuple(sides), "output_padding": tuple(added)}
 
 
-CONVOLUTIONS: dict[str, Handler] = {
-    **dict.fromkeys(("Conv1D", "Conv2D", "Convolution2D"), on_image(_convolution)),
-    **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose"), on_image(_transposed)),
-    **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), on_image(_depthwise)),
-    **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), on_image(_separable)),
+CONVOLUTIONS: dict[str, Row] = {
+    **dict.fromkeys(("Conv1D", "Conv2D", "Convolution2D"), _convolution),
+    **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose"), _transposed),
+    **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), _depthwise),
+    **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), _separable),
 }
 """The functions that convert layers, by the name of the class."""

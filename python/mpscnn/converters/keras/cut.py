@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.keras.config import MODELS, KerasModel
 from mpscnn.converters.keras.file import read_keras
-from mpscnn.converters.keras.layers import FUNCTIONS, HANDLERS
+from mpscnn.converters.keras.layers import FUNCTIONS, ROWS
 from mpscnn.converters.keras.weights import Path, WeightSource, weight_roles
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.errors import UnsupportedError
 
 #: Classes that Keras makes of a description. The marks stand for tensors, slices and tuples.
 _CLASSES = {
-    *MODELS, *HANDLERS, *FUNCTIONS, "InputLayer", "TimeDistributed",
+    *MODELS, *ROWS, *FUNCTIONS, "InputLayer", "TimeDistributed",
     "__keras_tensor__", "__slice__", "__tuple__", "__ellipsis__",
 } - {"TFOpLambda", "Lambda"}  # fmt: skip
 _POLICIES = ("DTypePolicy", "Policy")

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from mpscnn.converters.keras.layer_call import LayerCall
+from mpscnn.converters.keras.row_calls import X
+from mpscnn.converters.keras.settings import Flag, Text, Whole
 from mpscnn.converters.layer_names import quote_name
+from mpscnn.converters.rows import Row, ignores
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError, WeightsError
 
 
-def _dense(c: LayerCall) -> FileTensor:
-    units, function, weights = c.settings.whole("units", 0), c.function(), c.weights()
+def _dense(c: LayerCall, x: X, *, units: Whole = 0, activation: Any = None) -> FileTensor:
+    function, weights = c.function(activation), c.weights()
     if weights["kernel"].ndim != 2 or weights["kernel"].shape[1] != units:
         raise WeightsError(f"damaged: its weights have the shape {weights['kernel'].shape}")
-    return c.finished(c.dense(c.x(), weights["kernel"], weights.get("bias"), function.neuron), function)
+    return c.finished(c.dense(x, weights["kernel"], weights.get("bias"), function.neuron), function)
 
 
-def _einsum(c: LayerCall) -> FileTensor:
+@ignores("output_shape", "gptq_unpacked_column_size")
+def _einsum(
+    c: LayerCall, x: X, *, equation: Text = "", bias_axes: Text = "", activation: Any = None
+) -> FileTensor:
     """Convert EinsumDense: the axes that are summed become the last one, and the new axes come from it."""
-    x, weights, function = c.x(), c.weights(), c.function()
-    equation = c.settings.text("equation", "").replace(" ", "")
+    weights, function = c.weights(), c.function(activation)
+    equation = equation.replace(" ", "")
     sources, _, target = equation.partition("->")
     source, _, stored = sources.partition(",")
     kernel, bias = weights["kernel"], weights.get("bias")
@@ -46,7 +52,7 @@ def _einsum(c: LayerCall) -> FileTensor:
     extents = dict(zip(stored, kernel.shape, strict=True))
     full = None
     if bias is not None:
-        labels = [label for label in target if label in c.settings.text("bias_axes", "")]
+        labels = [label for label in target if label in bias_axes]
         if not set(labels) <= set(new):
             raise UnsupportedError("its biases are along axes of its input")
         shape = [extents[label] if label in labels else 1 for label in new]
@@ -59,14 +65,15 @@ def _einsum(c: LayerCall) -> FileTensor:
     return c.finished(y.transpose([[*kept, *new].index(label) for label in target]), function)
 
 
-def _embedding(c: LayerCall) -> FileTensor:
+@ignores("input_dim", "output_dim", "input_length", "weights")
+def _embedding(c: LayerCall, x: X, *, mask_zero: Flag = False) -> FileTensor:
     """Convert Embedding: select rows of a table by integer indices."""
-    if c.settings.flag("mask_zero", False):
+    if mask_zero:
         raise UnsupportedError("with a mask it is not supported")
-    return c.x().look_up(c.weights()["embeddings"])
+    return x.look_up(c.weights()["embeddings"])
 
 
-DENSE: dict[str, Callable[[LayerCall], FileTensor]] = {
+DENSE: dict[str, Row] = {
     "Dense": _dense,
     "EinsumDense": _einsum,
     "Embedding": _embedding,

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NewType
 
 from mpscnn.converters.keras.config import is_keras_own
-from mpscnn.converters.keras.settings import Settings
+from mpscnn.converters.keras.settings import Number, Wholes, stated_settings
 from mpscnn.converters.layer_names import display_kind, quote_name
+from mpscnn.converters.rows import Row, call, schema_of
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 
 Composed = Callable[[FileTensor], FileTensor]
+Generation = NewType("Generation", int)
+"""The generation of Keras that wrote a file: 1, 2 or 3."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +90,17 @@ _COMPOSED: dict[str, Composed] = {
 }
 
 
-def axes_of(x: FileTensor, given: Iterable[int]) -> list[int]:
-    """Return the axes of a setting in ascending order, without negative numbers."""
-    return sorted({x.axis(axis) for axis in given})
+def axes_of(x: FileTensor, given: Iterable[int] | None) -> list[int]:
+    """Return the axes of a setting in ascending order, without negative numbers. None stands for all axes."""
+    return sorted({x.axis(axis) for axis in (range(x.rank) if given is None else given)})
+
+
+def axis_of(x: FileTensor, given: Iterable[int] | None) -> int:
+    """Return the single axis of a setting. None, which stands for all axes, is refused if there are several."""
+    (axis, *others) = axes_of(x, given)
+    if others:
+        raise UnsupportedError(f"it has the axes {[axis, *others]} of {x.shown}; supported is one")
+    return axis
 
 
 def resolve_activation(value: Any, generation: int) -> Function:
@@ -107,7 +118,7 @@ def resolve_activation(value: Any, generation: int) -> Function:
     if isinstance(config, str):  # {"class_name": "function", "config": "relu6"}
         return named_function(config, generation)
     if isinstance(kind, str) and isinstance(config, Mapping) and kind in LAYERS:
-        return LAYERS[kind](Settings(config), generation)
+        return function_of_layer(kind, config, generation)
     raise UnsupportedError(f"it ends with the activation {display_kind(str(kind))}, which is not supported")
 
 
@@ -129,36 +140,50 @@ def named_function(name: str, generation: int) -> Function:
 # ---- Activation layers --------------------------------------------------------------------------------------
 
 
-def _relu(settings: Settings, _: int) -> Function:
-    slope = settings.number("negative_slope", 0.0)
-    if settings.number("threshold", 0.0) != 0.0:
+def _activation(generation: Generation, *, activation: Any = None) -> Function:
+    return resolve_activation(activation, generation)
+
+
+def _elu(*, alpha: Number = 1.0) -> Function:
+    return Function({"kind": "elu", "a": alpha})
+
+
+def _relu(
+    *, max_value: Number | None = None, negative_slope: Number = 0.0, threshold: Number = 0.0
+) -> Function:
+    if threshold != 0.0:
         raise UnsupportedError("its threshold is not 0, which is not supported")
-    if "max_value" not in settings:
-        return Function({"kind": "relu", "a": slope} if slope else "relu")
-    return Function({"kind": "relun", "a": slope, "b": settings.number("max_value", 0.0)})
+    if max_value is None:
+        return Function({"kind": "relu", "a": negative_slope} if negative_slope else "relu")
+    return Function({"kind": "relun", "a": negative_slope, "b": max_value})
 
 
-def _leaky_relu(settings: Settings, _: int) -> Function:
-    name = "negative_slope" if "negative_slope" in settings else "alpha"  # Keras 2 calls it alpha
-    return Function({"kind": "relu", "a": settings.number(name, 0.3)})
+def _leaky_relu(*, negative_slope: Number | None = None, alpha: Number = 0.3) -> Function:
+    """Convert LeakyReLU. Keras 2 calls its slope alpha."""
+    return Function({"kind": "relu", "a": alpha if negative_slope is None else negative_slope})
 
 
-def _softmax(settings: Settings, _: int) -> Function:
-    if settings.values.get("axis", -1) is None:
+def _softmax(*, axis: Wholes | None = (-1,)) -> Function:
+    if axis is None:
         raise UnsupportedError("a softmax over all axes combines images of the batch, which is not supported")
-    axes = settings.wholes("axis", [-1])
-    if not axes:
+    if not axis:
         raise WeightsError("damaged: its list of axes is empty")
-    return Function(layers=lambda x: x.softmax(axes_of(x, axes)))
+    return Function(layers=lambda x: x.softmax(axes_of(x, axis)))
 
 
-LAYERS: dict[str, Callable[[Settings, int], Function]] = {
-    "Activation": lambda settings, generation: resolve_activation(
-        settings.values.get("activation"), generation
-    ),
-    "ELU": lambda settings, _: Function({"kind": "elu", "a": settings.number("alpha", 1.0)}),
+LAYERS: dict[str, Row] = {
+    "Activation": _activation,
+    "ELU": _elu,
     "LeakyReLU": _leaky_relu,
     "ReLU": _relu,
     "Softmax": _softmax,
 }
 """The functions of activation layers, by the name of the class."""
+
+
+def function_of_layer(kind: str, settings: Mapping[str, Any], generation: int) -> Function:
+    """Return the function of an activation layer with these settings."""
+    row = LAYERS[kind]
+    stated = stated_settings(schema_of(row), settings)
+    made: Function = call(row, (), stated, lambda _, value: value, {Generation: generation})
+    return made

@@ -20,8 +20,7 @@ from mpscnn.converters.broadcast import varying_atoms
 from mpscnn.converters.budget import Cost
 from mpscnn.converters.contractions import pointwise
 from mpscnn.converters.keras.config import KerasLayer
-from mpscnn.converters.keras.functions import Function, axes_of, resolve_activation
-from mpscnn.converters.keras.settings import Settings
+from mpscnn.converters.keras.functions import Function, resolve_activation
 from mpscnn.converters.keras.weights import Path, Weights, WeightSource
 from mpscnn.converters.layer_names import LayerNames
 from mpscnn.converters.layout import Axis, in_memory_order
@@ -54,7 +53,6 @@ class LayerCall:
         self.arranger = arranger
         self.network: Network = arranger.network
         self.layer = layer
-        self.settings: Settings = layer.settings
         self.arguments = arguments
         self.keywords = keywords
         self.generation = generation
@@ -98,17 +96,33 @@ class LayerCall:
             raise WeightsError(f"damaged: it has {len(tensors)} inputs instead of one")
         return tensors[0]
 
-    def axes(self, x: FileTensor, default: Any = None) -> list[int]:
-        """Return the axes of the setting `axis` in ascending order; without it `default`, or all axes."""
-        is_given = "axis" in self.settings or default is not None
-        return axes_of(x, self.settings.wholes("axis", default) if is_given else range(x.rank))
+    @property
+    def is_sequence(self) -> bool:
+        """True for a layer of sequences. The names of their classes contain 1D."""
+        return "1D" in self.layer.kind
 
-    def axis(self, x: FileTensor, default: int | None = -1) -> int:
-        """Return the single axis of the setting `axis`. Without it, a default of None refuses to take all axes."""
-        (axis, *others) = self.axes(x, default)
-        if others:
-            raise UnsupportedError(f"it has the axes {[axis, *others]} of {x.shown}; supported is one")
-        return axis
+    def image(self, x: FileTensor) -> Tensor:
+        """Return an image, or a sequence as an image of one row."""
+        if x.rank != (3 if self.is_sequence else 4):
+            kind = "sequences" if self.is_sequence else "images"
+            raise UnsupportedError(f"it takes {kind}, its input is {x.shown}")
+        return self.tensor(x.expand_dims([1]) if self.is_sequence else x)
+
+    def operands(self, count: int) -> list[Any]:
+        """Return the operands of a function: tensors, numbers and arrays of numbers."""
+        first = self.arguments[0] if self.arguments else None
+        given = list(first if len(self.arguments) == 1 and isinstance(first, list) else self.arguments)
+        given += [self.keywords[key] for key in ("x1", "x", "y", "x2") if self.keywords.get(key) is not None]
+        if len(given) != count:
+            raise UnsupportedError(f"an operator with {len(given)} operands")
+        for value in given:
+            if not isinstance(value, (FileTensor, int, float, np.ndarray)):
+                raise UnsupportedError("an operand is neither the result of a layer nor a number")
+        if len({value.rank for value in given if isinstance(value, FileTensor)}) > 1:
+            # Functions broadcast from the last axis, unlike layers, so the batch would be combined with another axis.
+            shown = [value.shown for value in given if isinstance(value, FileTensor)]
+            raise UnsupportedError(f"its operands {shown} have different numbers of axes")
+        return given
 
     def tensor(self, x: FileTensor) -> Tensor:
         """Return the network's tensor (n, other axes) for a value whose first axis is the batch."""
@@ -234,9 +248,9 @@ class LayerCall:
 
     # ---- Activations -----------------------------------------------------------------------------------------------
 
-    def function(self) -> Function:
-        """Return the activation that the layer ends with."""
-        return resolve_activation(self.settings.values.get("activation"), self.generation)
+    def function(self, activation: Any) -> Function:
+        """Return the function of a setting `activation`."""
+        return resolve_activation(activation, self.generation)
 
     def finished(self, y: FileTensor, function: Function) -> FileTensor:
         """Add the layers of an activation function that is not a neuron (see `Function`); others are fused already."""

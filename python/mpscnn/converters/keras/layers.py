@@ -5,10 +5,9 @@ They raise UnsupportedError and WeightsError with only a reason. The caller adds
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from mpscnn.converters.keras.arithmetic import ARITHMETIC, MERGES
+from mpscnn.converters.keras.arithmetic import ARITHMETIC, MERGES, like_layer
 from mpscnn.converters.keras.array_ops import ARRAY_FUNCTIONS, ARRAYS
 from mpscnn.converters.keras.attention import ATTENTION
 from mpscnn.converters.keras.config import KerasLayer
@@ -19,8 +18,10 @@ from mpscnn.converters.keras.images import IMAGES
 from mpscnn.converters.keras.layer_call import LayerCall
 from mpscnn.converters.keras.normalizations import NORMALIZATIONS
 from mpscnn.converters.keras.recurrent import RECURRENT
-from mpscnn.converters.keras.settings import Settings
+from mpscnn.converters.keras.row_calls import X, call_row
+from mpscnn.converters.keras.settings import Text
 from mpscnn.converters.layer_names import quote_name
+from mpscnn.converters.rows import Row, schema_of
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError
 
@@ -51,16 +52,13 @@ REFUSED = {kind: reason for reason, kinds in _REASONS.items() for kind in kinds.
 """The reason by the name of the class."""
 
 
-Handler = Callable[[LayerCall], Any]
-"""It returns the result, or a list of several."""
+def _same(x: X) -> FileTensor:
+    return x
 
 
-def _same(c: LayerCall) -> FileTensor:
-    return c.x()
-
-
-def _activation(c: LayerCall) -> FileTensor:
-    return ACTIVATIONS[c.layer.kind](c.settings, c.generation)(c.x())
+def _random(x: X, **_: Any) -> FileTensor:
+    """Convert a layer that does nothing in inference, whatever its settings are."""
+    return x
 
 
 # Layers that change their input at random in training, and do nothing in inference.
@@ -87,7 +85,7 @@ def differs_in_training(layer: KerasLayer) -> bool:
     )
 
 
-FUNCTIONS: dict[str, Handler] = {**ARITHMETIC, **ARRAY_FUNCTIONS}
+FUNCTIONS: dict[str, Row] = {**ARITHMETIC, **ARRAY_FUNCTIONS}
 """The functions that convert calls of keras.ops."""
 
 # The names in keras.ops of TensorFlow's functions, which TFOpLambda layers of Keras 2 call.
@@ -139,31 +137,34 @@ _ARGUMENTS = {
     "perm": "axes",
     "shape": "newshape",
 }
-# The arguments that the functions of keras.ops read, and those that change nothing.
-_KNOWN_ARGUMENTS = {*_ARGUMENTS, "approximate", "axis", "b", "conjugate", "dtype", "keepdims", "name", "y"}
+# The arguments that are operands, and those that change nothing.
+_OTHER_ARGUMENTS = {"b", "conjugate", "dtype", "name", "y"}
 _DEFAULTS = {"beta": 1.0}
 
 
-def _tensorflow_function(c: LayerCall) -> Any:
-    name = c.settings.text("function", "")
-    if name not in _TENSORFLOW:
-        raise UnsupportedError(f"TensorFlow's function {quote_name(name)} is not supported")
+def _tensorflow_function(c: LayerCall, *, function: Text = "") -> Any:
+    if function not in _TENSORFLOW:
+        raise UnsupportedError(f"TensorFlow's function {quote_name(function)} is not supported")
+    row = FUNCTIONS[_TENSORFLOW[function]]
+    schema = schema_of(row)
+    given: dict[str, Any] = {"approximate": False} if function == "nn.gelu" else {}
     for key, value in c.keywords.items():
-        if key not in _KNOWN_ARGUMENTS and value not in (None, False, _DEFAULTS.get(key)):
+        name = _ARGUMENTS.get(key, key)
+        if name in schema.settings or (schema.passes_on and key not in _OTHER_ARGUMENTS):
+            given[name] = value
+        elif key not in _OTHER_ARGUMENTS and value not in (None, False, _DEFAULTS.get(key)):
             raise UnsupportedError(
-                f"TensorFlow's function {quote_name(name)} is not supported with the argument {quote_name(key)}"
+                f"TensorFlow's function {quote_name(function)} is not supported with the argument {quote_name(key)}"
             )
-    if name == "split" and isinstance(c.keywords.get("num_or_size_splits"), list):
+    if function == "split" and isinstance(c.keywords.get("num_or_size_splits"), list):
         raise UnsupportedError("splits into parts of different sizes, which is not supported")
-    defaults = {"approximate": False} if name == "nn.gelu" else {}
-    given = {_ARGUMENTS.get(key, key): value for key, value in c.keywords.items() if key != "name"}
-    c.settings = Settings(defaults | given)
-    return FUNCTIONS[_TENSORFLOW[name]](c)
+    return call_row(row, c, given)
 
 
-HANDLERS: dict[str, Handler] = {
-    **dict.fromkeys(ACTIVATIONS, _activation),
-    **dict.fromkeys(("ActivityRegularization", "Identity", *_RANDOM), _same),
+ROWS: dict[str, Row] = {
+    **{kind: like_layer(kind) for kind in ACTIVATIONS},
+    **dict.fromkeys(("ActivityRegularization", *_RANDOM), _random),
+    "Identity": _same,
     "TFOpLambda": _tensorflow_function,
     **ARRAYS,
     **ATTENTION,

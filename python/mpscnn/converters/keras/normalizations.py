@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.keras.functions import axes_of, axis_of
 from mpscnn.converters.keras.layer_call import LayerCall
+from mpscnn.converters.keras.row_calls import X
+from mpscnn.converters.keras.settings import Array, Flag, Number, Whole, Wholes
+from mpscnn.converters.rows import Row, ignores
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.zero_epsilon import batch_norm_epsilon, group_norm_epsilon, layer_norm_epsilon
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -17,12 +20,23 @@ _SCALED = {"gamma": "gamma", "beta": "beta"}
 _MIN_NORM = 1e-6  # the square root of 1e-12, Keras's minimum for the sum of squares
 
 
-def _batch_normalization(c: LayerCall) -> FileTensor:
-    if c.settings.flag("renorm", False):
+@ignores(
+    "center",
+    "fused",
+    "momentum",
+    "renorm_clipping",
+    "renorm_momentum",
+    "scale",
+    "synchronized",
+    "virtual_batch_size",
+)
+def _batch_normalization(
+    c: LayerCall, x: X, *, axis: Wholes = (-1,), epsilon: Number = 1e-3, renorm: Flag = False
+) -> FileTensor:
+    if renorm:
         raise UnsupportedError("batch renormalization is not supported")
-    x = c.x()
-    axes, weights = c.axes(x, -1), c.weights()
-    epsilon = batch_norm_epsilon(c.settings.number("epsilon", 1e-3), weights["moving_variance"])
+    axes, weights = axes_of(x, axis), c.weights()
+    epsilon = batch_norm_epsilon(epsilon, weights["moving_variance"])
     if len(axes) > 1:
         return _batch_normalization_of_positions(c, x, axes, epsilon)
     roles = {"mean": "moving_mean", "variance": "moving_variance", **_SCALED}
@@ -52,50 +66,56 @@ def _on_axes(x: FileTensor, axes: list[int], *statistics: NDArray[np.float64]) -
     return [values.reshape(-1 if values.size == 1 else shape) for values in statistics]
 
 
-def _group_normalization(c: LayerCall) -> FileTensor:
-    x, groups = c.x(), c.settings.whole("groups", 32)
-    axis, epsilon = c.axis(x), group_norm_epsilon(c.settings.number("epsilon", 1e-3))
-    groups = (x.shape[axis] or 1) if groups == -1 else groups
-    return c.along(x, [axis], c.network.group_norm, _SCALED, in_order=True, groups=groups, epsilon=epsilon)
+@ignores("center", "scale")
+def _group_normalization(
+    c: LayerCall, x: X, *, groups: Whole = 32, axis: Wholes = (-1,), epsilon: Number = 1e-3
+) -> FileTensor:
+    place, epsilon = axis_of(x, axis), group_norm_epsilon(epsilon)
+    groups = (x.shape[place] or 1) if groups == -1 else groups
+    return c.along(x, [place], c.network.group_norm, _SCALED, in_order=True, groups=groups, epsilon=epsilon)
 
 
-def _normalization(c: LayerCall) -> FileTensor:
+def _normalization(
+    c: LayerCall, x: X, *, axis: Wholes = (-1,), mean: Array | None = None, variance: Array | None = None,
+    invert: Flag = False,
+) -> FileTensor:  # fmt: skip
     """Convert Normalization: (x - mean) / standard deviation, with constants."""
-    x, weights = c.x(), {} if "mean" in c.settings else c.weights()
-    mean, variance = (
-        np.array(weights[role] if weights else c.settings.numbers(role), np.float64)
-        for role in ("mean", "variance")
-    )
+    if mean is None:
+        mean, variance = (np.array(c.weights()[role], np.float64) for role in ("mean", "variance"))
+    if variance is None:
+        raise WeightsError("damaged: it has a mean, but no variance")
+    mean, variance = np.atleast_1d(mean).reshape(-1), np.atleast_1d(variance).reshape(-1)
     if not np.isfinite([*mean.reshape(-1), *variance.reshape(-1)]).all() or (variance < 0.0).any():
         raise WeightsError("damaged: its mean and variance are not those of numbers")
     if max(np.abs(mean).max(initial=0.0), variance.max(initial=0.0)) > np.finfo(np.float32).max:
         raise WeightsError("damaged: its mean and variance are beyond float32")
     deviation = np.maximum(np.sqrt(variance), 1e-7)
     scale, offset = 1.0 / deviation, -mean / deviation
-    if c.settings.flag("invert", False):
+    if invert:
         scale, offset = deviation, mean
-    return c.affine(x, *_on_axes(x, c.axes(x, -1), scale, offset))
+    return c.affine(x, *_on_axes(x, axes_of(x, axis), scale, offset))
 
 
-def _rescaling(c: LayerCall) -> FileTensor:
-    x, scale = c.x(), c.settings.array("scale")
-    offset = c.settings.array("offset") if "offset" in c.settings else np.zeros(())
+def _rescaling(c: LayerCall, x: X, *, scale: Array, offset: Array | None = None) -> FileTensor:
+    offset = np.zeros(()) if offset is None else offset
     if scale.size == offset.size == 1:
         return x.linear(float(scale.item()), float(offset.item()))
     return c.affine(x, scale, offset)
 
 
-def _layer_normalization(c: LayerCall) -> FileTensor:
-    if c.settings.flag("rms_scaling", False):
+@ignores("center", "scale")
+def _layer_normalization(
+    c: LayerCall, x: X, *, axis: Wholes = (-1,), epsilon: Number = 1e-3, rms_scaling: Flag = False
+) -> FileTensor:
+    if rms_scaling:
         raise UnsupportedError("its rms_scaling is not supported")
-    x, (epsilon, rule) = c.x(), layer_norm_epsilon(c.settings.number("epsilon", 1e-3))
-    return c.along(x, c.axes(x, -1), c.network.layer_norm, _SCALED, epsilon=epsilon, epsilon_rule=rule)
+    epsilon, rule = layer_norm_epsilon(epsilon)
+    return c.along(x, axes_of(x, axis), c.network.layer_norm, _SCALED, epsilon=epsilon, epsilon_rule=rule)
 
 
-def _root_mean_square(c: LayerCall) -> FileTensor:
+def _root_mean_square(c: LayerCall, x: X, *, axis: Wholes = (-1,), epsilon: Number = 1e-6) -> FileTensor:
     """Convert RMSNormalization: x / sqrt(mean of squares + epsilon) * scale."""
-    x, epsilon = c.x(), c.settings.number("epsilon", 1e-6)
-    axes = c.axes(x, -1)
+    axes = axes_of(x, axis)
     if sorted(axes) != [*range(x.rank - len(axes), x.rank)]:
         raise UnsupportedError("it normalizes other axes than the last ones, but Keras scales the last ones")
     return c.along(x, axes, c.network.rms_norm, {"gamma": "scale"}, epsilon=epsilon)
@@ -106,24 +126,34 @@ def l2_normalize(c: LayerCall, x: FileTensor, axis: int) -> FileTensor:
     return c.along(x, [axis], c.network.unit_norm, {}, epsilon=_MIN_NORM)
 
 
-def _prelu(c: LayerCall) -> FileTensor:
-    x, name = c.x(), c.name()
+def _unit_normalization(c: LayerCall, x: X, *, axis: Wholes = (-1,)) -> FileTensor:
+    return l2_normalize(c, x, axis_of(x, axis))
+
+
+@ignores("init_values", "projection_dim")
+def _layer_scale(c: LayerCall, x: X) -> FileTensor:
+    """Convert LayerScale, a factor for each channel, of ConvNeXt in keras.applications."""
+    return c.affine(x, c.weights()["gamma"], None)
+
+
+@ignores("shared_axes")
+def _prelu(c: LayerCall, x: X) -> FileTensor:
+    name = c.name()
     tensor, (slope,), order = c.channels(x, c.weights()["alpha"])
     y = c.network.activation(tensor, "prelu", name=name)
     c.set_weights(name, slope=slope)
     return x.with_tensor(y, order)
 
 
-NORMALIZATIONS: dict[str, Callable[[LayerCall], FileTensor]] = {
+NORMALIZATIONS: dict[str, Row] = {
     "BatchNormalization": _batch_normalization,
     "GroupNormalization": _group_normalization,
     "LayerNormalization": _layer_normalization,
-    # A factor for each channel, of ConvNeXt in keras.applications.
-    "LayerScale": lambda c: c.affine(c.x(), c.weights()["gamma"], None),
+    "LayerScale": _layer_scale,
     "Normalization": _normalization,
     "PReLU": _prelu,
     "RMSNormalization": _root_mean_square,
     "Rescaling": _rescaling,
-    "UnitNormalization": lambda c: l2_normalize(c, c.x(), c.axis(c.x())),
+    "UnitNormalization": _unit_normalization,
 }
 """The functions that convert layers, by the name of the class."""

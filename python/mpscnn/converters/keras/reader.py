@@ -15,18 +15,19 @@ from mpscnn.converters.keras.file import KerasFile
 from mpscnn.converters.keras.layer_call import LayerCall
 from mpscnn.converters.keras.layers import (
     FUNCTIONS,
-    HANDLERS,
     POINTWISE,
     REFUSED,
-    Handler,
+    ROWS,
     differs_in_training,
 )
+from mpscnn.converters.keras.row_calls import call_row
 from mpscnn.converters.keras.weights import Path
 from mpscnn.converters.layer_names import LayerNames, quote_name
 from mpscnn.converters.layout import batch_atom
 from mpscnn.converters.photo_input import takes_photos
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.renaming import make_distinct
+from mpscnn.converters.rows import Row
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import UnsupportedLayers
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
@@ -260,8 +261,8 @@ class _Converter:
             return
         result = Source(layer.name, call, 0)
         values[result] = None
-        handler, shown_name = _handler(layer), "/".join(path)
-        if handler is None:
+        row, shown_name = _row(layer), "/".join(path)
+        if row is None:
             reason = _CUSTOM if layer.is_custom else REFUSED.get(layer.kind, _UNKNOWN)
             self._unsupported.add(layer.kind, shown_name, reason)
         elif training and differs_in_training(layer):
@@ -269,8 +270,18 @@ class _Converter:
         elif _is_quantized(layer):
             self._unsupported.add(layer.kind, shown_name, _QUANTIZED)
         elif None not in given:
-            made = self._attempt(layer.kind, path, lambda: handler(self._applied(layer, call, path, values)))
+            made = self._attempt(layer.kind, path, lambda: self._called(row, layer, call, path, values))
             values |= {Source(layer.name, call, number): value for number, value in enumerate(made)}
+
+    def _called(
+        self,
+        row: Row,
+        layer: KerasLayer,
+        call: int,
+        path: Path,
+        values: Mapping[Source, FileTensor | None],
+    ) -> Any:
+        return call_row(row, self._applied(layer, call, path, values), layer.settings.values)
 
     def _applied(
         self, layer: KerasLayer, call: int, path: Path, values: Mapping[Source, FileTensor | None]
@@ -310,10 +321,10 @@ def _is_quantized(layer: KerasLayer) -> bool:
     return isinstance(config, Mapping) and "mode" in config  # the policies of other layers have none
 
 
-def _handler(layer: KerasLayer) -> Handler | None:
+def _row(layer: KerasLayer) -> Row | None:
     if layer.is_custom:
         return None
-    return (FUNCTIONS if layer.is_function else HANDLERS).get(layer.kind)
+    return (FUNCTIONS if layer.is_function else ROWS).get(layer.kind)
 
 
 def _resolved(value: Any, values: Mapping[Source, FileTensor | None]) -> Any:
