@@ -29,7 +29,7 @@ struct ArrowArray {
     void *private_data;
 };
 
-template <class T> const T *content(const py::capsule &capsule, const char *name) {
+template <class T> const T *capsule_content(const py::capsule &capsule, const char *name) {
     const auto *found = static_cast<const T *>(PyCapsule_GetPointer(capsule.ptr(), name));
     if (found == nullptr) throw py::error_already_set();
     return found;
@@ -91,8 +91,8 @@ py::tuple arrow_bytes(const py::array &bytes) {
 py::object arrow_pixels(const py::capsule &schema, const py::capsule &array, py::ssize_t height,
                         py::ssize_t width) {
     constexpr py::ssize_t samples = 4;
-    const auto &type = *content<ArrowSchema>(schema, "arrow_schema");
-    const auto &elements = *content<ArrowArray>(array, "arrow_array");
+    const auto &type = *capsule_content<ArrowSchema>(schema, "arrow_schema");
+    const auto &elements = *capsule_content<ArrowArray>(array, "arrow_array");
     const py::dtype byte = py::dtype::of<std::uint8_t>();
     if (is(type, byte_format)) {
         if (const void *const bytes = bytes_of(elements, height * width))

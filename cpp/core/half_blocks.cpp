@@ -39,7 +39,7 @@ constexpr HalfBlocks portable{"portable", portable_to_halves, portable_to_floats
 // these instructions for the whole program.
 
 #define MPSCNN_F16C __attribute__((target("avx2,f16c")))
-#define MPSCNN_AVX512 __attribute__((target("avx512f,avx2,f16c")))
+#define MPSCNN_HALVES_AVX512 __attribute__((target("avx512f,avx2,f16c")))
 
 MPSCNN_F16C bool f16c_to_halves(const float *floats, std::uint16_t *halves, std::size_t blocks, bool stream) {
     const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
@@ -76,8 +76,8 @@ MPSCNN_F16C void f16c_to_floats(const std::uint16_t *halves, float *floats, std:
     if (stream) _mm_sfence();
 }
 
-MPSCNN_AVX512 bool avx512_to_halves(const float *floats, std::uint16_t *halves, std::size_t blocks,
-                                    bool stream) {
+MPSCNN_HALVES_AVX512 bool avx512_to_halves(const float *floats, std::uint16_t *halves, std::size_t blocks,
+                                           bool stream) {
     const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
     __m512i largest = _mm512_setzero_si512();
     for (; blocks > 0; --blocks, floats += HalfBlocks::size, halves += HalfBlocks::size) {
@@ -94,8 +94,8 @@ MPSCNN_AVX512 bool avx512_to_halves(const float *floats, std::uint16_t *halves, 
     return _mm512_cmpgt_epi32_mask(largest, last) != 0;
 }
 
-MPSCNN_AVX512 void avx512_to_floats(const std::uint16_t *halves, float *floats, std::size_t blocks,
-                                    bool stream) {
+MPSCNN_HALVES_AVX512 void avx512_to_floats(const std::uint16_t *halves, float *floats, std::size_t blocks,
+                                           bool stream) {
     for (; blocks > 0; --blocks, floats += HalfBlocks::size, halves += HalfBlocks::size) {
         const __m512 result = _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(halves)));
         if (stream)
