@@ -32,6 +32,11 @@ with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     program = net.compile()
 print(program.device, not caught, program.reason)
+try:
+    explained = repr(program.explain())
+except mpscnn.UnsupportedError as error:
+    explained = str(error)
+assert program.reason in " ".join(explained.split()), explained
 print(time.monotonic() - begun)
 print(mpscnn.CommandQueue().device)
 """

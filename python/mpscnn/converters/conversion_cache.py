@@ -98,7 +98,12 @@ def _converted(path: Path, digest: str, target: Path, fold: bool) -> str:
         note = "; ".join(notes) if network.preprocess else ""
         _keep(_note_path(target), note)
         with replace_converted(target) as temporary:
-            network.save(temporary, dtype=kept_type(network), information={"source": path.name})
+            try:
+                network.save(temporary, dtype=kept_type(network), information={"source": path.name})
+            except WeightsError as error:  # the disk is full
+                raise CacheError(
+                    f"cannot write the cache: {error}. Set MPSCNN_CACHE to a directory that can be written."
+                ) from error
         for weights in network.notes:
             if isinstance(weights, WeightNote):
                 warnings.warn(f"{path}: {weights}", RuntimeWarning, stacklevel=6)

@@ -107,6 +107,7 @@ class Explanation:
         instruction_set: the instruction set of the kernels.
         l2_bytes, last_level_bytes: the sizes of the L2 and last-level caches that the cost model assumes.
         arena_bytes: the memory for intermediate results.
+        reason: why the network runs on this device, such as the check of a GPU that has not ended.
         steps: the kernel calls.
         tensors: the inputs and the layers' results in order, except results that exist only in registers.
     """
@@ -119,6 +120,7 @@ class Explanation:
     l2_bytes: int
     last_level_bytes: int
     arena_bytes: int
+    reason: str
     steps: tuple[ExplainedStep, ...]
     tensors: tuple[ExplainedTensor, ...]
 
@@ -153,7 +155,7 @@ class Explanation:
             f"{self.name}, {self.numbers}, {threads}, {self.instruction_set}; "
             f"{bytes_text(self.arena_bytes)} of intermediate results"
         )
-        head = "\n".join(prose(title, width))
+        head = "\n".join([*prose(title, width), *prose(f"on the CPU: {self.reason}", width)])
         return (
             f"{head}\n"
             + text_table(headers, rows, right=(3,), drop=("predicted us", "kernel"), width=width)
@@ -170,7 +172,7 @@ def fixed_shape(name: str, shape: Sequence[int | None]) -> tuple[int, ...]:
     return tuple(extent for extent in fixed if extent is not None)
 
 
-def explanation(name: str, numbers: str, text: str) -> Explanation:
+def explanation(name: str, numbers: str, reason: str, text: str) -> Explanation:
     """Build the explanation from the JSON of mpscnn_program_explain."""
     described = json.loads(text)
     steps = tuple(
@@ -196,6 +198,7 @@ def explanation(name: str, numbers: str, text: str) -> Explanation:
         l2_bytes=described["l2_bytes"],
         last_level_bytes=described["last_level_bytes"],
         arena_bytes=described["arena_bytes"],
+        reason=reason,
         steps=steps,
         tensors=tuple(_tensor(entry) for entry in described["tensors"]),
     )

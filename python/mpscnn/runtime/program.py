@@ -16,7 +16,7 @@ from mpscnn._private.arguments import byte_limit, thread_count, whole_number, wh
 from mpscnn._private.arrays import FLOAT32, as_input, check_output, is_plain, naming_remedy
 from mpscnn._private.copies import NoCopies, reduce_graph
 from mpscnn._private.expected_names import Expected
-from mpscnn.errors import ParameterError
+from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.runtime.device_name import named_device
 from mpscnn.runtime.options import CompileOptions, RunOptions
 from mpscnn.runtime.request import Request
@@ -212,13 +212,17 @@ class Program(Expected):
             input_shapes: the shapes of the inputs with the batch; without them one image of the network's own size.
             threads: the session's threads; "auto": all that this process may use.
 
-        Raises UnsupportedError for a program on a GPU, and ShapeError if no shapes are given and the network accepts
-        any size.
+        Raises UnsupportedError for a program on a GPU, with the reason for that device, and ShapeError if no shapes are
+        given and the network accepts any size.
         """
         from mpscnn.runtime.explanation import explanation
 
         shapes = self._shapes_or_own(input_shapes)
-        return explanation(self.name, self.numbers, self._program.explain(shapes, thread_count(threads)))
+        try:
+            text = self._program.explain(shapes, thread_count(threads))
+        except UnsupportedError as error:
+            raise UnsupportedError(f"{error}. It runs on {self.device_name}: {self.reason}") from error
+        return explanation(self.name, self.numbers, self.reason, text)
 
     def fingerprint(self, *input_shapes: Sequence[int], threads: int | str = "auto") -> str:
         """Return a hash of the results for fixed inputs, 16 hexadecimal digits.

@@ -17,9 +17,11 @@ import numpy as np
 import photo_models
 import pytest
 from command_line import LABELS, Command, save_colour_model, save_photo
+from registry.test_replaced_files import full_disk
 
 import mpscnn
 from mpscnn.apps.cli import progress
+from mpscnn.apps.cli.row_file import row_file
 
 TASKS = {"classify": "classification", "detect": "detection", "segment": "segmentation"}
 KILLED = """
@@ -207,3 +209,13 @@ def test_a_log_has_lines_about_the_progress(monkeypatch: pytest.MonkeyPatch, cap
         "3 of 8 photos, 0.2 per second, 20 s left",
         "6 of 8 photos, 0.2 per second, 8 s left",
     ]
+
+
+def test_a_full_disk_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    with (
+        full_disk(),
+        pytest.raises(mpscnn.ParameterError, match=r"rows\.csv: cannot be written: "),
+        row_file(path, "head", {"model": "a name of more than twenty bytes"}),
+    ):
+        pass

@@ -50,7 +50,7 @@ def kept(cache: Path) -> list[Path]:
     return sorted((cache / "models").glob("*.safetensors"))
 
 
-@pytest.mark.parametrize("state", ["a file", "full"])
+@pytest.mark.parametrize("state", ["a file", "full", "full for the core"])
 def test_a_cache_that_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path, state: str
 ) -> None:
@@ -64,7 +64,10 @@ def test_a_cache_that_cannot_be_written(
 
         def fill(self: mpscnn.Network, file: Path, *arguments: Any, **options: Any) -> Any:
             if cache in Path(file).parents:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                reason = os.strerror(errno.ENOSPC)
+                if state == "full":
+                    raise OSError(errno.ENOSPC, reason)
+                raise mpscnn.WeightsError(f"{file}: cannot be written: {reason}")
             return save(self, file, *arguments, **options)
 
         monkeypatch.setattr(mpscnn.Network, "save", fill)

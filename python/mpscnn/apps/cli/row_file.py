@@ -108,9 +108,10 @@ class RowFile:
             end += len(line)
         self._part.truncate(end)
         if end == 0:
-            self._part.seek(0)
-            self._part.write(f"{json.dumps(self._settings)}\n".encode())
-            self._part.flush()
+            with convert_write_errors(self.path, ParameterError):
+                self._part.seek(0)
+                self._part.write(f"{json.dumps(self._settings)}\n".encode())
+                self._part.flush()
 
     def _require_settings(self, found: Any) -> None:
         if found == self._settings:
@@ -138,6 +139,16 @@ def _entry(line: bytes) -> Any:
 
 
 @contextmanager
+def _closed_at_end(file: BinaryIO, path: Path) -> Iterator[None]:
+    """Close a file at the end, which writes what a full disk has not taken before."""
+    try:
+        yield
+    finally:
+        with convert_write_errors(path, ParameterError):
+            file.close()
+
+
+@contextmanager
 def row_file(path: Path, head: str, settings: Mapping[str, Any]) -> Iterator[RowFile]:
     """Open a file of rows. If the `with` block fails, the complete rows stay for the next call.
 
@@ -149,7 +160,7 @@ def row_file(path: Path, head: str, settings: Mapping[str, Any]) -> Iterator[Row
     with lock_output(path, warn, kind=ParameterError, maker="command"):
         with convert_write_errors(path, ParameterError):
             file = part.open("a+b")
-        with file:
+        with _closed_at_end(file, path):
             rows = RowFile(path, head, settings, file)
             try:
                 yield rows
