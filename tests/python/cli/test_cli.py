@@ -127,7 +127,8 @@ def test_explain(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("explain", model, "--threads", "1") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("colours, float32, 1 thread, ")
-    assert lines[1].split() == ["layers", "kernel", "choice", "predicted", "us", "why"]
+    assert lines[1].startswith("on the CPU: as asked; ")
+    assert lines[2].split() == ["layers", "kernel", "choice", "predicted", "us", "why"]
     assert lines[lines.index("") + 1].split() == ["tensor", "shape", "memory", "layout", "(numbers)"]
     assert call("explain", model, "--json") == 0
     steps = json.loads(capsys.readouterr().out)["steps"]
