@@ -37,6 +37,28 @@ def test_classifiers(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("inception_v3", (107, 91)),
+        pytest.param("vgg11", (224, 224), marks=full),
+        pytest.param("vgg16", (224, 448), marks=full),
+        pytest.param("vgg13_bn", (224, 224), marks=full),
+    ],
+)
+def test_classifiers_of_certain_sizes(tmp_path: Path, name: str, size: tuple[int, int]) -> None:
+    """Inception is compared with its auxiliary classifier in the file, VGG with multiples of 224."""
+    settings: dict[str, Any] = (
+        {"init_weights": False, "transform_input": False} if name == "inception_v3" else {}
+    )
+    module = randomized(torchvision().models.get_model(name, weights=None, num_classes=21, **settings))
+    network = read_network([saved(module, tmp_path / "weights.pth")], size=size)
+    assert_close(computed(network, photo(size)), asked(module, photo(size)).numpy())
+    own = getattr(mpscnn.models, name)(classes=21, input_size=size)
+    own.load_weights(module.state_dict(), layout="OIHW")
+    np.testing.assert_array_equal(computed(own, photo(size)), computed(network, photo(size)))
+
+
+@pytest.mark.parametrize(
     ("name", "width"),
     [
         ("mobilenet_v2", 0.25),

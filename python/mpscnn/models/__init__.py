@@ -22,6 +22,7 @@ from mpscnn.models.efficientnet import (
     efficientnet_v2_s,
 )
 from mpscnn.models.features import mobilenet_v1_features, mobilenet_v2_features
+from mpscnn.models.inception import inception_v3
 from mpscnn.models.mnasnet import mnasnet0_5, mnasnet0_75, mnasnet1_0, mnasnet1_3
 from mpscnn.models.mobilenet import mobilenet_v1, mobilenet_v2
 from mpscnn.models.mobilenet_v2_torch import mobilenet_v2_torch
@@ -56,6 +57,8 @@ from mpscnn.models.squeezenet import squeezenet1_0, squeezenet1_1
 from mpscnn.models.ssd import ssd_head, ssd_mobilenet_v1, ssdlite_mobilenet_v2, ultraface_head
 from mpscnn.models.ssdlite320 import ssdlite320_mobilenet_v3_large
 from mpscnn.models.ultraface import ultraface_slim
+from mpscnn.models.vgg import vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn
+from mpscnn.models.yolo import tiny_yolo_v2
 
 __all__ = [
     "deep_mnist",
@@ -79,6 +82,7 @@ __all__ = [
     "efficientnet_v2_m",
     "efficientnet_v2_s",
     "export_deep_mnist",
+    "inception_v3",
     "lraspp_mobilenet_v3_large",
     "mnasnet0_5",
     "mnasnet0_75",
@@ -114,8 +118,17 @@ __all__ = [
     "ssd_mobilenet_v1",
     "ssdlite320_mobilenet_v3_large",
     "ssdlite_mobilenet_v2",
+    "tiny_yolo_v2",
     "ultraface_head",
     "ultraface_slim",
+    "vgg11",
+    "vgg11_bn",
+    "vgg13",
+    "vgg13_bn",
+    "vgg16",
+    "vgg16_bn",
+    "vgg19",
+    "vgg19_bn",
     "wide_resnet50_2",
     "wide_resnet101_2",
 ]

@@ -76,6 +76,9 @@ TORCHVISION: Mapping[str, PhotoTransform] = {
     **dict.fromkeys(
         ("mnasnet0_75", "mnasnet1_3", "resnext101_64x4d", "shufflenet_v2_x1_5", "shufflenet_v2_x2_0"), _NEWER
     ),
+    "inception_v3": torchvision_transform(
+        342, 299, normalisation="tensorflow"
+    ),  # torchvision's transform_input
     "efficientnet_b0": torchvision_transform(256, 224, "bicubic"),
     "efficientnet_b1": torchvision_transform(256, 240, "bicubic"),
     "efficientnet_b2": torchvision_transform(288, 288, "bicubic"),

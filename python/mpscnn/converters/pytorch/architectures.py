@@ -17,7 +17,12 @@ from mpscnn.converters.pytorch.heads import (
     without_head,
     without_prefix,
 )
-from mpscnn.converters.pytorch.naming import timm_depths, timm_modules, torchvision_modules
+from mpscnn.converters.pytorch.naming import (
+    inception_modules,
+    timm_depths,
+    timm_modules,
+    torchvision_modules,
+)
 from mpscnn.converters.pytorch.separate_norms import separate_norms
 from mpscnn.converters.pytorch.state_dict import StateDict
 from mpscnn.converters.pytorch.timm_config import (
@@ -35,6 +40,7 @@ from mpscnn.errors import UnsupportedError
 from mpscnn.graph.network import Network
 from mpscnn.models.blocks import Classifier
 from mpscnn.models.efficientnet import EFFICIENTNETS, EFFICIENTNETS_LITE, EFFICIENTNETS_V2, EfficientNet
+from mpscnn.models.inception import inception_v3
 from mpscnn.models.mnasnet import MNASNETS, MNASNet
 from mpscnn.models.mobilenet_v2_torch import MobileNetV2
 from mpscnn.models.mobilenet_v3 import LARGE, SMALL, MobileNetV3
@@ -51,6 +57,7 @@ from mpscnn.models.shufflenet import SHUFFLENETS
 from mpscnn.models.squeezenet import SQUEEZENETS
 from mpscnn.models.ssdlite320 import ssdlite320_mobilenet_v3_large
 from mpscnn.models.ultraface import ultraface_slim
+from mpscnn.models.vgg import VGGS
 
 Size = tuple[int, int] | None
 
@@ -273,6 +280,7 @@ _WITH_TENSORFLOW_EPSILON = (
     "efficientnet_b6",
     "efficientnet_b7",
     *(network.name for network in EFFICIENTNETS_V2),
+    inception_v3.name,
 )
 
 
@@ -431,6 +439,19 @@ FAMILIES = (
         "SqueezeNet",
         ("features.0.weight", "features.3.squeeze.weight", "classifier.1.weight"),
         _classifiers(SQUEEZENETS, "classifier.1"),
+    ),
+    Family(
+        "VGG",
+        ("features.0.weight", "classifier.0.weight", "classifier.3.weight", "classifier.6.weight"),
+        _classifiers(VGGS, "classifier.6"),
+    ),
+    Family(
+        "Inception",
+        ("Conv2d_1a_3x3.conv.weight", "Mixed_5b.branch1x1.conv.weight"),
+        _classifiers([inception_v3], "fc"),
+        Head("fc", "fc"),
+        modules=inception_modules,
+        unused=("AuxLogits.",),
     ),
     Family(
         "MNASNet",

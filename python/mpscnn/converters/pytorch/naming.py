@@ -23,6 +23,14 @@ def torchvision_modules(network: Network, _: StateDict) -> dict[str, Module]:
     return {layer: Module(layer, _neighbour(layer)) for layer in weighted_layers(network)}
 
 
+def inception_modules(network: Network, _: StateDict) -> dict[str, Module]:
+    """Return the module of each layer of Inception, whose blocks have a convolution `conv` and a normalization `bn`."""
+    return {
+        layer: Module(layer, f"{layer.removesuffix('.conv')}.bn" if layer.endswith(".conv") else "")
+        for layer in weighted_layers(network)
+    }
+
+
 def _neighbour(path: str) -> str:
     parent, dot, last = path.rpartition(".")
     if (number := whole_number_in(last)) is not None:

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.pytorch.state_dict import StateDict
 from mpscnn.errors import WeightsError
+from mpscnn.graph.flattened import flattened_images
 from mpscnn.graph.network import Network
+from mpscnn.graph.weight_layout import reorder_flattened_weights
 
 _AFFINE = ("weight", "bias")
 _STATISTICS = ("running_mean", "running_var")
@@ -100,6 +102,7 @@ def set_weights(
         fit: the result of the check of this state dict, without differences.
         epsilons: the epsilons of the batch normalizations.
     """
+    images = flattened_images(network.graph)
     for spec in network.weight_specs():
         layer, role = str(spec["layer"]), str(spec["role"])
         module = modules[layer]
@@ -112,7 +115,10 @@ def set_weights(
             _set(network, state, layer, "weight", _scaled(weight, scale))
             _set(network, state, layer, "bias", offset)
         elif role == "weight":
-            _set(network, state, layer, role, _in_our_order(state.array(name), tuple(spec["shape"])))
+            weight = _in_our_order(state.array(name), tuple(spec["shape"]))
+            if layer in images:  # PyTorch flattens channel by channel
+                weight = reorder_flattened_weights(name, weight, images[layer], "OIHW")
+            _set(network, state, layer, role, weight)
         elif not changed and name in state:
             _set(network, state, layer, role, state.array(name))
 
