@@ -11,7 +11,7 @@ from mpscnn._private.class_scores import score_count
 from mpscnn._private.expected_names import conversion_hint
 from mpscnn._private.model_name import MODEL_SUFFIX, holds_network, is_path
 from mpscnn._private.toolkit import converter
-from mpscnn.errors import ParameterError, WeightsError
+from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 
 if TYPE_CHECKING:  # other modules are imported where they are used, so that running a network starts quickly
     from typing import TypedDict
@@ -32,12 +32,17 @@ if TYPE_CHECKING:  # other modules are imported where they are used, so that run
 def model_path(model: str | os.PathLike[str], *, fold: bool = True, note_photos: bool = True) -> str:
     """Return the path of the model file for a registry name or path.
 
-    A published model that is not on this machine is downloaded. A file of another framework is converted, unless the
-    cache has the result.
+    A published model that is not on this machine is downloaded, and so is one of the hub (hf://owner/name). A file of
+    another framework is converted, unless the cache has the result.
     """
     path = os.fspath(model)
     if "\0" in path:
         raise ParameterError(f"model: {model!r} contains a zero character")
+    if path.startswith(("hf:/", "timm/")):
+        from mpscnn.registry.hub import is_hub_name
+
+        if is_hub_name(path):
+            return _from_hub(path, fold=fold, note_photos=note_photos)
     if "://" in path:
         raise ParameterError(
             f"model: {path!r} is a URL, which is not fetched: download the file, and give its path"
@@ -55,6 +60,23 @@ def model_path(model: str | os.PathLike[str], *, fold: bool = True, note_photos:
         if not os.path.exists(path):  # noqa: PTH110 (pathlib takes longer than the rest)
             raise
     return converter().convert_cached(path, fold=fold, note_photos=note_photos)
+
+
+def _from_hub(name: str, *, fold: bool, note_photos: bool) -> str:
+    """Return the path of the model file for a model of the hub. See `mpscnn.registry.hub`."""
+    from mpscnn.registry.hub import find_on_hub, known_elsewhere
+
+    file = find_on_hub(name)
+    path = os.fspath(file.path)
+    if path.lower().endswith(MODEL_SUFFIX) and holds_network(path):
+        return path
+    try:
+        return converter().convert_cached(path, fold=fold, note_photos=note_photos, record=file.record)
+    except UnsupportedError as error:
+        lead = known_elsewhere(file) if type(error) is UnsupportedError else ""
+        if not lead:
+            raise
+        raise UnsupportedError(f"{error}; {lead}") from error
 
 
 def _require_file(path: str) -> None:

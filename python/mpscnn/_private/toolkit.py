@@ -14,7 +14,9 @@ class Converter(Protocol):
 
     CONVERTER_VERSION: int
 
-    def convert_cached(self, name: str, *, fold: bool = ..., note_photos: bool = ...) -> str:
+    def convert_cached(
+        self, name: str, *, fold: bool = ..., note_photos: bool = ..., record: str = ...
+    ) -> str:
         """Convert a file of another framework to a model file in the cache, and return its path."""
         ...
 

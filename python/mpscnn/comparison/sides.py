@@ -25,6 +25,7 @@ from mpscnn.core_model import model_path, open_model
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.model import Model
+from mpscnn.registry.hub import find_on_hub, is_hub_name
 
 #: The words allowed after "@".
 DEVICES = ("cpu", "metal", "coreml")
@@ -181,8 +182,22 @@ def missing_engine(path: Path) -> str | None:
     return None
 
 
+def _name_and_options(text: str) -> tuple[str, list[str]]:
+    """Return a name or file and the words after "@". A name of the hub may have a revision after the first one."""
+    if exists(Path(text)):
+        return text, []
+    name, *options = text.split("@")
+    if is_hub_name(name) and options and not _is_option(options[0]):
+        name = f"{name}@{options.pop(0)}"
+    return name, options
+
+
+def _is_option(word: str) -> bool:
+    return word.partition(":")[0] in DEVICES or word in (*PRECISIONS, *ENGINES, COREAI)
+
+
 def _named(text: str) -> Side:
-    name, *options = text.split("@") if not exists(Path(text)) else [text]
+    name, options = _name_and_options(text)
     device, engine = "cpu", ""
     precision: PrecisionName | None = None
     if COREAI in options:
@@ -198,6 +213,9 @@ def _named(text: str) -> Side:
             known = ", ".join((*DEVICES, *PRECISIONS, *ENGINES, COREAI))
             raise ParameterError(f"compare: {text!r}: after @ expected {known}, got {option!r}")
     path = Path(name)
+    if is_hub_name(name):
+        path = find_on_hub(name).path
+        name = str(path)
     if device.startswith("coreml") and path.suffix.lower() in COREML:
         if options != ["coreml"]:
             raise ParameterError(f"compare: {text!r}: Core ML runs the file in its own precision, on the CPU")

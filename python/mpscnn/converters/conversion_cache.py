@@ -32,7 +32,7 @@ _CHUNK = 1 << 20
 _LARGE = 1 << 26  # the number of bytes from which a file is opened before it is hashed
 
 
-def convert_cached(name: str, *, fold: bool = True, note_photos: bool = True) -> str:
+def convert_cached(name: str, *, fold: bool = True, note_photos: bool = True, record: str = "") -> str:
     """Convert a file of another framework, or find it in the cache, and return the path of the resulting model file.
 
     A path that is already a model file is returned unchanged.
@@ -52,6 +52,9 @@ def convert_cached(name: str, *, fold: bool = True, note_photos: bool = True) ->
     RuntimeWarning says so at each call, unless `note_photos` is False. The conversion itself warns of weights that are
     kept in another type than in the file.
 
+    The model file says where it is from: the name of the file, or `record`, which is then a part of the name in the
+    cache.
+
     Raises:
         UnsupportedError: layers that mpscnn lacks, a missing package, or an unknown format; the message has the remedy.
         WeightsError: a file is missing or damaged, or changes while it is read.
@@ -67,20 +70,22 @@ def convert_cached(name: str, *, fold: bool = True, note_photos: bool = True) ->
     _refuse_damaged(path)
     digest = _digest_of(path)
     kind = "" if fold else "-apart"
+    if record:
+        kind += f"-{hashlib.sha256(record.encode()).hexdigest()[:16]}"
     target = cache_directory() / "models" / f"{digest}-v{CONVERTER_VERSION}{kind}.safetensors"
     try:
-        note = _converted(path, digest, target, fold)
+        note = _converted(path, digest, target, fold, record)
     except CacheError as error:
         target = _folder_of_process(os.getpid()) / target.name
         if not exists(target):
             warnings.warn(f"{error} {path} is converted for this process only.", RuntimeWarning, stacklevel=5)
-        note = _converted(path, digest, target, fold)
+        note = _converted(path, digest, target, fold, record)
     if note_photos and note:
         warnings.warn(f"{path}: {note}", RuntimeWarning, stacklevel=5)
     return str(target)
 
 
-def _converted(path: Path, digest: str, target: Path, fold: bool) -> str:
+def _converted(path: Path, digest: str, target: Path, fold: bool, record: str) -> str:
     """Convert a file to `target` unless that exists, and return the note on the preprocessing of photos."""
     note = _kept_note(target)
     if note is not None:
@@ -99,7 +104,7 @@ def _converted(path: Path, digest: str, target: Path, fold: bool) -> str:
         _keep(_note_path(target), note)
         with replace_converted(target) as temporary:
             try:
-                network.save(temporary, dtype=kept_type(network), information={"source": path.name})
+                network.save(temporary, dtype=kept_type(network), information={"source": record or path.name})
             except WeightsError as error:  # the disk is full
                 raise CacheError(
                     f"cannot write the cache: {error}. Set MPSCNN_CACHE to a directory that can be written."

@@ -254,6 +254,27 @@ def scaled_integers() -> tuple[Any, Array]:
 
 
 @weight
+def scaled_integers_of_4_bits() -> tuple[Any, Array]:
+    import ml_dtypes
+
+    data = np.random.default_rng(5).integers(-8, 8, W.shape)
+    scale = np.random.default_rng(6).uniform(0.01, 0.1, (6, 1, 1, 1)).astype(np.float32)
+    offset = np.arange(-3, 3).reshape(6, 1, 1, 1)
+    operands = [data.astype(ml_dtypes.int4), scale, offset.astype(ml_dtypes.int4), np.zeros_like(scale)]
+    made = ai.blockwise_shift_scale(*map(constant, operands))
+    return made, ((data - offset) * scale).astype(np.float32)
+
+
+@weight
+def few_of_bfloat16() -> tuple[Any, Array]:
+    import ml_dtypes
+
+    values = np.array([0.5, -2, 1e10, 3, 1e-30, 7]).reshape(6, 1, 1, 1).astype(ml_dtypes.bfloat16)
+    spread = ai.broadcasting_maximum(ai.cast(constant(values), np.float32), constant(W))
+    return spread, np.maximum(values.astype(np.float32), W)
+
+
+@weight
 def palette_of_4_bits() -> tuple[Any, Array]:
     import ml_dtypes
 

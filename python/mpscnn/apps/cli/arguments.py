@@ -56,7 +56,7 @@ PhotosArgument = Annotated[
         "videos, a GIF is a video, and so is a folder of photos, with 25 frames a second.",
     ),
 ]
-_MODEL_HELP = "a name (see `mpscnn models`) or a model file."
+_MODEL_HELP = "a name (see `mpscnn models`), a model file, or hf://OWNER/NAME of the Hugging Face hub."
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=f"The model: {_MODEL_HELP}")]
 ModelOption = Annotated[
     str, typer.Option("--model", metavar="NAME_OR_FILE", help=f"Use this model: {_MODEL_HELP}")

@@ -29,7 +29,7 @@ LAYER = "layer:"
 """The beginning of the location that mpscnn gives the operations of a layer. The layer's name follows."""
 _STEM = re.compile(rf'<"{LAYER}([^"]*)"|identifiers = \["([^"]*)"')
 _MAX_TEXT = 1 << 16
-_MAX_SMALL = 1 << 16  # the maximum number of elements of a constant whose elements are read from a text
+_FEW_BITS = re.compile(r"[su]i[1-7]")
 
 
 class Extraction:
@@ -99,17 +99,9 @@ class Extraction:
             if dense.is_splat:
                 array = array.reshape(-1)[:1]
             return {"type": kind, "splat": dense.is_splat, **self._put(np.ascontiguousarray(array).tobytes())}
-        if element != "bf16" or (len(dense) > _MAX_SMALL and not dense.is_splat):
+        if element != "bf16" and not _FEW_BITS.fullmatch(element):
             return {"type": kind, "lacks": "elements of a known type"}
-        text = str(value)
-        if text.startswith('dense<"0x'):
-            return {
-                "type": kind,
-                "splat": dense.is_splat,
-                **self._put(bytes.fromhex(text[9 : text.find('"', 9)])),
-            }
-        numbers = [_bf16(one) for one in _NUMBER.findall(text[text.find("<") : text.rfind(">")])]
-        return {"type": kind, "splat": dense.is_splat, **self._put(np.array(numbers, np.uint16).tobytes())}
+        return {"type": kind, "splat": dense.is_splat, **self._put(_elements(str(value), element))}
 
     def _put(self, data: bytes) -> dict[str, int]:
         self.parts.append(data)
@@ -117,11 +109,25 @@ class Extraction:
         return {"offset": self.size - len(data), "size": len(data)}
 
 
+def _elements(text: str, element: str) -> bytes:
+    """Return the elements of a constant of bfloat16 or of integers of a few bits, which take a byte each.
+
+    MLIR writes many elements as one hexadecimal number, and few as decimal numbers.
+    """
+    if text.startswith('dense<"0x'):
+        return bytes.fromhex(text[len('dense<"0x') : text.find('"', len('dense<"0x'))])
+    numbers = _NUMBER.findall(text.rpartition(" : ")[0].replace("true", "1").replace("false", "0"))
+    if element == "bf16":
+        return np.array([_bf16(one) for one in numbers], np.uint16).tobytes()
+    return bytes(int(one) & 0xFF for one in numbers)
+
+
 def _bf16(text: str) -> int:
     """Return the 16 bits of a number that is written as a decimal, or as its bits."""
     if text.startswith("0x"):
         return int(text, 16) & 0xFFFF
-    return int(np.array(float(text), np.float32).view(np.uint32)) >> 16
+    bits = int(np.array(float(text), np.float32).view(np.uint32))
+    return (bits + 0x7FFF + (bits >> 16 & 1)) >> 16  # to the nearest, since the text has few digits
 
 
 def _region(region: Any) -> str:

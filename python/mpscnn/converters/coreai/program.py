@@ -94,9 +94,11 @@ class Stored:
         extents = tuple(extent or 0 for extent in shape)
         count = 1 if self.is_splat else prod(extents)
         wanted = count * np.dtype(dtype).itemsize
-        bits = _BITS.fullmatch(self.type.element)
-        if bits and int(bits[1]) < _BYTE and len(self.data) == -(-count * int(bits[1]) // _BYTE) != wanted:
-            return _unpacked(self.data, count, int(bits[1]), dtype).reshape(extents)
+        found = _BITS.fullmatch(self.type.element)
+        bits = int(found[1]) if found else _BYTE
+        if bits < _BYTE and len(self.data) in (wanted, -(-count * bits // _BYTE)):
+            few = _of_few_bits(self.data, count, bits, is_signed=self.type.element.startswith("s"))
+            return np.broadcast_to(few.reshape(()), extents) if self.is_splat else few.reshape(extents)
         if len(self.data) != wanted:
             raise WeightsError(f"damaged: a constant with {len(self.data)} bytes instead of {wanted}")
         numbers = np.frombuffer(self.data, dtype)
@@ -105,13 +107,15 @@ class Stored:
         return np.broadcast_to(numbers.reshape(()), extents) if self.is_splat else numbers.reshape(extents)
 
 
-def _unpacked(data: memoryview, count: int, bits: int, dtype: Any) -> NDArray[Any]:
-    """Return integers of a few bits each, which follow one another from the lowest bit of the first byte on."""
-    stream = np.unpackbits(np.frombuffer(data, np.uint8), count=count * bits, bitorder="little")
-    found: NDArray[Any] = np.packbits(stream.reshape(count, bits), axis=1, bitorder="little").reshape(count)
-    if np.dtype(dtype).kind == "i":  # the highest of the bits is the sign
-        found = (found << (_BYTE - bits)).view(np.int8) >> (_BYTE - bits)
-    return found.astype(dtype, copy=False)
+def _of_few_bits(data: memoryview, count: int, bits: int, *, is_signed: bool) -> NDArray[Any]:
+    """Return integers of a few bits each: the lowest ones of a byte, or packed from the first byte's lowest bit on."""
+    found: NDArray[Any] = np.frombuffer(data, np.uint8)
+    if len(data) != count:
+        stream = np.unpackbits(found, count=count * bits, bitorder="little")
+        found = np.packbits(stream.reshape(count, bits), axis=1, bitorder="little").reshape(count)
+    unused = _BYTE - bits
+    raised = found << unused
+    return raised.view(np.int8) >> unused if is_signed else raised >> unused
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from mpscnn._private.files import is_file
 from mpscnn._private.json_text import parse_json
@@ -62,6 +62,7 @@ class TimmConfig:
         photos: how photos become inputs; None: it has no usable means and standard deviations.
         size: (height, width) of the input; None: it does not say it.
         arguments: the names of arguments that may change what the network computes.
+        labels: the names of the classes; empty: it does not say them.
         replaced: what of `photos` is not as the file says, in words.
     """
 
@@ -69,6 +70,7 @@ class TimmConfig:
     photos: PhotoTransform | None
     size: tuple[int, int] | None = None
     arguments: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
     replaced: tuple[str, ...] = ()
 
 
@@ -97,7 +99,17 @@ def read_timm_config(weights: Path) -> TimmConfig | None:
     # Files of older versions of timm have the mean and the deviation next to the architecture.
     settings = config.get("pretrained_cfg", config)
     photos, replaced = _photos(settings)
-    return TimmConfig(config["architecture"], photos, _size(settings), tuple(names), replaced)
+    return TimmConfig(
+        config["architecture"], photos, _size(settings), tuple(names), _labels(config), replaced
+    )
+
+
+def _labels(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the classes, if there is a list of them."""
+    found = config.get("label_names")
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        return ()
+    return tuple(found)
 
 
 def is_named(name: str, architecture: str) -> bool:
@@ -147,6 +159,8 @@ def apply_config(
         if _known_name(config.architecture, known) == architecture:
             if config.arguments:
                 network.notes.append(_unused_arguments(config))
+            if len(config.labels) == network.outputs[0].shape[-1]:
+                network.labels = list(config.labels)
             if config.photos is not None:
                 network.preprocess = config.photos.settings()
                 network.notes += map(PhotoNote, config.replaced)

@@ -20,6 +20,7 @@ from mpscnn.apps.cli.checked_output import (
     write_tflite,
 )
 from mpscnn.apps.cli.convert_options import OPTIONS, Conversion, ConvertOptions
+from mpscnn.apps.cli.hub_sources import local_source
 from mpscnn.apps.cli.model_output import write_model
 from mpscnn.apps.cli.option_groups import add_options
 from mpscnn.apps.cli.written_network import write_report
@@ -36,7 +37,8 @@ def convert(
             metavar="FILE",
             help="The file to convert, then the .safetensors, .onnx, .tflite, .mlpackage, .mlmodel or .aimodel file to "
             "write unless --output gives it. Several files to convert are parts of one network, in order. A folder is "
-            "a SavedModel, a .mlpackage, .mlmodelc or .aimodel, or holds Deep MNIST's eight raw files.",
+            "a SavedModel, a .mlpackage, .mlmodelc or .aimodel, or holds Deep MNIST's eight raw files. "
+            "hf://OWNER/NAME[@REVISION][/FILE] is a file of the Hugging Face hub.",
         ),
     ],
     written: Annotated[
@@ -93,6 +95,7 @@ def convert(
         paths = [*paths, written]
     only_report = report is not None and len(paths) == 1
     *sources, output = [*paths, paths[0]] if only_report else paths
+    sources = [local_source(source) for source in sources]
     given = Conversion(sources=sources, output=output, **vars(options))
     if report is not None:
         write_report(given, report)

@@ -1,0 +1,221 @@
+"""Names of the Hugging Face hub, with a server of this machine in its place. All tests need huggingface_hub."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+import pytest
+from agreement import results
+from command_line import call
+
+import mpscnn
+from mpscnn import Network
+from mpscnn.registry.hub import find_on_hub, is_hub_name
+
+constants = pytest.importorskip("huggingface_hub.constants", reason="huggingface_hub is not installed")
+COMMIT, OLDER = "c0ffee" * 6 + "1234", "0ddba11" * 5 + "12345"
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers as the hub does for a repository of models."""
+
+    repositories: dict[str, dict[str, dict[str, bytes]]]  # by name and commit
+    asked: list[str]
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        path = unquote(urlsplit(self.path).path)
+        self.asked.append(path)
+        parts = path.removeprefix("/api/models").strip("/").split("/")
+        name, revision = "/".join(parts[:2]), parts[3] if len(parts) > 3 else "main"
+        commits = self.repositories.get(name)
+        if commits is None:
+            return self.answer(404, b"", {"X-Error-Code": "RepoNotFound"})
+        commit = {"main": COMMIT, "v1": OLDER}.get(revision, revision)
+        if commit not in commits:
+            return self.answer(404, b"", {"X-Error-Code": "RevisionNotFound"})
+        files = commits[commit]
+        if path.startswith("/api/"):
+            found = {
+                "id": name,
+                "sha": commit,
+                "siblings": [
+                    {
+                        "rfilename": one,
+                        "size": len(data),
+                        "lfs": {
+                            "sha256": hashlib.sha256(data).hexdigest(),
+                            "size": len(data),
+                            "pointerSize": 1,
+                        },
+                    }
+                    for one, data in files.items()
+                ],
+            }
+            return self.answer(200, json.dumps(found).encode(), {"Content-Type": "application/json"})
+        data = files["/".join(parts[4:])]
+        tag = hashlib.sha256(data).hexdigest()
+        return self.answer(200, data, {"ETag": f'"{tag}"', "X-Repo-Commit": commit})
+
+    def answer(self, status: int, content: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for key, value in {**headers, "Content-Length": str(len(content))}.items():
+            self.send_header(key, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(content)
+
+
+@contextmanager
+def hub(repositories: dict[str, dict[str, dict[str, bytes]]]) -> Iterator[Any]:
+    kind = type("Handler", (Handler,), {"repositories": repositories, "asked": []})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
+    thread = Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_address[1]}")
+            yield kind
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+
+
+def network(seed: int) -> Network:
+    made = Network(input=(4, 4, 3))
+    made.output(made.softmax(made.dense(made.flatten(made.input), 5, name="scores")))
+    made.initialize_weights(seed)
+    return made
+
+
+def content(folder: Path, seed: int = 0) -> bytes:
+    path = folder / f"{seed}.tflite"
+    network(seed).save(path)
+    return path.read_bytes()
+
+
+def test_names() -> None:
+    for text in ("hf://owner/name", "hf:/owner/name@v1/a.onnx", "timm/resnet18.a1_in1k", "timm/x@v1"):
+        assert is_hub_name(text)
+    for text in ("owner/name", "timm/model.safetensors", "timm/a/b", "resnet18", "models/timm/x"):
+        assert not is_hub_name(text)
+    for text in ("hf://name", "hf://owner/name@", "hf://owner/name/../x.onnx", "hf://"):
+        with pytest.raises(mpscnn.ParameterError, match=r"expected hf://OWNER/NAME\[@REVISION\]\[/FILE\]"):
+            find_on_hub(text)
+
+
+def test_files_and_revisions(tmp_path: Path) -> None:
+    """The record has the commit and the hash. What is in the cache is found without the hub, too."""
+    new, old = content(tmp_path, 1), content(tmp_path, 2)
+    repository = {COMMIT: {"a.tflite": new, "README.md": b"text"}, OLDER: {"a.tflite": old, "b.tflite": new}}
+    x = np.random.default_rng(0).uniform(-1, 1, (1, 4, 4, 3)).astype(np.float32)
+    with hub({"owner/name": repository}) as server:
+        for text, seed, data, commit in (
+            ("hf://owner/name", 1, new, COMMIT),
+            ("hf://owner/name@v1/a.tflite", 2, old, OLDER),
+            (f"hf://owner/name@{OLDER}/a.tflite", 2, old, OLDER),
+        ):
+            model = mpscnn.load(text)
+            np.testing.assert_allclose(results(model.network, x)[0], results(network(seed), x)[0], atol=1e-6)
+            digest = hashlib.sha256(data).hexdigest()
+            assert model.information["source"] == f"hf://owner/name@{commit}/a.tflite (SHA-256 {digest})"
+        with pytest.raises(mpscnn.ParameterError, match=r"name the file.*a\.tflite, b\.tflite"):
+            mpscnn.load("hf://owner/name@v1")
+        assert not any("README" in path for path in server.asked)
+        output = tmp_path / "made.safetensors"
+        assert call("convert", "hf://owner/name", str(output), "--no-check") == 0
+        assert mpscnn.compare(str(output), "hf://owner/name@mpscnn").equal
+        assert call("info", "hf://owner/name@v1/a.tflite") == 0
+    again = mpscnn.load("hf://owner/name")  # nobody answers now
+    assert COMMIT in again.information["source"]
+    with pytest.raises(mpscnn.DownloadError, match="does not answer"):
+        mpscnn.load("hf://owner/other")
+
+
+def test_refusals(tmp_path: Path) -> None:
+    data = content(tmp_path)
+    repositories = {
+        "a/pickles": {COMMIT: {"pytorch_model.bin": b"x", "model.pth": b"x"}},
+        "a/nothing": {COMMIT: {"notes.txt": b"x"}},
+        "a/one": {COMMIT: {"one.tflite": data, "weights.pt": b"x"}},
+    }
+    with hub(repositories):
+        for text, kind, message in (
+            ("hf://a/pickles", mpscnn.UnsupportedError, "pytorch_model.bin is a pickle"),
+            ("hf://a/one/weights.pt", mpscnn.UnsupportedError, "weights.pt is a pickle"),
+            ("hf://a/nothing", mpscnn.ParameterError, "no model that mpscnn reads"),
+            ("hf://a/one/two.tflite", mpscnn.ParameterError, "its models are one.tflite"),
+            ("hf://a/missing", mpscnn.DownloadError, "no repository a/missing"),
+            ("timm/missing.x", mpscnn.DownloadError, "no repository timm/missing.x"),
+            ("hf://a/one@v9", mpscnn.DownloadError, "no revision v9"),
+        ):
+            with pytest.raises(kind, match=message):
+                mpscnn.load(text)
+
+
+def test_folders_are_copied(tmp_path: Path) -> None:
+    """The cache of huggingface_hub has links in place of files, which readers of folders refuse."""
+    files = {"m.aimodel/main.mlirb": b"a program", "m.aimodel/metadata.json": b"{}", "../x.aimodel/y": b""}
+    with hub({"a/folder": {COMMIT: files}}):
+        found = find_on_hub("hf://a/folder/m.aimodel")
+        assert found.path.name == "m.aimodel"
+        assert sorted(path.name for path in found.path.iterdir()) == ["main.mlirb", "metadata.json"]
+        assert not any(path.is_symlink() for path in found.path.iterdir())
+        assert find_on_hub("hf://a/folder") == found
+
+
+def test_other_content_than_the_hub_states(tmp_path: Path) -> None:
+    data = content(tmp_path)
+    with hub({"a/one": {COMMIT: {"one.tflite": data}}}):
+        path = find_on_hub("hf://a/one").path.resolve()
+        path.write_bytes(data[:-1] + b"x")
+        with pytest.raises(mpscnn.DownloadError, match="and the hub states"):
+            mpscnn.load("hf://a/one")
+
+
+@pytest.mark.ci
+def test_files_of_timm(tmp_path: Path) -> None:
+    """The names of classes and the preprocessing of photos are those of timm's config.json. timm takes seconds."""
+    timm = pytest.importorskip("timm", reason="timm is not installed")
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    torch.manual_seed(0)
+    labels = [f"class {number}" for number in range(7)]
+    repositories = {}
+    for name in ("mobilenetv3_small_050", "hgnet_tiny"):
+        module = timm.create_model(name, num_classes=7).eval()
+        folder = tmp_path / name
+        timm.models.save_for_hf(module, folder, model_config={"label_names": labels}, safe_serialization=True)
+        files = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".bin"}
+        repositories[f"timm/{name}.x"] = {COMMIT: files}
+        if name.startswith("mobilenet"):
+            x = torch.randn(1, 3, 224, 224)
+            right = module(x).detach().numpy()
+    with hub(repositories):
+        model = mpscnn.load("timm/mobilenetv3_small_050.x")
+        assert model.labels == labels
+        assert model.preprocess is not None
+        (found,) = results(model.network, np.ascontiguousarray(x.numpy().transpose(0, 2, 3, 1)))
+        np.testing.assert_allclose(found, right, atol=1e-5)
+        with pytest.raises(mpscnn.UnsupportedError, match=r"timm knows its network hgnet_tiny.*from_torch"):
+            mpscnn.load("timm/hgnet_tiny.x")
