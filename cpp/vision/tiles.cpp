@@ -41,7 +41,7 @@ const void *moved(const void *samples, std::ptrdiff_t bytes) {
     return samples == nullptr ? nullptr : static_cast<const std::uint8_t *>(samples) + bytes;
 }
 
-double area(const Box &box) { return (double{box.right} - box.left) * (double{box.bottom} - box.top); }
+double double_area(const Box &box) { return (double{box.right} - box.left) * (double{box.bottom} - box.top); }
 
 /// True if two boxes are the same object.
 bool matches(const Box &a, const Box &b, MergeMethod method) {
@@ -49,8 +49,8 @@ bool matches(const Box &a, const Box &b, MergeMethod method) {
     const double height = std::min(double{a.bottom}, double{b.bottom}) - std::max(a.top, b.top);
     if (!(width > 0 && height > 0)) return false;
     const double common = width * height;
-    const double compared =
-        method == MergeMethod::unite ? std::min(area(a), area(b)) : area(a) + area(b) - common;
+    const double compared = method == MergeMethod::unite ? std::min(double_area(a), double_area(b))
+                                                         : double_area(a) + double_area(b) - common;
     return common >= 0.5 * compared;
 }
 
