@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import save_colour_model
@@ -128,6 +129,27 @@ def test_a_service_without_enough_memory_does_not_start(
     monkeypatch.setattr(warm_up, "open_content", fail)
     with pytest.raises(ParameterError, match=r"not enough memory for 1 photos .*--inflight"):
         warm_up.warm_up(service)
+
+
+def test_threads_do_not_wait_for_one_that_cannot_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The threads that have started wait for all others, for up to a minute."""
+    model = save_colour_model(tmp_path / "colours.safetensors")
+    made = Service(Models([host(model, 2)]), Settings(port=0, inflight=2))
+    submit, started = made.pool.submit, []
+
+    def submit_once(*work: Any) -> Any:
+        if started:
+            raise LACKS["thread"]
+        started.append(submit(*work))
+        return started[0]
+
+    monkeypatch.setattr(made.pool, "submit", submit_once)
+    with pytest.raises(ParameterError, match="not enough memory for 2 photos"):
+        warm_up.warm_up(made)
+    assert isinstance(started[0].exception(timeout=20), threading.BrokenBarrierError)
+    made.close()
 
 
 def test_a_model_that_cannot_take_the_first_photo_is_served(

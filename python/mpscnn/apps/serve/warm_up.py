@@ -38,8 +38,12 @@ def warm_up(service: Service) -> None:
         together = threading.Barrier(service.settings.slots, timeout=_SECONDS)
         models = [hosted.compiled for hosted in service.models if hosted.compiled.takes_photos]
         shares = [models[place :: service.settings.slots] for place in range(service.settings.slots)]
-        started = [service.pool.submit(_one_thread, content, share, together) for share in shares]
-        started += [pool.submit(lambda: None) for pool in service.single_threads]
+        try:
+            started = [service.pool.submit(_one_thread, content, share, together) for share in shares]
+            started += [pool.submit(lambda: None) for pool in service.single_threads]
+        except BaseException:
+            together.abort()  # a thread was not started, and the others would wait for it
+            raise
         wait(started)
         failures = [error for done in started if (error := done.exception()) is not None]
         # A thread that fails ends the waiting of the others, whose errors say nothing.
