@@ -161,6 +161,8 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("iou", "iou_thres", "nms_threshold"), ("iou_threshold",)),
     "max_det": ("max_detections",),
     **dict.fromkeys(("batch_size", "max_batch_size"), ("max_batch",)),
+    "batch": ("batch_size", "max_batch"),
+    "lr0": ("learning_rate",),
     **dict.fromkeys(("in_flight", "inflight_buffers", "inflightBuffers"), ("inflight",)),
     **dict.fromkeys(("tol", "rtol"), ("tolerance",)),
 }

@@ -6,6 +6,7 @@ Names that are nearly right are found by `difflib`. This table has only the othe
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import cache
 
 _FIT = (
@@ -53,13 +54,6 @@ _QUANTIZE = (
 )
 _CALLBACKS = (
     "Trainer.fit(callbacks=...) takes functions of an Epoch, and early_stopping= an mpscnn.EarlyStopping"
-)
-_TRAINS = (
-    "mpscnn.train(folder) trains on photos, also with annotations= or masks=, and has trained_layers= and output=; "
-    "detectors and segmenters train by Adam with learning_rate=, and are measured by mAP and IoU; for other networks "
-    "mpscnn.Trainer has loss=, optimizer= and learning_rate=; mpscnn.train and Trainer.fit have epochs= (passes over "
-    "the data, no iterations) and "
-    "batch_size=, and fit has validation_data=, class_weight= and callbacks="
 )
 _LIMITS = (
     "Model.detect has score_threshold= and max_detections=, and Model.classify has top=; in a shell "
@@ -166,14 +160,60 @@ _DEVICE_WORDS = (
     "set_default_device device_count MLComputeUnits MTLCreateSystemDefaultDevice "
     "--compute-units --compute-unit --gpu --mps --cuda --cpu"
 )
-_TRAINING_WORDS = (
-    "annotation annotations mask masks optimizer loss metrics criterion scheduler lr learning_rate lr_scheduler "
-    "weight_decay momentum betas "
-    "kernel_regularizer epochs callbacks validation_data early_stopping class_weight "
-    "iterations max_iterations --iterations --max-iterations --steps "
-    "validation_split freeze lr0 lrf project save_dir warmup_epochs --freeze --project "
-    "--lr --optimizer --momentum --early-stopping "
-    "--class-weight --batch-size"
+#: Rows of: an argument of mpscnn, or ""; words of trainings in other frameworks to which it is nearest; and the text that
+#: the error adds, which says where it is. A command that has the option of that argument's name leads to its option.
+NEAREST: tuple[tuple[str, str, str], ...] = (
+    ("batch_size", "batch", "batch_size= of mpscnn.train and Trainer.fit, and max_batch= of mpscnn.Runner"),
+    (
+        "learning_rate",
+        "lr lr0 learning_rate",
+        "learning_rate= of mpscnn.Trainer, and of mpscnn.train for detectors and segmenters",
+    ),
+    (
+        "",
+        "lrf cos_lr scheduler lr_scheduler warmup_epochs",
+        "mpscnn.Trainer(learning_rate=mpscnn.training.schedules.cosine(0.01, steps)) takes a schedule; mpscnn.train "
+        "has its own",
+    ),
+    (
+        "",
+        "optimizer momentum weight_decay betas kernel_regularizer",
+        "mpscnn.Trainer(network, optimizer=mpscnn.Adam(...)) chooses the optimizer; mpscnn.train has its own",
+    ),
+    (
+        "trained_layers",
+        "freeze",
+        "trained_layers= of mpscnn.train is how many of the last layers learn, and frozen= of mpscnn.Trainer names "
+        "layers that do not",
+    ),
+    ("output", "project save_dir", "output= of mpscnn.train is the file of the model"),
+    (
+        "epochs",
+        "iterations max_iterations steps_per_epoch epochs",
+        "epochs= of mpscnn.train and Trainer.fit counts passes over the data",
+    ),
+    ("early_stopping", "early_stopping", "early_stopping= of mpscnn.train and Trainer.fit"),
+    ("callbacks", "callbacks", "callbacks= of mpscnn.train and Trainer.fit"),
+    ("class_weight", "class_weight", "class_weight= of mpscnn.train for classifiers, and of Trainer.fit"),
+    (
+        "validation",
+        "validation_data validation_split",
+        "validation= of mpscnn.train, and validation_data= of Trainer.fit",
+    ),
+    ("loss", "loss criterion", "loss= of mpscnn.train and mpscnn.Trainer"),
+    (
+        "",
+        "metrics",
+        "mpscnn.evaluate(model, data) measures; mpscnn.train and Trainer.fit return their measures",
+    ),
+    ("annotations", "annotation annotations", "annotations= of mpscnn.train, for a detector"),
+    ("masks", "mask masks", "masks= of mpscnn.train, for a segmenter"),
+    ("restart", "exist_ok", "restart= of mpscnn.train replaces a stopped training, and save replaces files"),
+    (
+        "",
+        "flags",
+        "Apple's flags of a convolution choose nothing, so there is no argument for them: leave them out",
+    ),
 )
 
 #: Rows of: where the words are typed (classes, modules, "argument", "command", or "*" for any class); the words; and
@@ -293,10 +333,9 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         "set_random_seed set_seed manual_seed seed kernel_initializer bias_initializer sample_weight shuffle",
         _SEEDS,
     ),
-    ("argument", _TRAINING_WORDS, _TRAINS),
     (
         "argument",
-        "batch_size batch",
+        "batch_size",
         "mpscnn.Runner(model, max_batch=8) computes photos in batches; mpscnn.train and Trainer.fit have batch_size=",
     ),
     (
@@ -446,12 +485,28 @@ ROWS: tuple[tuple[str, str, str], ...] = (
 
 @cache
 def _twins() -> dict[tuple[str, str], str]:
-    return {
+    found = {
         (place_of(place, word), word): twin
         for places, words, twin in ROWS
         for place in places.split()
         for word in words.split()
     }
+    for _, words, where in NEAREST:
+        for word in words.split():
+            found["argument", word] = where
+            found.setdefault(("option", option_of(word)), where)
+    return found
+
+
+def option_of(argument: str) -> str:
+    """Return the name of the option of commands for an argument of Python."""
+    return f"--{argument.replace('_', '-')}"
+
+
+def nearest_option(option: str, options: Collection[str]) -> str:
+    """Return the option of a command that is nearest to another tool's; "" if the command has none."""
+    own = next((own for own, words, _ in NEAREST if option in map(option_of, words.split())), "")
+    return option_of(own) if own and option_of(own) in options else ""
 
 
 def place_of(place: str, word: str) -> str:

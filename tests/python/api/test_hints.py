@@ -18,7 +18,8 @@ from guessed_objects import OBJECTS
 import mpscnn
 from mpscnn import converters, models, onnx_backend, onnxruntime, quantization, training
 from mpscnn._private.expected_names import option_error
-from mpscnn._private.hints import ROWS, place_of, twin_of
+from mpscnn._private.hints import NEAREST, ROWS, option_of, place_of, twin_of
+from mpscnn.apps.cli.app import every_command
 from mpscnn.apps.train.complete_training import TrainedModel
 from mpscnn.graph.quantized import has_integers
 
@@ -41,7 +42,7 @@ WORDS = sorted(
 
 
 def test_a_word_stands_once_at_each_place_of_a_short_table() -> None:
-    assert len(ROWS) <= 60
+    assert len(ROWS) <= 80
     assert len({(place, word) for place, word, _ in WORDS}) == len(WORDS)
     assert {place for place, _, _ in WORDS} <= {"*", "argument", "option", "command", *MODULES, *CLASSES}
 
@@ -151,6 +152,26 @@ def test_arguments_are_explained(word: str) -> None:
     assert str(option_error(word, [])).endswith(f"{word!r}; {twin_of('argument', word)}")
 
 
+def test_each_word_of_trainings_leads_to_the_nearest_own_word(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each lead is short and begins with the own word; a command that has the option names it."""
+    train = {option for one in every_command()["train"].params for option in one.opts}
+    for own, words, where in NEAREST:
+        assert len(where) <= 125, where
+        assert not own or where.startswith(f"{own}= of mpscnn."), where
+        for word in words.split():
+            assert str(option_error(word, [])).endswith(f"{word!r}; {where}")
+            if (option := option_of(word)) not in train:
+                assert call("train", "photos", option, "1") == 2
+                lead = twin_of("option", option)
+                if own and option_of(own) in train:
+                    lead = f"it is {option_of(own)} here: "
+                assert f"No such option: {option}; {lead}" in capsys.readouterr().err
+    with pytest.raises(TypeError, match=r"has no argument 'freeze'; trained_layers= of mpscnn\.train is"):
+        mpscnn.train("photos", freeze=10)
+    assert call("train", "photos", "batch=16", "lr0=0.01", "data=photos.yaml") == 2
+    assert "photos.yaml --batch-size 16 --learning-rate 0.01" in " ".join(capsys.readouterr().err.split())
+
+
 def test_options_and_commands_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
     for place, word, twin in WORDS:
         if place == "option":
@@ -183,7 +204,9 @@ MEANT = {"session.": "Session", "model.": "Model", "net.": "Network", "mpscnn.":
 
 
 def test_the_names_in_leads_are_there(capsys: pytest.CaptureFixture[str]) -> None:
-    leads = dict.fromkeys(twin for _, _, twin in WORDS if " " in twin)
+    leads = dict.fromkeys(
+        [*(twin for _, _, twin in WORDS if " " in twin), *(where for _, _, where in NEAREST)]
+    )
     meant = MEANT | {f"{name}.": name for name in OBJECTS}
     for lead in leads:
         for owner, path in re.findall(r"(?<![\w.'/])(\w+\.)([A-Za-z_]\w*(?:\.[a-z_]\w*)*)", lead):

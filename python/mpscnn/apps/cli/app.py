@@ -13,8 +13,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from mpscnn._private.expected_names import ARGUMENTS
 from mpscnn._private.files import exists
-from mpscnn._private.hints import twin_of
+from mpscnn._private.hints import nearest_option, option_of, twin_of
 from mpscnn._private.names import did_you_mean
 from mpscnn._private.printable import printable
 from mpscnn.apps.cli.commands import COMMANDS, command_function, first_sentence
@@ -157,6 +158,13 @@ def _similar(name: str, commands: list[str]) -> str:
     return f"; did you mean {' or '.join(map(repr, found))}?"
 
 
+def _lead_of(name: str, context: Any) -> str:
+    """Return the lead for an unknown option: the command's option with this meaning, or a text."""
+    options = {option: one.help for one in context.command.params for option in one.opts} if context else {}
+    own = nearest_option(name, options)
+    return f"it is {own} here: {options[own]}" if own else twin_of("option", name)
+
+
 def _ending_of(name: str, context: Any) -> str:
     """Return a hint if an option ends like one of the command: --minimum-deployment-target like --target."""
     options = (option for one in context.command.params for option in one.opts if option.startswith("--"))
@@ -171,11 +179,13 @@ _EXTRA = re.compile(r"Got unexpected extra argument\(?s?\)? \((\S+?)[ )]")
 def _pairs(message: str, options: Collection[str]) -> str:
     """Return the arguments "name=value" of a message, as ultralytics has them, in this command's form; "" for none."""
     pairs = re.findall(r"(\w+)=([^\s)]+)", message)
-    known = [
-        f"--{name.replace('_', '-')} {value}"
+    names = {
+        option: value
         for name, value in pairs
-        if f"--{name.replace('_', '-')}" in options
-    ]
+        for option in map(option_of, (name, *ARGUMENTS.get(name, ())))
+        if option in options
+    }
+    known = [f"{option} {value}" for option, value in names.items()]
     paths = [value for name, value in pairs if name in ("data", "source")]
     return " ".join([*paths, *known])
 
@@ -189,7 +199,7 @@ def _printable_usage() -> Iterator[None]:
         # Without a command, the message is the help, which keeps its line breaks.
         if error.ctx is None or error.message != error.ctx.get_help():
             error.message = printable(str(ParameterError(error.message)))  # which shortens long ones
-        hint = twin_of("option", getattr(error, "option_name", ""))
+        hint = _lead_of(getattr(error, "option_name", ""), error.ctx)
         extra = _EXTRA.match(error.message)
         if extra and (twin := twin_of("command", extra[1])):
             error.message += f"; {extra[1]!r} is a command of other tools: here it is `{twin}`"
