@@ -160,8 +160,8 @@ _DEVICE_WORDS = (
     "set_default_device device_count MLComputeUnits MTLCreateSystemDefaultDevice "
     "--compute-units --compute-unit --gpu --mps --cuda --cpu"
 )
-#: Rows of: an argument of mpscnn, or ""; words of trainings in other frameworks to which it is nearest; and the text that
-#: the error adds, which says where it is. A command that has the option of that argument's name leads to its option.
+#: Rows of: an argument of mpscnn, or ""; words of trainings in other frameworks to which it is nearest; and the text
+#: that the error adds, which says where it is. A command that has the argument's option names that instead.
 NEAREST: tuple[tuple[str, str, str], ...] = (
     ("batch_size", "batch", "batch_size= of mpscnn.train and Trainer.fit, and max_batch= of mpscnn.Runner"),
     (

@@ -15,6 +15,63 @@ from mpscnn.errors import ParameterError, WeightsError
 WeightLayout = Literal["OHWI", "OIHW"]
 
 
+class OwnArray(np.ndarray[Any, np.dtype[Any]]):
+    """A weight of a network, which knows that its axes have mpscnn's order, "OHWI".
+
+    Sums, products and other results of NumPy for each element know it, too, as do copies. Transposed and reshaped
+    arrays do not.
+    """
+
+    has_own_order = False
+
+    @classmethod
+    def of(cls, array: NDArray[Any]) -> OwnArray:
+        """Return a view of an array whose axes have mpscnn's order."""
+        view = array.view(cls)
+        view.has_own_order = True
+        return view
+
+    def __array_ufunc__(self, ufunc: Any, method: Any, *inputs: Any, **kwargs: Any) -> Any:
+        """Compute a function of NumPy on plain arrays. The result for each element of a weight is a weight."""
+        plain = [np.asarray(one) if isinstance(one, OwnArray) else one for one in inputs]
+        out = kwargs.get("out")
+        if out is not None:
+            kwargs["out"] = tuple(np.asarray(one) if isinstance(one, OwnArray) else one for one in out)
+        result = getattr(ufunc, method)(*plain, **kwargs)
+        if out is not None and len(out) == 1:
+            return out[0]  # an operator such as `*=`
+        weights = [one for one in inputs if isinstance(one, OwnArray) and one.has_own_order]
+        of_each = method == "__call__" and ufunc.signature is None and isinstance(result, np.ndarray)
+        return (
+            OwnArray.of(result) if of_each and any(one.shape == result.shape for one in weights) else result
+        )
+
+    def copy(self, order: Any = "C") -> OwnArray:
+        """Return a copy."""
+        return self._kept(np.array(self, order=order))
+
+    def __copy__(self) -> OwnArray:
+        return self.copy()
+
+    def __deepcopy__(self, memo: Any) -> OwnArray:
+        return self.copy()
+
+    def astype(self, *arguments: Any, **options: Any) -> OwnArray:
+        """Return the numbers in another type."""
+        return self._kept(np.asarray(self).astype(*arguments, **options))
+
+    def _kept(self, array: NDArray[Any]) -> OwnArray:
+        return OwnArray.of(array) if self.has_own_order else array.view(OwnArray)
+
+    def __repr__(self) -> str:
+        return repr(np.asarray(self))
+
+
+def is_own(value: object) -> bool:
+    """Return True if a weight is known to have mpscnn's order of axes."""
+    return isinstance(value, OwnArray) and value.has_own_order
+
+
 class OwnWeights(dict[str, NDArray[Any]]):
     """The weights of a network by name, as copies. Their order of axes is known to be mpscnn's, "OHWI"."""
 

@@ -23,10 +23,12 @@ from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.flattened import flattened_images
 from mpscnn.graph.weight_layout import (
     FixedWeights,
+    OwnArray,
     OwnWeights,
     WeightLayout,
     convert_layout,
     from_torch_names,
+    is_own,
     own_name,
     reorder_flattened_weights,
     require_named_weights,
@@ -53,8 +55,8 @@ class GraphWeights(ABC):
                 The layout also applies to layers that read a flattened image, which PyTorch flattens channel by
                 channel: the columns of dense layers, and the weights of normalizations and PReLU. With "OIHW",
                 PyTorch's names of roles are accepted for all layers: "weight", "bias", "running_mean" and
-                "running_var". None: the weights of another network (`Network.weights`), or arrays that fit only one
-                layout. The state dict of a network of torchvision or timm fits the network of that name in
+                "running_var". None: the weights of a network (`Network.weights`) or results of them, or arrays that fit
+                only one layout. The state dict of a network of torchvision or timm fits the network of that name in
                 `mpscnn.models`: its batch normalizations become part of the layers before them.
 
         Raises:
@@ -95,14 +97,15 @@ class GraphWeights(ABC):
         images = flattened_images(self.graph)
         groups = _transposed_groups(self.graph)
         for name, value in weights.items():
+            known = "OHWI" if layout is None and is_own(value) else layout
             array = weight_array(name, value)
             shape = tuple(specs[name]["shape"])
             image = images.get(specs[name]["layer"])
             if image is not None and array.ndim in (1, 2) and specs[name]["role"] != "bias":
-                array = reorder_flattened_weights(name, array, image, layout)
+                array = reorder_flattened_weights(name, array, image, known)
                 array = array.reshape(shape) if array.size == math.prod(shape) else array
             else:
-                array = convert_layout(name, array, shape, layout, groups.get(specs[name]["layer"]))
+                array = convert_layout(name, array, shape, known, groups.get(specs[name]["layer"]))
             self._set_weight(specs[name], array)
 
     def _folded(self, weights: Mapping[str, Any], unknown: Sequence[str]) -> OwnWeights | None:
@@ -229,8 +232,9 @@ class GraphWeights(ABC):
         """Copies of all weights that are set, in their stored type. Integers are dequantised to float32.
 
         Neither the dictionary nor its arrays can be changed, because the network would not: `set_weights` sets weights.
-        A change of `state_dict()` reaches the network with `load_state_dict`. `load_weights` knows the order of axes of
-        both dictionaries. For another dictionary with the same arrays it may need `layout="OHWI"`.
+        A change of `state_dict()` reaches the network with `load_state_dict`. `load_weights` and `set_weights` know the
+        order of axes of these arrays, and of their sums and products: `net.set_weights({name: 0.5 *
+        net.weights[name]})` needs no layout. They do not know it after `transpose` or `reshape`.
         """
         found = {
             f"{spec['layer']}.{spec['role']}": self.weight(spec["layer"], spec["role"])
@@ -239,7 +243,7 @@ class GraphWeights(ABC):
         }
         for array in found.values():
             array.flags.writeable = False
-        return FixedWeights(found)
+        return FixedWeights({name: OwnArray.of(array) for name, array in found.items()})
 
     @accept_foreign_arguments
     def weight(self, layer: str, role: str = "weight") -> NDArray[Any]:

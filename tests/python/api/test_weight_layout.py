@@ -205,3 +205,38 @@ def test_columns_that_have_one_order() -> None:
     net = flattened("flat", channels=1)
     net.load_weights({"fc.weight": own[:, :8]}, layout="OIHW")
     np.testing.assert_allclose(run(net, x[..., :1]), x[..., :1].reshape(2, 8) @ own[:, :8].T, rtol=1e-5)
+
+
+def test_results_of_own_weights_need_no_layout() -> None:
+    """Arrays of `weights` and what NumPy computes for each of their elements keep mpscnn's order."""
+    net = network()
+    net.set_weights({"conv1.weight": weight(6, 3, 3, 3), "conv1.bias": weight(6)}, layout="OHWI")
+    weights = net.weights
+    kernel = weights["conv1.weight"]
+    changed = kernel.copy()
+    changed *= 0.5
+    for half in (
+        {name: weights[name] * 0.5 for name in weights},
+        {"conv1.weight": np.multiply(0.5, kernel)},
+        {"conv1.weight": np.clip(kernel.astype(np.float64) / 2, -1, 1)},
+        {"conv1.weight": changed},
+    ):
+        other = network()
+        other.set_weights(weights)
+        other.set_weights(half)
+        np.testing.assert_array_equal(other.weights["conv1.weight"], kernel * np.float32(0.5))
+    for unknown in (
+        kernel.transpose(0, 3, 1, 2),
+        kernel.transpose(0, 3, 1, 2) * 0.5,
+        kernel.reshape(-1).reshape(6, 3, 3, 3),
+        np.asarray(kernel),
+        kernel[::-1],
+    ):
+        with pytest.raises(mpscnn.WeightsError, match="fits both layouts"):
+            network().set_weights({"conv1.weight": unknown})
+    assert repr(kernel).startswith("array(")
+    assert type(kernel.sum()) is np.float32
+    flat = mpscnn.Network(input=(2, 2, 3))
+    flat.output(flat.dense(flat.flatten(flat.input), 4, name="dense"))
+    flat.initialize_weights()
+    flat.set_weights({"dense.weight": flat.weights["dense.weight"] + 1})
