@@ -91,6 +91,11 @@ class Evaluation(Report, Drawable):
         """The share of photos whose class is among the five most probable, 0 to 1."""
         return self.in_first_five / self.images
 
+    def accuracy_text(self) -> str:
+        """Return the accuracies as text. With at most five classes, the right one is always among the first five."""
+        top5 = f", top-5 {self.top5:.2%}" if len(self.labels) > RANKS else ""
+        return f"top-1 {self.top1:.2%}{top5}"
+
     @property
     def images_per_second(self) -> float:
         """Photos per second, including decoding and preprocessing."""
@@ -176,7 +181,7 @@ class Evaluation(Report, Drawable):
         if matrix is not None and (width is None or len(matrix.partition("\n")[0]) <= width):
             return matrix
         rows = [(true, found, f"{photos:,}") for true, found, photos in self.mistakes()]
-        return text_table(("class", "taken for", "photos"), rows, right=(2,), width=width)
+        return text_table(("true class", "taken for", "photos"), rows, right=(2,), width=width)
 
     def _matrix(self) -> str:
         seen = self.seen_classes
@@ -185,7 +190,7 @@ class Evaluation(Report, Drawable):
             (self.labels[index], *(f"{count:,}" if count else "." for count in row.tolist()))
             for index, row in zip(seen, part, strict=True)
         ]
-        headers = ("class", *(self.labels[index] for index in seen))
+        headers = ("true class", *(self.labels[index] for index in seen))
         return text_table(headers, counts, right=range(1, len(seen) + 1))
 
     def draw(self) -> PillowImage.Image:
@@ -197,7 +202,7 @@ class Evaluation(Report, Drawable):
 
     def __repr__(self) -> str:
         return (
-            f"<Evaluation of {self.images:,} images: top-1 {self.top1:.2%}, top-5 {self.top5:.2%}, "
+            f"<Evaluation of {self.images:,} images: {self.accuracy_text()}, "
             f"{self.images_per_second:.1f} images/s>"
         )
 

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 _WIDTH, _HEIGHT = 640, 260
 _LEFT, _RIGHT, _UPPER, _LOWER = 60, _WIDTH - 12, 28, _HEIGHT - 24
 _LEGEND = 130
+_EPOCH_LABEL = 80  # pixels at the right, for the number of epochs
 _COLORS = ("steelblue", "darkorange")
+
+#: The largest number of steps between the labels of an axis.
+_STEPS = 5
 
 Point = tuple[float, float]
 
@@ -57,6 +61,18 @@ class Chart:
         return lines
 
 
+def axis_steps(top: float) -> list[float]:
+    """Return round numbers between 0 and `top`, at most five steps of 1, 2 or 5 times a power of ten.
+
+    They are not so near to `top` that their labels would touch its own.
+    """
+    if not (top > 0.0 and math.isfinite(top)):
+        return []
+    unit = 10.0 ** math.floor(math.log10(top / _STEPS))
+    step = next(size * unit for size in (1, 2, 5, 10) if size * unit * _STEPS >= top * (1 - 1e-9))
+    return [number * step for number in range(1, _STEPS + 1) if number * step < 0.95 * top]
+
+
 def charts_picture(charts: Sequence[Chart]) -> PillowImage.Image:
     """Return the charts as a picture, one below the other. Raises UnsupportedError without Pillow."""
     from mpscnn.vision.photo import require_pillow
@@ -77,6 +93,17 @@ def _chart_picture(chart: Chart) -> PillowImage.Image:
 
     picture, font = Image.new("RGB", (_WIDTH, _HEIGHT), "white"), text_font(13)
     draw = ImageDraw.Draw(picture)
+    unit, sign = (100.0, "%") if chart.maximum.endswith("%") else (1.0, "")
+    for value in axis_steps(chart.top):
+        _, y = chart.place(0, value)
+        draw.line((_LEFT, y, _RIGHT, y), fill="whitesmoke")
+        draw.text((_LEFT - 4, y), f"{unit * value:.3g}{sign}", fill="gray", font=font, anchor="rm")
+    for epoch in axis_steps(chart.count):
+        if epoch.is_integer():
+            x, _ = chart.place(int(epoch) - 1, 0)
+            draw.line((x, _LOWER, x, _LOWER + 3), fill="gray")
+            if x < _RIGHT - _EPOCH_LABEL:
+                draw.text((x, _LOWER + 4), f"{epoch:.0f}", fill="gray", font=font, anchor="ma")
     draw.rectangle((_LEFT, _UPPER, _RIGHT, _LOWER), outline="lightgray")
     if 0 < chart.begin < chart.count:
         x, _ = chart.place(chart.begin, 0)

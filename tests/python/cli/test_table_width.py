@@ -131,7 +131,7 @@ def test_no_line_is_longer_than_the_terminal(
     monkeypatch.setenv("COLUMNS", "40")
     whole = printed(command, arguments)  # the output is a pipe, so its width does not matter
     assert LEFT_OUT not in whole
-    known = {*re.findall(r"[A-Za-z_]+", f"{whole} {LEFT_OUT} class taken for photos")}
+    known = {*re.findall(r"[A-Za-z_]+", f"{whole} {LEFT_OUT} true class taken for photos")}
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     for width in WIDTHS_IN_FULL if full else WIDTHS:
         monkeypatch.setenv("COLUMNS", str(width))

@@ -37,10 +37,10 @@ def test_it_counts(model_file: str, tmp_path: Path) -> None:
     assert result.labels == LABELS
     assert result.mistakes() == [("red", "blue", 1)]
     assert result.images_per_second == pytest.approx(4 / result.seconds)
-    assert repr(result).startswith("<Evaluation of 4 images: top-1 75.00%, top-5 100.00%, ")
+    assert repr(result).startswith("<Evaluation of 4 images: top-1 75.00%, ")
     assert [line.split() for line in result.table().splitlines()] == [
-        ["class", "red", "green", "blue"],
-        ["-----", "---", "-----", "----"],
+        ["true", "class", "red", "green", "blue"],
+        ["----------", "---", "-----", "----"],
         ["red", "2", ".", "1"],
         ["green", ".", "1", "."],
         ["blue", ".", ".", "."],
@@ -87,7 +87,7 @@ def test_of_many_classes_the_commonest_mistakes_are_listed() -> None:
     confusion = np.eye(30, dtype=np.int64) * 5
     confusion[3, 4], confusion[5, 6] = 2, 1_000
     lines = evaluation_of(confusion).table().splitlines()
-    assert lines[0].split() == ["class", "taken", "for", "photos"]
+    assert lines[0].split() == ["true", "class", "taken", "for", "photos"]
     assert [line.split()[-1] for line in lines[2:]] == ["1,000", "2"]
 
 

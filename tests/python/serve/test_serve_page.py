@@ -31,6 +31,13 @@ def test_a_chosen_photo_is_classified(page: Page) -> None:
     )
 
 
+def test_a_sample_photo_is_offered(page: Page) -> None:
+    page.element("sample").click()
+    page.first_is("cat")
+    assert page.element("photo").get_attribute("alt") == "cat.jpg: cat"
+    assert not page.element("empty").is_displayed()
+
+
 def test_dropped_photos_become_a_strip(page: Page) -> None:
     cat = CAT.read_bytes()
     page.drop(
@@ -279,7 +286,8 @@ def test_the_min_score_of_boxes_is_chosen(page: Page, service: Service) -> None:
     scores = [entry["score"] for entry in service.request("/v1/detect", CAT.read_bytes()).json["detections"]]
     assert len(scores) == len(page.labels())
     assert min(scores) < 0.95
-    assert page.text("score-shown").startswith("the model")
+    own = service.request("/v1/models/detection").json["score_threshold"]
+    assert page.text("score-shown").startswith(f"{100 * own:g} %, the model")
     page.run(
         """const score = document.getElementById("score");
         score.value = 95;

@@ -152,6 +152,8 @@ class HostedModel:
         shape = next(iter(program.inputs.values()))
         outputs = list(program.outputs.values())
         is_classifier = model.task == "classification" and score_count(outputs) is not None
+        head = model.network.detection
+        threshold = None if head is None else round(head.settings["suppression"]["score_threshold"], 6)
         size = {"height": shape[1], "width": shape[2]} if len(shape) == 4 else None
         return {
             "name": self.name,
@@ -159,6 +161,7 @@ class HostedModel:
             "photos": compiled.takes_photos,
             "labels": model.labels,
             "scores_are": model.scores_are if is_classifier else None,
+            "score_threshold": threshold,
             "input": size,
             "device": program.device,
             "device_name": program.device_name,

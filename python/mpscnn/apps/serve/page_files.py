@@ -12,13 +12,17 @@ from typing import Any
 from fastapi import FastAPI, Response
 
 from mpscnn.apps.serve.responses import JSON, json_bytes
+from mpscnn.samples import photo
 
 PAGE = Path(__file__).parent / "page"
 _INDEX = "index.html"
+#: The names of the sample photos that the page offers.
+SAMPLES = ("cat", "coffee")
 _KINDS = {
     ".css": "text/css",
     ".html": "text/html",
     ".ico": "image/x-icon",
+    ".jpg": "image/jpeg",
     ".js": "text/javascript",
     ".json": "application/json",
     ".png": "image/png",
@@ -28,12 +32,15 @@ _KINDS = {
 
 
 def page_files() -> dict[str, Path]:
-    """Return the page's files by URL path; "/" is index.html."""
+    """Return the page's files and its sample photos by URL path; "/" is index.html."""
     files = {}
     for path in sorted(PAGE.rglob("*")):
         if path.suffix in _KINDS:
             name = path.relative_to(PAGE).as_posix()
             files["/" if name == _INDEX else f"/{name}"] = path
+    for sample in SAMPLES:
+        path = photo(sample)
+        files[f"/{path.name}"] = path
     return files
 
 

@@ -252,8 +252,9 @@ def _lines(model: Model, result: classifier.Evaluation) -> list[str]:
             f"{result.images:,} images in {result.seconds:.1f} s, {result.images_per_second:.1f} images/s "
             f"({program.device}, {program.precision})"
         ),
-        f"top-1 {result.top1:.2%}, top-5 {result.top5:.2%}",
+        result.accuracy_text(),
         "",
+        *sentences("Confusion: a row for each true class, a column for each class that the model found."),
         *result.table(width=table_width()).split("\n"),
         *figures,
     ]

@@ -230,6 +230,18 @@ function open(files) {
 
 element("camera").addEventListener("click", () => (source === "camera" ? close() : openCamera()));
 element("cameras").addEventListener("change", (event) => openCamera(event.target.value));
+/** Opens a photo of the service: things on a table for a detector, and a cat for other models. */
+async function openSample() {
+  const name = settings.model?.task === "detection" ? "coffee.jpg" : "cat.jpg";
+  try {
+    const answer = await guarded(() => ask(name));
+    open([new File([await answer.blob()], name, { type: "image/jpeg" })]);
+  } catch (error) {
+    notice("photo", error.message);
+  }
+}
+
+element("sample").addEventListener("click", openSample);
 element("choose").addEventListener("click", () => element("files").click());
 element("save").addEventListener("click", () => {
   const name = source === "photos" ? photos.selected.file.name : source;

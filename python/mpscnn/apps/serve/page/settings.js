@@ -43,7 +43,10 @@ export class Settings {
   }
 
   showScore() {
-    element("score-shown").textContent = this.touched ? `${this.score.value} %` : "the model’s own";
+    const own = this.model?.score_threshold ?? null;
+    if (!this.touched && own !== null) this.score.value = 100 * own;
+    const shown = own === null ? "the model’s own" : `${Number((100 * own).toFixed(1))} %, the model’s own`;
+    element("score-shown").textContent = this.touched ? `${this.score.value} %` : shown;
   }
 
   async load() {
@@ -69,6 +72,8 @@ export class Settings {
     this.model = this.models.find((model) => model.name === name);
     this.name.value = name;
     element("score-field").hidden = this.model.task !== "detection";
+    this.touched = false;
+    this.showScore();
     this.fill();
     this.changed();
   }

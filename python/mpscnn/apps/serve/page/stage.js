@@ -85,17 +85,24 @@ export class Stage {
 /** Draws the mask or the boxes, the most probable on top. */
 export function drawFound(context, found, width, height, ratio) {
   if (found.mask) context.drawImage(found.mask, 0, 0, width, height);
-  for (const entry of [...found.entries].reverse()) {
-    if (entry.box) drawBox(context, entry, width, height, ratio);
-  }
+  const boxes = found.entries.filter((entry) => entry.box);
+  const edges = new Map(boxes.map((entry) => [entry, pixels(entry.box, width, height, ratio)]));
+  for (const entry of [...boxes].reverse()) drawBox(context, entry, edges.get(entry), ratio);
+  const placed = [];
+  for (const entry of boxes) placed.push(drawLabel(context, entry, edges.get(entry), placed, width, height, ratio));
 }
 
-function drawBox(context, entry, width, height, ratio) {
+/** The edges of a box in pixels, so that its line lies within the picture. */
+function pixels(box, width, height, ratio) {
   const line = 2.5 * ratio;
-  const [left, top, right, bottom] = entry.box.map((edge, i) => {
+  return box.map((edge, i) => {
     const extent = i % 2 ? height : width;
     return Math.min(Math.max(edge * extent, line / 2), extent - line / 2);
   });
+}
+
+function drawBox(context, entry, [left, top, right, bottom], ratio) {
+  const line = 2.5 * ratio;
   const colour = colourOf(entry.index);
   context.lineWidth = line;
   context.lineJoin = "round";
@@ -103,17 +110,39 @@ function drawBox(context, entry, width, height, ratio) {
   context.beginPath();
   context.roundRect(left, top, right - left, bottom - top, 5 * ratio);
   context.stroke();
+}
+
+const common = (a, b) =>
+  Math.max(0, Math.min(a.x + a.wide, b.x + b.wide) - Math.max(a.x, b.x)) *
+  Math.max(0, Math.min(a.y + a.tall, b.y + b.tall) - Math.max(a.y, b.y));
+
+/** Draws the label of a box where it covers no label in `placed` if there is room, and returns its place. */
+function drawLabel(context, entry, [left, top, right, bottom], placed, width, height, ratio) {
+  const line = 2.5 * ratio;
   context.font = `600 ${13 * ratio}px system-ui, sans-serif`;
   const text = `${entry.label} ${Math.round(100 * entry.share)} %`;
   const tall = 22 * ratio;
   const wide = context.measureText(text).width + 14 * ratio;
-  const x = Math.max(0, Math.min(left - line / 2, width - wide));
-  const y = top >= tall ? top - tall + line / 2 : top;
-  context.fillStyle = colour;
+  const above = top - tall + line / 2;
+  const rows = Array.from({ length: Math.floor(height / tall) }, (_, i) => i * tall);
+  rows.sort((a, b) => Math.abs(a - above) - Math.abs(b - above));
+  const spots = [top >= tall ? above : top, top, bottom - tall, bottom, ...rows].flatMap((y) =>
+    [left - line / 2, right - wide].map((x) => ({
+      x: Math.max(0, Math.min(x, width - wide)),
+      y: Math.max(0, Math.min(y, height - tall)),
+      wide,
+      tall,
+    })),
+  );
+  const covered = spots.map((spot) => placed.reduce((sum, other) => sum + common(spot, other), 0));
+  const spot = spots[covered.indexOf(Math.min(...covered))];
+  const { x, y } = spot;
+  context.fillStyle = colourOf(entry.index);
   context.beginPath();
   context.roundRect(x, y, wide, tall, 5 * ratio);
   context.fill();
   context.fillStyle = "#10100f";
   context.textBaseline = "middle";
   context.fillText(text, x + 7 * ratio, y + tall / 2 + ratio / 2);
+  return spot;
 }
