@@ -81,6 +81,15 @@ def test_networks_files_and_threads(app: Path) -> None:
     assert len(listed) == 7
 
 
+def test_photos_in_memory(app: Path) -> None:
+    (app / "main.cpp").write_text(block("cpp", "upside down"))
+    assert installed()
+    directory = run(sys.executable, "-m", "mpscnn", "--cmake-dir").strip()
+    printed = build(app, "find_package", f"-DCMAKE_PREFIX_PATH={directory}").splitlines()
+    (stated,) = re.findall(r"^The program above prints (`part.*)\.$", PAGE, re.MULTILINE)
+    assert printed == re.findall(r"`([^`]+)`", stated)
+
+
 def test_pkg_config(app: Path) -> None:
     need("pkg-config")
     need("c++")
