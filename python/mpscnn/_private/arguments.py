@@ -14,7 +14,7 @@ import numpy as np
 from mpscnn.errors import ParameterError
 
 IntPair = int | tuple[int, int]
-_MAX_INPUT_SIDE = 16_384  # docs/preprocessing.md; the core has the same limit
+MAX_INPUT_SIDE = 16_384  # docs/preprocessing.md; the core has the same limit
 # The texts of numbers are short: Python needs seconds for millions of digits, and refuses more than 4,300.
 _DIGITS = re.compile("[0-9]{1,19}")
 _NUMBER = re.compile(r"-?(?=\.?[0-9])[0-9]{0,25}(?:\.[0-9]{0,25})?(?:[eE][-+]?[0-9]{1,4})?")
@@ -98,8 +98,8 @@ def result_size(what: str, value: IntPair) -> tuple[int, int]:
 def input_size(what: str, value: IntPair) -> tuple[int, int]:
     """Return (height, width) of a network's input for photos, from one number or two, within the core's limit."""
     extents = result_size(what, value)
-    if max(extents) > _MAX_INPUT_SIDE:
-        raise ParameterError(f"{what} must be at most {_MAX_INPUT_SIDE:,}, got {value!r}")
+    if max(extents) > MAX_INPUT_SIDE:
+        raise ParameterError(f"{what} must be at most {MAX_INPUT_SIDE:,}, got {value!r}")
     return extents
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
-from mpscnn._private.arguments import IntPair, input_size, whole_number
+from mpscnn._private.arguments import MAX_INPUT_SIDE, IntPair, input_size, whole_number
 from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.literals import ChannelOrderName
 from mpscnn._private.settings import as_json
@@ -18,6 +19,8 @@ from mpscnn.errors import ImageError
 from mpscnn.vision.photo import open_photo
 
 _WHITE = 255.0
+#: A photo that is decoded at a part of its size has this number of pixels for each pixel of the input, along each side.
+_TWICE = 2
 
 
 @accept_foreign_arguments
@@ -50,6 +53,35 @@ def preprocess(
     output = np.empty((1, height, width, whole_number("channels", channels, 1, 3)), np.float32)
     _core.preprocess(opened.core, text, output[0])
     return output
+
+
+class PhotoInput(Protocol):
+    """The part of `Model` that states its input."""
+
+    @property
+    def preprocess(self) -> Mapping[str, Any] | None:
+        """The settings that turn photos into inputs."""
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """The shape of the input with the batch first."""
+
+
+def decoded_size(model: PhotoInput) -> tuple[int, int] | None:
+    """Return the (height, width) that a photo needs at least to fill a model's input twice, as `open_photo` takes it.
+
+    Return None if a smaller picture would change the input too much: for settings without an antialiased filter, or
+    that search the photo for a digit.
+    """
+    shape = model.input_shape
+    if model.preprocess is None or len(shape) != 4 or None in shape[1:]:
+        return None
+    settings = json.loads(_core.describe_preprocess(as_json("preprocess", model.preprocess), shape[3] or 3))
+    if not settings["filter"].endswith("_antialias") or settings["fit"] == "digit":
+        return None
+    part = min(settings["crop_fraction"], 1.0)
+    height, width = (math.ceil(_TWICE * int(extent or 0) / part) for extent in shape[1:3])
+    return (height, width) if max(height, width) <= MAX_INPUT_SIDE else None
 
 
 _GIVE_INTEGERS = (

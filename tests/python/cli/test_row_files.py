@@ -85,10 +85,13 @@ def test_rows_are_what_the_command_prints(name: str, photos: Path, models: Path,
 def test_a_command_continues_after_a_kill(
     photos: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first process is killed at its third photo. The next one computes the rest, and the failed photo again."""
+    """The first process is killed at its third photo. The next one computes the rest, and the failed photo again.
+
+    One thread computes one photo at a time, so the rows of the photos before it are written.
+    """
     model = str(save_colour_model(tmp_path / "colours.safetensors"))
     target = tmp_path / "rows.jsonl"
-    given = ["classify", str(photos), "--model", model, "--output", str(target)]
+    given = ["classify", str(photos), "--model", model, "--output", str(target), "--threads", "1"]
     ended = subprocess.run([sys.executable, "-c", KILLED, *given], capture_output=True, check=False)
     assert ended.returncode == -signal.SIGKILL
     part = Path(f"{target}.part")

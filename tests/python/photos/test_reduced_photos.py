@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from command_line import call
 from PIL import Image
 
 import mpscnn
+from mpscnn.vision.preprocessing import decoded_size
 
 CAT = mpscnn.samples.photo("cat")
 ORIENTATION = 0x0112
@@ -88,3 +91,52 @@ def test_without_the_option_and_in_other_formats_all_pixels_are_decoded(tmp_path
 def test_a_wrong_size_is_refused(wrong: Any) -> None:
     with pytest.raises(mpscnn.ParameterError, match="min_size"):
         mpscnn.open_photo(CAT, min_size=wrong)
+
+
+@pytest.fixture(scope="module")
+def classifier() -> mpscnn.Model:
+    return mpscnn.load(device="cpu")
+
+
+def test_fast_decode_gives_the_result_of_the_reduced_photo(classifier: mpscnn.Model) -> None:
+    """The factor leaves twice the size of the input, which is 64 x 64 here, and is off by default."""
+    content = jpeg(cat())
+    height, width = (int(extent or 0) for extent in classifier.input_shape[1:3])
+    reduced = mpscnn.open_photo(content, min_size=(2 * height, 2 * width))
+    assert reduced.reduction == 2
+    full, fast = classifier.classify(content), classifier.classify(content, fast_decode=True)
+    assert fast.predictions == classifier.classify(reduced).predictions
+    assert full.predictions == classifier.classify(mpscnn.open_photo(content)).predictions
+    assert fast.predictions != full.predictions
+    assert fast[0].label == full[0].label
+    assert classifier.predict(content, fast_decode=True).predictions == fast.predictions
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ("tensorflow", (128, 128)),
+        ("torchvision", (147, 147)),  # 64 / 0.875, twice
+        ({"crop_fraction": 0.5}, (256, 256)),
+        ({"filter": "bicubic_antialias"}, (128, 128)),
+        ({"filter": "bilinear"}, None),
+        ({"filter": "nearest"}, None),
+    ],
+)
+def test_fast_decode_keeps_what_the_settings_need(settings: Any, expected: Any) -> None:
+    model = mpscnn.load(device="cpu", preprocess=settings)
+    assert decoded_size(model) == expected
+
+
+def test_fast_decode_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "cat.jpg"
+    path.write_bytes(jpeg(cat()))
+    lines = []
+    for options in ([], ["--fast-decode"]):
+        assert call("classify", str(path), "--json", "--device", "cpu", *options) == 0
+        lines.append(json.loads(capsys.readouterr().out))
+    fast = mpscnn.load(device="cpu").classify(path, top=5, fast_decode=True)
+    assert lines[1]["predictions"] != lines[0]["predictions"]
+    assert lines[1]["predictions"][0]["probability"] == pytest.approx(fast[0].probability, abs=1e-4)
+    assert call("classify", "clip.mp4", "--fast-decode") == 2
+    assert "--fast-decode" in capsys.readouterr().err

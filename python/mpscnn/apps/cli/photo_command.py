@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import typer
 from mpscnn._private.literals import ChannelOrderName
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.output import hint, report
-from mpscnn.apps.cli.photo_options import for_each_photo, list_photos
+from mpscnn.apps.cli.photo_options import for_each_photo, for_many_photos, list_photos, open_input_photo
 from mpscnn.apps.cli.picture_folder import PictureFolder
 from mpscnn.apps.cli.ray_options import show_cluster_results
 from mpscnn.apps.cli.result_printer import Form, ResultPrinter, origin_of
@@ -21,6 +22,7 @@ from mpscnn.apps.cli.task import COMMANDS, require_task
 from mpscnn.apps.cli.video_options import Reading, show_frames, write_frames
 from mpscnn.errors import Error
 from mpscnn.model import Model
+from mpscnn.vision.preprocessing import decoded_size
 from mpscnn.vision.result_rows import RowText, photo_error_text
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ class PhotoTask:
         pictures: by the name of each written file for JSON: the end of its name, and a function that draws it.
         frame: draws a frame of a video; None: draws it as the first of `pictures`.
         options: the options of the task's method of `Model`.
+        fast_decode: whether large JPEG files are decoded at a part of their size.
     """
 
     name: str
@@ -47,6 +50,12 @@ class PhotoTask:
     pictures: Mapping[str, tuple[str, Callable[[Any, Any], PillowImage.Image]]]
     frame: Callable[[VideoFrame, Any], PillowImage.Image] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    fast_decode: bool = False
+
+    def reading(self, model: Model, channel_order: ChannelOrderName | None) -> Callable[[str], Photo]:
+        """Return the function that opens the photos of a model."""
+        size = decoded_size(model) if self.fast_decode else None
+        return partial(open_input_photo, channel_order=channel_order, min_size=size)
 
 
 def show_results(
@@ -75,6 +84,8 @@ def show_results(
         said: is called with the model at the end if a photo could be read.
     """
     part = reading.video(photos, output)
+    if task.fast_decode and (part is not None or reading.cluster is not None):
+        raise typer.BadParameter("is for photos, without --ray", param_hint="--fast-decode")
     rows = output if output is not None and is_row_file(output) else None
     if rows is not None and form is not Form.text:
         raise typer.BadParameter(
@@ -132,22 +143,28 @@ def _write_rows(
 
     Photos whose rows an ended command has left are not computed again.
     """
-    compute = getattr(model, COMMANDS[task.name])
     text = RowText(model.task, origin_of(model), as_json=output.suffix.lower() == ".jsonl")
-    settings = settings_of(model, {**task.options, "channel_order": channel_order})
+    settings = settings_of(
+        model,
+        {**task.options, "channel_order": channel_order}
+        | ({"fast_decode": True} if task.fast_decode else {}),
+    )
     with row_file(output, text.head(), settings) as rows:
         waiting = rows.waiting(paths)
         if len(waiting) < len(paths):
             hint(f"the rows of {len(paths) - len(waiting):,} of {len(paths):,} photos are there already")
 
-        def add(path: str, photo: Photo) -> None:
-            rows.add(path, text.result(path, compute(photo, **task.options), {}))
+        def add(path: str, _: Photo, result: Any) -> None:
+            rows.add(path, text.result(path, result, {}))
 
         def fail(path: str, error: Error) -> None:
             report(photo_error_text(path, error))
             rows.add(path, text.failure(path, error), failed=True)
 
-        failed = for_each_photo(waiting, add, fail, channel_order)
+        compute, workers = _computing(task, model, len(waiting))
+        failed = for_each_photo(
+            waiting, compute, add, fail, task.reading(model, channel_order), workers=workers
+        )
         rows.finish(paths)
     hint(f"{output} is written: {len(paths):,} photos, {failed:,} failed")
     return failed
@@ -162,14 +179,20 @@ def show_photos(
     channel_order: ChannelOrderName | None = None,
 ) -> int:
     """Print the result of each photo, and write its pictures to `folder`. Return the number of failed photos."""
-    compute = getattr(model, COMMANDS[task.name])
 
-    def show_one(path: str, photo: Photo) -> None:
-        result = compute(photo, **task.options)
+    def show_one(path: str, photo: Photo, result: Any) -> None:
         written: dict[str, str] = {}
         if folder is not None:
             for name, (suffix, draw) in task.pictures.items():
                 written[name] = str(folder.save(draw(result, photo), path, suffix))
         printer.show(path, result, written)
 
-    return for_each_photo(paths, show_one, printer.fail, channel_order)
+    compute, workers = _computing(task, model, len(paths))
+    reading = task.reading(model, channel_order)
+    return for_each_photo(paths, compute, show_one, printer.fail, reading, workers=workers)
+
+
+def _computing(task: PhotoTask, model: Model, count: int) -> tuple[Callable[[Photo], Any], int]:
+    """Return the function that computes the result of one of `count` photos, and how many may run it at a time."""
+    shared, workers = for_many_photos(model, count)
+    return partial(getattr(shared, COMMANDS[task.name]), **task.options), workers

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from copy import copy
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
 
 from mpscnn._private.literals import ChannelOrderName
 from mpscnn._private.summary import bytes_text
 from mpscnn.apps.cli.output import report
 from mpscnn.apps.cli.progress import with_progress
 from mpscnn.errors import DownloadError, Error, ImageError, ParameterError, ShapeError
+from mpscnn.model import Model
+from mpscnn.runtime.library import available_processors
+from mpscnn.runtime.session_pool import SessionPool
 from mpscnn.vision.photo_list import STDIN, photo_paths
 
 if TYPE_CHECKING:
     from mpscnn.vision.photo import Photo
 
+Result = TypeVar("Result")
+Outcome = TypeVar("Outcome")
+
+#: While one photo is on a GPU, another one is decoded.
+_GPU_WORKERS = 2
 
 _MAX_FROM_STDIN = 2_000_000_000
 
@@ -33,38 +47,95 @@ def list_photos(arguments: Sequence[str]) -> tuple[list[str], int]:
 
 def for_each_photo(
     paths: Sequence[str],
-    action: Callable[[str, Photo], None],
+    compute: Callable[[Photo], Result],
+    action: Callable[[str, Photo, Result], None],
     failed: Callable[[str, Error], None],
-    channel_order: ChannelOrderName | None = None,
+    reading: Callable[[str], Photo],
+    *,
+    workers: int = 1,
 ) -> int:
-    """Call `action` for each photo with a progress bar, and `failed` for an unreadable one.
+    """Call `action` with the result of each photo, in order, or `failed` with an error, and show a progress bar.
 
-    Return the number of failed photos.
+    Return the number of failed photos. Several workers open photos and compute results at the same time. They are at
+    most twice their number of photos ahead of `action`, so the memory does not depend on the number of photos.
+
+    Args:
+        compute: returns the result of a photo.
+        reading: opens a photo, as `open_input_photo` does.
+        workers: the number of photos that are opened or computed at a time.
     """
+
+    def outcome_of(path: str) -> tuple[Photo, Result]:
+        photo = reading(path)
+        return photo, compute(photo)
+
     failures = 0
-    with with_progress(paths) as tracked:
+    with with_progress(paths) as tracked, _ordered(outcome_of, paths, workers) as outcomes:
         for path in tracked:
             try:
-                action(path, open_input_photo(path, channel_order))
+                action(path, *next(outcomes)())
             except (DownloadError, ImageError, ParameterError, ShapeError) as error:
                 failed(path, error)
                 failures += 1
     return failures
 
 
-def open_input_photo(path: str, channel_order: ChannelOrderName | None = None) -> Photo:
-    """Open a photo of the command line: a file, a URL, or standard input."""
+@contextmanager
+def _ordered(
+    call: Callable[[str], Outcome], arguments: Sequence[str], workers: int
+) -> Iterator[Iterator[Callable[[], Outcome]]]:
+    """Yield an iterator of functions, each of which returns the result of one call or raises its error."""
+    if workers == 1:
+        yield (partial(call, argument) for argument in arguments)
+        return
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="mpscnn-photos")
+
+    def results() -> Iterator[Callable[[], Outcome]]:
+        waiting = iter(arguments)
+        under_way = deque(pool.submit(call, argument) for argument in islice(waiting, 2 * workers))
+        while under_way:
+            yield under_way.popleft().result
+            under_way.extend(pool.submit(call, argument) for argument in islice(waiting, 1))
+
+    try:
+        yield results()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def for_many_photos(model: Model, count: int) -> tuple[Model, int]:
+    """Return the model for several workers at a time, and their number. They share the model's threads.
+
+    The results have the same bits for any number of threads.
+    """
+    threads = model.run_options.threads
+    available = threads if isinstance(threads, int) else available_processors()
+    if model.device != "cpu":
+        return model, min(count, _GPU_WORKERS)
+    workers = max(1, min(count, available))
+    if workers == 1:
+        return model, 1
+    shared = copy(model)
+    shared.run_options = model.run_options.replaced(threads=available // workers)
+    shared._sessions = SessionPool(model.program, shared.run_options)
+    return shared, workers
+
+
+def open_input_photo(
+    path: str, channel_order: ChannelOrderName | None = None, min_size: tuple[int, int] | None = None
+) -> Photo:
+    """Open a photo of the command line: a file, a URL, or standard input. See `open_photo` for the options."""
     from mpscnn.photo_sources import one_photo
     from mpscnn.vision.photo import open_photo
 
     if path != STDIN:
-        return open_photo(one_photo(path), channel_order=channel_order)
+        return open_photo(one_photo(path), channel_order=channel_order, min_size=min_size)
     if sys.stdin is None or sys.stdin.isatty():
         raise ImageError(f"{STDIN}: is standard input, but nothing is sent there: cat cat.jpg | mpscnn ...")
     content = sys.stdin.buffer.read(_MAX_FROM_STDIN + 1)
     if len(content) > _MAX_FROM_STDIN:
         raise ImageError(f"{STDIN}: more than {bytes_text(_MAX_FROM_STDIN)} come through standard input")
     try:
-        return open_photo(content, channel_order=channel_order)
+        return open_photo(content, channel_order=channel_order, min_size=min_size)
     except ImageError as error:
         raise ImageError(f"{STDIN}: {error}") from error

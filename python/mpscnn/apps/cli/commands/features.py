@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -28,7 +29,7 @@ from mpscnn.apps.cli.feature_outputs import (
 )
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import report, show, show_json
-from mpscnn.apps.cli.photo_options import for_each_photo, list_photos
+from mpscnn.apps.cli.photo_options import for_each_photo, list_photos, open_input_photo
 from mpscnn.apps.cli.picture_folder import PictureFolder
 from mpscnn.apps.cli.ray_options import ROW_FILES, compute_features, refuse_videos
 from mpscnn.apps.cli.row_file import require_new
@@ -144,9 +145,10 @@ def features(
             else:
                 failed += for_each_photo(
                     paths,
-                    lambda path, photo: add(path, extractor.run(photo)),
+                    extractor.run,
+                    lambda path, _, found: add(path, found),
                     fail,
-                    channel_order,
+                    partial(open_input_photo, channel_order=channel_order),
                 )
         if done:
             shapes = {
