@@ -66,8 +66,10 @@ if TYPE_CHECKING:
     from mpscnn.converters.keras.live import from_keras
     from mpscnn.converters.pytorch.module import from_torch
     from mpscnn.evaluation.classifier import Evaluation
+    from mpscnn.evaluation.data_check import DataCheck, check_data
     from mpscnn.evaluation.detector import DetectorEvaluation, evaluate_detector
     from mpscnn.evaluation.dispatch import evaluate
+    from mpscnn.evaluation.finding import Finding
     from mpscnn.evaluation.segmenter import SegmenterEvaluation, evaluate_segmenter
     from mpscnn.graph.features import FeatureExtractor
     from mpscnn.graph.gradients import GradientCheck, check_gradients
@@ -146,9 +148,11 @@ _LAZY = {
     "vision.box": ("Box",),
     "vision.detection": ("Detection", "Detections"),
     "vision.detector": ("DetectionHead", "Detector"),
+    "evaluation.data_check": ("DataCheck", "check_data"),
     "evaluation.detector": ("DetectorEvaluation", "evaluate_detector"),
     "evaluation.classifier": ("Evaluation",),
     "evaluation.dispatch": ("evaluate",),
+    "evaluation.finding": ("Finding",),
     "evaluation.segmenter": ("SegmenterEvaluation", "evaluate_segmenter"),
     "runtime.feature_image": ("Image", "ImageDescriptor", "TemporaryImage"),
     "graph.features": ("FeatureExtractor",),
@@ -229,6 +233,7 @@ __all__ = [
     "ComparedLayer",
     "Comparison",
     "CompileOptions",
+    "DataCheck",
     "DefaultPadding",
     "Detection",
     "DetectionHead",
@@ -244,6 +249,7 @@ __all__ = [
     "Evaluated",
     "Evaluation",
     "FeatureExtractor",
+    "Finding",
     "FrameFuture",
     "GradientCheck",
     "History",
@@ -291,6 +297,7 @@ __all__ = [
     "WeightsError",
     "YuvImage",
     "build_config",
+    "check_data",
     "check_gradients",
     "check_precision",
     "compare",

@@ -54,7 +54,6 @@ def test_the_service_and_the_commands_name_options_as_python_does(task: str) -> 
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ("check", "'check-precision'"),
         ("precision", "'check-precision' or 'compare-precisions'"),
         ("clasify", "'classify'"),
     ],
