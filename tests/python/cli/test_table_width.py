@@ -88,6 +88,7 @@ CALLS = [
     ("benchmark", "colours.safetensors", "--runs", "2"),
     ("benchmark", "colours.safetensors", "--runs", "2", "--runner", "--inflight", "12"),
     ("cache",),
+    ("check", "photos"),
     ("check-precision", "colours.safetensors"),
     ("check-precision", "long.safetensors"),
     ("compare", "colours.safetensors", "colours.safetensors@float16", "--layers"),

@@ -9,7 +9,7 @@ import typer
 
 from mpscnn.apps.cli.arguments import JsonOption
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
-from mpscnn.apps.cli.output import show, show_json, table_width
+from mpscnn.apps.cli.output import sentences, show, show_json, table_width
 from mpscnn.evaluation.data_check import check_data
 from mpscnn.model import load
 from mpscnn.registry.catalogue import BUNDLED_MODEL
@@ -77,6 +77,6 @@ def check(
     if as_json:
         show_json(found.to_dict())
         return
-    show(*found._sentences())
+    show(*sentences(*found._sentences()))
     if found.findings:
         show(*found.table(width=table_width()).split("\n"))
