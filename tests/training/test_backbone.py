@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from training.photo_classes import make_photos
 from training.small_backbone import small_backbone
 
 import mpscnn
 from mpscnn import UnsupportedError
-from mpscnn.training.backbone import Backbone, as_arrays
+from mpscnn.training.backbone import Backbone, as_arrays, with_input_size
 
 
 @pytest.mark.parametrize(
@@ -87,3 +90,39 @@ def test_what_is_not_a_classifier_is_refused(make: object) -> None:
     network.initialize_weights()
     with pytest.raises(UnsupportedError, match=f"{network.name!r} is not a classifier"):
         Backbone(network, 1)
+
+
+@pytest.mark.parametrize("size", [(24, 40), (8, 8)])
+def test_a_classifier_of_another_size(tmp_path: Path, size: tuple[int, int]) -> None:
+    """Its layers keep their weights, and it computes what a network of that size does."""
+    network = small_backbone()
+    resized = with_input_size(network, size)
+    assert resized.input.shape == (None, *size, 3)
+    assert resized.preprocess == network.preprocess
+    x = np.random.default_rng(0).normal(0, 1, (2, *size, 3)).astype(np.float32)
+    maps = mpscnn.FeatureExtractor(resized, layers=["conv_last", "pool"], device="cpu").run(x)
+    mean = np.asarray(maps["conv_last"], np.float64).mean((1, 2))
+    np.testing.assert_allclose(np.asarray(maps["pool"]).reshape(mean.shape), mean, rtol=1e-5, atol=1e-5)
+    photos = make_photos(tmp_path / "photos", {"red": 5, "blue": 5})
+    model = mpscnn.train_classifier(photos, network, size=size, epochs=1, views=1, progress=False, threads=1)
+    assert model.network.input.shape == (None, *size, 3)
+    assert model.labels == ["blue", "red"]
+
+
+def test_a_pooling_of_the_whole_map_stays_one() -> None:
+    net = mpscnn.Network(input=(16, 16, 3), name="fixed")
+    x = net.conv2d(net.input, 8, 3, strides=2, padding="same", name="conv")
+    x = net.average_pool2d(x, 8, name="pool")
+    net.output(net.dense(net.flatten(x), 4, name="classes"))
+    net.initialize_weights()
+    assert with_input_size(net, (32, 24))["pool"].shape == (None, 1, 1, 8)
+
+
+def test_sizes_that_do_not_work_are_refused() -> None:
+    net = mpscnn.Network(input=(8, 8, 3), name="fixed")
+    net.output(net.dense(net.flatten(net.conv2d(net.input, 4, 3)), 4, name="classes"))
+    net.initialize_weights()
+    with pytest.raises(mpscnn.UnsupportedError, match="'fixed' does not work for an input of 9 x 9"):
+        with_input_size(net, (9, 9))
+    with pytest.raises(mpscnn.ParameterError, match="size"):
+        mpscnn.train_classifier("no such folder", small_backbone(), size=0)

@@ -455,7 +455,7 @@ def test_options_of_other_tasks(scenes: Scenes, capsys: pytest.CaptureFixture[st
         ),
         (["--annotations=a.json", "--epochs=0"], "--epochs: --task detect needs 1 or more"),
         (["--masks=a", "--epochs=0"], "--epochs: --task segment needs 1 or more"),
-        (["--size=64x64"], "not go with --task classify, only with --task detect or --task segment"),
+        (["--learning-rate=1"], "not go with --task classify, only with --task detect or --task segment"),
         (["--task=detect", "--annotations=a.json", "--epochs=0"], "--epochs: --task detect needs 1 or more"),
     ):
         assert call("train", str(scenes.photos), *options) == 2

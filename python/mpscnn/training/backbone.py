@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
+from mpscnn.errors import Error, UnsupportedError
 from mpscnn.graph.class_head import add_classes, class_layer, classifier_name, feature_layer
 from mpscnn.graph.integer_layers import without_integers
 from mpscnn.graph.network import Network
@@ -101,6 +102,36 @@ class Backbone:
         net = self.network.replace_head(classes)
         net.set_weights(weights, layout="OHWI")
         return net
+
+
+def with_input_size(classifier: Network, size: tuple[int, int]) -> Network:
+    """Return a classifier with its weights for another size of the input.
+
+    A pooling over the whole of its map becomes a global one. Raises UnsupportedError for a network with several inputs,
+    and if its layers do not work for this size.
+    """
+    network = without_integers(classifier)
+    if len(network.inputs) != 1 or len(network.input.shape) != 4:
+        raise UnsupportedError(
+            f"network {network.name!r}: photos need one input (n, height, width, channels)"
+        )
+    structure = network.to_dict()
+    structure["inputs"][0]["shape"][1:3] = list(size)
+    for node in structure["nodes"]:
+        if node["operation"] != "pooling" or node["attributes"].get("global"):
+            continue
+        whole, result = (network[name].shape[1:3] for name in (node["inputs"][0], node["name"]))
+        window = tuple(node["attributes"][f"kernel_{extent}"] for extent in ("height", "width"))
+        if window == tuple(whole) and tuple(result) == (1, 1):
+            node["attributes"] = {"kind": node["attributes"]["kind"], "global": True}
+    try:
+        resized = network.restructured(structure)
+    except Error as error:
+        raise UnsupportedError(
+            f"network {network.name!r} does not work for an input of {size[0]} x {size[1]}: {error}"
+        ) from error
+    resized.preprocess, resized.labels = network.preprocess, network.labels
+    return resized
 
 
 def as_arrays(network: Network) -> dict[str, NDArray[np.float32]]:

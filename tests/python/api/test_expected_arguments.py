@@ -124,7 +124,6 @@ ARGUMENTS: list[tuple[Callable[..., Any], dict[str, Any], str | None]] = [
         (lambda **options: mpscnn.Runner(mpscnn.load()).submit(PHOTO, **options).result(), {name: 1}, None)
         for name in ("k", "topk", "top_k")
     ),
-    (lambda **options: mpscnn.train("photos", **options), {"imgsz": 0.1}, "imgsz"),
     (lambda **options: mpscnn.load().features(**options), {"layer": "pool"}, None),
     (
         lambda **options: mpscnn.FeatureExtractor(network(), **options),

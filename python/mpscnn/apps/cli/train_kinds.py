@@ -94,6 +94,7 @@ def kind_of(folder: str | None, options: TrainOptions) -> Kind:
             loss=loss or "softmax_cross_entropy",
         ),
         validation=options.validation,
+        size=options.size,
         augment=Augmentation(rotation=options.rotation, mixup=options.mixup, cutmix=options.cutmix),
         transform=transform,
         choices=choices,

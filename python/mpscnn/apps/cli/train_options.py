@@ -33,7 +33,7 @@ _KINDS = {
     "annotations": (_DETECT,),
     "masks": (_SEGMENT,),
     "architecture": (_SEGMENT,),
-    "size": _OF_SCENES,
+    "size": _OF_PHOTOS,
     "learning_rate": _OF_SCENES,
     "report": _OF_PHOTOS,
     "resume": _OF_PHOTOS,
@@ -93,8 +93,8 @@ class TrainOptions:
         typer.Option(
             parser=parse_size,
             metavar="HxW",
-            help="Set the height and width of the input, with --task detect or segment (default 320x320, or 160x160 "
-            "on a classifier of small photos).",
+            help="Set the height and width of the input (default: that of the model; with --task detect or segment "
+            "320x320, or 160x160 on a classifier of small photos).",
         ),
     ] = None
     learning_rate: Annotated[

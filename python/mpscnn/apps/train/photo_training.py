@@ -6,12 +6,12 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mpscnn._private.arguments import path_name
+from mpscnn._private.arguments import input_size, path_name
 from mpscnn.apps.train.report import TrainingReport, report_of
 from mpscnn.core_model import described_network, model_path, open_model
 from mpscnn.errors import ImageError, ParameterError, UnsupportedError
@@ -19,6 +19,7 @@ from mpscnn.graph.network import Network
 from mpscnn.model import Model
 from mpscnn.registry.catalogue import BUNDLED_MODEL
 from mpscnn.training.annotated_folders import name_annotations
+from mpscnn.training.backbone import with_input_size
 from mpscnn.training.callbacks import Callback, call_all, end_all
 from mpscnn.training.classifier import ClassifierOptions, ClassifierTraining
 from mpscnn.training.image_folder import ImageFolder
@@ -144,6 +145,7 @@ class PhotoTraining(FolderTraining):
         options: the settings that determine the result.
         validation: the share of each class's photos for validation; None: `DEFAULT_SHARE`, or the data set's own photos
             for validation.
+        size: (height, width) of the input, or one number; None: that of the classifier.
         augment, transform: as for `ImageFolder`, for the photos that train.
         choices: how the training runs.
 
@@ -159,11 +161,14 @@ class PhotoTraining(FolderTraining):
         options: ClassifierOptions,
         *,
         validation: float | None = None,
+        size: int | tuple[int, int] | None = None,
         augment: bool | Augmentation = True,
         transform: Callable[[Any], Any] | None = None,
         choices: RunChoices,
     ) -> None:
         super().__init__()
+        if size is not None:
+            backbone = replace(backbone, network=with_input_size(backbone.network, input_size("size", size)))
         self.backbone = backbone
         network = backbone.network
         height, width, channels = _input_extents(network)

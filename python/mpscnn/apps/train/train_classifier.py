@@ -27,6 +27,7 @@ def train_classifier(
     data: str | os.PathLike[str],
     model: str | os.PathLike[str] | Network | Model | None = None,
     *,
+    size: int | tuple[int, int] | None = None,
     epochs: int = 15,
     batch_size: int = 32,
     validation: float | None = None,
@@ -57,6 +58,8 @@ def train_classifier(
             split into train, val (or valid, validation) and test, each with the folders of the classes; test is unused.
         model: a pretrained classifier: a name, a file, a `Network` or a `Model`. None: the bundled one, which needs
             no download. "mobilenet_v2" is larger, and usually gives better results.
+        size: (height, width) of the network's input, or one number; None: that of `model`. A smaller input is faster, a
+            larger one shows more of small things.
         epochs: the largest number of epochs for the last blocks; 0: only the last layer is trained.
         batch_size: the batch size for the last blocks.
         validation: the share of each class's photos for validation, which do not train. None: 0.2, or the photos of the
@@ -107,6 +110,7 @@ def train_classifier(
         photo_folder(data),
         options=options,
         validation=validation,
+        size=size,
         augment=augment,
         transform=transform,
         choices=choices,
