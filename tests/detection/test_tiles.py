@@ -11,6 +11,7 @@ from detection.sahi_tiles import BOXES, CASES
 from PIL import Image
 
 import mpscnn
+from mpscnn.vision.detector import DetectionHead
 
 #: What SAHI 0.12.8 finds, printed by sahi_tiles.py: class, score and the four edges of each object.
 SAHI: dict[Any, str] = {
@@ -182,3 +183,31 @@ def test_pixels_have_the_class_of_their_nearest_tile() -> None:
         tile = model.segment(np.ascontiguousarray(pixels[top : top + 24, left : left + 24]), scores=True)
         assert found.labels[row, column] == tile.labels[row - top, column - left]
         np.testing.assert_array_equal(found.scores[row, column], tile.scores[row - top, column - left])
+
+
+def test_masks_of_united_boxes_are_united() -> None:
+    """The network's input is its only prototype, so a mask has the bright pixels of its box."""
+    net = constant_network([(0.0, 0.0, 1.0, 1.0)], [(0.9, 0.1)], size=SIZE)
+    head = net.detection
+    assert head is not None
+    net.output(net.conv2d(net.input, 1, 1, name="prototypes"))
+    pooled = net.global_average_pool2d(net.input)
+    net.output(net.reshape(net.conv2d(pooled, 1, 1, name="weight"), (1, 1), name="coefficients"))
+    bright = {"prototypes.weight": np.ones((1, 1, 1, 3)), "prototypes.bias": [-1.5]}
+    one = {"weight.weight": np.zeros((1, 1, 1, 3)), "weight.bias": [1.0]}
+    net.load_weights(
+        {name: np.array(value, np.float32) for name, value in (bright | one).items()}, layout="OHWI"
+    )
+    masks = {"coefficients": "coefficients", "prototypes": "prototypes"}
+    net.detection = DetectionHead({**head.settings, "masks": masks})
+    model = mpscnn.Model(net, preprocess="unit", labels=["cat", "dog"], device="cpu")
+    pixels = photo(64, 48)
+    pixels[16:32, 8:56] = 255
+    found = model.predict(pixels, tiles=32, overlap=0.5)[0]  # the first tile with the whole photo
+    assert found.box == (0, 0, 64, 48)
+    assert found.mask is not None
+    shown = found.mask.on_photo((64, 48))
+    assert np.mean(shown == (pixels[:, :, 0] > 0)) > 0.97
+    (whole,) = model.predict(pixels)
+    assert whole.mask is not None
+    assert np.mean(whole.mask.on_photo((64, 48)) == shown) > 0.9
