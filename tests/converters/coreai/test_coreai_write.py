@@ -19,7 +19,7 @@ from mpscnn.converters import export_coreai, read_network
 pytest.importorskip("coreai.authoring", reason="coreai-core is not installed")
 #: Layers that Core AI cannot express, or whose outputs have other axes when they are read, because an output of four
 #: axes is an image.
-NOT_THE_SAME = {"constant put out", "transpose, cyclic"}
+NOT_THE_SAME = {"transpose, cyclic"}
 #: The default tier's layers: one of each family of operators. The full tier writes all.
 FEW = (
     "convolution, explicit padding", "transposed, groups", "average pooling, ceil mode", "slice, backward", "nearest",
@@ -65,6 +65,24 @@ def test_bundled_model(tmp_path: Path) -> None:
     assert made.labels == model.labels
     assert made.network.layer_names() == model.network.layer_names()
     assert made.network.preprocess == model.network.preprocess
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru", "gru before"])
+def test_recurrent_layers(kind: str, tmp_path: Path) -> None:
+    """Core AI has no recurrent layers, so each step is written."""
+    network = Network(input=(5, 2, 4))
+    if kind == "lstm":
+        made = network.lstm(network.input, 3, reverse=True)
+    else:
+        made = network.gru(network.input, 3, reset_after=kind == "gru")
+    network.output(network.relu(made.steps))
+    network.initialize_weights(0)
+    assert_same(network, tmp_path / "one.aimodel")
+    long = Network(input=(600, 1, 4))
+    long.output(long.gru(long.input, 3).steps)
+    long.initialize_weights(0)
+    with pytest.raises(mpscnn.UnsupportedError, match="of 600 steps; at most 512 are written"):
+        export_coreai(long, tmp_path / "long.aimodel")
 
 
 @pytest.mark.parametrize("transposed", [False, True])

@@ -116,7 +116,8 @@ class _Program:
         )
         for operation in with_biases(graph.operations):
             if operation.kind == "output":
-                return [blobs[number] for number in operation.operands]
+                results = [blobs[number] for number in operation.operands]
+                return results if depth else [self._computed(blob) for blob in results]
             for number, _ in operation.results:
                 own = names.get(number) if depth == 0 else ""
                 blobs[number] = (
@@ -129,6 +130,12 @@ class _Program:
             else:
                 self._operation(operation, reads, makes)
         raise WeightsError(f"damaged: the graph {quote_name(graph.name)} has no outputs")
+
+    def _computed(self, blob: str) -> str:
+        """Return an output of the network. A constant becomes a layer."""
+        if blob in self._stored or blob in self._constants:
+            self.walk.layer("constant", blob, [], [blob], lambda: [self._tensor(blob)], None)
+        return blob
 
     @staticmethod
     def _blob(blobs: Mapping[int, str], number: int) -> str:

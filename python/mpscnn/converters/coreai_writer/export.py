@@ -29,8 +29,9 @@ from mpscnn.converters.coreai.extraction import LAYER
 from mpscnn.converters.coreai_writer.folding import fold_normalizations
 from mpscnn.converters.coreai_writer.operator import Operator, shape_of
 from mpscnn.converters.coreai_writer.operators import OPERATORS
+from mpscnn.converters.coreai_writer.recurrent import RECURRENT
 from mpscnn.converters.coreml_writer.program import first_line, folded
-from mpscnn.converters.layer_names import LayerNames, quote_name
+from mpscnn.converters.layer_names import LayerNames
 from mpscnn.converters.metadata_entries import metadata_entries
 from mpscnn.converters.onnx_writer.export import build
 from mpscnn.converters.unsupported import CHOOSE_SIZE, OTHER_FORMAT, UnsupportedLayers
@@ -207,8 +208,12 @@ class _Program:
             handler = OPERATORS.get(node.op_type)
             if handler is None:
                 raise UnsupportedError("Core AI has no such operation")
+            layer = node.doc_string or node.name
+            if node.op_type in RECURRENT and layer in self._integers:
+                raise UnsupportedError(
+                    "8-bit weights of recurrent layers are not written: use dtype='float32'"
+                )
             try:
-                layer = node.doc_string or node.name
                 with self._ai.DebugInfo.metadata_only([f"{LAYER}{layer}"]).activate():
                     operands = self._scaled(layer, inputs)
                     made = handler(Operator(self._ai, operands, attributes, self._dtype))
@@ -252,8 +257,8 @@ class _Program:
 
     def _result(self, name: str) -> Any:
         value = self._values.get(name)
-        if value is None or isinstance(value, np.ndarray):
-            raise UnsupportedError(f"{self._origin}: its output {quote_name(name)} is a constant")
+        if value is None:
+            value = self._constant(self._constants[name].astype(np.float32))
         return self._ai.cast(value, np.float32)
 
 
