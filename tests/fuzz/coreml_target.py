@@ -17,7 +17,7 @@ from message_values import other_values
 from mutation import mutated
 
 from mpscnn import converters
-from mpscnn.converters.coreml.program.operations import HANDLERS
+from mpscnn.converters.coreml.program.operations import ROWS
 
 sys.path.append(str(Path(__file__).parent.parent))
 from converters.coreml_writer import (  # type: ignore[import-not-found]
@@ -40,7 +40,7 @@ _WORDS = (
     b"tensor<fp32, [1]>", b"([1, 2])", b"BLOBFILE(", b"list<", b"func", b"[", b"(", b"{", b"<", b'"',
     b"-> (y)", *_TOKENS,
 )  # fmt: skip
-_TEXTS = ("", "x", "y", "conv", "photo", "rows", "same", "custom", "const", *HANDLERS)
+_TEXTS = ("", "x", "y", "conv", "photo", "rows", "same", "custom", "const", *ROWS)
 
 
 def _network() -> bytes:

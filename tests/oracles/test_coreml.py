@@ -20,6 +20,7 @@ from PIL import Image
 
 import mpscnn
 from mpscnn import converters
+from mpscnn.converters.rows import schema_of
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 coremltools = pytest.importorskip("coremltools", reason="coremltools is not installed")
@@ -346,6 +347,19 @@ def test_images_of_several_sizes(sizes: str, kind: str, tmp_path: Path) -> None:
         expected = module(torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2)))).numpy()
     assert np.abs(computed(network, x) - images(expected)).max() < TOLERANCE
     assert converters.read_network([path], size=(48, 16)).input.shape == (None, 48, 16, 3)
+
+
+def test_every_operand_of_coremltools_is_known() -> None:
+    """Operands that a row does not know would be refused in all programs."""
+    from coremltools.converters.mil.mil.ops.registry import SSAOpRegistry
+
+    from mpscnn.converters.coreml.program.operations import ROWS
+
+    for kind, row in ROWS.items():
+        schema = schema_of(row)
+        known = {one.name for one in schema.operands} | schema.ignored
+        for operation in SSAOpRegistry.core_ops.get(kind, {}).values():
+            assert set(operation.input_spec.input_types) <= known, kind
 
 
 def test_the_schema_is_that_of_coremltools() -> None:

@@ -226,7 +226,8 @@ class Schema:
     Attributes:
         given, operands: the parameters.
         settings: the settings by name, with the operands that some versions of the format state as settings.
-        ignored: the names of settings that change no result of inference, so any value of them is accepted.
+        ignored: the names of settings, and of operands with names, that change no result of inference, so any value of
+            them is accepted.
         passes_on: whether all other settings are passed on, to a row that checks them.
     """
 
@@ -365,8 +366,9 @@ def call(
     schema = schema_of(row)
     found = schema.checked(settings)
     places = schema.operands
+    by_name = isinstance(operands, Mapping)
     if isinstance(operands, Mapping):
-        for name in operands.keys() - {one.name for one in places}:
+        for name in operands.keys() - {one.name for one in places} - schema.ignored:
             raise UnsupportedError(f"its operand {quote_name(name)} is not known")
         operands = [operands.get(one.name) for one in places]
     arguments = [given[one.kind] for one in schema.given]
@@ -381,7 +383,8 @@ def call(
         elif one.argument in found:
             arguments.append(found.pop(one.argument))
         elif one.is_required:
-            missing = f"it has no {one.name}" if one.operand and one.operand.or_setting else None
+            is_named = by_name or (one.operand is not None and one.operand.or_setting)
+            missing = f"it has no {one.name}" if is_named else None
             raise WeightsError(f"damaged: {missing or f'its operand {place + 1} is missing'}")
         else:
             arguments.append(None if one.default is inspect.Parameter.empty else one.default)

@@ -17,7 +17,7 @@ from reference.convolution import channels_first
 
 from mpscnn import converters
 from mpscnn.converters.coreml.program.indexing import INDEXING
-from mpscnn.converters.coreml.program.operations import HANDLERS, REFUSED
+from mpscnn.converters.coreml.program.operations import REFUSED, ROWS
 from mpscnn.converters.unsupported import UnsupportedLayersError
 from mpscnn.errors import WeightsError
 
@@ -387,8 +387,8 @@ def test_each_kind_of_operation_has_a_case() -> None:
     others |= {"gru", "lstm", "rnn"}  # tests/converters/coreml/test_coreml_recurrent.py
     others |= set(INDEXING)  # tests/converters/coreml/test_coreml_positions.py
     tested = {case.kind for case in TABLE.values()} | set(_COMPARISONS) | set(_LOGICAL) | others
-    assert tested == set(HANDLERS)
-    assert not set(HANDLERS) & set(REFUSED)
+    assert tested == set(ROWS)
+    assert not set(ROWS) & set(REFUSED)
 
 
 @pytest.mark.parametrize("kind", [*REFUSED, "brand_new"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 
 from mpscnn.converters.caffe.layers import ROWS as CAFFE
+from mpscnn.converters.coreai.operators import ROWS as COREAI
+from mpscnn.converters.coreml.program.operations import ROWS as COREML
 from mpscnn.converters.keras.functions import LAYERS as KERAS_ACTIVATIONS
 from mpscnn.converters.keras.layers import FUNCTIONS as KERAS_FUNCTIONS
 from mpscnn.converters.keras.layers import ROWS as KERAS
@@ -41,6 +44,8 @@ TABLES = {
     "ONNX, expansions": EXPANSIONS,
     "ONNX, old": OLD,
     "Caffe": CAFFE,
+    "Core AI": COREAI,
+    "Core ML, programs": COREML,
     "TensorFlow": TENSORFLOW,
     "TensorFlow Lite": TFLITE,
     "Keras": KERAS,
@@ -62,6 +67,18 @@ def test_unknown_settings_are_refused_by_name() -> None:
             with pytest.raises(UnsupportedError, match=r"its 'unheard_of' is 3, which is not known; "):
                 schema.checked({"unheard_of": 3})
         assert "unheard_of" not in schema.settings, kind
+
+
+def test_unknown_operands_are_refused_by_name() -> None:
+    for kind, row in COREML.items():
+        names = [one.name for one in schema_of(row).operands if one.default is inspect.Parameter.empty]
+        given = {**dict.fromkeys(names, "a"), "unheard_of": "b"}
+        with pytest.raises(UnsupportedError, match="its operand 'unheard_of' is not known"):
+            call(row, given, {}, lambda one, name: name, {one.kind: None for one in schema_of(row).given})
+        if names:
+            with pytest.raises(WeightsError, match=f"damaged: it has no {names[0]}"):
+                call(row, {}, {}, lambda one, name: name, {one.kind: None for one in schema_of(row).given})
+        assert kind
 
 
 def _wrong(one: Parameter) -> tuple[Any, type[Exception]]:

@@ -10,7 +10,8 @@ import numpy as np
 from mpscnn.converters.coreml.neural.layer import Handler, Layer
 from mpscnn.converters.coreml.program.constants import Array
 from mpscnn.converters.coreml.program.operation import Operation
-from mpscnn.converters.coreml.program.operations import HANDLERS
+from mpscnn.converters.coreml.program.operations import ROWS
+from mpscnn.converters.coreml.program.row_calls import call_row
 from mpscnn.converters.onnx_graph.builder import FLOAT, Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -23,6 +24,10 @@ class _LayerAsOperation(Operation):
 
     def __init__(self, layer: Layer, inputs: dict[str, list[str]], fields: dict[str, Field]) -> None:
         self._layer, self._inputs, self._fields = layer, inputs, fields
+
+    @property
+    def given(self) -> list[str]:
+        return [*self._inputs, *(name for name in self._fields if self._value(name) != [])]
 
     def has(self, name: str) -> bool:
         return name in self._inputs or (name in self._fields and self._value(name) != [])
@@ -40,8 +45,8 @@ class _LayerAsOperation(Operation):
             raise WeightsError(f"damaged: it has no {name}")
         return np.asarray(self._value(name))
 
-    def text(self, name: str, default: str) -> str:
-        return str(self._value(name)) if self.has(name) else default
+    def text(self, name: str) -> str:
+        return str(self._value(name))
 
     def _value(self, name: str) -> Any:
         field = self._fields[name]
@@ -63,7 +68,7 @@ def as_operation(kind: str, operands: str = "x", more: str = "", **fields: Field
         more: the reason why a layer with further inputs is refused.
         fields: the layer's parameters by the operation's names.
     """
-    names, handler = operands.split(), HANDLERS[kind]
+    names, row = operands.split(), ROWS[kind]
 
     def convert(b: Builder, layer: Layer) -> list[str]:
         inputs = {name: [blob] for name, blob in zip(names, layer.inputs, strict=False)}
@@ -71,7 +76,7 @@ def as_operation(kind: str, operands: str = "x", more: str = "", **fields: Field
             inputs = {operands[1:]: layer.inputs}
         elif len(layer.inputs) > len(names):
             raise UnsupportedError(more or f"it has {len(layer.inputs)} inputs; supported are {len(names)}")
-        made = handler(b, _LayerAsOperation(layer, inputs, fields))
+        made = call_row(row, b, _LayerAsOperation(layer, inputs, fields))
         results = [made] if isinstance(made, str) else made
         return [b.op("Cast", one, to=FLOAT) if b.is_integer(one) else one for one in results]
 

@@ -13,13 +13,18 @@ from mpscnn.converters.onnx_graph.builder import FLOAT, Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _CURVES = {
-    name: as_operation(kind, alpha="alpha", beta="beta")
-    for name, kind in {
-        "linear": "linear_activation", "ReLU": "relu", "leakyReLU": "leaky_relu", "thresholdedReLU": "thresholded_relu",
-        "tanh": "tanh", "scaledTanh": "scaled_tanh", "sigmoid": "sigmoid", "sigmoidHard": "sigmoid_hard", "ELU": "elu",
-        "softsign": "softsign", "softplus": "softplus",
-    }.items()
-}  # fmt: skip
+    "linear": as_operation("linear_activation", alpha="alpha", beta="beta"),
+    "ReLU": as_operation("relu"),
+    "leakyReLU": as_operation("leaky_relu", alpha="alpha"),
+    "thresholdedReLU": as_operation("thresholded_relu", alpha="alpha"),
+    "tanh": as_operation("tanh"),
+    "scaledTanh": as_operation("scaled_tanh", alpha="alpha", beta="beta"),
+    "sigmoid": as_operation("sigmoid"),
+    "sigmoidHard": as_operation("sigmoid_hard", alpha="alpha", beta="beta"),
+    "ELU": as_operation("elu", alpha="alpha"),
+    "softsign": as_operation("softsign"),
+    "softplus": as_operation("softplus"),
+}
 _CURVES_BY_CHANNEL = ("PReLU", "parametricSoftplus")
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mpscnn.converters.coreml.program.operation import Handler, Operation
+from mpscnn.converters.coreml.program.operation import Operation
+from mpscnn.converters.coreml.program.row_calls import Tensor, Wholes
 from mpscnn.converters.onnx_graph.blocks import cut, pad
 from mpscnn.converters.onnx_graph.builder import Builder
+from mpscnn.converters.rows import Ints, Row
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _PER_CHANNEL = frozenset({"batch_norm", "prelu", "softplus_parametric"})
@@ -42,7 +44,7 @@ def result_block(op: Operation) -> tuple[int, int] | None:
     if op.kind == "space_to_batch":
         if op.block is not None:
             raise UnsupportedError("divides images that are already divided into blocks of the batch")
-        return _block_shape(op)
+        return _block_shape(op.integers("block_shape"))
     if op.block is None or op.kind == "batch_to_space":
         return None
     if op.kind not in _KEEP:
@@ -76,36 +78,34 @@ def whole_image_windows(op: Operation, settings: dict[str, Any], kernel: Sequenc
     }
 
 
-def _block_shape(op: Operation) -> tuple[int, int]:
-    sizes = op.integers("block_shape")
+def _block_shape(sizes: Ints) -> tuple[int, int]:
     if len(sizes) != 2 or not all(1 <= size < 2**31 for size in sizes):
-        raise WeightsError(f"damaged: its block_shape is {sizes[:5]}")
+        raise WeightsError(f"damaged: its block_shape is {list(sizes[:5])}")
     return sizes[0], sizes[1]
 
 
-def _sides(op: Operation, name: str) -> list[int]:
+def _sides(amounts: Ints, name: str) -> list[int]:
     """Return an operand as top, bottom, left and right."""
-    amounts = op.integers(name)
     if len(amounts) != 4 or not all(0 <= amount < 2**31 for amount in amounts):
-        raise WeightsError(f"damaged: its {name} are {amounts[:8]}")
-    return amounts
+        raise WeightsError(f"damaged: its {name} are {list(amounts[:8])}")
+    return list(amounts)
 
 
-def _space_to_batch(b: Builder, op: Operation) -> str:
+def _space_to_batch(b: Builder, x: Tensor, block_shape: Wholes, paddings: Wholes) -> str:
     """Convert space_to_batch to its padding only."""
-    made = pad(b, op.tensor("x"), _sides(op, "paddings"), "constant")
-    for extent, size in zip(b.extents(made)[2:], _block_shape(op), strict=True):
+    made = pad(b, x, _sides(paddings, "paddings"), "constant")
+    for extent, size in zip(b.extents(made)[2:], _block_shape(block_shape), strict=True):
         if extent is not None and extent % size:
             raise WeightsError(f"damaged: divides {extent} pixels into blocks of {size}")
     return made
 
 
-def _batch_to_space(b: Builder, op: Operation) -> str:
+def _batch_to_space(b: Builder, op: Operation, x: Tensor, block_shape: Wholes, crops: Wholes) -> str:
     """Convert batch_to_space to its crops only."""
-    if op.block is None or op.block != _block_shape(op):
+    if op.block is None or op.block != _block_shape(block_shape):
         raise UnsupportedError("joins images of the batch, which no space_to_batch of this size has made")
-    top, bottom, left, right = _sides(op, "crops")
-    return cut(b, op.tensor("x"), (top, left), (bottom, right))
+    top, bottom, left, right = _sides(crops, "crops")
+    return cut(b, x, (top, left), (bottom, right))
 
 
-BLOCKS: dict[str, Handler] = {"batch_to_space": _batch_to_space, "space_to_batch": _space_to_batch}
+BLOCKS: dict[str, Row] = {"batch_to_space": _batch_to_space, "space_to_batch": _space_to_batch}

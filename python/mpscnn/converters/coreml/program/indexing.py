@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Annotated, Literal
 
 import numpy as np
 
-from mpscnn.converters.coreml.program.operation import Handler, Operation
+from mpscnn.converters.coreml.program.row_calls import Flag, Real, Tensor, Whole
 from mpscnn.converters.onnx_graph.blocks import cast_to_int
 from mpscnn.converters.onnx_graph.builder import Builder
+from mpscnn.converters.rows import Operand, Row, ignores
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _LARGEST = 2**31 - 1
 
 
-def _ordered(b: Builder, op: Operation, count: int | None) -> list[str]:
+def _ordered(b: Builder, x: str, axis: int, count: int | None, *, ascending: bool) -> list[str]:
     """Return the first elements of an axis in order, and their positions. None: all elements."""
-    x, is_ascending = op.tensor("x"), op.flag("ascending", False)
-    axis = b.axis(x, op.integer("axis", -1))
+    axis = b.axis(x, axis)
     extent = b.extents(x)[axis]
     if count is None:
         if extent is None:
@@ -25,90 +25,123 @@ def _ordered(b: Builder, op: Operation, count: int | None) -> list[str]:
         count = extent
     if not 0 < count <= _LARGEST or (extent is not None and count > extent):
         raise WeightsError(f"damaged: takes {count} of {extent} elements")
-    return b.ops("TopK", [x, [count]], 2, axis=axis, largest=int(not is_ascending))
+    return b.ops("TopK", [x, [count]], 2, axis=axis, largest=int(not ascending))
 
 
-def _top_k(b: Builder, op: Operation) -> list[str]:
+def _order(b: Builder, x: Tensor, axis: Whole = -1, ascending: Flag = False) -> str:
+    return _ordered(b, x, axis, None, ascending=ascending)[1]
+
+
+@ignores("output_indices_dtype", "sort")
+def _top_k(
+    b: Builder, x: Tensor, k: Whole = 1, axis: Whole = -1, ascending: Flag = False,
+    return_indices: Flag = True,
+) -> list[str]:  # fmt: skip
     """Convert topk. Its results are sorted also where the program allows any order."""
-    made = _ordered(b, op, op.integer("k", 1))
-    return made if op.flag("return_indices", True) else made[:1]
+    made = _ordered(b, x, axis, k, ascending=ascending)
+    return made if return_indices else made[:1]
 
 
-def _places(b: Builder, op: Operation) -> str:
+# Places outside of the axis have no defined result.
+_OF_PLACES = ignores("validate_indices")
+
+
+def _places(b: Builder, indices: str, batch_dims: int) -> str:
     """Return the indices of a gather as whole numbers."""
-    if op.integer("batch_dims", 0):
+    if batch_dims:
         raise UnsupportedError("takes other places for each image of the batch")
-    return cast_to_int(b, op.tensor("indices"))
+    return cast_to_int(b, indices)
 
 
-def _gather(b: Builder, op: Operation) -> str:
-    places, x = _places(b, op), op.tensor("x")
-    return b.op("Gather", x, places, axis=op.integer("axis", 0))
+@_OF_PLACES
+def _gather(
+    b: Builder,
+    x: Tensor,
+    indices: Tensor,
+    axis: Whole = 0,
+    batch_dims: Whole = 0,
+) -> str:
+    return b.op("Gather", x, _places(b, indices, batch_dims), axis=axis)
 
 
-def _gather_nd(b: Builder, op: Operation) -> str:
-    places = _places(b, op)
-    return b.op("GatherND", op.tensor("x"), places)
+@_OF_PLACES
+def _gather_along(b: Builder, x: Tensor, indices: Tensor, axis: Whole = 0) -> str:
+    return b.op("GatherElements", x, cast_to_int(b, indices), axis=axis)
 
 
-def _running_sums(b: Builder, op: Operation) -> str:
-    exclusive, backwards = op.flag("exclusive", False), op.flag("reverse", False)
-    return b.op("CumSum", op.tensor("x"), [op.integer("axis", 0)], exclusive=exclusive, reverse=backwards)
+@_OF_PLACES
+def _gather_nd(b: Builder, x: Tensor, indices: Tensor, batch_dims: Whole = 0) -> str:
+    return b.op("GatherND", x, _places(b, indices, batch_dims))
 
 
-def _one_hot(b: Builder, op: Operation) -> str:
-    positions, depth, axis = op.tensor("indices"), op.integer("one_hot_vector_size"), op.integer("axis", -1)
-    rank = b.rank(positions)
+def _running_sums(
+    b: Builder, x: Tensor, axis: Whole = 0, exclusive: Flag = False, reverse: Flag = False
+) -> str:
+    return b.op("CumSum", x, [axis], exclusive=exclusive, reverse=reverse)
+
+
+def _one_hot(
+    b: Builder, indices: Tensor, one_hot_vector_size: Whole, axis: Whole = -1, on_value: Real = 1.0,
+    off_value: Real = 0.0,
+) -> str:  # fmt: skip
+    depth, rank = one_hot_vector_size, b.rank(indices)
     if not 0 < depth <= _LARGEST or not -rank - 1 <= axis <= rank:
         raise WeightsError(f"damaged: {depth} places on axis {axis} of {rank + 1}")
-    numbers = [op.number("off_value", 0.0), op.number("on_value", 1.0)]
-    values = b.weight("values", np.asarray(numbers, np.float32))
-    return b.op("OneHot", cast_to_int(b, positions), [depth], values, axis=axis)
+    values = b.weight("values", np.asarray([off_value, on_value], np.float32))
+    return b.op("OneHot", cast_to_int(b, indices), [depth], values, axis=axis)
 
 
 # ---- Scattering ----------------------------------------------------------------------------------------------------
 
-_REDUCTIONS = {"update": "none", "add": "add", "mul": "mul", "max": "max", "min": "min"}
+Mode = Annotated[Literal["update", "add", "mul", "max", "min"], Operand()]
 
 
-def _operands(op: Operation) -> list[str]:
-    return [op.tensor(name) for name in ("data", "indices", "updates")]
+def _reduction(mode: str) -> str:
+    return "none" if mode == "update" else mode
 
 
-def _scattered(b: Builder, op: Operation, kind: str, operands: Sequence[str], **axis: int) -> str:
-    """Write elements at positions by ONNX' ScatterElements along an axis, or by ScatterND."""
-    (x, positions, updates), mode = operands, op.text("mode", "add")
-    if mode not in _REDUCTIONS:
-        raise UnsupportedError(f"scatters by {mode!r}; supported is 'update', which replaces elements")
-    return b.op(kind, x, cast_to_int(b, positions), updates, reduction=_REDUCTIONS[mode], **axis)
+@_OF_PLACES
+def _scatter_along(
+    b: Builder, data: Tensor, indices: Tensor, updates: Tensor, axis: Whole = 0, mode: Mode = "add",
+) -> str:  # fmt: skip
+    """Write elements at positions along an axis."""
+    places = cast_to_int(b, indices)
+    return b.op("ScatterElements", data, places, updates, reduction=_reduction(mode), axis=axis)
 
 
-def _scatter_along(b: Builder, op: Operation) -> str:
-    return _scattered(b, op, "ScatterElements", _operands(op), axis=op.integer("axis", 0))
+@_OF_PLACES
+def _scatter_nd(
+    b: Builder,
+    data: Tensor,
+    indices: Tensor,
+    updates: Tensor,
+    mode: Mode = "add",
+) -> str:
+    return b.op("ScatterND", data, cast_to_int(b, indices), updates, reduction=_reduction(mode))
 
 
-def _scatter_slices(b: Builder, op: Operation) -> str:
+@_OF_PLACES
+def _scatter_slices(
+    b: Builder, data: Tensor, indices: Tensor, updates: Tensor, axis: Whole = 0, mode: Mode = "add",
+) -> str:  # fmt: skip
     """Convert scatter: write slices of an axis at the positions of a vector."""
-    x, positions, updates = _operands(op)
-    axis, extents = b.axis(x, op.integer("axis", 0)), b.fixed_shape(updates)
-    if b.rank(positions) != 1 or len(extents) != b.rank(x):
-        raise WeightsError(f"damaged: {b.rank(positions)} axes of positions for slices {extents}")
+    axis, extents = b.axis(data, axis), b.fixed_shape(updates)
+    if b.rank(indices) != 1 or len(extents) != b.rank(data):
+        raise WeightsError(f"damaged: {b.rank(indices)} axes of positions for slices {extents}")
     shape = [-1 if number == axis else 1 for number in range(len(extents))]
-    spread = b.op("Expand", b.op("Reshape", cast_to_int(b, positions), shape), extents)
-    return _scattered(b, op, "ScatterElements", [x, spread, updates], axis=axis)
+    spread = b.op("Expand", b.op("Reshape", cast_to_int(b, indices), shape), extents)
+    return _scatter_along(b, data, spread, updates, axis, mode)
 
 
-INDEXING: dict[str, Handler] = {
-    "argsort": lambda b, op: _ordered(b, op, None)[1],
+INDEXING: dict[str, Row] = {
+    "argsort": _order,
     "cumsum": _running_sums,
     "gather": _gather,
-    "gather_along_axis": lambda b, op: b.op(
-        "GatherElements", op.tensor("x"), cast_to_int(b, op.tensor("indices")), axis=op.integer("axis", 0)
-    ),
+    "gather_along_axis": _gather_along,
     "gather_nd": _gather_nd,
     "one_hot": _one_hot,
     "scatter": _scatter_slices,
     "scatter_along_axis": _scatter_along,
-    "scatter_nd": lambda b, op: _scattered(b, op, "ScatterND", _operands(op)),
+    "scatter_nd": _scatter_nd,
     "topk": _top_k,
 }

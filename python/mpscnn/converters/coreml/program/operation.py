@@ -6,7 +6,7 @@ Its methods raise UnsupportedError and WeightsError with a reason only; the call
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from mpscnn.converters.blobs import Blob
 from mpscnn.converters.coreml.program.constants import Array, Constant, Constants
 from mpscnn.converters.onnx_graph.builder import Builder
+from mpscnn.converters.rows import Ints
 from mpscnn.errors import UnsupportedError, WeightsError
 
 
@@ -85,6 +86,11 @@ class Operation:
 
     # ---- Operands --------------------------------------------------------------------------------------------------
 
+    @property
+    def given(self) -> list[str]:
+        """The names of the operands that are given."""
+        return [name for name, bindings in self._arguments.items() if bindings]
+
     def has(self, name: str) -> bool:
         """Return True if an operand is given."""
         return bool(self._arguments.get(name))
@@ -144,49 +150,43 @@ class Operation:
         """Return the shape of a constant operand."""
         return self._constant(name).shape
 
-    def integers(self, name: str, default: Sequence[int] | None = None) -> list[int]:
+    def integers(self, name: str) -> Ints:
         """Return a constant operand that is a list of integers."""
-        if not self.has(name) and default is not None:
-            return list(default)
         array = self.array(name)
         if array.dtype.kind not in "iu":
             raise WeightsError(f"damaged: its {name} are not whole numbers")
         if array.size > _MAX_INTEGERS:
             raise WeightsError(f"damaged: its {name} are {array.size} numbers")
-        return [int(one) for one in array.reshape(-1)]
+        return tuple(int(one) for one in array.reshape(-1))
 
-    def integer(self, name: str, default: int | None = None) -> int:
+    def integer(self, name: str) -> int:
         """Return a constant operand that is one whole number."""
-        found = self.integers(name, None if default is None else [default])
+        found = self.integers(name)
         if len(found) != 1:
-            raise WeightsError(f"damaged: its {name} is {found[:5]}")
+            raise WeightsError(f"damaged: its {name} is {list(found[:5])}")
         return found[0]
 
-    def number(self, name: str, default: float | None = None) -> float:
+    def number(self, name: str) -> float:
         """Return a constant operand that is one finite number."""
-        if not self.has(name) and default is not None:
-            return default
         array = self.array(name)
         if array.size != 1 or not math.isfinite(float(array.reshape(()))):
             raise WeightsError(f"damaged: its {name} is {array.reshape(-1)[:5]}")
         return float(array.reshape(()))
 
-    def flags(self, name: str, count: int) -> list[bool]:
-        """Return a constant operand of `count` truth values. All are false if it is not given."""
-        if not self.has(name):
-            return [False] * count
-        found = [bool(one) for one in self.array(name).reshape(-1)]
-        if len(found) != count:
-            raise WeightsError(f"damaged: its {name} are {len(found)} values instead of {count}")
-        return found
+    def flags(self, name: str) -> tuple[bool, ...]:
+        """Return a constant operand of truth values."""
+        return tuple(bool(one) for one in self.array(name).reshape(-1))
 
-    def flag(self, name: str, default: bool) -> bool:
+    def flag(self, name: str) -> bool:
         """Return a constant operand that is one truth value."""
-        return self.flags(name, 1)[0] if self.has(name) else default
+        found = self.flags(name)
+        if len(found) != 1:
+            raise WeightsError(f"damaged: its {name} are {len(found)} values instead of 1")
+        return found[0]
 
-    def text(self, name: str, default: str) -> str:
+    def text(self, name: str) -> str:
         """Return a constant operand that is a text."""
-        return self._constants.text(self._constant(name)) if self.has(name) else default
+        return self._constants.text(self._constant(name))
 
     def texts(self, name: str) -> list[str]:
         """Return a constant list of texts or numbers, as texts."""
@@ -200,22 +200,9 @@ _MAX_INTEGERS = 4096
 OF_HALVES = "_cast_fp16"
 """The suffix that coremltools adds to the names of operations when it makes a program of float16."""
 
-Handler = Callable[[Builder, Operation], "str | list[str]"]
-"""A function that adds an operation to the graph and returns the tensors of its results."""
-
 
 def _plain(values: Array | Blob) -> Array | Blob:
     """Convert numbers to a type of the graph: float32, int64 or truth values."""
     if isinstance(values, Blob) or values.dtype.kind == "b":
         return values
     return values.astype(np.int64 if values.dtype.kind in "iu" else np.float32, copy=False)
-
-
-def convert_to_op(kind: str, **attributes: Any) -> Handler:
-    """Return a function that converts an operation on x to one ONNX operator."""
-    return lambda b, op: b.op(kind, op.tensor("x"), **attributes)
-
-
-def binary(kind: str) -> Handler:
-    """Return a function that converts an operation on x and y to one ONNX operator."""
-    return lambda b, op: b.op(kind, op.tensor("x"), op.tensor("y"))

@@ -7,9 +7,9 @@ from mpscnn.converters.coreml.program.blocks import BLOCKS
 from mpscnn.converters.coreml.program.elementwise import ELEMENTWISE
 from mpscnn.converters.coreml.program.indexing import INDEXING
 from mpscnn.converters.coreml.program.linear_and_reductions import LINEAR_AND_REDUCTIONS
-from mpscnn.converters.coreml.program.operation import Handler
 from mpscnn.converters.coreml.program.recurrent import RECURRENT
 from mpscnn.converters.coreml.program.windows import WINDOWS
+from mpscnn.converters.rows import Row
 
 _REASONS = {
     "sequences of several lengths are not supported": "reverse_sequence",
@@ -29,7 +29,7 @@ _REASONS = {
 REFUSED = {kind: reason for reason, kinds in _REASONS.items() for kind in kinds.split()}
 """The reason why an operation is not supported, by Core ML's name."""
 
-HANDLERS: dict[str, Handler] = {
+ROWS: dict[str, Row] = {
     **ELEMENTWISE,
     **ARRAY_OPS,
     **BLOCKS,

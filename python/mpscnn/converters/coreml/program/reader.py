@@ -16,7 +16,8 @@ from mpscnn.converters.coreml.program.constants import CONSTEXPR, Constant, Cons
 from mpscnn.converters.coreml.program.float_types import FloatTypes
 from mpscnn.converters.coreml.program.linear_and_reductions import scale_and_bias
 from mpscnn.converters.coreml.program.operation import Operation
-from mpscnn.converters.coreml.program.operations import HANDLERS, REFUSED
+from mpscnn.converters.coreml.program.operations import REFUSED, ROWS
+from mpscnn.converters.coreml.program.row_calls import call_row
 from mpscnn.converters.coreml.segmenter import describe_segmenter, leave_out_search
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_graph.builder import Builder, Extents
@@ -193,11 +194,11 @@ class _Program:
         self.walk.constant(operation.kind, operation.name, operation.outputs, convert)
 
     def _convert(self, operation: Operation, message: Any) -> None:
-        handler = HANDLERS.get(operation.kind)
-        refusal = None if handler else REFUSED.get(operation.kind, "mpscnn does not know this operation")
+        row = ROWS.get(operation.kind)
+        refusal = None if row else REFUSED.get(operation.kind, "mpscnn does not know this operation")
 
         def convert() -> Sequence[str]:
-            assert handler is not None
+            assert row is not None
             if (block := result_block(operation)) is not None:
                 self._blocks |= dict.fromkeys(operation.outputs, block)
             if self._scaling is not None and self._scaling.takes(
@@ -206,7 +207,7 @@ class _Program:
                 return [operation.tensor("x")]
             if self._types.keeps_float32(message):
                 self.walk.builder.keep_float32()
-            made = handler(self.walk.builder, operation)
+            made = call_row(row, self.walk.builder, operation)
             if isinstance(made, str) and self._types.is_border(message):
                 made = self.walk.builder.op(CAST_OF_FLOATS, made)
             return [made] if isinstance(made, str) else made

@@ -2,37 +2,45 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import numpy as np
 
 from mpscnn.converters import gates
-from mpscnn.converters.coreml.program.operation import Handler, Operation
+from mpscnn.converters.coreml.program.constants import Array as Numbers
+from mpscnn.converters.coreml.program.operation import Operation
+from mpscnn.converters.coreml.program.row_calls import Array, Flag, FreeText, Given, Tensor, Text
 from mpscnn.converters.coreml.recurrent import Recurrent, split_directions
 from mpscnn.converters.onnx_graph.builder import Builder
-from mpscnn.converters.recurrent_layer import Array, RecurrentWeights
+from mpscnn.converters.recurrent_layer import RecurrentWeights
+from mpscnn.converters.rows import Operand, Row
 from mpscnn.errors import UnsupportedError, WeightsError
 
+Direction = Annotated[Literal["forward", "reverse"], Operand()]
+Directions = Annotated[Literal["forward", "reverse", "bidirectional"], Operand()]
+_SIGMOID, _TANH = FreeText("sigmoid"), FreeText("tanh")
 
-def _direction(op: Operation, kind: str, suffix: str = "") -> RecurrentWeights:
-    arrays = [op.array(f"weight_{name}{suffix}").astype(np.float32) for name in ("ih", "hh")]
+
+def _direction(
+    kind: str, inputs: Numbers, states: Numbers, input_bias: Numbers | None, bias: Numbers | None
+) -> RecurrentWeights:
+    """Return the weights of one direction."""
+    arrays = [one.astype(np.float32) for one in (inputs, states)]
     if any(array.ndim != 2 for array in arrays):
         raise WeightsError(f"damaged: weights {arrays[0].shape} and {arrays[1].shape}")
-    biases = [_bias(op, f"{name}{suffix}", len(arrays[0])) for name in ("input_bias", "bias")]
+    rows = len(arrays[0])
+    biases = [
+        np.zeros(rows, np.float32) if one is None else one.astype(np.float32) for one in (input_bias, bias)
+    ]
+    for name, values in zip(("input_bias", "bias"), biases, strict=True):
+        if values.shape != (rows,):
+            raise WeightsError(f"damaged: its {name} has the shape {values.shape} for {rows} rows")
     return RecurrentWeights(gates.CORE_ML[kind], *arrays, *biases)
 
 
-def _bias(op: Operation, name: str, rows: int) -> Array:
-    values = op.array(name).astype(np.float32) if op.has(name) else np.zeros(rows, np.float32)
-    if values.shape != (rows,):
-        raise WeightsError(f"damaged: its {name} has the shape {values.shape} for {rows} rows")
-    return values
-
-
-def _functions(op: Operation, *roles: str) -> list[str]:
-    """Return ONNX' names of the activation functions of `roles`, in the same order.
-
-    If the operation states no function, the gates (role "recurrent_activation") have sigmoid and other roles tanh.
-    """
-    names = [op.text(role, "sigmoid" if role == "recurrent_activation" else "tanh").lower() for role in roles]
+def _functions(*stated: str) -> list[str]:
+    """Return ONNX' names of activation functions."""
+    names = [name.lower() for name in stated]
     other = next((name for name in names if name not in gates.CORE_ML_FUNCTIONS), None)
     if other is not None:
         raise UnsupportedError(f"its function {other!r} is not supported")
@@ -40,15 +48,10 @@ def _functions(op: Operation, *roles: str) -> list[str]:
 
 
 def _converted(
-    b: Builder, op: Operation, kind: str, functions: list[str], *, reset_after: bool | None = None
-) -> list[str]:
-    direction = op.text("direction", "forward")
-    both = direction == "bidirectional"
-    if direction not in ("forward", "reverse") and not (both and kind == "LSTM"):
-        raise WeightsError(f"damaged: its direction is {direction!r}")
-    directions = [_direction(op, kind), *([_direction(op, kind, "_back")] if both else [])]
+    b: Builder, op: Operation, x: str, names: list[str], kind: str, directions: list[RecurrentWeights],
+    functions: list[str], *, is_reverse: bool, output_sequence: bool, reset_after: bool | None = None,
+) -> list[str]:  # fmt: skip
     units = directions[0].state.shape[1]
-    names = ["initial_h", "initial_c"] if kind == "LSTM" else ["initial_h"]
     zeros = [name for name in names if op.is_constant(name) and not op.array(name).any()]
     states = [
         split_directions(b, op.tensor(name), len(directions), units) for name in names if zeros != names
@@ -57,32 +60,64 @@ def _converted(
         kind,
         directions,
         functions * len(directions),
-        direction == "reverse",
-        op.flag("output_sequence", False),
+        is_reverse,
+        output_sequence,
         {} if reset_after is None else {"linear_before_reset": int(reset_after)},
     )
-    return layer.add(b, op.tensor("x"), states)
+    return layer.add(b, x, states)
 
 
-def _lstm(b: Builder, op: Operation) -> list[str]:
-    for name, what in (
-        ("peephole", "peepholes"),
-        ("peephole_back", "peepholes"),
-        ("clip", "limits of its cells"),
+def _lstm(
+    b: Builder, op: Operation, x: Tensor, initial_h: Given, initial_c: Given, weight_ih: Array, weight_hh: Array,
+    bias: Array | None = None, input_bias: Array | None = None, peephole: Array | None = None,
+    weight_ih_back: Array | None = None, weight_hh_back: Array | None = None, bias_back: Array | None = None,
+    input_bias_back: Array | None = None, peephole_back: Array | None = None, direction: Directions = "forward",
+    output_sequence: Flag = False, recurrent_activation: Text = _SIGMOID, cell_activation: Text = _TANH,
+    activation: Text = _TANH, clip: Array | None = None,
+) -> list[str]:  # fmt: skip
+    for values, what in (
+        (peephole, "peepholes"),
+        (peephole_back, "peepholes"),
+        (None if clip is None else np.ones(1), "limits of its cells"),
     ):
-        if op.has(name) and (name == "clip" or op.array(name).any()):
+        if values is not None and values.any():
             raise UnsupportedError(f"with {what} it is not supported")
-    return _converted(b, op, "LSTM", _functions(op, "recurrent_activation", "cell_activation", "activation"))
+    directions = [_direction("LSTM", weight_ih, weight_hh, input_bias, bias)]
+    if direction == "bidirectional":
+        if weight_ih_back is None or weight_hh_back is None:
+            raise WeightsError("damaged: it has no weights of the other direction")
+        directions.append(_direction("LSTM", weight_ih_back, weight_hh_back, input_bias_back, bias_back))
+    functions = _functions(recurrent_activation, cell_activation, activation)
+    return _converted(
+        b, op, x, [initial_h, initial_c], "LSTM", directions, functions,
+        is_reverse=direction == "reverse", output_sequence=output_sequence,
+    )  # fmt: skip
 
 
-def _gru(b: Builder, op: Operation) -> list[str]:
-    functions = _functions(op, "recurrent_activation", "activation")
-    return _converted(b, op, "GRU", functions, reset_after=op.flag("reset_after", False))
+def _gru(
+    b: Builder, op: Operation, x: Tensor, initial_h: Given, weight_ih: Array, weight_hh: Array,
+    bias: Array | None = None, input_bias: Array | None = None, direction: Direction = "forward",
+    output_sequence: Flag = False, recurrent_activation: Text = _SIGMOID, activation: Text = _TANH,
+    reset_after: Flag = False,
+) -> list[str]:  # fmt: skip
+    directions = [_direction("GRU", weight_ih, weight_hh, input_bias, bias)]
+    return _converted(
+        b, op, x, [initial_h], "GRU", directions, _functions(recurrent_activation, activation),
+        is_reverse=direction == "reverse", output_sequence=output_sequence, reset_after=reset_after,
+    )  # fmt: skip
 
 
-RECURRENT: dict[str, Handler] = {
-    "gru": _gru,
-    "lstm": _lstm,
-    "rnn": lambda b, op: _converted(b, op, "RNN", _functions(op, "activation")),
-}
+def _rnn(
+    b: Builder, op: Operation, x: Tensor, initial_h: Given, weight_ih: Array, weight_hh: Array,
+    bias: Array | None = None, input_bias: Array | None = None, direction: Direction = "forward",
+    output_sequence: Flag = False, activation: Text = _TANH,
+) -> list[str]:  # fmt: skip
+    directions = [_direction("RNN", weight_ih, weight_hh, input_bias, bias)]
+    return _converted(
+        b, op, x, [initial_h], "RNN", directions, _functions(activation),
+        is_reverse=direction == "reverse", output_sequence=output_sequence,
+    )  # fmt: skip
+
+
+RECURRENT: dict[str, Row] = {"gru": _gru, "lstm": _lstm, "rnn": _rnn}
 """The functions that convert operations, by Core ML's name."""
