@@ -171,8 +171,8 @@ def test_what_the_network_computes_is_refused_by_name(tmp_path: Path) -> None:
         ("topK", 2, {"axis": 1}, "its number of elements is an input"),
         ("oneHot", 2, {"axis": 1}, "its number of places is an input"),
         ("cumSum", 2, {"axis": 1}, "its axis is an input"),
-        ("scatterND", 3, {"mode": 2}, "scatters by 'sub'"),
-        ("scatterND", 3, {"mode": 4}, "scatters by 'div'"),
+        ("scatterND", 3, {"mode": 2}, "its mode is 'sub'; supported are update, add, mul"),
+        ("scatterND", 3, {"mode": 4}, "its mode is 'div'; supported are update"),
         ("embedding", 1, {"inputDim": 7, "outputChannels": 4}, "one index for each image"),
     ):
         results = 2 if kind == "topK" else 1
