@@ -311,6 +311,24 @@ def test_attention_of_many_heads(tmp_path: Path, suffix: str, biased: bool) -> N
     agrees(model, tmp_path / f"model.{suffix}", image(2, 7, 8), image(2, 5, 6, seed=2))
 
 
+NORMS: dict[str, Callable[[Any], Any]] = {
+    "layer": lambda x: L.UnitNormalization()(x),
+    "axis": lambda x: L.UnitNormalization(axis=1)(x),
+    "function": lambda x: ops.normalize(x),
+    "epsilon": lambda x: ops.normalize(x, epsilon=1e-3),
+    "dot": lambda x: L.Dot(axes=1, normalize=True)([x, ops.sum(x, 2)]),
+}
+
+
+@pytest.mark.parametrize("name", list(NORMS))
+def test_norms_of_numbers_next_to_zero(tmp_path: Path, name: str) -> None:
+    """Keras 3 limits the norm, and Keras 2 the sum of squares: the divisors differ below a norm of 1e-6."""
+    shown = L.Input((4, 5))
+    model = keras.Model(shown, NORMS[name](shown))
+    scales = np.float32(10.0) ** -np.arange(12, dtype=np.float32)
+    agrees(model, tmp_path / "model.keras", image(12, 4, 5) * scales[:, None, None])
+
+
 STEPS: dict[str, Callable[[], Any]] = {
     "activation": lambda: L.Activation("softmax"),
     "convolution": lambda: L.Conv2D(5, 3, activation="relu"),

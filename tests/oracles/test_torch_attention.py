@@ -174,3 +174,73 @@ def test_layers_of_transformers(tmp_path: Path, name: str, way: str) -> None:
         np.testing.assert_array_equal(np.isnan(here).reshape(there.shape), hidden)
         assert hidden.any() == ("a whole row" in name and not name.startswith("fused"))
         assert_close(np.nan_to_num(here).reshape(there.shape), np.nan_to_num(there))
+
+
+class OfQueries(nn.Module):  # type: ignore[misc, name-defined]
+    """Queries that are parameters, which attend to each other and to the tokens of an image, as in DETR."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.queries = nn.Parameter(torch.randn(1, count, FEATURES))
+        self.own, self.other = (nn.MultiheadAttention(FEATURES, HEADS, batch_first=True) for _ in range(2))
+        self.norm = nn.LayerNorm(FEATURES)
+
+    def forward(self, x: Any) -> Any:
+        q = self.queries.repeat(x.shape[0], 1, 1)
+        y = self.norm(torch.zeros_like(q) + self.own(q, q, torch.zeros_like(q))[0])
+        return y + self.other(y + q, x, x)[0]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_queries_that_are_parameters(count: int) -> None:
+    """from_torch compares the results of a batch, too."""
+    network = mpscnn.from_torch(OfQueries(count).eval(), torch.randn(1, TOKENS, FEATURES))
+    assert not any("one image only" in note for note in network.notes)
+
+
+class Deformable(nn.Module):  # type: ignore[misc, name-defined]
+    """Samples of the heads of an image at positions that each head computes, as in Deformable DETR."""
+
+    def __init__(self, border: str, mode: str) -> None:
+        super().__init__()
+        self.border, self.mode = border, mode
+        self.places = nn.Linear(FEATURES, HEADS * 3 * 2)
+
+    def forward(self, x: Any, queries: Any) -> Any:
+        images, _, height, width = x.shape
+        heads = x.reshape(images * HEADS, FEATURES // HEADS, height, width)
+        places = self.places(queries).reshape(images, queries.shape[1], HEADS, 3, 2).transpose(1, 2)
+        grid = places.flatten(0, 1).tanh() * 1.2
+        y = nn.functional.grid_sample(
+            heads, grid, mode=self.mode, padding_mode=self.border, align_corners=False
+        )
+        return y.reshape(images, FEATURES, queries.shape[1], 3).sum(-1)
+
+
+@pytest.mark.parametrize(
+    ("border", "mode"), [("zeros", "bilinear"), ("border", "bilinear"), ("reflection", "nearest")]
+)
+def test_samples_of_heads(border: str, mode: str) -> None:
+    torch.manual_seed(0)
+    network = mpscnn.from_torch(
+        Deformable(border, mode).eval(), (torch.randn(1, FEATURES, 4, 5), torch.randn(1, TOKENS, FEATURES))
+    )
+    assert not any("one image only" in note for note in network.notes)
+
+
+class Stepped(nn.Module):  # type: ignore[misc, name-defined]
+    """Writes into each third element of an axis, as the heads of YOLO's poses do."""
+
+    def __init__(self, first: int, last: int | None) -> None:
+        super().__init__()
+        self.part = slice(first, last, 3)
+
+    def forward(self, x: Any) -> Any:
+        y = x * 2.0
+        y[:, self.part] = y[:, self.part].sigmoid()
+        return y
+
+
+@pytest.mark.parametrize(("first", "last"), [(2, None), (0, 5), (1, -1)])
+def test_writes_with_a_step(first: int, last: int | None) -> None:
+    mpscnn.from_torch(Stepped(first, last).eval(), torch.randn(1, TOKENS + 2, FEATURES))

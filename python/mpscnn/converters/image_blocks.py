@@ -56,23 +56,26 @@ def images_as_channels(x: FileTensor, channels: int) -> tuple[FileTensor, int]:
     Returns the tensor, whose first axis is the batch alone, and the number of images that became channels, which
     is 1 if nothing changes. The images come first in the order of channels.
     """
+    return images_below_each_other(x, channels) if x.rank in (3, 4) else (x, 1)
+
+
+def images_below_each_other(x: FileTensor, axis: int) -> tuple[FileTensor, int]:
+    """Move images from the first axis to the beginning of another axis, as `images_as_channels` does."""
     images = without_batch(x.axes[0]) if x.rank else ()
     count = product(images)
-    if x.rank not in (3, 4) or not images or count is None or len(images) == len(x.axes[0]):
+    if not images or count is None or len(images) == len(x.axes[0]):
         return x, 1
     axes = list(x.axes)
     axes[0] = tuple(atom for atom in axes[0] if atom.is_batch)
-    axes[channels] = images + axes[channels]
+    axes[axis] = images + axes[axis]
     return replace(x, axes=tuple(axes)), count
 
 
-def channels_as_images(x: FileTensor, channels: int, count: int) -> FileTensor:
-    """Undo `images_as_channels` for a result that has other channels."""
+def images_apart(x: FileTensor, axis: int, count: int) -> FileTensor:
+    """Undo `images_below_each_other` for a result that has other extents."""
     if count == 1:
         return x
-    low, high = (
-        [*one[:channels], count, one[channels] // count, *one[channels + 1 :]] for one in x.trial_shapes()
-    )
+    low, high = ([*one[:axis], count, one[axis] // count, *one[axis + 1 :]] for one in x.trial_shapes())
     apart = x.view(low, high)
-    order = [0, channels, *(axis for axis in range(1, apart.rank) if axis != channels)]
+    order = [0, axis, *(other for other in range(1, apart.rank) if other != axis)]
     return apart.transpose(order).merge_axes(0, 2)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from mpscnn.converters.arrange import Arranger
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError
@@ -37,14 +39,15 @@ class _Place:
     weight: Tensor | None
 
 
-def sample(a: Arranger, x: Tensor, grid: Tensor, sampling: Sampling) -> Tensor:
+def sample(a: Arranger, x: Tensor, grid: Tensor, sampling: Sampling, images: int = 1) -> Tensor:
     """Sample an image: (n, height, width, channels) and (n, rows, columns, 2) -> (n, rows, columns, channels).
 
     Args:
         a: adds the layers.
-        x: the image.
-        grid: the positions (x, y), from -1 to 1.
+        x: the image, or several images below each other.
+        grid: the positions (x, y), from -1 to 1: those for each image below each other.
         sampling: the rules.
+        images: the number of images in `x`.
     """
     height, width = x.shape[1:3]
     rows, columns = grid.shape[1:3]
@@ -55,10 +58,13 @@ def sample(a: Arranger, x: Tensor, grid: Tensor, sampling: Sampling) -> Tensor:
     network = a.network
     pixels = network.reshape(x, [1, height * width, -1], name=a.name("/pixels"))
     across = _places(a, grid, 0, width, sampling)
-    down = _places(a, grid, 1, height, sampling)
+    down = _places(a, grid, 1, height // images, sampling)
+    starts = _starts(a, images, height // images * width, rows // images) if images > 1 else None
     total: Tensor | None = None
     for row in down:
         first = network.activation(row.position, {"kind": "linear", "a": float(width)}, name=a.name("/row"))
+        if starts is not None:
+            first = network.add(first, starts, name=a.name("/row_of_image"))
         for column in across:
             number = network.add(first, column.position, name=a.name("/position"))
             flat = network.reshape(number, [1, rows * columns, 1], name=a.name("/positions"))
@@ -70,6 +76,15 @@ def sample(a: Arranger, x: Tensor, grid: Tensor, sampling: Sampling) -> Tensor:
             total = part if total is None else network.add(total, part, name=a.name("/sum"))
     assert total is not None
     return total
+
+
+def _starts(a: Arranger, images: int, pixels: int, rows: int) -> Tensor:
+    """Return the index of the first pixel of each image, for each row of its positions."""
+    name = a.name("/images")
+    made = a.network.constant(a.network.inputs[0], (images * rows, 1, 1), name=name)
+    numbers = np.repeat(np.arange(images, dtype=np.float32) * pixels, rows)
+    a.network.graph.set_weight(name, "value", numbers.reshape(images * rows, 1, 1))
+    return made
 
 
 def _places(a: Arranger, grid: Tensor, channel: int, extent: int, sampling: Sampling) -> list[_Place]:

@@ -410,9 +410,9 @@ def activation(name: str, formula: Formula) -> Operator:
 
 
 KERAS = [
-    of_keras("UnitNormalization", "UnitNormalization", over_norm(averages=False, minimum=1e-6), axis=-1),
+    of_keras("UnitNormalization", "UnitNormalization", over_norm(averages=False, minimum=1e-12), axis=-1),
     of_keras(
-        "UnitNormalization of rows", "UnitNormalization", over_norm(1, averages=False, minimum=1e-6), axis=1
+        "UnitNormalization of rows", "UnitNormalization", over_norm(1, averages=False, minimum=1e-12), axis=1
     ),
     of_keras(
         "RMSNormalization",

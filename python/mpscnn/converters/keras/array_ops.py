@@ -205,9 +205,9 @@ def _norm(
 def _normalize(
     c: LayerCall, x: X, *, axis: Wholes = (-1,), order: Whole = 2, epsilon: Number = 0.0
 ) -> FileTensor:
-    if order != 2 or epsilon:
-        raise UnsupportedError("with this order or epsilon it is not supported")
-    return l2_normalize(c, x, axis_of(x, axis))
+    if order != 2:
+        raise UnsupportedError("with this order it is not supported")
+    return l2_normalize(c, x, axis_of(x, axis), *([epsilon] if epsilon else []))
 
 
 def _argument(*, minimum: bool) -> Row:

@@ -17,7 +17,10 @@ from mpscnn.converters.zero_epsilon import batch_norm_epsilon, group_norm_epsilo
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _SCALED = {"gamma": "gamma", "beta": "beta"}
-_MIN_NORM = 1e-6  # the square root of 1e-12, Keras's minimum for the sum of squares
+_WITH_NORMALIZE = 3  # the version of Keras with the function `normalize`
+_OLD_MIN_NORM = 1e-6  # the square root of 1e-12, the minimum for the sum of squares of Keras 1 and 2
+_MIN_NORM = 1e-7  # Keras 3's `backend.epsilon()`, the default minimum for the norm
+_MIN_UNIT_NORM = 1e-12  # the minimum for the norm of Keras 3's UnitNormalization
 
 
 @ignores(
@@ -121,13 +124,14 @@ def _root_mean_square(c: LayerCall, x: X, *, axis: Wholes = (-1,), epsilon: Numb
     return c.along(x, axes, c.network.rms_norm, {"gamma": "scale"}, epsilon=epsilon)
 
 
-def l2_normalize(c: LayerCall, x: FileTensor, axis: int) -> FileTensor:
-    """Return x / sqrt(max(sum of squares along an axis, 1e-12))."""
-    return c.along(x, [axis], c.network.unit_norm, {}, epsilon=_MIN_NORM)
+def l2_normalize(c: LayerCall, x: FileTensor, axis: int, least: float = _MIN_NORM) -> FileTensor:
+    """Return x divided by its norm along an axis. `least` is the smallest divisor in Keras 3."""
+    epsilon = least if c.generation >= _WITH_NORMALIZE else _OLD_MIN_NORM
+    return c.along(x, [axis], c.network.unit_norm, {}, epsilon=epsilon)
 
 
 def _unit_normalization(c: LayerCall, x: X, *, axis: Wholes = (-1,)) -> FileTensor:
-    return l2_normalize(c, x, axis_of(x, axis))
+    return l2_normalize(c, x, axis_of(x, axis), _MIN_UNIT_NORM)
 
 
 @ignores("init_values", "projection_dim")

@@ -230,6 +230,11 @@ class Context:
         batch = next(atom for atom in axes[axis] if atom.is_batch)
         before = product(axes[axis][: axes[axis].index(batch)]) or 1
         known = f"its operand {quote_name(name)}"
+        stored = self.constants.find(name)
+        has_rank = stored is not None and stored.is_fixed and stored.low.ndim == like.rank
+        if batch.low == 1 and has_rank and stored is not None and stored.low.shape[0] != 1:
+            # The numbers are those of one image, as of an attention whose queries are constants.
+            return self.constant(name, like.rank + 1).merge_axes(0, 2)
         numbers = self.constants.of_one_image(name, like.rank, batch, known, (axis, before))
         layer = self.constant_layer(name)
         tensor = self.network.constant(self.network.inputs[0], numbers.shape, name=layer)

@@ -13,6 +13,7 @@ from mpscnn.converters.flat_indices import (
     take_along_axis,
     take_at,
 )
+from mpscnn.converters.image_blocks import images_apart, images_below_each_other
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.row_calls import Computed, ComputedWhole, Either, Given, Opset, Whole
@@ -140,11 +141,15 @@ def _grid_sample(
 ) -> FileTensor:  # fmt: skip
     """Convert GridSample of images by computed or constant positions."""
     places = c.tensor(grid)
-    if x.rank != 4 or places.rank != 4 or places.shape[3] != 2 or not places.has_batch_first:
+    fits = x.rank == places.rank == 4 and places.shape[3] == 2
+    below, count = images_below_each_other(x, 2) if fits else (x, 1)
+    positions, own = images_below_each_other(places, 1) if fits else (places, 1)
+    if not fits or count != own or not positions.has_batch_first:
         raise UnsupportedError(f"samples {x.shown} at positions {places.shown}; supported are images")
     sampling = Sampling(mode == "nearest", padding_mode, align_corners)
-    positions = c.arranger.physical(places, places.axes[1:])
-    return x.wrap_image(sample(c.arranger, x.image(), positions, sampling))
+    grids = c.arranger.physical(positions, positions.axes[1:])
+    y = x.wrap_image(sample(c.arranger, below.image(), grids, sampling, count))
+    return images_apart(y, 2, count)
 
 
 INDEXING: dict[str, Row] = {"GatherElements": _gather_elements, "GatherND": _gather_nd}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import image_axes, image_rows
 from mpscnn.converters.budget import Cost
-from mpscnn.converters.image_blocks import channels_as_images, images_as_channels
+from mpscnn.converters.image_blocks import images_apart, images_as_channels
 from mpscnn.converters.layout import TO_NHWC, Axis, in_memory_order, product
 from mpscnn.converters.max_unpooling import (
     Maxima,
@@ -77,7 +77,7 @@ def _convolution(
         biases = c.constants.tile(biases, images) if images > 1 else biases
         c.set_weight(name, "bias", biases, b if images == 1 else None)
     if lies is None:
-        return channels_as_images(x.wrap_image(y), 1, images)
+        return images_apart(x.wrap_image(y), 1, images)
     (new,) = c.arranger.atoms([filters])
     return replace(x, tensor=y, axes=(x.axes[0], new, *x.axes[2:]), order=lies + new)
 
@@ -253,7 +253,7 @@ def _max_pool(
         if storage_order:
             raise UnsupportedError("positions of maxima that count columns first are not supported")
         return _pooling_with_positions(c, node, x, attributes)
-    return channels_as_images(_pool(c, x, attributes), 1, images)
+    return images_apart(_pool(c, x, attributes), 1, images)
 
 
 def _average_pool(
@@ -269,7 +269,7 @@ def _average_pool(
     if x.tensor.name in c.integers.of_tensors and "padding" not in attributes and is_global:
         # The result of a global average may have another quantization than the image, so it is used.
         attributes = {"kind": "average", "global": True}
-    return channels_as_images(_pool(c, x, attributes), 1, images)
+    return images_apart(_pool(c, x, attributes), 1, images)
 
 
 def _norm_pool(
@@ -281,7 +281,7 @@ def _norm_pool(
     attributes = _pooled_window(x, kernel_shape, Window(strides, dilations, pads, auto_pad))
     attributes |= {"ceil_mode": ceil_mode}
     y = _pool(c, x, attributes | {"kind": "l2_norm"}) if p == 2 else _pooled_powers(x, attributes, p)
-    return channels_as_images(y, 1, images)
+    return images_apart(y, 1, images)
 
 
 def _pooled_window(x: FileTensor, kernel: Ints, window: Window) -> dict[str, Any]:
@@ -308,7 +308,7 @@ def _global_pool(kind: str) -> Row:
 
     def row(c: Context, given: Computed) -> FileTensor:
         x, images = images_as_channels(given, 1)
-        return channels_as_images(_pool(c, x, {"kind": kind, "global": True}), 1, images)
+        return images_apart(_pool(c, x, {"kind": kind, "global": True}), 1, images)
 
     return row
 

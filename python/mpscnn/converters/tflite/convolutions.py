@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from mpscnn.converters.image_blocks import channels_as_images, images_as_channels
+from mpscnn.converters.image_blocks import images_apart, images_as_channels
 from mpscnn.converters.rows import Ints, Operand, Row, ignores
 from mpscnn.converters.tflite import integer_forms
 from mpscnn.converters.tflite.operation import Operation, Source
@@ -92,7 +92,7 @@ def _convolved(
     op.network.graph.set_weight(name, "weight", np.tile(weight, (images, 1, 1, 1)))
     if bias is not None:
         op.network.graph.set_weight(name, "bias", np.tile(bias.real("its biases"), images))
-    return channels_as_images(op.c.of_tensor(y), 3, images)
+    return images_apart(op.c.of_tensor(y), 3, images)
 
 
 @ignores("quantized_bias_type")
@@ -227,7 +227,7 @@ def _pool(
     if activation is not None:
         op.note(y)
         y = network.activation(y, activation, name=op.name("/activation"))
-    return channels_as_images(op.c.of_tensor(y), 3, images)
+    return images_apart(op.c.of_tensor(y), 3, images)
 
 
 # ---- Resizes -----------------------------------------------------------------------------------------------

@@ -238,12 +238,18 @@ def _slice_scatter(
     end: int | None = None,
     step: int = 1,
 ) -> str:
-    """Write an assignment to a slice: the elements before it, the new ones, and the elements after it."""
+    """Write an assignment to a slice: the elements before it, the new ones, and the elements after it.
+
+    With a step, the elements are taken from the old and the new ones together.
+    """
     number = g.axis(x, axis)
     extent = int(g.shapes[x][number])
     begin, stop, _ = slice(start, end, step).indices(extent)
     if step != 1:
-        raise UnsupportedError(f"writes into each element of step {step}; supported is step 1")
+        taken = np.arange(extent)
+        taken[begin:stop:step] = extent + np.arange(len(range(begin, stop, step)))
+        both = g.op("Concat", g.operand(x), g.operand(source), axis=number)
+        return g.op("Gather", both, g.constant(taken), axis=number)
     parts = [source]
     if begin > 0:
         parts.insert(0, g.op("Slice", x, *([value] for value in (0, begin, number))))
