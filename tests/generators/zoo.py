@@ -69,7 +69,7 @@ def tried(entry: Entry) -> Outcome:
         return Outcome("left out", reason=f"it has {count / 1e6:.0f} million parameters")
     x = torch.rand(entry.shape)
     try:
-        with torch.inference_mode():
+        with torch.no_grad():
             module(x)
     except Exception as error:  # the package's own code may raise any error
         return Outcome("left out", reason=f"torch cannot run it with {entry.shape}: {_line(error)}")
@@ -86,7 +86,7 @@ def tried(entry: Entry) -> Outcome:
     seconds = time.process_time() - begun
     session = program.session(threads=1)
     given = np.ascontiguousarray(x.permute(0, 2, 3, 1).numpy() if x.dim() == 4 else x.numpy())
-    with torch.inference_mode():
+    with torch.no_grad():
         theirs = _minimum(lambda: module(x))
     ours = _minimum(lambda: session.run(given))
     error = _error(network, session, given, module, x)
@@ -103,7 +103,7 @@ def _error(network: Any, session: Any, given: Any, module: Any, x: Any) -> float
 
     found = session.run(given)
     ours = list(found.values()) if isinstance(found, dict) else [found]
-    with torch.inference_mode():
+    with torch.no_grad():
         leaves = pytree.tree_leaves(module(x))
     theirs = [one.float().numpy() for one in leaves if isinstance(one, torch.Tensor)]
     if network.source_ends or len(ours) != len(theirs):

@@ -11,6 +11,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from mpscnn.converters.pytorch.tracing import without_messages
+
 #: The batches to compare if the module makes a plain number of the number of images.
 UNKNOWN = (4, 9)
 _GIVEN = 3  # the batch that was compared before
@@ -91,7 +93,7 @@ def _run_on_shapes(
             symbol = made.shape[0].node.expr
     # The copy has the module's parameters, and its own buffers, since the module's code may write into them.
     copied = copy.deepcopy(module, {id(one): one for one in module.parameters()})
-    with mode, torch.no_grad():
+    with without_messages(), mode, torch.no_grad():
         results = copied(*given)
     shapes = [one.shape for one in pytree.tree_leaves(results) if isinstance(one, torch.Tensor)]
     return environment, None if symbol in environment.replacements else symbol, shapes
