@@ -69,6 +69,7 @@ PAGES: dict[str, tuple[str, str, list[str]]] = {
             *("Trainer", "Sgd", "RmsProp", "Adam", "EarlyStopping", "History", "Epoch", "Evaluated"),
             *("ImageFolder", "Augmentation", "check_gradients", "GradientCheck", "evaluate", "Evaluation"),
             *("evaluate_detector", "DetectorEvaluation", "evaluate_segmenter", "SegmenterEvaluation"),
+            *("check_data", "DataCheck", "Finding"),
             *(
                 "AdamW",
                 "DetectorMeasures",
