@@ -80,9 +80,18 @@ def _from_hub(name: str, *, fold: bool, note_photos: bool) -> str:
 
 
 def _require_file(path: str) -> None:
-    """Raise WeightsError, with a lead, for a missing file that has the name of a known model, such as resnet50.pth."""
+    """Raise WeightsError, with a lead, for a missing file with the name of a known model, or of one of the hub.
+
+    Examples are resnet50.pth and owner/name.
+    """
+    if os.path.lexists(path):
+        return
     name, suffix = os.path.splitext(path)  # noqa: PTH122 - pathlib takes longer than the rest
-    if not suffix or os.path.lexists(path):
+    if not suffix:
+        if path.count("/") == 1 and all(path.split("/")):
+            raise WeightsError(
+                f"{path}: cannot be read: No such file or directory. A model of the Hugging Face hub is hf://{path}"
+            )
         return
     from mpscnn.registry.lookup import lead_of
 

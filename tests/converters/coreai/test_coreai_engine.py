@@ -212,4 +212,4 @@ def test_written_assets_say_that_core_ai_did_not_run(
         pytest.skip("Core AI runs here")
     assert call("convert", "digits", str(tmp_path / "one.aimodel")) == 0
     said = capsys.readouterr()
-    assert "in Core AI: not checked: Core AI predicts on macOS 27" in said.out + said.err
+    assert "Core AI itself: not checked: Core AI predicts on macOS 27" in said.out + said.err

@@ -120,6 +120,8 @@ def test_names() -> None:
         assert is_hub_name(text)
     for text in ("owner/name", "timm/model.safetensors", "timm/a/b", "resnet18", "models/timm/x"):
         assert not is_hub_name(text)
+    with pytest.raises(mpscnn.WeightsError, match="A model of the Hugging Face hub is hf://owner/name"):
+        mpscnn.load("owner/name")
     for text in ("hf://name", "hf://owner/name@", "hf://owner/name/../x.onnx", "hf://"):
         with pytest.raises(mpscnn.ParameterError, match=r"expected hf://OWNER/NAME\[@REVISION\]\[/FILE\]"):
             find_on_hub(text)

@@ -216,5 +216,5 @@ def _compare_read_back(network: Network, output: Path, size: Size | None) -> tup
     written = read_network(output)
     found = compare(network, written, size=size)
     own, different = compare_floats(network, output, size)
-    verdict = f"checked by reading it again: {found.verdict()}; in Core AI: {own}"
+    verdict = f"checked by reading it again: {found.verdict()}; Core AI itself: {own}"
     return verdict, different if found.equal else "it does not compute what the network does"
