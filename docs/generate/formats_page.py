@@ -14,8 +14,8 @@ from mpscnn.converters.coreai.operators import ROWS as COREAI
 from mpscnn.converters.coreml.neural.layers import HANDLERS as COREML_LAYERS
 from mpscnn.converters.coreml.neural.layers import REFUSED as COREML_LAYERS_REFUSED
 from mpscnn.converters.coreml.program.constants import CONSTEXPR
-from mpscnn.converters.coreml.program.operations import ROWS as COREML_OPERATIONS
 from mpscnn.converters.coreml.program.operations import REFUSED as COREML_OPERATIONS_REFUSED
+from mpscnn.converters.coreml.program.operations import ROWS as COREML_OPERATIONS
 from mpscnn.converters.keras.layers import FUNCTIONS as KERAS_FUNCTIONS
 from mpscnn.converters.keras.layers import REFUSED as KERAS_REFUSED
 from mpscnn.converters.keras.layers import ROWS as KERAS
