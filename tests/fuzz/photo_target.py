@@ -18,7 +18,7 @@ from PIL import Image
 import mpscnn
 
 sys.path.append(str(Path(__file__).parent.parent / "python"))
-from photo_files import TILE, TILED, tiff  # type: ignore[import-not-found]
+from photo_files import HAS_HEIC, TILE, TILED, tiff  # type: ignore[import-not-found]
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 # Parts of headers of several formats.
@@ -37,6 +37,8 @@ _TOKENS = (
     b"VP8X",
     b"ANMF",
     b"ftypavif",
+    b"ftypheic",
+    b"ispe",
     b"\x21\xf9\4",
     b"\x2c",
     b"P6 9 9 255 ",
@@ -84,6 +86,8 @@ def _seeds() -> list[bytes]:
     ]
     if "AVIF" in Image.SAVE:
         seeds.append(_saved(noise, "AVIF", speed=10))
+    if HAS_HEIC:
+        seeds.append(_saved(noise, "HEIF", quality=60))
     return seeds
 
 

@@ -173,3 +173,15 @@ def test_results_are_known_before_the_shaders_are_written(cache: Path) -> None:
         assert process.poll() is None, "it still writes the file"
         process.kill()
     assert not list(cache.rglob("*.metalarchive"))
+
+
+def test_a_preflight_makes_the_pipelines_of_the_network_only(cache: Path, tmp_path: Path) -> None:
+    """The first answer waits for the pipelines of the network twice: in the check's process, and in the user's."""
+    counts = tmp_path / "counts"
+    hangs = {"METAL_EMULATION_KERNELS": "MPSCNNPoolingAverage=hang", "MPSCNN_SELF_CHECK_SECONDS": "600"}
+    assert first_use(cache, **hangs, METAL_EMULATION_COUNTS=str(counts))[0] == "metal"
+    ended = [dict(word.split("=") for word in line.split()) for line in counts.read_text().splitlines()]
+    made = {int(one["process"]): int(one["pipelines_made"]) for one in ended}
+    *checks, users = made.values()
+    assert users > 0
+    assert 0 < sum(checks) <= users

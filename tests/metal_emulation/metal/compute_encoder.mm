@@ -259,6 +259,7 @@ struct Launch {
     const NSUInteger size =
         threadsPerThreadgroup.width * threadsPerThreadgroup.height * threadsPerThreadgroup.depth;
     switches().threadgroups_started += static_cast<long>(groups);
+    ++switches().dispatches_made;
     switches().threads_started += static_cast<long>(groups * ((size + width - 1) / width * width));
     [self dispatch:threads groups:threadgroupsPerGrid groupSize:threadsPerThreadgroup];
 }

@@ -232,6 +232,7 @@ static std::string file_of(const std::string &source) {
         report_error(error, MTLLibraryErrorDomain, MTLLibraryErrorInternal, "function constants are missing");
         return nil;
     }
+    ++switches().pipelines_made;
     return [[EmulatedPipeline alloc] initWithFunction:function];
 }
 

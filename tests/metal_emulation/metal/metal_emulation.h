@@ -65,6 +65,8 @@ const char *metal_emulation_live_object_names(void);
 ///                            them
 ///   archive_hits             counts up: pipelines that an archive had
 ///   compute_encoders_made    counts up: compute encoders, without those of MPS
+///   pipelines_made           counts up: pipelines, without those of MPS
+///   dispatches_made          counts up: dispatches, without those of MPS
 ///   threads_started          counts up: threads of whole simdgroups that dispatches start
 ///   threadgroups_started     counts up: their threadgroups
 ///   buffers_made             counts up: buffers with new memory
@@ -92,6 +94,10 @@ const char *metal_emulation_live_object_names(void);
 /// The environment variable METAL_EMULATION_KERNELS names kernels that fail: classes of MPS and functions of
 /// shaders. "MPSCNNSoftMax=wrong,neuron=abort,MPSCNNPoolingMax=hang". A name also
 /// stands for all kernels whose names begin with it and an underscore, such as neuron_half.
+///
+/// The environment variable METAL_EMULATION_COUNTS names a file, which gets a line with all counts that end
+/// in
+/// "_made" for each process that ends by itself.
 ///
 /// The environment variable METAL_EMULATION_REFUSED_FILES names files of shaders that do not compile, such as
 /// "neuron.metal,copy.metal"; "*" names all. METAL_EMULATION_COMPILATIONS names a file, which gets a line

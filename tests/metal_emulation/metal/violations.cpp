@@ -12,8 +12,11 @@
 #include <cstring>
 #include <deque>
 #include <map>
+#include <string>
 #include <string_view>
 #include <thread>
+
+#include <unistd.h>
 
 namespace metal_emulation {
 namespace {
@@ -76,6 +79,8 @@ constexpr NamedSwitch named_switches[] = {
     {"purge_first", &Switches::purge_first, 0},
     {"archive_hits", &Switches::archive_hits, 0},
     {"compute_encoders_made", &Switches::compute_encoders_made, 0},
+    {"pipelines_made", &Switches::pipelines_made, 0},
+    {"dispatches_made", &Switches::dispatches_made, 0},
     {"threads_started", &Switches::threads_started, 0},
     {"threadgroups_started", &Switches::threadgroups_started, 0},
     {"buffers_made", &Switches::buffers_made, 0},
@@ -107,9 +112,22 @@ std::atomic<long> *find_switch(const char *name) {
     return member ? &(switches().*member) : nullptr;
 }
 
+/// Add a line with the counts of this process to the file that METAL_EMULATION_COUNTS names.
+void write_counts() {
+    std::FILE *file = std::fopen(std::getenv("METAL_EMULATION_COUNTS"), "a");
+    if (!file) return;
+    std::string line = "process=" + std::to_string(getpid());
+    for (const NamedSwitch &entry : named_switches)
+        if (std::string_view(entry.name).ends_with("_made"))
+            line += std::string(" ") + entry.name + "=" + std::to_string(switches().*entry.member);
+    std::fprintf(file, "%s\n", line.c_str());
+    std::fclose(file);
+}
+
 /// Read switches from the environment, for processes that no test can call: "wrong_results=1,devices=2".
 Switches *initial_switches() {
     auto *made = new Switches;
+    if (std::getenv("METAL_EMULATION_COUNTS")) std::atexit(write_counts);
     const char *text = std::getenv("METAL_EMULATION_SWITCHES");
     std::string left = text ? text : "";
     while (!left.empty()) {

@@ -60,6 +60,8 @@ struct Switches {
     std::atomic<long> purge_first{0};
     std::atomic<long> archive_hits{0};
     std::atomic<long> compute_encoders_made{0};
+    std::atomic<long> pipelines_made{0};
+    std::atomic<long> dispatches_made{0};
     std::atomic<long> threads_started{0};
     std::atomic<long> threadgroups_started{0};
     std::atomic<long> buffers_made{0};
