@@ -92,13 +92,29 @@ def test_a_detector(scenes: Scenes, runs: dict[str, Run]) -> None:
     assert measures.map50 == pytest.approx(best.validation_accuracy)
     assert [one.label for one in measures.by_class] == list(LABELS)
     assert measures.images == 2
-    assert {path.name for path in (folder / "report").iterdir()} == {"curves.png", "classes.csv"}
+    assert {path.name for path in (folder / "report").iterdir()} == {
+        "curves.png",
+        "predictions.png",
+        "classes.csv",
+    }
     loaded = mpscnn.load(folder / "a.safetensors")
     assert loaded.preprocess is not None
     assert loaded.preprocess["fit"] == "stretch"
     assert "batch_normalization" not in {node["operation"] for node in loaded.network.to_dict()["nodes"]}
     loaded.predict(scenes.photos / "01.png")
     assert not (folder / "a.safetensors.run").exists()
+
+
+def test_reports_show_the_truth_beside_the_predictions(runs: dict[str, Run]) -> None:
+    """Two photos for validation make two rows of two pictures."""
+    for run in runs.values():
+        with Image.open(run.folder / "report" / "predictions.png") as sheet:
+            pixels = np.asarray(sheet)
+        height, width = pixels.shape[0] // 2, pixels.shape[1] // 2
+        for top in (0, height):
+            for left in (0, width + 4):
+                assert pixels[top : top + height - 8, left : left + width - 4].std() > 5
+        assert run.model.report.convergence
 
 
 def test_annotations_without_the_sizes_of_photos_train_the_same_detector(

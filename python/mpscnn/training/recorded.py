@@ -31,6 +31,7 @@ _MEASURES = {
 HISTORY, BEST, CHECKPOINT = "history.json", "best.npz", "checkpoint.npz"
 Weights = dict[str, NDArray[np.float32]]
 #: A log states the remaining time of a phase if it is at least so long, and of features after the first seconds.
+_LATE_SHARE = 10  # the last tenth of the epochs
 _LONG_SECONDS, _FIRST_SECONDS = 60, 20
 #: A function that measures a trainer's weights after an epoch. It returns the accuracy, which counts first, the loss,
 #: and a function that returns the weights.
@@ -82,6 +83,29 @@ def history_of(records: Sequence[Record]) -> History:
     measures = (_MEASURES[one.phase] for one in records if one.phase in _MEASURES)
     phases = tuple(record.phase for record in records)
     return History(epochs, best, next(measures, ("accuracy", "accuracy")), phases)
+
+
+def convergence(records: Sequence[Record]) -> str:
+    """Return a sentence that says whether more epochs would help, from the last phase of a training.
+
+    A training has not converged if its best epoch is one of the last tenth of the epochs, and the validation loss was
+    still falling there. The text is empty if the last phase has fewer than two epochs.
+    """
+    phase = [record for record in records if record.phase == records[-1].phase]
+    if len(phase) < 2:
+        return ""
+    best = max(n for n, record in enumerate(phase) if record.best) if any(one.best for one in phase) else -1
+    late = len(phase) - max(1, len(phase) // _LATE_SHARE)
+    losses = [record.validation_loss for record in phase]
+    lowest = min(range(len(losses)), key=losses.__getitem__)
+    if best >= late and lowest >= late:
+        return (
+            f"not converged: the validation loss still falls in epoch {phase[lowest].epoch} of {phase[-1].epoch}; more "
+            "epochs would help"
+        )
+    if best < 0:
+        return "no epoch of the last phase improved the result"
+    return f"stopped improving at epoch {phase[best].epoch} of {phase[-1].epoch}"
 
 
 @dataclass(frozen=True)

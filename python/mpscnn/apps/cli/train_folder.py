@@ -64,7 +64,8 @@ def train_folder(folder: str | None, options: TrainOptions) -> None:
         raise error
     save_trained(training, output)
     made = training.report()
-    show(*kind.lines(made.evaluation), f"written: {output}")
+    verdict = [made.convergence] if made.convergence else []
+    show(*kind.lines(made.evaluation), *verdict, f"written: {output}")
     if report is not None:
         made.save(report)
         show(f"report: {report / kind.report_files[-1]}")

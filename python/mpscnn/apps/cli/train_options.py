@@ -127,7 +127,7 @@ class TrainOptions:
         typer.Option(
             metavar="DIR",
             help="Write confusion.png, curves.png and mistakes.html, the photos with the worst mistakes. With --task "
-            "detect or segment: curves.png and classes.csv.",
+            "detect or segment: curves.png, predictions.png and classes.csv.",
         ),
     ] = None
     resume: Annotated[

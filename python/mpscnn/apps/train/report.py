@@ -19,7 +19,7 @@ from mpscnn.evaluation.classifier import Evaluation
 from mpscnn.training.classifier import ClassifierTraining
 from mpscnn.training.curves import Chart, charts_picture
 from mpscnn.training.image_folder import ImageFolder
-from mpscnn.training.recorded import Record, history_of
+from mpscnn.training.recorded import Record, convergence, history_of
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
@@ -62,6 +62,11 @@ class TrainingReport:
                 _PAGE: lambda file: file.write(page),
             },
         )
+
+    @property
+    def convergence(self) -> str:
+        """A sentence that says whether more epochs would help; "" if there are too few epochs to say it."""
+        return convergence(self.records)
 
     def __repr__(self) -> str:
         return f"<TrainingReport: {self.evaluation.top1:.2%} right of {self.evaluation.images:,} photos>"
@@ -118,7 +123,7 @@ def _page(report: TrainingReport) -> str:
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Mistakes</title><style>'
         "body{font-family:sans-serif}figure{display:inline-block;vertical-align:top;width:220px;margin:8px;"
         "overflow-wrap:anywhere}</style></head><body>"
-        f"<h1>{evaluation.top1:.2%} right of {evaluation.images:,} photos</h1>"
+        f"<h1>{evaluation.top1:.2%} right of {evaluation.images:,} photos</h1><p>{report.convergence}</p>"
         f'<p><img src="{_CONFUSION}" alt="confusion matrix"> <img src="{_CURVES_FILE}" alt="curves"></p>'
         f"<h2>Mistakes: {shown}</h2>{''.join(entries)}</body></html>\n"
     )

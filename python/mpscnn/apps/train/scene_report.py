@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mpscnn._private.arguments import path_name
 from mpscnn._private.report import Column, Report
+from mpscnn.apps.train.example_pictures import example_pictures
 from mpscnn.apps.train.report import curves_picture, write_files
 from mpscnn.evaluation.detector import precision_text
 from mpscnn.evaluation.segmenter import SegmenterEvaluation
-from mpscnn.training.recorded import Record
+from mpscnn.training.recorded import Record, convergence
 from mpscnn.training.scenes.average_precision import AveragePrecision
 from mpscnn.training.scenes.training import SceneTraining
 
-SCENE_REPORT_FILES = ("curves.png", "classes.csv")
+if TYPE_CHECKING:
+    from PIL import Image as PillowImage
+
+SCENE_REPORT_FILES = ("curves.png", "predictions.png", "classes.csv")
 
 
 @dataclass(frozen=True)
@@ -73,17 +78,34 @@ class SceneReport:
         evaluation: `DetectorMeasures` for a detector, `SegmenterEvaluation` for a segmenter. The pixels of a segmenter
             are the points of its output.
         records: the epochs.
+        draw_predictions: draws the first photos for validation, with the truth on the left and the predictions on the
+            right.
     """
 
     evaluation: DetectorMeasures | SegmenterEvaluation
     records: tuple[Record, ...]
+    draw_predictions: Callable[[], PillowImage.Image]
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write curves.png and classes.csv to a folder. Raises ParameterError if they cannot be written."""
+        """Write curves.png, predictions.png and classes.csv to a folder.
+
+        predictions.png has the first photos for validation, with the truth on the left and the predictions on the
+        right. Raises ParameterError if a file cannot be written.
+        """
         place = Path(path_name("folder", folder))
         curves, classes = curves_picture(self.records), self.evaluation.to_csv().encode()
-        writers: list[Any] = [lambda file: curves.save(file, "PNG"), lambda file: file.write(classes)]
+        predictions = self.draw_predictions()
+        writers: list[Any] = [
+            lambda file: curves.save(file, "PNG"),
+            lambda file: predictions.save(file, "PNG"),
+            lambda file: file.write(classes),
+        ]
         write_files(place, dict(zip(SCENE_REPORT_FILES, writers, strict=True)))
+
+    @property
+    def convergence(self) -> str:
+        """A sentence that says whether more epochs would help; "" if there are too few epochs to say it."""
+        return convergence(self.records)
 
     def __repr__(self) -> str:
         return f"<SceneReport: {repr(self.evaluation)[1:-1]}>"
@@ -95,15 +117,16 @@ class SceneReport:
 def scene_report(training: SceneTraining, seconds: float) -> SceneReport:
     """Measure the best weights on the photos for validation. `seconds` is the time of the training."""
     measured: Any = training.measured()
+    draw = partial(example_pictures, training)
     images, labels, seconds = len(training.task.validation), training.labels, max(seconds, 1e-9)
     if not isinstance(measured, AveragePrecision):
         unseen = np.zeros((len(labels), 1), np.int64)  # stretched photos have no pixels that are not seen
         confusion = np.concatenate([measured, unseen], 1)
         evaluation = SegmenterEvaluation(tuple(labels), confusion, images, seconds)
-        return SceneReport(evaluation, tuple(training.history))
+        return SceneReport(evaluation, tuple(training.history), draw)
     by_class = tuple(
         ClassPrecisions(label, float(row.mean()), float(row[0]))
         for label, row in zip(labels, measured.by_class(), strict=True)
     )
     measures = DetectorMeasures(images, measured.map, measured.map50, by_class, seconds)
-    return SceneReport(measures, tuple(training.history))
+    return SceneReport(measures, tuple(training.history), draw)
