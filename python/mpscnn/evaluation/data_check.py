@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arguments import path_name
+from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.files import replace_atomically
 from mpscnn._private.report import Column, Report
 from mpscnn.errors import ImageError, ParameterError
@@ -98,6 +99,7 @@ class _Sample:
     box: tuple[float, float, float, float] | None = None
 
 
+@accept_foreign_arguments
 def check_data(
     photos: str | os.PathLike[str],
     *,

@@ -47,6 +47,7 @@ HEADER_LENGTH = "Inference-Header-Content-Length"
 VALID = {
     "top": {"13 digits, most of them zeros"},  # all classes, if there are fewer
     "max_detections": {"13 digits, most of them zeros"},
+    "tiles": {"13 digits, most of them zeros"},  # a photo is smaller than a tile
     "X-Request-Timeout": LARGE,  # the service's own deadline is shorter
 }
 #: Texts that HTTP headers cannot have: others arrive without the space at their beginning.
@@ -88,7 +89,8 @@ def ask(service: Service, photo: bytes, name: str, text: str) -> Answer:
 
 
 PARAMETERS = (
-    "runs", "top", "score_threshold", "iou_threshold", "max_detections", "classes", HEADER_LENGTH, "X-Request-Timeout",
+    "runs", "top", "score_threshold", "iou_threshold", "max_detections", "classes", "tiles", "overlap",
+    HEADER_LENGTH, "X-Request-Timeout",
 )  # fmt: skip
 
 
