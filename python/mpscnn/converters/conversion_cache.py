@@ -8,9 +8,10 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.files import convert_read_errors, exists, read_content, require_regular
 from mpscnn._private.literals import StoredTypeName
@@ -20,11 +21,13 @@ from mpscnn.converters.file_bytes import total_size
 from mpscnn.converters.format_detection import refuse_other_formats
 from mpscnn.converters.formats import find_reader, is_foreign, model_files, named_by_file, refuse_damaged
 from mpscnn.converters.photo_input import PhotoNote, WeightNote
-from mpscnn.converters.pytorch.given_weights import fold_state
 from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.registry.cache import CacheError, cache_directory, first_file, hold_lock, replace_file
 from mpscnn.registry.converted_file import is_intact, replace_converted, warn_of_damage
+
+if TYPE_CHECKING:
+    from mpscnn.graph.weight_layout import OwnWeights
 
 __all__ = ["CONVERTER_VERSION", "convert_cached", "convert_files", "fold_state", "kept_type"]
 
@@ -67,25 +70,27 @@ def convert_cached(name: str, *, fold: bool = True, note_photos: bool = True, re
     if not foreign:
         return name
     find_reader([path])  # raises for unknown formats, before companion files are searched
-    _refuse_damaged(path)
-    digest = _digest_of(path)
+    with convert_read_errors(path, WeightsError):
+        files = model_files(path)
+    _refuse_damaged(path, files)
+    digest = _digest_of(path, files)
     kind = "" if fold else "-apart"
     if record:
         kind += f"-{hashlib.sha256(record.encode()).hexdigest()[:16]}"
     target = cache_directory() / "models" / f"{digest}-v{CONVERTER_VERSION}{kind}.safetensors"
     try:
-        note = _converted(path, digest, target, fold, record)
+        note = _converted(path, files, digest, target, fold, record)
     except CacheError as error:
         target = _folder_of_process(os.getpid()) / target.name
         if not exists(target):
             warnings.warn(f"{error} {path} is converted for this process only.", RuntimeWarning, stacklevel=5)
-        note = _converted(path, digest, target, fold, record)
+        note = _converted(path, files, digest, target, fold, record)
     if note_photos and note:
         warnings.warn(f"{path}: {note}", RuntimeWarning, stacklevel=5)
     return str(target)
 
 
-def _converted(path: Path, digest: str, target: Path, fold: bool, record: str) -> str:
+def _converted(path: Path, files: Sequence[Path], digest: str, target: Path, fold: bool, record: str) -> str:
     """Convert a file to `target` unless that exists, and return the note on the preprocessing of photos."""
     note = _kept_note(target)
     if note is not None:
@@ -97,7 +102,7 @@ def _converted(path: Path, digest: str, target: Path, fold: bool, record: str) -
             return note
         warn_of_damage(target, stacklevel=7)
         network = read_network([path], fold=fold)
-        if _digest_of(path) != digest:
+        if _digest_of(path, files) != digest:
             raise WeightsError(f"{path}: it or a file next to it changed while it was read: load it again")
         notes = [text for text in network.notes if isinstance(text, PhotoNote)]
         note = "; ".join(notes) if network.preprocess else ""
@@ -131,10 +136,10 @@ def _folder_of_process(process: int) -> Path:
     return Path(folder)
 
 
-def _refuse_damaged(path: Path) -> None:
+def _refuse_damaged(path: Path, files: Sequence[Path]) -> None:
     """Raise the error of a large file whose description is damaged, before the file is hashed, which takes long."""
     with convert_read_errors(path, WeightsError):
-        if total_size(model_files(path)) > _LARGE:
+        if total_size(files) > _LARGE:
             refuse_damaged(path)
 
 
@@ -167,10 +172,10 @@ def _keep(path: Path, text: str) -> None:
             temporary.write_text(text, encoding="utf-8")
 
 
-def _digest_of(path: Path) -> str:
+def _digest_of(path: Path, files: Sequence[Path]) -> str:
     """Return the hash of all files that a network is read from, which names it in the cache."""
     with convert_read_errors(path, WeightsError):
-        return _digest(model_files(path), path.name if named_by_file(path) else path.suffix.lower())
+        return _digest(files, path.name if named_by_file(path) else path.suffix.lower())
 
 
 def _digest(paths: Sequence[Path], name: str) -> str:
@@ -183,6 +188,13 @@ def _digest(paths: Sequence[Path], name: str) -> str:
                 part.update(chunk)
         found.update(part.digest())
     return found.hexdigest()
+
+
+def fold_state(weights: Mapping[str, Any], architecture: str) -> OwnWeights:
+    """Return the weights of a network of `mpscnn.models` for a state dict of PyTorch."""
+    from mpscnn.converters.pytorch.given_weights import fold_state as folded
+
+    return folded(weights, architecture)
 
 
 def kept_type(network: Network) -> StoredTypeName | None:

@@ -11,7 +11,6 @@ from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn._private.printable import quote_path
 from mpscnn.converters.archives import ARCHIVE_ERRORS
 from mpscnn.errors import UnsupportedError, WeightsError
-from mpscnn.models.deep_mnist import is_deep_mnist
 
 SAVED_MODEL = "saved_model.pb"
 """The file that makes a folder a SavedModel."""
@@ -148,6 +147,8 @@ def _beginning(path: Path) -> bytes:
 
 
 def _of_folder(path: Path) -> tuple[str, str]:
+    from mpscnn.models.deep_mnist import is_deep_mnist  # imports all models, which files do not need
+
     if is_deep_mnist(path):
         command = f"mpscnn convert {quote_path(path)} deep_mnist.safetensors --preprocess mnist"
         return "a folder with the raw files of Deep MNIST", f"make a model file of it: `{command}`"

@@ -54,6 +54,12 @@ def find_reader(paths: Sequence[Path]) -> Reader:
     return reader
 
 
+#: The key of a tensor's attribute that names the file of its elements (onnx.proto, TensorProto.external_data).
+_LOCATION = b"location"
+#: The number of bytes up to which a file is searched for this key, which is faster than parsing it.
+_SEARCHED = 1 << 26
+
+
 def _reader_for(path: Path) -> Reader | None:
     if path.suffix.lower() == _ARCHIVE:
         return _read_archived if is_archived(path) else None
@@ -145,6 +151,9 @@ def _read_onnx(paths: list[Path], options: ReadOptions) -> Network:
 
 
 def _external_data(path: Path) -> list[Path]:
+    """Return the files with weights of an ONNX file. A small file is only parsed if it can name one."""
+    if 0 < path.stat().st_size <= _SEARCHED and _LOCATION not in path.read_bytes():
+        return []
     from mpscnn.converters.onnx_reader.file import read_onnx
 
     return read_onnx(path).external_files()

@@ -7,6 +7,7 @@ detection also by a name.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +22,6 @@ from mpscnn.core_model import require_scores
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.graph.structure import checked_scores
-from mpscnn.models.ssd import ssd_head, ultraface_head
 from mpscnn.vision.detector import DetectionHead
 
 MAX_LABELS = 1_000_000
@@ -40,13 +40,21 @@ class KnownDetector(NamedTuple):
     """
 
 
-DETECTORS = {
-    "ultraface": KnownDetector(
-        ultraface_head(), {"mean": [127.0] * 3, "scale": [1 / 128] * 3}, ["face"], "xy"
-    ),
-    "ssd": KnownDetector(ssd_head(), "tensorflow"),
-    "ssd-softmax": KnownDetector(ssd_head(score="softmax"), "tensorflow"),
-}
+@cache
+def known_detectors() -> dict[str, KnownDetector]:
+    """Return the settings of the detectors that a user can name."""
+    from mpscnn.models.ssd import (
+        ssd_head,
+        ultraface_head,
+    )  # imports all models, which other files do not need
+
+    return {
+        "ultraface": KnownDetector(
+            ultraface_head(), {"mean": [127.0] * 3, "scale": [1 / 128] * 3}, ["face"], "xy"
+        ),
+        "ssd": KnownDetector(ssd_head(), "tensorflow"),
+        "ssd-softmax": KnownDetector(ssd_head(score="softmax"), "tensorflow"),
+    }
 
 
 def choose_settings(
@@ -87,18 +95,18 @@ def choose_preprocess(network: Network, choice: str | PathLike[str] | Mapping[st
 
 
 def choose_detection(network: Network, choice: str | PathLike[str] | Mapping[str, Any]) -> None:
-    """Set how a network's outputs become boxes: a name of `DETECTORS`, a mapping or its JSON text, or a file.
+    """Set how a network's outputs become boxes: a name of `known_detectors`, a mapping or its JSON text, or a file.
 
-    The outputs of a detector in `DETECTORS` are found by their shapes. If the network has no preprocessing or labels,
-    it gets the detector's. It gets labels only if there is one for each class.
+    The outputs of a detector in `known_detectors` are found by their shapes. If the network has no preprocessing or
+    labels, it gets the detector's. It gets labels only if there is one for each class.
 
     Raises ParameterError for an unknown name, text that is not JSON, or outputs that are not boxes and scores.
     """
-    if isinstance(choice, str) and choice in DETECTORS:
+    if isinstance(choice, str) and choice in known_detectors():
         _choose_known(network, choice)
         return
     if isinstance(choice, str) and not _is_settings(choice) and not Path(choice).suffix:
-        known = ", ".join(DETECTORS)
+        known = ", ".join(known_detectors())
         raise ParameterError(
             f"detection: unknown detector {choice!r}; known: {known}; or a JSON file, or its text ('{{...}}')"
         )
@@ -110,7 +118,7 @@ def choose_detection(network: Network, choice: str | PathLike[str] | Mapping[str
 
 
 def _choose_known(network: Network, name: str) -> None:
-    known = DETECTORS[name]
+    known = known_detectors()[name]
     settings = dict(known.head.settings)
     outputs = _heads(name, network)
     for kind, output in outputs.items():

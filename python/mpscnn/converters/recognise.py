@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ _SIX = 6.0
 _RELU6 = {"kind": "relun", "a": 0.0, "b": _SIX, "c": 0.0}
 _NO_LIMIT = 1e38
 _MULTIPLIERS = (0.25, 0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
+_USUAL = 1.0
 
 
 def with_library_names(network: Network) -> Network:
@@ -123,27 +125,36 @@ def _candidates(network: Network, size: tuple[int, int]) -> Iterator[Network]:
         return
     last = network.to_dict()["nodes"][-1]["operation"]
     output = "softmax" if last == "softmax" else "logits"
-    for multiplier in _MULTIPLIERS:
-        common: dict[str, Any] = {
-            "depth_multiplier": multiplier,
-            "input_size": size,
-            "classes": int(result[-1]),
-            "output": output,
-        }
-        yield from _classifiers(common) if len(result) == 2 else _segmenters(common)
+    common = {"input_size": size, "classes": int(result[-1]), "output": output}
+    layers = _layers(network)
+    for build in _classifiers() if len(result) == 2 else _segmenters():
+        usual = build(depth_multiplier=_USUAL, **common)
+        yield usual
+        if _layers(usual) == layers:
+            others = (width for width in _MULTIPLIERS if width != _USUAL)
+            yield from (build(depth_multiplier=width, **common) for width in others)
 
 
-def _classifiers(common: dict[str, Any]) -> Iterator[Network]:
-    yield mobilenet_v2(**common)
-    yield mobilenet_v1(**common)
-    yield mobilenet_v1(**common, shallow=True)
+def _layers(network: Network) -> list[str]:
+    """Return the operations that an architecture has with every multiplier.
+
+    With a small one, more blocks have equal numbers of channels at both ends, and so a sum of them.
+    """
+    operations = (node["operation"] for node in _nodes_in_order(network))
+    return [operation for operation in operations if operation != "add"]
 
 
-def _segmenters(common: dict[str, Any]) -> Iterator[Network]:
+def _classifiers() -> Iterator[Callable[..., Network]]:
+    yield mobilenet_v2
+    yield mobilenet_v1
+    yield partial(mobilenet_v1, shallow=True)
+
+
+def _segmenters() -> Iterator[Callable[..., Network]]:
     for stride in (16, 8):
-        yield deeplab_v3(**common, output_stride=stride)
-        yield deeplab_v3(**common, output_stride=stride, atrous_rates=ARTICLE_RATES[stride])
-        yield deeplab_v3_plus(**common, output_stride=stride)
+        yield partial(deeplab_v3, output_stride=stride)
+        yield partial(deeplab_v3, output_stride=stride, atrous_rates=ARTICLE_RATES[stride])
+        yield partial(deeplab_v3_plus, output_stride=stride)
 
 
 def _signature(network: Network, reading: Reading) -> list[Any]:
@@ -229,11 +240,13 @@ def _renamed(network: Network, named: Network) -> Network:
 
 def _with_backbone_names(network: Network, size: tuple[int, int], reading: Reading) -> Network:
     """Rename the layers that form a MobileNet inside a detector, or inside a classifier without its last layers."""
+    if not any(node["attributes"].get("groups", 1) > 1 for node in network.to_dict()["nodes"]):
+        return network  # every MobileNet has depthwise convolutions
     numbers: dict[Any, int] = {}
     layers = _layers_by_meaning(network, numbers, reading)
     for multiplier in _MULTIPLIERS:
-        common: dict[str, Any] = {"depth_multiplier": multiplier, "input_size": size}
-        for base in _classifiers(common):
+        for build in _classifiers():
+            base = build(depth_multiplier=multiplier, input_size=size)
             library = _layers_by_meaning(base, numbers, {})
             last = next(
                 name for name in ("conv_last", "pointwise13", "pointwise8") if name in base.layer_names()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,3 +93,31 @@ def test_the_published_feature_extractor(shared: Path) -> None:
     assert network.layer_names()[-3:] == ["depthwise13", "pointwise13", "pool"]
     part = network.subgraph(["pointwise11", "pointwise13"])
     assert [tensor.shape for tensor in part.outputs] == [(None, 14, 14, 512), (None, 7, 7, 1024)]
+
+
+def test_a_kept_conversion_imports_no_reader_and_no_architecture(tmp_path: Path) -> None:
+    """Loading a file that was converted before takes a fifth of a second, much of it for imports."""
+    path = tmp_path / "small.onnx"
+    network = models.mobilenet_v1(depth_multiplier=0.25, input_size=32)
+    network.initialize_weights(1)
+    network.save(path)
+    program = (
+        "import sys, mpscnn; mpscnn.load(sys.argv[1], device='cpu'); "
+        "print([name for name in sys.modules if name.startswith(('mpscnn.models', 'mpscnn.converters.onnx_reader'))])"
+    )
+    environment = {**os.environ, "MPSCNN_CACHE": str(tmp_path / "cache")}
+    command = [sys.executable, "-c", program, str(path)]
+    first, second = (
+        subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
+        for _ in range(2)
+    )
+    assert "mpscnn.converters.onnx_reader" in first
+    assert second.strip() == "[]"
+
+
+@pytest.mark.parametrize("multiplier", [0.25, 0.35, 0.5, 0.75, 1.0, 1.3, 1.4])
+def test_classifiers_of_every_width_get_the_names_of_the_package(multiplier: float) -> None:
+    for build in (models.mobilenet_v2, models.mobilenet_v1):
+        network = build(depth_multiplier=multiplier, input_size=32, classes=3)
+        network.initialize_weights(1)
+        assert with_library_names(with_other_names(network)).layer_names() == network.layer_names()
