@@ -11,17 +11,19 @@ Names, shapes, element types and the order of axes are those of the file. It nee
 from __future__ import annotations
 
 import os
+import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from mpscnn import _core
 from mpscnn._private.expected_names import Expected, accept_foreign_arguments, explain_unknown_names
 from mpscnn._private.files import convert_read_errors, is_folder, require_regular
+from mpscnn._private.installation import install_command
 from mpscnn._private.names import did_you_mean, shown_names
-from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
+from mpscnn.errors import Error, ParameterError, UnsupportedError, WeightsError
 from mpscnn.onnx_backend.io_binding import IOBinding, OrtValue, type_text
 from mpscnn.runtime.library import is_available
 
@@ -47,6 +49,9 @@ __all__ = [
 ]
 
 __version__ = _core.version()
+_PROFILES = (
+    "a session has no profile; mpscnn.load(path) makes a Model, whose layers mpscnn.profile(model) measures"
+)
 _CPU = "CPUExecutionProvider"
 #: onnxruntime's names of providers that mpscnn has, each with mpscnn's name of the device.
 _DEVICES = {"CoreMLExecutionProvider": "METAL", _CPU: "CPU"}
@@ -114,10 +119,7 @@ class SessionOptions(_Options):
 
     def _check(self) -> None:
         if self.enable_profiling:
-            raise UnsupportedError(
-                "SessionOptions: enable_profiling is not supported; mpscnn.load(path) makes a Model, whose layers "
-                "mpscnn.profile(model) measures"
-            )
+            raise UnsupportedError(f"SessionOptions: {_PROFILES}")
         if self.optimized_model_filepath:
             raise UnsupportedError(
                 "SessionOptions: optimized_model_filepath is not supported; `mpscnn convert` writes networks"
@@ -316,6 +318,91 @@ class InferenceSession(Expected):
         feed = {name: value.numpy() for name, value in input_dict_ort_values.items()}
         return [OrtValue(array) for array in self.run(output_names, feed, run_options)]
 
+    def run_with_ortvaluevector(
+        self,
+        run_options: RunOptions | None,
+        feed_names: Sequence[str],
+        feeds: Sequence[OrtValue],
+        fetch_names: Sequence[str],
+        fetches: list[OrtValue],
+        fetch_devices: Sequence[Any] = (),  # noqa: ARG002 - as onnxruntime's
+    ) -> None:
+        """Compute outputs from values, and append them to `fetches`. The errors are those of `run`."""
+        named = dict(zip(feed_names, feeds, strict=True))
+        fetches += self.run_with_ort_values(fetch_names, named, run_options)
+
+    def run_async(
+        self,
+        output_names: Sequence[str] | None,
+        input_feed: Mapping[str, NDArray[Any]],
+        callback: Callable[[list[NDArray[Any]], Any, str], object],
+        user_data: Any,
+        run_options: RunOptions | None = None,
+    ) -> None:
+        """Compute outputs in another thread, and call `callback(results, user_data, error)` there.
+
+        The last argument of the callback is the text of the error, or "". The results are then []. A run in progress
+        ends before the process does.
+        """
+
+        def compute() -> None:
+            try:
+                results, error = self.run(output_names, input_feed, run_options), ""
+            except Error as failure:
+                results, error = [], str(failure)
+            callback(results, user_data, error)
+
+        threading.Thread(target=compute, name="mpscnn run_async").start()
+
+    def create_ortvalue_from_shape_and_type(
+        self, shape: Sequence[int], element_type: Any, device_type: str = "cpu", device_id: int = 0
+    ) -> OrtValue:
+        """Return a value with new memory, as `OrtValue.ortvalue_from_shape_and_type`."""
+        return OrtValue.ortvalue_from_shape_and_type(shape, element_type, device_type, device_id)
+
+    def get_profiling_start_time_ns(self) -> int:
+        """Return 0: a session has no profile, and `mpscnn.profile(model)` measures layers."""
+        return 0
+
+    def end_profiling(self) -> NoReturn:
+        """Refuse profiles as files. Raises UnsupportedError."""
+        raise UnsupportedError(f"InferenceSession: {_PROFILES}")
+
+    def get_input_memory_infos(self) -> list[str]:
+        """Return "cpu" for each input, whose memory is the CPU's."""
+        return ["cpu"] * len(self._inputs)
+
+    def get_output_memory_infos(self) -> list[str]:
+        """Return "cpu" for each output, whose memory is the CPU's."""
+        return ["cpu"] * len(self._outputs)
+
+    def get_input_epdevices(self) -> list[str]:
+        """Return the device in use for each input, by onnxruntime's name."""
+        return [self._providers[0]] * len(self._inputs)
+
+    def get_provider_graph_assignment_info(self) -> NoReturn:
+        """Refuse a table of the devices of operators. Raises UnsupportedError."""
+        raise UnsupportedError(
+            f"InferenceSession: all operators run on {self._providers[0]}, so there is no table of their devices"
+        )
+
+    def get_tuning_results(self) -> list[Any]:
+        """Return []: there is nothing to tune."""
+        return []
+
+    def set_tuning_results(self, results: Sequence[Any], *, error_on_invalid: bool = False) -> None:
+        """Change nothing: there is nothing to tune."""
+
+    def set_ep_dynamic_options(self, options: Mapping[str, str]) -> NoReturn:
+        """Refuse options of onnxruntime's devices. Raises UnsupportedError."""
+        raise UnsupportedError(
+            f"InferenceSession: there are no options of devices, got {shown_names([*options])}; "
+            "SessionOptions.intra_op_num_threads sets the threads"
+        )
+
+    def release_captured_graph(self, graph_annotation_id: int) -> None:
+        """Change nothing: no graphs of CUDA are captured."""
+
     def __repr__(self) -> str:
         return f"<InferenceSession of {self._model.graph.name!r} on {self._providers[0]}>"
 
@@ -372,7 +459,7 @@ def _read(given: Any) -> onnx.ModelProto:
         damaged = import_module("google.protobuf.message").DecodeError
     except ImportError as error:
         raise UnsupportedError(
-            f'mpscnn.InferenceSession needs: pip install "mpscnn[convert]" ({error})'
+            f"mpscnn.InferenceSession needs: {install_command('convert')} ({error})"
         ) from error
     if isinstance(given, (bytes, bytearray, memoryview)):
         what, load = "the model's bytes", lambda: onnx.load_model_from_string(bytes(given))

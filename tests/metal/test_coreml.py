@@ -428,5 +428,5 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_coremltools_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "coremltools", None)
-    with pytest.raises(mpscnn.UnsupportedError, match=r"'coreml': .*pip install .mpscnn\[coreml\]"):
+    with pytest.raises(mpscnn.UnsupportedError, match=r"'coreml': .*pip install .[^']*\[coreml\]"):
         network().compile(device="coreml")

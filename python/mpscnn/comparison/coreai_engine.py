@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mpscnn._private.confined import Limits
+from mpscnn._private.installation import install_command
 from mpscnn.comparison.confined_engine import ConfinedEngine
 from mpscnn.comparison.trace import Array, Trace, Value, channels_first, channels_last
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -31,7 +32,7 @@ def missing_coreai() -> str | None:
     if platform.system() != "Darwin" or int(major or 0) < _FIRST_MACOS:
         return f"Core AI predicts on macOS {_FIRST_MACOS} and iOS {_FIRST_MACOS} only"
     if importlib.util.find_spec("coreai") is None:
-        return "coreai-core is not installed: pip install 'mpscnn[coreai]'"
+        return f"coreai-core is not installed: {install_command('coreai')}"
     return None
 
 

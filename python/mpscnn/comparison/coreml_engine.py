@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mpscnn._private.confined import Limits
+from mpscnn._private.installation import install_command
 from mpscnn.comparison.confined_engine import ConfinedEngine
 from mpscnn.comparison.trace import Array, Trace, Value, channels_first, channels_last
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -42,7 +43,7 @@ def open_coreml(path: Path, limits: Limits) -> ConfinedEngine:
             f"{path}@coreml: Core ML predicts on macOS only; without @coreml mpscnn runs the file anywhere"
         )
     if importlib.util.find_spec("coremltools") is None:
-        raise UnsupportedError(f"{path}@coreml: coremltools is not installed: pip install 'mpscnn[coreml]'")
+        raise UnsupportedError(f"{path}@coreml: coremltools is not installed: {install_command('coreml')}")
     from mpscnn.converters import read_network
     from mpscnn.converters.coreml.cut import cut_coreml
     from mpscnn.converters.coreml.file import read_coreml

@@ -12,6 +12,7 @@ from os import PathLike
 from typing import Any
 
 from mpscnn._private.expected_names import accept_foreign_arguments
+from mpscnn._private.installation import install_command
 from mpscnn._private.names import first_repeated, shown_names
 from mpscnn._private.report import Column, Report
 from mpscnn.converters.photo_settings import labelled_classes
@@ -211,7 +212,7 @@ def require_pycocotools() -> None:
         import pycocotools  # noqa: F401
     except ImportError as error:
         raise UnsupportedError(
-            f'evaluating a detector needs pycocotools: pip install "mpscnn[evaluate]" ({error})'
+            f"evaluating a detector needs pycocotools: {install_command('evaluate')} ({error})"
         ) from error
 
 

@@ -13,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.expected_names import explain_unknown_names
+from mpscnn._private.installation import install_command
 from mpscnn.errors import UnsupportedError
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _backend() -> type[Backend]:
         from mpscnn.onnx_backend.backend import Backend
     except ImportError as error:
         raise UnsupportedError(
-            f'mpscnn.onnx_backend needs: pip install "mpscnn[convert]" ({error})'
+            f"mpscnn.onnx_backend needs: {install_command('convert')} ({error})"
         ) from error
     return Backend
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import ctypes
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from mpscnn._private.expected_names import Expected
 from mpscnn._private.names import did_you_mean, shown_names
-from mpscnn.errors import ParameterError, StateError
+from mpscnn.errors import ParameterError, StateError, UnsupportedError
 
 #: Names of element types in onnxruntime that are not NumPy's.
 _TYPES = {"float32": "float", "float64": "double"}
 _MAX_EXTENT = 2**31 - 1
+_SPARSE = "values are dense arrays, and sparse tensors are not supported"
 
 
 def type_text(dtype: np.dtype[Any]) -> str:
@@ -45,6 +46,40 @@ class OrtValue(Expected):
         """Return a value with new memory, filled with zeros. Raises ParameterError for a wrong shape or type."""
         _require_cpu(device_type, device_id)
         return OrtValue(np.zeros(_extents(shape), _element_type(element_type)))
+
+    @staticmethod
+    def ortvalue_from_numpy_with_onnx_type(data: NDArray[Any], onnx_element_type: int) -> OrtValue:
+        """Return a value of ONNX' element type with this number. Raises ParameterError for another array."""
+        value = OrtValue.ortvalue_from_numpy(data)
+        if value.element_type() != onnx_element_type:
+            raise ParameterError(
+                f"OrtValue: the array of {data.dtype} has ONNX' element type {value.element_type()}, "
+                f"not {onnx_element_type!r}"
+            )
+        return value
+
+    @staticmethod
+    def from_dlpack(data: Any) -> OrtValue:
+        """Return a value with the memory of a tensor of another framework, which must be in the CPU's memory."""
+        return OrtValue(np.from_dlpack(data))
+
+    @staticmethod
+    def ort_value_from_sparse_tensor(sparse_tensor: Any) -> OrtValue:
+        """Refuse sparse tensors. Raises UnsupportedError."""
+        raise UnsupportedError(f"OrtValue: {_SPARSE}, got {type(sparse_tensor).__name__}")
+
+    def as_sparse_tensor(self) -> NoReturn:
+        """Refuse sparse tensors. Raises UnsupportedError."""
+        raise UnsupportedError(f"OrtValue: {_SPARSE}; numpy() returns the array")
+
+    def __dlpack__(self, *, stream: Any = None) -> Any:
+        """Return the array for `numpy.from_dlpack` and other frameworks. They share the memory."""
+        return self._array.__dlpack__(stream=stream)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """Return the CPU's device of DLPack."""
+        kind, number = self._array.__dlpack_device__()
+        return int(kind), int(number)
 
     def numpy(self) -> NDArray[Any]:
         """Return the array. It shares the value's memory."""
@@ -171,6 +206,10 @@ class IOBinding(Expected):
                 "IOBinding has no outputs yet; session.run_with_iobinding(binding) computes them"
             )
         return self._results
+
+    def get_outputs_as_ortvaluevector(self) -> list[OrtValue]:
+        """Return the same as `get_outputs`: onnxruntime's vector of values is a list here."""
+        return self.get_outputs()
 
     def copy_outputs_to_cpu(self) -> list[NDArray[Any]]:
         """Return copies of the outputs of the last run. Raises StateError before the first run."""

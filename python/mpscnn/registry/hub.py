@@ -17,6 +17,7 @@ from urllib.parse import unquote
 
 from mpscnn._private.cache_folder import cache_directory
 from mpscnn._private.files import exists, is_folder, replace_folder
+from mpscnn._private.installation import install_command
 from mpscnn._private.json_text import parse_json
 from mpscnn._private.printable import printable
 from mpscnn.errors import DownloadError, ParameterError, UnsupportedError
@@ -78,7 +79,7 @@ def find_on_hub(text: str) -> HubFile:
     """
     repository = _parsed(text)
     if find_spec("huggingface_hub") is None:
-        raise UnsupportedError(f"{text}: the hub needs huggingface_hub: pip install 'mpscnn[hub]'")
+        raise UnsupportedError(f"{text}: the hub needs huggingface_hub: {install_command('hub')}")
     with _sentences(repository):
         commit, files = _listed(repository)
         file = _chosen(repository, list(files))

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.expected_names import explain_unknown_names
+from mpscnn._private.installation import install_command
 from mpscnn.errors import UnsupportedError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def _imported(name: str) -> Any:
         from mpscnn.sklearn.classifier import ImageClassifier
         from mpscnn.sklearn.features import FeatureExtractor
     except ImportError as error:
-        raise UnsupportedError(f'mpscnn.sklearn needs: pip install "mpscnn[sklearn]" ({error})') from error
+        raise UnsupportedError(f"mpscnn.sklearn needs: {install_command('sklearn')} ({error})") from error
     return FeatureExtractor if name == "FeatureExtractor" else ImageClassifier
 
 

@@ -8,6 +8,8 @@ from collections import Counter
 from functools import cache
 from pathlib import Path
 
+from mpscnn._private.installation import install_command
+
 _HEIF_MODULE = "pillow_heif"
 #: The formats that are read, by Pillow's names, and the modules of their decoders. None of these starts a process.
 FORMATS = {
@@ -34,7 +36,7 @@ ANIMATION_SUFFIXES = {".apng", ".gif"}
 OF_JPEG = "MPO"  # Pillow's name of a JPEG file with several pictures
 #: The remedies for formats that Pillow alone does not always read, by suffix.
 _REMEDIES = {
-    ("heic", "heics", "heif", "heifs", "hif"): 'HEIC needs pillow-heif: pip install "mpscnn[heic]"',
+    ("heic", "heics", "heif", "heifs", "hif"): f"HEIC needs pillow-heif: {install_command('heic')}",
     ("avif", "avifs"): "AVIF needs a Pillow with AVIF, from version 11.3 on",
 }
 _MAX_NAMED = 5

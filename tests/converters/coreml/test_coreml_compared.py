@@ -100,7 +100,7 @@ def test_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
     monkeypatch.setitem(sys.modules, "coremltools", None)
     with pytest.raises(
-        UnsupportedError, match=r"@coreml: coremltools is not installed: pip install 'mpscnn\[coreml\]'"
+        UnsupportedError, match=r"@coreml: coremltools is not installed: pip install '[^']*\[coreml\]'"
     ):
         mpscnn.compare(str(path), f"{path}@coreml")
 

@@ -15,6 +15,7 @@ from PIL import Image
 
 import mpscnn
 from mpscnn import converters
+from mpscnn._private.installation import install_command
 
 _DRAW = np.random.default_rng(13)
 
@@ -205,7 +206,7 @@ def test_writing_needs_coremltools(
     """tests/oracles/test_coreml_written.py tests writing with coremltools."""
     monkeypatch.setitem(sys.modules, "coremltools", None)
     assert call("convert", "digits", str(tmp_path / "digits.mlpackage")) == 1
-    assert 'needs coremltools: pip install "mpscnn[coreml]"' in capsys.readouterr().err
+    assert f"needs coremltools: {install_command('coreml')}" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import mpscnn
+from mpscnn._private.installation import install_command
 
 CLASSIFY = """
 import sys
@@ -72,5 +73,5 @@ def test_commands_say_which_extra_they_need(python_with_numpy_alone: str, call: 
     assert finished.stdout == ""
     assert finished.stderr == (
         "error: the commands need rich and typer, which `import mpscnn` does without: "
-        "pip install 'mpscnn[cli]' (in its sources: pip install '.[cli]')\n"
+        f"{install_command('cli')}\n"
     )

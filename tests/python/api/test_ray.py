@@ -21,6 +21,7 @@ from command_line import COLOURS, LABELS, Command, save_colour_model, save_photo
 from PIL import Image
 
 import mpscnn
+from mpscnn._private.installation import install_command
 from mpscnn.apps.cli.app import insert_default_address
 from mpscnn.apps.ray import node
 from mpscnn.apps.ray.cluster import translate_errors
@@ -451,7 +452,7 @@ def test_ray_that_is_missing_is_named(photos: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", program, str(photos)], capture_output=True, text=True, check=True
     )
-    assert ended.stdout.startswith('many machines need Ray Data: pip install "mpscnn[ray]"')
+    assert ended.stdout.startswith(f"many machines need Ray Data: {install_command('ray')}")
 
 
 def test_clusters_that_do_not_answer_are_told(photos: Path) -> None:

@@ -12,11 +12,12 @@ from constant_detector import save_constant_detector
 
 import mpscnn
 from mpscnn import ImageError
+from mpscnn._private.installation import install_command
 from mpscnn.apps.video.source import open_source
 from mpscnn.vision import photo_formats
 
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
-WARNING = '3 files are left out: 2 .heic, 1 .txt. HEIC needs pillow-heif: pip install "mpscnn[heic]"'
+WARNING = f"3 files are left out: 2 .heic, 1 .txt. HEIC needs pillow-heif: {install_command('heic')}"
 
 
 @pytest.fixture(autouse=True)
@@ -113,9 +114,7 @@ def test_such_a_file_next_to_the_classes_is_refused_like_a_photo(photos: Path) -
 
 
 def test_a_heic_photo_alone_names_the_package(photos: Path) -> None:
-    with pytest.raises(
-        ImageError, match=r'a\.HEIC: is a HEIC file\. HEIC needs pillow-heif: pip install "mpscnn'
-    ):
+    with pytest.raises(ImageError, match=r"a\.HEIC: is a HEIC file\. HEIC needs pillow-heif: pip install '"):
         mpscnn.open_photo(photos / "red" / "a.HEIC")
 
 

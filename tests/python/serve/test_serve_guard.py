@@ -20,6 +20,7 @@ from command_line import Command, save_colour_model
 from serving import END, Answer, Service, require_packages, serving
 
 import mpscnn
+from mpscnn._private.installation import install_command
 
 require_packages()
 
@@ -384,4 +385,4 @@ def test_a_missing_package_names_the_extra(
     monkeypatch.setattr("mpscnn.apps.serve.packages.find_spec", without)
     ended = command("serve", str(model))
     assert ended.returncode == 1
-    assert ended.stderr == 'error: serving needs FastAPI, prometheus_client: pip install "mpscnn[serve]"\n'
+    assert ended.stderr == f"error: serving needs FastAPI, prometheus_client: {install_command('serve')}\n"

@@ -20,6 +20,7 @@ from PIL import Image
 from video_clips import CAT, SIZE, FakeCamera, photo_that_moves, shades, turned, write_clip
 
 import mpscnn
+from mpscnn._private.installation import install_command
 from mpscnn.apps.video import source as source_module
 from mpscnn.apps.video import stream as video_module
 from mpscnn.apps.video.frame_buffer import FrameBuffer
@@ -578,7 +579,7 @@ def test_pyav_is_imported_only_when_used(clip: Path) -> None:
     told = subprocess.run(
         [sys.executable, "-c", program, str(clip)], capture_output=True, text=True, check=True
     )
-    assert told.stdout.startswith('videos need PyAV: pip install "mpscnn[video]" (')
+    assert told.stdout.startswith(f"videos need PyAV: {install_command('video')} (")
 
 
 LISTS = {

@@ -12,6 +12,7 @@ from pathlib import Path
 from mpscnn import _core
 from mpscnn._private.child_python import code_command, inherited_environment
 from mpscnn._private.files import exists
+from mpscnn._private.installation import DISTRIBUTION
 from mpscnn.apps.benchmark.ncnn_file import pnnx_command, replace_resizes
 from mpscnn.apps.benchmark.subject import Subject
 from mpscnn.converters.conversion_cache import kept_type
@@ -164,7 +165,7 @@ _PEERS = (
     Peer(
         "onnxruntime",
         ("onnxruntime", "onnx"),
-        '"mpscnn[bench]"',
+        f"'{DISTRIBUTION}[bench]'",
         "onnxruntime",
         "network.onnx",
         _onnx,
@@ -173,7 +174,7 @@ _PEERS = (
     Peer(
         "litert",
         ("ai_edge_litert",),
-        '"mpscnn[bench]"',
+        f"'{DISTRIBUTION}[bench]'",
         "ai-edge-litert",
         "network.tflite",
         _tflite,

@@ -13,6 +13,7 @@ def main() -> None:
 
     It is 0 (done), 1 (failed), 2 (wrong usage) or 128 + signal. `convert` and `verify` also have 3.
     """
+    from mpscnn._private.installation import install_command
     from mpscnn.apps.cli.failures import FAILED, handle_errors, prepare_streams
     from mpscnn.apps.cli.output import report
 
@@ -20,8 +21,7 @@ def main() -> None:
     missing = [name for name in ("rich", "typer") if find_spec(name) is None]
     if missing:
         report(
-            f"the commands need {' and '.join(missing)}, which `import mpscnn` does without: "
-            "pip install 'mpscnn[cli]' (in its sources: pip install '.[cli]')"
+            f"the commands need {' and '.join(missing)}, which `import mpscnn` does without: {install_command('cli')}"
         )
         sys.exit(FAILED)
     with handle_errors():

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from mpscnn import errors
+from mpscnn._private.installation import install_command
 from mpscnn.errors import DeviceError, ParameterError, StateError, UnsupportedError
 
 __all__ = ["connect", "cpu_count", "import_arrow", "import_ray", "is_address", "nodes", "translate_errors"]
@@ -35,7 +36,7 @@ def import_ray() -> Any:
         import ray
         import ray.data
     except ImportError as error:
-        raise UnsupportedError(f'many machines need Ray Data: pip install "mpscnn[ray]" ({error})') from error
+        raise UnsupportedError(f"many machines need Ray Data: {install_command('ray')} ({error})") from error
     return ray
 
 
@@ -45,7 +46,7 @@ def import_arrow() -> Any:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise UnsupportedError(f'many machines need pyarrow: pip install "mpscnn[ray]" ({error})') from error
+        raise UnsupportedError(f"many machines need pyarrow: {install_command('ray')} ({error})") from error
     return pyarrow
 
 

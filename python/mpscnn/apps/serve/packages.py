@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+from mpscnn._private.installation import install_command
 from mpscnn.errors import UnsupportedError
 
 _PACKAGES = {
@@ -19,4 +20,4 @@ def require_packages() -> None:
     """Raise UnsupportedError, with the command to install them, if packages for serving are missing."""
     missing = [title for name, title in _PACKAGES.items() if find_spec(name) is None]
     if missing:
-        raise UnsupportedError(f'serving needs {", ".join(missing)}: pip install "mpscnn[serve]"')
+        raise UnsupportedError(f"serving needs {', '.join(missing)}: {install_command('serve')}")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.expected_names import Expected
 from mpscnn._private.files import convert_read_errors, is_folder, require_regular
+from mpscnn._private.installation import install_command
 from mpscnn.apps.video.planes import photo_from_frame, require_size
 from mpscnn.apps.video.truncation import describe_truncation
 from mpscnn.errors import Error, ImageError, ParameterError, UnsupportedError
@@ -168,7 +169,7 @@ def import_av() -> Any:
     try:
         import av
     except ImportError as error:
-        raise UnsupportedError(f'videos need PyAV: pip install "mpscnn[video]" ({error})') from error
+        raise UnsupportedError(f"videos need PyAV: {install_command('video')} ({error})") from error
     return av
 
 

@@ -135,7 +135,7 @@ def video(
     Raises:
         ImageError: the source cannot be read, is empty or has no video. If it is damaged or the camera is disconnected,
             the error comes after the frames before that.
-        UnsupportedError: PyAV is missing (`pip install "mpscnn[video]"`), or cameras are not supported on this system.
+        UnsupportedError: PyAV is missing (the extra `video` of mpscnn), or cameras are not supported on this system.
         ParameterError: an argument is out of its range, or there is no such model.
         TypeError: an unknown option.
     """

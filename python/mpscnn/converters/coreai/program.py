@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.confined import Limits, run_confined
+from mpscnn._private.installation import install_command
 from mpscnn._private.json_text import parse_json
 from mpscnn.converters.coreai.asset import Asset
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -207,7 +208,7 @@ def read_program(asset: Asset) -> dict[str, Graph]:
     """
     if find_spec("coreai") is None:
         raise UnsupportedError(
-            f"{asset.origin}: reading Core AI needs coreai-core: pip install 'mpscnn[coreai]'"
+            f"{asset.origin}: reading Core AI needs coreai-core: {install_command('coreai')}"
         )
     content = asset.program.read_bytes()
     seconds = len(content) / _BYTES_PER_SECOND

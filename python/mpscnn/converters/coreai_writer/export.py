@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn._private.arguments import path_name
 from mpscnn._private.files import replace_folder
+from mpscnn._private.installation import install_command
 from mpscnn._private.json_text import parse_json
 from mpscnn.converters.coreai.asset import ASSET, DESCRIPTION
 from mpscnn.converters.coreai.extraction import LAYER
@@ -73,7 +74,7 @@ def export(
         raise ParameterError(f"{path}: the name of a Core AI asset ends in {ASSET}")
     require_stored_type(dtype)
     if find_spec("coreai") is None:
-        raise UnsupportedError(f"{path}: writing Core AI needs coreai-core: pip install 'mpscnn[coreai]'")
+        raise UnsupportedError(f"{path}: writing Core AI needs coreai-core: {install_command('coreai')}")
     if any(None in tensor.shape[1:] for tensor in network.inputs) and size is None:
         raise UnsupportedError(
             f"{path}: a Core AI asset has one size, and the network leaves its own free: {CHOOSE_SIZE}"

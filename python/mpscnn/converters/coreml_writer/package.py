@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
+from mpscnn._private.installation import install_command
 from mpscnn.errors import UnsupportedError
 
 
@@ -37,5 +38,5 @@ def coremltools() -> Any:
             return import_module("coremltools")
     except ImportError as error:
         raise UnsupportedError(
-            f'writing Core ML models needs coremltools: pip install "mpscnn[coreml]" ({error})'
+            f"writing Core ML models needs coremltools: {install_command('coreml')} ({error})"
         ) from error

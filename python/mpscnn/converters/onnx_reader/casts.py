@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mpscnn._private.installation import install_command
 from mpscnn.converters.constant_pair import Array
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_reader.context import Context
@@ -98,7 +99,7 @@ def _onnx_package(name: str) -> Any:
         return import_module("onnx")
     except ImportError as error:
         raise UnsupportedError(
-            f'numbers of the type {name} need: pip install "mpscnn[convert]" ({error})'
+            f"numbers of the type {name} need: {install_command('convert')} ({error})"
         ) from error
 
 

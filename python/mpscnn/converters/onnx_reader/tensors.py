@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn._private.installation import install_command
 from mpscnn.errors import UnsupportedError
 
 Array = NDArray[Any]
@@ -155,7 +156,7 @@ def array_type(number: int) -> np.dtype[Any]:
         return plain
     own = _own_type(element.own)
     if own is None:
-        raise UnsupportedError(f'numbers of the type {element.name} need: pip install "mpscnn[convert]"')
+        raise UnsupportedError(f"numbers of the type {element.name} need: {install_command('convert')}")
     return own
 
 

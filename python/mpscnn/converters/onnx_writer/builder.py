@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn._private.installation import install_command
 from mpscnn.converters.layout import TO_NCHW, TO_NHWC
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -59,7 +60,7 @@ class Builder:
             import onnx
         except ImportError as error:
             raise UnsupportedError(
-                f'writing ONNX and Core ML files needs the package onnx: pip install "mpscnn[convert]" ({error})'
+                f"writing ONNX and Core ML files needs the package onnx: {install_command('convert')} ({error})"
             ) from error
         self._onnx = onnx
         self._name = name

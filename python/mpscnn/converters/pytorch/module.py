@@ -10,6 +10,7 @@ from typing import Any
 
 from mpscnn._private.arguments import require_bool
 from mpscnn._private.expected_names import accept_foreign_arguments, conversion_hint
+from mpscnn._private.installation import install_command
 from mpscnn.converters.float32_intermediates import keep_intermediates
 from mpscnn.converters.onnx_reader.file import OnnxFile
 from mpscnn.converters.onnx_reader.reader import Converted, converted
@@ -195,5 +196,5 @@ def require_packages() -> None:
     if missing:
         raise UnsupportedError(
             f"from_torch needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed: "
-            'pip install "mpscnn[torch]"'
+            f"{install_command('torch')}"
         )

@@ -77,7 +77,7 @@ def benchmark(
 
     MODEL may also be a TensorFlow Lite file. Each engine runs in its own process, interleaved with the others, on
     the same random input. "difference" is the largest difference from mpscnn's outputs. onnxruntime and
-    LiteRT are installed by: pip install "mpscnn[bench]". If another engine is missing, the error names its packages.
+    LiteRT are installed with the extra `bench` of mpscnn. If an engine is missing, the error names its packages.
     LiteRT is measured with TensorFlow Lite files only.
 
     With --metal-kernels auto it first measures on a GPU whether the kernels of MPS or mpscnn's own are faster, and
