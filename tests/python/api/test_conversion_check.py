@@ -21,7 +21,7 @@ from mpscnn.comparison.litert_engine import LitertEngine
 from mpscnn.comparison.native_engine import NativeEngine
 from mpscnn.comparison.onnx_engine import OnnxEngine
 from mpscnn.comparison.trace import Trace
-from mpscnn.converters.tflite import arithmetic
+from mpscnn.converters.tflite.operators import ROWS
 from mpscnn.graph.network import Network
 
 ADD, NEG, RELU = 0, 59, 19
@@ -49,7 +49,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the conversion of RELU by a wrong one."""
-    monkeypatch.setitem(arithmetic._FUNCTIONS, "RELU", "relu6")
+    monkeypatch.setitem(ROWS, "RELU", ROWS["RELU6"])
 
 
 @pytest.mark.usefixtures("wrong")
