@@ -61,9 +61,11 @@ def test_a_page_of_the_project_begins_with_what_one_can_do(name: str) -> None:
 
 @pytest.mark.parametrize("tutorial", TUTORIALS, ids=lambda path: path.stem)
 def test_tutorials_begin_with_what_one_can_do_and_hold_no_results(tutorial: Path) -> None:
+    """Those that train on photos take a minute, and hold their results, so that they can be read without it."""
     cells = json.loads(tutorial.read_text("utf-8"))["cells"]
     assert PROMISE.match(promise_of("".join(cells[0]["source"])))
-    assert not [cell for cell in cells if cell.get("outputs") or cell.get("execution_count")]
+    holding = [cell for cell in cells if cell.get("outputs") or cell.get("execution_count")]
+    assert bool(holding) == (tutorial.stem in ("train_a_detector", "train_a_segmenter"))
 
 
 def test_generated_pages_begin_with_what_one_can_do(
