@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
+import io
 import re
 import sys
 import warnings
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,9 +98,48 @@ def test_programs_of_documents_run_as_they_stand(
             pytest.importorskip("tritonclient.http", reason="tritonclient[http] is not installed")
             place = stack.enter_context(serving()).place
             block = block.replace(SERVICE, f"{place[0]}:{place[1]}")
-        exec(compile(block, "<document>", "exec"), {"__name__": "__main__"})
+        printed = run_and_collect(block)
+    for line, expected in values_in_comments(block).items():
+        assert is_printed(expected, printed[line]), f"{block.splitlines()[line - 1]}\nprinted {printed[line]}"
     if "mpscnn.ray." in block:
         sys.modules["ray"].shutdown()
+
+
+def values_in_comments(block: str) -> dict[int, str]:
+    """Return the values in comments after calls of `print`, by the number of the line. "..." stands for any text."""
+    found = {}
+    for number, line in enumerate(block.splitlines(), start=1):
+        if match := re.fullmatch(r"print\(.*\)\s+# (.*)", line):
+            with suppress(SyntaxError):
+                value = ast.parse(match[1], mode="eval").body
+                if not isinstance(value, (ast.Name, ast.Attribute)):  # a word is no value
+                    found[number] = match[1]
+    return found
+
+
+def run_and_collect(block: str) -> dict[int, str]:
+    """Run a program, and return what each line prints by `print` outside of functions and loops."""
+    printed: dict[int, str] = {}
+    space: dict[str, Any] = {"__name__": "__main__"}
+    for statement in ast.parse(block).body:
+        text = io.StringIO()
+        with redirect_stdout(text):
+            exec(compile(ast.Module([statement], []), "<document>", "exec", dont_inherit=True), space)
+        printed[statement.end_lineno or 0] = text.getvalue().strip()
+    return printed
+
+
+def is_printed(expected: str, printed: str) -> bool:
+    options = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    return doctest.OutputChecker().check_output(f"{expected}\n", f"{printed}\n", options)
+
+
+def test_values_in_comments_are_compared() -> None:
+    block = "x = 3\nprint(x)  # 4\nprint([x, 1])  # [3, ...]\nprint(x)  # the number\nprint(x)  # word"
+    assert values_in_comments(block) == {2: "4", 3: "[3, ...]"}
+    printed = run_and_collect(block)
+    assert (is_printed("4", printed[2]), is_printed("[3, ...]", printed[3])) == (False, True)
+    assert sum(len(values_in_comments(str(block.values[0]))) for block in BLOCKS) >= 4
 
 
 def test_there_are_programs_in_documents() -> None:
