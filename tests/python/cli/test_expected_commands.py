@@ -113,7 +113,7 @@ def test_leads_for_users_of_create_ml(tmp_path: Path, capsys: pytest.CaptureFixt
         ),
         (["convert", "page_digits", "a.mlpackage", "--half"], "--dtype of mpscnn convert"),
         (["quantize", "page_digits", "--bits", "8"], "FILE.mlpackage --dtype uint8"),
-        (["train", "photos", "--max-iterations", "9"], "have epochs="),
+        (["train", "photos", "--max-iterations", "9"], "; it is --epochs here"),
         (["train", str(tmp_path), "-o", "Toys.mlpackage"], "`mpscnn convert` then writes other formats"),
         (["export", "model.mlpackage"], "`mpscnn convert MODEL FILE.mlpackage`"),
     ):
