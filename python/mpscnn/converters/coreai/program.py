@@ -26,6 +26,7 @@ GRAPH, CONSTANT, OUTPUT, INVOKE = "coreai.graph", "coreai.constant", "coreai.out
 # These limits hold for Apple's parser. It and Python take some 120 MiB, and resources are hexadecimal digits.
 _MEMORY, _MEMORY_PER_BYTE = 350 << 20, 8
 _SECONDS, _WALL, _BYTES_PER_SECOND = 3.0, 20.0, 16 << 20
+_LOADED = 4  # the processors may have other work
 _MAX_OPERATIONS = 100_000
 _MAX_RANK = 16
 _TENSOR = re.compile(r"tensor<((?:(?:\d+|\?)x)*)([a-zA-Z0-9]+(?:<[a-z0-9]+>)?)(?:, .*)?>", re.DOTALL)
@@ -212,7 +213,7 @@ def read_program(asset: Asset) -> dict[str, Graph]:
         )
     content = asset.program.read_bytes()
     seconds = len(content) / _BYTES_PER_SECOND
-    limits = Limits(_MEMORY + _MEMORY_PER_BYTE * len(content), _SECONDS + seconds, _WALL + seconds)
+    limits = Limits(_MEMORY + _MEMORY_PER_BYTE * len(content), _SECONDS + seconds, _WALL + _LOADED * seconds)
     try:
         made = run_confined("mpscnn.converters.coreai.extraction:prepare", content, limits)
     except UnsupportedError as error:
