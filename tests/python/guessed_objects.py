@@ -74,6 +74,7 @@ OBJECTS: dict[str, Callable[[], Any]] = {
     "Comparison": lambda: mpscnn.compare(network(), network()),
     "Profile": lambda: network().compile().session().profile(X, runs=1),
     "Image": lambda: mpscnn.Image(2, 2, 3),
+    "TemporaryImage": lambda: mpscnn.TemporaryImage(mpscnn.CommandQueue().command_buffer(), 2, 2, 3),
     "CommandQueue": mpscnn.CommandQueue,
     "CommandBuffer": lambda: mpscnn.CommandQueue().command_buffer(),
 }

@@ -15,14 +15,19 @@ _MAX_COMPARED = 4_000_000
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return "; did you mean ...?" with the most similar known names, or "" if none is similar.
 
-    If there are many long names, only the first ones are compared.
+    A name that differs in case and underscores alone is the only one. If there are many long names, only the first
+    ones are compared.
     """
     import difflib
 
-    close = difflib.get_close_matches(
-        name, _first_names(known, _MAX_COMPARED // (len(name) + 1)), n=3, cutoff=0.6
-    )
+    compared = _first_names(known, _MAX_COMPARED // (len(name) + 1))
+    close = [one for one in compared if _letters(one) == _letters(name)]
+    close = close or difflib.get_close_matches(name, compared, n=3, cutoff=0.6)
     return f"; did you mean {', '.join(map(repr, close))}?" if close else ""
+
+
+def _letters(name: str) -> str:
+    return name.replace("_", "").lower()
 
 
 def _first_names(names: Iterable[str], length: int) -> list[str]:

@@ -16,7 +16,7 @@ from command_line import call
 from guessed_objects import OBJECTS
 
 import mpscnn
-from mpscnn import converters, models, onnx_backend, onnxruntime, quantization, training
+from mpscnn import converters, kernels, models, nodes, onnx_backend, onnxruntime, quantization, training
 from mpscnn._private.expected_names import option_error
 from mpscnn._private.hints import NEAREST, ROWS, option_of, place_of, twin_of
 from mpscnn.apps.cli.app import every_command
@@ -26,6 +26,8 @@ from mpscnn.graph.quantized import has_integers
 MODULES = {"mpscnn": mpscnn, "mpscnn.models": models, "mpscnn.onnx_backend": onnx_backend}
 MODULES |= {
     "mpscnn.converters": converters,
+    "mpscnn.kernels": kernels,
+    "mpscnn.nodes": nodes,
     "mpscnn.quantization": quantization,
     "mpscnn.training": training,
     "mpscnn.onnxruntime": onnxruntime,
