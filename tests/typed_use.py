@@ -32,7 +32,7 @@ def names(network: mpscnn.Network) -> None:
     mpscnn.Model(network, check_finite="yes")  # type: ignore[arg-type]
     network.save("x.safetensors", dtype="int8")  # type: ignore[arg-type]
     mpscnn.open_photo(np.zeros((2, 2, 3), np.uint8), channel_order="brg")  # type: ignore[arg-type]
-    mpscnn.Image(2, 2, 3, format="float64")  # type: ignore[arg-type]
+    mpscnn.Image(2, 2, 3, format="float64")  # type: ignore[call-overload]
 
 
 def results(model: mpscnn.Model, program: mpscnn.Program, image: NDArray[np.float32]) -> None:

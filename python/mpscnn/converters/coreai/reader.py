@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any, get_origin
 
 import numpy as np
@@ -97,6 +98,7 @@ class _Program:
         self._integers: dict[str, Any] = {}
         self._tensors: dict[str, str] = {}
         self._added = 0
+        self._numbers = count()  # of blobs without a name, in all graphs
 
     @property
     def takes_photo(self) -> bool:
@@ -120,9 +122,8 @@ class _Program:
                 return results if depth else [self._computed(blob) for blob in results]
             for number, _ in operation.results:
                 own = names.get(number) if depth == 0 else ""
-                blobs[number] = (
-                    own if own and not self.walk.builder.has(own) else f"%{len(blobs)}.{self._added}"
-                )
+                is_free = own and not self.walk.builder.has(own)
+                blobs[number] = own if is_free else f"%{next(self._numbers)}"
             reads = [self._blob(blobs, number) for number in operation.operands]
             makes = [blobs[number] for number, _ in operation.results]
             if operation.kind == "invoke":
