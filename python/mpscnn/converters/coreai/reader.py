@@ -122,8 +122,9 @@ class _Program:
                 return results if depth else [self._computed(blob) for blob in results]
             for number, _ in operation.results:
                 own = names.get(number) if depth == 0 else ""
-                is_free = own and not self.walk.builder.has(own)
-                blobs[number] = own if is_free else f"%{next(self._numbers)}"
+                if not own or self.walk.builder.has(own):
+                    own = f"%{next(self._numbers)}"
+                blobs[number] = own
             reads = [self._blob(blobs, number) for number in operation.operands]
             makes = [blobs[number] for number, _ in operation.results]
             if operation.kind == "invoke":
