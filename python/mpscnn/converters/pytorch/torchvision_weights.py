@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from mpscnn.models.photo_transforms import PhotoTransform, torchvision_transform
 
@@ -35,6 +36,8 @@ _FILES: Mapping[str, PhotoTransform] = {
     "5c1a4163": _NEWER,
     "bac287d4": torchvision_transform(256, 240, "bicubic"),  # efficientnet_b1
     "c27df63c": torchvision_transform(255, 240),
+    # vgg16 for features: its weights are Caffe's, for samples of 0 to 255, and those of its last layers are NaN.
+    "88682ab5": replace(_OLDER, mean=(0.48235, 0.45882, 0.40784), std=(1 / 255,) * 3),
 }
 #: Networks that only torchvision has, with weights for several transforms.
 SEVERAL_TRANSFORMS = {"mobilenet_v2 of width 1", "mobilenet_v3_large of width 1", "efficientnet_b1"}
