@@ -34,7 +34,8 @@ print(model.compile_options)
 print(model.run_options.threads)
 ```
 
-In a command, `_` becomes `-`, and a field that is true by default has an opposite: `--no-winograd`.
+In a command, `max_memory=` is `--max-memory`.
+The field `winograd` is true by default, so the command has an option that makes it false: `--no-winograd`.
 C has `no_winograd`, because its fields are zero by default.
 """
 

@@ -183,8 +183,8 @@ class CompileOptions(_Options):
         False,
         require_bool,
         'whether device "auto" may also choose the neural engine, which computes in float16. It does so if Core ML ran '
-        "the network faster there and its results are right. It is for precision float16, and has no effect on a "
-        "device that is named.",
+        "the network faster there and its results are right. It needs precision float16. It has no effect on "
+        'a device that is named: device="metal" always computes on the GPU.',
     )
     max_memory: int | None = _option(
         None,
