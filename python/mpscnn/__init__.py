@@ -15,7 +15,18 @@ from mpscnn._private import command_start as _command_start  # noqa: F401 - it a
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
-from mpscnn import _core
+try:
+    from mpscnn import _core
+except ImportError as error:
+    if "partially initialized" not in str(error):
+        raise
+    from pathlib import Path as _Path
+
+    from mpscnn._private.missing_core import reason_for_missing_core
+
+    raise ImportError(reason_for_missing_core(_Path(__file__).parent)) from None
+
+# isort: split
 from mpscnn._private import toolkit
 from mpscnn._private.expected_names import explain_unknown_names
 from mpscnn.errors import (
