@@ -117,3 +117,21 @@ def test_onnxs_own_cases_are_computed_of_constants() -> None:
         computed += 1
     assert computed > 600
     assert not [one for one in refused if not any(reason in one for reason in REFUSED)]
+
+
+IMAGE = NUMBERS[None]  # one image of two channels, 3 x 4 pixels
+NORMALIZATIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "GroupNormalization": ({"s": NUMBERS[0, 0, :2], "o": NUMBERS[0, 1, :2]}, {"num_groups": 2}),
+    "InstanceNormalization": ({"s": NUMBERS[0, 0, :2], "o": NUMBERS[0, 1, :2]}, {}),
+    "LayerNormalization": ({"s": NUMBERS[0, 0], "o": NUMBERS[0, 1]}, {}),
+    "LogSoftmax": ({}, {"axis": 1}),
+    "LpNormalization": ({}, {"axis": 1}),
+}
+
+
+@pytest.mark.parametrize("kind", NORMALIZATIONS)
+def test_normalizations_of_constants(kind: str) -> None:
+    """Nothing computes these while a file is read, so the constant is a layer."""
+    operands, settings = NORMALIZATIONS[kind]
+    opset = 21 if kind == "GroupNormalization" else 17
+    assert_computed(kind, {"k": IMAGE, **operands}, IMAGE.shape[1:], opset, **settings)

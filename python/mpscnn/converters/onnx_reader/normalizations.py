@@ -17,7 +17,7 @@ from mpscnn.converters.onnx_reader.attention_masks import masked_scores
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.expansions import JOINT_SOFTMAX, PER_CHANNEL
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.row_calls import Computed, Given, Opset
+from mpscnn.converters.onnx_reader.row_calls import ComputedFloats, Given, Opset
 from mpscnn.converters.rows import Name, Row, Stated, ignores
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.value import Value
@@ -27,7 +27,7 @@ from mpscnn.errors import UnsupportedError, WeightsError
 _SINGLE_AXIS = 13  # the first opset in which a softmax is over one axis
 
 
-def _lp_normalization(x: Computed, *, axis: int = -1, p: int = 2) -> FileTensor:
+def _lp_normalization(x: ComputedFloats, *, axis: int = -1, p: int = 2) -> FileTensor:
     """Convert LpNormalization: x divided by its norm along an axis. All-zero vectors stay zeros."""
     along = x.axis(axis)
     if p not in (1, 2):
@@ -46,12 +46,12 @@ def _softmax_of_constant(opset: Opset, x: Given, *, axis: int | None = None) -> 
     return x.softmax(_softmax_axes(x, axis, is_joint=opset < _SINGLE_AXIS))
 
 
-def _softmax(c: Context, node: Node, opset: Opset, x: Computed, *, axis: int | None = None) -> Value:
+def _softmax(c: Context, node: Node, opset: Opset, x: ComputedFloats, *, axis: int | None = None) -> Value:
     axes = _softmax_axes(x, axis, is_joint=opset < _SINGLE_AXIS)
     return masked_scores(c, node, axes.start).softmax(axes)
 
 
-def _joint_softmax(c: Context, node: Node, x: Computed, *, axis: int | None = None) -> Value:
+def _joint_softmax(c: Context, node: Node, x: ComputedFloats, *, axis: int | None = None) -> Value:
     axes = _softmax_axes(x, axis, is_joint=True)
     return masked_scores(c, node, axes.start).softmax(axes)
 
@@ -60,7 +60,7 @@ def _joint_softmax_of_constant(x: Given, *, axis: int | None = None) -> Value:
     return x.softmax(_softmax_axes(x, axis, is_joint=True))
 
 
-def _log_softmax(opset: Opset, x: Computed, *, axis: int | None = None) -> FileTensor:
+def _log_softmax(opset: Opset, x: ComputedFloats, *, axis: int | None = None) -> FileTensor:
     axes = _softmax_axes(x, axis, is_joint=opset < _SINGLE_AXIS)
     return x.apply_along(axes, x.network.log_softmax)
 
@@ -92,7 +92,7 @@ def _batch_norm_of_constants(
 
 @ignores("is_test", "momentum")
 def _batch_norm(
-    c: Context, node: Node, x: Computed, scale: Name, offset: Name, mean: Name, variance: Name,
+    c: Context, node: Node, x: ComputedFloats, scale: Name, offset: Name, mean: Name, variance: Name,
     *, epsilon: float = 1e-5, spatial: bool = True, training_mode: bool = False,
 ) -> Value:  # fmt: skip
     c.refuse_results(node, 1, "statistics of the batch")
@@ -125,7 +125,7 @@ def _batch_norm(
 
 
 def _instance_normalization(
-    c: Context, x: Computed, scale: Name, offset: Name, *, epsilon: float = 1e-5
+    c: Context, x: ComputedFloats, scale: Name, offset: Name, *, epsilon: float = 1e-5
 ) -> FileTensor:
     """Convert InstanceNormalization.
 
@@ -145,7 +145,7 @@ def _instance_normalization(
 
 @ignores("stash_type")
 def _group_normalization(
-    c: Context, opset: Opset, x: Computed, scale: Name, offset: Name, *, num_groups: int, epsilon: float = 1e-5,
+    c: Context, opset: Opset, x: ComputedFloats, scale: Name, offset: Name, *, num_groups: int, epsilon: float = 1e-5,
     per_channel: Annotated[bool | None, Stated(PER_CHANNEL)] = None,
 ) -> FileTensor:  # fmt: skip
     count = num_groups
@@ -186,7 +186,7 @@ def _group_norm(
 
 @ignores("stash_type")
 def _layer_normalization(
-    c: Context, node: Node, x: Computed, scale: Name, offset: Name | None = None,
+    c: Context, node: Node, x: ComputedFloats, scale: Name, offset: Name | None = None,
     *, axis: int = -1, epsilon: float = 1e-5,
 ) -> list[FileTensor]:  # fmt: skip
     """Convert LayerNormalization and RMSNormalization.
