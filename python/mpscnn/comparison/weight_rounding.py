@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,23 +62,39 @@ def rounding_effect(network: Network, path: Path, size: tuple[int, int] | None =
 
 
 def differ_by_float16_rounding(first: Network, second: Network) -> bool:
-    """Return True if two networks have different weights, and all weights of one of them are float16 numbers.
+    """Return True if one of two networks seems to come from a file that stores numbers in float16.
 
-    One of the networks then comes from a file that stores weights in float16.
+    All its weights then are float16 numbers, and the other network has different weights or these biases before they
+    were rounded.
     """
-    kernels = [
-        [array for name, array in network.weights.items() if name.endswith(".weight")]
-        for network in (first, second)
-    ]
+    kernels, biases = (
+        [
+            [array for name, array in network.weights.items() if name.endswith(role)]
+            for network in (first, second)
+        ]
+        for role in (".weight", ".bias")
+    )
     if not any(one and all(map(_are_halves, one)) for one in kernels):
         return False
-    a, b = ({hash(array.tobytes()) for array in one} for one in kernels)
-    return a != b
+    if _contents(kernels[0]) != _contents(kernels[1]):
+        return True
+    a, b = (_contents(one) for one in biases)
+    return a != b and (
+        _contents(map(_as_halves, biases[0])) == b or _contents(map(_as_halves, biases[1])) == a
+    )
+
+
+def _contents(arrays: Iterable[Array]) -> set[int]:
+    return {hash(array.tobytes()) for array in arrays}
 
 
 def _are_halves(array: Array) -> bool:
+    return bool(np.array_equal(_as_halves(array), array))
+
+
+def _as_halves(array: Array) -> Array:
     with np.errstate(over="ignore"):
-        return bool(np.array_equal(array.astype(np.float16).astype(np.float32), array))
+        return array.astype(np.float16).astype(np.float32)
 
 
 def _extents(shape: tuple[int | None, ...], size: tuple[int, int] | None) -> tuple[int, ...]:

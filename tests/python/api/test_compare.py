@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from command_line import call, save_photo
+from numpy.typing import NDArray
 from PIL import Image
 
 import mpscnn
@@ -88,6 +90,27 @@ def test_the_tolerance_allows_for_weights_that_were_rounded_to_halves() -> None:
     assert mpscnn.compare(halves, rounded(small_network())).tolerance == 0.001  # the same weights
     assert mpscnn.compare(exact, small_network(scale=1.0001)).tolerance == 0.001  # weights of no narrow type
     assert not mpscnn.compare(exact, rounded(small_network(scale=1.3))).equal
+
+
+def test_the_tolerance_allows_for_biases_that_were_rounded_to_halves() -> None:
+    """Weights that were float16 numbers before do not change when a file stores them in float16. Biases do."""
+
+    def with_biases(convert: Callable[[NDArray[Any]], NDArray[Any]]) -> mpscnn.Network:
+        network = rounded(small_network())
+        biases = {
+            name: np.linspace(0.1, 0.9, array.size, dtype=np.float32)
+            for name, array in network.weights.items()
+            if name.endswith(".bias")
+        }
+        network.load_weights({name: convert(array) for name, array in biases.items()}, layout="OHWI")
+        return network
+
+    exact = with_biases(lambda array: array)
+    halves = with_biases(lambda array: array.astype(np.float16).astype(np.float32))
+    for sides in ((exact, halves), (halves, exact)):
+        assert mpscnn.compare(*sides).tolerance == 0.02
+    lost = with_biases(np.zeros_like)
+    assert mpscnn.compare(exact, lost).tolerance == mpscnn.compare(halves, lost).tolerance == 0.001
 
 
 def test_the_first_difference_is_named() -> None:
