@@ -118,7 +118,7 @@ def test_validation_is_a_share_or_annotations() -> None:
     [
         (lambda: mpscnn.load().predict("a.jpg", verbose=0), "only fit and train show their progress"),
         (lambda: mpscnn.load().save("x.mlpackage", compute_units="ALL"), "an app chooses Core ML's units"),
-        (lambda: DETECTOR(optimizer="adam"), "detectors and segmenters train by Adam"),
+        (lambda: DETECTOR(optimizer="adam"), "chooses the optimizer; mpscnn.train has its own"),
         (lambda: DETECTOR(shuffle=True), "take seed=, which shuffles"),
         (lambda: mpscnn.EarlyStopping(mode="min"), "it takes patience, monitor"),  # type: ignore[call-arg]
         (lambda: mpscnn.EarlyStopping(monitor="val_map"), "is the mAP of a detector"),  # type: ignore[arg-type]

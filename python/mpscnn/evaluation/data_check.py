@@ -123,13 +123,14 @@ def check_data(
         ParameterError: the annotations are not of a known format, or there are more than 100,000 photos.
     """
     findings: list[Finding] = []
+    others = None if unlabelled is None else path_name("unlabelled", unlabelled)
     if annotations is None:
         samples = _in_folders(Path(path_name("photos", photos)))
     else:
         samples = _objects(photos, annotations, findings)
     labelled = len(samples)
-    if unlabelled is not None:
-        samples += [_Sample(path, None) for path in photos_in(path_name("unlabelled", unlabelled)).paths]
+    if others is not None:
+        samples += [_Sample(path, None) for path in photos_in(others).paths]
     if len(samples) > _LARGEST:
         raise ParameterError(f"{photos}: has {len(samples):,} photos, at most {_LARGEST:,} can be compared")
     loaded = model if isinstance(model, Model) else load() if model is None else load(model)

@@ -81,6 +81,10 @@ CACHES = (
     Cache("models", "networks converted from files of other formats", r".+-v\d+.*"),
     Cache("sources", "files that publishers offer, for models by name", _HASH),
     Cache("urls", "files downloaded from https:// addresses", _HASH),
+    # Names OWNER--NAME. The cache of huggingface_hub, which may be the same folder, has models--OWNER--NAME.
+    Cache(
+        "hub", "models of several files from the hub of Hugging Face", r"(?!(models|datasets|spaces)--).+--.+"
+    ),
     Cache("precisions", "measured errors and times of precisions", rf"{_HASH}{_HASH}\.json.*"),
     Cache("metal_kernels", "measured times of Metal kernels", rf"{_HASH}{_HASH}\.json.*"),
     Cache(

@@ -93,6 +93,8 @@ def test_options_of_other_formats_are_refused(
 def test_the_two_files_of_a_caffe_network_are_one_network(suffix: str, tmp_path: Path) -> None:
     """Every format takes several files of one network; files of two networks are refused."""
     pytest.importorskip("google.protobuf", reason="protobuf is not installed")
+    if suffix == ".mlpackage":
+        pytest.importorskip("coremltools", reason="coremltools is not installed")
     from converters.caffe_writer import image, layer, write
 
     text = image(1, 3, 4, 4) + layer(

@@ -38,6 +38,7 @@ CALLS: dict[str, Callable[[Any], object]] = {
     "Comparison.save path": _saved("Comparison"),
     "Detections.save path": _saved("Detections"),
     "Evaluation.save path": _saved("Evaluation"),
+    "DataCheck.write folder": partial(mpscnn.DataCheck.write, None),
     "ImageFolder.__init__ path": mpscnn.ImageFolder,
     "Model.save path": _saved("Model"),
     "Network.load path": mpscnn.Network.load,
@@ -50,6 +51,9 @@ CALLS: dict[str, Callable[[Any], object]] = {
     "TrainedModel.save path": _saved("Model"),
     "Trainer.save path": _saved("Trainer"),
     "TrainingReport.save folder": partial(mpscnn.TrainingReport.save, None),
+    "check_data annotations": lambda path: mpscnn.check_data(".", annotations=path),
+    "check_data photos": mpscnn.check_data,
+    "check_data unlabelled": lambda path: mpscnn.check_data(".", unlabelled=path),
     "converters.convert_files output": partial(converters.convert_files, "a.onnx"),
     "converters.export_coreai path": partial(converters.export_coreai, network()),
     "converters.export_coreml path": partial(converters.export_coreml, network()),
@@ -144,7 +148,7 @@ def test_what_is_not_a_folder_of_photos_leads_to_its_place(values: Any, options:
 def test_singular_names_of_labels_are_known(tmp_path: Path) -> None:
     empty = tmp_path / "a.json"
     empty.write_text(json.dumps({}))
-    with pytest.raises(TypeError, match="with annotations= or masks="):
+    with pytest.raises(TypeError, match=r"annotations= of mpscnn\.train, for a detector"):
         mpscnn.train_classifier(tmp_path, annotation=empty)  # type: ignore[call-arg]
 
 

@@ -18,6 +18,7 @@ FILES = {
     "models": f"{HASH * 4}-v12-apart.safetensors",
     "sources": f"{HASH}/model.tflite",
     "urls": f"{HASH}/photo.jpg",
+    "hub": f"owner--name/{HASH}/{HASH}/model.onnx",
     "precisions": f"{HASH * 2}.json",
     "metal_kernels": f"{HASH * 2}.json",
     "self_check": f"networks/{HASH}.txt",
@@ -25,6 +26,7 @@ FILES = {
 }
 #: Files that stay: those of other programs, and locks, for which other processes may wait.
 OTHERS = (
+    f"hub/models--owner--name/snapshots/{HASH}/model.onnx",
     "models/my.safetensors",
     f"coreml/{HASH * 2}.lock",
     f"sources/{HASH}/model.tflite.lock",

@@ -344,7 +344,7 @@ def test_more_than_the_limit_is_refused(compiled: Compiled) -> None:
 
 
 def test_one_decoded_photo_is_held_at_a_time(compiled: Compiled) -> None:
-    side, count = 1_000, 12
+    side, count = 1_200, 12  # more than 4 MB each, which Pillow decodes into an array that is counted
     photos = []
     for number in range(count):
         stream = io.BytesIO()
