@@ -129,16 +129,28 @@ def _anchors(text: str | None) -> NDArray[np.float32] | None:
 
 
 def ultralytics_names(metadata: Mapping[str, str]) -> list[str] | None:
-    """Return the class names in the metadata of a file that Ultralytics has written; None if there are none."""
+    """Return the class names in the metadata of a file that Ultralytics has written; None if there are none.
+
+    They are a list, or an object whose keys are the numbers of the classes, as Python or JSON writes it.
+    """
     text = metadata.get("names", "")
     if not text or len(text) > _MAX_LABELS:
         return None
-    try:
-        names = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return None
+    names = _literal(text)
     if isinstance(names, dict):
-        names = [names.get(number) for number in range(len(names))]
+        names = [names.get(number, names.get(str(number))) for number in range(len(names))]
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
         return None
     return names or None
+
+
+def _literal(text: str) -> Any:
+    """Return the value of a text of JSON, whose keys are texts, or of Python; None if it is neither."""
+    try:
+        return parse_json(text)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None

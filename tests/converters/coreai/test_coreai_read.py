@@ -412,7 +412,17 @@ def test_files_that_do_not_fit(tmp_path: Path) -> None:
     program.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     with pytest.raises(mpscnn.WeightsError, match="hash"):
         read_network(path)
+    for stated in (b"", b"x" * 32, b"x" * 64):
+        (path / "main.hash").write_bytes(stated)
+        with pytest.raises(mpscnn.WeightsError, match=r"whose hash main\.hash states"):
+            read_network(path)
     outside = shutil.move(path / "metadata.json", tmp_path)
+    for name in ("metadata.json", "main.hash"):
+        (path / name).unlink(missing_ok=True)
+        (path / name).mkdir()
+        with pytest.raises(mpscnn.WeightsError, match=rf"{name} is not a file: copy"):
+            read_network(path)
+        (path / name).rmdir()
     (path / "metadata.json").symlink_to(outside)
     with pytest.raises(mpscnn.WeightsError, match="leads out"):
         read_network(path)
@@ -498,7 +508,7 @@ def test_damaged_programs(tmp_path: Path, full: bool) -> None:
 
 
 def test_classes_of_other_exporters(tmp_path: Path) -> None:
-    """Names of classes are read as Ultralytics writes them: a text, or a JSON object."""
+    """Names of classes are read as exporters write them: a text of Python or JSON, an object or a list."""
     path = write(
         tmp_path / "one.aimodel",
         lambda x: ai.reshape(ai.reduce_mean(x, i32(2, 3)), u32(1, 3)),
@@ -510,7 +520,18 @@ def test_classes_of_other_exporters(tmp_path: Path) -> None:
         "{0: 'cat', 1: 'dog', 2: 'owl'}",
         {"0": "cat", "1": "dog", "2": "owl"},
         ["cat", "dog", "owl"],
+        '{"0": "cat", "1": "dog", "2": "owl"}',
     ):
         described["creatorDefinedMetadata"] = {"names": names, "task": "classify"}
         (path / "metadata.json").write_text(json.dumps(described))
         assert read_network(path).labels == ["cat", "dog", "owl"]
+    described["creatorDefinedMetadata"] = {"names": json.dumps({"0": "😀", "1": "b", "2": "c"})}
+    (path / "metadata.json").write_text(json.dumps(described))
+    assert read_network(path).labels == ["😀", "b", "c"]  # JSON has it as two surrogates
+    for names in ({"1" * 5000: "cat"}, {"²": "cat"}, {"0": None}, "[" * 9000, 3, [["cat"]], {"7": "cat"}):
+        described["creatorDefinedMetadata"] = {"names": names}
+        (path / "metadata.json").write_text(json.dumps(described))
+        assert read_network(path).labels is None
+    (path / "metadata.json").write_text(json.dumps({"padding": "x" * (5 << 20)}))
+    with pytest.raises(mpscnn.WeightsError, match=r"^[^:]*metadata\.json: has 5,2\d\d,\d\d\d bytes"):
+        read_network(path)

@@ -46,8 +46,6 @@ class Asset:
             return {}
         found = {key: text for key, text in own.items() if isinstance(text, str)}
         names = own.get("names")  # some exporters write a list or an object
-        if isinstance(names, dict) and all(key.isdecimal() for key in names):
-            names = {int(key): text for key, text in names.items()}
         return found | ({"names": repr(names)} if isinstance(names, (dict, list)) else {})
 
 
@@ -76,6 +74,9 @@ def open_asset(root: Path) -> Asset:
             raise WeightsError(
                 f"{origin}: is not a Core AI asset: it has no {PROGRAM}; copy the whole folder again"
             )
+    for path in (root / HASH, root / DESCRIPTION):
+        if os.path.lexists(path) and not is_file(path):
+            raise WeightsError(f"damaged: {origin}: {path.name} is not a file: copy the whole folder again")
     for path in asset_files(root):
         if not is_in_own_folder(path, root, root / PROGRAM):
             raise WeightsError(f"damaged: {origin}: {path.name} leads out of the asset")
@@ -83,8 +84,9 @@ def open_asset(root: Path) -> Asset:
     if content.read(0, min(len(content), len(_BYTECODE))) != _BYTECODE:
         raise WeightsError(f"damaged: {root / PROGRAM}: is not a program of Core AI")
     if is_file(root / HASH):
-        stated = read_content(root / HASH, WeightsError, hashlib.sha256().digest_size)
-        if hashlib.sha256(content.read(0, len(content))).digest() != stated:
+        stated = FileBytes(root / HASH)
+        own = hashlib.sha256(content.read(0, len(content))).digest()
+        if len(stated) != len(own) or stated.read(0, len(own)) != own:
             raise WeightsError(
                 f"damaged: {origin}: {PROGRAM} is not the program whose hash {HASH} states: copy the folder again"
             )
@@ -95,8 +97,9 @@ def _description(root: Path) -> Mapping[str, Any]:
     path = root / DESCRIPTION
     if not is_file(path):
         return {}
+    text = read_content(path, WeightsError, _MAX_DESCRIPTION, is_text=True)
     try:
-        found = parse_json(read_content(path, WeightsError, _MAX_DESCRIPTION, is_text=True))
+        found = parse_json(text)
     except (ValueError, RecursionError) as error:
         raise WeightsError(f"damaged: {path}: {error}") from error
     if not isinstance(found, dict):
