@@ -210,10 +210,23 @@ def test_steps_that_use_a_gpu_have_a_limit(name: str) -> None:
     """A GPU of a hosted machine may hang. Then the job would end without its reports."""
     text = (PROJECT / ".github" / "workflows" / f"{name}.yml").read_text()
     steps = re.split(r"^      - ", text, flags=re.M)[1:]
-    with_gpu = [step for step in steps if re.search("--device[= ]metal|mpscnn.devices", step)]
+    with_gpu = [
+        step for step in steps if re.search("--device[= ]metal|mpscnn.devices|tests/metal -m gpu", step)
+    ]
     assert with_gpu
     assert not [step for step in with_gpu if "timeout-minutes: " not in step]
     assert "GITHUB_STEP_SUMMARY" in text
+
+
+def test_what_gpus_of_hosted_machines_compute_fails_no_job() -> None:
+    """They compute garbage for other projects, too. Only a Mac of this project must be right."""
+    text = (PROJECT / ".github" / "workflows" / "checks.yml").read_text()
+    steps = re.split(r"^      - ", text[text.index("\n  macos:") :], flags=re.M)[1:]
+    with_gpu = [
+        step for step in steps if re.search(r"--device[= ]metal|pytest(?! --ignore=tests/metal$)", step, re.M)
+    ]
+    assert len(with_gpu) == 4
+    assert not [step for step in with_gpu if "continue-on-error: true" not in step]
 
 
 def test_workflows_name_scripts_and_sessions_that_exist() -> None:

@@ -77,7 +77,18 @@ def test_an_exception_of_a_framework_keeps_its_name_and_reason(emulation: Emulat
     session.run(x)
 
 
-@pytest.mark.parametrize("cases", with_full([range(95, 110), range(210, 225), range(245, 260)], [range(440)]))
+CASES = 445
+
+
+def test_the_number_of_cases() -> None:
+    command = [str(check_program()), "metal", f"cases {CASES - 1} {CASES}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert f"'{CASES}' is no case of the check" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "cases", with_full([range(95, 110), range(210, 225), range(245, 260)], [range(CASES)])
+)
 def test_every_case_names_an_implementation(cases: range) -> None:
     """A wrong case without a name would refuse the GPU instead of one implementation.
 
