@@ -179,6 +179,31 @@ def kinds(network: mpscnn.Network) -> list[str]:
     return [node["operation"] for node in network.to_dict()["nodes"]]
 
 
+def test_hard_swish_of_values_above_a_threshold() -> None:
+    """coremltools writes hard-swish so. Its values below -3 are 0, so only that threshold may be left out."""
+    for threshold, other, wanted in (
+        (-3.0, "first", ["convolution", "pooling"]),
+        (-2.0, "first", ["convolution", "constant", "greater", "mask_out", "pooling"]),
+        (-3.0, "image", ["convolution", "constant", "greater", "mask_out", "pooling"]),
+    ):
+        network = mpscnn.Network(input=(HEIGHT, WIDTH, CHANNELS))
+        x = network.conv2d(network.input, CHANNELS, 1, use_bias=False, name="first")
+        number = network.constant(network.input, (1, 1, 1), name="number")
+        compared = x if other == "first" else network.input
+        kept = network.mask_out(network.greater(number, compared, name="below"), x, name="kept")
+        gate = network.activation(kept, {"kind": "hard_sigmoid", "a": 1 / 6, "b": 0.5}, name="gate")
+        network.output(network.max_pool2d(network.multiply(kept, gate, name="product"), 2, name="pool"))
+        network.set_weights(
+            {"first.weight": FIRST[:, None, None], "number.value": np.full((1, 1, 1), threshold, np.float32)},
+            layout="OHWI",
+        )
+        made = simplify(network)
+        assert kinds(made) == wanted
+        results = [np.asarray(one.compile(device="cpu").run(X)) for one in (network, made)]
+        np.testing.assert_allclose(*results, atol=2e-6)
+        assert made.to_dict()["nodes"][-2]["activation"]["kind"] == "hard_swish"
+
+
 def test_other_consumers_of_the_layer_before_get_its_result() -> None:
     network = simplify(swish_network(between="first"))
     assert kinds(network) == ["convolution", "neuron", "pooling", "pooling"]

@@ -19,6 +19,7 @@ from mpscnn.converters.simplify.expressions import (
     known_activation,
     neuron,
     product,
+    thresholded,
     total,
 )
 from mpscnn.converters.simplify.layers import BASE, Layers, Node, is_plain
@@ -129,6 +130,9 @@ class ActivationFinder:
         step = self._layers.step(value)
         if node["operation"] == "divide" and step is not None and step[1] in known:
             return neuron(step[0], known[step[1]])
+        if node["operation"] == "greater" and is_plain(node):
+            number, inner = self._layers.number(node["inputs"][0]), known.get(node["inputs"][1])
+            return None if number is None or inner is None else Expression("below", number, (inner,))
         operands = [known.get(name) for name in node["inputs"]]
         given = [one for one in operands if one is not None]
         if len(given) < len(operands) or not given:
@@ -138,8 +142,12 @@ class ActivationFinder:
             return neuron(node["attributes"], given[0])
         if operation == "batch_normalization" and (numbers := self._layers.line(node)) is not None:
             return total(numbers[1], [product(numbers[0], given)])
-        if operation not in ("add", "divide", "multiply") or not is_plain(node):
+        if operation not in ("add", "divide", "mask_out", "multiply") or not is_plain(node):
             return None
+        if operation == "mask_out":
+            below, inner = given
+            is_own = below.kind == "below" and below.operands == (inner,)
+            return thresholded(inner, below.number) if is_own else None
         if operation == "divide":
             return product(1.0, [given[0], function("reciprocal", given[1])])
         return product(1.0, given) if operation == "multiply" else total(0.0, given)

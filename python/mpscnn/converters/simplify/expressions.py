@@ -87,6 +87,11 @@ def limited(x: Expression, low: float, high: float) -> Expression:
     return Expression("limits", operands=(x, Expression("number", low), Expression("number", high)))
 
 
+def thresholded(x: Expression, number: float) -> Expression:
+    """Return an expression where it is at least a number, and 0 elsewhere."""
+    return Expression("thresholded", number, (x,))
+
+
 def function(kind: str, x: Expression) -> Expression:
     """Return a function of an expression, which has no parameters."""
     return Expression(kind, operands=(x,))
@@ -121,6 +126,7 @@ def neuron(attributes: Mapping[str, Any], x: Expression) -> Expression | None:
 
 _RELU6 = limited(total(3.0, [X]), 0.0, 6.0)
 _GATE = limited(line(1 / 6, 0.5, X), 0.0, 1.0)
+_THRESHOLDED = thresholded(X, -3.0)  # coremltools writes hard-swish so
 _CUBE = product(0.044715, [X, X, X])
 _TANH = function("tanh", product(math.sqrt(2 / math.pi), [total(0.0, [X, _CUBE])]))
 _HALF_TANH = function("tanh", product(0.5, [X]))
@@ -134,6 +140,7 @@ _TABLE: list[tuple[Expression, Activation]] = [
     (product(1.0, [X, function("tanh", function("softplus", X))]), "mish"),
     (product(1 / 6, [X, _RELU6]), "hard_swish"),
     (product(1.0, [X, _GATE]), "hard_swish"),
+    (product(1.0, [_THRESHOLDED, limited(line(1 / 6, 0.5, _THRESHOLDED), 0.0, 1.0)]), "hard_swish"),
     (product(1 / 6, [_RELU6]), {"kind": "hard_sigmoid", "a": 1 / 6, "b": 0.5}),
     (product(0.5, [X, total(1.0, [function("erf", product(math.sqrt(0.5), [X]))])]), "gelu"),
     (product(0.5, [X, total(1.0, [_TANH])]), "gelu_tanh"),

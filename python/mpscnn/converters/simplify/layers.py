@@ -93,14 +93,14 @@ class Layers:
             return node["attributes"], node["inputs"][0]
         if (node := self.made_by(value, "divide")) is not None and is_plain(node):
             dividend, divisor = node["inputs"]
-            if self._number(dividend) == 1.0:
+            if self.number(dividend) == 1.0:
                 return RECIPROCAL, divisor
         node = self.made_by(value, "batch_normalization")
         if node is not None and (numbers := self.line(node)) is not None:
             return {"kind": "linear", "a": numbers[0], "b": numbers[1]}, node["inputs"][0]
         return None
 
-    def _number(self, value: str) -> float | None:
+    def number(self, value: str) -> float | None:
         """Return the number in a constant of one element; None for other values."""
         if self.made_by(value, "constant") is None or product(self.shape(value)) != 1:
             return None
