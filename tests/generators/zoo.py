@@ -89,14 +89,14 @@ def tried(entry: Entry) -> Outcome:
     with torch.no_grad():
         theirs = _minimum(lambda: module(x))
     ours = _minimum(lambda: session.run(given))
-    error = _error(network, session, given, module, x)
-    if error is None or error <= TOLERANCE:
-        return Outcome("right", error, ours / theirs, seconds=seconds)
+    found = _error(network, session, given, module, x)
+    if found is None or found <= TOLERANCE:
+        return Outcome("right", found, ours / theirs, seconds=seconds)
     if not (own := _error_of_torch(module, x)) <= TOLERANCE:
         return Outcome(
             "left out", reason=f"torch's results in float32 differ from those in float64 by {own:.2g}"
         )
-    return Outcome("wrong", error, ours / theirs, seconds=seconds)
+    return Outcome("wrong", found, ours / theirs, seconds=seconds)
 
 
 def _error(network: Any, session: Any, given: Any, module: Any, x: Any) -> float | None:
