@@ -69,7 +69,8 @@ def describe(
 ) -> None:
     """Set a converted network's labels, preprocessing, scores and detection to those of the file's entries.
 
-    If the file has no labels of mpscnn, a classifier gets those of Ultralytics, if their number is that of its classes.
+    If the file has no labels of mpscnn, a classifier or detector gets those of Ultralytics. Those of a classifier must
+    be as many as its classes.
 
     Args:
         network: the network.
@@ -83,7 +84,11 @@ def describe(
     try:
         if LABELS in metadata:
             network.labels = name_list("labels", parse_json(metadata[LABELS]))
-        elif network.labels is None and network.detection is None and len(network.outputs) == 1:
+        elif network.labels is None and network.detection is not None:
+            network.labels = ultralytics_names(
+                metadata
+            )  # the reader of all formats drops them if they do not fit
+        elif network.labels is None and len(network.outputs) == 1:
             names = ultralytics_names(metadata)
             fits = names is not None and network.outputs[0].shape[-1:] == (len(names),)
             network.labels = names if fits else None

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 import mpscnn
 from mpscnn.converters import read_network
 from mpscnn.converters.coreai.program import Stored, TensorType
+from mpscnn.converters.metadata_entries import describe
 
 ai = pytest.importorskip("coreai.authoring", reason="coreai-core is not installed")
 Array = NDArray[Any]
@@ -535,3 +536,13 @@ def test_classes_of_other_exporters(tmp_path: Path) -> None:
     (path / "metadata.json").write_text(json.dumps({"padding": "x" * (5 << 20)}))
     with pytest.raises(mpscnn.WeightsError, match=r"^[^:]*metadata\.json: has 5,2\d\d,\d\d\d bytes"):
         read_network(path)
+
+
+def test_classes_of_detectors_of_other_exporters() -> None:
+    """A detector that is recognised by its operations gets the names in the description."""
+    network = mpscnn.load("page_digits").network
+    assert network.detection is not None
+    network.labels = None
+    names = [f"digit {number}" for number in range(10)]
+    describe(network, {"names": json.dumps(dict(enumerate(names)))}, "one.aimodel", None)
+    assert network.labels == names
