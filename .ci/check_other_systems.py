@@ -60,7 +60,7 @@ SYSTEMS = {
     "arm64-macos": System("arm64-apple-macos11", "aarch64-macos.11.0"),
     # Apps for iPhones are not built, but the library stays ready for them. zig has no headers of iOS, so macOS's take
     # their place; the declarations of the emulation say what iOS lacks.
-    "arm64-ios": System("arm64-apple-ios15", "aarch64-macos.11.0", "mpscnn_(loop_)?objects"),
+    "arm64-ios": System("arm64-apple-ios15", "aarch64-macos.11.0", "mpscnn_((loop_)?objects|metal)"),
     # Only these sources have code for one processor. The others are the same as on arm64.
     "x86_64-macos": System(
         "x86_64-apple-macos11", "x86_64-macos.11.0", f"{KERNELS}|mpscnn_(loop_)?objects|cpu_tests"

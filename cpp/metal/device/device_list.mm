@@ -23,7 +23,9 @@ struct Devices {
 
 bool is_usable(id<MTLDevice> device) { return MPSSupportsMTLDevice(device); }
 
+#if !MPSCNN_ON_IOS // iOS has one GPU
 bool same_device(id<MTLDevice> one, id<MTLDevice> other) { return [one registryID] == [other registryID]; }
+#endif
 
 /// Use the first device that can run MPS as the default. Without a screen, Metal may report no default device
 /// although there is a GPU.
