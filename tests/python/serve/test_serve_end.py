@@ -73,8 +73,11 @@ class service_connections:  # noqa: N801
 def test_it_ends_when_what_it_took_is_done(
     files: list[Path], gate: Gate, photo: bytes, ending: signal.Signals
 ) -> None:
+    # A program that was started by nohup ignores SIGHUP, and so would the service.
+    heard = "import signal\nsignal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
+    patch = heard + with_time(60) + gate.patch
     with (
-        serving(*files, "--device", "cpu", "--inflight", "1", patch=with_time(60) + gate.patch) as service,
+        serving(*files, "--device", "cpu", "--inflight", "1", patch=patch) as service,
         gate.closed(),
     ):
         slow = Asked(lambda: service.request(SLOW))

@@ -32,7 +32,7 @@ def test_everything_is_reached_by_keys_and_shows_focus(page: Page) -> None:
         assert style == "solid", name
         return str(name)
 
-    fields = ["A", "camera", "choose", "model", "device", "precision", "threads", "measure"]
+    fields = ["A", "sample", "camera", "choose", "model", "device", "precision", "threads", "measure"]
     assert [tab() for _ in fields] == fields
     page.driver.switch_to.active_element.send_keys(Keys.ENTER)
     page.until(page.element("chart").is_displayed, "Enter measures")
