@@ -91,7 +91,8 @@ def load(
         model: a registry name (`mpscnn.registry.names()`), which is searched in the package, in MPSCNN_MODELS, in the
             cache and at the publisher. Or a path, which is any text with a suffix or a directory separator: a model
             file, or a file of another framework (docs/conversion.md), which is converted once and kept in the cache. Or
-            "hf://owner/name@revision/file" or "timm/name" of the Hugging Face hub, where revision and file may be missing. Or a `Network`.
+            "hf://owner/name@revision/file" or "timm/name" of the Hugging Face hub, where revision and file may be
+            missing. Or a `Network`.
         fold: as for `mpscnn.converters.read_network`; False for PyTorch weights that will be trained.
         preprocess: how photos become inputs, see `mpscnn.preprocess`; None: the file's settings.
         labels: the names of the classes, in the order of the outputs; None: those of the file.
