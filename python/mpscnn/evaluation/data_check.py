@@ -49,7 +49,7 @@ _MARGIN = 0.5
 
 @dataclass(frozen=True)
 class DataCheck(Report):
-    """What `check_data` has found. Each kind is sorted by its score, the most urgent first."""
+    """Holds the findings of `check_data`. Each kind is sorted by its score, the most urgent first."""
 
     photos: int
     """The number of photos that could be read."""

@@ -50,7 +50,7 @@ class HubFile:
 
 @dataclass(frozen=True)
 class _Repository:
-    """What a name says. `text` is the name, for messages."""
+    """Holds the parts of a name. `text` is the name, for messages."""
 
     text: str
     name: str

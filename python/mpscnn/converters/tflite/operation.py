@@ -38,7 +38,7 @@ class Source:
 
     @property
     def stated(self) -> StatedTensor:
-        """What the file states about it."""
+        """Return what the file states about it."""
         return self.c.file.tensors[self.index]
 
     @property
