@@ -1,5 +1,6 @@
 #include "vision/boxes.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -34,17 +35,18 @@ struct AxisAnchors {
     const std::vector<float> &centers, &sizes;
 };
 
-/// Decode one axis of all boxes. `codes` points to the first box's code of the centre; the code of the size
-/// is two numbers later.
-void decode_axis(const float *codes, float center_variance, float size_variance, const AxisAnchors &anchors,
+/// Decode one axis of all boxes, 0 for x and 1 for y. `codes` points to the first box's code of the centre;
+/// the code of the size is two numbers later.
+void decode_axis(const float *codes, const BoxCoding &coding, std::size_t axis, const AxisAnchors &anchors,
                  std::vector<float> &low, std::vector<float> &high) {
+    const float center_variance = coding.variances[axis], size_variance = coding.variances[axis + 2];
     const std::size_t size = anchors.centers.size();
     for (std::size_t i = 0; i < size; i += lanes) {
         const std::size_t count = size - i;
         const Float4 anchor_size = load_partial(anchors.sizes.data() + i, count, 0.0f);
         const Float4 anchor_center = load_partial(anchors.centers.data() + i, count, 0.0f);
         const Float4 log_size = load_of_boxes(codes + 4 * i + 2, count) * size_variance;
-        const Float4 half = exponential(minimum(log_size, splat(largest_log_size))) * anchor_size * 0.5f;
+        const Float4 half = exponential(minimum(log_size, splat(coding.max_log_size))) * anchor_size * 0.5f;
         const Float4 center =
             load_of_boxes(codes + 4 * i, count) * center_variance * anchor_size + anchor_center;
         store_partial(low.data() + i, center - half, count);
@@ -77,6 +79,9 @@ void check(const BoxCoding &coding) {
         if (!(variance > 0.0f) || !std::isfinite(variance))
             fail(ErrorKind::parameter,
                  {"detection: a variance is ", variance, ", expected a finite number above 0"});
+    if (!(coding.max_log_size > 0.0f && coding.max_log_size <= largest_log_size))
+        fail(ErrorKind::parameter, {"detection: max_log_size is ", coding.max_log_size,
+                                    ", expected a number above 0 and at most ", largest_log_size});
 }
 
 void decode_boxes(std::span<const float> codes, const Anchors &anchors, const BoxCoding &coding,
@@ -87,10 +92,8 @@ void decode_boxes(std::span<const float> codes, const Anchors &anchors, const Bo
     check_finite(codes);
     boxes.resize(anchors.size());
     const std::size_t x = coding.y_first ? 1 : 0;
-    decode_axis(codes.data() + x, coding.variances[0], coding.variances[2], {anchors.x, anchors.width},
-                boxes.left, boxes.right);
-    decode_axis(codes.data() + 1 - x, coding.variances[1], coding.variances[3], {anchors.y, anchors.height},
-                boxes.top, boxes.bottom);
+    decode_axis(codes.data() + x, coding, 0, {anchors.x, anchors.width}, boxes.left, boxes.right);
+    decode_axis(codes.data() + 1 - x, coding, 1, {anchors.y, anchors.height}, boxes.top, boxes.bottom);
 }
 
 void read_edges(std::span<const float> edges, bool y_first, Boxes &boxes) {
@@ -102,6 +105,11 @@ void read_edges(std::span<const float> edges, bool y_first, Boxes &boxes) {
         const float *const box = edges.data() + 4 * i;
         boxes.set(i, y_first ? Box{box[1], box[0], box[3], box[2]} : Box{box[0], box[1], box[2], box[3]});
     }
+}
+
+void clip_boxes(Boxes &boxes) {
+    for (auto *edges : {&boxes.left, &boxes.top, &boxes.right, &boxes.bottom})
+        for (float &edge : *edges) edge = std::clamp(edge, 0.0f, 1.0f);
 }
 
 } // namespace mpscnn::vision

@@ -38,19 +38,22 @@ struct Anchors {
     void add(double center_x, double center_y, double box_width, double box_height);
 };
 
+/// The largest logarithm of a box's size relative to its anchor. Larger ones are clamped, so that areas stay
+/// finite.
+inline constexpr float largest_log_size = 40.0f;
+
 /// The order and the scale of the four numbers that a network outputs for each anchor.
 struct BoxCoding {
     /// True: the order is y, x, height, width, as in TensorFlow. False: x, y, width, height.
     bool y_first = true;
     /// The factors of the numbers for x, y, width and height, in this order even with y_first.
     std::array<float, 4> variances{0.1f, 0.1f, 0.2f, 0.2f};
+    float max_log_size = largest_log_size; ///< larger logarithms of sizes are clamped
+    bool clip = false;                     ///< boxes are clipped to the input before suppression
 };
 
-/// The largest logarithm of a box's size relative to its anchor. Larger ones are clamped, so that areas stay
-/// finite.
-inline constexpr float largest_log_size = 40.0f;
-
-/// Throws Error(parameter) unless the variances are finite and above 0.
+/// Throws Error(parameter) unless the variances are finite and above 0, and max_log_size is at most the
+/// largest.
 void check(const BoxCoding &coding);
 
 /// Decode boxes: centre = code * variance * anchor's size + anchor's centre, size = exp(code * variance) *
@@ -63,5 +66,8 @@ void decode_boxes(std::span<const float> codes, const Anchors &anchors, const Bo
 /// `y_first`. Throws Error(shape) if there are not four numbers for each box, Error(parameter) for one that
 /// is NaN or infinite.
 void read_edges(std::span<const float> edges, bool y_first, Boxes &boxes);
+
+/// Clip boxes to the network's input, 0 to 1.
+void clip_boxes(Boxes &boxes);
 
 } // namespace mpscnn::vision

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <functional>
+#include <numeric>
 #include <utility>
 
 #include "core/error.h"
@@ -31,9 +32,31 @@ void keep_top_k_of_all(CandidateLists &lists, std::size_t max_count) {
         lists[static_cast<std::size_t>(candidate.label)].push_back(candidate);
 }
 
-/// Return the pairs of box and class whose probability is at least `min_score`, as one list for each class.
-/// `max_count` limits the number of pairs of all lists together.
-CandidateLists candidates_by_class(ScoreTable &table, float min_score, std::size_t max_count) {
+/// Keep the `max_count` best candidates of each level; remove the others. `levels` has the number of boxes of
+/// each. The boxes of each list ascend.
+void keep_top_k_of_levels(CandidateLists &lists, const std::vector<int> &levels, std::size_t max_count) {
+    CandidateLists found(levels.size());
+    for (auto &list : lists) {
+        std::size_t level = 0;
+        int end = levels[0];
+        for (const Candidate &candidate : list) {
+            while (candidate.box >= end) end += levels[++level];
+            found[level].push_back(candidate);
+        }
+        list.clear();
+    }
+    for (auto &level : found) {
+        keep_top_k(level, max_count);
+        for (const Candidate &candidate : level)
+            lists[static_cast<std::size_t>(candidate.label)].push_back(candidate);
+    }
+}
+
+/// Return the pairs of box and class whose probability is at least `settings.score_threshold`, as one list
+/// for each class. `max_count` limits the number of pairs of all lists together.
+CandidateLists candidates_by_class(ScoreTable &table, const Suppression &settings,
+                                   const std::vector<int> &levels, std::size_t max_count) {
+    const float min_score = settings.score_threshold;
     CandidateLists lists(static_cast<std::size_t>(table.classes()));
     for (std::size_t box = 0; box < table.boxes(); ++box) {
         const std::span<const float> row = table.row(box);
@@ -45,6 +68,8 @@ CandidateLists candidates_by_class(ScoreTable &table, float min_score, std::size
                     lists[label].push_back({row[label], static_cast<int>(box), static_cast<int>(label)});
         });
     }
+    if (settings.max_per_level > 0)
+        keep_top_k_of_levels(lists, levels, static_cast<std::size_t>(settings.max_per_level));
     keep_top_k_of_all(lists, max_count);
     return lists;
 }
@@ -89,11 +114,12 @@ private:
 /// Suppress the candidates of each class. Candidates below the floor (see Floor) are removed before. This
 /// does not change the result, because suppression takes candidates by decreasing score and increases no
 /// score.
-std::vector<Candidate> detect_above(ScoreTable &table, const Boxes &boxes, Suppression settings) {
+std::vector<Candidate> detect_above(ScoreTable &table, const Boxes &boxes, Suppression settings,
+                                    const std::vector<int> &levels) {
     std::vector<Candidate> kept;
     Floor floor(settings.score_threshold, settings.max_detections);
     const std::size_t max_count = candidate_limit(settings.method, boxes);
-    for (std::vector<Candidate> &list : candidates_by_class(table, settings.score_threshold, max_count)) {
+    for (std::vector<Candidate> &list : candidates_by_class(table, settings, levels, max_count)) {
         settings.score_threshold = floor.value();
         std::erase_if(list, [&](const Candidate &entry) { return entry.score < settings.score_threshold; });
         if (list.empty()) continue;
@@ -107,16 +133,17 @@ std::vector<Candidate> detect_above(ScoreTable &table, const Boxes &boxes, Suppr
 /// Detect with a higher, estimated threshold first, which is faster. If enough detections reach it,
 /// candidates below it have no effect on the result, as in detect_above. Otherwise detect with
 /// settings.score_threshold.
-std::vector<Candidate> detect_per_class(ScoreTable &table, const Boxes &boxes, const Suppression &settings) {
+std::vector<Candidate> detect_per_class(ScoreTable &table, const Boxes &boxes, const Suppression &settings,
+                                        const std::vector<int> &levels) {
     Suppression raised = settings;
     raised.score_threshold = likely_floor(table, settings);
     if (raised.score_threshold > settings.score_threshold) {
         table.set_min(raised.score_threshold);
-        std::vector<Candidate> kept = detect_above(table, boxes, raised);
+        std::vector<Candidate> kept = detect_above(table, boxes, raised, levels);
         if (kept.size() >= static_cast<std::size_t>(settings.max_detections)) return kept;
         table.set_min(settings.score_threshold);
     }
-    return detect_above(table, boxes, settings);
+    return detect_above(table, boxes, settings, levels);
 }
 
 /// Add a kept box's best classes above the threshold. Their probabilities are scaled by the factor by which
@@ -164,6 +191,12 @@ void check(const DetectionHead &head) {
     if (!head.angles_output.empty() && head.suppression.method != SuppressionMethod::hard)
         fail(ErrorKind::parameter,
              "detection: rotated boxes are suppressed by the method 'hard' only: set 'method' to it");
+    for (const int level : head.levels)
+        if (level < 1)
+            fail(ErrorKind::parameter, {"detection: a level has ", level, " boxes, expected 1 or more"});
+    if (head.suppression.max_per_level > 0 && (head.levels.empty() || !head.suppression.per_class))
+        fail(ErrorKind::parameter,
+             "detection: max_per_level needs 'levels' of the boxes, and 'per_class' of the suppression");
     if (head.score_kind < ScoreKind::probability || head.score_kind > ScoreKind::softmax)
         fail(ErrorKind::parameter,
              {"detection: unknown score kind number ", static_cast<int>(head.score_kind)});
@@ -176,6 +209,11 @@ Detector::Detector(DetectionHead head, int input_height, int input_width, const 
 }
 
 void Detector::check_box_count(std::size_t boxes) const {
+    const auto &levels = head_.levels;
+    if (const auto all = std::accumulate(levels.begin(), levels.end(), std::size_t{0});
+        !levels.empty() && all != boxes)
+        fail(ErrorKind::shape,
+             {"detection: the heads have ", boxes, " boxes, but the levels have ", all, " together"});
     if (std::holds_alternative<NoAnchors>(head_.anchors) || boxes == anchors_.size()) return;
     fail(ErrorKind::shape, {"detection: the heads have ", boxes, " boxes, but there are ", anchors_.size(),
                             " anchors for an input of ", input_height_, "x", input_width_});
@@ -183,12 +221,12 @@ void Detector::check_box_count(std::size_t boxes) const {
 
 Boxes Detector::decode(std::span<const float> codes) const {
     Boxes boxes;
-    if (std::holds_alternative<NoAnchors>(head_.anchors)) {
-        read_edges(codes, head_.coding.y_first, boxes);
-        return boxes;
-    }
     if (codes.size() % 4 == 0) check_box_count(codes.size() / 4);
-    decode_boxes(codes, anchors_, head_.coding, boxes);
+    if (std::holds_alternative<NoAnchors>(head_.anchors))
+        read_edges(codes, head_.coding.y_first, boxes);
+    else
+        decode_boxes(codes, anchors_, head_.coding, boxes);
+    if (head_.coding.clip) clip_boxes(boxes);
     return boxes;
 }
 
@@ -202,7 +240,7 @@ std::vector<Detection> Detector::detect(std::span<const float> codes, std::span<
     if (table.boxes() != boxes.size())
         fail(ErrorKind::shape,
              {"detection: scores of ", table.boxes(), " boxes, but ", boxes.size(), " boxes"});
-    std::vector<Candidate> kept = settings.per_class ? detect_per_class(table, boxes, settings)
+    std::vector<Candidate> kept = settings.per_class ? detect_per_class(table, boxes, settings, head_.levels)
                                                      : detect_across_classes(table, boxes, settings);
     std::sort(kept.begin(), kept.end(), better);
     const auto max_count = static_cast<std::size_t>(settings.max_detections);

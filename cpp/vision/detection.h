@@ -21,6 +21,8 @@ struct DetectionHead {
     ScoreKind score_kind = ScoreKind::sigmoid;
     bool background = true; ///< the first column of the scores is not a class
     Suppression suppression;
+    /// The number of boxes of each level of a pyramid of feature maps, for Suppression::max_per_level.
+    std::vector<int> levels;
     std::string boxes_output = "boxes", scores_output = "scores";
     /// (n, boxes, 1): the angle in radians by which a box is rotated about its centre (rotated_boxes.h).
     std::string angles_output;

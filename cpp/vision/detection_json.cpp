@@ -63,6 +63,9 @@ void fields(auto &visit, BoxSettings &settings) {
     visit("output", settings.head.boxes_output);
     visit("order", Named{settings.head.coding.y_first, axis_order_names});
     visit("variances", settings.head.coding.variances);
+    visit("max_log_size", settings.head.coding.max_log_size);
+    visit("clip", settings.head.coding.clip);
+    visit("levels", settings.head.levels);
 }
 
 struct ScoreSettings {
@@ -102,6 +105,7 @@ void fields(auto &visit, Suppression &settings) {
     visit("sigma", settings.sigma);
     visit("score_threshold", settings.score_threshold);
     visit("max_candidates", settings.max_candidates);
+    visit("max_per_level", settings.max_per_level);
     visit("max_per_class", settings.max_per_class);
     visit("max_detections", settings.max_detections);
     visit("classes_per_box", settings.classes_per_box);

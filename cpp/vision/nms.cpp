@@ -187,6 +187,7 @@ void check(const Suppression &settings) {
         fail(ErrorKind::parameter,
              {"detection: sigma is ", settings.sigma, ", expected a finite number above 0"});
     check_minimum(settings.max_candidates, 0, "max_candidates");
+    check_minimum(settings.max_per_level, 0, "max_per_level");
     check_minimum(settings.max_per_class, 1, "max_per_class");
     check_minimum(settings.max_detections, 1, "max_detections");
     check_minimum(settings.classes_per_box, 1, "classes_per_box");

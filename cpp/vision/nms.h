@@ -27,6 +27,9 @@ struct Suppression {
     /// of all classes together; 0: no such maximum. In any case, at most candidate_limit() boxes of all
     /// classes together are compared.
     int max_candidates = 0;
+    /// The maximum number of pairs of box and class of each level of the head that are compared, the best
+    /// first; 0: no such maximum. With per_class only.
+    int max_per_level = 0;
     int max_per_class = 100;  ///< maximum number of boxes of a class; with per_class only
     int max_detections = 100; ///< maximum number of boxes
     /// The number of best classes that are reported for each box; only without per_class.

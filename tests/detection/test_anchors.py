@@ -88,19 +88,32 @@ def test_ultraface_has_its_4420_anchors() -> None:
     assert anchors.max() == 1.0
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(1, 37), st.sampled_from(["yx", "xy"]))
-def test_decoding(seed: int, count: int, order: str) -> None:
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 37),
+    st.sampled_from(["yx", "xy"]),
+    st.sampled_from([40.0, 0.25]),
+    st.booleans(),
+)
+def test_decoding(seed: int, count: int, order: str, max_log_size: float, clip: bool) -> None:
     generator = np.random.default_rng(seed)
     anchors = generator.uniform(0.05, 1.0, (count, 4)).astype(np.float32)
     codes = (generator.standard_normal((count, 4)) * 5.0).astype(np.float32)
     variances = generator.uniform(0.05, 0.3, 4).astype(np.float32).tolist()
     detector = mpscnn.Detector(
-        {"version": 1, "anchors": {"rule": "stored"}, "boxes": {"order": order, "variances": variances}},
+        {
+            "version": 1,
+            "anchors": {"rule": "stored"},
+            "boxes": {"order": order, "variances": variances, "max_log_size": max_log_size, "clip": clip},
+        },
         (300, 300),
         anchors=anchors,
     )
     np.testing.assert_array_equal(detector.anchors, anchors)
-    expected = reference.decode(codes.astype(np.float64), anchors.astype(np.float64), variances, order)
+    expected = reference.decode(
+        codes.astype(np.float64), anchors.astype(np.float64), variances, order, max_log_size
+    )
+    expected = np.clip(expected, 0.0, 1.0) if clip else expected
     np.testing.assert_allclose(detector.decode(codes), expected, rtol=1e-5, atol=1e-5)
 
 

@@ -33,6 +33,9 @@ def test_defaults_are_filled_in() -> None:
         settings(anchors=SIZES | {"centers": "grid", "clip": True}),
         settings(anchors={"rule": "none"}, boxes={"order": "xy", "variances": [1, 2, 3, 4], "output": "b"}),
         settings(
+            boxes={"max_log_size": 4.0, "clip": True, "levels": [30, 8]}, suppression={"max_per_level": 5}
+        ),
+        settings(
             scores={"kind": "softmax", "background": False, "output": "s"},
             suppression={
                 "method": "gaussian",
@@ -88,6 +91,15 @@ def test_every_field_comes_back(given: dict[str, Any]) -> None:
         (settings(boxes={"order": "zx"}), "'zx' is not one of xy, yx"),
         (settings(boxes={"variances": [1, 1, 1]}), "has 3 numbers, expected 4"),
         (settings(boxes={"variances": [1, 1, 1, 0]}), "a variance is 0"),
+        (settings(boxes={"max_log_size": 41}), "max_log_size is 41"),
+        (settings(boxes={"max_log_size": 0}), "max_log_size is 0"),
+        (settings(boxes={"levels": [4, 0]}), "a level has 0 boxes"),
+        (settings(suppression={"max_per_level": 4}), "max_per_level needs 'levels'"),
+        (
+            settings(boxes={"levels": [4]}, suppression={"max_per_level": 4, "per_class": False}),
+            "and 'per_class' of the suppression",
+        ),
+        (settings(suppression={"max_per_level": -1}), "max_per_level is -1"),
         (settings(scores={"kind": "none"}), "'none' is not one of probability, sigmoid, softmax"),
         (settings(scores={"logits": True}), "logits"),
         (settings(suppression={"method": "soft"}), "'soft' is not one of hard, linear, gaussian"),

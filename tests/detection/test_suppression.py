@@ -50,11 +50,13 @@ def suppressions(draw: st.DrawFn, method: str) -> dict[str, Any]:
     }
 
 
-def detector_of(suppression: dict[str, Any], kind: str = "probability", background: bool = False) -> Any:
+def detector_of(
+    suppression: dict[str, Any], kind: str = "probability", background: bool = False, levels: Any = ()
+) -> Any:
     settings = {
         "version": 1,
         "anchors": {"rule": "none"},
-        "boxes": {"order": "xy"},
+        "boxes": {"order": "xy", "levels": list(levels)},
         "scores": {"kind": kind, "background": background},
         "suppression": suppression,
     }
@@ -76,6 +78,21 @@ def test_hard_suppression_is_brute_force(
     boxes, scores = random_boxes(generator, count), separate_scores(generator, (count, classes))
     expected = reference.detect(boxes.astype(np.float64), scores.astype(np.float64), suppression)
     compare(detector_of(suppression).run(boxes, scores), boxes, expected)
+
+
+@given(seeds, st.lists(st.integers(1, 20), min_size=1, max_size=4), st.integers(1, 5), st.integers(1, 30))
+def test_levels_limit_candidates(seed: int, levels: list[int], classes: int, maximum: int) -> None:
+    generator = np.random.default_rng(seed)
+    count = sum(levels)
+    boxes, scores = random_boxes(generator, count), separate_scores(generator, (count, classes))
+    suppression = {"method": "hard", "per_class": True, "iou_threshold": 0.5, "score_threshold": 0.125}
+    suppression |= {"max_candidates": 0, "max_per_class": 9, "max_detections": 20}
+    left = reference.best_of_levels(scores.astype(np.float64), levels, maximum)
+    expected = reference.detect(boxes.astype(np.float64), left, suppression)
+    detector = detector_of(suppression | {"max_per_level": maximum}, levels=levels)
+    compare(detector.run(boxes, scores), boxes, expected)
+    with pytest.raises(mpscnn.ShapeError, match=f"{count + 1} boxes, but the levels have {count} together"):
+        detector.run(np.zeros((count + 1, 4)), np.zeros((count + 1, classes)))
 
 
 @given(seeds, st.integers(1, 40), st.integers(1, 4), st.data(), st.sampled_from(["linear", "gaussian"]))

@@ -73,7 +73,9 @@ def size_anchors(
     return np.clip(result, 0.0, 1.0) if clip else result
 
 
-def decode(codes: Array, anchors: Array, variances: Sequence[float], order: str) -> Array:
+def decode(
+    codes: Array, anchors: Array, variances: Sequence[float], order: str, max_log_size: float = 40.0
+) -> Array:
     """Return the boxes that the network's numbers stand for: x, y, width, height, or y, x, height, width for "yx"."""
     boxes = []
     for code, (x, y, width, height) in zip(codes.tolist(), anchors.tolist(), strict=True):
@@ -82,8 +84,8 @@ def decode(codes: Array, anchors: Array, variances: Sequence[float], order: str)
         )
         center_x = code_x * variances[0] * width + x
         center_y = code_y * variances[1] * height + y
-        half_width = math.exp(code_width * variances[2]) * width / 2
-        half_height = math.exp(code_height * variances[3]) * height / 2
+        half_width = math.exp(min(code_width * variances[2], max_log_size)) * width / 2
+        half_height = math.exp(min(code_height * variances[3], max_log_size)) * height / 2
         boxes.append(
             (center_x - half_width, center_y - half_height, center_x + half_width, center_y + half_height)
         )
@@ -109,6 +111,17 @@ def iou(a: Sequence[float], b: Sequence[float]) -> float:
     common = area(max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3]))
     union = area(*a) + area(*b) - common
     return common / union if union > 0 else 0.0
+
+
+def best_of_levels(scores: Array, levels: Sequence[int], maximum: int) -> Array:
+    """Return the scores (boxes, classes) with zeros except for the best pairs of each level of boxes."""
+    kept, first = np.zeros_like(scores), 0
+    for count in levels:
+        pairs = [(box, label) for box in range(first, first + count) for label in range(scores.shape[1])]
+        for pair in sorted(pairs, key=lambda pair: (-scores[pair], pair))[:maximum]:
+            kept[pair] = scores[pair]
+        first += count
+    return kept
 
 
 def suppress(
