@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import mpscnn
-from mpscnn.core_model import described_network, model_path, open_model
 from mpscnn.graph.network import Network
+from mpscnn.opening_models import described_network, model_path, open_model
 from mpscnn.training.backbone import Backbone
 from mpscnn.training.classifier import ClassifierOptions, ClassifierTraining
 from mpscnn.training.feature_store import StoredFeatures, store_features

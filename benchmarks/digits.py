@@ -27,7 +27,7 @@ from peers import check_values
 from torch.nn import functional
 
 import mpscnn
-from mpscnn.converters.onnx_writer.export import to_onnx
+from mpscnn.converters.writing.onnx.export import to_onnx
 
 Array = NDArray[Any]
 #: A function from images (n, 28, 28, 1) to the probabilities of their classes.

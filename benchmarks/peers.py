@@ -20,7 +20,7 @@ from harness import Call, Times, measure, table_head, table_row
 from numpy.typing import NDArray
 
 import mpscnn
-from mpscnn.converters.onnx_writer.export import to_onnx
+from mpscnn.converters.writing.onnx.export import to_onnx
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]

@@ -230,7 +230,7 @@ PYTHON_FLOORS = {
         ("graph", "kernels", "signal"),
         ("models", "nodes", "samples"),
         ("registry",),
-        ("core_model", "photo_sources"),
+        ("opening_models", "photo_sources"),
         ("model",),
         ("runner",),
     ),
@@ -250,6 +250,10 @@ PYTHON_FLOORS = {
         ("apps.cli",),
     ),
 }
+
+
+# The rooms of mpscnn/converters from the bottom up.
+CONVERTER_FLOORS = ("opening", "values", "finishing", "reading", "writing", "formats")
 
 
 def room_of(module: str) -> str:
@@ -280,6 +284,20 @@ def test_python_modules_import_from_below_only() -> None:
             room = room_of(name.partition(".")[2])
             if room and level[room] > level[own]:
                 wrong.append(f"{path.relative_to(package)} imports {name}")
+    assert not wrong
+
+
+def test_converters_lie_in_rooms_that_import_from_below_only() -> None:
+    folder = PROJECT / "python" / "mpscnn" / "converters"
+    assert [path.name for path in folder.glob("*.py")] == ["__init__.py"]
+    assert {path.parent.name for path in folder.glob("*/__init__.py")} == set(CONVERTER_FLOORS)
+    wrong = [
+        f"{path.relative_to(folder)} imports {name}"
+        for level, room in enumerate(CONVERTER_FLOORS)
+        for path in sorted((folder / room).rglob("*.py"))
+        for name in _imported_modules(ast.parse(path.read_text("utf-8")))
+        if name.startswith(tuple(f"mpscnn.converters.{above}." for above in CONVERTER_FLOORS[level + 1 :]))
+    ]
     assert not wrong
 
 

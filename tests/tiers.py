@@ -25,7 +25,7 @@ IN_CI_ONLY = {
         "python/api/test_child_python.py",
         "python/api/test_dockerfile.py",
         "python/api/test_expected_arguments.py",
-        "python/api/test_expected_names.py",
+        "python/api/test_other_names.py",
         "python/api/test_expected_values.py",
         "python/api/test_notebooks.py",
         "python/api/test_readme.py",

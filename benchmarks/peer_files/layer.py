@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.apps.benchmark.ncnn_file import resize_kind
-from mpscnn.converters.explicit_window import Window, window_of
+from mpscnn.converters.writing.explicit_window import Window, window_of
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.network import Network
 

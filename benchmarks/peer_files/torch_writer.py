@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from mpscnn.converters.layout import TO_NCHW, TO_NHWC
+from mpscnn.converters.values.layout import TO_NCHW, TO_NHWC
 from mpscnn.graph.network import Network
 from peer_files.layer import PeerLayer, Shape, peer_layers
 

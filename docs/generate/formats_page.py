@@ -5,28 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from mpscnn.converters.caffe.detection import KINDS as CAFFE_DETECTION
-from mpscnn.converters.caffe.layers import REFUSED as CAFFE_REFUSED
-from mpscnn.converters.caffe.layers import ROWS as CAFFE
-from mpscnn.converters.coreai.compressed import COMPRESSED as COREAI_WEIGHTS
-from mpscnn.converters.coreai.operators import REFUSED as COREAI_REFUSED
-from mpscnn.converters.coreai.operators import ROWS as COREAI
-from mpscnn.converters.coreml.neural.layers import HANDLERS as COREML_LAYERS
-from mpscnn.converters.coreml.neural.layers import REFUSED as COREML_LAYERS_REFUSED
-from mpscnn.converters.coreml.program.constants import CONSTEXPR
-from mpscnn.converters.coreml.program.operations import REFUSED as COREML_OPERATIONS_REFUSED
-from mpscnn.converters.coreml.program.operations import ROWS as COREML_OPERATIONS
-from mpscnn.converters.keras.layers import FUNCTIONS as KERAS_FUNCTIONS
-from mpscnn.converters.keras.layers import REFUSED as KERAS_REFUSED
-from mpscnn.converters.keras.layers import ROWS as KERAS
-from mpscnn.converters.onnx_reader.file import EXPANSIONS
-from mpscnn.converters.tensorflow.operators import REFUSED as TENSORFLOW_REFUSED
-from mpscnn.converters.tensorflow.operators import ROWS as TENSORFLOW
-from mpscnn.converters.tensorflow.value_resolution import FOLLOWED
-from mpscnn.converters.tflite import names as tflite_names
-from mpscnn.converters.tflite.array_ops import SHAPES as TFLITE_SHAPES
-from mpscnn.converters.tflite.operators import REFUSED as TFLITE_REFUSED
-from mpscnn.converters.tflite.operators import ROWS as TFLITE
+from mpscnn.converters.reading.caffe.detection import KINDS as CAFFE_DETECTION
+from mpscnn.converters.reading.caffe.layers import REFUSED as CAFFE_REFUSED
+from mpscnn.converters.reading.caffe.layers import ROWS as CAFFE
+from mpscnn.converters.reading.coreai.compressed import COMPRESSED as COREAI_WEIGHTS
+from mpscnn.converters.reading.coreai.operators import REFUSED as COREAI_REFUSED
+from mpscnn.converters.reading.coreai.operators import ROWS as COREAI
+from mpscnn.converters.reading.coreml.neural.layers import HANDLERS as COREML_LAYERS
+from mpscnn.converters.reading.coreml.neural.layers import REFUSED as COREML_LAYERS_REFUSED
+from mpscnn.converters.reading.coreml.program.constants import CONSTEXPR
+from mpscnn.converters.reading.coreml.program.operations import REFUSED as COREML_OPERATIONS_REFUSED
+from mpscnn.converters.reading.coreml.program.operations import ROWS as COREML_OPERATIONS
+from mpscnn.converters.reading.keras.layers import FUNCTIONS as KERAS_FUNCTIONS
+from mpscnn.converters.reading.keras.layers import REFUSED as KERAS_REFUSED
+from mpscnn.converters.reading.keras.layers import ROWS as KERAS
+from mpscnn.converters.reading.onnx.file import EXPANSIONS
+from mpscnn.converters.reading.tensorflow.operators import REFUSED as TENSORFLOW_REFUSED
+from mpscnn.converters.reading.tensorflow.operators import ROWS as TENSORFLOW
+from mpscnn.converters.reading.tensorflow.value_resolution import FOLLOWED
+from mpscnn.converters.reading.tflite import names as tflite_names
+from mpscnn.converters.reading.tflite.array_ops import SHAPES as TFLITE_SHAPES
+from mpscnn.converters.reading.tflite.operators import REFUSED as TFLITE_REFUSED
+from mpscnn.converters.reading.tflite.operators import ROWS as TFLITE
 
 DOCS = Path(__file__).resolve().parent.parent
 

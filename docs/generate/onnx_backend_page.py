@@ -18,7 +18,7 @@ from typing import Any
 import onnx
 
 from mpscnn import UnsupportedError, onnx_backend
-from mpscnn.converters.unsupported import UnsupportedLayersError
+from mpscnn.converters.opening.unsupported import UnsupportedLayersError
 
 PAGE = Path(__file__).resolve().parent.parent / "onnx_backend_cases.md"
 #: The categories of ONNX' runner, by the names that the page gives them.

@@ -28,7 +28,7 @@ except ImportError as error:
 
 # isort: split
 from mpscnn._private import toolkit
-from mpscnn._private.expected_names import explain_unknown_names
+from mpscnn._private.other_names import explain_unknown_names
 from mpscnn.errors import (
     DeviceError,
     DownloadError,
@@ -74,8 +74,8 @@ if TYPE_CHECKING:
         compare,
         compare_precisions,
     )
-    from mpscnn.converters.keras.live import from_keras
-    from mpscnn.converters.pytorch.module import from_torch
+    from mpscnn.converters.reading.keras.live import from_keras
+    from mpscnn.converters.reading.pytorch.module import from_torch
     from mpscnn.evaluation.classifier import Evaluation
     from mpscnn.evaluation.data_check import DataCheck, check_data
     from mpscnn.evaluation.detector import DetectorEvaluation, evaluate_detector
@@ -127,10 +127,10 @@ __version__ = _core.version()
 
 # Register how to import the parts of the toolkit that the library uses.
 toolkit.provide(
-    lambda: cast(toolkit.Converter, import_module("mpscnn.converters.conversion_cache")),
-    lambda: cast(toolkit.Writers, import_module("mpscnn.converters.writers")),
+    lambda: cast(toolkit.Converter, import_module("mpscnn.converters.formats.conversion_cache")),
+    lambda: cast(toolkit.Writers, import_module("mpscnn.converters.formats.writers")),
     lambda: cast(toolkit.Precisions, import_module("mpscnn.comparison.precision_choice")),
-    lambda: cast(toolkit.CoremlPrograms, import_module("mpscnn.converters.coreml_writer.compiled_program")),
+    lambda: cast(toolkit.CoremlPrograms, import_module("mpscnn.converters.writing.coreml.compiled_program")),
 )
 
 #: Names that are imported at their first use, by module, so that a program or a command imports only what it needs.
@@ -151,8 +151,8 @@ _LAZY = {
         "compare",
         "compare_precisions",
     ),
-    "converters.keras.live": ("from_keras",),
-    "converters.pytorch.module": ("from_torch",),
+    "converters.reading.keras.live": ("from_keras",),
+    "converters.reading.pytorch.module": ("from_torch",),
     "quantization": ("QuantizationReport", "QuantizedLayer", "quantize"),
     "onnxruntime": ("InferenceSession",),
     "runtime.commands": ("CommandBuffer", "CommandError", "CommandQueue", "CommandStatus"),

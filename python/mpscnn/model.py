@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from mpscnn import _core
 from mpscnn._private.arguments import name_list, path_name
-from mpscnn._private.expected_names import (
+from mpscnn._private.model_name import DEFAULT_MODEL, INFORMED_SUFFIXES, register_weights
+from mpscnn._private.other_names import (
     FixedAttributes,
     OfClass,
     accept_foreign_arguments,
     canonical_device,
     device_text,
 )
-from mpscnn._private.model_name import DEFAULT_MODEL, INFORMED_SUFFIXES, register_weights
-from mpscnn.core_model import (
+from mpscnn.errors import ParameterError
+from mpscnn.opening_models import (
     core_model,
     described_network,
     model_path,
@@ -27,7 +28,6 @@ from mpscnn.core_model import (
     open_model,
     read_settings,
 )
-from mpscnn.errors import ParameterError
 from mpscnn.runtime.options import LOAD_FIELDS, load_options
 from mpscnn.runtime.program import Program, Session, compile_graph
 from mpscnn.runtime.session_pool import SessionPool
@@ -42,9 +42,9 @@ if TYPE_CHECKING:  # other modules are imported where they are used, so that run
         ScoresName,
         SegmenterName,
     )
-    from mpscnn.core_model import Description
     from mpscnn.graph.features import FeatureExtractor
     from mpscnn.graph.network import Network
+    from mpscnn.opening_models import Description
     from mpscnn.runtime.options import CompileOptions, LoadArguments, RunOptions
     from mpscnn.vision.detection import Detections
     from mpscnn.vision.photo_tasks import PhotoTask, Result

@@ -12,10 +12,10 @@ from converters.onnx_files import TOLERANCE, Array, model, run_there
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mpscnn.converters.onnx_reader.file import file_from_model
-from mpscnn.converters.onnx_reader.reader import converted
-from mpscnn.converters.read_options import ReadOptions
-from mpscnn.converters.simplify.simplifier import simplify
+from mpscnn.converters.finishing.simplify.simplifier import simplify
+from mpscnn.converters.opening.read_options import ReadOptions
+from mpscnn.converters.reading.onnx.file import file_from_model
+from mpscnn.converters.reading.onnx.reader import converted
 
 reference = pytest.importorskip("onnx.reference")
 

@@ -11,10 +11,10 @@ from exact_engines import onnxruntime_results
 from numpy.typing import NDArray
 
 from mpscnn import Network
-from mpscnn.converters.onnx_reader.file import file_from_model
-from mpscnn.converters.onnx_reader.reader import convert
-from mpscnn.converters.read_options import ReadOptions
-from mpscnn.converters.simplify.simplifier import simplify
+from mpscnn.converters.finishing.simplify.simplifier import simplify
+from mpscnn.converters.opening.read_options import ReadOptions
+from mpscnn.converters.reading.onnx.file import file_from_model
+from mpscnn.converters.reading.onnx.reader import convert
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnx.parser")

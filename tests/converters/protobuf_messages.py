@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from mpscnn.converters.caffe.schema import TEXT, WEIGHTS
-from mpscnn.converters.coreml.schema import MESSAGES as COREML
-from mpscnn.converters.tensorflow.schema import MESSAGES as TENSORFLOW
+from mpscnn.converters.reading.caffe.schema import TEXT, WEIGHTS
+from mpscnn.converters.reading.coreml.schema import MESSAGES as COREML
+from mpscnn.converters.reading.tensorflow.schema import MESSAGES as TENSORFLOW
 
 pytest.importorskip("google.protobuf", reason="needs protobuf")
 

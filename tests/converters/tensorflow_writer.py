@@ -13,7 +13,7 @@ import numpy as np
 from converters.protobuf_messages import tensorflow_message
 from numpy.typing import NDArray
 
-from mpscnn.converters.varints import encode as varint
+from mpscnn.converters.opening.varints import encode as varint
 
 Array = NDArray[Any]
 NUMBERS = {

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mpscnn.converters.tflite import names
+from mpscnn.converters.reading.tflite import names
 
 _TYPES = {
     "float32": 0,

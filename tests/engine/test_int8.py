@@ -19,7 +19,7 @@ from reference.neuron import neuron
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters.tflite.file import FileTensor, read_tflite
+from mpscnn.converters.reading.tflite.file import FileTensor, read_tflite
 
 KINDS = [
     "ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "GATHER",

@@ -22,8 +22,8 @@ from tiers import with_full
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters.tflite.file import TfliteFile, read_tflite
-from mpscnn.converters.tflite.operators import ROWS
+from mpscnn.converters.reading.tflite.file import TfliteFile, read_tflite
+from mpscnn.converters.reading.tflite.operators import ROWS
 
 TYPES = ("uint8", "int8")
 Case = tuple[str, str]

@@ -13,7 +13,7 @@ from file_fuzzer import Limits, Target
 from mutation import INTERESTING, mutated
 
 from mpscnn import converters
-from mpscnn.converters.caffe.layers import ROWS
+from mpscnn.converters.reading.caffe.layers import ROWS
 
 sys.path.append(str(Path(__file__).parent.parent))
 from converters.caffe_writer import image, layer, weights  # type: ignore[import-not-found]

@@ -17,7 +17,7 @@ from message_values import other_values
 from mutation import mutated
 
 from mpscnn import converters
-from mpscnn.converters.coreml.program.operations import ROWS
+from mpscnn.converters.reading.coreml.program.operations import ROWS
 
 sys.path.append(str(Path(__file__).parent.parent))
 from converters.coreml_writer import (  # type: ignore[import-not-found]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from mpscnn.converters.onnx_reader.operators import ROWS, ROWS_OF_CONSTANTS
+from mpscnn.converters.reading.onnx.operators import ROWS, ROWS_OF_CONSTANTS
 
 sys.path.append(str(Path(__file__).parent.parent))
 from converters.onnx_files import filled, node  # type: ignore[import-not-found]

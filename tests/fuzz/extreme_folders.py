@@ -16,8 +16,8 @@ from typing import Any
 
 from extreme_messages import change
 
-from mpscnn.converters.file_bytes import FileBytes
-from mpscnn.converters.tensorflow.table import entries
+from mpscnn.converters.opening.file_bytes import FileBytes
+from mpscnn.converters.reading.tensorflow.table import entries
 
 sys.path.append(str(Path(__file__).parent.parent))
 from converters.protobuf_messages import (  # type: ignore[import-not-found]

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.converters.rows import schema_of
-from mpscnn.converters.tensorflow.operators import ROWS
+from mpscnn.converters.reading.tensorflow.operators import ROWS
+from mpscnn.converters.values.rows import schema_of
 
 sys.path.append(str(Path(__file__).parent.parent))
 from converters.tensorflow_writer import Graph, set_shape  # type: ignore[import-not-found]

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from google.protobuf.text_format import MessageToString
 
-from mpscnn.converters.caffe.layers import ROWS as CAFFE
-from mpscnn.converters.caffe.schema import parameter_name
-from mpscnn.converters.keras.layers import ROWS as KERAS
-from mpscnn.converters.tflite.names import operator_name
-from mpscnn.converters.tflite.operators import ROWS
+from mpscnn.converters.reading.caffe.layers import ROWS as CAFFE
+from mpscnn.converters.reading.caffe.schema import parameter_name
+from mpscnn.converters.reading.keras.layers import ROWS as KERAS
+from mpscnn.converters.reading.tflite.names import operator_name
+from mpscnn.converters.reading.tflite.operators import ROWS
 
 sys.path.append(str(Path(__file__).parent.parent))
 from converters import caffe_writer, keras_writer  # type: ignore[import-not-found]

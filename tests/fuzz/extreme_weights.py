@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.converters.pytorch.state_dict import read_state_dict
+from mpscnn.converters.reading.pytorch.state_dict import read_state_dict
 from mpscnn.training.checkpoint import _FORMAT
 
 sys.path.append(str(Path(__file__).parent.parent))

@@ -15,7 +15,7 @@ from file_fuzzer import Limits, Target
 from mutation import INTERESTING, mutated
 
 from mpscnn import converters
-from mpscnn.converters.archives import ARCHIVE_ERRORS
+from mpscnn.converters.opening.archives import ARCHIVE_ERRORS
 
 sys.path.append(str(Path(__file__).parent.parent))
 from converters.keras_writer import (  # type: ignore[import-not-found]

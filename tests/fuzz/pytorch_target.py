@@ -12,7 +12,7 @@ import numpy as np
 from file_fuzzer import Limits, Target
 from mutation import mutated
 
-from mpscnn.converters.pytorch.state_dict import read_state_dict
+from mpscnn.converters.reading.pytorch.state_dict import read_state_dict
 
 sys.path.append(str(Path(__file__).parent.parent))
 from converters.torch_writer import (  # type: ignore[import-not-found]

@@ -15,7 +15,7 @@ from message_values import other_values
 from mutation import mutated
 
 from mpscnn import converters
-from mpscnn.converters.tensorflow.operators import ROWS
+from mpscnn.converters.reading.tensorflow.operators import ROWS
 
 sys.path.append(str(Path(__file__).parent.parent))
 from converters.protobuf_messages import tensorflow_message

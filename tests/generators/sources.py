@@ -15,9 +15,9 @@ from exact_engines import onnxruntime_session
 from generators.ways import Wrong, compare
 
 import mpscnn
-from mpscnn.converters.onnx_reader.file import file_from_model
-from mpscnn.converters.onnx_reader.reader import converted
-from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.opening.read_options import ReadOptions
+from mpscnn.converters.reading.onnx.file import file_from_model
+from mpscnn.converters.reading.onnx.reader import converted
 
 _LENGTH = 7
 #: Height and width of random graphs, and the sizes that each is run with.

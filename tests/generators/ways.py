@@ -14,9 +14,9 @@ from generators.programs import Program, build
 from numpy.typing import NDArray
 
 import mpscnn
-from mpscnn.converters.onnx_reader.file import file_from_model
-from mpscnn.converters.onnx_reader.reader import converted
-from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.opening.read_options import ReadOptions
+from mpscnn.converters.reading.onnx.file import file_from_model
+from mpscnn.converters.reading.onnx.reader import converted
 from mpscnn.errors import UnsupportedError
 
 Array = NDArray[Any]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mpscnn.comparison.coreml_engine import _has_halves
 from mpscnn.converters import read_network
-from mpscnn.converters.coreml.file import read_coreml
+from mpscnn.converters.reading.coreml.file import read_coreml
 
 Arrays = dict[str, NDArray[np.float32]]
 

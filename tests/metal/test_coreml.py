@@ -414,7 +414,7 @@ def test_a_compiled_program_is_for_one_build_of_the_system(tmp_path: Path, emula
 
 
 def test_the_cache_keeps_some_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mpscnn.converters.coreml_writer.compiled_program.KEPT_PROGRAMS", 2)
+    monkeypatch.setattr("mpscnn.converters.writing.coreml.compiled_program.KEPT_PROGRAMS", 2)
     for rows in (5, 6, 7):
         network((rows, 8)).compile(device="coreml")
     assert len(folders(tmp_path)) == 2

@@ -160,7 +160,7 @@ def test_its_weights_serve_other_sizes(published: Path, shared: Path, tmp_path: 
 
 def test_onnxruntime_agrees(tmp_path: Path) -> None:
     pytest.importorskip("onnx", reason="needs onnx")
-    from mpscnn.converters.onnx_writer import export as onnx_export
+    from mpscnn.converters.writing.onnx import export as onnx_export
 
     network = deeplab_v3_plus(depth_multiplier=0.35, input_size=(65, 50), classes=6)
     network.initialize_weights(2)

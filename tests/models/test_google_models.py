@@ -87,7 +87,7 @@ def test_labels_are_those_of_the_original(
 
 def test_logits_are_onnxruntimes(converted: tuple[str, Path], shared: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnx", reason="needs onnx")
-    from mpscnn.converters.onnx_writer import export as onnx_export
+    from mpscnn.converters.writing.onnx import export as onnx_export
 
     _, path = converted
     network = mpscnn.load(path).network.subgraph(["logits"])

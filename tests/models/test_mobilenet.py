@@ -108,7 +108,7 @@ def test_logits_and_probabilities_agree() -> None:
 @pytest.mark.parametrize("build", [mobilenet_v1, mobilenet_v2])
 def test_onnxruntime_agrees(build: type, tmp_path: Path) -> None:
     pytest.importorskip("onnx", reason="needs onnx")
-    from mpscnn.converters.onnx_writer import export as onnx_export
+    from mpscnn.converters.writing.onnx import export as onnx_export
 
     network = build(depth_multiplier=0.5, input_size=(97, 130), classes=11, output="logits")
     network.initialize_weights(2)

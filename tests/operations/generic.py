@@ -22,7 +22,7 @@ from tolerance import FLOAT32_EPS, assert_close
 
 import mpscnn
 from mpscnn import onnx_backend
-from mpscnn.converters.onnx_writer.export import to_onnx
+from mpscnn.converters.writing.onnx.export import to_onnx
 
 __all__ = [
     "test_bits_do_not_depend_on_threads",

@@ -20,7 +20,7 @@ from PIL import Image
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters.rows import schema_of
+from mpscnn.converters.values.rows import schema_of
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 coremltools = pytest.importorskip("coremltools", reason="coremltools is not installed")
@@ -353,7 +353,7 @@ def test_every_operand_of_coremltools_is_known() -> None:
     """Operands that a row does not know would be refused in all programs."""
     from coremltools.converters.mil.mil.ops.registry import SSAOpRegistry
 
-    from mpscnn.converters.coreml.program.operations import ROWS
+    from mpscnn.converters.reading.coreml.program.operations import ROWS
 
     for kind, row in ROWS.items():
         schema = schema_of(row)
@@ -367,8 +367,8 @@ def test_the_schema_is_that_of_coremltools() -> None:
     from converters.protobuf_messages import coreml_model
     from coremltools.proto import Model_pb2, NeuralNetwork_pb2
 
-    from mpscnn.converters.coreml.neural.layers import HANDLERS, REFUSED
-    from mpscnn.converters.coreml.schema import LAYERS
+    from mpscnn.converters.reading.coreml.neural.layers import HANDLERS, REFUSED
+    from mpscnn.converters.reading.coreml.schema import LAYERS
 
     layer = NeuralNetwork_pb2.NeuralNetworkLayer.DESCRIPTOR
     layers = {field.name: field for field in layer.oneofs_by_name["layer"].fields}

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 import mpscnn
 from mpscnn import Network, converters
-from mpscnn.converters.coreml_writer import export
-from mpscnn.converters.coreml_writer.export import TARGETS
+from mpscnn.converters.writing.coreml import export
+from mpscnn.converters.writing.coreml.export import TARGETS
 from mpscnn.errors import ParameterError, UnsupportedError
 
 coremltools = pytest.importorskip("coremltools", reason="coremltools is not installed")

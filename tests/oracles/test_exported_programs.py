@@ -243,7 +243,7 @@ def test_layers_that_need_a_free_extent_are_refused(function: Callable[[Any], An
 
 
 def test_extents_are_computed_like_numbers() -> None:
-    from mpscnn.converters.pytorch.extents import FreeExtent
+    from mpscnn.converters.reading.pytorch.extents import FreeExtent
 
     sympy = pytest.importorskip("sympy")
     h = sympy.Symbol("h", integer=True, positive=True)
@@ -277,7 +277,7 @@ def test_operators_are_decomposed_by_the_definitions_of_torch() -> None:
     def function(x: Any) -> Any:
         return functional.hardshrink(functional.glu(x, 1)), functional.huber_loss(x, x * 2, reduction="none")
 
-    from mpscnn.converters.pytorch.aten.operators import OPERATORS
+    from mpscnn.converters.reading.pytorch.aten.operators import OPERATORS
 
     assert not {"glu.default", "hardshrink.default", "huber_loss.default"} & set(OPERATORS)
     x = torch.randn(3, 6)

@@ -14,7 +14,7 @@ import mpscnn
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from mpscnn.converters.pytorch.aten.operators import OPERATORS  # noqa: E402
+from mpscnn.converters.reading.pytorch.aten.operators import OPERATORS  # noqa: E402
 
 full = pytest.mark.full
 nn = torch.nn

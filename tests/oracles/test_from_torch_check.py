@@ -76,7 +76,7 @@ class Heads(nn.Module):  # type: ignore[misc, name-defined]
 
 def wrong(g: Any, x: str, size: Any) -> Any:
     """Write a maximum as an average, as a wrong table would do."""
-    from mpscnn.converters.pytorch.aten.windows import WINDOWS
+    from mpscnn.converters.reading.pytorch.aten.windows import WINDOWS
 
     return WINDOWS["adaptive_avg_pool2d.default"](g, x, size), None
 
@@ -89,7 +89,7 @@ def test_a_wrong_result_is_named_with_its_difference(
     """The comparison also finds the error if the example is all zeros, for which both poolings give the same."""
     module = Heads().eval()
     x = torch.zeros(2, 3, 8, 8) if zeros else torch.rand(2, 3, 8, 8)
-    from mpscnn.converters.pytorch.aten.operators import OPERATORS
+    from mpscnn.converters.reading.pytorch.aten.operators import OPERATORS
 
     mpscnn.from_torch(module, x, fold=fold)
     monkeypatch.setitem(OPERATORS, "adaptive_max_pool2d.default", wrong)
@@ -197,14 +197,14 @@ def test_results_that_are_not_finite_are_compared() -> None:
     ],
 )
 def test_differences(found: Any, expected: Any, relative: float) -> None:
-    from mpscnn.converters.agreement import _difference
+    from mpscnn.converters.finishing.agreement import _difference
 
     arrays = np.array(found, np.float32), np.array(expected, np.float32)
     assert _difference("y", *arrays).relative == pytest.approx(relative)
 
 
 def test_large_results_are_compared_in_blocks() -> None:
-    from mpscnn.converters.agreement import _BLOCK, _difference
+    from mpscnn.converters.finishing.agreement import _BLOCK, _difference
 
     found = np.zeros(2 * _BLOCK + 3, np.float32)
     expected = found.copy()
@@ -216,7 +216,7 @@ def test_large_results_are_compared_in_blocks() -> None:
 
 def test_places_of_maxima() -> None:
     """The difference of results that are integers is the share of elements that differ."""
-    from mpscnn.converters.agreement import _difference
+    from mpscnn.converters.finishing.agreement import _difference
 
     expected = np.arange(4000)
     found = expected.astype(np.float32)

@@ -206,7 +206,7 @@ def test_float64_decides_between_two_rounding_errors() -> None:
 
 
 def test_float64_does_not_hide_a_wrong_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mpscnn.converters.pytorch.aten.operators import OPERATORS
+    from mpscnn.converters.reading.pytorch.aten.operators import OPERATORS
 
     write = OPERATORS["mean.dim"]
     monkeypatch.setitem(OPERATORS, "mean.dim", lambda g, x, *a: g.op("Mul", write(g, x, *a), 1.002))
@@ -233,8 +233,8 @@ def test_an_error_of_the_converter_is_told_as_one(monkeypatch: pytest.MonkeyPatc
     def failing(*_: Any) -> Any:
         raise AssertionError("atoms")
 
-    for module_of_it in ("onnx_graph.values", "onnx_reader.conversion"):
-        monkeypatch.setattr(f"mpscnn.converters.{module_of_it}.convert_node", failing)
+    for module_of_it in ("onnx_graph.values", "onnx.conversion"):
+        monkeypatch.setattr(f"mpscnn.converters.reading.{module_of_it}.convert_node", failing)
     with pytest.raises(mpscnn.UnsupportedError, match="meets an error in mpscnn"):
         mpscnn.from_torch(module, x)
     assert_equal(Compiled(module)(x), module(x))

@@ -17,11 +17,11 @@ import pytest
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters.keras.functions import LAYERS
-from mpscnn.converters.keras.layers import REFUSED, ROWS
-from mpscnn.converters.keras.recurrent import CELLS
-from mpscnn.converters.keras.settings import stated_settings
-from mpscnn.converters.rows import schema_of
+from mpscnn.converters.reading.keras.functions import LAYERS
+from mpscnn.converters.reading.keras.layers import REFUSED, ROWS
+from mpscnn.converters.reading.keras.recurrent import CELLS
+from mpscnn.converters.reading.keras.settings import stated_settings
+from mpscnn.converters.values.rows import schema_of
 
 pytest.importorskip("torch", reason="PyTorch, on which Keras runs here, is not installed")
 os.environ["KERAS_BACKEND"] = "torch"

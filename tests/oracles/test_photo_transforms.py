@@ -15,10 +15,10 @@ from oracles.torchvision_models import timm, torchvision
 from PIL import Image
 
 import mpscnn
-from mpscnn.converters.pytorch.architectures import FAMILIES
-from mpscnn.converters.pytorch.state_dict import StateDict
-from mpscnn.converters.pytorch.timm_config import read_timm_config
-from mpscnn.converters.pytorch.torchvision_weights import transform_of_file
+from mpscnn.converters.reading.pytorch.architectures import FAMILIES
+from mpscnn.converters.reading.pytorch.state_dict import StateDict
+from mpscnn.converters.reading.pytorch.timm_config import read_timm_config
+from mpscnn.converters.reading.pytorch.torchvision_weights import transform_of_file
 from mpscnn.models.photo_transforms import NORMALISATIONS, TORCHVISION, PhotoTransform, TimmWeights
 from mpscnn.models.photo_transforms import TIMM as TIMM_WEIGHTS
 

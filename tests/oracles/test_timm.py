@@ -11,9 +11,9 @@ from oracles.torchvision_models import asked, assert_close, photo, randomized, s
 
 import mpscnn
 from mpscnn.converters import read_network
-from mpscnn.converters.pytorch.architectures import FAMILIES
-from mpscnn.converters.pytorch.state_dict import StateDict
-from mpscnn.converters.pytorch.timm_config import SEVERAL_TRANSFORMS
+from mpscnn.converters.reading.pytorch.architectures import FAMILIES
+from mpscnn.converters.reading.pytorch.state_dict import StateDict
+from mpscnn.converters.reading.pytorch.timm_config import SEVERAL_TRANSFORMS
 from mpscnn.models.photo_transforms import NORMALISATIONS
 
 full = pytest.mark.full

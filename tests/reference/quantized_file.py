@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.converters.tflite.file import FileOperator, FileTensor, TfliteFile
-from mpscnn.converters.tflite.flatbuffer import Table
+from mpscnn.converters.reading.tflite.file import FileOperator, FileTensor, TfliteFile
+from mpscnn.converters.reading.tflite.flatbuffer import Table
 
 from . import quantized
 from .quantized import Integers, Quantization

@@ -12,9 +12,9 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mpscnn._private.arguments import path_name
-from mpscnn._private.expected_names import Expected, accept_foreign_arguments
 from mpscnn._private.files import replace_atomically
 from mpscnn._private.json_text import json_line
+from mpscnn._private.other_names import Expected, accept_foreign_arguments
 from mpscnn._private.summary import text_table
 from mpscnn.errors import ParameterError, UnsupportedError
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 
 class Converter(Protocol):
-    """The functions of the module `mpscnn.converters.conversion_cache`."""
+    """The functions of the module `mpscnn.converters.formats.conversion_cache`."""
 
     CONVERTER_VERSION: int
 
@@ -30,7 +30,7 @@ class Converter(Protocol):
 
 
 class Writers(Protocol):
-    """The content of the module `mpscnn.converters.writers`."""
+    """The content of the module `mpscnn.converters.formats.writers`."""
 
     WRITERS: Mapping[str, Callable[..., None]]
     """Functions (network, path, dtype, information) that write a file, by the suffix of the file."""
@@ -47,7 +47,7 @@ class Precisions(Protocol):
 
 
 class CoremlPrograms(Protocol):
-    """The function of the module `mpscnn.converters.coreml_writer.compiled_program`."""
+    """The function of the module `mpscnn.converters.writing.coreml.compiled_program`."""
 
     def write_program(self, content: bytes, request: str) -> str:
         """Write a network as a compiled Core ML program, and return JSON about it."""

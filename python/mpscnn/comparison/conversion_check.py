@@ -12,8 +12,8 @@ from mpscnn.comparison.layer_comparison import Comparison
 from mpscnn.comparison.side_by_side import compare_traces, default_tolerance, random_inputs
 from mpscnn.comparison.sides import Side, missing_engine, open_side
 from mpscnn.converters import read_network
-from mpscnn.converters.file_bytes import total_size
-from mpscnn.converters.formats import model_files
+from mpscnn.converters.formats.readers import model_files
+from mpscnn.converters.opening.file_bytes import total_size
 from mpscnn.errors import Error
 from mpscnn.graph.network import Network
 

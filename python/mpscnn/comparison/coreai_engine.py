@@ -42,10 +42,10 @@ def open_coreai(path: Path, limits: Limits) -> ConfinedEngine:
     Raises UnsupportedError for an archive and for a function whose inputs are not tensors of floats, WeightsError if
     the asset is damaged, and the errors of `ConfinedEngine`.
     """
-    from mpscnn.converters.coreai.archive import is_archived
-    from mpscnn.converters.coreai.asset import open_asset
-    from mpscnn.converters.coreai.program import read_program, tensor_type
-    from mpscnn.converters.coreai.reader import main_graph
+    from mpscnn.converters.reading.coreai.archive import is_archived
+    from mpscnn.converters.reading.coreai.asset import open_asset
+    from mpscnn.converters.reading.coreai.program import read_program, tensor_type
+    from mpscnn.converters.reading.coreai.reader import main_graph
 
     if is_archived(path):
         raise UnsupportedError(f"{path}: Core AI runs an asset, and not the archive of one: unpack it")

@@ -45,9 +45,9 @@ def open_coreml(path: Path, limits: Limits) -> ConfinedEngine:
     if importlib.util.find_spec("coremltools") is None:
         raise UnsupportedError(f"{path}@coreml: coremltools is not installed: {install_command('coreml')}")
     from mpscnn.converters import read_network
-    from mpscnn.converters.coreml.cut import cut_coreml
-    from mpscnn.converters.coreml.file import read_coreml
-    from mpscnn.converters.unsupported import prefix_errors
+    from mpscnn.converters.opening.unsupported import prefix_errors
+    from mpscnn.converters.reading.coreml.cut import cut_coreml
+    from mpscnn.converters.reading.coreml.file import read_coreml
 
     file = read_coreml(path)
     if not any(map(file.model.has, _NETWORKS)):

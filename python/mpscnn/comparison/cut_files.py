@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mpscnn._private.confined import Limits
 from mpscnn.comparison.confined_engine import ConfinedEngine
-from mpscnn.converters.reference_engines import engine_key
+from mpscnn.converters.formats.reference_engines import engine_key
 
 Shapes = Mapping[str, tuple[int | None, ...]]
 
@@ -37,21 +37,21 @@ def open_cut(
     """
     suffix = engine_key(path)
     if suffix == ".onnx":
-        from mpscnn.converters.onnx_reader.cut import cut_onnx
+        from mpscnn.converters.reading.onnx.cut import cut_onnx
 
         return onnxruntime_engine(path.name, cut_onnx(path, outputs), outputs, shapes, limits)
     if suffix == ".tflite":
-        from mpscnn.converters.tflite.cut import cut_tflite
-        from mpscnn.converters.tflite.detection import own_heads
+        from mpscnn.converters.reading.tflite.cut import cut_tflite
+        from mpscnn.converters.reading.tflite.detection import own_heads
 
         return litert_engine(path.name, cut_tflite(path), limits, quick=quick, heads=own_heads(path))
     if suffix == ".pb":
-        from mpscnn.converters.tensorflow.cut import cut_tensorflow
+        from mpscnn.converters.reading.tensorflow.cut import cut_tensorflow
 
         graph = cut_tensorflow(path, outputs, signature)
         options: dict[str, Any] = {"inputs": graph.inputs, "places": graph.places, "outputs": graph.outputs}
         return ConfinedEngine("tensorflow", path.name, options, [_bytes(graph.content)], limits)
-    from mpscnn.converters.keras.cut import cut_keras
+    from mpscnn.converters.reading.keras.cut import cut_keras
 
     model = cut_keras(path)
     options = {"config": model.config, "weights": model.places}

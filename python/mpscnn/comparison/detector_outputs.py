@@ -13,8 +13,8 @@ import numpy as np
 
 from mpscnn.comparison.sides import WRITTEN, Side
 from mpscnn.comparison.trace import Array, Trace, Value
-from mpscnn.converters.coreml.pipeline import EDGES
-from mpscnn.converters.coreml_writer.read_detector import remove_added_layers
+from mpscnn.converters.reading.coreml.pipeline import EDGES
+from mpscnn.converters.writing.coreml.read_detector import remove_added_layers
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError, WeightsError
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.comparison.trace import ACTIVATION, NORMALIZATION, Array, Trace, Value
-from mpscnn.converters.keras.live_layers import inner_layer, layer_at
-from mpscnn.converters.keras.weights import inner_weight_position
+from mpscnn.converters.reading.keras.live_layers import inner_layer, layer_at
+from mpscnn.converters.reading.keras.weights import inner_weight_position
 from mpscnn.errors import WeightsError
 
 _KINDS = {

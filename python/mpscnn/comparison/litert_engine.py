@@ -54,7 +54,7 @@ _MOVING = {
     "SQUEEZE",
     "STRIDED_SLICE",
 }
-# The custom operator of detectors, as in converters/tflite/detection.py, which would take long to import here.
+# The custom operator of detectors, as in converters/reading/tflite/detection.py, which would take long to import here.
 _DETECTION = "TFLite_Detection_PostProcess"
 
 

@@ -20,7 +20,7 @@ from mpscnn.comparison.trace import (
     channels_last,
     mark_inner_values,
 )
-from mpscnn.converters.onnx_reader.needed_nodes import needed_places
+from mpscnn.converters.reading.onnx.needed_nodes import needed_places
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _ACTIVATIONS = (

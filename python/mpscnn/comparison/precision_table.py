@@ -12,15 +12,15 @@ import numpy as np
 
 from mpscnn._private.arguments import is_finite_number, whole_number, whole_numbers
 from mpscnn._private.class_scores import score_count
-from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.literals import AccumulateName, PrecisionName
+from mpscnn._private.other_names import accept_foreign_arguments
 from mpscnn._private.report import Column, Report
 from mpscnn._private.summary import bytes_text, prose
 from mpscnn.comparison.trace import Array
-from mpscnn.core_model import model_task
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.model import Model
+from mpscnn.opening_models import model_task
 from mpscnn.photo_sources import input_array, photos_for
 from mpscnn.runtime.library import precisions_of
 from mpscnn.runtime.program import named_results

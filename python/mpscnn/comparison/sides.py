@@ -19,12 +19,12 @@ from mpscnn.comparison.coreml_engine import open_coreml
 from mpscnn.comparison.keras_engine import BACKENDS, installed_backend
 from mpscnn.comparison.native_engine import NativeEngine
 from mpscnn.comparison.trace import Engine
-from mpscnn.converters.coreai.asset import ASSET
-from mpscnn.converters.reference_engines import NO_REFERENCE_ENGINE, REFERENCE_ENGINES, engine_key
-from mpscnn.core_model import model_path, open_model
+from mpscnn.converters.formats.reference_engines import NO_REFERENCE_ENGINE, REFERENCE_ENGINES, engine_key
+from mpscnn.converters.reading.coreai.asset import ASSET
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.model import Model
+from mpscnn.opening_models import model_path, open_model
 from mpscnn.registry.hub import find_on_hub, is_hub_name
 
 #: The words allowed after "@".
@@ -264,7 +264,7 @@ def _in_onnxruntime(network: Network, name: str, size: tuple[int, int] | None, p
         if importlib.util.find_spec(module) is None:
             raise UnsupportedError(f"{name}@onnxruntime: {module} is not installed: pip install {module}")
     from mpscnn.comparison.cut_files import onnxruntime_engine
-    from mpscnn.converters.onnx_writer.export import to_onnx
+    from mpscnn.converters.writing.onnx.export import to_onnx
 
     model = to_onnx(network, size=size, layout="nchw", dtype=precision)
     return onnxruntime_engine(name, model.SerializeToString(), (), None, GENEROUS)
@@ -275,7 +275,7 @@ def _in_litert(network: Network, name: str, size: tuple[int, int] | None, precis
     if reason := missing_engine(Path(f"{name}{WRITTEN['litert']}")):
         raise UnsupportedError(f"{name}@litert: {reason}")
     from mpscnn.comparison.cut_files import litert_engine
-    from mpscnn.converters.tflite_writer.export import to_tflite
+    from mpscnn.converters.writing.tflite.export import to_tflite
 
     plain = network.copy()
     plain.detection = None  # the raw outputs are compared

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mpscnn.comparison.trace import Array, Trace, Value
-from mpscnn.converters.layer_names import quote_name
+from mpscnn.converters.opening.layer_names import quote_name
 from mpscnn.errors import UnsupportedError, WeightsError
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from mpscnn.comparison.layer_comparison import compare_layer
 from mpscnn.comparison.trace import Array, Value
-from mpscnn.core_model import open_model
 from mpscnn.graph.network import Network
+from mpscnn.opening_models import open_model
 from mpscnn.runtime.program import named_results
 
 

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.arguments import path_name
-from mpscnn._private.expected_names import accept_foreign_arguments, attribute_error, twin_attribute
 from mpscnn._private.files import is_folder
 from mpscnn._private.literals import StoredTypeName
-from mpscnn.converters.format_detection import refuse_other_formats
-from mpscnn.converters.formats import find_reader, is_package, named_by_file
-from mpscnn.converters.photo_settings import choose_settings, drop_wrong_labels, read_labels
-from mpscnn.converters.read_options import ReadOptions
-from mpscnn.converters.reference_engines import engine_key
+from mpscnn._private.other_names import accept_foreign_arguments, attribute_error, twin_attribute
+from mpscnn.converters.finishing.photo_settings import choose_settings, drop_wrong_labels, read_labels
+from mpscnn.converters.formats.readers import find_reader, is_package, named_by_file
+from mpscnn.converters.formats.reference_engines import engine_key
+from mpscnn.converters.opening.format_detection import refuse_other_formats
+from mpscnn.converters.opening.read_options import ReadOptions
 from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network, with_limits
 from mpscnn.model import Model, network_of
@@ -84,9 +84,9 @@ def read_network(
             them. WeightsError: a missing or damaged file. ParameterError: no source, an argument that the format does
             not have, a `size` or shape other than the file's, or an input, output or signature that it does not have.
     """
-    from mpscnn.converters.float32_intermediates import keep_intermediates
-    from mpscnn.converters.recognise import with_library_names
-    from mpscnn.converters.simplify.simplifier import simplify
+    from mpscnn.converters.finishing.architecture_names import with_library_names
+    from mpscnn.converters.finishing.simplify.simplifier import simplify
+    from mpscnn.converters.values.float32_intermediates import keep_intermediates
 
     paths = _paths(sources)
     if not paths:
@@ -200,8 +200,8 @@ def export_onnx(
             file cannot be written. ParameterError: an unknown layout or type. ShapeError: the network leaves its height
             or width free, and `size` is not given.
     """
-    from mpscnn.converters.integer_weights import of_stored_type
-    from mpscnn.converters.onnx_writer.export import export
+    from mpscnn.converters.writing.integer_weights import of_stored_type
+    from mpscnn.converters.writing.onnx.export import export
 
     network, stored = of_stored_type(network_of(network), dtype, "float32")
     export(network, path, size=size, layout=layout, dtype=stored)
@@ -238,8 +238,8 @@ def export_tflite(
             are missing or beyond float16, or the file cannot be written. ParameterError: an unknown type. ShapeError:
             the network leaves its height or width free, and `size` is not given.
     """
-    from mpscnn.converters.integer_weights import of_stored_type
-    from mpscnn.converters.tflite_writer.export import export
+    from mpscnn.converters.writing.integer_weights import of_stored_type
+    from mpscnn.converters.writing.tflite.export import export
 
     network, stored = of_stored_type(
         with_limits(network_of(network), score_threshold, iou_threshold, max_detections), dtype, "float32"
@@ -290,8 +290,8 @@ def export_coreml(
     """
     from mpscnn import _core
     from mpscnn._private.settings import as_json
-    from mpscnn.converters.coreml_writer.export import export
-    from mpscnn.converters.layer_names import quote_name
+    from mpscnn.converters.opening.layer_names import quote_name
+    from mpscnn.converters.writing.coreml.export import export
     from mpscnn.graph.model_file import require_one_input
     from mpscnn.graph.quantized import stored_type
 
@@ -352,8 +352,8 @@ def export_coreai(
             leaves its height or width free, and `size` is not given. WeightsError: weights are missing, or the folder
             cannot be written. ParameterError: an unknown suffix or type.
     """
-    from mpscnn.converters.coreai_writer.export import export
-    from mpscnn.converters.integer_weights import of_stored_type
+    from mpscnn.converters.writing.coreai.export import export
+    from mpscnn.converters.writing.integer_weights import of_stored_type
 
     if information is None and isinstance(network, Model):
         information = network.information

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from mpscnn._private.arguments import is_whole_number
 from mpscnn._private.class_scores import score_count
-from mpscnn._private.expected_names import conversion_hint
 from mpscnn._private.names import did_you_mean
+from mpscnn._private.other_names import conversion_hint
 from mpscnn._private.report import Column, Drawable, Report
 from mpscnn._private.summary import text_table
 from mpscnn.errors import Error, ImageError, ParameterError, ShapeError

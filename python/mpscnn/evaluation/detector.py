@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any
 
-from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.installation import install_command
 from mpscnn._private.names import first_repeated, shown_names
+from mpscnn._private.other_names import accept_foreign_arguments
 from mpscnn._private.report import Column, Report
-from mpscnn.converters.photo_settings import labelled_classes
+from mpscnn.converters.finishing.photo_settings import labelled_classes
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 from mpscnn.evaluation.classifier import require_model
 from mpscnn.evaluation.detector_truth import Truth, read_truth

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
-from mpscnn._private.expected_names import Expected, accept_foreign_arguments, conversion_hint
 from mpscnn._private.literals import ChannelOrderName
+from mpscnn._private.other_names import Expected, accept_foreign_arguments, conversion_hint
 from mpscnn._private.printable import printable
 from mpscnn._private.settings import as_json
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError

@@ -22,10 +22,10 @@ from mpscnn._private.arguments import (
     whole_number,
     whole_numbers,
 )
-from mpscnn._private.expected_names import FixedAttributes, OfClass, accept_foreign_arguments, number_format
 from mpscnn._private.literals import ScoresName, StoredTypeName
 from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn._private.names import did_you_mean
+from mpscnn._private.other_names import FixedAttributes, OfClass, accept_foreign_arguments, number_format
 from mpscnn._private.printable import printable
 from mpscnn.errors import ParameterError
 from mpscnn.graph.graph_maker import GraphMaker

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mpscnn._private.expected_names import explain_unknown_names
+from mpscnn._private.other_names import explain_unknown_names
 from mpscnn.kernels import classes
 from mpscnn.kernels.apple_names import class_hint
 from mpscnn.kernels.arithmetic import Arithmetic, ArithmeticGradientState

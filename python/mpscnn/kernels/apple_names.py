@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
-from mpscnn._private.expected_names import argument_names
 from mpscnn._private.hints import twin_of
 from mpscnn._private.names import did_you_mean
+from mpscnn._private.other_names import argument_names
 
 __all__ = ["class_hint", "property_hint", "with_argument_hints"]
 

@@ -1,6 +1,6 @@
 """Build well-known architectures. Weights by name are in the registry."""
 
-from mpscnn._private.expected_names import explain_unknown_names
+from mpscnn._private.other_names import explain_unknown_names
 from mpscnn.models.deep_mnist import deep_mnist, export_deep_mnist
 from mpscnn.models.deeplab import deeplab_v3, deeplab_v3_plus
 from mpscnn.models.efficientnet import (

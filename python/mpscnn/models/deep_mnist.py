@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from mpscnn._private.arguments import path_name
-from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.files import convert_write_errors, exists, is_folder, read_content, replace_atomically
+from mpscnn._private.other_names import accept_foreign_arguments
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.graph.weight_layout import OwnWeights, WeightLayout

@@ -8,8 +8,8 @@ from os import PathLike
 from typing import Any
 
 from mpscnn._private.arguments import pair
-from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.model_name import read_weights
+from mpscnn._private.other_names import accept_foreign_arguments
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mpscnn._private.expected_names import explain_unknown_names
 from mpscnn._private.hints import twin_of
 from mpscnn._private.names import did_you_mean
+from mpscnn._private.other_names import explain_unknown_names
 from mpscnn.nodes.filter_node import FilterNode, GradientNode, MPSNNGradientStateNode, MPSNNImageNode
 from mpscnn.nodes.graph import MPSNNGraph
 from mpscnn.nodes.losses import (

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from mpscnn import kernels
 from mpscnn._private.arguments import whole_numbers
-from mpscnn._private.expected_names import accept_foreign_arguments
+from mpscnn._private.other_names import accept_foreign_arguments
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 from mpscnn.kernels.apple_names import property_hint
 

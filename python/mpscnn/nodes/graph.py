@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mpscnn._private.arguments import require_sequence
-from mpscnn._private.expected_names import Expected, accept_foreign_arguments
+from mpscnn._private.other_names import Expected, accept_foreign_arguments
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network

@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from mpscnn._private.expected_names import Expected
 from mpscnn._private.names import did_you_mean, shown_names
+from mpscnn._private.other_names import Expected
 from mpscnn.errors import ParameterError, StateError, UnsupportedError
 
 #: Names of element types in onnxruntime that are not NumPy's.

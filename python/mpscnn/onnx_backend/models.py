@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mpscnn._private.arrays import remedy_for
 from mpscnn._private.names import shown_names
-from mpscnn.converters.layer_names import quote_name
+from mpscnn.converters.opening.layer_names import quote_name
 from mpscnn.errors import Error, ParameterError, UnsupportedError, WeightsError
 
 if TYPE_CHECKING:

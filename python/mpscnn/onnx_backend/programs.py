@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.float32_intermediates import keep_intermediates
-from mpscnn.converters.onnx_reader.file import file_from_model
-from mpscnn.converters.onnx_reader.reader import Converted, converted
-from mpscnn.converters.read_options import ReadOptions
-from mpscnn.converters.simplify.simplifier import simplify
-from mpscnn.converters.unsupported import UnsupportedLayersError
+from mpscnn.converters.finishing.simplify.simplifier import simplify
+from mpscnn.converters.opening.read_options import ReadOptions
+from mpscnn.converters.opening.unsupported import UnsupportedLayersError
+from mpscnn.converters.reading.onnx.file import file_from_model
+from mpscnn.converters.reading.onnx.reader import Converted, converted
+from mpscnn.converters.values.float32_intermediates import keep_intermediates
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.network import Network
 from mpscnn.graph.quantized import has_integer_tensors

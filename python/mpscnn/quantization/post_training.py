@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mpscnn._private.arguments import name_list, require_bool
-from mpscnn._private.expected_names import accept_foreign_arguments, conversion_hint
+from mpscnn._private.other_names import accept_foreign_arguments, conversion_hint
 from mpscnn.comparison.precision_table import Answers, AnswerSums, right_classes
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.integer_layers import refused_layers

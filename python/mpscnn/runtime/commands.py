@@ -14,7 +14,7 @@ from mpscnn import _core
 from mpscnn._private.arguments import thread_count
 from mpscnn._private.callables import require_arguments
 from mpscnn._private.copies import NoCopies
-from mpscnn._private.expected_names import Expected
+from mpscnn._private.other_names import Expected
 from mpscnn.errors import Error, StateError
 from mpscnn.runtime.device_name import named_device
 

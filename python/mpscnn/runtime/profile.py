@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from mpscnn._private.expected_names import Expected
 from mpscnn._private.files import replace_atomically
+from mpscnn._private.other_names import Expected
 from mpscnn._private.report import Cell, Column, Drawable, Report
 from mpscnn._private.summary import prose, text_table
 from mpscnn.errors import ParameterError

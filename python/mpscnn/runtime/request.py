@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpscnn import _core
 from mpscnn._private.copies import NoCopies
-from mpscnn._private.expected_names import Expected
+from mpscnn._private.other_names import Expected
 from mpscnn.errors import Error
 
 if TYPE_CHECKING:

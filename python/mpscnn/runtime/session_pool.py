@@ -6,7 +6,7 @@ from collections import deque
 from contextlib import AbstractContextManager
 from typing import Any
 
-from mpscnn._private.expected_names import Expected
+from mpscnn._private.other_names import Expected
 from mpscnn.runtime.options import RunOptions
 from mpscnn.runtime.program import Program, Session
 

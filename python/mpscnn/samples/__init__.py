@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mpscnn._private.expected_names import explain_unknown_names
+from mpscnn._private.other_names import explain_unknown_names
 from mpscnn.errors import ParameterError
 
 __all__ = ["names", "photo"]

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mpscnn._private.expected_names import explain_unknown_names
 from mpscnn._private.installation import install_command
+from mpscnn._private.other_names import explain_unknown_names
 from mpscnn.errors import UnsupportedError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from mpscnn.converters.pytorch.aten.constants import constant_value, is_none
+from mpscnn.converters.reading.pytorch.aten.constants import constant_value, is_none
 
 
 def compute_constants(

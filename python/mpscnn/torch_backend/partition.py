@@ -11,10 +11,10 @@ from torch.fx import Node
 from torch.fx.passes.infra.partitioner import CapabilityBasedPartitioner
 from torch.fx.passes.operator_support import OperatorSupportBase
 
-from mpscnn.converters.pytorch.aten.array_ops import VIEWS
-from mpscnn.converters.pytorch.aten.constants import is_getitem
-from mpscnn.converters.pytorch.aten.nodes import operator_name
-from mpscnn.converters.pytorch.aten.operators import PRODUCTS
+from mpscnn.converters.reading.pytorch.aten.array_ops import VIEWS
+from mpscnn.converters.reading.pytorch.aten.constants import is_getitem
+from mpscnn.converters.reading.pytorch.aten.nodes import operator_name
+from mpscnn.converters.reading.pytorch.aten.operators import PRODUCTS
 from mpscnn.runtime.options import CompileOptions
 from mpscnn.torch_backend.constants import compute_constants
 from mpscnn.torch_backend.subgraph import (

@@ -12,16 +12,16 @@ import torch
 from torch.fx import Node
 
 from mpscnn._private.literals import PrecisionName
-from mpscnn.converters.float32_intermediates import keep_intermediates
-from mpscnn.converters.onnx_reader.layouts import InputLayout
-from mpscnn.converters.onnx_reader.reader import Converted, converted
-from mpscnn.converters.pytorch.aten.constants import is_getitem
-from mpscnn.converters.pytorch.aten.nodes import NodeWriter, fake_tensors, kind_of, operator_name
-from mpscnn.converters.pytorch.aten.operators import PRODUCTS
-from mpscnn.converters.pytorch.aten.writer import Writer
-from mpscnn.converters.read_options import ReadOptions
-from mpscnn.converters.simplify.simplifier import simplify
-from mpscnn.converters.unsupported import UnsupportedLayersError
+from mpscnn.converters.finishing.simplify.simplifier import simplify
+from mpscnn.converters.opening.read_options import ReadOptions
+from mpscnn.converters.opening.unsupported import UnsupportedLayersError
+from mpscnn.converters.reading.onnx.layouts import InputLayout
+from mpscnn.converters.reading.onnx.reader import Converted, converted
+from mpscnn.converters.reading.pytorch.aten.constants import is_getitem
+from mpscnn.converters.reading.pytorch.aten.nodes import NodeWriter, fake_tensors, kind_of, operator_name
+from mpscnn.converters.reading.pytorch.aten.operators import PRODUCTS
+from mpscnn.converters.reading.pytorch.aten.writer import Writer
+from mpscnn.converters.values.float32_intermediates import keep_intermediates
 from mpscnn.errors import Error, UnsupportedError
 from mpscnn.graph.network import Network
 from mpscnn.runtime.options import CompileOptions, RunOptions

@@ -10,11 +10,11 @@ import torch
 from torch.fx import Node
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from mpscnn.converters.pytorch.aten.arithmetic import COMPARISONS
-from mpscnn.converters.pytorch.aten.constants import is_getitem
-from mpscnn.converters.pytorch.aten.indexing import INDEXING
-from mpscnn.converters.pytorch.aten.nodes import fake_tensors, operator_name
-from mpscnn.converters.pytorch.aten.operators import OPERATORS, PRODUCTS
+from mpscnn.converters.reading.pytorch.aten.arithmetic import COMPARISONS
+from mpscnn.converters.reading.pytorch.aten.constants import is_getitem
+from mpscnn.converters.reading.pytorch.aten.indexing import INDEXING
+from mpscnn.converters.reading.pytorch.aten.nodes import fake_tensors, operator_name
+from mpscnn.converters.reading.pytorch.aten.operators import OPERATORS, PRODUCTS
 from mpscnn.torch_backend.subgraph import BFLOAT16
 
 _FLOATS = (torch.float32, BFLOAT16)

@@ -13,7 +13,7 @@ from typing import Any
 
 from mpscnn._private.arguments import is_finite_number
 from mpscnn._private.callables import require_arguments
-from mpscnn._private.expected_names import explain_unknown_names
+from mpscnn._private.other_names import explain_unknown_names
 from mpscnn.errors import ParameterError
 
 __all__ = ["cosine", "steps", "warm_up"]

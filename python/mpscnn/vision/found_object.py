@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from mpscnn._private.expected_names import Expected
+from mpscnn._private.other_names import Expected
 from mpscnn._private.printable import printable
 from mpscnn.vision.box import Box
 from mpscnn.vision.object_mask import ObjectMask

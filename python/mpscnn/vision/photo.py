@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn._private.arguments import IntPair, input_size, is_whole_number
 from mpscnn._private.arrays import AsArray, as_array, unchanging
-from mpscnn._private.expected_names import accept_foreign_arguments, explain_unknown_names
 from mpscnn._private.files import convert_read_errors, is_folder, require_regular
 from mpscnn._private.literals import ChannelOrderName
 from mpscnn._private.memory_errors import is_out_of_memory
+from mpscnn._private.other_names import accept_foreign_arguments, explain_unknown_names
 from mpscnn.errors import Error, ImageError, ParameterError
 from mpscnn.vision.array_file import is_array_file, read_array
 from mpscnn.vision.integer_range import GIVE_BITS, require_all_bits, with_bits

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from mpscnn._private.arguments import whole_number
 from mpscnn._private.arrays import AsArray
-from mpscnn._private.expected_names import Expected, accept_foreign_arguments
 from mpscnn._private.literals import ScoresName
+from mpscnn._private.other_names import Expected, accept_foreign_arguments
 from mpscnn._private.printable import printable
 from mpscnn._private.report import Cell
 from mpscnn.errors import ParameterError

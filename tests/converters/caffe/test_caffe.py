@@ -14,7 +14,7 @@ from reference.convolution import channels_first
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters.wire.encode import encode_fields
+from mpscnn.converters.opening.wire.encode import encode_fields
 
 pytest.importorskip("onnx", reason="onnx is not installed")
 Array = NDArray[Any]

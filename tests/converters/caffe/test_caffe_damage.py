@@ -15,9 +15,9 @@ from converters.protobuf_messages import caffe_weights
 from patience import little_work
 
 from mpscnn import converters
-from mpscnn.converters.blobs import Place
-from mpscnn.converters.caffe.weights import read_weights
-from mpscnn.converters.unsupported import UnsupportedLayersError
+from mpscnn.converters.opening.blobs import Place
+from mpscnn.converters.opening.unsupported import UnsupportedLayersError
+from mpscnn.converters.reading.caffe.weights import read_weights
 
 
 def test_both_files_are_needed(tmp_path: Path) -> None:

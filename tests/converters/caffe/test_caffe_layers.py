@@ -15,10 +15,10 @@ from converters.operator_cases import CaffeLayer, forms
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters.caffe.detection import KINDS
-from mpscnn.converters.caffe.file import parameter_field
-from mpscnn.converters.caffe.layers import REFUSED, ROWS
-from mpscnn.converters.caffe.schema import NET_KIND
+from mpscnn.converters.reading.caffe.detection import KINDS
+from mpscnn.converters.reading.caffe.file import parameter_field
+from mpscnn.converters.reading.caffe.layers import REFUSED, ROWS
+from mpscnn.converters.reading.caffe.schema import NET_KIND
 
 X = (2, 6, 4, 5)
 

@@ -13,7 +13,7 @@ from constant_detector import SETTINGS, constant_network
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters.photo_settings import choose_detection
+from mpscnn.converters.finishing.photo_settings import choose_detection
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from quantized_networks import classifier, noise
 import mpscnn
 from mpscnn import Network, UnsupportedError
 from mpscnn.converters import export_coreai, export_coreml, export_onnx, export_tflite, read_network
-from mpscnn.converters.writers import WRITERS
+from mpscnn.converters.formats.writers import WRITERS
 from mpscnn.graph.model_file import MODEL_SUFFIX, quantize
 from mpscnn.graph.quantized import has_integers
 

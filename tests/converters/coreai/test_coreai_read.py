@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 import mpscnn
 from mpscnn.converters import read_network
-from mpscnn.converters.coreai.program import Stored, TensorType
-from mpscnn.converters.metadata_entries import describe
+from mpscnn.converters.finishing.metadata_entries import describe
+from mpscnn.converters.reading.coreai.program import Stored, TensorType
 
 ai = pytest.importorskip("coreai.authoring", reason="coreai-core is not installed")
 Array = NDArray[Any]

@@ -13,7 +13,7 @@ from converters.mil_text import compiled, text_of
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters.coreml.program import text
+from mpscnn.converters.reading.coreml.program import text
 from mpscnn.errors import Error, UnsupportedError, WeightsError
 
 PHOTO = {"name": "photo", "type": "Image", "colorspace": "RGB", "width": "8", "height": "6"}

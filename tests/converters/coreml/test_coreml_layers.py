@@ -13,10 +13,10 @@ from converters.operator_cases import Layer, forms, instance_norm, statistics, w
 from numpy.typing import NDArray
 
 from mpscnn import converters
-from mpscnn.converters.coreml.neural.indexing import INDEXING
-from mpscnn.converters.coreml.neural.layers import HANDLERS, REFUSED
-from mpscnn.converters.coreml.schema import LAYERS
-from mpscnn.converters.unsupported import UnsupportedLayersError
+from mpscnn.converters.opening.unsupported import UnsupportedLayersError
+from mpscnn.converters.reading.coreml.neural.indexing import INDEXING
+from mpscnn.converters.reading.coreml.neural.layers import HANDLERS, REFUSED
+from mpscnn.converters.reading.coreml.schema import LAYERS
 from mpscnn.errors import UnsupportedError, WeightsError
 
 

@@ -15,9 +15,9 @@ from converters.operator_cases import Layer, Operation, forms, layer, operation,
 from numpy.typing import NDArray
 
 from mpscnn import converters
-from mpscnn.converters.coreml.neural.indexing import INDEXING as LAYERS
-from mpscnn.converters.coreml.program.indexing import INDEXING as OPERATIONS
-from mpscnn.converters.unsupported import UnsupportedLayersError
+from mpscnn.converters.opening.unsupported import UnsupportedLayersError
+from mpscnn.converters.reading.coreml.neural.indexing import INDEXING as LAYERS
+from mpscnn.converters.reading.coreml.program.indexing import INDEXING as OPERATIONS
 from mpscnn.errors import WeightsError
 
 Array = NDArray[Any]

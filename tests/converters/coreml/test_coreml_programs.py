@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from reference.convolution import channels_first
 
 from mpscnn import converters
-from mpscnn.converters.coreml.program.indexing import INDEXING
-from mpscnn.converters.coreml.program.operations import REFUSED, ROWS
-from mpscnn.converters.unsupported import UnsupportedLayersError
+from mpscnn.converters.opening.unsupported import UnsupportedLayersError
+from mpscnn.converters.reading.coreml.program.indexing import INDEXING
+from mpscnn.converters.reading.coreml.program.operations import REFUSED, ROWS
 from mpscnn.errors import WeightsError
 
 

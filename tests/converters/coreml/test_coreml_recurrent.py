@@ -21,7 +21,7 @@ from reference.neuron import neuron
 from reference.recurrent import gru, lstm
 
 from mpscnn import converters
-from mpscnn.converters.unsupported import UnsupportedLayersError
+from mpscnn.converters.opening.unsupported import UnsupportedLayersError
 from mpscnn.errors import WeightsError
 
 Array = NDArray[Any]

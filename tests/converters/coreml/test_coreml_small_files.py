@@ -14,8 +14,8 @@ import pytest
 from converters.coreml_writer import Program, array, model, one_layer, saved, settings
 
 from mpscnn import converters
-from mpscnn.converters.coreml import pipeline
-from mpscnn.converters.coreml.program.text import parse_program
+from mpscnn.converters.reading.coreml import pipeline
+from mpscnn.converters.reading.coreml.program.text import parse_program
 from mpscnn.errors import Error, UnsupportedError
 
 MANY = 1 << 24

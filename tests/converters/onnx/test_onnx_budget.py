@@ -26,12 +26,12 @@ from exact_engines import onnxruntime_results
 from tiers import with_full
 
 from mpscnn import converters
-from mpscnn.converters import budget
-from mpscnn.converters.onnx_reader.constants import Constants
-from mpscnn.converters.onnx_reader.conversion import compute
-from mpscnn.converters.onnx_reader.file import file_from_model
-from mpscnn.converters.onnx_reader.operators import ROWS_OF_CONSTANTS
-from mpscnn.converters.onnx_reader.parameters import Parameters
+from mpscnn.converters.opening import budget
+from mpscnn.converters.reading.onnx.constants import Constants
+from mpscnn.converters.reading.onnx.conversion import compute
+from mpscnn.converters.reading.onnx.file import file_from_model
+from mpscnn.converters.reading.onnx.operators import ROWS_OF_CONSTANTS
+from mpscnn.converters.reading.onnx.parameters import Parameters
 from mpscnn.errors import Error, UnsupportedError, WeightsError
 
 Case = tuple[list[Any], dict[str, Any]]

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from converters.onnx_files import assert_like_onnxruntime, model, node, onnx, read
 
-from mpscnn.converters.onnx_reader.constants import Constants
-from mpscnn.converters.onnx_reader.conversion import compute
-from mpscnn.converters.onnx_reader.file import file_from_model
-from mpscnn.converters.onnx_reader.operators import ROWS_OF_CONSTANTS
-from mpscnn.converters.onnx_reader.parameters import Parameters
+from mpscnn.converters.reading.onnx.constants import Constants
+from mpscnn.converters.reading.onnx.conversion import compute
+from mpscnn.converters.reading.onnx.file import file_from_model
+from mpscnn.converters.reading.onnx.operators import ROWS_OF_CONSTANTS
+from mpscnn.converters.reading.onnx.parameters import Parameters
 from mpscnn.errors import UnsupportedError, WeightsError
 
 NUMBERS = np.random.default_rng(2).normal(size=(2, 3, 4)).astype(np.float32)

@@ -204,7 +204,7 @@ def test_places_outside_of_the_weights_file(tmp_path: Path, entries: dict[str, s
 
 
 def test_a_changed_weights_file_is_converted_again(tmp_path: Path) -> None:
-    from mpscnn.converters.formats import model_files
+    from mpscnn.converters.formats.readers import model_files
 
     path = with_external(tmp_path)
     assert model_files(path) == [path, tmp_path / "weights.bin"]

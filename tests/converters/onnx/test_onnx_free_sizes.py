@@ -12,12 +12,12 @@ from converters.onnx_files import model, node, nodes_of, operations, read, run_t
 from tiers import with_full
 
 import mpscnn
-from mpscnn.converters.arrange import Arranger
-from mpscnn.converters.budget import Budget
-from mpscnn.converters.layout import Arranged, Atom, FreeExtents, batch_atom
-from mpscnn.converters.onnx_reader.file import file_from_model
-from mpscnn.converters.onnx_reader.reader import converted
-from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.opening.budget import Budget
+from mpscnn.converters.opening.read_options import ReadOptions
+from mpscnn.converters.reading.onnx.file import file_from_model
+from mpscnn.converters.reading.onnx.reader import converted
+from mpscnn.converters.values.layout import Arranged, Atom, FreeExtents, batch_atom
+from mpscnn.converters.values.layout_pass import Arranger
 
 SIZES = ((7, 9), (8, 5), (1, 3))
 

@@ -10,9 +10,9 @@ import pytest
 from converters.onnx_files import assert_like_onnxruntime, node, nodes_of, onnx, operations, read, run_here
 from tiers import with_full
 
-from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.topological_sort import sort_nodes
-from mpscnn.converters.wire.protobuf_view import ProtobufView
+from mpscnn.converters.opening.wire.protobuf_view import ProtobufView
+from mpscnn.converters.reading.onnx.node import Node
+from mpscnn.converters.reading.onnx.topological_sort import sort_nodes
 from mpscnn.errors import WeightsError
 
 

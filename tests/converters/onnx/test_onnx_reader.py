@@ -25,7 +25,7 @@ from converters.onnx_files import (
 from converters.onnx_writer.test_onnx_export import LAYERS, network_of
 
 import mpscnn
-from mpscnn.converters.onnx_writer.export import to_onnx
+from mpscnn.converters.writing.onnx.export import to_onnx
 from mpscnn.errors import ParameterError, UnsupportedError
 
 # Layers that are written with operators that the reader does not understand in general.

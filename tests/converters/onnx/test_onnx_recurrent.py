@@ -9,7 +9,7 @@ import pytest
 from converters.onnx_files import TOLERANCE, model, node, random_inputs, read, run_there, weights
 
 from mpscnn import Network
-from mpscnn.converters.onnx_writer.export import to_onnx
+from mpscnn.converters.writing.onnx.export import to_onnx
 from mpscnn.errors import UnsupportedError, WeightsError
 
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}

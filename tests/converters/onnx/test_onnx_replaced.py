@@ -13,7 +13,7 @@ from converters.onnx_files import Array, model, node, nodes_of, operations, read
 from reference.softmax import softmax
 from tiers import with_full
 
-from mpscnn.converters.onnx_reader.file import EXPANSIONS
+from mpscnn.converters.reading.onnx.file import EXPANSIONS
 from mpscnn.errors import UnsupportedError, WeightsError
 
 ml_dtypes = pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed")

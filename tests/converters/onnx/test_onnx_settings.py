@@ -8,10 +8,10 @@ import onnx
 import pytest
 from converters.onnx_files import model, node, read
 
-from mpscnn.converters.onnx_reader.file import EXPANSIONS
-from mpscnn.converters.onnx_reader.old_operators import OLD
-from mpscnn.converters.onnx_reader.operators import ROWS, ROWS_OF_CONSTANTS
-from mpscnn.converters.rows import schema_of
+from mpscnn.converters.reading.onnx.file import EXPANSIONS
+from mpscnn.converters.reading.onnx.old_operators import OLD
+from mpscnn.converters.reading.onnx.operators import ROWS, ROWS_OF_CONSTANTS
+from mpscnn.converters.values.rows import schema_of
 from mpscnn.errors import UnsupportedError
 
 

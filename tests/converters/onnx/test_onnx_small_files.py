@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from converters.onnx_files import filled, model, node, nodes_of, read
 
-from mpscnn.converters import budget
-from mpscnn.converters.onnx_reader import interpolation
-from mpscnn.converters.onnx_reader.file import file_from_model
-from mpscnn.converters.onnx_reader.interpolation import Interpolation
-from mpscnn.converters.onnx_reader.reader import convert
-from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.opening import budget
+from mpscnn.converters.opening.read_options import ReadOptions
+from mpscnn.converters.reading.onnx import interpolation
+from mpscnn.converters.reading.onnx.file import file_from_model
+from mpscnn.converters.reading.onnx.interpolation import Interpolation
+from mpscnn.converters.reading.onnx.reader import convert
 from mpscnn.errors import Error, UnsupportedError
 from mpscnn.graph.network import Network
 

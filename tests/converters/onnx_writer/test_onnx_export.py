@@ -16,7 +16,7 @@ from exact_engines import onnxruntime_session
 
 import mpscnn
 from mpscnn import Network, _core
-from mpscnn.converters.onnx_writer import export as onnx_export
+from mpscnn.converters.writing.onnx import export as onnx_export
 
 pytest.importorskip("onnxruntime")
 

@@ -16,7 +16,7 @@ from exact_engines import onnxruntime_results
 
 import mpscnn
 from mpscnn.converters import export_onnx, read_network
-from mpscnn.converters.onnx_writer.export import to_onnx
+from mpscnn.converters.writing.onnx.export import to_onnx
 from mpscnn.quantization.onnx_check import layers_beyond_one_step
 
 pytest.importorskip("onnxruntime")
@@ -47,7 +47,7 @@ def test_each_layer_is_within_one_integer() -> None:
 
 
 def test_a_wrong_scale_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mpscnn.converters.onnx_writer.integers import Integers
+    from mpscnn.converters.writing.onnx.integers import Integers
 
     right = Integers.weight
 
@@ -61,7 +61,7 @@ def test_a_wrong_scale_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert layers_beyond_one_step(network) == {}
     moved = network.weights["stem.weight"] * 1.1
     monkeypatch.setattr(
-        "mpscnn.converters.onnx_writer.export.Layer.required",
+        "mpscnn.converters.writing.onnx.export.Layer.required",
         lambda self, role: moved if (self.name, role) == ("stem", "weight") else self.weight(role),
     )
     assert list(layers_beyond_one_step(network)) == ["stem"]

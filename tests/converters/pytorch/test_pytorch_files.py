@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 from patience import little_work
 
 import mpscnn
-from mpscnn.converters.file_bytes import FileBytes
-from mpscnn.converters.pytorch.state_dict import StateDict, read_state_dict
+from mpscnn.converters.opening.file_bytes import FileBytes
+from mpscnn.converters.reading.pytorch.state_dict import StateDict, read_state_dict
 
 GRID = np.arange(12, dtype=np.float32).reshape(3, 4)
 

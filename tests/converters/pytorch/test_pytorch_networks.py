@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 import mpscnn
 from mpscnn import models
 from mpscnn.converters import convert_files, read_network
-from mpscnn.converters.photo_input import PhotoNote
+from mpscnn.converters.finishing.photo_input import PhotoNote
 from mpscnn.models.photo_transforms import PhotoTransform, torchvision_transform
 
 Arrays = dict[str, NDArray[Any]]

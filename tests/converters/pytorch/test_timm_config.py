@@ -14,7 +14,7 @@ from converters.torch_writer import safetensors_file, state_of
 import mpscnn
 from mpscnn import models
 from mpscnn.converters import convert_files, read_network
-from mpscnn.converters.pytorch.timm_config import CONFIG, read_timm_config
+from mpscnn.converters.reading.pytorch.timm_config import CONFIG, read_timm_config
 from mpscnn.models.photo_transforms import NORMALISATIONS, PhotoTransform
 
 IMAGENET: dict[str, Any] = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}

@@ -19,7 +19,7 @@ from converters.onnx_files import node, onnx, operations, read
 from converters.tflite_writer import Operator, Tensor, constant, write_tflite
 
 from mpscnn import converters
-from mpscnn.converters.tflite.names import operator_name
+from mpscnn.converters.reading.tflite.names import operator_name
 from mpscnn.errors import Error
 
 COUNT = 100

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mpscnn.converters.broadcast_views import is_filled
-from mpscnn.converters.budget import Budget, Cost
-from mpscnn.converters.constant import Constant
+from mpscnn.converters.opening.broadcast_views import is_filled
+from mpscnn.converters.opening.budget import Budget, Cost
+from mpscnn.converters.values.constant import Constant
 from mpscnn.errors import UnsupportedError, WeightsError
 
 

@@ -106,12 +106,12 @@ def test_files_with_half_a_pair_of_surrogates_are_refused(
 #: The number of texts in each file of the converters that json reads directly, and who writes them.
 OWN_TEXTS = {
     "__init__.py": (1, "the core"),
-    "coreml/placing.py": (2, "the core"),
-    "coreml_writer/compiled_program.py": (1, "the core"),
-    "coreml_writer/export.py": (2, "the core and coremltools"),
-    "keras/live.py": (2, "Keras, from an object"),
-    "metadata_entries.py": (2, "the core"),
-    "tflite_writer/metadata.py": (1, "the core"),
+    "reading/coreml/placing.py": (2, "the core"),
+    "writing/coreml/compiled_program.py": (1, "the core"),
+    "writing/coreml/export.py": (2, "the core and coremltools"),
+    "reading/keras/live.py": (2, "Keras, from an object"),
+    "finishing/metadata_entries.py": (2, "the core"),
+    "writing/tflite/metadata.py": (1, "the core"),
 }
 
 

@@ -31,11 +31,11 @@ from numpy.typing import NDArray
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters.float32_intermediates import Origin
-from mpscnn.converters.onnx_reader.context import Context
-from mpscnn.converters.onnx_reader.conversion import convert_node
-from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.tflite.names import operator_name
+from mpscnn.converters.reading.onnx.context import Context
+from mpscnn.converters.reading.onnx.conversion import convert_node
+from mpscnn.converters.reading.onnx.node import Node
+from mpscnn.converters.reading.tflite.names import operator_name
+from mpscnn.converters.values.float32_intermediates import Origin
 
 Array = NDArray[Any]
 Answer = Callable[[Array], Array]
@@ -489,8 +489,8 @@ def test_operators_are_converted_once(monkeypatch: pytest.MonkeyPatch, tmp_path:
         counts.append(node.name)
         convert_node(c, node, origin)
 
-    for module in ("onnx_graph.values", "onnx_reader.conversion"):
-        monkeypatch.setattr(f"mpscnn.converters.{module}.convert_node", counted)
+    for module in ("onnx_graph.values", "onnx.conversion"):
+        monkeypatch.setattr(f"mpscnn.converters.reading.{module}.convert_node", counted)
     FORMATS[name](tmp_path, steps_of(CHAINS[0], 3))
     assert counts
     assert len(counts) == len(set(counts))

@@ -15,8 +15,8 @@ from converters.tensorflow_writer import Graph, Type, save_model, save_web, save
 from converters.tflite_writer import CODES, Operator, Subgraph, Tensor, write_subgraphs
 
 from mpscnn.converters import read_network
-from mpscnn.converters.formats import _READERS
-from mpscnn.converters.pytorch.state_dict import read_state_dict
+from mpscnn.converters.formats.readers import _READERS
+from mpscnn.converters.reading.pytorch.state_dict import read_state_dict
 
 #: For each case: the suffix, a function that writes the file, and the notes.
 CASES: dict[str, tuple[str, Callable[[Path], Path], list[str]]] = {}

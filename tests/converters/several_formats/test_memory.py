@@ -21,12 +21,12 @@ from tiers import with_full
 import mpscnn
 from mpscnn import models
 from mpscnn.converters import export_onnx
-from mpscnn.converters.file_bytes import FileBytes
+from mpscnn.converters.opening.file_bytes import FileBytes
 
 _PROGRAM = f"""
 import os, sys
 from mpscnn.converters import convert_files
-from mpscnn.converters.conversion_cache import convert_cached
+from mpscnn.converters.formats.conversion_cache import convert_cached
 
 {MEMORY_CODE}
 def used(name):

@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 from patience import little_work
 
-from mpscnn.converters import read_network, varints
-from mpscnn.converters.caffe.schema import WEIGHTS_KIND
-from mpscnn.converters.coreml.schema import MODEL_KIND
-from mpscnn.converters.file_bytes import MemoryBytes
-from mpscnn.converters.onnx_reader.schema import KINDS as ONNX
-from mpscnn.converters.tensorflow.schema import KINDS as TENSORFLOW
-from mpscnn.converters.wire import message
-from mpscnn.converters.wire.kinds import Kind
-from mpscnn.converters.wire.message import open_message
+from mpscnn.converters import read_network
+from mpscnn.converters.opening import varints
+from mpscnn.converters.opening.file_bytes import MemoryBytes
+from mpscnn.converters.opening.wire import message
+from mpscnn.converters.opening.wire.kinds import Kind
+from mpscnn.converters.opening.wire.message import open_message
+from mpscnn.converters.reading.caffe.schema import WEIGHTS_KIND
+from mpscnn.converters.reading.coreml.schema import MODEL_KIND
+from mpscnn.converters.reading.onnx.schema import KINDS as ONNX
+from mpscnn.converters.reading.tensorflow.schema import KINDS as TENSORFLOW
 from mpscnn.errors import Error, UnsupportedError
 
 MANY = 1 << 16

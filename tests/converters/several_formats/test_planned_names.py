@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mpscnn.converters.planned_names import PlannedNames
+from mpscnn.converters.finishing.planned_names import PlannedNames
 
 
 def test_numbers_do_not_count_layers_that_are_gone() -> None:

@@ -13,16 +13,16 @@ from converters.tensorflow_writer import Graph
 from converters.tflite_writer import Operator, Tensor, write_tflite
 
 from mpscnn.converters import read_network
-from mpscnn.converters.caffe.layers import REFUSED as CAFFE
-from mpscnn.converters.coreml.neural.layers import REFUSED as COREML_LAYERS
-from mpscnn.converters.coreml.program.operations import REFUSED as COREML_OPERATIONS
-from mpscnn.converters.keras.layers import REFUSED as KERAS
-from mpscnn.converters.onnx_reader.file import EXPANSIONS
-from mpscnn.converters.onnx_reader.operators import ROWS as ONNX_ROWS
-from mpscnn.converters.tensorflow.operators import REFUSED as TENSORFLOW
-from mpscnn.converters.tflite.names import operator_number
-from mpscnn.converters.tflite.operators import REFUSED as TFLITE
-from mpscnn.converters.unsupported import UnsupportedLayersError
+from mpscnn.converters.opening.unsupported import UnsupportedLayersError
+from mpscnn.converters.reading.caffe.layers import REFUSED as CAFFE
+from mpscnn.converters.reading.coreml.neural.layers import REFUSED as COREML_LAYERS
+from mpscnn.converters.reading.coreml.program.operations import REFUSED as COREML_OPERATIONS
+from mpscnn.converters.reading.keras.layers import REFUSED as KERAS
+from mpscnn.converters.reading.onnx.file import EXPANSIONS
+from mpscnn.converters.reading.onnx.operators import ROWS as ONNX_ROWS
+from mpscnn.converters.reading.tensorflow.operators import REFUSED as TENSORFLOW
+from mpscnn.converters.reading.tflite.names import operator_number
+from mpscnn.converters.reading.tflite.operators import REFUSED as TFLITE
 
 UNKNOWN = "BrandNew"
 SHAPE = (1, 4, 4, 4)

@@ -9,17 +9,19 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import pytest
 
-from mpscnn.converters.caffe.layers import ROWS as CAFFE
-from mpscnn.converters.coreai.operators import ROWS as COREAI
-from mpscnn.converters.coreml.program.operations import ROWS as COREML
-from mpscnn.converters.keras.functions import LAYERS as KERAS_ACTIVATIONS
-from mpscnn.converters.keras.layers import FUNCTIONS as KERAS_FUNCTIONS
-from mpscnn.converters.keras.layers import ROWS as KERAS
-from mpscnn.converters.keras.recurrent import CELLS as KERAS_CELLS
-from mpscnn.converters.onnx_reader.file import EXPANSIONS
-from mpscnn.converters.onnx_reader.old_operators import OLD
-from mpscnn.converters.onnx_reader.operators import ROWS, ROWS_OF_CONSTANTS
-from mpscnn.converters.rows import (
+from mpscnn.converters.reading.caffe.layers import ROWS as CAFFE
+from mpscnn.converters.reading.coreai.operators import ROWS as COREAI
+from mpscnn.converters.reading.coreml.program.operations import ROWS as COREML
+from mpscnn.converters.reading.keras.functions import LAYERS as KERAS_ACTIVATIONS
+from mpscnn.converters.reading.keras.layers import FUNCTIONS as KERAS_FUNCTIONS
+from mpscnn.converters.reading.keras.layers import ROWS as KERAS
+from mpscnn.converters.reading.keras.recurrent import CELLS as KERAS_CELLS
+from mpscnn.converters.reading.onnx.file import EXPANSIONS
+from mpscnn.converters.reading.onnx.old_operators import OLD
+from mpscnn.converters.reading.onnx.operators import ROWS, ROWS_OF_CONSTANTS
+from mpscnn.converters.reading.tensorflow.operators import ROWS as TENSORFLOW
+from mpscnn.converters.reading.tflite.operators import ROWS as TFLITE
+from mpscnn.converters.values.rows import (
     Above,
     Finite,
     Floats,
@@ -34,8 +36,6 @@ from mpscnn.converters.rows import (
     ignores,
     schema_of,
 )
-from mpscnn.converters.tensorflow.operators import ROWS as TENSORFLOW
-from mpscnn.converters.tflite.operators import ROWS as TFLITE
 from mpscnn.errors import UnsupportedError, WeightsError
 
 TABLES = {

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters.photo_settings import choose_settings
+from mpscnn.converters.finishing.photo_settings import choose_settings
 
 Array = NDArray[Any]
 Made = Callable[[Path, str], "Path | Sequence[Path] | mpscnn.Network"]

@@ -13,8 +13,8 @@ from reference.neuron import neuron as reference
 from tolerance import HALF_EPS
 
 import mpscnn
-from mpscnn.converters.simplify.activations import ActivationFinder
-from mpscnn.converters.simplify.simplifier import simplify, simplify_before_integers
+from mpscnn.converters.finishing.simplify.activations import ActivationFinder
+from mpscnn.converters.finishing.simplify.simplifier import simplify, simplify_before_integers
 
 RANDOM = np.random.default_rng(4)
 OUTPUTS = 4

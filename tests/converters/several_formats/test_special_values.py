@@ -20,10 +20,10 @@ from exact_engines import litert_results
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters.onnx_reader.arithmetic import ARITHMETIC_OF_TENSORS as ARITHMETIC
-from mpscnn.converters.onnx_reader.logic import LOGIC, LOGIC_OF_TENSORS
-from mpscnn.converters.onnx_reader.neurons import CAST_OF_FLOATS, NEURONS, NEURONS_OF_TENSORS
-from mpscnn.converters.tflite.arithmetic import ARITHMETIC as TFLITE_ARITHMETIC
+from mpscnn.converters.reading.onnx.arithmetic import ARITHMETIC_OF_TENSORS as ARITHMETIC
+from mpscnn.converters.reading.onnx.logic import LOGIC, LOGIC_OF_TENSORS
+from mpscnn.converters.reading.onnx.neurons import CAST_OF_FLOATS, NEURONS, NEURONS_OF_TENSORS
+from mpscnn.converters.reading.tflite.arithmetic import ARITHMETIC as TFLITE_ARITHMETIC
 
 VALUES = np.array(
     [

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpscnn.converters.strided_slice import expand_indices, indices
+from mpscnn.converters.values.strided_slice import expand_indices, indices
 from mpscnn.errors import UnsupportedError, WeightsError
 
 X = np.arange(24).reshape(2, 3, 4)

@@ -10,11 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 import mpscnn
-from mpscnn.converters.arrange import Arranger
-from mpscnn.converters.budget import Budget
-from mpscnn.converters.layer_names import LayerNames
-from mpscnn.converters.layout import batch_atom
-from mpscnn.converters.tensor import FileTensor
+from mpscnn.converters.opening.budget import Budget
+from mpscnn.converters.opening.layer_names import LayerNames
+from mpscnn.converters.values.layout import batch_atom
+from mpscnn.converters.values.layout_pass import Arranger
+from mpscnn.converters.values.tensor import FileTensor
 from mpscnn.errors import UnsupportedError, WeightsError
 
 Array = NDArray[Any]

@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from mpscnn.converters.window_sizes import count_of_caffe, crop, left_out, same_padding
+from mpscnn.converters.values.window_sizes import count_of_caffe, crop, left_out, same_padding
 from mpscnn.errors import UnsupportedError
 
 

@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 from converters.protobuf_messages import message_class
 
-from mpscnn.converters.caffe.schema import NET_KIND, WEIGHTS_KIND
-from mpscnn.converters.coreml.schema import MODEL_KIND
-from mpscnn.converters.file_bytes import MemoryBytes
-from mpscnn.converters.onnx_reader.schema import KINDS as ONNX
-from mpscnn.converters.tensorflow.schema import KINDS as TENSORFLOW
-from mpscnn.converters.varints import encode
-from mpscnn.converters.wire.built import Built
-from mpscnn.converters.wire.json_form import message_of
-from mpscnn.converters.wire.kinds import Kind, read_table
-from mpscnn.converters.wire.message import Message, open_message
-from mpscnn.converters.wire.protobuf_view import ProtobufView
-from mpscnn.converters.wire.text import parse_text
+from mpscnn.converters.opening.file_bytes import MemoryBytes
+from mpscnn.converters.opening.varints import encode
+from mpscnn.converters.opening.wire.built import Built
+from mpscnn.converters.opening.wire.json_form import message_of
+from mpscnn.converters.opening.wire.kinds import Kind, read_table
+from mpscnn.converters.opening.wire.message import Message, open_message
+from mpscnn.converters.opening.wire.protobuf_view import ProtobufView
+from mpscnn.converters.opening.wire.text import parse_text
+from mpscnn.converters.reading.caffe.schema import NET_KIND, WEIGHTS_KIND
+from mpscnn.converters.reading.coreml.schema import MODEL_KIND
+from mpscnn.converters.reading.onnx.schema import KINDS as ONNX
+from mpscnn.converters.reading.tensorflow.schema import KINDS as TENSORFLOW
 from mpscnn.errors import WeightsError
 
 TABLE = {

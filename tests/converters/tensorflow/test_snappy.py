@@ -6,10 +6,10 @@ import pytest
 from converters.tensorflow_writer import table
 
 import mpscnn
-from mpscnn.converters.file_bytes import MemoryBytes
-from mpscnn.converters.tensorflow.snappy import decompress
-from mpscnn.converters.tensorflow.table import entries
-from mpscnn.converters.varints import encode as varint
+from mpscnn.converters.opening.file_bytes import MemoryBytes
+from mpscnn.converters.opening.varints import encode as varint
+from mpscnn.converters.reading.tensorflow.snappy import decompress
+from mpscnn.converters.reading.tensorflow.table import entries
 
 #: Damaged blocks of Snappy: the length of the content, and elements.
 DAMAGED_BLOCKS = {

@@ -25,9 +25,9 @@ from reference.recurrent import lstm
 
 import mpscnn
 from mpscnn.converters import read_network
-from mpscnn.converters.tensorflow.bundle import Bundle
-from mpscnn.converters.tensorflow.slim import FAMILIES, _slim_name
-from mpscnn.converters.unsupported import STOP_BEFORE
+from mpscnn.converters.opening.unsupported import STOP_BEFORE
+from mpscnn.converters.reading.tensorflow.bundle import Bundle
+from mpscnn.converters.reading.tensorflow.slim import FAMILIES, _slim_name
 
 Array = NDArray[Any]
 RANDOM = np.random.default_rng(11)

@@ -27,11 +27,13 @@ from converters.tensorflow_writer import (
 from tiers import with_full
 
 import mpscnn
-from mpscnn.converters import budget, formats, read_network
-from mpscnn.converters.onnx_graph.builder import Builder
-from mpscnn.converters.tensorflow import file as graph_file
-from mpscnn.converters.tensorflow.value_resolution import ValueResolver
-from mpscnn.converters.varints import encode as varint
+from mpscnn.converters import read_network
+from mpscnn.converters.formats import readers as formats
+from mpscnn.converters.opening import budget
+from mpscnn.converters.opening.varints import encode as varint
+from mpscnn.converters.reading.onnx_graph.builder import Builder
+from mpscnn.converters.reading.tensorflow import file as graph_file
+from mpscnn.converters.reading.tensorflow.value_resolution import ValueResolver
 from mpscnn.errors import UnsupportedError, WeightsError
 
 KERNEL = np.random.default_rng(5).normal(0, 0.4, (3, 3, 3, 5)).astype(np.float32)

@@ -10,9 +10,9 @@ import pytest
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters.read_options import ReadOptions
-from mpscnn.converters.tflite.file import Elements, FileOperator, FileTensor, TfliteFile
-from mpscnn.converters.tflite.reader import convert
+from mpscnn.converters.opening.read_options import ReadOptions
+from mpscnn.converters.reading.tflite.file import Elements, FileOperator, FileTensor, TfliteFile
+from mpscnn.converters.reading.tflite.reader import convert
 
 
 def tensor(name: str, shape: tuple[int, ...], data: Any = None) -> FileTensor:

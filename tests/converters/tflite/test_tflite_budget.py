@@ -11,11 +11,11 @@ from converters.quantized_files import judged
 from converters.tflite_writer import Operator, Tensor, constant, write_tflite
 
 from mpscnn import converters
-from mpscnn.converters import budget
-from mpscnn.converters.constant import Constant
-from mpscnn.converters.tflite.constants import Constants
-from mpscnn.converters.tflite.names import operator_name
-from mpscnn.converters.tflite.operators import ROWS
+from mpscnn.converters.opening import budget
+from mpscnn.converters.reading.tflite.constants import Constants
+from mpscnn.converters.reading.tflite.names import operator_name
+from mpscnn.converters.reading.tflite.operators import ROWS
+from mpscnn.converters.values.constant import Constant
 from mpscnn.errors import UnsupportedError, WeightsError
 
 FOUR, TWO, ZERO = np.arange(1, 5), np.array([2, 2]), np.array([0])

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import mpscnn
-from mpscnn.converters.read_options import ReadOptions
-from mpscnn.converters.tflite.file import Elements, FileOperator, FileTensor, Quantization, TfliteFile
-from mpscnn.converters.tflite.reader import convert
+from mpscnn.converters.opening.read_options import ReadOptions
+from mpscnn.converters.reading.tflite.file import Elements, FileOperator, FileTensor, Quantization, TfliteFile
+from mpscnn.converters.reading.tflite.reader import convert
 
 _SCALES = Quantization(np.ones(1, np.float32), np.zeros(1, np.int64), 0)
 

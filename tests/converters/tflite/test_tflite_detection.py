@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters.tflite.detection import detection_head
-from mpscnn.converters.tflite.flexbuffer import read_map
+from mpscnn.converters.reading.tflite.detection import detection_head
+from mpscnn.converters.reading.tflite.flexbuffer import read_map
 
 CUSTOM = "TFLite_Detection_PostProcess"
 HEIGHT, WIDTH = 6, 7

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters.tflite import names
-from mpscnn.converters.tflite.file import read_tflite
-from mpscnn.converters.tflite.operators import ROWS
-from mpscnn.converters.tflite.recurrent import RECURRENT
+from mpscnn.converters.reading.tflite import names
+from mpscnn.converters.reading.tflite.file import read_tflite
+from mpscnn.converters.reading.tflite.operators import ROWS
+from mpscnn.converters.reading.tflite.recurrent import RECURRENT
 
 FUSED = {kind: case for kind, case in (CASES | FLOAT_CASES).items() if case.activation is not None}
 COMPUTED = ["NONE", "RELU", "RELU_N1_TO_1", "RELU6"]

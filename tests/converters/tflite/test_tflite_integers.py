@@ -15,7 +15,7 @@ from converters.tflite_writer import quantized as quantized_tensor
 from reference import quantized, quantized_file
 
 from mpscnn import converters
-from mpscnn.converters.tflite.file import read_tflite
+from mpscnn.converters.reading.tflite.file import read_tflite
 
 FILES = [
     "google/mobilenet_v1_0.25_128_quant",

@@ -13,11 +13,11 @@ from exact_engines import litert_results
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters.tflite import names as tflite_names
-from mpscnn.converters.tflite import reader
-from mpscnn.converters.tflite.operators import ROWS
-from mpscnn.converters.tflite.options import INTEGERS, NO_OPTIONS, OPTIONS
-from mpscnn.converters.unsupported import STOP_BEFORE
+from mpscnn.converters.opening.unsupported import STOP_BEFORE
+from mpscnn.converters.reading.tflite import names as tflite_names
+from mpscnn.converters.reading.tflite import reader
+from mpscnn.converters.reading.tflite.operators import ROWS
+from mpscnn.converters.reading.tflite.options import INTEGERS, NO_OPTIONS, OPTIONS
 
 ADD, CONCATENATION, CONV_2D, FULLY_CONNECTED, RELU, RESHAPE, TANH = 0, 2, 3, 9, 19, 22, 28
 MATRIX_DIAG, DILATE = 113, 203

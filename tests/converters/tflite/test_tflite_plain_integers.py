@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters.tflite.file import read_tflite
+from mpscnn.converters.reading.tflite.file import read_tflite
 
 ALL = CASES | FLOAT_CASES
 KINDS = [kind for kind, case in ALL.items() if case.weights is None]

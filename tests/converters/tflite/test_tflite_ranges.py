@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters.recognise import with_library_names
-from mpscnn.converters.tflite import names
-from mpscnn.converters.tflite.array_ops import SHAPES
-from mpscnn.converters.tflite.file import read_tflite
-from mpscnn.converters.tflite.mediapipe import MEDIAPIPE
-from mpscnn.converters.tflite.operators import ROWS
-from mpscnn.converters.tflite.ranges import copies_bytes
-from mpscnn.converters.tflite.recurrent import RECURRENT
+from mpscnn.converters.finishing.architecture_names import with_library_names
+from mpscnn.converters.reading.tflite import names
+from mpscnn.converters.reading.tflite.array_ops import SHAPES
+from mpscnn.converters.reading.tflite.file import read_tflite
+from mpscnn.converters.reading.tflite.mediapipe import MEDIAPIPE
+from mpscnn.converters.reading.tflite.operators import ROWS
+from mpscnn.converters.reading.tflite.ranges import copies_bytes
+from mpscnn.converters.reading.tflite.recurrent import RECURRENT
 
 CODES = {names.operator_name(code): code for code in range(160)}
 #: Scale and zero point of the operands and of the result for uint8. For int8, zero points are lower by 128.

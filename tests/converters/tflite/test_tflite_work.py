@@ -14,7 +14,7 @@ from patience import little_work
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters.tflite.flexbuffer import read_map
+from mpscnn.converters.reading.tflite.flexbuffer import read_map
 
 ADD, CONV_2D, MUL, RELU, PACK, QUANTIZE = 0, 3, 18, 19, 83, 114
 CONVOLUTION = [(1, "Int32", 1), (2, "Int32", 1)]

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from mpscnn import UnsupportedError
-from mpscnn.converters.file_bytes import MemoryBytes
-from mpscnn.converters.tflite import flatbuffer_builder
-from mpscnn.converters.tflite.flatbuffer import Table
-from mpscnn.converters.tflite.flatbuffer_builder import Data, Fields, Number, flatbuffer
-from mpscnn.converters.tflite.flexbuffer import read_map, write_map
+from mpscnn.converters.opening.file_bytes import MemoryBytes
+from mpscnn.converters.reading.tflite import flatbuffer_builder
+from mpscnn.converters.reading.tflite.flatbuffer import Table
+from mpscnn.converters.reading.tflite.flatbuffer_builder import Data, Fields, Number, flatbuffer
+from mpscnn.converters.reading.tflite.flexbuffer import read_map, write_map
 
 SCALARS = {
     "b": -3,

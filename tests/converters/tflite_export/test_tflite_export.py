@@ -15,8 +15,8 @@ from exact_engines import litert_results
 
 import mpscnn
 from mpscnn import Network, _core
-from mpscnn.converters.tflite.file import read_tflite
-from mpscnn.converters.tflite_writer.export import WRITERS, to_tflite
+from mpscnn.converters.reading.tflite.file import read_tflite
+from mpscnn.converters.writing.tflite.export import WRITERS, to_tflite
 
 pytest.importorskip("ai_edge_litert")
 

@@ -20,8 +20,8 @@ from quantized_networks import noise
 import mpscnn
 from mpscnn import Network
 from mpscnn.converters import read_network
-from mpscnn.converters.tflite.file import read_tflite
-from mpscnn.converters.tflite_writer.export import to_tflite
+from mpscnn.converters.reading.tflite.file import read_tflite
+from mpscnn.converters.writing.tflite.export import to_tflite
 
 Array = NDArray[Any]
 

@@ -17,9 +17,9 @@ from tiers import first_and_last
 import mpscnn
 from mpscnn import Network, Tensor, _core
 from mpscnn.converters import read_network
-from mpscnn.converters.explicit_window import window_of
-from mpscnn.converters.tflite.file import read_tflite
-from mpscnn.converters.tflite.metadata import read_metadata
+from mpscnn.converters.reading.tflite.file import read_tflite
+from mpscnn.converters.reading.tflite.metadata import read_metadata
+from mpscnn.converters.writing.explicit_window import window_of
 from mpscnn.vision.detector import DetectionHead
 
 CASES: list[dict[str, Any]] = [case for case in json.loads(_core.cases()) if "training" not in case["tags"]]

@@ -22,8 +22,8 @@ from mpscnn.comparison.detector_outputs import decoded_sides
 from mpscnn.comparison.layer_comparison import compare_layer
 from mpscnn.comparison.sides import open_side
 from mpscnn.comparison.trace import Trace, Value, mark_inner_values
-from mpscnn.converters.onnx_writer.export import export
-from mpscnn.converters.reference_engines import REFERENCE_ENGINES
+from mpscnn.converters.formats.reference_engines import REFERENCE_ENGINES
+from mpscnn.converters.writing.onnx.export import export
 
 
 def small_network(scale: float = 1.0, name: str = "small") -> mpscnn.Network:

@@ -85,12 +85,16 @@ _ENGINES = {
 _CONFINED = (
     "comparison/engine_process.py", "comparison/coreml_engine.py", "comparison/keras_engine.py",
     "comparison/litert_engine.py", "comparison/onnx_engine.py", "comparison/tensorflow_engine.py",
-    "comparison/coreai_engine.py", "converters/coreai/extraction.py",
+    "comparison/coreai_engine.py", "converters/reading/coreai/extraction.py",
 )  # fmt: skip
 _WITH_OWN_OBJECTS = (
-    "comparison/torch_engine.py", "converters/keras/live.py", "converters/pytorch/", "torch_backend/",
+    "comparison/torch_engine.py", "converters/reading/keras/live.py", "converters/reading/pytorch/", "torch_backend/",
 )  # fmt: skip
-_WITH_WRITTEN_FILES = ("apps/benchmark/engines.py", "converters/coreai_writer/", "converters/coreml_writer/")
+_WITH_WRITTEN_FILES = (
+    "apps/benchmark/engines.py",
+    "converters/writing/coreai/",
+    "converters/writing/coreml/",
+)
 _LINUX = pytest.mark.skipif(sys.platform != "linux", reason="Linux names what a process asks of the system")
 
 

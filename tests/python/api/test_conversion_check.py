@@ -21,7 +21,7 @@ from mpscnn.comparison.litert_engine import LitertEngine
 from mpscnn.comparison.native_engine import NativeEngine
 from mpscnn.comparison.onnx_engine import OnnxEngine
 from mpscnn.comparison.trace import Trace
-from mpscnn.converters.tflite.operators import ROWS
+from mpscnn.converters.reading.tflite.operators import ROWS
 from mpscnn.graph.network import Network
 
 ADD, NEG, RELU = 0, 59, 19

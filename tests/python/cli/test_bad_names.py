@@ -63,7 +63,7 @@ WRITE: dict[str, Callable[[str], object]] = {
 
 def _export_onnx(path: str) -> None:
     pytest.importorskip("onnx", reason="onnx is not installed")
-    from mpscnn.converters.onnx_writer.export import export
+    from mpscnn.converters.writing.onnx.export import export
 
     export(colour_network(), path)
 
@@ -292,7 +292,7 @@ def test_settings_nested_too_deeply(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ['{"a":' * DEPTH + "1" + "}" * DEPTH, "[" * DEPTH, '{"a": ' + "[" * DEPTH])
 def test_detection_files_nested_too_deeply(text: str, tmp_path: Path) -> None:
-    from mpscnn.converters.photo_settings import choose_detection
+    from mpscnn.converters.finishing.photo_settings import choose_detection
 
     path = tmp_path / "deep.json"
     path.write_text(text)

@@ -69,9 +69,9 @@ def convert_files(sources, output, **options):
         stream.write("converted\\n")
     output.write_bytes(b"".join(source.read_bytes() for source in sources))
 
-converters = types.ModuleType("mpscnn.converters.conversion_cache")
+converters = types.ModuleType("mpscnn.converters.formats.conversion_cache")
 converters.CONVERTER_VERSION, converters.convert_files = 1, convert_files
-sys.modules["mpscnn.converters.conversion_cache"] = converters
+sys.modules["mpscnn.converters.formats.conversion_cache"] = converters
 file = PublishedFile("tiny.tflite", root + "tiny.tflite", size, sha256)
 entry = Entry("tiny", (), (8, 8), 2, (file,), None, "tensorflow", "Apache-2.0", "nobody")
 if "--terminal" in sys.argv:

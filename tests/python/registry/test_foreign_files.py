@@ -17,7 +17,8 @@ from converters.tflite_writer import Operator, Tensor, constant, write_tflite
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters import conversion_cache, formats
+from mpscnn.converters.formats import conversion_cache
+from mpscnn.converters.formats import readers as formats
 from mpscnn.models.deep_mnist import deep_mnist, export_deep_mnist
 
 

@@ -56,7 +56,7 @@ class FakeConverter(types.ModuleType):
     """A stand-in for the converters, which writes its arguments to a file and counts the calls."""
 
     def __init__(self) -> None:
-        super().__init__("mpscnn.converters.conversion_cache")
+        super().__init__("mpscnn.converters.formats.conversion_cache")
         self.CONVERTER_VERSION = 1
         self.calls = 0
         self.failure: BaseException | None = None
@@ -88,7 +88,7 @@ class FakeConverter(types.ModuleType):
 @pytest.fixture
 def converter(monkeypatch: pytest.MonkeyPatch) -> FakeConverter:
     fake = FakeConverter()
-    monkeypatch.setitem(sys.modules, "mpscnn.converters.conversion_cache", fake)
+    monkeypatch.setitem(sys.modules, "mpscnn.converters.formats.conversion_cache", fake)
     return fake
 
 

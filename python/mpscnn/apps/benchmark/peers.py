@@ -15,7 +15,7 @@ from mpscnn._private.files import exists
 from mpscnn._private.installation import DISTRIBUTION
 from mpscnn.apps.benchmark.ncnn_file import pnnx_command, replace_resizes
 from mpscnn.apps.benchmark.subject import Subject
-from mpscnn.converters.conversion_cache import kept_type
+from mpscnn.converters.formats.conversion_cache import kept_type
 from mpscnn.errors import Error, UnsupportedError
 from mpscnn.graph.network import Network
 
@@ -62,7 +62,7 @@ class Peer:
         if exists(path):
             return path
         if subject.tflite is not None and self.file.endswith(".tflite"):
-            from mpscnn.converters.tflite.cut import cut_tflite
+            from mpscnn.converters.reading.tflite.cut import cut_tflite
 
             path.write_bytes(cut_tflite(subject.tflite))
         else:
@@ -93,7 +93,7 @@ def _safetensors(subject: Subject, path: Path) -> None:
 
 
 def _onnx(subject: Subject, path: Path) -> None:
-    from mpscnn.converters.onnx_writer.export import export
+    from mpscnn.converters.writing.onnx.export import export
 
     if subject.is_quantized:
         export(with_unsigned_bytes(subject.network), path, layout="nchw", dtype="uint8")
@@ -116,7 +116,7 @@ def with_unsigned_bytes(network: Network) -> Network:
 
 
 def _tflite(subject: Subject, path: Path) -> None:
-    from mpscnn.converters.tflite_writer.export import export
+    from mpscnn.converters.writing.tflite.export import export
 
     # The other engines compute a detector's boxes and scores without choosing boxes. A copy of the structure has no
     # detection settings.

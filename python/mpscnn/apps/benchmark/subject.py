@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import models, registry
-from mpscnn.core_model import model_path, open_model
 from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network
 from mpscnn.graph.structure import leaves_size_free
+from mpscnn.opening_models import model_path, open_model
 
 
 def _architectures() -> dict[str, Callable[[], Network]]:

@@ -18,7 +18,7 @@ from mpscnn.apps.cli.failures import DIFFERENT
 from mpscnn.apps.cli.output import report, show, warn
 from mpscnn.apps.cli.sizes import Size
 from mpscnn.apps.cli.written_network import network_to_write
-from mpscnn.converters.integer_weights import of_stored_type
+from mpscnn.converters.writing.integer_weights import of_stored_type
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.graph.quantized import has_integer_tensors, stored_type
@@ -152,7 +152,7 @@ def write_coreml(given: Conversion) -> None:
     Raises the errors of `mpscnn.converters.export_coreml`.
     """
     from mpscnn.converters import export_coreml
-    from mpscnn.converters.photo_input import takes_photos
+    from mpscnn.converters.finishing.photo_input import takes_photos
 
     network, information = network_to_write(given)
     output, palette = given.output, given.palette

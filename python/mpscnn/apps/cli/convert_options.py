@@ -150,13 +150,13 @@ class Conversion(ConvertOptions):
 
     def choose_settings(self, network: Network) -> None:
         """Set the detection, preprocessing, labels and scores of the user, and drop labels that do not fit."""
-        from mpscnn.converters.photo_settings import choose_settings, drop_wrong_labels
+        from mpscnn.converters.finishing.photo_settings import choose_settings, drop_wrong_labels
 
         choose_settings(network, **self.settings())
         drop_wrong_labels(network)
 
     def settings(self) -> dict[str, Any]:
-        """Return the named arguments of `mpscnn.converters.photo_settings.choose_settings`."""
+        """Return the named arguments of `mpscnn.converters.finishing.photo_settings.choose_settings`."""
         return {name: getattr(self, name) for name in ("detection", "preprocess", "labels", "scores")}
 
 

@@ -10,12 +10,12 @@ import typer
 from mpscnn._private.files import is_folder
 from mpscnn._private.model_name import MODEL_SUFFIX, holds_network, is_path
 from mpscnn.apps.cli.output import show
-from mpscnn.converters.format_detection import is_saved_model
-from mpscnn.converters.formats import is_foreign
-from mpscnn.converters.photo_settings import choose_settings
-from mpscnn.core_model import described_network, open_model
+from mpscnn.converters.finishing.photo_settings import choose_settings
+from mpscnn.converters.formats.readers import is_foreign
+from mpscnn.converters.opening.format_detection import is_saved_model
 from mpscnn.errors import ParameterError
 from mpscnn.graph.model_file import change_metadata, description
+from mpscnn.opening_models import described_network, open_model
 
 _SETTINGS = ("detection", "preprocess", "labels", "scores")
 _INFORMATION = ("license", "author", "version", "source", "description")

@@ -20,7 +20,7 @@ def write_model(given: Conversion) -> None:
     from mpscnn.comparison.conversion_check import any_size, check_conversion, costs_too_much, differs
     from mpscnn.comparison.weight_rounding import rounding_effect
     from mpscnn.converters import convert_files
-    from mpscnn.converters.photo_input import takes_photos
+    from mpscnn.converters.finishing.photo_input import takes_photos
     from mpscnn.graph.quantized import stored_type
 
     source, output = given.sources[0], given.output

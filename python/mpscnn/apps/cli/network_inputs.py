@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from mpscnn.apps.cli.output import warn
 from mpscnn.apps.cli.sizes import Size, check_size
-from mpscnn.core_model import described_network, model_path, open_model
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.evaluation.class_samples import ClassFinder
 from mpscnn.graph.network import Network
+from mpscnn.opening_models import described_network, model_path, open_model
 from mpscnn.vision.photo_list import photo_paths
 from mpscnn.vision.preprocessing import preprocess
 

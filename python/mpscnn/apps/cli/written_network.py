@@ -13,9 +13,9 @@ from mpscnn.apps.cli.convert_options import Conversion
 from mpscnn.apps.cli.failures import DIFFERENT
 from mpscnn.apps.cli.output import report, show, show_as_is, warn
 from mpscnn.apps.cli.sizes import check_size
-from mpscnn.core_model import described_network, model_path, open_model
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.network import Network
+from mpscnn.opening_models import described_network, model_path, open_model
 
 
 def network_to_write(given: Conversion) -> tuple[Network, dict[str, str]]:
@@ -31,7 +31,7 @@ def network_to_write(given: Conversion) -> tuple[Network, dict[str, str]]:
     Raises ParameterError for several networks, and for options that apply only to files of other frameworks.
     """
     from mpscnn.converters import read_network
-    from mpscnn.converters.formats import is_foreign
+    from mpscnn.converters.formats.readers import is_foreign
 
     source = given.sources[0]
     information: dict[str, str] = {}
@@ -98,7 +98,7 @@ def warn_of_difference(given: Conversion) -> None:
 def write_report(given: Conversion, target: str) -> None:
     """Write the report to the file `target`, or to the terminal for "-", even if there are no such layers."""
     from mpscnn.converters import read_network
-    from mpscnn.converters.unsupported import UnsupportedLayersError, report
+    from mpscnn.converters.opening.unsupported import UnsupportedLayersError, report
 
     try:
         text = report([], read_network(given.sources, **given.reading()).notes)

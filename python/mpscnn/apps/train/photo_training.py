@@ -13,10 +13,10 @@ from typing import Any
 
 from mpscnn._private.arguments import input_size, path_name
 from mpscnn.apps.train.report import TrainingReport, report_of
-from mpscnn.core_model import described_network, model_path, open_model
 from mpscnn.errors import ImageError, ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
 from mpscnn.model import Model
+from mpscnn.opening_models import described_network, model_path, open_model
 from mpscnn.registry.catalogue import BUNDLED_MODEL
 from mpscnn.training.annotated_folders import name_annotations
 from mpscnn.training.backbone import with_input_size

@@ -18,9 +18,9 @@ from mpscnn._private.arguments import input_size, is_finite_number, path_name
 from mpscnn._private.settings import as_json
 from mpscnn.apps.train.photo_training import DEFAULT_SHARE, Backbone, FolderTraining
 from mpscnn.apps.train.scene_report import SceneReport, scene_report
-from mpscnn.core_model import model_task
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
+from mpscnn.opening_models import model_task
 from mpscnn.training.own_loss import Loss
 from mpscnn.training.photo_views import chosen_augmentation
 from mpscnn.training.run_folder import RunChoices

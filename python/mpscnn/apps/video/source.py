@@ -16,9 +16,9 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpscnn._private.expected_names import Expected
 from mpscnn._private.files import convert_read_errors, is_folder, require_regular
 from mpscnn._private.installation import install_command
+from mpscnn._private.other_names import Expected
 from mpscnn.apps.video.planes import photo_from_frame, require_size
 from mpscnn.apps.video.truncation import describe_truncation
 from mpscnn.errors import Error, ImageError, ParameterError, UnsupportedError

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from mpscnn._private.arguments import is_finite_number, whole_number
-from mpscnn._private.expected_names import Expected, accept_foreign_arguments
+from mpscnn._private.other_names import Expected, accept_foreign_arguments
 from mpscnn.apps.video.frame_buffer import FrameBuffer
 from mpscnn.apps.video.source import VideoFrame, VideoSource, open_source
 from mpscnn.errors import ParameterError

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.core_model import model_task
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
 from mpscnn.graph.settings import copy_settings
 from mpscnn.models.deeplab import add_pyramid
 from mpscnn.models.mobilenet_v3_segmenters import lraspp_head, resized
 from mpscnn.models.ssd import ANCHORS_AT_A_POINT, add_heads, separable, ssd_head
+from mpscnn.opening_models import model_task
 from mpscnn.training.scenes.feature_maps import FeatureMaps, feature_maps
 from mpscnn.training.scenes.heads import with_columns
 

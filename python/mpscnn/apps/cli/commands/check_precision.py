@@ -12,9 +12,9 @@ from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.network_inputs import chosen_inputs, open_one_input, select_photos
 from mpscnn.apps.cli.output import sentences, show, show_json, table_width
 from mpscnn.apps.cli.sizes import SizeOption
-from mpscnn.core_model import model_path
 from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network
+from mpscnn.opening_models import model_path
 from mpscnn.registry import is_path
 
 _AUTO = "auto"

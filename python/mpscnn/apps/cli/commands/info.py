@@ -16,9 +16,9 @@ from mpscnn.apps.cli.arguments import JsonOption, ModelArgument
 from mpscnn.apps.cli.output import show, show_json, table_width
 from mpscnn.apps.cli.sizes import SizeOption, check_size, shape_text
 from mpscnn.apps.cli.task import COMMANDS, setting_command
-from mpscnn.converters.coreml.file_facts import coreml_facts
-from mpscnn.core_model import described_network, model_path, model_task, open_model
+from mpscnn.converters.reading.coreml.file_facts import coreml_facts
 from mpscnn.graph.network import Network
+from mpscnn.opening_models import described_network, model_path, model_task, open_model
 from mpscnn.runtime.library import devices
 
 _USES = {

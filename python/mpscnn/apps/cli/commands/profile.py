@@ -15,8 +15,8 @@ from mpscnn.apps.cli.arguments import JsonOption, ModelArgument
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import show, show_json, table_width
 from mpscnn.apps.cli.sizes import RandomWeightsOption, SizeOption, open_with_size
-from mpscnn.core_model import model_path, open_model
 from mpscnn.errors import ParameterError
+from mpscnn.opening_models import model_path, open_model
 from mpscnn.runtime.options import CompileOptions, RunOptions
 from mpscnn.runtime.profile import Profile, ProfileStep
 from mpscnn.vision.preprocessing import preprocess

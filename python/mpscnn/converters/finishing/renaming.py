@@ -1,0 +1,78 @@
+"""Rename networks and layers, and give each output of a file its own tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from mpscnn._private.arguments import whole_number_in
+from mpscnn.converters.opening.layer_names import LayerNames
+from mpscnn.graph.layers.layer_maker import Tensor
+from mpscnn.graph.network import Network
+from mpscnn.graph.settings import copy_settings
+
+
+def copy_with_name(network: Network, name: str) -> Network:
+    """Return a copy of the network with another name and without weights."""
+    named = network.restructured(network.to_dict() | {"name": name}, {})
+    copy_settings(network, named)
+    return named
+
+
+def rename_layers(structure: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Return a network's structure with other names for some of its layers."""
+    nodes = [
+        node
+        | {
+            "name": names.get(node["name"], node["name"]),
+            "inputs": [names.get(name, name) for name in node["inputs"]],
+        }
+        for node in structure["nodes"]
+    ]
+    return {**structure, "nodes": nodes, "outputs": [names.get(name, name) for name in structure["outputs"]]}
+
+
+def name_outputs(network: Network, names: Sequence[str]) -> Network:
+    """Return the network with these names for the layers that compute its outputs, in order.
+
+    Another layer that has one of the names gets a number. A layer cannot have the name of an input, so its output keeps
+    its own name then.
+    """
+    inputs = {tensor.name for tensor in network.inputs}
+    pairs = zip(network.outputs, names, strict=True)
+    new = {tensor.name: name for tensor, name in pairs if not {tensor.name, name} & inputs}
+    if all(name == given for name, given in new.items()):
+        return network
+    layers = [name for name in network.layer_names() if name not in inputs]
+    free = LayerNames()
+    free.take([*inputs, *layers, *new.values()])
+    taken = set(new.values())
+    new |= {name: free.unique(name) for name in layers if name in taken and name not in new}
+    kept = {name: new.get(name, name) for name in layers}
+    named = network.restructured(rename_layers(network.to_dict(), new), kept)
+    copy_settings(network, named)
+    named.notes, named.source_ends = network.notes, network.source_ends
+    return named
+
+
+def name_without_number(name: str, known: Collection[str]) -> str | None:
+    """Return a layer's name without its number, if all smaller numbers are known; None for other names.
+
+    Such a number does not belong to the file's name. A reader made it for several layers of one name: "act", "act_2".
+    """
+    stem, _, text = name.rpartition("_")
+    number = whole_number_in(text)
+    if number is None or not 2 <= number <= len(known) + 1:
+        return None
+    return stem if {stem, *(f"{stem}_{place}" for place in range(2, number))} <= set(known) else None
+
+
+def make_distinct(network: Network, names: LayerNames, results: Sequence[Tensor]) -> list[Tensor]:
+    """Return the results of a file, in order. Where one occurs again, a layer that copies it takes its place."""
+    seen, found = set[int](), []
+    for result in results:
+        is_new = result.index not in seen
+        copy = {"kind": "none"}
+        found.append(result if is_new else network.activation(result, copy, name=names.unique(result.name)))
+        seen.add(result.index)
+    return found

@@ -1,0 +1,1 @@
+"""Read files of other frameworks: a folder for each format."""

@@ -1,0 +1,109 @@
+"""Convert Caffe's dense layers, elementwise sums and products, reductions, and ArgMax."""
+
+from __future__ import annotations
+
+import math
+
+from mpscnn.converters.reading.caffe.row_calls import Biases, Number, Weights, axis_of, lacks
+from mpscnn.converters.reading.onnx_graph.blocks import cast_to_float, fold
+from mpscnn.converters.reading.onnx_graph.builder import Builder
+from mpscnn.converters.values.rows import Floats, Name, Row
+from mpscnn.errors import UnsupportedError, WeightsError
+
+
+def _inner_product(
+    b: Builder, x: Name, weight: Weights, bias: Biases = None, *, num_output: int = 0, axis: int = 1,
+    transpose: bool = False, bias_term: bool = True,
+) -> str:  # fmt: skip
+    shape, units = b.fixed_shape(x), num_output
+    if axis_of(axis, len(shape)) != 1:
+        raise UnsupportedError("its axis is not 1")
+    if units < 1 or weight.size % units:
+        raise WeightsError(f"damaged: weights {weight.shape} for {units} results")
+    features = weight.size // units
+    if math.prod(shape[1:]) != features:
+        raise WeightsError(f"damaged: weights for {features} features, but its input is {shape}")
+    weight = weight.reshaped(-1, units) if transpose else weight.reshaped(units, -1)
+    operands = [b.op("Flatten", x, axis=1), b.weight("weight", weight)]
+    if bias_term:
+        if bias is None:
+            raise lacks("biases")
+        operands.append(b.weight("bias", bias.reshaped(-1)))
+    return b.op("Gemm", *operands, transB=int(not transpose))
+
+
+_OPERATIONS = {"PROD": "Mul", "SUM": "Add", "MAX": "Max", "0": "Mul", "1": "Add", "2": "Max"}
+
+
+def _eltwise(b: Builder, *x: Name, operation: str = "SUM", coeff: Floats = ()) -> str:
+    kind = _OPERATIONS.get(operation)
+    if kind is None:
+        raise UnsupportedError(f"its operation is {operation}")
+    if kind == "Mul" and coeff:
+        raise WeightsError("damaged: it multiplies and has coefficients, which only sums have")
+    factors = coeff if kind == "Add" else ()
+    if len(x) < 2 or (factors and len(factors) != len(x)):
+        raise WeightsError(f"damaged: {len(x)} inputs and {len(factors)} coefficients")
+    if factors:
+        return fold(b, kind, [b.linear(one, factor, 0.0) for one, factor in zip(x, factors, strict=True)])
+    return fold(b, kind, x)
+
+
+def _weighted_sum(b: Builder, factors: Name, x: Name, y: Name) -> str:
+    """Convert Axpy: a * x + y, with one factor a for each channel."""
+    given, shape = b.fixed_shape(factors), b.fixed_shape(x)
+    if given[:2] != shape[:2]:
+        raise UnsupportedError(f"factors {given} for {shape}")
+    return b.op("Add", b.op("Mul", x, b.op("Reshape", factors, [0, shape[1], 1, 1])), y)
+
+
+def _largest(
+    b: Builder, x: Name, *, top_k: int = 1, out_max_val: bool = False, axis: int | None = None
+) -> str:
+    """Convert ArgMax: the index of the largest element of an axis (without an axis, of each image).
+
+    With an axis and `out_max_val`, the result is the element itself.
+    """
+    shape = b.fixed_shape(x)
+    if top_k != 1:
+        raise UnsupportedError(f"the {top_k} largest elements; supported is one")
+    if axis is None:
+        if out_max_val:
+            raise UnsupportedError("places and elements in one blob are not supported")
+        place = b.op("ArgMax", b.op("Flatten", x, axis=1), axis=1, keepdims=True)
+        return b.op("Reshape", cast_to_float(b, place), [0, 1, 1])
+    along = axis_of(axis, len(shape))
+    if along == 0:
+        raise UnsupportedError("compares images of the batch")
+    if out_max_val:
+        return b.op("ReduceMax", x, [along], keepdims=True)
+    return cast_to_float(b, b.op("ArgMax", x, axis=along, keepdims=True))
+
+
+_REDUCTIONS = {"SUM": "ReduceSum", "ASUM": "ReduceL1", "SUMSQ": "ReduceSumSquare", "MEAN": "ReduceMean"}
+_REDUCTIONS |= dict(zip("1234", [*_REDUCTIONS.values()], strict=True))
+
+
+def _reduction(b: Builder, x: Name, *, operation: str = "SUM", axis: int = 0, coeff: Number = 1.0) -> str:
+    """Convert Reduction: reduce all axes from `axis` on, and multiply by a factor."""
+    shape, kind = b.fixed_shape(x), _REDUCTIONS.get(operation)
+    first = axis_of(axis, len(shape))
+    if kind is None:
+        raise WeightsError(f"damaged: its operation is {operation}")
+    if first == 0:
+        raise UnsupportedError("reduces the axes from 0 on, which include the batch")
+    return b.linear(b.op(kind, x, range(first, len(shape)), keepdims=False), coeff, 0.0)
+
+
+def _softmax(b: Builder, x: Name, *, axis: int = 1) -> str:
+    return b.op("Softmax", x, axis=axis)
+
+
+LINEAR_AND_REDUCTIONS: dict[str, Row] = {
+    "ArgMax": _largest,
+    "Axpy": _weighted_sum,
+    "Eltwise": _eltwise,
+    "InnerProduct": _inner_product,
+    "Reduction": _reduction,
+    "Softmax": _softmax,
+}

@@ -1,0 +1,254 @@
+"""Convert elementwise functions and arithmetic of programs."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+import numpy as np
+
+from mpscnn.converters.reading.coreml.program.constants import Array as Numbers
+from mpscnn.converters.reading.coreml.program.row_calls import (
+    NO_TEXT,
+    Array,
+    Real,
+    Tensor,
+    Text,
+    Whole,
+    binary,
+    unary,
+)
+from mpscnn.converters.reading.onnx.quantizations import range_of_integers
+from mpscnn.converters.reading.onnx_graph.blocks import ANGLES, cast_to_integers
+from mpscnn.converters.reading.onnx_graph.builder import BOOL, FLOAT, Builder
+from mpscnn.converters.values.rows import Operand, Row, Stated
+from mpscnn.errors import UnsupportedError, WeightsError
+
+# A smaller epsilon is left out. It is a denormal float32, which changes a sum only next to 0.
+_VANISHING = 1e-38
+_GELU_SIGMOID = 1.702  # the factor in x * sigmoid(factor * x)
+
+
+def _after(kind: str, default: float) -> Row:
+    """Return the row of an operation on x + epsilon, such as log and rsqrt."""
+
+    def row(b: Builder, x: Tensor, epsilon: Real = default) -> str:
+        if abs(epsilon) > _VANISHING:
+            x = b.op("Add", x, epsilon)
+        return b.op("Reciprocal", b.op("Sqrt", x)) if kind == "Rsqrt" else b.op(kind, x)
+
+    return row
+
+
+Gelu = Literal["EXACT", "TANH_APPROXIMATION", "SIGMOID_APPROXIMATION"]
+
+
+def _gelu(b: Builder, x: Tensor, mode: Annotated[Gelu, Operand()] = "EXACT") -> str:
+    if mode == "SIGMOID_APPROXIMATION":
+        return b.op("Swish", x, alpha=_GELU_SIGMOID)
+    return b.op("Gelu", x, approximate="none" if mode == "EXACT" else "tanh")
+
+
+def _scaled_tanh(b: Builder, x: Tensor, alpha: Real = 1.0, beta: Real = 1.0) -> str:
+    """Convert scaled_tanh: alpha * tanh(beta * x)."""
+    return b.linear(b.op("Tanh", b.linear(x, beta, 0.0)), alpha, 0.0)
+
+
+def _thresholded(b: Builder, x: Tensor, alpha: Real = 1.0) -> str:
+    """Convert thresholded_relu: x where it is at least alpha, otherwise 0."""
+    return b.op("Where", b.op("Less", x, alpha), 0.0, x)
+
+
+def _threshold(b: Builder, x: Tensor, alpha: Real) -> str:
+    return b.op("Max", x, alpha)
+
+
+def _clamped(b: Builder, x: Tensor, alpha: Real, beta: Real) -> str:
+    return b.op("Min", b.op("LeakyRelu", x, alpha=alpha), beta)
+
+
+def _clip(b: Builder, x: Tensor, alpha: Array, beta: Array) -> str:
+    return b.op("Clip", x, _limit(alpha, "alpha"), _limit(beta, "beta"))
+
+
+def _limit(values: Numbers, name: str) -> float:
+    value = float(values.reshape(())) if values.size == 1 else math.nan
+    if math.isnan(value):
+        raise WeightsError(f"damaged: its {name} is not one number")
+    return value
+
+
+def _limited(b: Builder, x: Tensor) -> str:
+    return b.op("Clip", x, 0.0, 6.0)
+
+
+def _elu(b: Builder, x: Tensor, alpha: Real = 1.0) -> str:
+    return b.op("Elu", x, alpha=alpha)
+
+
+def _leaky_relu(b: Builder, x: Tensor, alpha: Real = 0.01) -> str:
+    return b.op("LeakyRelu", x, alpha=alpha)
+
+
+def _linear(b: Builder, x: Tensor, alpha: Real, beta: Real = 0.0) -> str:
+    return b.linear(x, alpha, beta)
+
+
+def _hard_sigmoid(b: Builder, x: Tensor, alpha: Real = 0.2, beta: Real = 0.5) -> str:
+    return b.op("HardSigmoid", x, alpha=alpha, beta=beta)
+
+
+def _power_of_two(b: Builder, x: Tensor) -> str:
+    return b.op("Exp", b.linear(x, math.log(2.0), 0.0))
+
+
+def _square(b: Builder, x: Tensor) -> str:
+    return b.op("Mul", x, x)
+
+
+def _same(x: Tensor) -> str:
+    return x
+
+
+def _not_equal(b: Builder, x: Tensor, y: Tensor) -> str:
+    return b.op("Not", b.op("Equal", x, y))
+
+
+def _select(
+    b: Builder, cond: Tensor, first: Annotated[Tensor, Stated("a")], second: Annotated[Tensor, Stated("b")]
+) -> str:
+    return b.op("Where", cond, first, second)
+
+
+def _along_channels(b: Builder, x: str, values: Numbers, name: str) -> str:
+    """Return a parameter for each channel in a shape that broadcasts to the input."""
+    rank = b.rank(x)
+    if values.ndim > 1 or rank < 2:
+        raise WeightsError(f"damaged: its {name} has the shape {values.shape}")
+    return b.weight(name, values.astype("float32").reshape(-1, *[1] * (rank - 2)))
+
+
+def _prelu(b: Builder, x: Tensor, alpha: Array) -> str:
+    return b.op("PRelu", x, _along_channels(b, x, alpha, "alpha"))
+
+
+def _softplus_parametric(b: Builder, x: Tensor, alpha: Array, beta: Array) -> str:
+    inner = b.op("Softplus", b.op("Mul", x, _along_channels(b, x, beta, "beta")))
+    return b.op("Mul", inner, _along_channels(b, x, alpha, "alpha"))
+
+
+def _floor_div(b: Builder, x: Tensor, y: Tensor) -> str:
+    quotient = b.op("Div", x, y)
+    return quotient if b.is_integer(quotient) else b.op("Floor", quotient)
+
+
+_CASTS = {
+    "bool": BOOL,
+    "fp16": FLOAT,
+    "fp32": FLOAT,
+    "fp64": FLOAT,
+}
+_INTEGERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+
+
+def _cast(b: Builder, x: Tensor, dtype: Text = NO_TEXT) -> str:
+    if dtype in _INTEGERS:
+        return cast_to_integers(b, x, dtype)
+    kind = _CASTS.get(dtype)
+    if kind is None:
+        raise UnsupportedError(f"casts to {dtype!r}, which is not supported")
+    if kind == FLOAT and not (b.is_integer(x) or b.is_boolean(x)):
+        return x
+    return b.op("Cast", x, to=kind)
+
+
+Source = Annotated[Tensor, Stated("input")]
+
+
+def _quantize(
+    b: Builder, x: Source, scale: Array, zero_point: Array | None = None, axis: Whole | None = None,
+    output_dtype: Text = NO_TEXT,
+) -> str:  # fmt: skip
+    """Compute the integers of numbers, as floats: x / scale, rounded, plus the zero point, clipped to their type."""
+    limits = range_of_integers(output_dtype)
+    if limits is None:
+        raise WeightsError("damaged: its output_dtype is not a type of integers")
+    y = b.op("Round", b.op("Div", x, _along_axis(b, x, scale, axis, "scale")))
+    if zero_point is not None:
+        y = b.op("Add", y, _along_axis(b, x, zero_point, axis, "zero_point"))
+    return b.op("Clip", y, *map(float, limits))
+
+
+def _dequantize(
+    b: Builder, x: Source, scale: Array, zero_point: Array | None = None, axis: Whole | None = None
+) -> str:
+    """Compute the numbers of integers: (x - zero point) * scale."""
+    y = b.op("Cast", x, to=FLOAT) if b.is_integer(x) else x
+    if zero_point is not None:
+        y = b.op("Sub", y, _along_axis(b, x, zero_point, axis, "zero_point"))
+    return b.op("Mul", y, _along_axis(b, x, scale, axis, "scale"))
+
+
+def _along_axis(b: Builder, x: str, stated: Numbers, axis: int | None, role: str) -> str:
+    """Return scales or zero points, one or one for each index of the axis, in a form that broadcasts to x."""
+    values = stated.astype(np.float32)
+    if values.size <= 1:
+        return b.weight(role, values.reshape(()))
+    if axis is None:
+        raise WeightsError("damaged: it has no axis")
+    shape = [1] * b.rank(x)
+    shape[b.axis(x, axis)] = values.size
+    return b.weight(role, values.reshape(shape))
+
+
+_PLAIN = (
+    "Abs", "Ceil", "Erf", "Exp", "Floor", "Relu", "Round", "Sigmoid", "Sign", "Softplus", "Softsign", "Sqrt", "Tanh",
+)  # fmt: skip
+"""Functions that ONNX has by the same names."""
+
+ELEMENTWISE: dict[str, Row] = {
+    "add": binary("Add"),
+    "cast": _cast,
+    "clamped_relu": _clamped,
+    "clip": _clip,
+    "dequantize": _dequantize,
+    "elu": _elu,
+    "equal": binary("Equal"),
+    "exp2": _power_of_two,
+    "floor_div": _floor_div,
+    "gelu": _gelu,
+    "greater": binary("Greater"),
+    "greater_equal": binary("GreaterOrEqual"),
+    "identity": _same,
+    "inverse": _after("Reciprocal", 1e-4),
+    "leaky_relu": _leaky_relu,
+    "less": binary("Less"),
+    "less_equal": binary("LessOrEqual"),
+    "linear_activation": _linear,
+    "log": _after("Log", 1e-45),
+    "logical_and": binary("And"),
+    "logical_not": unary("Not"),
+    "logical_or": binary("Or"),
+    "logical_xor": binary("Xor"),
+    **{kind.lower(): unary(kind) for kind in (*ANGLES, *_PLAIN) if kind not in ("Acosh", "Asinh")},
+    "maximum": binary("Max"),
+    "minimum": binary("Min"),
+    "mod": binary("Mod"),
+    "mul": binary("Mul"),
+    "not_equal": _not_equal,
+    "pow": binary("Pow"),
+    "prelu": _prelu,
+    "quantize": _quantize,
+    "real_div": binary("Div"),
+    "relu6": _limited,
+    "rsqrt": _after("Rsqrt", 1e-12),
+    "scaled_tanh": _scaled_tanh,
+    "select": _select,
+    "sigmoid_hard": _hard_sigmoid,
+    "silu": unary("Swish"),
+    "softplus_parametric": _softplus_parametric,
+    "square": _square,
+    "sub": binary("Sub"),
+    "threshold": _threshold,
+    "thresholded_relu": _thresholded,
+}

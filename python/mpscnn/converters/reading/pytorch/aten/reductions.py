@@ -1,0 +1,197 @@
+"""Write ATen's reductions and softmax as ONNX nodes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mpscnn.converters.reading.pytorch.aten.writer import Operator, Results, Writer, several
+from mpscnn.errors import UnsupportedError
+
+#: Reductions that return a number itself.
+_OF_ONE = frozenset({"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd"})
+
+
+def _reduction(kind: str) -> Operator:
+    def write(
+        g: Writer, x: str, axes: Sequence[int] | int | None = None, keepdim: bool = False, **_: Any
+    ) -> str:
+        if not g.rank(x) and kind in _OF_ONE:
+            return g.op("Identity", g.operand(x))
+        if kind == "ReduceSum" and g.kind_of(x) == "bool":  # float32 counts up to 2^24
+            count = g.op(kind, g.cast(x, "float"), g.axes(x, axes), keepdims=int(keepdim))
+            return g.cast(count, g.kind)
+        return g.op(kind, g.operand(x), g.axes(x, axes), keepdims=int(keepdim))
+
+    return write
+
+
+def _extreme(kind: str, arg: str) -> Operator:
+    """Return a function that writes max or min along an axis, and its position."""
+    reduce = _reduction(kind)
+
+    def write(g: Writer, x: str, axis: int, keepdim: bool = False) -> tuple[str, str]:
+        position = g.op(arg, x, axis=g.axis(x, axis), keepdims=int(keepdim))
+        return str(reduce(g, x, axis, keepdim)), position
+
+    return write
+
+
+def _position(kind: str) -> Operator:
+    def write(g: Writer, x: str, axis: int | None = None, keepdim: bool = False) -> str:
+        if axis is None:
+            flat = g.op("Reshape", x, [-1])
+            return g.op(kind, flat, axis=0, keepdims=0)
+        return g.op(kind, x, axis=g.axis(x, axis), keepdims=int(keepdim))
+
+    return write
+
+
+def _truth(kind: str) -> Operator:
+    """Return a function that writes any (the maximum of truth values) or all (the minimum)."""
+
+    def write(g: Writer, x: str, axes: Sequence[int] | int | None = None, keepdim: bool = False) -> str:
+        truths = g.cast(g.cast(x, "bool"), "float")
+        made = g.op(kind, truths, g.axes(x, axes), keepdims=int(keepdim))
+        return g.op("Greater", made, 0.5)
+
+    return write
+
+
+def _cumulative(g: Writer, x: str, axis: int) -> str:
+    place = g.constant(np.asarray(g.axis(x, axis), np.int64))
+    return g.op("CumSum", g.operand(x), place)
+
+
+def _deviations(
+    g: Writer, x: str, axes: Sequence[int] | int | None, correction: float | None, keepdim: bool
+) -> tuple[str, str]:
+    """Write var_mean: the variance and the mean over axes."""
+    numbers = g.axes(x, axes)
+    along = numbers
+    mean = g.op("ReduceMean", x, along, keepdims=1)
+    difference = g.op("Sub", x, mean)
+    variance = g.op("ReduceMean", g.op("Mul", difference, difference), along, keepdims=int(keepdim))
+    count = int(math.prod(g.shapes[x][axis] for axis in numbers))
+    taken = 1.0 if correction is None else correction
+    if count <= taken:
+        raise UnsupportedError(f"a variance of {count} elements with the correction {taken:g}")
+    return g.scaled(variance, count / (count - taken)), mean if keepdim else g.op(
+        "ReduceMean", x, along, keepdims=0
+    )
+
+
+def _spread(root: bool, both: bool) -> Operator:
+    """Return a function that writes the variance, or its root, and with `both` the mean as well."""
+
+    def write(
+        g: Writer,
+        x: str,
+        axes: Sequence[int] | int | None = None,
+        *,
+        correction: float | None = None,
+        keepdim: bool = False,
+    ) -> Results:
+        variance, mean = _deviations(g, x, axes, correction, keepdim)
+        spread = g.op("Sqrt", variance) if root else variance
+        return (spread, mean) if both else spread
+
+    return write
+
+
+def _vector_norm(
+    g: Writer,
+    x: str,
+    order: float = 2,
+    axes: Sequence[int] | None = None,
+    keepdim: bool = False,
+) -> str:
+    kinds = {2: "ReduceL2", 1: "ReduceL1"}
+    if math.isinf(order):
+        sizes = g.op("Abs", x)
+        return g.op(
+            "ReduceMax" if order > 0 else "ReduceMin",
+            sizes,
+            g.axes(x, axes),
+            keepdims=int(keepdim),
+        )
+    if order not in kinds:
+        raise UnsupportedError(f"a norm of the order {order}; supported are 1 and 2")
+    return str(_reduction(kinds[int(order)])(g, x, axes, keepdim))
+
+
+def _norm(
+    g: Writer,
+    x: str,
+    order: float | None = 2,
+    axes: Sequence[int] | int | None = None,
+    keepdim: bool = False,
+) -> str:
+    return _vector_norm(g, x, 2 if order is None else order, axes, keepdim)  # type: ignore[arg-type]
+
+
+def _cosine(g: Writer, x: str, y: str, axis: int = 1, epsilon: float = 1e-8) -> str:
+    """Write cosine_similarity: the sum of the products of two vectors, divided by their norms."""
+    rank = max(g.rank(x), g.rank(y))
+    along = [axis if axis < 0 else axis - rank]
+    parts = []
+    for one in (x, y):
+        norm = g.op("Max", g.op("ReduceL2", one, along, keepdims=1), epsilon)
+        parts.append(g.op("Div", one, norm))
+    return g.op("ReduceSum", g.op("Mul", *parts), along, keepdims=0)
+
+
+def _softmax(kind: str) -> Operator:
+    return lambda g, x, axis, *_: g.op(kind, g.operand(x), axis=axis)
+
+
+def _old_variance(root: bool, both: bool) -> Operator:
+    """Return a function for the forms of var, std and their pairs with the mean that have `unbiased`."""
+    spread = _spread(root, both)
+
+    def write(
+        g: Writer,
+        x: str,
+        *given: Any,
+        dim: Sequence[int] | None = None,
+        unbiased: bool = True,
+        keepdim: bool = False,
+    ) -> Results:
+        if given and not isinstance(given[0], bool):
+            dim, given = given[0], given[1:]
+        flags = [*given, *(unbiased, keepdim)[len(given) :]]
+        return spread(g, x, dim, correction=float(flags[0]), keepdim=flags[1])
+
+    return write
+
+
+REDUCTIONS: dict[str, Operator] = {
+    **several(_reduction("ReduceMean"), "mean.dim mean"),
+    **several(_reduction("ReduceSum"), "sum.dim_IntList sum"),
+    **several(_reduction("ReduceMax"), "amax max"),
+    **several(_reduction("ReduceMin"), "amin min"),
+    **several(_reduction("ReduceProd"), "prod prod.dim_int"),
+    "logsumexp.default": _reduction("ReduceLogSumExp"),
+    "max.dim": _extreme("ReduceMax", "ArgMax"),
+    "min.dim": _extreme("ReduceMin", "ArgMin"),
+    "argmax.default": _position("ArgMax"),
+    "argmin.default": _position("ArgMin"),
+    **several(_truth("ReduceMax"), "any any.dim any.dims"),
+    **several(_truth("ReduceMin"), "all all.dim all.dims"),
+    "cumsum.default": _cumulative,
+    "cosine_similarity.default": _cosine,
+    "linalg_vector_norm.default": _vector_norm,
+    **several(_norm, "norm.ScalarOpt_dim norm.Scalar"),
+    "var.correction": _spread(root=False, both=False),
+    "var_mean.correction": _spread(root=False, both=True),
+    "std.correction": _spread(root=True, both=False),
+    "std_mean.correction": _spread(root=True, both=True),
+    **several(_old_variance(root=False, both=False), "var var.dim"),
+    **several(_old_variance(root=True, both=False), "std std.dim"),
+    **several(_old_variance(root=False, both=True), "var_mean var_mean.dim"),
+    **several(_softmax("Softmax"), "softmax.int _softmax"),
+    **several(_softmax("LogSoftmax"), "log_softmax.int _log_softmax"),
+}

@@ -1,0 +1,233 @@
+"""Check whether a converted network computes the same results as its module, also for more images and other sizes."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.finishing.agreement import require_results, running_original
+from mpscnn.converters.reading.onnx.reader import Converted
+from mpscnn.converters.reading.pytorch.batch_sizes import batches_to_compare
+from mpscnn.converters.reading.pytorch.image_mixing import (
+    changes_first_image,
+    find_mixing,
+    results_of_images,
+    with_other_images,
+)
+from mpscnn.errors import ShapeError, UnsupportedError
+from mpscnn.runtime.program import Session
+
+Array = NDArray[Any]
+
+_IMAGES = 3
+
+
+def require_equal(
+    converted: Converted, module: Any, inputs: Sequence[Any], title: str, others: Iterable[Sequence[Any]] = ()
+) -> None:
+    """Run the network and the module on the example inputs, on the CPU in float32, and compare the results.
+
+    Inputs whose elements are all equal, such as zeros, are replaced by random numbers, which find more errors. If the
+    example is one image, the results for a batch of three are compared, too, and for larger batches for which the
+    module may compute something else.
+
+    Args:
+        converted: the network, and the layouts of its inputs and outputs.
+        module: the module in inference mode. Its buffers and torch's random state are restored afterwards.
+        inputs: tensors of float32.
+        title: the name of the module in messages.
+        others: inputs of other sizes. If the module computes them, its results are compared, too.
+
+    Raises UnsupportedError if results differ too much, see `require_results`, or if the module combines or reorders the
+    images of a batch.
+    """
+    session = converted.network.compile(device="cpu", precision="float32").session()
+    given = _replace_uniform_inputs(inputs)
+    with running_original(title, "module"):
+        expected = _results_of(module, given)
+    _require_equal(converted, session, module, given, expected, title)
+    _require_separate_images(converted, session, module, given, expected, title)
+    for other in others:
+        try:
+            expected = _results_of(module, other)
+        except Exception:  # the module's own code may exclude this size by any error
+            continue
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in other)
+        _require_equal(converted, session, module, other, expected, f"{title} with inputs of {shapes}")
+
+
+def _require_separate_images(
+    converted: Converted, session: Session, module: Any, given: Sequence[Any], alone: list[Array], title: str
+) -> None:
+    """Compare the results for a batch of three images, because the network computes each image by itself.
+
+    Larger batches are compared, too, if the module's code has a condition on the number of images. `alone` are the
+    module's results for `given`. If that is a batch of several images, the whole batch is one input of the network, and
+    nothing is compared.
+    """
+    has_batch = [layout.has_batch for layout in converted.inputs]
+    batch = with_other_images(given, has_batch, _IMAGES)
+    if batch is None:
+        return
+    try:
+        together = _results_of(module, batch)
+    except Exception:  # the module's own code may raise any error
+        note = f"compared for one image only, because the module takes no batch of {_IMAGES}"
+        converted.network.notes.append(note)
+        return
+    _require_images(converted, session, module, batch, alone, together, title)
+    try:
+        changes = changes_first_image(lambda inputs: _results_of(module, inputs), batch, has_batch, alone)
+    except Exception:  # the module's own code may exclude such numbers by any error
+        changes = False
+    if changes:
+        raise _mixes_images(module, batch, has_batch, title)
+    for count in batches_to_compare(module, batch, has_batch):
+        larger = with_other_images(given, has_batch, count)
+        assert larger is not None  # as for three
+        try:
+            together = _results_of(module, larger)
+        except Exception:  # the module's own code may exclude this batch by any error
+            continue
+        _require_images(converted, session, module, larger, alone, together, title)
+
+
+def _require_images(
+    converted: Converted,
+    session: Session,
+    module: Any,
+    batch: Sequence[Any],
+    alone: list[Array],
+    together: list[Array],
+    title: str,
+) -> None:
+    """Compare the network's results for the images of a batch with those of the module, which are `together`."""
+    found = _run(converted, session, batch, title)
+    count = len(found[0]) if found else 0
+    exact = functools.cache(partial(_results_in_float64, module, batch))
+
+    def of_image(image: int, results: Sequence[Array]) -> list[Array]:
+        parts = (results_of_images(result, one, count) for result, one in zip(results, alone, strict=False))
+        return [np.empty(0) if one is None else one[image] for one in parts]
+
+    def exact_of_image(image: int) -> list[Array] | None:
+        return None if (results := exact()) is None else of_image(image, results)
+
+    try:
+        for image in range(count):
+            one = [array[image : image + 1] for array in found]
+            _require(converted, one, of_image(image, together), title, partial(exact_of_image, image))
+    except UnsupportedError as error:
+        has_batch = [layout.has_batch for layout in converted.inputs]
+        raise _mixes_images(module, batch, has_batch, title) from error
+
+
+def _mixes_images(
+    module: Any, batch: Sequence[Any], has_batch: Sequence[bool], title: str
+) -> UnsupportedError:
+    """Return the error for a module in which an image changes the result of another one."""
+    mixing = find_mixing(module, batch, has_batch)
+    cause = (
+        f"it calls {mixing}"
+        if mixing
+        else f"its results for a batch of {max(map(len, batch))} are not those of each image"
+    )
+    return UnsupportedError(
+        f"{title}: the network computes each image of a batch by itself, but the module does not: {cause}. "
+        "Compute along other axes, or give an example with as many images as the network will get, which makes the "
+        "whole batch one input. check=False leaves out this comparison"
+    )
+
+
+def _require_equal(
+    converted: Converted,
+    session: Session,
+    module: Any,
+    given: Sequence[Any],
+    expected: Sequence[Array],
+    title: str,
+) -> None:
+    found = _run(converted, session, given, title)
+    _require(converted, found, expected, title, partial(_results_in_float64, module, given))
+
+
+def _run(converted: Converted, session: Session, given: Sequence[Any], title: str) -> list[Array]:
+    """Return the network's results. Inputs without a batch are the same for all images."""
+    arrays = [
+        np.ascontiguousarray(layout.arranged(tensor.numpy()), np.float32)
+        for tensor, layout in zip(given, converted.inputs, strict=True)
+    ]
+    images = max(map(len, arrays), default=1)
+    arrays = [array if len(array) == images else np.repeat(array, images, 0) for array in arrays]
+    try:
+        computed = session.run(arrays)
+    except ShapeError as error:
+        raise UnsupportedError(
+            f"{title}: the network cannot compute what the module does: {error}"
+        ) from error
+    return list(computed.values()) if isinstance(computed, dict) else [computed]
+
+
+def _require(
+    converted: Converted,
+    found: Sequence[Array],
+    expected: Sequence[Array],
+    title: str,
+    exact: Callable[[], Sequence[Array] | None],
+) -> None:
+    def moved(results: Sequence[Array]) -> list[Array]:
+        known = [
+            other.transpose(layout.axes) if other.ndim == len(layout.axes) else other
+            for other, layout in zip(results, converted.outputs, strict=False)
+        ]
+        return [*known, *results[len(known) :]]
+
+    def moved_exact() -> list[Array] | None:
+        return None if (results := exact()) is None else moved(results)
+
+    names = [tensor.name for tensor in converted.network.outputs]
+    require_results(title, "module", names, found, moved(expected), moved_exact)
+
+
+def _replace_uniform_inputs(inputs: Sequence[Any]) -> list[Any]:
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    return [
+        torch.rand(tensor.shape, generator=generator) * 2.0 - 1.0
+        if tensor.is_floating_point() and tensor.numel() > 1 and bool((tensor == tensor.reshape(-1)[0]).all())
+        else tensor
+        for tensor in inputs
+    ]
+
+
+def _results_in_float64(module: Any, inputs: Sequence[Any]) -> list[Array] | None:
+    """Return the module's results in float64; None if its code computes in float32 only, or cannot be copied."""
+    given = [one.double() if one.is_floating_point() else one for one in inputs]
+    try:
+        return _results_of(copy.deepcopy(module).double(), given)
+    except Exception:  # the module's own code may raise any error
+        return None
+
+
+def _results_of(module: Any, inputs: Sequence[Any]) -> list[Array]:
+    import torch
+    from torch.utils import _pytree as pytree
+
+    kept = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            results = module(*(tensor.clone() for tensor in inputs))
+            leaves = pytree.tree_leaves(results)
+            return [leaf.detach().numpy().copy() for leaf in leaves if isinstance(leaf, torch.Tensor)]
+    finally:
+        with torch.no_grad():
+            for name, buffer in module.named_buffers():
+                if name in kept and buffer.shape == kept[name].shape:
+                    buffer.copy_(kept[name])

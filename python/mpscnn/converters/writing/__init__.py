@@ -1,0 +1,1 @@
+"""Write networks as files of other frameworks: a folder for each format."""

@@ -1,0 +1,13 @@
+"""List the functions that convert the ONNX operators that mpscnn's ONNX writer uses to operations of Core AI."""
+
+from __future__ import annotations
+
+from mpscnn.converters.writing.coreai.array_ops import ARRAY_OPS
+from mpscnn.converters.writing.coreai.functions import FUNCTIONS
+from mpscnn.converters.writing.coreai.operator import Handler
+from mpscnn.converters.writing.coreai.recurrent import RECURRENT
+from mpscnn.converters.writing.coreai.reductions import REDUCTIONS
+from mpscnn.converters.writing.coreai.windows import WINDOWS
+
+OPERATORS: dict[str, Handler] = {**ARRAY_OPS, **FUNCTIONS, **RECURRENT, **REDUCTIONS, **WINDOWS}
+"""The functions that convert operators, by ONNX' name."""

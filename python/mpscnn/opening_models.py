@@ -1,0 +1,190 @@
+"""Find and open model files, and read what they say about the network, in the core."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mpscnn import _core
+from mpscnn._private.class_scores import score_count
+from mpscnn._private.model_name import MODEL_SUFFIX, holds_network, is_path
+from mpscnn._private.other_names import conversion_hint
+from mpscnn._private.toolkit import converter
+from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
+
+if TYPE_CHECKING:  # other modules are imported where they are used, so that running a network starts quickly
+    from typing import TypedDict
+
+    from mpscnn._private.literals import ScoresName
+    from mpscnn.graph.network import Network
+
+    class Description(TypedDict):
+        """The settings that a model file has besides its network."""
+
+        labels: list[str] | None
+        preprocess: dict[str, Any] | None
+        information: dict[str, str]
+        detection: dict[str, Any] | None
+        scores: ScoresName | None
+
+
+def model_path(model: str | os.PathLike[str], *, fold: bool = True, note_photos: bool = True) -> str:
+    """Return the path of the model file for a registry name or path.
+
+    A published model that is not on this machine is downloaded, and so is one of the hub (hf://owner/name). A file of
+    another framework is converted, unless the cache has the result.
+    """
+    path = os.fspath(model)
+    if "\0" in path:
+        raise ParameterError(f"model: {model!r} contains a zero character")
+    if path.startswith(("hf:/", "timm/")):
+        from mpscnn.registry.hub import is_hub_name
+
+        if is_hub_name(path):
+            return _from_hub(path, fold=fold, note_photos=note_photos)
+    if "://" in path:
+        raise ParameterError(
+            f"model: {path!r} is a URL, which is not fetched: download the file, and give its path"
+        )
+    if not isinstance(model, str) or is_path(model):
+        if path.lower().endswith(MODEL_SUFFIX) and holds_network(path):
+            return path
+        _require_file(path)
+        return converter().convert_cached(path, fold=fold, note_photos=note_photos)
+    from mpscnn import registry
+
+    try:
+        return str(registry.find(model))
+    except ParameterError:
+        if not os.path.exists(path):  # noqa: PTH110 (pathlib takes longer than the rest)
+            raise
+    return converter().convert_cached(path, fold=fold, note_photos=note_photos)
+
+
+def _from_hub(name: str, *, fold: bool, note_photos: bool) -> str:
+    """Return the path of the model file for a model of the hub. See `mpscnn.registry.hub`."""
+    from mpscnn.registry.hub import find_on_hub, known_elsewhere
+
+    file = find_on_hub(name)
+    path = os.fspath(file.path)
+    if path.lower().endswith(MODEL_SUFFIX) and holds_network(path):
+        return path
+    try:
+        return converter().convert_cached(path, fold=fold, note_photos=note_photos, record=file.record)
+    except UnsupportedError as error:
+        lead = known_elsewhere(file) if type(error) is UnsupportedError else ""
+        if not lead:
+            raise
+        raise UnsupportedError(f"{error}; {lead}") from error
+
+
+def _require_file(path: str) -> None:
+    """Raise WeightsError, with a lead, for a missing file with the name of a known model, or of one of the hub.
+
+    Examples are resnet50.pth and owner/name.
+    """
+    if os.path.lexists(path):
+        return
+    name, suffix = os.path.splitext(path)  # noqa: PTH122 - pathlib takes longer than the rest
+    if not suffix:
+        if path.count("/") == 1 and all(path.split("/")):
+            raise WeightsError(
+                f"{path}: cannot be read: No such file or directory. A model of the Hugging Face hub is hf://{path}"
+            )
+        return
+    from mpscnn.registry.lookup import lead_of
+
+    if lead := lead_of(name):
+        raise WeightsError(f"{path}: cannot be read: No such file or directory.{lead}")
+
+
+def open_model(path: str) -> _core.Model:
+    """Load a model file in the core. Its name need not be Unicode."""
+    try:
+        name = os.fsencode(path)
+    except UnicodeEncodeError as error:
+        raise ParameterError(f"model: {path!r} is not Unicode text, nor the name of a file") from error
+    return _core.Model.load(name)
+
+
+def core_model(
+    network: Network | _core.Model,
+    preprocess: str | Mapping[str, Any] | None = None,
+    labels: Sequence[str] | None = None,
+    scores: ScoresName | None = None,
+) -> _core.Model:
+    """Return a network as a model of the core, with these settings.
+
+    With None the model keeps the network's own preprocessing, labels or scores.
+    """
+    if isinstance(network, _core.Model):
+        if preprocess is None and labels is None and scores is None:
+            return network
+        from mpscnn.graph.model_file import description, with_metadata
+
+        described, _ = described_network(network)
+        if scores is not None:
+            require_scores(described)
+        changes = description(described, labels, preprocess, scores, None)
+        return _core.Model.parse(with_metadata(network.content(), changes), "model")
+    from mpscnn.graph.model_file import model_content
+    from mpscnn.graph.network import Network
+
+    if not isinstance(network, Network):
+        raise ParameterError(
+            f"Model takes a Network, got {type(network).__name__}; mpscnn.load takes the name of a file or model"
+            f"{conversion_hint(network)}"
+        )
+    if scores is not None:
+        require_scores(network)
+    content = model_content(
+        network,
+        labels=network.labels if labels is None else labels,
+        preprocess=network.preprocess if preprocess is None else preprocess,
+        scores=network.scores if scores is None else scores,
+    )
+    return _core.Model.parse(content, f"network {network.name!r}")
+
+
+def described_network(core: _core.Model) -> tuple[Network, dict[str, str]]:
+    """Return the network of a model file, and the file's texts about itself.
+
+    The network has the file's preprocessing, labels, scores and detection settings.
+    """
+    from mpscnn.graph.network import Network
+
+    about = read_settings(core)
+    network = Network.from_graph(core.graph())
+    network.preprocess, network.labels, network.scores = about["preprocess"], about["labels"], about["scores"]
+    if about["detection"] is not None:
+        from mpscnn.vision.detector import DetectionHead
+
+        network.detection = DetectionHead(about["detection"], core.anchors())
+    return network, about["information"]
+
+
+def model_task(boxes: bool, outputs: Sequence[tuple[int | None, ...]]) -> str:
+    """Return a model's task. `boxes` is whether it has settings that turn outputs into boxes. See `Model.task`."""
+    if boxes:
+        return "detection"
+    is_map = len(outputs) == 1 and len(outputs[0]) == 4 and score_count(outputs) is None
+    return "segmentation" if is_map else "classification"
+
+
+def require_scores(network: Network) -> None:
+    """Raise ParameterError if the `scores` of a classifier have no meaning for a network: of boxes or label maps."""
+    task = model_task(network.detection is not None, [tensor.shape for tensor in network.outputs])
+    if task != "classification":
+        raise ParameterError(
+            f"scores: are those of classifiers, and network {network.name!r} is made for {task}"
+        )
+
+
+def read_settings(core: _core.Model) -> Description:
+    """Return the settings of a model file."""
+    # This import takes 2 ms, which programs that only run a network should not pay.
+    import json
+
+    about: Description = json.loads(core.describe())
+    return about
