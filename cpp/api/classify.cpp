@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstdint>
 #include <memory>
-#include <numeric>
 #include <optional>
 #include <span>
 #include <vector>
@@ -18,6 +17,7 @@
 #include "engine/graph/scores.h"
 #include "engine/run/run_check.h"
 #include "engine/run/tensor_copy.h"
+#include "vision/ranking.h"
 
 using namespace mpscnn;
 using c_api::guarded;
@@ -68,38 +68,12 @@ void require_rank(const engine::Program &program, const mpscnn_model &model, int
               "load it with scores \"as is\""});
 }
 
-void softmax(std::vector<float> &values) {
-    const float largest = *std::max_element(values.begin(), values.end());
-    double sum = 0.0;
-    for (float value : values) sum += std::exp(static_cast<double>(value) - largest);
-    for (float &value : values)
-        value = static_cast<float>(std::exp(static_cast<double>(value) - largest) / sum);
-}
-
-void sigmoid(std::vector<float> &values) {
-    for (float &value : values)
-        value = static_cast<float>(1.0 / (1.0 + std::exp(-static_cast<double>(value))));
-}
-
 /// Return the scores of all classes, given the program's output.
 std::vector<float> class_scores(const mpscnn_model &model, const Scoring &scoring,
                                 std::vector<float> values) {
-    if (scoring.is_applied) (scoring.scores == Scores::softmax ? softmax : sigmoid)(values);
+    if (scoring.is_applied) (scoring.scores == Scores::softmax ? vision::softmax : vision::sigmoid)(values);
     if (is_binary(model, static_cast<std::int64_t>(values.size()))) values = {1.0f - values[0], values[0]};
     return values;
-}
-
-/// Return the indices of the `count` largest; among equal ones the lower index comes first.
-std::vector<int> top_k(const std::vector<float> &scores, std::size_t count) {
-    std::vector<int> order(scores.size());
-    std::iota(order.begin(), order.end(), 0);
-    const auto better = [&](int a, int b) {
-        const float x = scores[static_cast<std::size_t>(a)], y = scores[static_cast<std::size_t>(b)];
-        return x > y || (x == y && a < b);
-    };
-    std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(), better);
-    order.resize(count);
-    return order;
 }
 
 /// Rank the classes by their scores, which are computed from the output `values`.
@@ -115,7 +89,7 @@ std::unique_ptr<mpscnn_predictions> rank(const mpscnn_model &model, const engine
         top == 0 ? scores.size() : std::min(scores.size(), static_cast<std::size_t>(top));
     auto predictions = std::make_unique<mpscnn_predictions>();
     predictions->scores = scoring.scores;
-    for (int index : top_k(scores, count))
+    for (int index : vision::top_k(scores, count))
         predictions->entries.push_back(
             {c_api::label_of(model, index), index, scores[static_cast<std::size_t>(index)]});
     return predictions;

@@ -127,10 +127,16 @@ __version__ = _core.version()
 
 # Register how to import the parts of the toolkit that the library uses.
 toolkit.provide(
-    lambda: cast(toolkit.Converter, import_module("mpscnn.converters.formats.conversion_cache")),
-    lambda: cast(toolkit.Writers, import_module("mpscnn.converters.formats.writers")),
-    lambda: cast(toolkit.Precisions, import_module("mpscnn.comparison.precision_choice")),
-    lambda: cast(toolkit.CoremlPrograms, import_module("mpscnn.converters.writing.coreml.compiled_program")),
+    toolkit.Importers(
+        converters=lambda: cast(
+            toolkit.Converter, import_module("mpscnn.converters.formats.conversion_cache")
+        ),
+        writers=lambda: cast(toolkit.Writers, import_module("mpscnn.converters.formats.writers")),
+        precisions=lambda: cast(toolkit.Precisions, import_module("mpscnn.comparison.precision_choice")),
+        coreml_programs=lambda: cast(
+            toolkit.CoremlPrograms, import_module("mpscnn.converters.writing.coreml.compiled_program")
+        ),
+    )
 )
 
 #: Names that are imported at their first use, by module, so that a program or a command imports only what it needs.

@@ -6,6 +6,7 @@ The library must not import the toolkit. So `mpscnn/__init__.py` registers funct
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 
@@ -54,41 +55,40 @@ class CoremlPrograms(Protocol):
         ...
 
 
-_importers: list[
-    tuple[
-        Callable[[], Converter],
-        Callable[[], Writers],
-        Callable[[], Precisions],
-        Callable[[], CoremlPrograms],
-    ]
-] = []
+@dataclass(frozen=True)
+class Importers:
+    """Functions that import a part of the toolkit at its first use."""
+
+    converters: Callable[[], Converter]
+    writers: Callable[[], Writers]
+    precisions: Callable[[], Precisions]
+    coreml_programs: Callable[[], CoremlPrograms]
 
 
-def provide(
-    converters: Callable[[], Converter],
-    writers: Callable[[], Writers],
-    precisions: Callable[[], Precisions],
-    coreml_programs: Callable[[], CoremlPrograms],
-) -> None:
+_importers: Importers
+
+
+def provide(importers: Importers) -> None:
     """Register the functions that import the parts of the toolkit."""
-    _importers[:] = [(converters, writers, precisions, coreml_programs)]
+    global _importers
+    _importers = importers
 
 
 def converter() -> Converter:
     """Import and return the converters."""
-    return _importers[0][0]()
+    return _importers.converters()
 
 
 def writers() -> Mapping[str, Callable[..., None]]:
     """Import the writers of other frameworks' files. Return them by file suffix."""
-    return _importers[0][1]().WRITERS
+    return _importers.writers().WRITERS
 
 
 def precisions() -> Precisions:
     """Import and return the choice of a precision."""
-    return _importers[0][2]()
+    return _importers.precisions()
 
 
 def write_coreml(content: bytes, request: str) -> str:
     """Write a network for the device "coreml". The core calls this when a program is compiled for that device."""
-    return _importers[0][3]().write_program(content, request)
+    return _importers.coreml_programs().write_program(content, request)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class PhotoTask:
+class ShownTask:
     """State what a command does with the result of a photo.
 
     Args:
@@ -59,7 +59,7 @@ class PhotoTask:
 
 
 def show_results(
-    task: PhotoTask,
+    task: ShownTask,
     photos: list[str],
     reading: Reading,
     opened: Callable[[], Model],
@@ -126,14 +126,14 @@ def show_results(
         raise typer.Exit(FAILED)
 
 
-def picture_folder(task: PhotoTask, output: Path, paths: Sequence[str], *, overwrite: bool) -> PictureFolder:
+def picture_folder(task: ShownTask, output: Path, paths: Sequence[str], *, overwrite: bool) -> PictureFolder:
     """Return the folder for the pictures of a task's results."""
     suffixes = [suffix for suffix, _ in task.pictures.values()]
     return PictureFolder(output, paths, suffixes, overwrite=overwrite)
 
 
 def _write_rows(
-    task: PhotoTask,
+    task: ShownTask,
     paths: Sequence[str],
     model: Model,
     output: Path,
@@ -171,7 +171,7 @@ def _write_rows(
 
 
 def show_photos(
-    task: PhotoTask,
+    task: ShownTask,
     paths: Sequence[str],
     model: Model,
     printer: ResultPrinter,
@@ -192,7 +192,7 @@ def show_photos(
     return for_each_photo(paths, compute, show_one, printer.fail, reading, workers=workers)
 
 
-def _computing(task: PhotoTask, model: Model, count: int) -> tuple[Callable[[Photo], Any], int]:
+def _computing(task: ShownTask, model: Model, count: int) -> tuple[Callable[[Photo], Any], int]:
     """Return the function that computes the result of one of `count` photos, and how many may run it at a time."""
     shared, workers = for_many_photos(model, count)
     return partial(getattr(shared, COMMANDS[task.name]), **task.options), workers

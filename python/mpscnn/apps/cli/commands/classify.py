@@ -19,7 +19,7 @@ from mpscnn.apps.cli.arguments import (
 )
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import hint
-from mpscnn.apps.cli.photo_command import PhotoTask, show_results
+from mpscnn.apps.cli.photo_command import ShownTask, show_results
 from mpscnn.apps.cli.result_printer import Form, head_line, output_format
 from mpscnn.apps.cli.video_options import READING, Reading
 from mpscnn.model import Model, load
@@ -102,11 +102,11 @@ def classify(
     )
 
 
-def classifying(lines: Callable[[str, Classification], list[str]], top: int, suffix: str) -> PhotoTask:
+def classifying(lines: Callable[[str, Classification], list[str]], top: int, suffix: str) -> ShownTask:
     """Return the task of a classifier: print the `top` most probable classes, and draw them below the photo."""
     drawn = min(top, _MAX_DRAWN)
     pictures = {"picture": (suffix, lambda result, _: result.draw(count=drawn))}
-    return PhotoTask("classification", lines, pictures, options={"top": top})
+    return ShownTask("classification", lines, pictures, options={"top": top})
 
 
 def _lines(path: str, result: Classification, *, bundled: bool) -> list[str]:

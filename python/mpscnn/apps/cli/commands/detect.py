@@ -21,7 +21,7 @@ from mpscnn.apps.cli.arguments import (
 from mpscnn.apps.cli.failures import USAGE
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import hint, report, table_width
-from mpscnn.apps.cli.photo_command import PhotoTask, show_results
+from mpscnn.apps.cli.photo_command import ShownTask, show_results
 from mpscnn.apps.cli.result_printer import head_line, output_format
 from mpscnn.apps.cli.video_options import READING, Reading
 from mpscnn.model import Model, load
@@ -156,7 +156,7 @@ def detect(
         return loaded
 
     show_results(
-        PhotoTask("detection", _lines, pictures, options=options),
+        ShownTask("detection", _lines, pictures, options=options),
         photos,
         reading,
         opened,

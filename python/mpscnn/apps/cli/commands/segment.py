@@ -19,7 +19,7 @@ from mpscnn.apps.cli.arguments import (
 )
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import hint
-from mpscnn.apps.cli.photo_command import PhotoTask, show_results
+from mpscnn.apps.cli.photo_command import ShownTask, show_results
 from mpscnn.apps.cli.result_printer import head_line, output_format
 from mpscnn.apps.cli.video_options import READING, Reading
 from mpscnn.model import Model, load
@@ -89,7 +89,7 @@ def segment(
         "labels": ("_labels", lambda result, _: result.label_picture()),
     }
     show_results(
-        PhotoTask("segmentation", _lines, pictures, _frame_picture, options),
+        ShownTask("segmentation", _lines, pictures, _frame_picture, options),
         photos,
         reading,
         opened,
