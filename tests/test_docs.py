@@ -70,6 +70,10 @@ def test_programs_of_documents_run_as_they_stand(
 ) -> None:
     if "import torch" in block:
         pytest.importorskip("torch", reason="PyTorch is not installed")
+    if "import torchvision" in block:
+        from oracles.torchvision_models import torchvision
+
+        torchvision()
     if "import keras" in block:
         pytest.importorskip("keras", reason="Keras is not installed")
         warnings.simplefilter("ignore")  # Keras warns about its own code

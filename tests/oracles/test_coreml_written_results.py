@@ -35,6 +35,11 @@ HEADS = {
     "SSD": ({"order": "yx", "variances": [0.1, 0.1, 0.2, 0.2]}, "sigmoid", True, ANCHORS, True),
     "softmax": ({"order": "xy", "variances": [0.1, 0.2, 0.3, 0.2]}, "softmax", True, ANCHORS, True),
     "edges": ({"order": "xy"}, "probability", False, EDGES, True),
+    "clipped": (
+        {"order": "yx", "variances": [0.1, 0.2, 0.9, 0.8], "max_log_size": 0.5, "clip": True},
+        *("sigmoid", False, ANCHORS, True),
+    ),
+    "clipped edges": ({"order": "xy", "clip": True}, "probability", False, EDGES, True),
     "edges, y first": ({"order": "yx"}, "sigmoid", False, EDGES, False),
 }
 
@@ -83,7 +88,10 @@ def expected_boxes(network: Network, x: NDArray[np.float32]) -> list[tuple[float
     if settings["anchors"]["rule"] == "none":
         edges = boxes[:, [1, 0, 3, 2]] if coding["order"] == "yx" else boxes
     else:
-        edges = reference.decode(boxes, made.anchors, coding["variances"], coding["order"])
+        edges = reference.decode(
+            boxes, made.anchors, coding["variances"], coding["order"], coding["max_log_size"]
+        )
+    edges = np.clip(edges, 0.0, 1.0) if coding["clip"] else edges
     across = [chances.max(1)] if not settings["suppression"]["per_class"] else chances.T
     kept = [
         (score, network.labels[int(chances[box].argmax())], np.clip(64 * edges[box], 0, 64).tolist())  # type: ignore[index]

@@ -195,6 +195,43 @@ def test_linear_with_a_vector(axes: tuple[int, ...]) -> None:
     mpscnn.from_torch(Function(lambda x: functional.linear(x, weight, bias)).eval(), torch.randn(axes))
 
 
+#: Operators of images that were joined to one batch, or of heads that were.
+OF_JOINED: dict[str, Any] = {
+    "instance norm": nn.InstanceNorm2d(8),
+    "instance norm with factors": nn.InstanceNorm2d(8, affine=True),
+    "group norm": nn.GroupNorm(4, 8),
+    "border of zeros": nn.ZeroPad2d((0, 1, 2, 0)),
+    "border of numbers": nn.ConstantPad2d((1, 2, 0, 3), 0.5),
+    "mirrored border": nn.ReflectionPad2d((2, 1, 1, 3)),
+}
+
+
+class Joined(nn.Module):  # type: ignore[misc, name-defined]
+    """Apply an operator to two images of one batch, or to rows of images with their channels beside the batch."""
+
+    def __init__(self, part: Any, *, rows: bool) -> None:
+        super().__init__()
+        self.before, self.part, self.rows = nn.Conv2d(3, 8, 3), part, rows
+
+    def forward(self, x: Any) -> Any:
+        if self.rows:
+            y = self.before(x)
+            return self.part(y.reshape(-1, *y.shape[2:])).reshape(len(x), 8, -1)
+        first, second = self.part(self.before(torch.cat([x, 1.5 * x.flip(1)], 0))).chunk(2, 0)
+        return first * second, first
+
+
+@pytest.mark.parametrize("name", OF_JOINED)
+def test_images_that_were_joined_to_one_batch(name: str) -> None:
+    """Optical flows and image pairs make one batch of two images. from_torch compares the results."""
+    part = OF_JOINED[name]
+    for factors in part.parameters():
+        nn.init.normal_(factors)
+    assert not refusal(Joined(part, rows=False).eval(), torch.rand(1, 3, 9, 11))
+    if "border" in name:
+        assert not refusal(Joined(part, rows=True).eval(), torch.rand(1, 3, 9, 11))
+
+
 def test_float64_decides_between_two_rounding_errors() -> None:
     """The variance as a difference of squares is rounding only, in torch as well as here."""
 

@@ -18,6 +18,8 @@ from mpscnn._private.settings import as_json
 from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.vision.found_object import Detection, detection_of
 
+#: The default of "max_log_size", with which sizes are as large as numbers can be (cpp/vision/boxes.h).
+LARGEST_LOG_SIZE = 40.0
 # The settings that name outputs with more about an object than its box.
 _DETAILS = (
     ("angles", "output"),

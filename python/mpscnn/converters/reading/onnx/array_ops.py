@@ -104,7 +104,7 @@ def _pad(
         raise MixedImagesError("pads the batch")
     if not any(sides):
         return x
-    if x.rank not in (3, _IMAGE_RANK) or mode == "wrap":
+    if x.rank not in (3, _IMAGE_RANK) or mode == "wrap" or not x.has_batch_first:
         for axis, both in enumerate(zip(sides[: x.rank], sides[x.rank :], strict=True)):
             if any(both):
                 x = _padded_axis(x, axis, both, mode, value)

@@ -16,7 +16,7 @@ from mpscnn.converters.reading.onnx.expansions import JOINT_SOFTMAX, PER_CHANNEL
 from mpscnn.converters.reading.onnx.node import Node
 from mpscnn.converters.reading.onnx.row_calls import ComputedFloats, Given, Opset
 from mpscnn.converters.values.affine import is_affine
-from mpscnn.converters.values.layout import Axis, in_memory_order, product
+from mpscnn.converters.values.layout import Axis, in_memory_order, product, without_batch
 from mpscnn.converters.values.layout_pass import surroundings
 from mpscnn.converters.values.rows import Name, Row, Stated, ignores
 from mpscnn.converters.values.tensor import FileTensor
@@ -132,15 +132,28 @@ def _instance_normalization(
     If an earlier reshape made groups the channel axis, it is a group normalization.
     """
     factors = _factors(c, scale, offset)
-    if not x.has_batch_first:
+    images = _images(x)
+    if images is None:
         raise UnsupportedError(f"normalises {x.shown}, whose first axis is not the batch")
     if x.rank < 3 or any(values.shape != (x.shape[1],) for values in factors):
         raise WeightsError(f"damaged: scale {factors[0].shape} and bias {factors[1].shape} for {x.shown}")
-    before, after = surroundings(x, x.axes[1])
+    channels = images + x.axes[1]
+    before, after = surroundings(x, channels)
     inner = product(after)
     if inner is None:
         raise UnsupportedError(f"normalises {x.shown}, whose groups have a free size")
-    return _group_norm(c, x, (before, x.axes[1], after), len(factors[0]), inner, (scale, offset), epsilon)
+    return _group_norm(c, x, (before, channels, after), len(factors[0]), inner, (scale, offset), epsilon)
+
+
+def _images(x: FileTensor) -> Axis | None:
+    """Return the atoms beside the batch on the first axis, such as those of two images that were joined to one batch.
+
+    A group norm of each image is one of more groups. None: the batch is not on the first axis, or a size is free.
+    """
+    if x.rank == 0 or not any(atom.is_batch for atom in x.axes[0]):
+        return None
+    images = without_batch(x.axes[0])
+    return None if product(images) is None else images
 
 
 @ignores("stash_type")
@@ -150,7 +163,8 @@ def _group_normalization(
 ) -> FileTensor:  # fmt: skip
     count = num_groups
     channels = x.shape[1] if x.rank > 2 else None
-    if channels is None or not x.has_batch_first:
+    images = _images(x)
+    if channels is None or images is None:
         raise UnsupportedError(f"normalises {x.shown}, which is not an image with this number of channels")
     if count < 1 or channels % count:
         raise WeightsError(f"damaged: {count} groups for {x.shown}")
@@ -159,9 +173,10 @@ def _group_normalization(
     shapes = [values.shape for values in _factors(c, scale, offset)]
     if any(shape != (channels if per_channel else count,) for shape in shapes):
         raise WeightsError(f"damaged: {shapes} for {count} groups of {channels} channels")
-    rest = tuple(atom for atom in x.order if atom not in x.axes[1])
+    groups = images + x.axes[1]
+    rest = tuple(atom for atom in x.order if atom not in groups)
     times = 1 if per_channel else channels // count
-    return _group_norm(c, x, (rest, x.axes[1], ()), count, times, (scale, offset), epsilon)
+    return _group_norm(c, x, (rest, groups, ()), count, times, (scale, offset), epsilon)
 
 
 def _group_norm(
@@ -170,16 +185,20 @@ def _group_norm(
 ) -> FileTensor:  # fmt: skip
     """Convert to a group normalization.
 
-    `parts` are three pieces of the file's axes, in their order: those before the channels, the groups, and the channels
-    within a group. Each scale and offset of the file, of these names, is repeated for `times` channels of the layer.
+    `parts` are three pieces of the file's axes, in their order: those before the channels, the channels of all images
+    in the batch, and the rest within a group. Each image has `groups`. Each scale and offset of the file, of these
+    names, is repeated for `times` channels of the layer.
     """
     before, channels, after = parts
+    images = product(channels[: len(channels) - len(x.axes[1])]) or 1
     order, grouping = before + channels + after, c.arranger.grouping(x)
     fits = len(x.tensor.shape) == 4 and grouping and grouping[-1] == channels + after and x.order == order
     tensor = x.tensor if fits else c.arranger.physical(x, ((), before, channels + after))
     name = c.arranger.name("")
-    y = c.network.group_norm(tensor, groups, epsilon=group_norm_epsilon(epsilon), name=name)
+    y = c.network.group_norm(tensor, groups * images, epsilon=group_norm_epsilon(epsilon), name=name)
     scale, offset = (c.constants.repeat(values, times) for values in _factors(c, *names))
+    if images > 1:
+        scale, offset = c.constants.tile(scale, images), c.constants.tile(offset, images)
     c.set_factors(name, {"gamma": (scale, names[0]), "beta": (offset, names[1])})
     return x.with_tensor(y, order)
 

@@ -56,7 +56,8 @@ def from_torch(
     and results with four axes, become NHWC. The batch is free. All other extents are those of the example, unless
     `dynamic_shapes` makes them free. A module that is in training mode (which causes a warning), on a GPU, or not
     float32 is copied first. The preprocessing of photos is not known, so assign `Network.preprocess`
-    ("torchvision" for most classifiers of torchvision).
+    ("torchvision" for most classifiers of torchvision). SSD, RetinaNet and FCOS of torchvision become detectors with
+    anchors, suppression of boxes and preprocessing (docs/detection.md).
 
     Args:
         module: a module or function that takes and returns tensors, or sequences or mappings of tensors; or a
@@ -93,8 +94,10 @@ def from_torch(
     import torch
 
     from mpscnn.converters.reading.pytorch.state import require_no_state
+    from mpscnn.converters.reading.pytorch.torchvision_detectors import torchvision_detector
 
     fold, check = require_bool("fold", fold), require_bool("check", check)
+    detector = None
     if isinstance(module, torch.export.ExportedProgram):
         call = program_call(module, example_inputs, dynamic_shapes)
         title = name or "program"
@@ -108,6 +111,9 @@ def from_torch(
                 "from_torch: example_inputs are needed; torch.rand(1, 3, 224, 224) is an example for a photo, and "
                 "input_shape=(1, 3, 224, 224) makes one"
             )
+        detector = torchvision_detector(module, example_inputs, dynamic_shapes, title)
+        if detector is not None:
+            module, example_inputs = detector.module, detector.example
         call = bind_call(module, example_inputs, dynamic_shapes)
         inputs = example_tensors(call.inputs)
         prepared = for_inference(call.module, title)
@@ -123,6 +129,8 @@ def from_torch(
         others = inputs_of_other_sizes(program, inputs, call.free) if call.free else ()
         del program  # it may hold another copy of the weights
         require_equal(replace(compared, network=same), prepared, inputs, title, others)
+    if detector is not None:
+        detector.complete(network)
     return keep_intermediates(network)
 
 

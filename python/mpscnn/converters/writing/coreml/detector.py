@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from mpscnn.converters.finishing.photo_settings import labelled_classes
+from mpscnn.converters.reading.coreml.pipeline import EDGES
 from mpscnn.converters.writing.coreml.read_detector import remove_added_layers
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
-from mpscnn.vision.detector import DetectionHead
+from mpscnn.vision.detector import LARGEST_LOG_SIZE, DetectionHead
 
 # The outputs of the whole pipeline (keys), by which Apple's Vision recognises a detector, and of the network (values).
 _RAW = {"confidence": "raw_confidence", "coordinates": "raw_coordinates"}
@@ -116,14 +117,21 @@ class DetectorPostProcessing:
             return boxes
         order = [1, 0, 3, 2] if coding["order"] == "yx" else [0, 1, 2, 3]
         if self._settings["anchors"]["rule"] == "none":
-            return mb.matmul(x=boxes, y=_CENTRES[order])
+            edges = mb.clip(x=boxes, alpha=0.0, beta=1.0) if coding["clip"] else boxes
+            return mb.matmul(x=edges, y=_CENTRES[order])
         factors = np.diag(np.float32(coding["variances"]))[order]
         codes = mb.matmul(x=boxes, y=factors)
         places, sizes = self._anchors[:, :2], self._anchors[:, 2:]
         centres, extents = mb.split(x=codes, split_sizes=[2, 2], axis=1)
         centres = mb.add(x=mb.mul(x=centres, y=sizes), y=places)
+        if coding["max_log_size"] < LARGEST_LOG_SIZE:
+            extents = mb.minimum(x=extents, y=np.float32(coding["max_log_size"]))
         extents = mb.mul(x=mb.exp(x=extents), y=sizes)
-        return mb.concat(values=[centres, extents], axis=1)
+        found = mb.concat(values=[centres, extents], axis=1)
+        if not coding["clip"]:
+            return found
+        edges = mb.clip(x=mb.matmul(x=found, y=EDGES), alpha=0.0, beta=1.0)
+        return mb.matmul(x=edges, y=_CENTRES)
 
     def pipeline(self, tools: Any, model: Any) -> Any:
         """Return the pipeline of a network's model and non-maximum suppression, in the form that Vision expects."""

@@ -13,7 +13,7 @@ from mpscnn.converters.writing.tflite.arrays import gathered
 from mpscnn.converters.writing.tflite.builder import Value
 from mpscnn.converters.writing.tflite.layer import Layer
 from mpscnn.graph.network import Network
-from mpscnn.vision.detector import Detector
+from mpscnn.vision.detector import LARGEST_LOG_SIZE, Detector
 
 _SWAPPED = [1, 0, 3, 2]  # x and y, width and height
 
@@ -32,7 +32,11 @@ def detector_of(network: Network, shape: Sequence[int]) -> Detector | None:
         return None
     made = network.detection.detector((shape[1], shape[2]))
     suppression = made.settings["suppression"]
-    is_known = suppression["method"] == "hard" and suppression["max_candidates"] == 0
+    coding = made.settings["boxes"]
+    is_known = (
+        suppression["method"] == "hard" and not suppression["max_candidates"] + suppression["max_per_level"]
+    )
+    is_known = is_known and not coding["clip"] and coding["max_log_size"] == LARGEST_LOG_SIZE
     return made if is_known and made.settings["anchors"]["rule"] != "none" else None
 
 
