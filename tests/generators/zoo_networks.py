@@ -67,6 +67,10 @@ def of_torchvision() -> Iterator[Entry]:
         yield Entry("torchvision", name, lambda build=build: _Pair(build()), (1, 3, 128, 128))
 
 
+#: Networks of timm whose windows must divide their feature maps.
+_OF_FIXED_WINDOWS = ("halonet26t",)
+
+
 def of_timm() -> Iterator[Entry]:
     """Yield the network of each of timm's modules whose name is the shortest."""
     import timm
@@ -77,7 +81,7 @@ def of_timm() -> Iterator[Entry]:
             config = timm.models.get_pretrained_cfg(names[0])
             channels, side, _ = config.input_size if config is not None else (3, 224, 224)
             free = config is not None and not config.fixed_input_size and config.pool_size is not None
-            side = min(side, SIDE) if free else side
+            side = min(side, SIDE) if free and names[0] not in _OF_FIXED_WINDOWS else side
             shape = (1, channels, side, side)
             yield Entry("timm", names[0], lambda name=names[0]: timm.create_model(name), shape)
 
@@ -106,11 +110,12 @@ def of_pytorchcv() -> Iterator[Entry]:
         *("resnet10", "preresnet10", "seresnet10", "densenet121", "condensenet74_c4_g4", "dpn68", "dla34"),
         *("shufflenet_g1_w1", "shufflenetv2_wd2", "menet108_8x1_g3", "mobilenet_wd4", "fdmobilenet_wd4"),
         *("mobilenetv2_wd4", "igcv3_wd4", "mnasnet_b1", "darknet_tiny", "squeezenet_v1_1", "sqnxt23_w1"),
-        *("proxylessnas_cpu", "fbnet_cb", "xception", "airnet50_1x64d_r2", "bamresnet18", "cbamresnet18"),
+        *("proxylessnas_cpu", "fbnet_cb", "xception", "airnet50_1x64d_r2", "bam_resnet18", "cbam_resnet18"),
         *("hrnet_w18_small_v1", "vovnet27s", "selecsls42", "hardnet39ds", "ghostnet", "revnet38"),
     )
     for name in names:
-        yield Entry("pytorchcv", name, lambda name=name: get_model(name))
+        side = 299 if name == "xception" else 224  # the poolings at their ends have windows of fixed sizes
+        yield Entry("pytorchcv", name, lambda name=name: get_model(name), (1, 3, side, side))
 
 
 _CLASSIFIERS = (

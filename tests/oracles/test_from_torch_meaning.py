@@ -221,6 +221,24 @@ class Joined(nn.Module):  # type: ignore[misc, name-defined]
         return first * second, first
 
 
+@pytest.mark.parametrize(
+    "parts", [((5, 8), (8, 5)), ((2, 20), (20, 2)), ((5, 8), (4, 10)), ((5, 8), (2, 4, 5))]
+)
+@pytest.mark.parametrize("axis", [1, 2, 3])
+def test_axes_that_were_divided_in_different_ways(parts: Any, axis: int) -> None:
+    """MaxViT adds windows of 8 rows of 5 pixels and a grid of 5 rows of 8. from_torch compares the results."""
+    shape = [1, 6, 6, 6]
+    shape[axis] = 40
+
+    def divided(x: Any, extents: Any) -> Any:
+        y = x.reshape(*x.shape[:axis], *extents, *x.shape[axis + 1 :])
+        y = y.transpose(axis, axis + 1)
+        return (y * y.sum(axis, keepdim=True)).transpose(axis, axis + 1).reshape(x.shape)
+
+    module = Function(lambda x: divided(x, parts[0]) + divided(x, parts[1]) * x)
+    assert not refusal(module.eval(), torch.rand(shape))
+
+
 @pytest.mark.parametrize("name", OF_JOINED)
 def test_images_that_were_joined_to_one_batch(name: str) -> None:
     """Optical flows and image pairs make one batch of two images. from_torch compares the results."""

@@ -193,7 +193,7 @@ def test_refused() -> None:
     with pytest.raises(mpscnn.UnsupportedError, match=r"two stages.*torch.compile"):
         mpscnn.from_torch(staged.eval(), x)
 
-    class Other(detection.RetinaNet):  # type: ignore[misc]
+    class Other(detection.RetinaNet):  # type: ignore[misc, name-defined]
         def postprocess_detections(self, *args: Any) -> Any:
             return super().postprocess_detections(*args)
 

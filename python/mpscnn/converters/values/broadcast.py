@@ -38,7 +38,7 @@ def align(arranger: Arranger, first: Arranged, second: Arranged) -> Aligned:
     """
     rank = max(first.rank, second.rank)
     first, second = (_widened(value, rank) for value in (first, second.with_own_atoms()))
-    first, second = with_common_atoms(first, second)
+    first, second = with_common_atoms(*_with_whole_axes(arranger, first, second))
     order = _common_order(first, second)
     axes = tuple(map(_longer, first.axes, second.axes))
     groups = _groups(arranger, first, second, order)
@@ -139,6 +139,27 @@ def _widened(value: Arranged, rank: int) -> Arranged:
     if value.has_batch_first and value.axes[0][0].high != 1:
         raise UnsupportedError(f"operands of {value.rank} and of {rank} axes, whose batches do not meet")
     return value.expand_dims(range(rank - value.rank))
+
+
+def _with_whole_axes(arranger: Arranger, first: Arranged, second: Arranged) -> tuple[Arranged, Arranged]:
+    """Return both operands with undivided axes where no common atoms exist, as for an axis of 5 x 8 and of 8 x 5."""
+    for number, (a, b) in enumerate(zip(first.axes, second.axes, strict=True)):
+        if _total(a) is not None and _total(a) == _total(b) and not _is_chain(_cuts(a) | _cuts(b)):
+            first, second = (_with_whole_axis(arranger, one, number) for one in (first, second))
+    return first, second
+
+
+def _with_whole_axis(arranger: Arranger, value: Arranged, number: int) -> Arranged:
+    axis = value.axes[number]
+    if any(atom.is_batch for atom in axis[1:]):
+        return value
+    atoms = without_batch(axis)
+    value = arranger.make_contiguous(value, atoms)
+    (whole,) = arranger.atoms([product(atoms)])
+    place = value.order.index(atoms[0])
+    order = (*value.order[:place], *whole, *value.order[place + len(atoms) :])
+    axes = (*value.axes[:number], axis[: len(axis) - len(atoms)] + whole, *value.axes[number + 1 :])
+    return replace(value, axes=axes, order=order)
 
 
 def with_common_atoms(first: Arranged, second: Arranged) -> tuple[Arranged, Arranged]:
