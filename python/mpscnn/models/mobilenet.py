@@ -109,12 +109,17 @@ def mobilenet_v2(
     return _with_head(net, x, classes, output, weights, layout)
 
 
+def first_convolution(net: Network, x: Tensor, channels: int) -> Tensor:
+    """Add the first convolution of both versions, "conv1". Return its result."""
+    return net.conv2d(x, channels, 3, strides=2, padding="same", activation="relu6", name="conv1")
+
+
 def mobilenet_v1_layers(
     net: Network, x: Tensor, *, depth_multiplier: float = 1.0, shallow: bool = False
 ) -> Tensor:
     """Add conv1 and the depthwise separable convolutions of `mobilenet_v1`. Return the last one's result."""
     width = _width_v1(depth_multiplier)
-    x = net.conv2d(x, width(32), 3, strides=2, padding="same", activation="relu6", name="conv1")
+    x = first_convolution(net, x, width(32))
     layers = [layer for i, layer in enumerate(_V1_LAYERS) if not (shallow and i in _V1_SHALLOW_LEFT_OUT)]
     for i, (stride, channels) in enumerate(layers, start=1):
         x = net.depthwise_conv2d(
@@ -137,7 +142,7 @@ def mobilenet_v2_blocks(
     """
     require_multiplier(depth_multiplier)
     width = round_channels(32 * depth_multiplier, divisor)
-    x = net.conv2d(x, width, 3, strides=2, padding="same", activation="relu6", name="conv1")
+    x = first_convolution(net, x, width)
     block, reached, dilation = 0, 2, 1
     for expansion, channels, repetitions, first_stride in V2_BLOCKS:
         width = round_channels(channels * depth_multiplier, divisor)

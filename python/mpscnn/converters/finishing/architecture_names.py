@@ -16,6 +16,7 @@ from mpscnn.graph.network import Network
 from mpscnn.graph.settings import copy_settings
 from mpscnn.models import deeplab_v3, deeplab_v3_plus, mobilenet_v1, mobilenet_v2
 from mpscnn.models.deeplab import ARTICLE_RATES
+from mpscnn.models.mobilenet import first_convolution
 
 _RELU = {"kind": "relu", "a": 0.0, "b": 0.0, "c": 0.0}
 _SIX = 6.0
@@ -44,6 +45,8 @@ def with_library_names(network: Network) -> Network:
 
 def _named(network: Network, size: tuple[int, int]) -> Network:
     readings = _readings(network)
+    if not any(_has_first_convolution(network, size, reading) for reading in readings):
+        return network
     signatures = [_signature(network, reading) for reading in readings]
     for candidate in _candidates(network, size):
         if _signature(candidate, {}) in signatures:
@@ -52,6 +55,28 @@ def _named(network: Network, size: tuple[int, int]) -> Network:
         if (named := _with_backbone_names(network, size, reading)) is not network:
             return named
     return network
+
+
+def _has_first_convolution(network: Network, size: tuple[int, int], reading: Reading) -> bool:
+    """Return whether a layer is the first one of a MobileNet, with which all architectures of this module begin.
+
+    Most networks have none, and then no architecture need be built.
+    """
+    known: dict[int, tuple[Any, ...]] = {}
+    shapes = _shapes(network)
+    for node in network.to_dict()["nodes"]:
+        shape = shapes[node["name"]]
+        if len(shape) != 4 or shape[3] is None or "output_channels" not in node["attributes"]:
+            continue
+        channels = shape[3]
+        if channels not in known:
+            first = Network(input=(*size, 3))
+            first_convolution(first, first.input, channels)
+            (conv1,) = first.to_dict()["nodes"]
+            known[channels] = _meaning(conv1, _shapes(first)[conv1["name"]], {})
+        if _meaning(node, shape, reading) == known[channels]:
+            return True
+    return False
 
 
 def _image_size(network: Network) -> tuple[int, int] | None:
@@ -162,13 +187,17 @@ def _signature(network: Network, reading: Reading) -> list[Any]:
     nodes = _nodes_in_order(network)
     names = [tensor.name for tensor in network.inputs] + [node["name"] for node in nodes]
     number = {name: i for i, name in enumerate(names)}
-    shapes = {name: tuple(network.graph.shape(i)) for i, name in enumerate(network.layer_names())}
+    shapes = _shapes(network)
 
     def inputs(node: dict[str, Any]) -> list[int]:
         given = [number[name] for name in node["inputs"]]
         return sorted(given) if node["operation"] == "add" else given
 
     return [(inputs(node), *_meaning(node, shapes[node["name"]], reading)) for node in nodes]
+
+
+def _shapes(network: Network) -> dict[str, tuple[int | None, ...]]:
+    return {name: tuple(network.graph.shape(i)) for i, name in enumerate(network.layer_names())}
 
 
 def _meaning(node: Mapping[str, Any], shape: tuple[int | None, ...], reading: Reading) -> tuple[Any, ...]:
@@ -267,7 +296,7 @@ def _layers_by_meaning(network: Network, numbers: dict[Any, int], reading: Readi
     `numbers` maps computations to their numbers, and new ones are added to it. Several calls share it, so that equal
     computations of two networks get the same number.
     """
-    shapes = {name: tuple(network.graph.shape(i)) for i, name in enumerate(network.layer_names())}
+    shapes = _shapes(network)
     number_of = {tensor.name: -1 for tensor in network.inputs}
     names: dict[int, list[str]] = {}
     for node in network.to_dict()["nodes"]:
