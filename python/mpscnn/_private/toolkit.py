@@ -6,8 +6,7 @@ The library must not import the toolkit. So `mpscnn/__init__.py` registers funct
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 
 class Converter(Protocol):
@@ -55,8 +54,7 @@ class CoremlPrograms(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Importers:
+class Importers(NamedTuple):
     """Functions that import a part of the toolkit at its first use."""
 
     converters: Callable[[], Converter]
