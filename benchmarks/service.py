@@ -73,7 +73,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(command: list[str], address: str, ready: str) -> Iterator[None]:
+def running(command: list[str], address: str, ready: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server in a separate process, after waiting until it answers the path `ready`."""
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
@@ -87,7 +87,7 @@ def running(command: list[str], address: str, ready: str) -> Iterator[None]:
                 time.sleep(0.1)
         else:
             raise SystemExit(f"{command} did not start")
-        yield
+        yield process
     finally:
         os.killpg(process.pid, signal.SIGTERM)  # the process group includes LitServe's workers
         process.wait()

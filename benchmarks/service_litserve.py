@@ -1,6 +1,6 @@
-"""Serve a model with LitServe and onnxruntime, as in LitServe's documentation. benchmarks/service.py compares with it.
+"""Serve a model with LitServe and onnxruntime, as in LitServe's documentation, for service.py and service_load.py.
 
-python benchmarks/service_litserve.py MODEL.onnx PORT WORKERS
+python benchmarks/service_litserve.py MODEL.onnx PORT WORKERS [WIDTH HEIGHT]
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ import numpy as np
 import onnxruntime
 from PIL import Image
 
-SIZE = 224
-
 
 class Api(litserve.LitAPI):
     """A service that returns the five most probable classes of a photo."""
 
-    def __init__(self, onnx: str) -> None:
+    def __init__(self, onnx: str, width: int = 224, height: int = 224) -> None:
         super().__init__()
         self.onnx = onnx
+        self.size = width, height
 
     def setup(self, device: str) -> None:
         options = onnxruntime.SessionOptions()
@@ -36,7 +35,7 @@ class Api(litserve.LitAPI):
         return base64.b64decode(request["image_bytes"])
 
     def predict(self, body: bytes) -> np.ndarray:
-        photo = Image.open(io.BytesIO(body)).convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR)
+        photo = Image.open(io.BytesIO(body)).convert("RGB").resize(self.size, Image.Resampling.BILINEAR)
         pixels = np.asarray(photo, np.float32)[np.newaxis] / 127.5 - 1.0
         if self.channels_first:
             pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
@@ -48,6 +47,8 @@ class Api(litserve.LitAPI):
 
 
 if __name__ == "__main__":
-    model, port, workers = sys.argv[1:]
-    server = litserve.LitServer(Api(model), accelerator="cpu", workers_per_device=int(workers), timeout=60)
+    model, port, workers, *size = sys.argv[1:]
+    server = litserve.LitServer(
+        Api(model, *map(int, size)), accelerator="cpu", workers_per_device=int(workers), timeout=60
+    )
     server.run(host="127.0.0.1", port=int(port), generate_client_file=False, log_level="warning")

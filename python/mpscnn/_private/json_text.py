@@ -8,6 +8,9 @@ from typing import Any
 
 # Python's parser calls itself for each list. Python 3.12 stops it at 10,000 calls, however small the thread's stack is.
 MAX_DEPTH = 500
+_encode = json.JSONEncoder(allow_nan=False).encode
+#: Returns a value as JSON without spaces. Raises ValueError for NaN and infinities, which JSON does not have.
+encode_compact = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _NOT_STRUCTURE = bytes(set(range(256)) - set(b'[]{}"'))
 
 
@@ -28,12 +31,16 @@ def parse_json(content: str | bytes, **options: Any) -> Any:
     return value
 
 
-def json_line(value: Any) -> str:
-    """Return a value as JSON on one line, with null in place of NaN and infinities, which JSON does not have."""
+def json_line(value: Any, *, compact: bool = False) -> str:
+    """Return a value as JSON on one line, with null in place of NaN and infinities, which JSON does not have.
+
+    `compact` leaves out the spaces after commas and colons.
+    """
+    encode = encode_compact if compact else _encode
     try:
-        return json.dumps(value, allow_nan=False)
+        return encode(value)
     except ValueError:
-        return json.dumps(without_infinities(value), allow_nan=False)
+        return encode(without_infinities(value))
 
 
 def json_row(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, overload
 
@@ -146,7 +146,7 @@ class Classification(PhotoResult, AsArray, Sequence[Prediction]):
         ]
 
     def _found(self) -> dict[str, Any]:
-        return {"scores_are": self.scores_are, "predictions": [asdict(entry) for entry in self]}
+        return {"scores_are": self.scores_are, "predictions": [dict(vars(entry)) for entry in self]}
 
     @accept_foreign_arguments
     def top(self, count: int = 5) -> list[Prediction]:

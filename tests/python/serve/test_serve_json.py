@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mpscnn import _core
+from mpscnn._private.json_text import json_line, without_infinities
 from mpscnn.apps.serve.json_parts import decoded, elements, members
 from mpscnn.errors import ParameterError, ShapeError
 
@@ -162,3 +163,18 @@ def test_parts_are_those_of_python(seed: int) -> None:
         assert parts_of(text) == expected, text
         accepted += expected is not None
     assert 300 < accepted < 700
+
+
+@pytest.mark.parametrize("compact", [False, True])
+def test_values_without_a_number_in_json_become_null(compact: bool) -> None:
+    """A value is searched for NaN and infinities only if it has one; the text is that of Python's json."""
+    chosen = random.Random(3)
+    separators = (",", ":") if compact else (", ", ": ")
+    for number_of_it in range(300):
+        written: Any = json.loads(document(chosen))
+        if number_of_it % 2:
+            wrong = chosen.choice([math.nan, math.inf, -math.inf, np.float64("nan")])
+            written = {"first": written, "then": [1, {"found": (0.5, wrong)}]}
+        expected = json.dumps(without_infinities(written), separators=separators, allow_nan=False)
+        assert json_line(written, compact=compact) == expected
+        assert json.loads(expected) == json.loads(json.dumps(without_infinities(written)))

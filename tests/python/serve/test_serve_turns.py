@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,10 +14,14 @@ from serving import require_packages
 
 require_packages()
 
+from fastapi import Request  # noqa: E402 - needs the packages
+from fastapi.routing import APIRoute  # noqa: E402
+
 from mpscnn.apps.serve import photo_routes, protocol_routes  # noqa: E402 - needs the packages
 from mpscnn.apps.serve.application import application  # noqa: E402
 from mpscnn.apps.serve.guard import Guard  # noqa: E402
 from mpscnn.apps.serve.hosting import Models, host  # noqa: E402
+from mpscnn.apps.serve.request_options import CheckedRoute  # noqa: E402
 from mpscnn.apps.serve.service import Service  # noqa: E402
 from mpscnn.apps.serve.settings import Settings  # noqa: E402
 from mpscnn.apps.serve.turns import Turns  # noqa: E402
@@ -158,3 +163,14 @@ def test_a_task_that_is_cancelled_while_it_waits_delays_no_other() -> None:
         assert sorted(task.cancelled() for task in done) == [False, False, True]
 
     asyncio.run(run())
+
+
+def test_every_function_of_a_route_takes_the_request_alone(service: Service) -> None:
+    """`CheckedRoute` checks a request and calls the function with it, without FastAPI's handling of arguments."""
+    routes = [route for route in application(service).routes if isinstance(route, APIRoute)]
+    assert len(routes) > 10
+    for route in routes:
+        parameters = inspect.signature(route.endpoint).parameters.values()
+        assert isinstance(route, CheckedRoute), route.path
+        assert inspect.iscoroutinefunction(route.endpoint), route.path
+        assert [parameter.annotation for parameter in parameters] in ([], ["Request"], [Request]), route.path

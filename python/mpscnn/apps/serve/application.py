@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from fastapi import Depends, FastAPI, Response
+from fastapi import FastAPI, Response
 
 from mpscnn import _core
 from mpscnn.apps.serve.failures import add_failures
@@ -17,7 +17,7 @@ from mpscnn.apps.serve.openapi import complete_description
 from mpscnn.apps.serve.page_files import add_page, add_reference
 from mpscnn.apps.serve.photo_routes import add_photo_routes
 from mpscnn.apps.serve.protocol_routes import add_protocol_routes
-from mpscnn.apps.serve.request_options import check_request
+from mpscnn.apps.serve.request_options import CheckedRoute
 from mpscnn.apps.serve.service import Service
 from mpscnn.apps.serve.turns import InTurns
 
@@ -28,12 +28,12 @@ def application(service: Service) -> Any:
         title="mpscnn",
         version=_core.version(),
         description="Photos through convolutional networks.",
-        dependencies=[Depends(check_request)],
         openapi_url=None,  # FastAPI writes the description again for each request
         docs_url=None,  # FastAPI's own pages load scripts from other servers
         redoc_url=None,
         redirect_slashes=False,  # a redirect would name the address behind a proxy
     )
+    app.router.route_class = CheckedRoute
     add_failures(app, service.memory)
     add_photo_routes(app, service)
     add_protocol_routes(app, service)

@@ -11,14 +11,14 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 
 from mpscnn._private.arguments import number_in, whole_number_in
-from mpscnn._private.json_text import without_infinities
+from mpscnn._private.json_text import json_line
 from mpscnn.apps.serve.base64_photos import IMAGE, is_json, read_base64
 from mpscnn.apps.serve.forms import is_form, read_form, whole_body
 from mpscnn.apps.serve.hosting import Compiled, HostedModel
 from mpscnn.apps.serve.openapi import failures
 from mpscnn.apps.serve.photos import PhotoMemory
 from mpscnn.apps.serve.request_options import check_options
-from mpscnn.apps.serve.responses import JPEG, JSON, PNG, Answer, json_bytes, negotiate_media_type, picture
+from mpscnn.apps.serve.responses import JPEG, JSON, PNG, Answer, negotiate_media_type, picture
 from mpscnn.apps.serve.service import Service
 from mpscnn.errors import ParameterError
 from mpscnn.vision.photo import Photo
@@ -169,16 +169,14 @@ class _Taken:
         return self.photo
 
     def json(self, model: str, result: Any) -> bytes:
-        found = without_infinities(result.to_dict())
         milliseconds = result.milliseconds + 1000.0 * self._decoding
-        return json_bytes(
-            {
-                "model": model,
-                **found,
-                "milliseconds": round(milliseconds, 3),
-                "waited_milliseconds": round(1000.0 * (self._begun - self._arrived), 3),
-            }
-        )
+        answer = {
+            "model": model,
+            **result.to_dict(),
+            "milliseconds": round(milliseconds, 3),
+            "waited_milliseconds": round(1000.0 * (self._begun - self._arrived), 3),
+        }
+        return json_line(answer, compact=True).encode()
 
 
 def _wanted(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from http import HTTPStatus
@@ -14,13 +13,12 @@ from fastapi import Response
 from numpy.typing import NDArray
 
 from mpscnn._private.arguments import number_in
+from mpscnn._private.json_text import encode_compact
 from mpscnn.apps.serve.failures import RefusedError
 from mpscnn.apps.serve.tensors import TYPES, InferRequest
 from mpscnn.errors import UnsupportedError
 from mpscnn.vision.photo import Photo
 from mpscnn.vision.segmentation import Segmentation
-
-_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 _JPEG_SIDE = 65_500  # the largest width or height of a JPEG (libjpeg)
 _BUFFERED = 65_536  # bytes; smaller responses fit in a connection's send buffer
@@ -116,7 +114,7 @@ def picture(result: Any, photo: Photo, kind: str) -> bytes:
 
 def json_bytes(value: Any) -> bytes:
     """Encode a value as JSON without spaces. Raise ValueError for NaN and infinities, which JSON does not allow."""
-    return _encode(value).encode()
+    return encode_compact(value).encode()
 
 
 def encode_outputs(
