@@ -53,14 +53,14 @@ def graphs(seed: int, count: int) -> Files:
 
 
 def neural_networks(seed: int, count: int) -> Files:
-    table = module("converters.reading.coreml.test_coreml_layers").TABLE
-    one_layer = module("converters.writing.coreml").one_layer
+    table = module("converters.coreml.test_coreml_layers").TABLE
+    one_layer = module("converters.coreml_writer").one_layer
     for name, case in table.items():
         yield from changed(name, one_layer(case.kind, case.fill, case.shapes, exact=case.exact), seed, count)
 
 
 def programs(seed: int, count: int) -> Files:
-    programs = module("converters.reading.coreml.test_coreml_programs")
+    programs = module("converters.coreml.test_coreml_programs")
     for name, case in programs.TABLE.items():
         yield from changed(name, programs.made_of(case)[0].message, seed, count)
 
