@@ -14,7 +14,7 @@ from serving import require_packages
 
 require_packages()
 
-from fastapi import Request  # noqa: E402 - needs the packages
+from fastapi import FastAPI, Request  # noqa: E402 - needs the packages
 from fastapi.routing import APIRoute  # noqa: E402
 
 from mpscnn.apps.serve import photo_routes, protocol_routes  # noqa: E402 - needs the packages
@@ -167,7 +167,10 @@ def test_a_task_that_is_cancelled_while_it_waits_delays_no_other() -> None:
 
 def test_every_function_of_a_route_takes_the_request_alone(service: Service) -> None:
     """`CheckedRoute` checks a request and calls the function with it, without FastAPI's handling of arguments."""
-    routes = [route for route in application(service).routes if isinstance(route, APIRoute)]
+    app = application(service)
+    while not isinstance(app, FastAPI):
+        app = app._app
+    routes = [route for route in app.routes if isinstance(route, APIRoute)]
     assert len(routes) > 10
     for route in routes:
         parameters = inspect.signature(route.endpoint).parameters.values()
