@@ -46,7 +46,7 @@ class Server:
 
 @dataclass(frozen=True)
 class Turn:
-    """What one server did in one turn. Times are in milliseconds."""
+    """The speed of one server in one turn: requests a second, and times in milliseconds."""
 
     rate: float
     processor: float

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -45,7 +45,7 @@ def with_library_names(network: Network) -> Network:
 
 def _named(network: Network, size: tuple[int, int]) -> Network:
     readings = _readings(network)
-    if not any(_has_first_convolution(network, size, reading) for reading in readings):
+    if not _has_first_convolution(network, size, readings):
         return network
     signatures = [_signature(network, reading) for reading in readings]
     for candidate in _candidates(network, size):
@@ -57,7 +57,7 @@ def _named(network: Network, size: tuple[int, int]) -> Network:
     return network
 
 
-def _has_first_convolution(network: Network, size: tuple[int, int], reading: Reading) -> bool:
+def _has_first_convolution(network: Network, size: tuple[int, int], readings: Sequence[Reading]) -> bool:
     """Return whether a layer is the first one of a MobileNet, with which all architectures of this module begin.
 
     Most networks have none, and then no architecture need be built.
@@ -74,7 +74,7 @@ def _has_first_convolution(network: Network, size: tuple[int, int], reading: Rea
             first_convolution(first, first.input, channels)
             (conv1,) = first.to_dict()["nodes"]
             known[channels] = _meaning(conv1, _shapes(first)[conv1["name"]], {})
-        if _meaning(node, shape, reading) == known[channels]:
+        if any(_meaning(node, shape, reading) == known[channels] for reading in readings):
             return True
     return False
 

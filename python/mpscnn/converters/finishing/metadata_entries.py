@@ -85,9 +85,8 @@ def describe(
         if LABELS in metadata:
             network.labels = name_list("labels", parse_json(metadata[LABELS]))
         elif network.labels is None and network.detection is not None:
-            network.labels = ultralytics_names(
-                metadata
-            )  # the reader of all formats drops them if they do not fit
+            # The reader of all formats drops them if they do not fit.
+            network.labels = ultralytics_names(metadata)
         elif network.labels is None and len(network.outputs) == 1:
             names = ultralytics_names(metadata)
             fits = names is not None and network.outputs[0].shape[-1:] == (len(names),)

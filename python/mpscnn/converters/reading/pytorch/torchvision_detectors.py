@@ -75,13 +75,11 @@ def torchvision_detector(
             "remaining box by roi_align, which no network of mpscnn can do. Convert a detector of one stage (SSD, "
             "SSDLite, RetinaNet, FCOS), convert only `module.backbone`, or use torch.compile(module, backend='mpscnn')"
         )
-    found = next(
-        (name for name in _CLASSES if isinstance(module, getattr(getattr(detection, name), _CLASSES[name]))),
-        None,
-    )
+    known = {name: getattr(getattr(detection, name), kind) for name, kind in _CLASSES.items()}
+    found = next((name for name, kind in known.items() if isinstance(module, kind)), None)
     if found is None:
         return None
-    own = getattr(getattr(detection, found), _CLASSES[found])
+    own = known[found]
     if changed := [name for name in _OWN if getattr(type(module), name) is not getattr(own, name)]:
         raise UnsupportedError(
             f"{title}: its class replaces {own.__name__}.{changed[0]}, which mpscnn computes itself"
