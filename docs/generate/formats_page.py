@@ -11,8 +11,8 @@ from mpscnn.converters.reading.caffe.layers import ROWS as CAFFE
 from mpscnn.converters.reading.coreai.compressed import COMPRESSED as COREAI_WEIGHTS
 from mpscnn.converters.reading.coreai.operators import REFUSED as COREAI_REFUSED
 from mpscnn.converters.reading.coreai.operators import ROWS as COREAI
-from mpscnn.converters.reading.coreml.neural.layers import HANDLERS as COREML_LAYERS
 from mpscnn.converters.reading.coreml.neural.layers import REFUSED as COREML_LAYERS_REFUSED
+from mpscnn.converters.reading.coreml.neural.layers import ROWS as COREML_LAYERS
 from mpscnn.converters.reading.coreml.program.constants import CONSTEXPR
 from mpscnn.converters.reading.coreml.program.operations import REFUSED as COREML_OPERATIONS_REFUSED
 from mpscnn.converters.reading.coreml.program.operations import ROWS as COREML_OPERATIONS

@@ -362,24 +362,35 @@ def test_every_operand_of_coremltools_is_known() -> None:
             assert set(operation.input_spec.input_types) <= known, kind
 
 
+def _compare(ours: Any, theirs: Any) -> None:
+    """Walk the messages within the parameters of a layer: fields that are not known are refused."""
+    for field in theirs.fields:
+        assert ours.fields[field.name].number == field.number, (ours.name, field.name)
+        inner = ours.fields[field.name].inner
+        if inner is not None and inner.keeps_unknown:
+            _compare(inner, field.message_type)
+
+
 def test_the_schema_is_that_of_coremltools() -> None:
     """The schema has the number of each layer and each kind of model, and all settings of the layers that are read."""
     from converters.protobuf_messages import coreml_model
     from coremltools.proto import Model_pb2, NeuralNetwork_pb2
 
-    from mpscnn.converters.reading.coreml.neural.layers import HANDLERS, REFUSED
-    from mpscnn.converters.reading.coreml.schema import LAYERS
+    from mpscnn.converters.reading.coreml.neural.layers import REFUSED, ROWS
+    from mpscnn.converters.reading.coreml.schema import LAYERS, MODEL_KIND
 
+    coreml_layer = MODEL_KIND.fields["neuralNetwork"].inner.fields["layers"].inner
     layer = NeuralNetwork_pb2.NeuralNetworkLayer.DESCRIPTOR
     layers = {field.name: field for field in layer.oneofs_by_name["layer"].fields}
     assert {name: field.number for name, field in layers.items()} == {
         name: number for name, (number, _) in LAYERS.items()
     }
-    assert set(HANDLERS) | set(REFUSED) == set(LAYERS)
-    for name in HANDLERS:
+    assert set(ROWS) | set(REFUSED) == set(LAYERS)
+    for name in ROWS:
         theirs = {field.name: field.number for field in layers[name].message_type.fields}
         ours = {field.split(":")[0]: int(field.split(":")[2]) for field in LAYERS[name][1].split()}
         assert {key: number for key, number in ours.items() if key != "nothing"} == theirs, name
+        _compare(coreml_layer.fields[name].inner, layers[name].message_type)
     kinds = Model_pb2.Model.DESCRIPTOR.oneofs_by_name["Type"].fields
     known = coreml_model().DESCRIPTOR.fields_by_name
     assert {kind.name: kind.number for kind in kinds} == {

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from mpscnn import converters
 from mpscnn.converters.opening.unsupported import UnsupportedLayersError
 from mpscnn.converters.reading.coreml.neural.indexing import INDEXING
-from mpscnn.converters.reading.coreml.neural.layers import HANDLERS, REFUSED
+from mpscnn.converters.reading.coreml.neural.layer import setting_name
+from mpscnn.converters.reading.coreml.neural.layers import REFUSED, ROWS
 from mpscnn.converters.reading.coreml.schema import LAYERS
+from mpscnn.converters.values.rows import schema_of
 from mpscnn.errors import UnsupportedError, WeightsError
 
 
@@ -103,7 +105,12 @@ def test_sizes_that_contradict_the_input(amounts: list[int], message: str, tmp_p
             ((1, 4, 5, 6), (1, 4, 4, 6)),
             r"crops axes \[2, 3\] of .* to \[6, 6\]",
         ),
-        ("upsample", settings(scalingFactor=[2, 2], mode=7), ((1, 4, 5, 6),), "its modes are 7 and 0"),
+        (
+            "upsample",
+            settings(scalingFactor=[2, 2], mode=7),
+            ((1, 4, 5, 6),),
+            "its mode is 7, expected 0 to 1",
+        ),
         ("innerProduct", settings(int8DynamicQuantize=True), ((1, 4, 5, 6),), "quantised while it runs"),
         ("batchedMatmul", settings(int8DynamicQuantize=True), ((1, 4, 5, 6),), "quantised while it runs"),
         ("batchedMatmul", settings(transposeA=True), ((1, 4, 5, 6),), "one of the matrices is a weight"),
@@ -196,9 +203,43 @@ def test_same_padding_of_free_size(tmp_path: Path) -> None:
 
 
 def test_each_kind_of_layer_has_a_case() -> None:
-    assert {case.kind for case in TABLE.values()} == set(HANDLERS) - ELSEWHERE
-    assert set(HANDLERS) | set(REFUSED) == set(LAYERS)
-    assert not set(HANDLERS) & set(REFUSED)
+    assert {case.kind for case in TABLE.values()} == set(ROWS) - ELSEWHERE
+    assert set(ROWS) | set(REFUSED) == set(LAYERS)
+    assert not set(ROWS) & set(REFUSED)
+
+
+def test_signatures_have_all_parameters_of_the_schema() -> None:
+    for kind, row in ROWS.items():
+        fields = [field.split(":")[0] for field in LAYERS[kind][1].split()]
+        if not schema_of(row).passes_on:
+            assert {setting_name(one) for one in fields if one != "nothing"} == set(
+                schema_of(row).settings
+            ), kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "shapes", "place", "name"),
+    [
+        ("softmax", [(1, 4, 5, 6)], "", "field 77"),
+        ("concatND", [(1, 4, 5, 6)], "", "field 77"),
+        ("activation", [(1, 4, 5, 6)], "leakyReLU", "field 77"),
+        ("resizeBilinear", [(1, 4, 5, 6)], "mode", "field 77"),
+        ("uniDirectionalLSTM", [(5, 1, 4, 1, 1)], "params", "field 77"),
+    ],
+)
+def test_parameters_that_are_not_known_are_refused(
+    kind: str, shapes: list[tuple[int, ...]], place: str, name: str, tmp_path: Path
+) -> None:
+    """A later version of Core ML may give a layer a parameter, whose meaning must not be left out."""
+
+    def fill(p: Any) -> None:
+        inner = getattr(p, place) if place else p
+        inner.SetInParent()
+        inner.MergeFromString(bytes([0xE8, 0x04, 0x05]))  # field 77 with the number 5
+
+    message = one_layer(kind, fill, shapes)
+    with pytest.raises(UnsupportedError, match=f"its '{name}' is 5, which is not known; "):
+        converters.read_network([saved(message, tmp_path / "one.mlmodel")])
 
 
 @pytest.mark.parametrize("kind", REFUSED)

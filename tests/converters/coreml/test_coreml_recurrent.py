@@ -389,9 +389,9 @@ _PLAIN = ["sigmoid", "tanh", "tanh"]
         ("uniDirectionalLSTM", _PLAIN, {"hasPeepholeVectors": True}, "with peepholes"),
         ("uniDirectionalLSTM", _PLAIN, {"coupledInputAndForgetGate": True}, "with coupled gates"),
         ("uniDirectionalLSTM", _PLAIN, {"cellClipThreshold": 2.0}, "it limits its cells to 2"),
-        ("biDirectionalLSTM", ["sigmoid", "relu", "tanh"], {}, "its function ReLU depends on sums beyond 50"),
+        ("biDirectionalLSTM", ["sigmoid", "relu", "tanh"], {}, "its function relu depends on sums beyond 50"),
         ("gru", ["sigmoid", "linear"], {}, "its function linear depends on sums beyond 50"),
-        ("simpleRecurrent", ["relu"], {}, "its function ReLU depends on sums"),
+        ("simpleRecurrent", ["relu"], {}, "its function relu depends on sums"),
         ("gru", ["sigmoid"], {}, "it has 1 functions instead of 2"),
     ],
 )

@@ -11,6 +11,8 @@ import pytest
 
 from mpscnn.converters.reading.caffe.layers import ROWS as CAFFE
 from mpscnn.converters.reading.coreai.operators import ROWS as COREAI
+from mpscnn.converters.reading.coreml.neural.elementwise import CURVES as COREML_CURVES
+from mpscnn.converters.reading.coreml.neural.layers import ROWS as COREML_LAYERS
 from mpscnn.converters.reading.coreml.program.operations import ROWS as COREML
 from mpscnn.converters.reading.keras.functions import LAYERS as KERAS_ACTIVATIONS
 from mpscnn.converters.reading.keras.layers import FUNCTIONS as KERAS_FUNCTIONS
@@ -46,6 +48,8 @@ TABLES = {
     "Caffe": CAFFE,
     "Core AI": COREAI,
     "Core ML, programs": COREML,
+    "Core ML, layers": COREML_LAYERS,
+    "Core ML, activations": COREML_CURVES,
     "TensorFlow": TENSORFLOW,
     "TensorFlow Lite": TFLITE,
     "Keras": KERAS,
@@ -87,7 +91,7 @@ def _wrong(one: Parameter) -> tuple[Any, type[Exception]]:
         return ("unheard of" if isinstance(one.choices[0], str) else 99), UnsupportedError
     if one.kind_of_setting is bool and one.parsed is None:
         return 2, WeightsError
-    return (np.nan if one.is_finite else {"text": 1}), WeightsError
+    return (np.nan if one.is_finite else object()), WeightsError
 
 
 def test_wrong_values_are_refused_with_the_name_of_the_setting() -> None:

@@ -53,6 +53,28 @@ def example() -> Any:
     return made
 
 
+def test_kinds_may_keep_fields_that_are_not_read() -> None:
+    """Only the first ones are kept, and a group counts as 0, so that a damaged file takes no memory for them."""
+    kind = read_table({"A": "i:int32:1"})["A"]
+    content = (
+        b"\x08\x07"
+        + encode(20 << 3)
+        + b"\5"
+        + encode(21 << 3 | 2)
+        + b"\3abc"
+        + encode(22 << 3 | 5)
+        + b"\1\0\0\0"
+    )
+    content += encode(23 << 3 | 3) + encode(24 << 3) + b"\1" + encode(23 << 3 | 4)
+    assert open_message(kind, MemoryBytes(content)).unread() == {}
+    kind.keeps_unknown = True
+    found = open_message(kind, MemoryBytes(content))
+    assert found.unread() == {20: 5, 21: b"abc", 22: 1, 23: 0}
+    assert (found.i, found.stated()) == (7, ["i"])
+    many = b"".join(encode(number << 3) + b"\0" for number in range(2, 1000))
+    assert list(open_message(kind, MemoryBytes(many)).unread()) == [*range(2, 18)]
+
+
 def test_every_type_is_read_as_by_protobuf() -> None:
     wanted = example()
     for found in (read(wanted.SerializeToString()), ProtobufView(wanted)):

@@ -99,6 +99,7 @@ _WORDS: dict[Any, tuple[str, str]] = {
     int: ("a whole number", "whole numbers"),
     float: ("a number", "numbers"),
     str: ("text", "texts"),
+    bool: ("a truth value", "truth values"),
 }
 
 
@@ -159,9 +160,7 @@ class Parameter:
         value = _text(value)
         if self.choices:
             if value not in self.choices or isinstance(value, float):
-                raise UnsupportedError(
-                    f"its {self.name} is {shown(value)}; supported {_listed(self.choices)}"
-                )
+                raise UnsupportedError(f"its {self.name} is {shown(value)}; supported {listed(self.choices)}")
             return value
         if kind is bool:
             if not isinstance(value, (int, np.integer)):
@@ -201,7 +200,8 @@ def shown(value: Any) -> str:
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 
-def _listed(choices: Sequence[Any]) -> str:
+def listed(choices: Sequence[Any]) -> str:
+    """Return what is supported for a message: "is a", or "are a, b and c"."""
     *names, last = map(str, choices)
     return f"are {', '.join(names)} and {last}" if names else f"is {last}"
 
@@ -265,7 +265,7 @@ class Schema:
 
     def _unknown(self, name: str, value: Any) -> str:
         names = [*self.settings, *sorted(self.ignored)]
-        allowed = f"supported {_listed(names)}" if names else "it has no settings"
+        allowed = f"supported {listed(names)}" if names else "it has no settings"
         return f"its {quote_name(name)} is {shown(_text(value))}, which is not known; {allowed}"
 
 

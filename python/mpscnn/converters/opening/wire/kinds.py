@@ -57,12 +57,14 @@ class Kind:
         fields: the fields that are read, by name.
         tags: the tags that these fields may have in a file.
         numbers: the names of these fields by number.
+        keeps_unknown: whether messages keep fields that are not read; see `Message.unread`.
     """
 
     name: str
     fields: dict[str, Field] = field(default_factory=dict)
     tags: set[int] = field(default_factory=set)
     numbers: dict[int, str] = field(default_factory=dict)
+    keeps_unknown: bool = False
 
     def add(self, made: Field) -> None:
         """Add a field."""

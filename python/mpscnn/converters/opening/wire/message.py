@@ -51,6 +51,8 @@ _TYPES: dict[str, np.dtype[Any]] = {
     "double": np.dtype("<f8"),
 }
 _FIXED_SIZES = {FOUR_BYTES: 4, EIGHT_BYTES: 8}
+_UNKNOWN = 0  # where the content of a message has its unknown fields; no field has this tag
+_MAX_UNKNOWN = 16
 _ALL_BITS = (1 << 64) - 1
 
 
@@ -131,7 +133,20 @@ class Message:
 
     def stated(self) -> list[str]:
         """Return the names of all fields that the message states, in the order of their numbers."""
-        return [self._kind.numbers[number] for number in sorted({tag >> 3 for tag in self._fields()})]
+        numbers = sorted({tag >> 3 for tag in self._fields() if tag != _UNKNOWN})
+        return [self._kind.numbers[number] for number in numbers]
+
+    def unread(self) -> dict[int, int | bytes]:
+        """Return fields that the message states and that are not read, by number, if its kind keeps them.
+
+        The values are numbers, the bits of floats, or the first bytes. At most 16 fields are kept.
+        """
+        found = self._fields().get(_UNKNOWN, [])
+        made: dict[int, int | bytes] = {}
+        for place in range(0, len(found), 3):
+            tag, first, end = found[place : place + 3]
+            made[tag >> 3] = self._read(first, min(end, first + _FEW)) if tag & 7 == LENGTH else first
+        return made
 
     def count(self, name: str) -> int:
         """Return the number of elements of a list of messages or texts, without reading them."""
@@ -358,6 +373,9 @@ def _scan_window(
             if tag not in tags or groups:
                 if tag >> 3 in kind.numbers and not groups and form != END_OF_GROUP:
                     raise _damage(base + first, f"{kind.numbers[tag >> 3]} has the wrong wire type {form}")
+                if kind.keeps_unknown and not groups and len(found.get(_UNKNOWN, ())) < 3 * _MAX_UNKNOWN:
+                    of_file = (begin, begin + value) if form == LENGTH else (value, 0)
+                    found.setdefault(_UNKNOWN, []).extend((tag, *of_file))
                 continue
             listed = found.get(tag)
             if listed is None:

@@ -352,16 +352,7 @@ LAYERS: dict[str, tuple[int, str]] = {
     "convolution3d": (1471, _EMPTY),
 }
 
-_NEURAL = {
-    "NeuralNetwork": "layers:Layer*:1 preprocessing:Preprocessing*:2 arrayInputShapeMapping:int32:5 "
-    "imageInputShapeMapping:int32:6 stringClassLabels:Strings:100 int64ClassLabels:Integers:101 "
-    "labelProbabilityLayerName:string:200 updateParams:Updating:10",
-    "Updating": "lossLayers:Loss*:1 optimizer:Optimizer:2",
-    "Loss": "name:string:1",
-    "Optimizer": "sgdOptimizer:Empty:10 adamOptimizer:Empty:11",
-    "Preprocessing": "featureName:string:1 scaler:Scaler:10 meanImage:MeanImage:11",
-    "Scaler": "channelScale:float:10 blueBias:float:20 greenBias:float:21 redBias:float:22 grayBias:float:30",
-    "MeanImage": "meanImage:float*:1",
+_PARTS_OF_LAYERS = {
     "Edges": "startEdgeSize:uint64:1 endEdgeSize:uint64:2",
     "Borders": "borderAmounts:Edges*:10",
     "ValidPadding": "paddingAmounts:Borders:1",
@@ -378,6 +369,20 @@ _NEURAL = {
     "inputGatePeepholeVector:Weights:60 forgetGatePeepholeVector:Weights:61 outputGatePeepholeVector:Weights:62",
     "Curve": "alpha:float:1 beta:float:2",
     "WeightedCurve": "alpha:Weights:1 beta:Weights:2",
+}
+"""The messages within the parameters of layers."""
+
+_NEURAL = {
+    **_PARTS_OF_LAYERS,
+    "NeuralNetwork": "layers:Layer*:1 preprocessing:Preprocessing*:2 arrayInputShapeMapping:int32:5 "
+    "imageInputShapeMapping:int32:6 stringClassLabels:Strings:100 int64ClassLabels:Integers:101 "
+    "labelProbabilityLayerName:string:200 updateParams:Updating:10",
+    "Updating": "lossLayers:Loss*:1 optimizer:Optimizer:2",
+    "Loss": "name:string:1",
+    "Optimizer": "sgdOptimizer:Empty:10 adamOptimizer:Empty:11",
+    "Preprocessing": "featureName:string:1 scaler:Scaler:10 meanImage:MeanImage:11",
+    "Scaler": "channelScale:float:10 blueBias:float:20 greenBias:float:21 redBias:float:22 grayBias:float:30",
+    "MeanImage": "meanImage:float*:1",
     "Weights": "floatValue:float*:1 float16Value:bytes:2 rawValue:bytes:30 int8RawValue:bytes:31 "
     "quantization:Quantization:40",
     "Quantization": "numberOfBits:uint64:1 linearQuantization:Linear:101 lookupTableQuantization:Table:102",
@@ -390,7 +395,11 @@ _NEURAL = {
 MESSAGES = {**_MODEL, **_PROGRAM, **_NEURAL}
 """The fields of each kind of message, as for `read_table`."""
 
-MODEL_KIND = read_table(MESSAGES)["Model"]
+_KINDS = read_table(MESSAGES)
+for _name in (*_PARTS_OF_LAYERS, *(f"Layer_{name}" for name in LAYERS)):
+    _KINDS[_name].keeps_unknown = True  # to be refused by name
+
+MODEL_KIND = _KINDS["Model"]
 """The kind of a model's message."""
 
 

@@ -4,36 +4,43 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Annotated
 
-from mpscnn.converters.reading.coreml.neural.as_operation import as_operation
-from mpscnn.converters.reading.coreml.neural.layer import Handler, Layer
+from mpscnn.converters.reading.coreml.neural.layer import Layer
+from mpscnn.converters.reading.coreml.neural.row_calls import numbered
+from mpscnn.converters.reading.coreml.program.operations import ROWS
 from mpscnn.converters.reading.onnx_graph.blocks import (
     depth_to_space,
     image,
     space_to_depth,
     split,
     split_equally,
+    stack,
     take_part,
 )
 from mpscnn.converters.reading.onnx_graph.builder import Builder
 from mpscnn.converters.values.layout import TO_NHWC
+from mpscnn.converters.values.rows import Ints, Name, Row
 from mpscnn.errors import UnsupportedError, WeightsError
 
+Flags = tuple[bool, ...]
+Order = Annotated[str, numbered("CHANNEL_FIRST", "CHANNEL_LAST")]
+"""The order of the elements of an image."""
 
-def _reshaped(b: Builder, x: str, wanted: Sequence[int]) -> str:
+
+def _reshape_static(b: Builder, x: Name, *, target_shape: Ints = ()) -> str:
     """Reshape to a shape, whose first extent may be the batch."""
-    if any(extent < -1 for extent in wanted) or list(wanted).count(-1) > 1 or not wanted:
-        raise WeightsError(f"damaged: reshapes to {list(wanted)}")
-    return b.op("Reshape", x, list(wanted))
+    wanted = list(target_shape)
+    if any(extent < -1 for extent in wanted) or wanted.count(-1) > 1 or not wanted:
+        raise WeightsError(f"damaged: reshapes to {wanted}")
+    return b.op("Reshape", x, wanted)
 
 
-def _reshape_static(b: Builder, layer: Layer) -> str:
-    return _reshaped(b, layer.x, [int(one) for one in layer.p.targetShape])
-
-
-def _reshape(b: Builder, layer: Layer) -> str:
+def _reshape(
+    b: Builder, layer: Layer, x: Name, *, target_shape: Ints = (), mode: Order = "CHANNEL_FIRST"
+) -> str:
     """Convert Reshape of sequences, channels, height and width, with elements in one of two orders."""
-    wanted, x = [int(one) for one in layer.p.targetShape], layer.x
+    wanted = list(target_shape)
     is_sequence = b.rank(x) == _RANK_5
     if len(wanted) == 3:
         wanted = [_length(b, x, wanted) if is_sequence else 1, *wanted]
@@ -43,7 +50,7 @@ def _reshape(b: Builder, layer: Layer) -> str:
         x = b.op("Transpose", x, perm=_SWAPPED)
     length, channels, height, width = wanted
     leading = [length] if is_sequence or length > 1 else []
-    if layer.p.mode == _CHANNEL_LAST:
+    if mode == "CHANNEL_LAST":
         last = b.op("Transpose", x, perm=_channels_last(b.rank(x)))
         x = b.op("Reshape", last, [0, *leading, height, width, channels])
         x = b.op("Transpose", x, perm=_channels_first(b.rank(x)))
@@ -61,7 +68,6 @@ def _length(b: Builder, x: str, image: Sequence[int]) -> int:
     return length
 
 
-_CHANNEL_LAST = 1
 _RANK_5 = 5
 _SWAPPED = [1, 0, 2, 3, 4]  # exchanges sequence and batch
 
@@ -79,122 +85,154 @@ def _one_image(b: Builder, layer: Layer, x: str) -> str:
     return b.op("Squeeze", x, [0]) if layer.is_old and b.extents(x)[0] == 1 else x
 
 
-def _flatten(b: Builder, layer: Layer) -> str:
-    _, channels, height, width = image(b, layer.x)
-    x = b.op("Transpose", layer.x, perm=TO_NHWC) if layer.p.mode == _CHANNEL_LAST else layer.x
+def _flatten(b: Builder, x: Name, *, mode: Order = "CHANNEL_FIRST") -> str:
+    _, channels, height, width = image(b, x)
+    x = b.op("Transpose", x, perm=TO_NHWC) if mode == "CHANNEL_LAST" else x
     return b.op("Reshape", x, [0, channels * height * width, 1, 1])
 
 
-def _permute(b: Builder, layer: Layer) -> str:
+def _permute(b: Builder, layer: Layer, x: Name, *, axis: Ints = (0, 1, 2, 3)) -> str:
     """Convert Permute of the axes sequence, channels, height and width."""
-    order = [int(one) for one in layer.p.axis] or [0, 1, 2, 3]
+    order = list(axis)
     if sorted(order) != [0, 1, 2, 3]:
         raise WeightsError(f"damaged: its order is {order}")
-    x = layer.x
     if order == [0, 1, 2, 3]:
         return x
     if b.rank(x) != _RANK_5:
         if order[0] == 0:
             return b.op("Transpose", x, perm=order)
         x = b.op("Unsqueeze", x, [0])
-    first, *rest = (0 if axis == 0 else axis + 1 for axis in order)
+    first, *rest = (0 if one == 0 else one + 1 for one in order)
     return _one_image(b, layer, b.op("Transpose", x, perm=[first, 1, *rest]))
 
 
-def _concat(b: Builder, layer: Layer) -> str:
-    if layer.p.sequenceConcat:
+def _concat(b: Builder, x: Name, *more: Name, sequence_concat: bool = False) -> str:
+    if sequence_concat:
         raise UnsupportedError("joins sequences")
-    return b.op("Concat", *layer.inputs, axis=b.axis(layer.inputs[0], -3))
+    return b.op("Concat", x, *more, axis=b.axis(x, -3))
 
 
-def _split_nd(b: Builder, layer: Layer) -> list[str]:
-    axis = int(layer.p.axis)
-    if layer.p.splitSizes:
-        return split(b, layer.x, axis, [int(one) for one in layer.p.splitSizes])
-    return split_equally(b, layer.x, axis, int(layer.p.numSplits) or len(layer.outputs))
+def _concat_nd(b: Builder, *values: Name, axis: int = 0, interleave: bool = False) -> str:
+    made: str = ROWS["concat"](b, list(values), axis, interleave)
+    return made
 
 
-def _slice(b: Builder, layer: Layer) -> str:
-    p, axis = layer.p, int(layer.p.axis) - 3
-    rank = b.rank(layer.x)
-    if not -3 <= axis < 0 or rank < -axis or p.stride > _LARGEST:
-        raise WeightsError(f"damaged: takes a part of axis {p.axis} of {rank}")
-    part = slice(int(p.startIndex), int(p.endIndex), int(p.stride) or 1)
-    return take_part(b, layer.x, [..., part, *[slice(None)] * (-1 - axis)])
+def _stack(b: Builder, x: Name, *more: Name, axis: int = 0) -> str:
+    return stack(b, [x, *more], axis)
+
+
+def _split(b: Builder, x: Name, *, n_outputs: int = 0) -> list[str]:
+    return split_equally(b, x, -3, n_outputs)
+
+
+def _split_nd(
+    b: Builder, layer: Layer, x: Name, *, axis: int = 0, num_splits: int = 0, split_sizes: Ints = ()
+) -> list[str]:
+    if split_sizes:
+        return split(b, x, axis, list(split_sizes))
+    return split_equally(b, x, axis, num_splits or len(layer.outputs))
+
+
+def _slice(
+    b: Builder, x: Name, *, start_index: int = 0, end_index: int = 0, stride: int = 1, axis: int = 0
+) -> str:
+    place, rank = axis - 3, b.rank(x)
+    if not -3 <= place < 0 or rank < -place or stride > _LARGEST:
+        raise WeightsError(f"damaged: takes a part of axis {axis} of {rank}")
+    part = slice(start_index, end_index, stride)
+    return take_part(b, x, [..., part, *[slice(None)] * (-1 - place)])
 
 
 _LARGEST = 2**31 - 1
 
 
-def _tile(b: Builder, layer: Layer) -> str:
-    counts, rank = [int(one) for one in layer.p.reps], b.rank(layer.x)
-    if not 0 < len(counts) <= rank or min(counts) < 1 or max(counts) > _LARGEST:
-        raise WeightsError(f"damaged: repeats {rank} axes {counts[:8]} times")
-    return b.op("Tile", layer.x, [1] * (rank - len(counts)) + counts)
+def _slice_static(
+    b: Builder, x: Name, *, begin_ids: Ints = (), begin_masks: Flags | None = None, end_ids: Ints = (),
+    end_masks: Flags | None = None, strides: Ints | None = None, squeeze_masks: Flags | None = None,
+) -> str:  # fmt: skip
+    made: str = ROWS["slice_by_index"](
+        b, x, begin_ids, end_ids, strides, begin_masks, end_masks, squeeze_masks
+    )
+    return made
 
 
-def _broadcast(b: Builder, layer: Layer) -> str:
-    wanted = [int(one) for one in layer.p.targetShape]
-    if min(wanted, default=1) < 1 or math.prod(wanted) > _LARGEST:
-        raise WeightsError(f"damaged: spreads to {wanted[:8]}")
-    return b.op("Expand", layer.x, wanted)
+def _reverse(b: Builder, x: Name, *, reverse_dim: Flags = ()) -> str:
+    return take_part(b, x, [slice(None, None, -1 if flag else 1) for flag in reverse_dim])
 
 
-def _squeeze(b: Builder, layer: Layer) -> str:
-    extents = b.extents(layer.x)
-    axes = [int(one) for one in layer.p.axes]
-    if layer.p.squeezeAll:
-        axes = [axis for axis, extent in enumerate(extents) if extent == 1]
+def _tile(b: Builder, x: Name, *, reps: Ints = ()) -> str:
+    rank = b.rank(x)
+    if not 0 < len(reps) <= rank or min(reps) < 1 or max(reps) > _LARGEST:
+        raise WeightsError(f"damaged: repeats {rank} axes {list(reps[:8])} times")
+    return b.op("Tile", x, [1] * (rank - len(reps)) + list(reps))
+
+
+def _broadcast(b: Builder, x: Name, *, target_shape: Ints = ()) -> str:
+    if min(target_shape, default=1) < 1 or math.prod(target_shape) > _LARGEST:
+        raise WeightsError(f"damaged: spreads to {list(target_shape[:8])}")
+    return b.op("Expand", x, list(target_shape))
+
+
+def _squeeze(b: Builder, x: Name, *, axes: Ints = (), squeeze_all: bool = False) -> str:
+    extents = b.extents(x)
+    if squeeze_all:
+        axes = tuple(axis for axis, extent in enumerate(extents) if extent == 1)
     if len(extents) == 1 or not axes:
-        return layer.x
-    return b.op("Squeeze", layer.x, axes)
+        return x
+    return b.op("Squeeze", x, list(axes))
 
 
-_SPACE_TO_DEPTH, _DEPTH_TO_SPACE, _PIXEL_SHUFFLE = range(3)
+def _expand_dims(b: Builder, x: Name, *, axes: Ints) -> str:
+    return b.op("Unsqueeze", x, list(axes))
 
 
-def _reorganize(b: Builder, layer: Layer) -> str:
-    block = int(layer.p.blockSize)
-    if layer.p.mode == _SPACE_TO_DEPTH:
-        return space_to_depth(b, layer.x, block)
-    if layer.p.mode not in (_DEPTH_TO_SPACE, _PIXEL_SHUFFLE) or not 0 < block <= _LARGEST:
-        raise WeightsError(f"damaged: its mode is {layer.p.mode}, its blocks {block}")
-    return depth_to_space(b, layer.x, block, shuffled=layer.p.mode == _PIXEL_SHUFFLE)
+def _flatten_to_2d(b: Builder, x: Name, *, axis: int = 0) -> str:
+    return b.op("Flatten", x, axis=axis)
 
 
-def _repeat(_: Builder, layer: Layer) -> str:
-    if layer.p.nRepetitions != 1:
-        raise UnsupportedError(f"repeats sequences {layer.p.nRepetitions} times")
-    return layer.x
+def _transpose(b: Builder, x: Name, *, axes: Ints) -> str:
+    made: str = ROWS["transpose"](b, x, axes)
+    return made
 
 
-_PARTS = {"begin": "beginIds", "end": "endIds", "stride": "strides"} | {
-    f"{name}_mask": f"{name}Masks" for name in ("begin", "end", "squeeze")
-}
+def _reorganize(
+    b: Builder, x: Name, *, block_size: int = 0,
+    mode: Annotated[str, numbered("SPACE_TO_DEPTH", "DEPTH_TO_SPACE", "PIXEL_SHUFFLE")] = "SPACE_TO_DEPTH",
+) -> str:  # fmt: skip
+    if mode == "SPACE_TO_DEPTH":
+        return space_to_depth(b, x, block_size)
+    if not 0 < block_size <= _LARGEST:
+        raise WeightsError(f"damaged: its blocks are {block_size}")
+    return depth_to_space(b, x, block_size, shuffled=mode == "PIXEL_SHUFFLE")
 
-ARRAY_OPS: dict[str, Handler] = {
+
+def _repeat(x: Name, *, n_repetitions: int = 0) -> str:
+    if n_repetitions != 1:
+        raise UnsupportedError(f"repeats sequences {n_repetitions} times")
+    return x
+
+
+ARRAY_OPS: dict[str, Row] = {
     "broadcastToStatic": _broadcast,
     "concat": _concat,
-    "concatND": as_operation("concat", "*values", axis="axis", interleave="interleave"),
-    "copy": lambda _, layer: layer.x,
-    "expandDims": as_operation("expand_dims", axes="axes"),
+    "concatND": _concat_nd,
+    "copy": ROWS["identity"],
+    "expandDims": _expand_dims,
     "flatten": _flatten,
-    "flattenTo2D": as_operation("flatten2d", axis="axis"),
+    "flattenTo2D": _flatten_to_2d,
     "permute": _permute,
     "rankPreservingReshape": _reshape_static,
     "reorganizeData": _reorganize,
     "reshape": _reshape,
     "reshapeStatic": _reshape_static,
-    "reverse": lambda b, layer: take_part(
-        b, layer.x, [slice(None, None, -1 if flag else 1) for flag in layer.p.reverseDim]
-    ),
+    "reverse": _reverse,
     "sequenceRepeat": _repeat,
     "slice": _slice,
-    "sliceStatic": as_operation("slice_by_index", **_PARTS),
-    "split": lambda b, layer: split_equally(b, layer.x, -3, int(layer.p.nOutputs)),
+    "sliceStatic": _slice_static,
+    "split": _split,
     "splitND": _split_nd,
     "squeeze": _squeeze,
-    "stack": as_operation("stack", "*values", axis="axis"),
+    "stack": _stack,
     "tile": _tile,
-    "transpose": as_operation("transpose", perm="axes"),
+    "transpose": _transpose,
 }

@@ -2,133 +2,193 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import Annotated, Any
 
 import numpy as np
 
-from mpscnn.converters.reading.coreml.neural.as_operation import as_operation
-from mpscnn.converters.reading.coreml.neural.layer import Handler, Layer
+from mpscnn.converters.opening.layer_names import quote_name
+from mpscnn.converters.reading.coreml.neural.layer import StoredWeight
+from mpscnn.converters.reading.coreml.neural.row_calls import Number, Weight, numbered, stated
+from mpscnn.converters.reading.coreml.program.operations import ROWS
 from mpscnn.converters.reading.onnx_graph.blocks import ANGLES, compare, fold, l2_normalize
 from mpscnn.converters.reading.onnx_graph.builder import FLOAT, Builder
+from mpscnn.converters.values.rows import Ints, Name, Row, Stated, call
 from mpscnn.errors import UnsupportedError, WeightsError
 
-_CURVES = {
-    "linear": as_operation("linear_activation", alpha="alpha", beta="beta"),
-    "ReLU": as_operation("relu"),
-    "leakyReLU": as_operation("leaky_relu", alpha="alpha"),
-    "thresholdedReLU": as_operation("thresholded_relu", alpha="alpha"),
-    "tanh": as_operation("tanh"),
-    "scaledTanh": as_operation("scaled_tanh", alpha="alpha", beta="beta"),
-    "sigmoid": as_operation("sigmoid"),
-    "sigmoidHard": as_operation("sigmoid_hard", alpha="alpha", beta="beta"),
-    "ELU": as_operation("elu", alpha="alpha"),
-    "softsign": as_operation("softsign"),
-    "softplus": as_operation("softplus"),
-}
-_CURVES_BY_CHANNEL = ("PReLU", "parametricSoftplus")
+# ---- Activations ---------------------------------------------------------------------------------------------------
 
 
-def _activation(b: Builder, layer: Layer) -> str | list[str]:
-    kind = next((name for name in (*_CURVES, *_CURVES_BY_CHANNEL) if layer.p.has(name)), None)
-    if kind is None:
-        raise WeightsError("damaged: it does not say which function it is")
-    if kind in _CURVES:
-        return _CURVES[kind](b, replace(layer, p=getattr(layer.p, kind)))
-    return _by_channel(b, layer, kind, getattr(layer.p, kind))
+def _with_alpha(kind: str) -> Row:
+    """Return the row of a layer with one number that is an operation of programs."""
+    operation = ROWS[kind]
+
+    def row(b: Builder, x: Name, *, alpha: Number = 0.0) -> str:
+        made: str = operation(b, x, alpha)
+        return made
+
+    return row
 
 
-def _by_channel(b: Builder, layer: Layer, kind: str, curve: object) -> str:
-    """Convert an activation function with a parameter for each channel, or one for all."""
-    rank = b.rank(layer.x)
-    channels = b.extents(layer.x)[-3] if rank >= 3 else None
+def _with_alpha_and_beta(kind: str) -> Row:
+    """Return the row of a layer with two numbers that is an operation of programs."""
+    operation = ROWS[kind]
+
+    def row(b: Builder, x: Name, *, alpha: Number = 0.0, beta: Number = 0.0) -> str:
+        made: str = operation(b, x, alpha, beta)
+        return made
+
+    return row
+
+
+def _of_channels(b: Builder, x: str, stated: StoredWeight) -> str:
+    """Return a parameter for each channel, or one for all."""
+    channels = b.extents(x)[-3] if b.rank(x) >= 3 else None
     if channels is None:
         raise UnsupportedError("the number of its input's channels is not known")
-
-    count = channels
-
-    def parameter(name: str) -> str:
-        weight = getattr(curve, name)
-        is_one = layer.weights.has_size(weight, 1) and not layer.weights.has_size(weight, count)
-        blob = layer.weights.blob(weight, (1 if is_one else count,), f"its {name}")
-        return b.weight(name, np.broadcast_to(blob.array().reshape(-1, 1, 1), (count, 1, 1)))
-
-    if kind == "PReLU":
-        return b.op("PRelu", layer.x, parameter("alpha"))
-    inner = b.op("Softplus", b.op("Mul", layer.x, parameter("beta")))
-    return b.op("Mul", inner, parameter("alpha"))
+    is_one = stated.has_size(1) and not stated.has_size(channels)
+    values = stated.blob((1 if is_one else channels,)).array()
+    return b.weight(stated.name, np.broadcast_to(values.reshape(-1, 1, 1), (channels, 1, 1)))
 
 
-_SQRT, _RSQRT, _INVERSE, _POWER, _EXP, _LOG, _ABS, _THRESHOLD = range(8)
+def _prelu(b: Builder, x: Name, *, alpha: Weight) -> str:
+    return b.op("PRelu", x, _of_channels(b, x, alpha))
+
+
+def _parametric_softplus(b: Builder, x: Name, *, alpha: Weight, beta: Weight) -> str:
+    inner = b.op("Softplus", b.op("Mul", x, _of_channels(b, x, beta)))
+    return b.op("Mul", inner, _of_channels(b, x, alpha))
+
+
+CURVES: dict[str, Row] = {
+    "elu": _with_alpha("elu"),
+    "leaky_relu": _with_alpha("leaky_relu"),
+    "linear": _with_alpha_and_beta("linear_activation"),
+    "parametric_softplus": _parametric_softplus,
+    "prelu": _prelu,
+    "scaled_tanh": _with_alpha_and_beta("scaled_tanh"),
+    "sigmoid_hard": _with_alpha_and_beta("sigmoid_hard"),
+    "thresholded_relu": _with_alpha("thresholded_relu"),
+    **{kind: ROWS[kind] for kind in ("relu", "sigmoid", "softplus", "softsign", "tanh")},
+}
+"""The functions of the layer activation. The parameters of a function are a message of their own."""
+
+
+def _activation(b: Builder, x: Name, **curves: Any) -> str:
+    if len(curves) != 1:
+        raise WeightsError(f"damaged: it says {len(curves)} times which function it is")
+    ((kind, settings),) = curves.items()
+    if kind not in CURVES:
+        raise UnsupportedError(f"its {quote_name(kind)} is not a function that is known")
+    made: str = call(CURVES[kind], [x], settings, lambda _, name: name, {Builder: b})
+    return made
+
+
+def _gelu(
+    b: Builder, x: Name, *,
+    mode: Annotated[str, numbered("EXACT", "TANH_APPROXIMATION", "SIGMOID_APPROXIMATION")] = "EXACT",
+) -> str:  # fmt: skip
+    made: str = ROWS["gelu"](b, x, mode)
+    return made
+
+
+# ---- Functions of one blob -----------------------------------------------------------------------------------------
+
+_PLAIN = {"SQRT": "Sqrt", "EXP": "Exp", "LOG": "Log", "ABS": "Abs"}
+_UNARY = numbered("SQRT", "RSQRT", "INVERSE", "POWER", "EXP", "LOG", "ABS", "THRESHOLD")
 _EPSILON = 1e-6
 _VANISHING = 1e-38
 
 
-def _unary(b: Builder, layer: Layer) -> str:
-    p = layer.p
-    x = b.linear(layer.x, layer.positive("scale", 1.0), float(p.shift))
-    epsilon = layer.positive("epsilon", _EPSILON)
-    plain = {_SQRT: "Sqrt", _EXP: "Exp", _LOG: "Log", _ABS: "Abs"}
+def _unary(
+    b: Builder, x: Name, *, kind: Annotated[str, Stated("type"), _UNARY] = "SQRT", alpha: float = 0.0,
+    epsilon: float | None = None, shift: float = 0.0, scale: float = 1.0,
+) -> str:  # fmt: skip
+    x = b.linear(x, scale, shift)
     # Core ML's schema defines no epsilon for the logarithm, but coremltools writes one to mean log(x + epsilon).
-    if p.type == _LOG and p.epsilon > _VANISHING:
+    if kind == "LOG" and epsilon is not None and epsilon > _VANISHING:
         x = b.op("Add", x, epsilon)
-    if p.type in plain:
-        return b.op(plain[p.type], x)
-    if p.type == _RSQRT:
-        return b.op("Reciprocal", b.op("Sqrt", b.op("Add", x, epsilon)))
-    if p.type == _INVERSE:
-        return b.op("Reciprocal", b.op("Add", x, epsilon))
-    if p.type == _POWER:
-        return b.op("Pow", x, p.alpha)
-    if p.type == _THRESHOLD:
-        return b.op("Max", x, p.alpha)
-    raise WeightsError(f"damaged: a function of the kind {p.type}")
+    if kind in _PLAIN:
+        return b.op(_PLAIN[kind], x)
+    if kind == "POWER":
+        return b.op("Pow", x, alpha)
+    if kind == "THRESHOLD":
+        return b.op("Max", x, alpha)
+    x = b.op("Add", x, _EPSILON if epsilon is None else epsilon)
+    return b.op("Reciprocal", b.op("Sqrt", x) if kind == "RSQRT" else x)
 
 
-def _sum_or_product(kind: str) -> Handler:
-    """Return a function that converts a sum or product of several blobs (tensors), or of a blob and a number."""
-
-    def convert(b: Builder, layer: Layer) -> str:
-        if len(layer.inputs) == 1:
-            return b.op(kind, layer.x, layer.p.alpha)
-        return fold(b, kind, layer.inputs)
-
-    return convert
+def _clip(b: Builder, x: Name, *, min_val: float = 0.0, max_val: float = 0.0) -> str:
+    return b.op("Clip", x, min_val, max_val)
 
 
-def _fold(kind: str) -> Handler:
-    return lambda b, layer: fold(b, kind, layer.inputs) if len(layer.inputs) > 1 else layer.x
+def _as_op(kind: str) -> Row:
+    """Return the row of a layer that is one operator of ONNX, which programs do not have by this name."""
+
+    def row(b: Builder, x: Name) -> str:
+        return b.op(kind, x)
+
+    return row
 
 
-def _average(b: Builder, layer: Layer) -> str:
-    total = fold(b, "Add", layer.inputs)
-    return b.op("Mul", total, 1.0 / len(layer.inputs))
+# ---- Arithmetic ----------------------------------------------------------------------------------------------------
 
 
-def _shaped(b: Builder, layer: Layer, role: str, shape: str) -> str:
+def _sum_or_product(kind: str) -> Row:
+    """Return the row of a sum or product of several blobs (tensors), or of a blob and a number."""
+
+    def row(b: Builder, x: Name, *more: Name, alpha: float = 0.0) -> str:
+        return fold(b, kind, [x, *more]) if more else b.op(kind, x, alpha)
+
+    return row
+
+
+def _fold(kind: str) -> Row:
+    def row(b: Builder, x: Name, *more: Name) -> str:
+        return fold(b, kind, [x, *more])
+
+    return row
+
+
+def _average(b: Builder, x: Name, *more: Name) -> str:
+    return b.op("Mul", fold(b, "Add", [x, *more]), 1.0 / (1 + len(more)))
+
+
+def _floor_div(b: Builder, x: Name, y: Name) -> str:
+    return b.op("Floor", b.op("Div", x, y))
+
+
+def _for_images(b: Builder, weight: StoredWeight, shape: Ints) -> str:
     """Return a weight [1], [C], [1, H, W] or [C, H, W] in a shape that broadcasts to an image (n, C, H, W)."""
-    extents = tuple(int(one) for one in getattr(layer.p, shape))
-    weight = layer.weight(role, extents)
-    return b.weight(role, weight.reshaped(-1, 1, 1) if len(extents) == 1 else weight)
+    blob = weight.blob(shape)
+    return b.weight(weight.name, blob.reshaped(-1, 1, 1) if len(shape) == 1 else blob)
 
 
-def _scale(b: Builder, layer: Layer) -> str:
-    result = b.op("Mul", layer.x, _shaped(b, layer, "scale", "shapeScale"))
-    return b.op("Add", result, _shaped(b, layer, "bias", "shapeBias")) if layer.p.hasBias else result
+def _bias(b: Builder, x: Name, *, bias: Weight, shape: Ints = ()) -> str:
+    return b.op("Add", x, _for_images(b, bias, shape))
 
 
-def _dot(b: Builder, layer: Layer) -> str:
-    x, y = layer.two()
-    if layer.p.cosineSimilarity:
+def _scale(
+    b: Builder, x: Name, *, scale: Weight, shape_scale: Ints = (), has_bias: bool = False,
+    shape_bias: Ints = (), bias: Weight | None = None,
+) -> str:  # fmt: skip
+    result = b.op("Mul", x, _for_images(b, scale, shape_scale))
+    return b.op("Add", result, _for_images(b, stated(bias, "bias"), shape_bias)) if has_bias else result
+
+
+def _dot(b: Builder, x: Name, y: Name, *, cosine_similarity: bool = False) -> str:
+    if cosine_similarity:
         x, y = l2_normalize(b, x, [-3], 0.0), l2_normalize(b, y, [-3], 0.0)
     return b.op("ReduceSum", b.op("Mul", x, y), [-3], keepdims=1)
 
 
-def _comparison(kind: str, *, opposite: bool = False) -> Handler:
-    def convert(b: Builder, layer: Layer) -> str:
-        given = layer.inputs if len(layer.inputs) == 2 else [layer.x, layer.p.alpha]
-        return compare(b, kind, given[0], given[1], opposite=opposite)
+# ---- Logic ---------------------------------------------------------------------------------------------------------
 
-    return convert
+
+def _comparison(kind: str, *, opposite: bool = False) -> Row:
+    def row(b: Builder, x: Name, y: Name | None = None, *, alpha: float = 0.0) -> str:
+        return compare(b, kind, x, alpha if y is None else y, opposite=opposite)
+
+    return row
 
 
 def _truth(b: Builder, x: str) -> str:
@@ -139,46 +199,47 @@ def _truth(b: Builder, x: str) -> str:
     return b.op("Not", b.op("Equal", x, 0.0))
 
 
-def _logical(kind: str) -> Handler:
-    def convert(b: Builder, layer: Layer) -> str:
-        return b.op("Cast", b.op(kind, *(_truth(b, x) for x in layer.inputs)), to=FLOAT)
+def _logical(kind: str) -> Row:
+    def row(b: Builder, x: Name, y: Name) -> str:
+        return b.op("Cast", b.op(kind, _truth(b, x), _truth(b, y)), to=FLOAT)
 
-    return convert
+    return row
 
 
-def _where(b: Builder, layer: Layer) -> str:
-    condition, x, y = layer.three()
+def _logical_not(b: Builder, x: Name) -> str:
+    return b.op("Cast", b.op("Not", _truth(b, x)), to=FLOAT)
+
+
+def _where(b: Builder, condition: Name, x: Name, y: Name) -> str:
     return b.op("Where", _truth(b, condition), x, y)
 
 
-_GELU = ("EXACT", "TANH_APPROXIMATION", "SIGMOID_APPROXIMATION")
-
-ELEMENTWISE: dict[str, Handler] = {
-    "acosh": lambda b, layer: b.op("Acosh", layer.x),
+ELEMENTWISE: dict[str, Row] = {
+    "acosh": _as_op("Acosh"),
     "activation": _activation,
     "add": _sum_or_product("Add"),
-    "addBroadcastable": as_operation("add", "x y"),
-    "asinh": lambda b, layer: b.op("Asinh", layer.x),
+    "addBroadcastable": ROWS["add"],
+    "asinh": _as_op("Asinh"),
     "average": _average,
-    "bias": lambda b, layer: b.op("Add", layer.x, _shaped(b, layer, "bias", "shape")),
-    "clampedReLU": as_operation("clamped_relu", alpha="alpha", beta="beta"),
-    "clip": lambda b, layer: b.op("Clip", layer.x, layer.p.minVal, layer.p.maxVal),
-    "divideBroadcastable": as_operation("real_div", "x y"),
+    "bias": _bias,
+    "clampedReLU": _with_alpha_and_beta("clamped_relu"),
+    "clip": _clip,
+    "divideBroadcastable": ROWS["real_div"],
     "dot": _dot,
     "equal": _comparison("Equal"),
-    "exp2": as_operation("exp2"),
-    "floorDivBroadcastable": lambda b, layer: b.op("Floor", b.op("Div", *layer.two())),
-    "gelu": as_operation("gelu", mode=("mode", _GELU)),
+    "exp2": ROWS["exp2"],
+    "floorDivBroadcastable": _floor_div,
+    "gelu": _gelu,
     "greaterEqual": _comparison("GreaterOrEqual"),
     "greaterThan": _comparison("Greater"),
     "lessEqual": _comparison("LessOrEqual"),
     "lessThan": _comparison("Less"),
     "logicalAnd": _logical("And"),
-    "logicalNot": _logical("Not"),
+    "logicalNot": _logical_not,
     "logicalOr": _logical("Or"),
     "logicalXor": _logical("Xor"),
     **{
-        kind: as_operation(kind)
+        kind: ROWS[kind]
         for kind in (*map(str.lower, ANGLES), "ceil", "erf", "floor", "round", "sign", "tanh")
         if kind not in ("acosh", "asinh")
     },
@@ -186,13 +247,13 @@ ELEMENTWISE: dict[str, Handler] = {
     "maxBroadcastable": _fold("Max"),
     "min": _fold("Min"),
     "minBroadcastable": _fold("Min"),
-    "modBroadcastable": as_operation("mod", "x y"),
+    "modBroadcastable": ROWS["mod"],
     "multiply": _sum_or_product("Mul"),
-    "multiplyBroadcastable": as_operation("mul", "x y"),
+    "multiplyBroadcastable": ROWS["mul"],
     "notEqual": _comparison("Equal", opposite=True),
-    "powBroadcastable": as_operation("pow", "x y"),
+    "powBroadcastable": ROWS["pow"],
     "scale": _scale,
-    "subtractBroadcastable": as_operation("sub", "x y"),
+    "subtractBroadcastable": ROWS["sub"],
     "unary": _unary,
     "whereBroadcastable": _where,
 }

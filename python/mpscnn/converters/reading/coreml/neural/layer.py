@@ -1,18 +1,41 @@
-"""A layer of a Core ML neural network with its inputs and parameters, for the functions that convert layers.
+"""A layer of a Core ML neural network, for the rows that convert layers.
 
 They raise UnsupportedError and WeightsError with only a reason. The caller adds the names of file and layer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, cached_property
+from re import sub
 from typing import Any
 
 from mpscnn.converters.opening.blobs import Blob
+from mpscnn.converters.opening.wire.kinds import Field
 from mpscnn.converters.reading.coreml.weights import Shape, Weights
-from mpscnn.converters.reading.onnx_graph.builder import Builder
-from mpscnn.errors import UnsupportedError, WeightsError
+
+
+@dataclass(frozen=True)
+class StoredWeight:
+    """A weight of the file.
+
+    Attributes:
+        message: the message with the numbers.
+        name: its name in the file.
+        weights: reads it.
+    """
+
+    message: Any
+    name: str
+    weights: Weights
+
+    def blob(self, shape: Shape, *, axis: int = 0) -> Blob:
+        """Return the weight in a shape; see `Weights.blob`."""
+        return self.weights.blob(self.message, shape, f"its {self.name}", axis=axis)
+
+    def has_size(self, size: int) -> bool:
+        """Return True if the file's bytes are those of `size` elements."""
+        return self.weights.has_size(self.message, size)
 
 
 @dataclass(frozen=True)
@@ -24,7 +47,7 @@ class Layer:
         name: the name in the file.
         inputs: the names of the input tensors in the ONNX graph.
         outputs: the names of the output blobs in the file.
-        p: the message with the parameters.
+        message: the message with the parameters.
         weights: reads the weights.
         is_old: whether all blobs are images (sequence, batch, channels, height, width), as in old files. Blobs of one
             image in the sequence lack the first axis in the graph.
@@ -34,57 +57,41 @@ class Layer:
     name: str
     inputs: list[str]
     outputs: list[str]
-    p: Any
+    message: Any
     weights: Weights
     is_old: bool = False
 
-    @property
-    def x(self) -> str:
-        """The only input. Raises UnsupportedError for several."""
-        if len(self.inputs) != 1:
-            raise UnsupportedError(f"it has {len(self.inputs)} inputs; supported is one")
-        return self.inputs[0]
-
-    def two(self) -> tuple[str, str]:
-        """Return both inputs. Raises WeightsError for other numbers of inputs."""
-        if len(self.inputs) != 2:
-            raise WeightsError(f"damaged: it has {len(self.inputs)} inputs instead of two")
-        return self.inputs[0], self.inputs[1]
-
-    def three(self) -> tuple[str, str, str]:
-        """Return the three inputs. Raises WeightsError for other numbers of inputs."""
-        if len(self.inputs) != 3:
-            raise WeightsError(f"damaged: it has {len(self.inputs)} inputs instead of three")
-        return self.inputs[0], self.inputs[1], self.inputs[2]
-
-    def weight(self, role: str, shape: Shape, *, axis: int = 0) -> Blob:
-        """Return a weight; see `Weights.blob`."""
-        if not self.p.has(role):
-            raise WeightsError(f"damaged: it has no {role}")
-        return self.weights.blob(getattr(self.p, role), shape, f"its {role}", axis=axis)
-
-    def positive(self, name: str, default: float) -> float:
-        """Return a numeric parameter, or the default if it is 0 or missing."""
-        return float(getattr(self.p, name)) or default
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """The parameters that the layer states; see `stated_by`."""
+        return stated_by(self.message, self.weights)
 
 
-Handler = Callable[[Builder, Layer], "str | list[str]"]
-"""A function that adds a layer to the graph and returns its output tensors."""
+def stated_by(message: Any, weights: Weights) -> dict[str, Any]:
+    """Return what a message states, by names such as kernel_size for the field kernelSize.
+
+    Inner messages become dictionaries, and weights become `StoredWeight`. Fields that are 0, false or empty count as
+    missing, as protocol buffers do not write them. Fields that are not known have the names "field 1", "field 2", ...
+    """
+    fields, made = message.message_kind.fields, {}
+    for name in message.stated():
+        field, value = fields[name], getattr(message, name)
+        if field.inner is not None or value:
+            made[setting_name(name)] = _plain(field, value, weights)
+    return made | {f"field {number}": value for number, value in message.unread().items()}
 
 
-def pair(values: Any, default: int) -> tuple[int, int]:
-    """Return a list parameter as (vertical, horizontal)."""
-    given = [int(value) for value in values] or [default, default]
-    if len(given) != 2:
-        raise WeightsError(f"damaged: {len(given)} numbers for height and width")
-    return given[0], given[1]
+def _plain(field: Field, value: Any, weights: Weights) -> Any:
+    if field.inner is None:
+        return value
+    if field.inner.name == "Weights":
+        return StoredWeight(value, setting_name(field.name), weights)
+    if field.is_repeated:
+        return [stated_by(one, weights) for one in value]
+    return stated_by(value, weights)
 
 
-def borders(message: Any) -> list[int]:
-    """Return border amounts as top, bottom, left and right."""
-    edges = list(message.borderAmounts)
-    if not edges:
-        return [0, 0, 0, 0]
-    if len(edges) != 2:
-        raise WeightsError(f"damaged: {len(edges)} pairs of borders for height and width")
-    return [int(amount) for edge in edges for amount in (edge.startEdgeSize, edge.endEdgeSize)]
+@cache
+def setting_name(field: str) -> str:
+    """Return the name of a setting for a field of a message, such as kernel_size for kernelSize."""
+    return sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", field.replace("ReLU", "Relu")).lower()

@@ -7,11 +7,11 @@ from typing import Any
 from mpscnn.converters.reading.coreml.neural.array_ops import ARRAY_OPS
 from mpscnn.converters.reading.coreml.neural.elementwise import ELEMENTWISE
 from mpscnn.converters.reading.coreml.neural.indexing import INDEXING
-from mpscnn.converters.reading.coreml.neural.layer import Handler
 from mpscnn.converters.reading.coreml.neural.linear_and_reductions import LINEAR_AND_REDUCTIONS
 from mpscnn.converters.reading.coreml.neural.recurrent import RECURRENT
 from mpscnn.converters.reading.coreml.neural.windows import WINDOWS
 from mpscnn.converters.reading.coreml.schema import LAYERS
+from mpscnn.converters.values.rows import Row
 
 _REASONS = {
     "sequences of several lengths are not supported": "reverseSeq",
@@ -32,7 +32,7 @@ _REASONS = {
 REFUSED = {kind: reason for reason, kinds in _REASONS.items() for kind in kinds.split()}
 """The reason why a kind of layer is not supported, by Core ML's name."""
 
-HANDLERS: dict[str, Handler] = {
+ROWS: dict[str, Row] = {
     **ELEMENTWISE,
     **ARRAY_OPS,
     **INDEXING,
@@ -40,7 +40,7 @@ HANDLERS: dict[str, Handler] = {
     **RECURRENT,
     **WINDOWS,
 }
-"""The functions that convert layers, by kind: the name of the message's field with the parameters."""
+"""The rows of layers, by kind: the name of the message's field with the parameters."""
 
 
 def layer_kind(layer: Any) -> str | None:

@@ -2,181 +2,211 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 
-from mpscnn.converters.reading.coreml.neural.as_operation import as_operation
-from mpscnn.converters.reading.coreml.neural.layer import Handler, Layer
+from mpscnn.converters.reading.coreml.neural.layer import Layer
+from mpscnn.converters.reading.coreml.neural.row_calls import Weight, bias_of, numbered, stated
 from mpscnn.converters.reading.coreml.photo_scaling import Numbers, batch_norm_scaling
 from mpscnn.converters.reading.onnx_graph.blocks import (
-    cast_to_float,
     fill,
     l2_normalize,
     standardize,
     transpose_last_axes,
 )
 from mpscnn.converters.reading.onnx_graph.builder import Builder
+from mpscnn.converters.values.rows import Ints, Name, Row, schema_of
 from mpscnn.errors import UnsupportedError, WeightsError
 
 
-def _refuse_integers(parameters: Any) -> None:
-    if parameters.int8DynamicQuantize:
+def _refuse_integers(quantize: bool) -> None:
+    if quantize:
         raise UnsupportedError("its input is quantised while it runs")
 
 
-def _inner_product(b: Builder, layer: Layer) -> str:
+def _inner_product(
+    b: Builder, x: Name, *, weights: Weight | None = None, input_channels: int = 0, output_channels: int = 0,
+    has_bias: bool = False, bias: Weight | None = None, int8_dynamic_quantize: bool = False,
+) -> str:  # fmt: skip
     """Convert InnerProduct: a dense layer over the last axis, or over all features of an image."""
-    p, x = layer.p, layer.x
-    _refuse_integers(p)
-    inputs, outputs = int(p.inputChannels), int(p.outputChannels)
+    _refuse_integers(int8_dynamic_quantize)
     rank = b.rank(x)
     is_image = rank == 4
     if is_image:
         x = b.op("Flatten", x, axis=1)
     elif rank == 1:
-        x = b.op("Reshape", x, [1, inputs])
-    weight = layer.weight("weights", (outputs, inputs))
+        x = b.op("Reshape", x, [1, input_channels])
+    weight = stated(weights, "weights").blob((output_channels, input_channels))
     if rank == 3:
         matrix = b.weight("weight", np.ascontiguousarray(weight.array().T))
         x = b.op("MatMul", x, matrix)
-        return b.op("Add", x, b.weight("bias", layer.weight("bias", (outputs,)))) if p.hasBias else x
+        return b.op("Add", x, bias_of(b, bias, output_channels)) if has_bias else x
     operands = [x, b.weight("weight", weight)]
-    if p.hasBias:
-        operands.append(b.weight("bias", layer.weight("bias", (outputs,))))
+    if has_bias:
+        operands.append(bias_of(b, bias, output_channels))
     result = b.op("Gemm", *operands, transB=1)
     if is_image:
-        return b.op("Reshape", result, [0, outputs, 1, 1])
-    return b.op("Reshape", result, [outputs]) if rank == 1 else result
+        return b.op("Reshape", result, [0, output_channels, 1, 1])
+    return b.op("Reshape", result, [output_channels]) if rank == 1 else result
 
 
-def _matmul(b: Builder, layer: Layer) -> str:
-    p = layer.p
-    _refuse_integers(p)
-    if len(layer.inputs) == 1 and (p.transposeA or p.transposeB):
+def _matmul(
+    b: Builder, x: Name, y: Name | None = None, *, transpose_a: bool = False, transpose_b: bool = False,
+    weight_matrix_first_dimension: int = 0, weight_matrix_second_dimension: int = 0,
+    has_bias: bool = False, weights: Weight | None = None, bias: Weight | None = None,
+    int8_dynamic_quantize: bool = False,
+) -> str:  # fmt: skip
+    _refuse_integers(int8_dynamic_quantize)
+    if y is not None:
+        first = transpose_last_axes(b, x) if transpose_a else x
+        return b.op("MatMul", first, transpose_last_axes(b, y) if transpose_b else y)
+    if transpose_a or transpose_b:
         raise WeightsError("damaged: it transposes inputs, but one of the matrices is a weight")
-    if len(layer.inputs) == 1:
-        # The file stores the matrix in column-major order.
-        stored = layer.weight(
-            "weights", (int(p.weightMatrixSecondDimension), int(p.weightMatrixFirstDimension))
-        )
-        first, second = layer.x, b.weight("weight", np.ascontiguousarray(stored.array().T))
-    else:
-        first, second = layer.two()
-        first = transpose_last_axes(b, first) if p.transposeA else first
-        second = transpose_last_axes(b, second) if p.transposeB else second
-    result = b.op("MatMul", first, second)
-    if p.hasBias and len(layer.inputs) == 1:
-        columns = int(p.weightMatrixSecondDimension)
-        result = b.op("Add", result, b.weight("bias", layer.weight("bias", (columns,))))
-    return result
+    # The file stores the matrix in column-major order.
+    columns = weight_matrix_second_dimension
+    stored = stated(weights, "weights").blob((columns, weight_matrix_first_dimension))
+    result = b.op("MatMul", x, b.weight("weight", np.ascontiguousarray(stored.array().T)))
+    return b.op("Add", result, bias_of(b, bias, columns)) if has_bias else result
 
+
+# ---- Normalizations ------------------------------------------------------------------------------------------------
 
 _BATCH_EPSILON, _EPSILON = 1e-5, 1e-6
 
 
-def _batch_norm(b: Builder, layer: Layer) -> str:
-    p, x = layer.p, layer.x
-    channels, epsilon = int(p.channels), layer.positive("epsilon", _BATCH_EPSILON)
+def _batch_norm(
+    b: Builder, x: Name, *, gamma: Weight, beta: Weight, channels: int = 0, compute_mean_var: bool = False,
+    instance_normalization: bool = False, epsilon: float = _BATCH_EPSILON, mean: Weight | None = None,
+    variance: Weight | None = None,
+) -> str:  # fmt: skip
     if b.rank(x) != 4:
         raise UnsupportedError(f"its input has {b.rank(x)} axes; supported are images")
-    operands = [b.weight(role, layer.weight(role, (channels,))) for role in ("gamma", "beta")]
-    if p.computeMeanVar:
-        if not p.instanceNormalization and b.extents(x)[0] != 1:
+    operands = [b.weight(one.name, one.blob((channels,))) for one in (gamma, beta)]
+    if compute_mean_var:
+        if not instance_normalization and b.extents(x)[0] != 1:
             raise UnsupportedError("its mean and variance are those of the whole batch")
         return b.op("InstanceNormalization", x, *operands, epsilon=epsilon)
-    operands += [b.weight(role, layer.weight(role, (channels,))) for role in ("mean", "variance")]
+    statistics = (stated(mean, "mean"), stated(variance, "variance"))
+    operands += [b.weight(one.name, one.blob((channels,))) for one in statistics]
     return b.op("BatchNormalization", x, *operands, epsilon=epsilon)
 
 
 def scale_and_bias(layer: Layer) -> Numbers | None:
     """Return the constants of a layer that computes x * scale + bias; None for other layers."""
-    if layer.kind != "batchnorm" or layer.p.computeMeanVar:
+    if layer.kind != "batchnorm":
+        return None
+    settings = schema_of(_batch_norm).checked(layer.settings)
+    if settings.get("compute_mean_var"):
         return None
     gamma, beta, mean, variance = (
-        layer.weight(role, (int(layer.p.channels),)).array() for role in ("gamma", "beta", "mean", "variance")
+        stated(settings.get(role), role).blob((settings.get("channels", 0),)).array()
+        for role in ("gamma", "beta", "mean", "variance")
     )
-    return batch_norm_scaling(gamma, beta, mean, variance, layer.positive("epsilon", _BATCH_EPSILON))
+    return batch_norm_scaling(gamma, beta, mean, variance, settings.get("epsilon", _BATCH_EPSILON))
 
 
-def _mean_variance(b: Builder, layer: Layer) -> str:
-    axes = [-3, -2, -1] if layer.p.acrossChannels else [-2, -1]
-    epsilon = layer.positive("epsilon", _EPSILON) if layer.p.normalizeVariance else None
-    return standardize(b, layer.x, axes, epsilon)
+def _mean_variance(
+    b: Builder, x: Name, *, across_channels: bool = False, normalize_variance: bool = False,
+    epsilon: float = _EPSILON,
+) -> str:  # fmt: skip
+    axes = [-3, -2, -1] if across_channels else [-2, -1]
+    return standardize(b, x, axes, epsilon if normalize_variance else None)
 
 
-def _local_response(b: Builder, layer: Layer) -> str:
-    p = layer.p
-    settings = {"size": int(p.localSize), "alpha": float(p.alpha), "beta": float(p.beta)}
-    return b.op("LRN", layer.x, bias=layer.positive("k", 1.0), **settings)
+def _l2_normalize(b: Builder, x: Name, *, epsilon: float = _EPSILON) -> str:
+    return l2_normalize(b, x, [-3, -2, -1], epsilon)
 
 
-def _layer_norm(b: Builder, layer: Layer) -> str:
-    shape = tuple(int(one) for one in layer.p.normalizedShape)
-    rank = b.rank(layer.x)
-    if not 0 < len(shape) <= rank:
-        raise WeightsError(f"damaged: normalises {len(shape)} of {rank} axes")
-    factors = [b.weight(role, layer.weight(role, shape)) for role in ("gamma", "beta")]
-    return b.op(
-        "LayerNormalization",
-        layer.x,
-        *factors,
-        axis=rank - len(shape),
-        epsilon=layer.positive("eps", _BATCH_EPSILON),
-    )
+def _local_response(
+    b: Builder, x: Name, *, alpha: float = 0.0, beta: float = 0.0, local_size: int = 0, k: float = 1.0
+) -> str:
+    return b.op("LRN", x, bias=k, size=local_size, alpha=alpha, beta=beta)
 
 
-def _softmax(b: Builder, layer: Layer) -> str:
-    if b.rank(layer.x) < 3:
-        raise WeightsError(f"damaged: its input has {b.rank(layer.x)} axes; expected 3 or more")
-    return b.op("Softmax", layer.x, axis=-3)
+def _layer_norm(
+    b: Builder, x: Name, *, gamma: Weight, beta: Weight, normalized_shape: Ints = (),
+    eps: float = _BATCH_EPSILON,
+) -> str:  # fmt: skip
+    rank, count = b.rank(x), len(normalized_shape)
+    if not 0 < count <= rank:
+        raise WeightsError(f"damaged: normalises {count} of {rank} axes")
+    factors = [b.weight(one.name, one.blob(normalized_shape)) for one in (gamma, beta)]
+    return b.op("LayerNormalization", x, *factors, axis=rank - count, epsilon=eps)
 
 
-_MODES = (
-    "ReduceSum",
-    "ReduceMean",
-    "ReduceProd",
-    "",
-    "ReduceSumSquare",
-    "ReduceL1",
-    "ReduceL2",
-    "ReduceMax",
-    "ReduceMin",
-)
-_LOG_SUM, _ARG_MAX = 3, 9
-_AXES = ([-3, -2, -1], [-2, -1], [-3], [-2], [-1])
+def _softmax(b: Builder, x: Name) -> str:
+    if b.rank(x) < 3:
+        raise WeightsError(f"damaged: its input has {b.rank(x)} axes; expected 3 or more")
+    return b.op("Softmax", x, axis=-3)
 
 
-def _reduce(b: Builder, layer: Layer) -> str:
-    p, x = layer.p, layer.x
-    if not (0 <= p.axis < len(_AXES) and 0 <= p.mode <= _ARG_MAX):
-        raise WeightsError(f"damaged: a reduction of the kind {p.mode} over {p.axis}")
-    axes = _AXES[p.axis]
-    if p.mode == _ARG_MAX:
+def _softmax_nd(b: Builder, x: Name, *, axis: int = 0) -> str:
+    return b.op("Softmax", x, axis=axis)
+
+
+# ---- Reductions ----------------------------------------------------------------------------------------------------
+
+_KINDS = {
+    "SUM": "ReduceSum",
+    "AVG": "ReduceMean",
+    "PROD": "ReduceProd",
+    "SUMSQUARE": "ReduceSumSquare",
+    "L1": "ReduceL1",
+    "L2": "ReduceL2",
+    "MAX": "ReduceMax",
+    "MIN": "ReduceMin",
+}
+_MODES = numbered("SUM", "AVG", "PROD", "LOGSUM", "SUMSQUARE", "L1", "L2", "MAX", "MIN", "ARGMAX")
+_AXES = {"CHW": [-3, -2, -1], "HW": [-2, -1], "C": [-3], "H": [-2], "W": [-1]}
+
+
+def _reduce(
+    b: Builder, x: Name, *, mode: Annotated[str, _MODES] = "SUM", epsilon: float = _EPSILON,
+    axis: Annotated[str, numbered(*_AXES)] = "CHW",
+) -> str:  # fmt: skip
+    axes = _AXES[axis]
+    if mode == "ARGMAX":
         if len(axes) != 1:
             raise WeightsError("damaged: the place of the largest element over several axes")
-        return cast_to_float(b, b.op("ArgMax", x, axis=axes[0], keepdims=True))
-    if p.mode == _LOG_SUM:
-        logarithms = b.op("Log", b.op("Add", x, layer.positive("epsilon", _EPSILON)))
-        return b.op("ReduceSum", logarithms, axes, keepdims=True)
-    return b.op(_MODES[p.mode], x, axes, keepdims=True)
+        return b.op("ArgMax", x, axis=axes[0], keepdims=True)
+    if mode == "LOGSUM":
+        return b.op("ReduceSum", b.op("Log", b.op("Add", x, epsilon)), axes, keepdims=True)
+    return b.op(_KINDS[mode], x, axes, keepdims=True)
 
 
-def _reduce_axes(kind: str) -> Handler:
-    def convert(b: Builder, layer: Layer) -> str:
-        axes = list(range(b.rank(layer.x))) if layer.p.reduceAll else [int(axis) for axis in layer.p.axes]
-        return b.op(kind, layer.x, axes or list(range(b.rank(layer.x))), keepdims=layer.p.keepDims)
+def _reduce_axes(kind: str) -> Row:
+    def row(
+        b: Builder, x: Name, *, axes: Ints = (), keep_dims: bool = False, reduce_all: bool = False
+    ) -> str:
+        every = range(b.rank(x))
+        return b.op(kind, x, list(every if reduce_all else axes or every), keepdims=keep_dims)
 
-    return convert
+    return row
 
 
-def _constant(b: Builder, layer: Layer) -> str:
-    shape = tuple(int(one) for one in layer.p.shape)
-    if layer.kind == "loadConstant":
-        if len(shape) != 3:
-            raise WeightsError(f"damaged: a constant of the shape {shape}")
-        return b.weight("value", layer.weight("data", shape).reshaped(1, *shape))
-    return b.weight("value", layer.weight("data", shape))
+def _best(kind: str) -> Row:
+    def row(b: Builder, x: Name, *, axis: int = 0, remove_dim: bool = False) -> str:
+        return b.op(kind, x, axis=axis, keepdims=not remove_dim)
+
+    return row
+
+
+# ---- Constants -----------------------------------------------------------------------------------------------------
+
+
+def _constant(b: Builder, *, data: Weight, shape: Ints = ()) -> str:
+    return b.weight("value", data.blob(shape))
+
+
+def _constant_image(b: Builder, *, data: Weight, shape: Ints = ()) -> str:
+    if len(shape) != 3:
+        raise WeightsError(f"damaged: a constant of the shape {shape}")
+    return b.weight("value", data.blob(shape).reshaped(1, *shape))
+
+
+def _fill(b: Builder, *, value: float = 0.0, target_shape: Ints = ()) -> str:
+    return fill(b, target_shape, value)
 
 
 _REDUCTIONS = (
@@ -184,23 +214,21 @@ _REDUCTIONS = (
     "ReduceSum", "ReduceSumSquare",
 )  # fmt: skip
 
-LINEAR_AND_REDUCTIONS: dict[str, Handler] = {
-    "argMax": as_operation("reduce_argmax", axis="axis", keep_dims="!removeDim"),
-    "argMin": as_operation("reduce_argmin", axis="axis", keep_dims="!removeDim"),
+LINEAR_AND_REDUCTIONS: dict[str, Row] = {
+    "argMax": _best("ArgMax"),
+    "argMin": _best("ArgMin"),
     "batchedMatmul": _matmul,
     "batchnorm": _batch_norm,
-    "fillStatic": lambda b, layer: fill(b, [int(one) for one in layer.p.targetShape], float(layer.p.value)),
+    "fillStatic": _fill,
     "innerProduct": _inner_product,
-    "l2normalize": lambda b, layer: l2_normalize(
-        b, layer.x, [-3, -2, -1], layer.positive("epsilon", _EPSILON)
-    ),
+    "l2normalize": _l2_normalize,
     "layerNormalization": _layer_norm,
-    "loadConstant": _constant,
+    "loadConstant": _constant_image,
     "loadConstantND": _constant,
     "lrn": _local_response,
     "mvn": _mean_variance,
     "reduce": _reduce,
     **{f"r{kind[1:]}": _reduce_axes(kind) for kind in _REDUCTIONS},
     "softmax": _softmax,
-    "softmaxND": as_operation("softmax", axis="axis"),
+    "softmaxND": _softmax_nd,
 }

@@ -21,8 +21,9 @@ from mpscnn.converters.reading.coreml.features import (
 from mpscnn.converters.reading.coreml.file import CoremlFile
 from mpscnn.converters.reading.coreml.inputs import describe_photos, input_shapes, plain_photo
 from mpscnn.converters.reading.coreml.neural.layer import Layer
-from mpscnn.converters.reading.coreml.neural.layers import HANDLERS, REFUSED, layer_kind
+from mpscnn.converters.reading.coreml.neural.layers import REFUSED, ROWS, layer_kind
 from mpscnn.converters.reading.coreml.neural.linear_and_reductions import scale_and_bias
+from mpscnn.converters.reading.coreml.neural.row_calls import call_row
 from mpscnn.converters.reading.coreml.photo_scaling import PhotoScaling
 from mpscnn.converters.reading.coreml.pipeline import PostProcessing
 from mpscnn.converters.reading.coreml.segmenter import describe_segmenter, leave_out_search
@@ -193,10 +194,9 @@ def _add(walk: Walk, file: CoremlFile, message: Any, scaling: PhotoScaling | Non
             layer.name, message.input, layer.outputs, lambda: scale_and_bias(layer)
         ):
             return layer.inputs
-        made = HANDLERS[kind](b, layer)
-        return [made] if isinstance(made, str) else made
+        return call_row(ROWS[kind], b, layer)
 
-    refusal = None if kind in HANDLERS else REFUSED[kind]
+    refusal = None if kind in ROWS else REFUSED[kind]
     if kind == "custom" and message.custom.className:
         refusal = f"{refusal} (its class is {quote_name(message.custom.className)})"
     walk.layer(kind, message.name or kind, list(message.input), list(message.output), convert, refusal)

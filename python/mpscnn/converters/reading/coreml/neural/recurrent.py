@@ -6,24 +6,27 @@ layer computes one step.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
 
-from mpscnn.converters.reading.coreml.neural.layer import Handler, Layer
+from mpscnn.converters.reading.coreml.neural.layer import Layer, StoredWeight
+from mpscnn.converters.reading.coreml.neural.row_calls import Weight, inner, inner_list, stated
 from mpscnn.converters.reading.coreml.recurrent import Recurrent
 from mpscnn.converters.reading.onnx_graph.blocks import split
 from mpscnn.converters.reading.onnx_graph.builder import Builder
 from mpscnn.converters.values import gates
 from mpscnn.converters.values.recurrent_layer import Array, RecurrentWeights
+from mpscnn.converters.values.rows import Name, Parsed, Row, call, shown
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _BLOB_RANK = 5
 # Core ML's names of the gates, in ONNX' order: i, o, f and the candidate; z, r and the candidate.
 _GATES = {
-    "LSTM": ("inputGate", "outputGate", "forgetGate", "blockInput"),
-    "GRU": ("updateGate", "resetGate", "outputGate"),
+    "LSTM": ("input_gate", "output_gate", "forget_gate", "block_input"),
+    "GRU": ("update_gate", "reset_gate", "output_gate"),
     "RNN": ("",),
 }
 # Core ML limits the sum of each gate to the range from -50 to 50, and then applies the gate's function.
@@ -36,15 +39,14 @@ _NO_LIMIT = 500.0
 # ---- Functions -----------------------------------------------------------------------------------------------------
 
 
-def _function(curve: Any, *, of_sums: bool) -> tuple[str, float | None, float | None]:
+def _function(curve: Mapping[str, Any], *, of_sums: bool) -> tuple[str, float | None, float | None]:
     """Return ONNX' name of a function and its parameters. coremltools leaves parameters at 0 to mean the usual ones."""
-    stated = next((name for name in _FUNCTIONS if curve.has(name)), None)
-    if stated is None:
+    stated = next(iter(curve), "")
+    if stated not in _FUNCTIONS or len(curve) != 1:
         raise UnsupportedError("its function is none of Core ML's recurrent layers")
     name, usual = _FUNCTIONS[stated]
-    alpha, beta = (getattr(curve, stated).alpha, getattr(curve, stated).beta) if usual else (0.0, 0.0)
-    if usual and not alpha and not beta:
-        alpha, beta = usual
+    own = call(_numbers if usual else _no_numbers, (), curve[stated], lambda _, one: one, {})
+    alpha, beta = own if any(own) else usual or own
     if of_sums and not _ends_before_limit(name, alpha, beta):
         raise UnsupportedError(
             f"its function {stated} depends on sums beyond {_MAX_SUM:.0f}, which Core ML limits to this number; "
@@ -53,13 +55,21 @@ def _function(curve: Any, *, of_sums: bool) -> tuple[str, float | None, float | 
     return name, *((alpha, beta) if usual else (None, None))
 
 
+def _numbers(*, alpha: float = 0.0, beta: float = 0.0) -> tuple[float, float]:
+    return alpha, beta
+
+
+def _no_numbers() -> tuple[float, float]:
+    return 0.0, 0.0
+
+
 _FUNCTIONS: dict[str, tuple[str, tuple[float, float] | None]] = {
     "linear": ("Affine", (1.0, 0.0)),
-    "ReLU": ("Relu", None),
+    "relu": ("Relu", None),
     "tanh": ("Tanh", None),
-    "scaledTanh": ("ScaledTanh", (1.0, 1.0)),
+    "scaled_tanh": ("ScaledTanh", (1.0, 1.0)),
     "sigmoid": ("Sigmoid", None),
-    "sigmoidHard": ("HardSigmoid", (0.2, 0.5)),
+    "sigmoid_hard": ("HardSigmoid", (0.2, 0.5)),
 }
 
 
@@ -72,7 +82,9 @@ def _ends_before_limit(name: str, alpha: float, beta: float) -> bool:
     return name in ("Sigmoid", "Tanh")
 
 
-def _functions(curves: Sequence[Any], count: int, *, directions: int = 1) -> tuple[list[str], dict[str, Any]]:
+def _functions(
+    curves: Sequence[Mapping[str, Any]], count: int, *, directions: int = 1
+) -> tuple[list[str], dict[str, Any]]:
     """Return ONNX' names of the functions of all directions, and the attributes with their parameters."""
     if len(curves) != count * directions:
         raise WeightsError(f"damaged: it has {len(curves)} functions instead of {count * directions}")
@@ -88,21 +100,58 @@ def _functions(curves: Sequence[Any], count: int, *, directions: int = 1) -> tup
 # ---- Weights -------------------------------------------------------------------------------------------------------
 
 
-def _direction(layer: Layer, weights: Any, kind: str, *, has_bias: bool) -> RecurrentWeights:
+@dataclass(frozen=True, kw_only=True)
+class LstmWeights:
+    """The weights of one direction. Layers with peepholes are refused."""
+
+    input_gate_weight_matrix: Weight | None = None
+    forget_gate_weight_matrix: Weight | None = None
+    block_input_weight_matrix: Weight | None = None
+    output_gate_weight_matrix: Weight | None = None
+    input_gate_recursion_matrix: Weight | None = None
+    forget_gate_recursion_matrix: Weight | None = None
+    block_input_recursion_matrix: Weight | None = None
+    output_gate_recursion_matrix: Weight | None = None
+    input_gate_bias_vector: Weight | None = None
+    forget_gate_bias_vector: Weight | None = None
+    block_input_bias_vector: Weight | None = None
+    output_gate_bias_vector: Weight | None = None
+    input_gate_peephole_vector: Weight | None = None
+    forget_gate_peephole_vector: Weight | None = None
+    output_gate_peephole_vector: Weight | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LstmParameters:
+    """The parameters that both directions of an LSTM share."""
+
+    sequence_output: bool = False
+    has_bias_vectors: bool = False
+    forget_bias: bool = False
+    has_peephole_vectors: bool = False
+    coupled_input_and_forget_gate: bool = False
+    cell_clip_threshold: float = _USUAL_LIMIT
+
+
+Parameters = Annotated[LstmParameters, inner(LstmParameters)]
+NO_PARAMETERS = LstmParameters()
+
+
+def _direction(
+    weights: Mapping[str, StoredWeight | None], kind: str, features: int, units: int, *, has_bias: bool
+) -> RecurrentWeights:
     prefixes = _GATES[kind]
-    features, units = int(layer.p.inputVectorSize), int(layer.p.outputVectorSize)
 
     def stacked(suffix: str, shape: tuple[int, ...]) -> Array:
-        names = [f"{prefix}{suffix}" if prefix else suffix[0].lower() + suffix[1:] for prefix in prefixes]
-        return np.concatenate(
-            [layer.weights.blob(getattr(weights, name), shape, f"its {name}").array() for name in names]
-        ).astype(np.float32)
+        names = [f"{prefix}_{suffix}".lstrip("_") for prefix in prefixes]
+        blobs = [stated(weights.get(name), name).blob(shape) for name in names]
+        return np.concatenate([blob.array() for blob in blobs]).astype(np.float32)
 
     return RecurrentWeights(
         gates.ONNX[kind],
-        stacked("WeightMatrix", (units, features)),
-        stacked("RecursionMatrix", (units, units)),
-        stacked("BiasVector", (units,)) if has_bias else np.zeros(len(prefixes) * units, np.float32),
+        stacked("weight_matrix", (units, features)),
+        stacked("recursion_matrix", (units, units)),
+        stacked("bias_vector", (units,)) if has_bias else np.zeros(len(prefixes) * units, np.float32),
     )
 
 
@@ -125,13 +174,14 @@ def _blob(b: Builder, sequence: str, like: str) -> str:
     return b.op("Unsqueeze", b.op("Squeeze", sequence, [0]), [2, 3])
 
 
-def _added(b: Builder, layer: Layer, recurrent: Recurrent, state_count: int) -> list[str]:
+def _added(
+    b: Builder, layer: Layer, recurrent: Recurrent, units: int, state_count: int, x: str, given: Sequence[str]
+) -> list[str]:
     """Add a layer with one or more states for each direction. Return the results that the file names."""
-    directions, units = len(recurrent.directions), int(layer.p.outputVectorSize)
+    directions = len(recurrent.directions)
     count = state_count * directions
     if len(layer.inputs) not in (1, 1 + count) or not 1 <= len(layer.outputs) <= 1 + count:
         raise WeightsError(f"damaged: it has {len(layer.inputs)} inputs and {len(layer.outputs)} outputs")
-    x, *given = layer.inputs
     states = []
     for place in range(state_count if given else 0):  # join h of both directions, then c of both
         own = [_sequence(b, blob) for blob in given[place::state_count]]
@@ -145,59 +195,116 @@ def _added(b: Builder, layer: Layer, recurrent: Recurrent, state_count: int) -> 
 # ---- Layers --------------------------------------------------------------------------------------------------------
 
 
-def _simple(b: Builder, layer: Layer) -> list[str]:
-    p = layer.p
-    functions, attributes = _functions([p.activation], 1)
-    own = _direction(layer, p, "RNN", has_bias=p.hasBiasVector)
-    return _added(
-        b, layer, Recurrent("RNN", [own], functions, p.reverseInput, p.sequenceOutput, attributes), 1
-    )
+def _curve(value: Any, name: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise WeightsError(f"damaged: its {name} is {shown(value)}, expected a function")
+    return value
 
 
-def _gru(b: Builder, layer: Layer) -> list[str]:
-    p = layer.p
-    functions, attributes = _functions(p.activations, 2)
-    own = _direction(layer, p, "GRU", has_bias=p.hasBiasVectors)
-    return _added(
-        b, layer, Recurrent("GRU", [own], functions, p.reverseInput, p.sequenceOutput, attributes), 1
-    )
+def _curves(value: Any, name: str) -> list[Mapping[str, Any]]:
+    if not isinstance(value, list):
+        raise WeightsError(f"damaged: its {name} are {shown(value)}, expected functions")
+    return value
 
 
-def _lstm(b: Builder, layer: Layer) -> list[str]:
-    p = layer.p
-    both = layer.kind == "biDirectionalLSTM"
-    curves = [*p.activationsForwardLSTM, *p.activationsBackwardLSTM] if both else list(p.activations)
-    weights = list(p.weightParams) if both else [p.weightParams]
-    if len(weights) != 1 + both:
-        raise WeightsError(f"damaged: it has weights of {len(weights)} directions")
-    functions, attributes = _functions(curves, 3, directions=1 + both)
-    _refuse_settings(b, layer, functions)
-    directions = [_direction(layer, own, "LSTM", has_bias=p.params.hasBiasVectors) for own in weights]
-    if p.params.forgetBias:
-        units = int(p.outputVectorSize)
-        for own in directions:
-            own.bias[2 * units : 3 * units] += 1.0
-    reverse = not both and p.reverseInput
-    recurrent = Recurrent("LSTM", directions, functions, reverse, p.params.sequenceOutput, attributes)
-    return _added(b, layer, recurrent, 2)
+Curve = Annotated[Mapping[str, Any], Parsed(_curve)]
+Curves = Annotated[Sequence[Mapping[str, Any]], Parsed(_curves)]
 
 
-def _refuse_settings(b: Builder, layer: Layer, functions: Sequence[str]) -> None:
-    settings = layer.p.params
-    if settings.hasPeepholeVectors:
+def _simple(
+    b: Builder, layer: Layer, x: Name, *states: Name, activation: Curve, weight_matrix: Weight,
+    recursion_matrix: Weight, bias_vector: Weight | None = None, input_vector_size: int = 0,
+    output_vector_size: int = 0, sequence_output: bool = False, has_bias_vector: bool = False,
+    reverse_input: bool = False,
+) -> list[str]:  # fmt: skip
+    functions, attributes = _functions([activation], 1)
+    weights = {
+        "weight_matrix": weight_matrix, "recursion_matrix": recursion_matrix, "bias_vector": bias_vector,
+    }  # fmt: skip
+    own = _direction(weights, "RNN", input_vector_size, output_vector_size, has_bias=has_bias_vector)
+    recurrent = Recurrent("RNN", [own], functions, reverse_input, sequence_output, attributes)
+    return _added(b, layer, recurrent, output_vector_size, 1, x, states)
+
+
+def _gru(
+    b: Builder, layer: Layer, x: Name, *states: Name, activations: Curves = (), input_vector_size: int = 0,
+    output_vector_size: int = 0, sequence_output: bool = False, has_bias_vectors: bool = False,
+    reverse_input: bool = False, update_gate_weight_matrix: Weight, reset_gate_weight_matrix: Weight,
+    output_gate_weight_matrix: Weight, update_gate_recursion_matrix: Weight,
+    reset_gate_recursion_matrix: Weight, output_gate_recursion_matrix: Weight,
+    update_gate_bias_vector: Weight | None = None, reset_gate_bias_vector: Weight | None = None,
+    output_gate_bias_vector: Weight | None = None,
+) -> list[str]:  # fmt: skip
+    functions, attributes = _functions(activations, 2)
+    weights = {
+        "update_gate_weight_matrix": update_gate_weight_matrix,
+        "reset_gate_weight_matrix": reset_gate_weight_matrix,
+        "output_gate_weight_matrix": output_gate_weight_matrix,
+        "update_gate_recursion_matrix": update_gate_recursion_matrix,
+        "reset_gate_recursion_matrix": reset_gate_recursion_matrix,
+        "output_gate_recursion_matrix": output_gate_recursion_matrix,
+        "update_gate_bias_vector": update_gate_bias_vector,
+        "reset_gate_bias_vector": reset_gate_bias_vector,
+        "output_gate_bias_vector": output_gate_bias_vector,
+    }
+    own = _direction(weights, "GRU", input_vector_size, output_vector_size, has_bias=has_bias_vectors)
+    recurrent = Recurrent("GRU", [own], functions, reverse_input, sequence_output, attributes)
+    return _added(b, layer, recurrent, output_vector_size, 1, x, states)
+
+
+def _lstm(
+    b: Builder, layer: Layer, x: Name, *states: Name, activations: Curves = (), input_vector_size: int = 0,
+    output_vector_size: int = 0, params: Parameters = NO_PARAMETERS,
+    weight_params: Annotated[LstmWeights, inner(LstmWeights)], reverse_input: bool = False,
+) -> list[str]:  # fmt: skip
+    functions, attributes = _functions(activations, 3)
+    sizes = (input_vector_size, output_vector_size)
+    directions = _lstm_directions(b, params, functions, sizes, [weight_params], x, states)
+    recurrent = Recurrent("LSTM", directions, functions, reverse_input, params.sequence_output, attributes)
+    return _added(b, layer, recurrent, output_vector_size, 2, x, states)
+
+
+def _lstm_of_both_directions(
+    b: Builder, layer: Layer, x: Name, *states: Name, activations_forward_lstm: Curves = (),
+    activations_backward_lstm: Curves = (), input_vector_size: int = 0, output_vector_size: int = 0,
+    params: Parameters = NO_PARAMETERS,
+    weight_params: Annotated[list[LstmWeights], inner_list(LstmWeights)],
+) -> list[str]:  # fmt: skip
+    if len(weight_params) != 2:
+        raise WeightsError(f"damaged: it has weights of {len(weight_params)} directions")
+    curves = [*activations_forward_lstm, *activations_backward_lstm]
+    functions, attributes = _functions(curves, 3, directions=2)
+    sizes = (input_vector_size, output_vector_size)
+    directions = _lstm_directions(b, params, functions, sizes, weight_params, x, states)
+    recurrent = Recurrent("LSTM", directions, functions, False, params.sequence_output, attributes)
+    return _added(b, layer, recurrent, output_vector_size, 2, x, states)
+
+
+def _lstm_directions(
+    b: Builder, parameters: LstmParameters, functions: Sequence[str], sizes: tuple[int, int],
+    weights: Sequence[LstmWeights], x: str, states: Sequence[str],
+) -> list[RecurrentWeights]:  # fmt: skip
+    """Return the weights of an LSTM's directions. Raises UnsupportedError for parameters that are not supported."""
+    if parameters.has_peephole_vectors:
         raise UnsupportedError("with peepholes it is not supported")
-    if settings.coupledInputAndForgetGate:
+    if parameters.coupled_input_and_forget_gate:
         raise UnsupportedError("with coupled gates it is not supported")
-    limit = float(settings.cellClipThreshold) or _USUAL_LIMIT
-    steps = b.extents(_sequence(b, layer.inputs[0]))[0]
+    limit = parameters.cell_clip_threshold
+    steps = b.extents(_sequence(b, x))[0]
     # A cell that begins with 0 grows by at most 1 in each step, unless its function returns more than 1.
-    is_reached = steps is None or steps > limit or len(layer.inputs) > 1 or "ScaledTanh" in functions
+    is_reached = steps is None or steps > limit or states or "ScaledTanh" in functions
     if limit < _NO_LIMIT and is_reached:
         raise UnsupportedError(f"it limits its cells to {limit:g}, which is not supported")
+    has_bias, (features, units) = parameters.has_bias_vectors, sizes
+    directions = [_direction(vars(own), "LSTM", features, units, has_bias=has_bias) for own in weights]
+    if parameters.forget_bias:
+        for one in directions:
+            one.bias[2 * units : 3 * units] += 1.0
+    return directions
 
 
-RECURRENT: dict[str, Handler] = {
-    "biDirectionalLSTM": _lstm,
+RECURRENT: dict[str, Row] = {
+    "biDirectionalLSTM": _lstm_of_both_directions,
     "gru": _gru,
     "simpleRecurrent": _simple,
     "uniDirectionalLSTM": _lstm,

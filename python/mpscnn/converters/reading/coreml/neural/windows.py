@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 from mpscnn.converters.opening.unsupported import CHOOSE_SIZE
-from mpscnn.converters.reading.coreml.neural.layer import Handler, Layer, borders, pair
+from mpscnn.converters.reading.coreml.neural.row_calls import (
+    NO_BORDERS,
+    Borders,
+    Pair,
+    Weight,
+    bias_of,
+    inner,
+    numbered,
+    stated,
+)
 from mpscnn.converters.reading.onnx_graph.blocks import cast_to_int, crop, cut, image, pad
 from mpscnn.converters.reading.onnx_graph.builder import Builder
 from mpscnn.converters.reading.onnx_graph.resizing import (
@@ -16,21 +26,58 @@ from mpscnn.converters.reading.onnx_graph.resizing import (
     resize,
     resize_by_factors,
 )
+from mpscnn.converters.values.rows import Counted, Floats, Ints, Name, Row, Stated
 from mpscnn.converters.values.window_sizes import count_of_caffe, crop_to_size, padding_of_result
 from mpscnn.errors import UnsupportedError, WeightsError
 
-_KINDS = ("Max", "Average", "L2")
-_MAX, _AVERAGE, _L2 = range(3)
-_TOP_LEFT_HEAVY = 1
+# ---- Padding -------------------------------------------------------------------------------------------------------
 
 
-def _padding(layer: Layer) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class Valid:
+    """A window with explicit amounts of padding."""
+
+    padding_amounts: Annotated[Borders, inner(Borders)] = NO_BORDERS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Same:
+    """A window whose padding depends on the size of the image."""
+
+    asymmetry_mode: Annotated[str, numbered("BOTTOM_RIGHT_HEAVY", "TOP_LEFT_HEAVY")] = "BOTTOM_RIGHT_HEAVY"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LastPixel:
+    """A window whose output size is rounded up as in Caffe."""
+
+    padding_amounts: Annotated[Ints, Counted(2)] = (0, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Border:
+    """A border of one number, or of mirrored or repeated pixels."""
+
+    value: float = 0.0
+
+
+ValidPadding = Annotated[Valid, inner(Valid)]
+SamePadding = Annotated[Same | None, inner(Same)]
+CompletePadding = Annotated[LastPixel | None, inner(LastPixel)]
+Bordered = Annotated[Border | None, inner(Border)]
+NO_PADDING = Valid()
+
+
+def _padding(valid: Valid, same: Same | None) -> dict[str, Any]:
     """Return the padding of a window as attributes: explicit amounts or SAME."""
-    if layer.p.has("same"):
-        lower = layer.p.same.asymmetryMode == _TOP_LEFT_HEAVY
+    if same is not None:
+        lower = same.asymmetry_mode == "TOP_LEFT_HEAVY"
         return {"auto_pad": "SAME_LOWER" if lower else "SAME_UPPER"}
-    top, bottom, left, right = borders(layer.p.valid.paddingAmounts)
+    top, bottom, left, right = valid.padding_amounts.amounts()
     return {"pads": [top, left, bottom, right]}
+
+
+# ---- Convolutions --------------------------------------------------------------------------------------------------
 
 
 def _stated_padding(attributes: dict[str, Any]) -> dict[str, Any]:
@@ -42,63 +89,69 @@ def _stated_padding(attributes: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def _convolution(b: Builder, layer: Layer) -> str:
-    p = layer.p
-    if len(layer.inputs) != 1:
+def _convolution(
+    b: Builder, x: Name, computed: Name | None = None, *, weights: Weight | None = None,
+    bias: Weight | None = None, output_channels: int = 0, kernel_channels: int = 0, n_groups: int = 1,
+    kernel_size: Pair = (3, 3), stride: Pair = (1, 1), dilation_factor: Pair = (1, 1),
+    valid: ValidPadding = NO_PADDING, same: SamePadding = None, is_deconvolution: bool = False,
+    has_bias: bool = False, output_shape: Pair | None = None,
+) -> str:  # fmt: skip
+    if computed is not None:
         raise UnsupportedError("its weights are a blob that the network computes")
-    if b.rank(layer.x) != 4:
-        raise UnsupportedError(f"its input has {b.rank(layer.x)} axes; supported are images")
-    kernel, strides = pair(p.kernelSize, 3), pair(p.stride, 1)
-    groups, filters, channels = int(p.nGroups) or 1, int(p.outputChannels), int(p.kernelChannels)
-    if min(kernel + strides) < 1 or filters % groups:
-        raise WeightsError(
-            f"damaged: a kernel of {kernel} with strides {strides}, {filters} filters in {groups} groups"
-        )
-    dilations = pair(p.dilationFactor, 1)
-    attributes = _padding(layer) | {
-        "strides": list(strides),
-        "group": groups,
-        "kernel_shape": list(kernel),
-        "dilations": list(dilations),
+    if b.rank(x) != 4:
+        raise UnsupportedError(f"its input has {b.rank(x)} axes; supported are images")
+    if output_channels % n_groups:
+        raise WeightsError(f"damaged: {output_channels} filters in {n_groups} groups")
+    attributes = _padding(valid, same) | {
+        "strides": list(stride),
+        "group": n_groups,
+        "kernel_shape": list(kernel_size),
+        "dilations": list(dilation_factor),
     }
-    if p.isDeconvolution:
-        kind, axis, shape = "ConvTranspose", 1, (channels, filters // groups, *kernel)
-        if p.outputShape:
-            reach = [(taps - 1) * dilation + 1 for taps, dilation in zip(kernel, dilations, strict=True)]
-            sides, sizes = b.extents(layer.x)[2:], pair(p.outputShape, 1)
-            cropped = crop_to_size(sides, sizes, reach, strides, _stated_padding(attributes))
-            attributes |= padding_of_result(cropped, strides)
+    if is_deconvolution:
+        kind, axis, shape = "ConvTranspose", 1, (kernel_channels, output_channels // n_groups, *kernel_size)
+        if output_shape is not None:
+            taps = zip(kernel_size, dilation_factor, strict=True)
+            reach = [(count - 1) * dilation + 1 for count, dilation in taps]
+            sides = b.extents(x)[2:]
+            cropped = crop_to_size(sides, output_shape, reach, stride, _stated_padding(attributes))
+            attributes |= padding_of_result(cropped, stride)
             attributes.pop("auto_pad", None)
     else:
-        kind, axis, shape = "Conv", 0, (filters, channels, *kernel)
-    operands = [layer.x, b.weight("weight", layer.weight("weights", shape, axis=axis))]
-    if p.hasBias:
-        operands.append(b.weight("bias", layer.weight("bias", (filters,))))
+        kind, axis, shape = "Conv", 0, (output_channels, kernel_channels, *kernel_size)
+    operands = [x, b.weight("weight", stated(weights, "weights").blob(shape, axis=axis))]
+    if has_bias:
+        operands.append(bias_of(b, bias, output_channels))
     return b.op(kind, *operands, **attributes)
 
 
-def _pooling(b: Builder, layer: Layer) -> str:
-    p, x = layer.p, layer.x
-    if not 0 <= p.type < len(_KINDS):
-        raise WeightsError(f"damaged: a pooling of the kind {p.type}")
-    if p.globalPooling:
-        if p.type == _L2:
+# ---- Poolings ------------------------------------------------------------------------------------------------------
+
+_POOLINGS = {"MAX": "Max", "AVERAGE": "Average", "L2": "L2"}
+
+
+def _pooling(
+    b: Builder, x: Name, *, kind: Annotated[str, Stated("type"), numbered(*_POOLINGS)] = "MAX",
+    kernel_size: Ints = (3, 3), stride: Ints = (1, 1), valid: ValidPadding = NO_PADDING,
+    same: SamePadding = None, include_last_pixel: CompletePadding = None,
+    avg_pool_exclude_padding: bool = False, global_pooling: bool = False,
+) -> str:  # fmt: skip
+    if global_pooling:
+        if kind == "L2":
             return b.op("ReduceL2", x, [-2, -1], keepdims=True)
-        return b.op("GlobalMaxPool" if p.type == _MAX else "GlobalAveragePool", x)
-    kernel, strides = pair(p.kernelSize, 3), pair(p.stride, 1)
-    if min(kernel + strides) < 1:
-        raise WeightsError(f"damaged: a window of {kernel} with strides of {strides}")
-    attributes: dict[str, Any] = {"kernel_shape": list(kernel), "strides": list(strides)}
-    if p.has("includeLastPixel"):
-        attributes |= _last_pixel(b, x, kernel, strides, pair(p.includeLastPixel.paddingAmounts, 0))
+        return b.op(f"Global{_POOLINGS[kind]}Pool", x)
+    if len(kernel_size) != 2 or len(stride) != 2 or min(kernel_size + stride) < 1:  # not read above
+        raise WeightsError(f"damaged: a window of {kernel_size} with strides of {stride}")
+    attributes: dict[str, Any] = {"kernel_shape": list(kernel_size), "strides": list(stride)}
+    if include_last_pixel is not None:
+        attributes |= _last_pixel(b, x, kernel_size, stride, include_last_pixel.padding_amounts)
     else:
-        attributes |= _padding(layer)
-    if p.type == _AVERAGE:
-        attributes["count_include_pad"] = int(not p.avgPoolExcludePadding)
-    if p.type == _L2:
-        attributes["p"] = 2
-        return b.op("LpPool", x, **attributes)
-    return b.op(f"{_KINDS[p.type]}Pool", x, **attributes)
+        attributes |= _padding(valid, same)
+    if kind == "AVERAGE":
+        attributes["count_include_pad"] = int(not avg_pool_exclude_padding)
+    if kind == "L2":
+        return b.op("LpPool", x, **attributes, p=2)
+    return b.op(f"{_POOLINGS[kind]}Pool", x, **attributes)
 
 
 def _last_pixel(
@@ -116,26 +169,32 @@ def _last_pixel(
     return {"pads": [*pads, *pads], "ceil_mode": 1}
 
 
-def _padding_layer(b: Builder, layer: Layer) -> str:
-    p = layer.p
-    amounts = borders(p.paddingAmounts)
-    if p.has("reflection"):
-        return pad(b, layer.x, amounts, "reflect")
-    if p.has("replication"):
-        return pad(b, layer.x, amounts, "edge")
-    return pad(b, layer.x, amounts, "constant", float(p.constant.value))
+# ---- Borders and sizes ---------------------------------------------------------------------------------------------
 
 
-def _constant_pad(b: Builder, layer: Layer) -> str:
+def _padding_layer(
+    b: Builder, x: Name, *, constant: Bordered = None, reflection: Bordered = None,
+    replication: Bordered = None, padding_amounts: Annotated[Borders, inner(Borders)] = NO_BORDERS,
+) -> str:  # fmt: skip
+    amounts = padding_amounts.amounts()
+    if reflection is not None:
+        return pad(b, x, amounts, "reflect")
+    if replication is not None:
+        return pad(b, x, amounts, "edge")
+    return pad(b, x, amounts, "constant", 0.0 if constant is None else constant.value)
+
+
+def _constant_pad(
+    b: Builder, x: Name, given: Name | None = None, *, value: float = 0.0, pad_amounts: Ints = (),
+    pad_to_given_output_size_mode: bool = False,
+) -> str:  # fmt: skip
     """Convert ConstantPad. Its second input replaces the amounts of the file."""
-    p = layer.p
-    x, amounts = layer.inputs[0], [int(one) for one in p.padAmounts]
-    if len(layer.inputs) > 1:
-        x, given = layer.two()
+    amounts = list(pad_amounts)
+    if given is not None:
         amounts = b.constant_integers(cast_to_int(b, given), "its border")
-    if p.padToGivenOutputSizeMode:
+    if pad_to_given_output_size_mode:
         amounts = _amounts_of_sizes(b, x, amounts)
-    return pad(b, x, amounts, "constant", float(p.value))
+    return pad(b, x, amounts, "constant", value)
 
 
 def _amounts_of_sizes(b: Builder, x: str, sizes: Sequence[int]) -> list[int]:
@@ -154,44 +213,63 @@ def _amounts_of_sizes(b: Builder, x: str, sizes: Sequence[int]) -> list[int]:
     return [size and size - extent for extent, pair in zip(shape, pairs, strict=True) for size in pair]
 
 
-_UPSAMPLE = {0: FROM_EDGE, 1: CORNERS, 2: HALF_PIXEL}
-_NEAREST, _BILINEAR = 0, 1
+_SAMPLES = {"DEFAULT": FROM_EDGE, "ALIGN_CORNERS_TRUE": CORNERS, "ALIGN_CORNERS_FALSE": HALF_PIXEL}
 
 
-def _upsample(b: Builder, layer: Layer) -> str:
-    p = layer.p
-    factors = [float(one) for one in p.fractionalScalingFactor or p.scalingFactor] or [1.0, 1.0]
-    if p.mode == _NEAREST:
-        return resize_by_factors(b, layer.x, factors, FROM_EDGE, nearest=True)
-    samples = _UPSAMPLE.get(p.linearUpsampleMode)
-    if samples is None or p.mode != _BILINEAR:
-        raise WeightsError(f"damaged: its modes are {p.mode} and {p.linearUpsampleMode}")
-    return resize_by_factors(b, layer.x, factors, samples)
+def _upsample(
+    b: Builder, x: Name, *, scaling_factor: Ints = (1, 1), fractional_scaling_factor: Floats = (),
+    mode: Annotated[str, numbered("NN", "BILINEAR")] = "NN",
+    linear_upsample_mode: Annotated[str, numbered(*_SAMPLES)] = "DEFAULT",
+) -> str:  # fmt: skip
+    factors = [float(one) for one in fractional_scaling_factor or scaling_factor]
+    if mode == "NN":
+        return resize_by_factors(b, x, factors, FROM_EDGE, nearest=True)
+    return resize_by_factors(b, x, factors, _SAMPLES[linear_upsample_mode])
 
 
-_SAMPLING = {0: CORNERS, 1: CORNERS, 2: FROM_EDGE}
+_METHODS = {
+    "STRICT_ALIGN_ENDPOINTS_MODE": CORNERS,
+    "ALIGN_ENDPOINTS_MODE": CORNERS,
+    "UPSAMPLE_MODE": FROM_EDGE,
+}
 
 
-def _resize(b: Builder, layer: Layer) -> str:
-    method = layer.p.mode.samplingMethod
-    size = pair(layer.p.targetSize, 1)
-    samples = _SAMPLING.get(method)
-    if samples is None or (method == 1 and 1 in size):
-        raise UnsupportedError(f"its samples lie as its method {method} puts them, which is not supported")
-    return resize(b, layer.x, size, samples)
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """Where the samples of a resize lie."""
+
+    sampling_method: Annotated[str, numbered(*_METHODS, "ROI_ALIGN_MODE", but=("ROI_ALIGN_MODE",))] = (
+        "STRICT_ALIGN_ENDPOINTS_MODE"
+    )
 
 
-def _crop(b: Builder, layer: Layer) -> str:
+def _resize(
+    b: Builder,
+    x: Name,
+    *,
+    target_size: Pair = (1, 1),
+    mode: Annotated[Sampling, inner(Sampling)] = Sampling(),
+) -> str:
+    method = mode.sampling_method
+    if method == "ALIGN_ENDPOINTS_MODE" and 1 in target_size:
+        raise UnsupportedError(f"its method {method} is not supported for one row or column")
+    return resize(b, x, target_size, _METHODS[method])
+
+
+def _crop(
+    b: Builder, x: Name, like: Name | None = None, *,
+    crop_amounts: Annotated[Borders, inner(Borders)] = NO_BORDERS,
+    offset: Annotated[Ints, Counted(2)] = (0, 0),
+) -> str:  # fmt: skip
     """Convert Crop: by stated rows and columns, or to the size of a second input at an offset."""
-    if len(layer.inputs) == 1:
-        top, bottom, left, right = borders(layer.p.cropAmounts)
-        return cut(b, layer.x, (top, left), (bottom, right))
-    x, like = layer.two()
+    if like is None:
+        top, bottom, left, right = crop_amounts.amounts()
+        return cut(b, x, (top, left), (bottom, right))
     rank = b.rank(x)
-    return crop(b, x, [rank - 2, rank - 1], pair(layer.p.offset, 0), image(b, like)[2:])
+    return crop(b, x, [rank - 2, rank - 1], offset, image(b, like)[2:])
 
 
-WINDOWS: dict[str, Handler] = {
+WINDOWS: dict[str, Row] = {
     "constantPad": _constant_pad,
     "convolution": _convolution,
     "crop": _crop,
