@@ -35,6 +35,8 @@ from mpscnn.vision.photo_list import photos_in
 
 __all__ = ["DataCheck", "Finding", "check_data"]
 
+#: The files that `DataCheck.write` writes.
+REPORT_FILES = ("findings.csv", "findings.html")
 _FEW = 10  # photos of a class
 _SIDE = 16  # of the thumbnails that are compared
 _COPY = 0.15  # the largest distance of two thumbnails of one photo; 0 for equal ones, 1.41 for unrelated ones
@@ -84,8 +86,9 @@ class DataCheck(Report):
             place.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ParameterError(f"{place}: {error.strerror}") from error
-        self.to_csv(place / "findings.csv")
-        with replace_atomically(place / "findings.html", ParameterError) as file:
+        table, page = (place / name for name in REPORT_FILES)
+        self.to_csv(table)
+        with replace_atomically(page, ParameterError) as file:
             file.write(page_of(self.findings, self._sentences()[0]).encode())
 
 

@@ -107,12 +107,6 @@ ScoresOption = Annotated[
 InflightOption = Annotated[
     int, typer.Option(min=1, max=32, metavar="N", help="Keep N photos in progress at a time.")
 ]
-OverwriteOption = Annotated[
-    bool,
-    typer.Option(
-        "--overwrite", help="Replace the output if it exists. Without this, the command refuses it."
-    ),
-]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for other programs instead of a table.")]
 JsonLinesOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object per photo and line, and nothing else.")

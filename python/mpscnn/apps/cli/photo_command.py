@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mpscnn._private.literals import ChannelOrderName
+from mpscnn.apps.cli.existing_outputs import require_new
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.output import hint, report
 from mpscnn.apps.cli.photo_options import for_each_photo, for_many_photos, list_photos, open_input_photo
 from mpscnn.apps.cli.picture_folder import PictureFolder
 from mpscnn.apps.cli.ray_options import show_cluster_results
 from mpscnn.apps.cli.result_printer import Form, ResultPrinter, origin_of
-from mpscnn.apps.cli.row_file import is_row_file, require_new, row_file, settings_of
+from mpscnn.apps.cli.row_file import is_row_file, row_file, settings_of
 from mpscnn.apps.cli.task import COMMANDS, require_task
 from mpscnn.apps.cli.video_options import Reading, show_frames, write_frames
 from mpscnn.errors import Error
@@ -92,7 +93,7 @@ def show_results(
             f"print the results, and --output writes them to {output}", param_hint=f"--{form.value}"
         )
     if output is not None and (rows is not None or part is not None or reading.cluster is not None):
-        require_new(output, overwrite)
+        require_new(overwrite, output)
     of_photos = reading.cluster is None and part is None
     paths, failed = list_photos(photos) if of_photos else ([], 0)
     if of_photos and not paths:

@@ -7,7 +7,8 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpscnn._private.files import exists, is_folder, real_path, replace_atomically
+from mpscnn._private.files import is_folder, real_path, replace_atomically
+from mpscnn.apps.cli.existing_outputs import require_new
 from mpscnn.errors import ImageError, ParameterError
 from mpscnn.vision.photo_list import STDIN
 
@@ -68,11 +69,7 @@ class PictureFolder:
         taken, first = set(self._taken), dict(self._first)
         for photo in photos:
             for suffix in suffixes:
-                target = self._new_name(photo, suffix)
-                if exists(target):
-                    raise ParameterError(
-                        f"{target}: exists already, so nothing is computed; --overwrite replaces it"
-                    )
+                require_new(overwrite, self._new_name(photo, suffix))
         self._taken, self._first = taken, first
 
     def save(self, picture: PillowImage.Image, photo: str, suffix: str) -> Path:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from mpscnn._private.files import convert_write_errors, exists, is_folder, replace_atomically
+from mpscnn._private.files import convert_write_errors, is_folder, replace_atomically
 from mpscnn._private.json_text import json_line
 from mpscnn.apps.cli.output import hint, warn
 from mpscnn.apps.cli.result_printer import origin_of
@@ -28,12 +28,6 @@ _PART = ".part"
 def is_row_file(path: Path) -> bool:
     """Return True if the name is that of a file with rows of results."""
     return path.suffix.lower() in ROWS and not is_folder(path)
-
-
-def require_new(path: Path, overwrite: bool) -> None:
-    """Raise ParameterError if something has this name already, unless `overwrite` is set."""
-    if not overwrite and exists(path):
-        raise ParameterError(f"{path}: exists already, so nothing is computed; --overwrite replaces it")
 
 
 def settings_of(model: Model, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mpscnn._private.printable import quote_path
+from mpscnn.apps.cli.existing_outputs import require_new
 from mpscnn.apps.cli.output import hint, show
 from mpscnn.apps.cli.train_options import DIGITS, TrainOptions
 from mpscnn.errors import ParameterError
@@ -26,6 +27,7 @@ def train_digits(options: TrainOptions) -> None:
         raise ParameterError(
             f"--model {architecture}: with --digits it must be {' or '.join(sorted(digits.DIGIT_NETWORKS))}"
         )
+    require_new(options.overwrite, options.output)
     if epochs < 1:
         raise ParameterError("--epochs: digits need 1 or more")
     training, test = digits.read_digits(folder, "train"), digits.read_digits(folder, "t10k")

@@ -10,8 +10,9 @@ from typing import Protocol
 
 import typer
 
-from mpscnn._private.files import require_folder_for
+from mpscnn._private.files import exists, require_folder_for
 from mpscnn._private.printable import quote_path
+from mpscnn.apps.cli.existing_outputs import require_new
 from mpscnn.apps.cli.failures import INTERRUPTED
 from mpscnn.apps.cli.output import hint, show
 from mpscnn.apps.cli.output import report as tell_error
@@ -36,9 +37,12 @@ def train_folder(folder: str | None, options: TrainOptions) -> None:
     report = None if options.report is None else Path(options.report)
     backbone = open_backbone(options.model)
     _require_other_file(backbone, output)
+    run = Path(f"{output}.run")
+    reports = [] if report is None else [report / name for name in kind.report_files]
+    # A stopped run has written its best network so far and the report, which --resume and --restart replace.
+    require_new(options.overwrite or options.resume or exists(run), output, *reports)
     if report is not None:
         require_folder_for(report, kind.report_files, ParameterError)
-    run = Path(f"{output}.run")
     training = kind.start(backbone, run)
     show(*training.summary())
     interrupted = False

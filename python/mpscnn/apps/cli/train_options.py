@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import typer
 
 from mpscnn.apps.cli.arguments import AUTO_DEVICE, DeviceOption, ThreadsOption
+from mpscnn.apps.cli.existing_outputs import OverwriteOption
 from mpscnn.apps.cli.sizes import parse_size
 
 
@@ -130,6 +131,7 @@ class TrainOptions:
             "detect or segment: curves.png, predictions.png and classes.csv.",
         ),
     ] = None
+    overwrite: OverwriteOption = False
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue a stopped run with the same photos and options.")
     ] = False

@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from mpscnn.apps.cli.arguments import JsonOption
+from mpscnn.apps.cli.existing_outputs import OverwriteOption, require_new
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import sentences, show, show_json, table_width
-from mpscnn.evaluation.data_check import check_data
+from mpscnn.evaluation.data_check import REPORT_FILES, check_data
 from mpscnn.model import load
 from mpscnn.registry.catalogue import BUNDLED_MODEL
 from mpscnn.runtime.options import CompileOptions, RunOptions
@@ -54,6 +55,7 @@ def check(
             help="Write findings.html with pictures, and findings.csv, into DIR.",
         ),
     ] = None,
+    overwrite: OverwriteOption = False,
     program: CompileOptions = COMPILE,
     runs: RunOptions = RUN,
     as_json: JsonOption = False,
@@ -70,6 +72,8 @@ def check(
 
     Example: mpscnn check street/ --annotations street.json
     """
+    if output is not None:
+        require_new(overwrite, *(output / name for name in REPORT_FILES))
     loaded = load(model, **program.to_dict(), **runs.to_dict())
     found = check_data(photos, annotations=annotations, model=loaded, unlabelled=unlabelled)
     if output is not None:

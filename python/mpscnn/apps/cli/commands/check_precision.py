@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from mpscnn.apps.cli.arguments import AUTO_DEVICE, CpuDeviceOption, JsonOption, ModelArgument, split_names
+from mpscnn.apps.cli.existing_outputs import OverwriteOption, require_new
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.network_inputs import chosen_inputs, open_one_input, select_photos
 from mpscnn.apps.cli.output import sentences, show, show_json, table_width
@@ -52,9 +53,10 @@ def check_precision(
             "--output",
             "-o",
             metavar="FILE.safetensors",
-            help="Write the model to this file; default: the given file.",
+            help="Write the model to this file; default: the given file, which needs --overwrite.",
         ),
     ] = None,
+    overwrite: OverwriteOption = False,
     device: CpuDeviceOption = AUTO_DEVICE,
     size: SizeOption = None,
     as_json: JsonOption = False,
@@ -70,7 +72,7 @@ def check_precision(
 
     Example: mpscnn check-precision mobilenet_v2 --images photos/
 
-    Example: mpscnn check-precision model.safetensors --keep-float32 auto
+    Example: mpscnn check-precision model.safetensors --keep-float32 auto --overwrite
     """
     from mpscnn import comparison
 
@@ -84,6 +86,7 @@ def check_precision(
     for name in named or []:
         network[name]  # raises an error for an unknown layer
     target = _target(model, path, output) if keep_float32 is not None else None
+    require_new(overwrite, target)
     found = comparison.check_precision(
         network,
         chosen_inputs(network, select_photos(images, max_images) if images else [], size),

@@ -13,10 +13,10 @@ from mpscnn.apps.cli.arguments import (
     CsvOption,
     JsonLinesOption,
     ModelOption,
-    OverwriteOption,
     PhotosArgument,
     ScoresOption,
 )
+from mpscnn.apps.cli.existing_outputs import OverwriteOption
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import hint
 from mpscnn.apps.cli.photo_command import ShownTask, show_results

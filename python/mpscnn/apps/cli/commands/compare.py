@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mpscnn.apps.cli.arguments import JsonOption
+from mpscnn.apps.cli.existing_outputs import OverwriteOption, require_new
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.output import sentences, show, show_json, table_width
 from mpscnn.apps.cli.sizes import SizeOption
@@ -47,6 +48,7 @@ def compare(
             help="Draw the error of every layer, or write the table to FILE.html, FILE.csv or FILE.json.",
         ),
     ] = None,
+    overwrite: OverwriteOption = False,
     size: SizeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -63,6 +65,7 @@ def compare(
     """
     from mpscnn.comparison import compare as run
 
+    require_new(overwrite, output)
     found = run(first, second, input=given, tolerance=tolerance, size=size)
     if output is not None:
         found.save(output)

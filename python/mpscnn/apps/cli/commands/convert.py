@@ -20,6 +20,7 @@ from mpscnn.apps.cli.checked_output import (
     write_tflite,
 )
 from mpscnn.apps.cli.convert_options import OPTIONS, Conversion, ConvertOptions
+from mpscnn.apps.cli.existing_outputs import OverwriteOption, require_new
 from mpscnn.apps.cli.hub_sources import local_source
 from mpscnn.apps.cli.model_output import write_model
 from mpscnn.apps.cli.option_groups import add_options
@@ -50,6 +51,7 @@ def convert(
             help="Write this .safetensors, .onnx, .tflite, .mlpackage, .mlmodel or .aimodel file.",
         ),
     ] = None,
+    overwrite: OverwriteOption = False,
     options: ConvertOptions = OPTIONS,
     report: Annotated[
         str | None,
@@ -97,23 +99,15 @@ def convert(
     *sources, output = [*paths, paths[0]] if only_report else paths
     sources = [local_source(source) for source in sources]
     given = Conversion(sources=sources, output=output, **vars(options))
+    if not only_report:
+        _require_output(given)
+        require_new(overwrite, output)
     if report is not None:
+        require_new(overwrite, None if report == "-" else Path(report))
         write_report(given, report)
     if only_report:
         return
-    if not sources:
-        raise typer.BadParameter(
-            "expected at least one file to read, and the file to write", param_hint="IN... OUT"
-        )
-    if any(exists(output) and exists(source) and output.samefile(source) for source in sources):
-        raise typer.BadParameter(f"{output} is a file to read, too: give another name", param_hint="OUT")
     suffix = output.suffix.lower()
-    if suffix not in _SUFFIXES:
-        raise typer.BadParameter(
-            f"the name must end in {', '.join(_SUFFIXES)}, got {output}{did_you_mean(suffix, _SUFFIXES)}",
-            param_hint="OUT",
-        )
-    _require_written(given, suffix)
     if suffix in COREML_SUFFIXES:
         write_coreml(given)
     elif suffix == COREAI_SUFFIX:
@@ -126,8 +120,20 @@ def convert(
         write_model(given)
 
 
-def _require_written(given: Conversion, suffix: str) -> None:
-    """Refuse options that have no meaning for the file to write."""
+def _require_output(given: Conversion) -> None:
+    """Refuse a file that cannot be written, and options that have no meaning for it."""
+    output, suffix = given.output, given.output.suffix.lower()
+    if not given.sources:
+        raise typer.BadParameter(
+            "expected at least one file to read, and the file to write", param_hint="IN... OUT"
+        )
+    if any(exists(output) and exists(source) and output.samefile(source) for source in given.sources):
+        raise typer.BadParameter(f"{output} is a file to read, too: give another name", param_hint="OUT")
+    if suffix not in _SUFFIXES:
+        raise typer.BadParameter(
+            f"the name must end in {', '.join(_SUFFIXES)}, got {output}{did_you_mean(suffix, _SUFFIXES)}",
+            param_hint="OUT",
+        )
     for name, suffixes, what in (
         ("target", COREML_SUFFIXES, "only Core ML models have a target"),
         ("palette", COREML_SUFFIXES, "only Core ML models have palettes"),

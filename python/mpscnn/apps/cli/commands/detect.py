@@ -14,10 +14,10 @@ from mpscnn.apps.cli.arguments import (
     CsvOption,
     JsonLinesOption,
     OverlapOption,
-    OverwriteOption,
     PhotosArgument,
     TilesOption,
 )
+from mpscnn.apps.cli.existing_outputs import OverwriteOption
 from mpscnn.apps.cli.failures import USAGE
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import hint, report, table_width

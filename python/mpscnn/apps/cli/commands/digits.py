@@ -11,8 +11,9 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from mpscnn.apps.cli.arguments import InflightOption, ModelOption, OverwriteOption
+from mpscnn.apps.cli.arguments import InflightOption, ModelOption
 from mpscnn.apps.cli.commands.classify import classifying
+from mpscnn.apps.cli.existing_outputs import OverwriteOption
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import show, show_json

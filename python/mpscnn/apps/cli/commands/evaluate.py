@@ -13,6 +13,7 @@ import typer
 
 from mpscnn.apps.cli.arguments import InflightOption, JsonOption, ModelOption, ScoresOption
 from mpscnn.apps.cli.evaluate_areas import show_detector, show_segmenter
+from mpscnn.apps.cli.existing_outputs import OverwriteOption, require_new
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import hint, report, sentences, show, show_json, table_width
@@ -74,6 +75,7 @@ def evaluate(
         Path | None,
         typer.Option("--output", "-o", metavar="FILE.png", help="Write the confusion matrix as a picture."),
     ] = None,
+    overwrite: OverwriteOption = False,
     scores: ScoresOption = None,
     inflight: InflightOption = 3,
     program: CompileOptions = COMPILE,
@@ -109,6 +111,7 @@ def evaluate(
         raise typer.BadParameter("goes with DIR; an IDX file is read on one machine", param_hint="--ray")
     if output is not None and output.suffix.lower() != ".png":
         raise typer.BadParameter(f"the name must end in .png, got {output}", param_hint="--output")
+    require_new(overwrite, output)
     photos = folder
     loaded = load(model, scores=scores, **program.to_dict(), **runs.to_dict())
     if folder is not None and annotations is None and masks is None and is_settings(folder):

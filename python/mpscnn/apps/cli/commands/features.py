@@ -12,7 +12,8 @@ import typer
 
 from mpscnn._private.files import is_folder, require_replaceable
 from mpscnn._private.printable import quote_path
-from mpscnn.apps.cli.arguments import JsonOption, ModelOption, OverwriteOption, PhotosArgument, split_names
+from mpscnn.apps.cli.arguments import JsonOption, ModelOption, PhotosArgument, split_names
+from mpscnn.apps.cli.existing_outputs import OverwriteOption, require_new
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.feature_outputs import (
     ERRORS,
@@ -32,7 +33,6 @@ from mpscnn.apps.cli.output import report, show, show_json
 from mpscnn.apps.cli.photo_options import for_each_photo, list_photos, open_input_photo
 from mpscnn.apps.cli.picture_folder import PictureFolder
 from mpscnn.apps.cli.ray_options import ROW_FILES, compute_features, refuse_videos
-from mpscnn.apps.cli.row_file import require_new
 from mpscnn.apps.cli.video_options import READING, Reading, VideoPart, status
 from mpscnn.errors import Error, ParameterError
 from mpscnn.model import Model, load
@@ -95,7 +95,7 @@ def features(
         refuse_videos(part)
     of_rows = cluster is not None and output is not None and output.suffix.lower() in ROW_FILES
     if output is not None and not is_folder(output):
-        require_new(output, overwrite)
+        require_new(overwrite, output)
     kind = None if output is None or of_rows else _kind_of(output, cluster is not None, names, overwrite)
     if cluster is not None:
         paths, failed = list(photos), 0

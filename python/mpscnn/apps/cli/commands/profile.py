@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mpscnn.apps.benchmark import Subject
 from mpscnn.apps.cli.arguments import JsonOption, ModelArgument
+from mpscnn.apps.cli.existing_outputs import OverwriteOption, require_new
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import show, show_json, table_width
 from mpscnn.apps.cli.sizes import RandomWeightsOption, SizeOption, open_with_size
@@ -51,6 +52,7 @@ def profile(
         Path | None,
         typer.Option(metavar="FILE", help="Write the fastest run for chrome://tracing or Perfetto, too."),
     ] = None,
+    overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show the time of each step of a network, its kernel, and its share of the processor's peak.
@@ -60,6 +62,7 @@ def profile(
 
     Example: mpscnn profile mobilenet_v2 --threads 1 --sort time
     """
+    require_new(overwrite, trace)
     subject = open_with_size(model, size, random_weights=random_weights)
     x = subject.random_input() if photo == _RANDOM else _prepared(model, subject, photo, random_weights)
     compiled = subject.network.compile(**program.to_dict())

@@ -10,6 +10,7 @@ import typer
 from mpscnn._private.files import require_replaceable
 from mpscnn._private.summary import bytes_text
 from mpscnn.apps.cli.arguments import JsonOption, ModelArgument, split_names
+from mpscnn.apps.cli.existing_outputs import OverwriteOption, require_new
 from mpscnn.apps.cli.network_inputs import open_one_input, preprocess_photos, select_photos, true_classes
 from mpscnn.apps.cli.output import hint, sentences, show, show_json, table_width
 from mpscnn.apps.cli.sizes import SizeOption
@@ -38,6 +39,7 @@ def quantize(
             help="Write the model to this file; default: MODEL_int8.safetensors in the current folder.",
         ),
     ] = None,
+    overwrite: OverwriteOption = False,
     test_images: Annotated[
         list[str] | None,
         typer.Option(
@@ -82,6 +84,7 @@ def quantize(
             f"{target}: the name of the output must end in .safetensors; mpscnn convert then writes other formats, and "
             "`mpscnn convert MODEL FILE.mlpackage --dtype uint8` 8-bit weights for Core ML"
         )
+    require_new(overwrite, target)
     quantizable = require_quantizable(network, kept)
     if quantizable.refused:
         operations = {node["name"]: node["operation"] for node in quantizable.network.to_dict()["nodes"]}

@@ -12,6 +12,7 @@ import typer
 
 from mpscnn._private.files import replace_atomically, require_replaceable
 from mpscnn.apps.cli.arguments import AUTO_DEVICE
+from mpscnn.apps.cli.existing_outputs import OverwriteOption, require_new
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.output import sentences, show, table_width
 from mpscnn.errors import ParameterError
@@ -36,6 +37,7 @@ def verify(
         Path | None,
         typer.Option(metavar="FILE", help="Write all results as JSON, too, to attach to an issue."),
     ] = None,
+    overwrite: OverwriteOption = False,
     only: Annotated[str, typer.Option(metavar="NAME", help="Test only rows whose names contain this.")] = "",
     time_limit: Annotated[
         float, typer.Option(min=0.1, max=86_400, metavar="SECONDS", help="End a case after this time.")
@@ -55,6 +57,7 @@ def verify(
     from mpscnn.apps.verify import verify as run
 
     if report is not None:
+        require_new(overwrite, report)
         require_replaceable(report, ParameterError)
     with _group_shown() as progress:
         found = run(
