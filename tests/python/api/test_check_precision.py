@@ -220,7 +220,8 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, values in mpscnn.load(path).network.weights.items():
         np.testing.assert_array_equal(model.network.weights[name], values)
     # Set the kept layers by name, in the file itself.
-    assert call("check-precision", str(path), "--keep-float32", "first,third") == 0
+    assert call("check-precision", str(path), "--keep-float32", "first,third") == 2
+    assert call("check-precision", str(path), "--keep-float32", "first,third", "--overwrite") == 0
     nodes = mpscnn.load(path).network.to_dict()["nodes"]
     assert [node["name"] for node in nodes if node.get("keep_float32")] == ["first", "third"]
     capsys.readouterr()
