@@ -7,8 +7,11 @@ from typing import Annotated
 
 import typer
 
-from mpscnn._private.files import exists
+from mpscnn._private.files import is_file, is_folder
 from mpscnn.errors import ParameterError
+
+#: Suffixes of models that are folders.
+_PACKAGES = (".aimodel", ".mlpackage")
 
 OverwriteOption = Annotated[
     bool,
@@ -19,11 +22,15 @@ OverwriteOption = Annotated[
 
 
 def require_new(overwrite: bool, *paths: Path | None) -> None:
-    """Raise ParameterError if something has the name of an output already, unless `overwrite` is set.
+    """Raise ParameterError if an output would replace a file or a model, unless `overwrite` is set.
 
     Every command calls it with all that it will write, before it computes anything. None stands for an output that was
-    not asked for.
+    not asked for. Other folders, pipes and devices are never replaced: the functions that write refuse them.
     """
     for path in paths:
-        if path is not None and not overwrite and exists(path):
+        if path is not None and not overwrite and _would_be_lost(path):
             raise ParameterError(f"{path}: exists already, so nothing is computed; --overwrite replaces it")
+
+
+def _would_be_lost(path: Path) -> bool:
+    return is_file(path) or (path.suffix.lower() in _PACKAGES and is_folder(path))

@@ -94,8 +94,7 @@ def features(
     if cluster is not None:
         refuse_videos(part)
     of_rows = cluster is not None and output is not None and output.suffix.lower() in ROW_FILES
-    if output is not None and not is_folder(output):
-        require_new(overwrite, output)
+    require_new(overwrite, output)
     kind = None if output is None or of_rows else _kind_of(output, cluster is not None, names, overwrite)
     if cluster is not None:
         paths, failed = list(photos), 0
