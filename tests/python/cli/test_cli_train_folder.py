@@ -349,7 +349,7 @@ def test_a_full_disk_leaves_what_there_is(
         raise WeightsError(f"{path}: cannot be written: No space left on device")
 
     monkeypatch.setattr(Trainer, "save", full)
-    assert call(*training) == 1
+    assert call(*training, "--overwrite") == 1
     said = capsys.readouterr().err
     assert "No space left on device" in said
     assert "--resume continues it" in said

@@ -1,4 +1,4 @@
-"""Test files of results: `--output FILE.jsonl` and `FILE.csv`, which an ended command continues, and `--overwrite`."""
+"""Test files of results: `--output FILE.jsonl` and `FILE.csv`, which an ended command continues."""
 
 from __future__ import annotations
 
@@ -136,44 +136,6 @@ def test_an_interrupted_command_says_how_it_continues(
     ended = command("classify", str(photos), "--model", model, "--output", str(tmp_path / "rows.csv"))
     assert ended.returncode == 130
     assert "rows.csv.part keeps the rows so far: the same command continues there" in ended.stderr
-
-
-def outputs(model: Path) -> dict[str, tuple[str, ...]]:
-    """Return the command of each kind of output, without the photos and the output."""
-    classify = ("classify", "--model", str(model))
-    features = ("features", "--model", str(model), "--layers", "pool")
-    return {
-        "rows.jsonl": classify,
-        "rows.csv": classify,
-        "lake_classes.png": classify,
-        "one.png": classify,
-        "features.npz": features,
-        "features.jsonl": features,
-        "features.csv": features,
-        "lake_pool.png": features,
-        "lake_digit.png": ("digits", "--model", str(model)),
-    }
-
-
-@pytest.mark.parametrize("name", outputs(Path()))
-def test_an_output_that_exists_is_refused(name: str, tmp_path: Path, command: Command) -> None:
-    model = save_colour_model(tmp_path / "colours.safetensors")
-    photo = str(save_photo(tmp_path / "lake.png", "blue"))
-    folder = tmp_path / "out"
-    folder.mkdir()
-    there = folder / name
-    there.write_text("mine")
-    first, *rest = outputs(model)[name]
-    given = [first, photo, *rest, "--output", str(folder if "_" in name else there)]
-    refused = command(*given)
-    assert refused.returncode == 2
-    assert (
-        refused.stderr == f"error: {there}: exists already, so nothing is computed; --overwrite replaces it\n"
-    )
-    assert there.read_text() == "mine"
-    assert command(*given, "--overwrite").returncode == 0
-    assert there.read_bytes() != b"mine"
-    assert [path.name for path in folder.iterdir()] == [name]
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "csv", "npz"])
