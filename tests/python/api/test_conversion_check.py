@@ -68,7 +68,7 @@ def test_no_format_is_written_of_a_conversion_that_differs(
     assert call("convert", str(path), str(output), "--force") == 0
     assert "is written because of --force" in capsys.readouterr().err
     assert output.exists()
-    assert call("convert", str(path), str(output), "--no-check") == 0
+    assert call("convert", str(path), str(output), "--no-check", "--overwrite") == 0
     assert "different" not in capsys.readouterr().out
 
 
@@ -85,12 +85,12 @@ def test_convert_writes_nothing_that_differs(
     assert not output.exists()
 
     output.write_bytes(b"before")
-    assert call("convert", str(path), str(output)) == 3
+    assert call("convert", str(path), str(output), "--overwrite") == 3
     assert output.read_bytes() == b"before"
-    assert call("convert", str(path), str(output), "--force") == 0
+    assert call("convert", str(path), str(output), "--force", "--overwrite") == 0
     assert "is written because of --force" in capsys.readouterr().err
     assert mpscnn.load(output).network.to_dict()["nodes"][-1]["attributes"]["kind"] == "relun"
-    assert call("convert", str(path), str(output), "--no-check") == 0
+    assert call("convert", str(path), str(output), "--no-check", "--overwrite") == 0
 
 
 def test_convert_says_nothing_of_what_is_equal(
