@@ -414,7 +414,7 @@ def test_the_command_takes_the_photos_of_a_data_yaml(
     ]
     assert call("train", "--task=detect", f"--annotations={settings}", *options) == 0
     assert "6 photos to train with and 3 for validation" in capsys.readouterr().out
-    assert call("train", "--task=detect", f"--annotations={parts.coco}", *options) == 2
+    assert call("train", "--task=detect", f"--annotations={parts.coco}", *options, "--overwrite") == 2
     assert "needs the folder with the photos" in capsys.readouterr().err
 
 

@@ -115,7 +115,7 @@ def test_the_command_sets_them(tmp_path: Path) -> None:
     classifier().save(plain)
     settings = ("--labels", '["red", "green", "blue"]', "--preprocess", "torch")
     for source in (model, plain):
-        assert call("convert", str(source), str(named), "--force", *settings) == 0
+        assert call("convert", str(source), str(named), "--force", "--overwrite", *settings) == 0
         assert load(named).labels == ["red", "green", "blue"]
         assert load(named).preprocess == mpscnn.Model(classifier(), preprocess="torch").preprocess
     net = detector()

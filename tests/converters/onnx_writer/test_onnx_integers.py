@@ -143,7 +143,7 @@ def test_the_command(
     monkeypatch.setattr(
         "mpscnn.quantization.onnx_check.layers_beyond_one_step", lambda network: {"stem": 3.0, "sum": 2.0}
     )
-    assert call("convert", str(model), str(output), "--dtype", "uint8") == 3
+    assert call("convert", str(model), str(output), "--dtype", "uint8", "--overwrite") == 3
     assert (
         "2 of its layers differ on onnxruntime by more than one integer; 'stem' by 3"
         in capsys.readouterr().err

@@ -239,10 +239,10 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert "(float32, nchw)" in shown
     assert "equal: " in shown
-    assert call("convert", str(model), str(output), "--dtype", "float16") == 0
+    assert call("convert", str(model), str(output), "--overwrite", "--dtype", "float16") == 0
     assert "(float16, nchw)" in capsys.readouterr().out
-    assert call("convert", "cifar10_mobilenet_v2", str(output), "--layout", "nhwc") == 0
+    assert call("convert", "cifar10_mobilenet_v2", str(output), "--overwrite", "--layout", "nhwc") == 0
     assert onnxruntime_results(output, np.zeros((1, 64, 64, 3), np.float32))[0].shape == (1, 10)
-    assert call("convert", str(model), str(output), "--dtype", "uint8") == 0
+    assert call("convert", str(model), str(output), "--overwrite", "--dtype", "uint8") == 0
     assert "equal: " in capsys.readouterr().out
     assert call("convert", str(model), str(model), str(output)) == 2

@@ -105,7 +105,7 @@ def converted(tmp_path: Path, given: Tensor, *options: str) -> Path:
     source, output = tmp_path / "file.tflite", tmp_path / "model.safetensors"
     source.write_bytes(classifier(given))
     # LiteRT does not compute means of integers as floats.
-    assert call("convert", str(source), str(output), "--no-check", *options) == 0
+    assert call("convert", str(source), str(output), "--no-check", "--overwrite", *options) == 0
     return output
 
 

@@ -110,7 +110,7 @@ CALLS = [
     ("models",),
     ("profile", "long.safetensors", "--runs", "1"),
     ("profile", "cifar10_mobilenet_v2", "--runs", "1", "--threads", "1"),
-    ("quantize", "colours.safetensors", "--images", "photos", "--output", "int8.safetensors"),
+    ("quantize", "colours.safetensors", "--images", "photos", "--output", "int8.safetensors", "--overwrite"),
     ("verify", "--only", "log_softmax"),
 ]
 

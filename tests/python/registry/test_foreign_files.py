@@ -352,7 +352,7 @@ def test_commands_in_messages_are_quoted(
         advice = capsys.readouterr().err
         command = shlex.split(advice.partition("say it: ")[2].partition(" (")[0])
         assert command[:2] == ["mpscnn", "convert"]
-        assert call(*command[1:-1], "unit") == 0
+        assert call(*command[1:-1], "unit", "--overwrite") == 0
         capsys.readouterr()
         assert call("info", f"./{name}") == 0
         assert f"--{command[-2].lstrip('-')} NAME" in capsys.readouterr().out
