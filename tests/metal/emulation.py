@@ -13,6 +13,8 @@ import mpscnn
 
 #: The switch "worker_delay_ms" of a device that works until the test sets the switch to 0.
 HELD = 1_000_000
+#: The text of errors that the switches "exceptions" and "throw_failures" cause.
+RAISED = "a framework threw NSInvalidArgumentException: the emulation was told to raise an exception"
 
 
 class Emulation:

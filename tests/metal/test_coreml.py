@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from metal.core_ml import reader_as_core_ml
-from metal.emulation import Emulation
+from metal.emulation import RAISED, Emulation
 from unsupported_cases import CASES, Case, Layer
 
 import mpscnn
@@ -335,6 +335,18 @@ def test_errors_of_predictions_have_core_mls_text(
     with pytest.raises(mpscnn.DeviceError, match=text):
         program.run(X[:images])
     program.run(X)  # only that run has failed
+
+
+@pytest.mark.parametrize(
+    "switch", ["fail_compilations", "fail_models", "fail_predictions", "fail_multi_arrays"]
+)
+def test_an_exception_of_core_ml_keeps_its_name_and_reason(switch: str, emulation: Emulation) -> None:
+    emulation.set("throw_failures", 1)
+    emulation.set(switch, 2)
+    with pytest.raises(mpscnn.DeviceError, match=RAISED):
+        network().compile(device="coreml").run(X)
+    emulation.set(switch, 0)
+    network().compile(device="coreml").run(X)
 
 
 def test_several_threads_predict_one_after_another(core_ml: list[str]) -> None:

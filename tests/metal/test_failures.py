@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from metal.emulation import Emulation
+from metal.emulation import RAISED, Emulation
 from test_structure import smallest
+from tiers import with_full
 from unsupported_cases import Layer
 
 import mpscnn
@@ -182,20 +183,29 @@ def failure_of(work: Work, expected: Any) -> str | None:
     return None
 
 
-def fail_everywhere(emulation: Emulation, work: Work, switch: str, expected: Any) -> int:
-    """Let the first creation that the switch affects fail, then the second, and so on. Returns their number."""
+def fail_everywhere(
+    emulation: Emulation, work: Work, switch: str, expected: Any, exceptions: bool = False
+) -> int:
+    """Let the first creation that the switch affects fail, then the second, and so on. Returns their number.
+
+    With `exceptions` each raises an exception of the framework instead, whose name and reason the error must keep.
+    """
     for succeeding in range(200):
+        emulation.set("throw_failures", exceptions)
         emulation.set("successes_first", succeeding)
         emulation.set(switch, 1)
         message = failure_of(work, expected)
         reached = emulation.get(switch) == 0
         emulation.set(switch, 0)
         emulation.set("successes_first", 0)
+        emulation.set("throw_failures", 0)
         require_nothing_left(emulation)
         if not reached:
             assert message is None
             return succeeding
-        assert message is None or "Metal" in message or "MPS" in message
+        assert message is None or (
+            RAISED in message if exceptions else "Metal" in message or "MPS" in message
+        )
     pytest.fail("more than 200 things are asked for")
 
 
@@ -208,6 +218,20 @@ def test_each_failure_is_an_error_and_leaves_nothing(emulation: Emulation, full:
         count = fail_everywhere(emulation, work, switch, expected)
         assert (count > 0) == needs(name, switch), f"{switch} had {count} things to let fail"
         np.testing.assert_array_equal(work(), expected)
+
+
+WALKED = ["convolution", "softmax", "raw kernel", "custom kernel"]
+
+
+@pytest.mark.parametrize("name", with_full(WALKED, [name for name in WORK if name not in WALKED]))
+def test_each_exception_of_a_framework_keeps_its_name_and_reason(emulation: Emulation, name: str) -> None:
+    """The default tier walks networks by MPS and by shaders, and kernels that are encoded one by one."""
+    work = WORK[name]
+    expected = work()
+    for switch in SWITCHES:
+        count = fail_everywhere(emulation, work, switch, expected, exceptions=True)
+        assert (count > 0) == needs(name, switch), f"{switch} had {count} things to let fail"
+    np.testing.assert_array_equal(work(), expected)
 
 
 @pytest.mark.parametrize("name", WORK)

@@ -10,6 +10,7 @@
 #include "core/platform.h"
 #include "core/text.h"
 #include "metal/coreml/model.h"
+#include "metal/device/exceptions.h"
 #include "ops/op_list.h"
 
 namespace mpscnn::coreml {
@@ -136,8 +137,10 @@ private:
         for (;;) {
             engine::WrittenProgram written = writer_(request);
             try {
-                auto model =
-                    std::make_shared<Model>(std::move(written), static_cast<MLComputeUnits>(units_.number));
+                auto model = metal::with_framework_errors([&] {
+                    return std::make_shared<Model>(std::move(written),
+                                                   static_cast<MLComputeUnits>(units_.number));
+                });
                 const std::lock_guard lock(mutex_);
                 weight_bytes_ = std::max(weight_bytes_, model->weight_bytes());
                 return model;

@@ -4,6 +4,7 @@
 
 #include "core/text.h"
 #include "metal/coreml/multi_array.h"
+#include "metal/device/exceptions.h"
 #include "metal/device/text.h"
 
 namespace mpscnn::coreml {
@@ -97,20 +98,24 @@ void Model::predict_images(std::span<const TensorView> inputs, std::span<const T
 }
 
 void Model::predict(std::span<const TensorView> inputs, std::span<const TensorView> outputs) {
-    const std::int64_t batch = inputs[0].shape[0];
-    const std::lock_guard lock(mutex_);
-    for (std::int64_t first = 0; first < batch; first += max_images)
-        predict_images(inputs, outputs, first, std::min(max_images, batch - first));
+    metal::with_framework_errors([&] {
+        const std::int64_t batch = inputs[0].shape[0];
+        const std::lock_guard lock(mutex_);
+        for (std::int64_t first = 0; first < batch; first += max_images)
+            predict_images(inputs, outputs, first, std::min(max_images, batch - first));
+    });
 }
 
 std::string compile_package(const std::string &package) {
-    const autorelease_scope pool;
-    NSError *error = nil;
-    NSURL *compiled = [MLModel compileModelAtURL:url_of(package) error:&error];
-    if (!compiled)
-        fail(ErrorKind::device,
-             {"Core ML cannot compile ", package, ": ", text_of(error, "no reason given")});
-    return text_of([compiled path]);
+    return metal::with_framework_errors([&] {
+        const autorelease_scope pool;
+        NSError *error = nil;
+        NSURL *compiled = [MLModel compileModelAtURL:url_of(package) error:&error];
+        if (!compiled)
+            fail(ErrorKind::device,
+                 {"Core ML cannot compile ", package, ": ", text_of(error, "no reason given")});
+        return text_of([compiled path]);
+    });
 }
 
 } // namespace mpscnn::coreml

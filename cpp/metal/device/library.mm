@@ -4,6 +4,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "core/text_file.h"
+#include "metal/device/exceptions.h"
 #include "metal/device/text.h"
 
 #import <dispatch/dispatch.h>
@@ -168,7 +169,7 @@ id<MTLComputePipelineState> ShaderLibrary::pipeline(const std::string &function,
     }
     if (is_new) try {
             const autorelease_scope pool;
-            made.set_value(make_pipeline(function, activation));
+            made.set_value(with_framework_errors([&] { return make_pipeline(function, activation); }));
         } catch (...) {
             // The next call tries again. Threads that wait for this attempt get its error.
             const std::lock_guard lock(mutex_);

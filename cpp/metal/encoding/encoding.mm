@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/json.h"
+#include "metal/device/exceptions.h"
 #include "metal/device/text.h"
 
 namespace mpscnn::metal {
@@ -110,9 +111,13 @@ MPSTemporaryImage *as_temporary(MPSImage *image) {
 MPSTemporaryImage *make_temporary_image(id<MTLCommandBuffer> command_buffer, const ImageLayout &layout) {
     MPSTemporaryImage *image = [MPSTemporaryImage temporaryImageWithCommandBuffer:command_buffer
                                                                   imageDescriptor:layout.descriptor()];
-    if ([image texture]) return image;
-    [image setReadCount:0];
-    fail_for_lack_of_memory(layout);
+    try {
+        if (!with_framework_errors([&] { return [image texture]; })) fail_for_lack_of_memory(layout);
+    } catch (...) {
+        [image setReadCount:0];
+        throw;
+    }
+    return image;
 }
 
 Encoding::Encoding(id<MTLCommandBuffer> command_buffer, const std::vector<StoredValue> &values,

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "metal/device/device.h"
+#include "metal/device/exceptions.h"
 #include "metal/device/objc_ptr.h"
 #include "metal/encoding/encoding.h"
 #include "metal/encoding/preprocess.h"
@@ -25,20 +26,22 @@ int feature_channels_of(void *image) {
 
 void encode_native_photo(void *commands, const NativePhoto &photo, const vision::Preprocess &options,
                          void *destination, std::int64_t image) {
-    const autorelease_scope pool;
-    auto command_buffer = static_cast<id<MTLCommandBuffer>>(commands);
-    require_command_buffer(command_buffer);
-    const PhotoTextures textures{static_cast<id<MTLTexture>>(photo.pixels),
-                                 static_cast<id<MTLTexture>>(photo.chroma),
-                                 photo.has_alpha,
-                                 photo.orientation,
-                                 photo.matrix,
-                                 photo.range,
-                                 photo.siting};
-    const auto device = Device::of([command_buffer device], [command_buffer commandQueue]);
-    device->require_usable();
-    encode_preprocess(command_buffer, *device, textures, options, static_cast<MPSImage *>(destination),
-                      image);
+    with_framework_errors([&] {
+        const autorelease_scope pool;
+        auto command_buffer = static_cast<id<MTLCommandBuffer>>(commands);
+        require_command_buffer(command_buffer);
+        const PhotoTextures textures{static_cast<id<MTLTexture>>(photo.pixels),
+                                     static_cast<id<MTLTexture>>(photo.chroma),
+                                     photo.has_alpha,
+                                     photo.orientation,
+                                     photo.matrix,
+                                     photo.range,
+                                     photo.siting};
+        const auto device = Device::of([command_buffer device], [command_buffer commandQueue]);
+        device->require_usable();
+        encode_preprocess(command_buffer, *device, textures, options, static_cast<MPSImage *>(destination),
+                          image);
+    });
 }
 
 namespace {
@@ -201,41 +204,45 @@ std::vector<std::uint8_t> drawn(CGImageRef image, std::size_t width, std::size_t
 
 void encode_pixel_buffer(void *commands, void *pixel_buffer, NativePhoto photo,
                          const vision::Preprocess &options, void *destination, std::int64_t image) {
-    const autorelease_scope pool;
-    auto command_buffer = static_cast<id<MTLCommandBuffer>>(commands);
-    require_command_buffer(command_buffer);
-    if (!pixel_buffer) fail(ErrorKind::parameter, "pixel buffer: it is nil");
-    auto buffer = static_cast<CVPixelBufferRef>(pixel_buffer);
-    const BufferFormat format = format_of(buffer);
-    const auto device = Device::of([command_buffer device], [command_buffer commandQueue]);
-    BufferTextures textures(buffer, *device);
-    const bool planar = format.chroma != MTLPixelFormatInvalid;
-    photo.pixels = textures.texture(format.pixels, CVPixelBufferGetWidth(buffer),
-                                    CVPixelBufferGetHeight(buffer), 0, planar);
-    if (planar) {
-        photo.chroma = textures.texture(format.chroma, CVPixelBufferGetWidthOfPlane(buffer, 1),
-                                        CVPixelBufferGetHeightOfPlane(buffer, 1), 1, true);
-        photo.range = format.range;
-        photo.matrix = matrix_of(buffer, photo.matrix);
-    }
-    encode_native_photo(command_buffer, photo, options, destination, image);
-    textures.hold_until_completed(command_buffer);
+    with_framework_errors([&] {
+        const autorelease_scope pool;
+        auto command_buffer = static_cast<id<MTLCommandBuffer>>(commands);
+        require_command_buffer(command_buffer);
+        if (!pixel_buffer) fail(ErrorKind::parameter, "pixel buffer: it is nil");
+        auto buffer = static_cast<CVPixelBufferRef>(pixel_buffer);
+        const BufferFormat format = format_of(buffer);
+        const auto device = Device::of([command_buffer device], [command_buffer commandQueue]);
+        BufferTextures textures(buffer, *device);
+        const bool planar = format.chroma != MTLPixelFormatInvalid;
+        photo.pixels = textures.texture(format.pixels, CVPixelBufferGetWidth(buffer),
+                                        CVPixelBufferGetHeight(buffer), 0, planar);
+        if (planar) {
+            photo.chroma = textures.texture(format.chroma, CVPixelBufferGetWidthOfPlane(buffer, 1),
+                                            CVPixelBufferGetHeightOfPlane(buffer, 1), 1, true);
+            photo.range = format.range;
+            photo.matrix = matrix_of(buffer, photo.matrix);
+        }
+        encode_native_photo(command_buffer, photo, options, destination, image);
+        textures.hold_until_completed(command_buffer);
+    });
 }
 
 void encode_drawn_image(void *commands, void *drawn_image, NativePhoto photo,
                         const vision::Preprocess &options, void *destination, std::int64_t image) {
-    const autorelease_scope pool;
-    auto command_buffer = static_cast<id<MTLCommandBuffer>>(commands);
-    require_command_buffer(command_buffer);
-    if (!drawn_image) fail(ErrorKind::parameter, "image: it is nil");
-    auto source = static_cast<CGImageRef>(drawn_image);
-    const std::size_t width = CGImageGetWidth(source), height = CGImageGetHeight(source);
-    require_extents("image", width, height);
-    const std::vector<std::uint8_t> pixels = drawn(source, width, height);
-    photo.pixels = copied_texture([command_buffer device], MTLPixelFormatRGBA8Unorm, width, height,
-                                  pixels.data(), 4 * width);
-    photo.has_alpha = false;
-    encode_native_photo(command_buffer, photo, options, destination, image);
+    with_framework_errors([&] {
+        const autorelease_scope pool;
+        auto command_buffer = static_cast<id<MTLCommandBuffer>>(commands);
+        require_command_buffer(command_buffer);
+        if (!drawn_image) fail(ErrorKind::parameter, "image: it is nil");
+        auto source = static_cast<CGImageRef>(drawn_image);
+        const std::size_t width = CGImageGetWidth(source), height = CGImageGetHeight(source);
+        require_extents("image", width, height);
+        const std::vector<std::uint8_t> pixels = drawn(source, width, height);
+        photo.pixels = copied_texture([command_buffer device], MTLPixelFormatRGBA8Unorm, width, height,
+                                      pixels.data(), 4 * width);
+        photo.has_alpha = false;
+        encode_native_photo(command_buffer, photo, options, destination, image);
+    });
 }
 
 } // namespace mpscnn::metal

@@ -2,6 +2,7 @@
 
 #include "core/text.h"
 #include "metal/device/device_list.h"
+#include "metal/device/exceptions.h"
 #include "metal/encoding/transfer.h"
 #include "metal/run/request.h"
 
@@ -115,21 +116,24 @@ void CallerRun::encode(std::shared_ptr<const engine::Plan> given, void *commands
                        std::span<const engine::Port> ports) {
     const ImagePlan &plan = own_image_plan(*given);
     plan.network().device->require_usable();
-    const autorelease_scope pool;
-    auto command_buffer = static_cast<id<MTLCommandBuffer>>(commands);
-    const std::vector<CallerImage> results = caller_images(static_cast<NSArray *>(outputs), "output", ports);
-    require_fitting(plan, command_buffer, results);
-    const TemporaryReads reads(inputs_);
-    keep(command_buffer, given, plan.network().device);
-    const std::lock_guard lock(plan.network().encoding);
-    // Tell MPS how much temporary memory the run needs. MPS uses the largest hint for a command buffer, so
-    // this one does not affect larger hints.
-    MPSHintTemporaryMemoryHighWaterMark(command_buffer, plan.arena_bytes());
-    const auto shared = plan.share_encoder(command_buffer);
-    for (std::int64_t first_image : plan.passes()) {
-        Encoding encoding(command_buffer, plan.values(), first_image);
-        encode_one_pass(encoding, plan, inputs_, results);
-    }
+    with_framework_errors([&] {
+        const autorelease_scope pool;
+        auto command_buffer = static_cast<id<MTLCommandBuffer>>(commands);
+        const std::vector<CallerImage> results =
+            caller_images(static_cast<NSArray *>(outputs), "output", ports);
+        require_fitting(plan, command_buffer, results);
+        const TemporaryReads reads(inputs_);
+        keep(command_buffer, given, plan.network().device);
+        const std::lock_guard lock(plan.network().encoding);
+        // Tell MPS how much temporary memory the run needs. MPS uses the largest hint for a command buffer,
+        // so this one does not affect larger hints.
+        MPSHintTemporaryMemoryHighWaterMark(command_buffer, plan.arena_bytes());
+        const auto shared = plan.share_encoder(command_buffer);
+        for (std::int64_t first_image : plan.passes()) {
+            Encoding encoding(command_buffer, plan.values(), first_image);
+            encode_one_pass(encoding, plan, inputs_, results);
+        }
+    });
 }
 
 } // namespace mpscnn::metal

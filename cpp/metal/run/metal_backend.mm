@@ -76,7 +76,8 @@ public:
     }
     std::unique_ptr<engine::NativeRun> native_run(void *inputs,
                                                   std::span<const engine::Port> ports) const override {
-        return std::make_unique<CallerRun>(static_cast<NSArray *>(inputs), ports);
+        return with_framework_errors(
+            [&] { return std::make_unique<CallerRun>(static_cast<NSArray *>(inputs), ports); });
     }
     std::shared_ptr<const engine::CustomKernel>
     compile(const engine::CustomKernelSource &source) const override {
@@ -96,17 +97,20 @@ std::shared_ptr<const engine::Backend> make_metal_backend(const std::string &wan
 }
 
 std::shared_ptr<const engine::Backend> make_native_backend(void *given_device, void *given_queue) {
-    const autorelease_scope pool;
-    auto device = static_cast<id<MTLDevice>>(given_device);
-    auto queue = static_cast<id<MTLCommandQueue>>(given_queue);
-    if (!device && !queue) fail(ErrorKind::parameter, "device and queue are nil; at least one must be given");
-    if (device && queue && [queue device] != device)
-        fail(ErrorKind::parameter, {"queue belongs to Metal device ", full_name_of([queue device]),
-                                    ", not to the given ", full_name_of(device)});
-    return std::make_shared<MetalBackend>(Device::of(device ? device : [queue device], queue));
+    return with_framework_errors([&] {
+        const autorelease_scope pool;
+        auto device = static_cast<id<MTLDevice>>(given_device);
+        auto queue = static_cast<id<MTLCommandQueue>>(given_queue);
+        if (!device && !queue)
+            fail(ErrorKind::parameter, "device and queue are nil; at least one must be given");
+        if (device && queue && [queue device] != device)
+            fail(ErrorKind::parameter, {"queue belongs to Metal device ", full_name_of([queue device]),
+                                        ", not to the given ", full_name_of(device)});
+        return std::make_shared<MetalBackend>(Device::of(device ? device : [queue device], queue));
+    });
 }
 
-std::vector<engine::DeviceDescription> list_devices() { return describe_devices(); }
+std::vector<engine::DeviceDescription> list_devices() { return with_framework_errors(describe_devices); }
 
 void *device_of(void *queue) {
     const autorelease_scope pool;

@@ -131,13 +131,15 @@ std::shared_ptr<RunInParts> MetalExecutor::begin(const engine::Plan &given,
     const MetalPlan &plan = own_plan(given);
     plan.require_shapes(inputs, outputs);
     device_->require_usable();
-    const autorelease_scope pool;
-    std::shared_ptr<Slot> slot = slots_.take();
-    PageBuffers buffers;
-    plan.prepare(*slot, inputs, outputs, buffers);
-    auto run = std::make_shared<RunInParts>(std::move(slot), std::move(done));
-    with_framework_errors([&] { commit_parts(plan, device_, handlers_, run); });
-    return run;
+    return with_framework_errors([&] {
+        const autorelease_scope pool;
+        std::shared_ptr<Slot> slot = slots_.take();
+        PageBuffers buffers;
+        plan.prepare(*slot, inputs, outputs, buffers);
+        auto run = std::make_shared<RunInParts>(std::move(slot), std::move(done));
+        commit_parts(plan, device_, handlers_, run);
+        return run;
+    });
 }
 
 /// Run all parts of a plan, and return the time that the GPU took for them.
@@ -159,18 +161,18 @@ engine::ExecutionProfile MetalExecutor::profile(const engine::Plan &given, std::
     const MetalPlan &plan = own_plan(given);
     engine::ExecutionProfile profile;
     profile.steps = plan.describe_steps();
-    for (int i = 0; i < runs; ++i) {
-        const autorelease_scope pool;
-        const std::shared_ptr<Slot> slot = slots_.take();
-        PageBuffers buffers;
-        plan.prepare(*slot, inputs, outputs, buffers);
-        const std::int64_t duration = with_framework_errors([&] { return time_of(plan, *slot); });
-        engine::RunTimes times =
-            with_framework_errors([&] { return plan.run_steps_apart(handlers_, *slot); });
-        times.duration = duration;
-        for (const PortMemory &output : slot->outputs) output.finish();
-        profile.add(std::move(times));
-    }
+    for (int i = 0; i < runs; ++i)
+        profile.add(with_framework_errors([&] {
+            const autorelease_scope pool;
+            const std::shared_ptr<Slot> slot = slots_.take();
+            PageBuffers buffers;
+            plan.prepare(*slot, inputs, outputs, buffers);
+            const std::int64_t duration = time_of(plan, *slot);
+            engine::RunTimes times = plan.run_steps_apart(handlers_, *slot);
+            times.duration = duration;
+            for (const PortMemory &output : slot->outputs) output.finish();
+            return times;
+        }));
     return engine::in_order(profile);
 }
 

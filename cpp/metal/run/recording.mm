@@ -17,31 +17,35 @@ void MetalRecording::run(const engine::Plan &given, std::span<const TensorView> 
                          std::span<const TensorView> outputs) {
     const MetalPlan &plan = own_plan(given);
     plan.require_shapes(inputs, outputs);
-    const bool reachable = plan.are_shared(inputs, outputs);
-    if (!reachable) finish();
-    const autorelease_scope pool;
-    slots_.push_back(std::make_unique<Slot>());
-    plan.prepare(*slots_.back(), inputs, outputs, buffers_);
-    with_framework_errors([&] { plan.encode(command_buffer(), *slots_.back()); });
-    if (!reachable) finish();
+    with_framework_errors([&] {
+        const bool reachable = plan.are_shared(inputs, outputs);
+        if (!reachable) finish();
+        const autorelease_scope pool;
+        slots_.push_back(std::make_unique<Slot>());
+        plan.prepare(*slots_.back(), inputs, outputs, buffers_);
+        plan.encode(command_buffer(), *slots_.back());
+        if (!reachable) finish();
+    });
 }
 
 void MetalRecording::run(const engine::CustomRun &run) {
-    const bool reachable = can_reach(*device_, run);
-    if (!reachable) finish();
-    const autorelease_scope pool;
-    if (arrays_.overlap_otherwise(run)) finish();
-    slots_.push_back(std::make_unique<Slot>());
-    const auto arrays = prepare(*slots_.back(), *device_, run, buffers_, arrays_);
-    with_framework_errors([&] { encode(command_buffer(), *device_, run, *slots_.back(), arrays); });
-    if (!reachable) finish();
+    with_framework_errors([&] {
+        const bool reachable = can_reach(*device_, run);
+        if (!reachable) finish();
+        const autorelease_scope pool;
+        if (arrays_.overlap_otherwise(run)) finish();
+        slots_.push_back(std::make_unique<Slot>());
+        const auto arrays = prepare(*slots_.back(), *device_, run, buffers_, arrays_);
+        encode(command_buffer(), *device_, run, *slots_.back(), arrays);
+        if (!reachable) finish();
+    });
 }
 
 void MetalRecording::finish() {
     if (!command_buffer_) return;
     const autorelease_scope pool;
     try {
-        commit_and_wait(command_buffer_.get(), device_, handlers_);
+        with_framework_errors([&] { commit_and_wait(command_buffer_.get(), device_, handlers_); });
     } catch (...) {
         discard();
         throw;

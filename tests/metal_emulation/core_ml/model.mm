@@ -73,6 +73,7 @@ METAL_EMULATION_COUNT_OBJECTS
                          configuration:(MLModelConfiguration *)configuration
                                  error:(NSError **)error {
     const std::string path = path_of(url);
+    std::this_thread::sleep_for(std::chrono::milliseconds(switches().load_delay_ms.load()));
     if (take_one(switches().fail_models)) {
         report_error(error, domain, 0, "Failed to build the model execution plan");
         return nil;
@@ -96,6 +97,7 @@ METAL_EMULATION_COUNT_OBJECTS
 }
 
 - (id<MLFeatureProvider>)computed:(id<MLFeatureProvider>)features error:(NSError **)error {
+    std::this_thread::sleep_for(std::chrono::milliseconds(switches().prediction_delay_ms.load()));
     if (take_one(switches().fail_predictions)) {
         report_error(error, domain, 0, "Failed to evaluate the model");
         return nil;

@@ -60,9 +60,10 @@ METAL_EMULATION_COUNT_OBJECTS
                      dataType:(MLMultiArrayDataType)dataType
                         error:(NSError **)error {
     const std::vector<std::int64_t> extents = extents_of(shape);
-    if (take_one(switches().fail_multi_arrays)) {
-        report_error(error, @"com.apple.CoreML", 3, "there is no memory for an array");
+    if (take_one_silently(switches().fail_multi_arrays)) {
         [self release];
+        raise_if_told();
+        report_error(error, @"com.apple.CoreML", 3, "there is no memory for an array");
         return nil;
     }
     const std::vector<std::int64_t> strides = strides_for(extents, extents.empty() ? 1 : extents.back());

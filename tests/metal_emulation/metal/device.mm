@@ -291,9 +291,11 @@ static std::string file_of(const std::string &source) {
     if (!METAL_EXPECT(descriptor, "newBinaryArchiveWithDescriptor: nil")) return nil;
     NSURL *url = [descriptor url];
     METAL_EXPECT(!url || [url isFileURL], "an archive at a URL that is not a file's");
-    EmulatedArchive *archive = [[EmulatedArchive alloc] initWithDevice:self];
-    if (!take_one(switches().fail_archives) && (!url || [archive read:utf8([url path])])) return archive;
-    [archive release];
+    if (!take_one(switches().fail_archives)) {
+        EmulatedArchive *archive = [[EmulatedArchive alloc] initWithDevice:self];
+        if (!url || [archive read:utf8([url path])]) return archive;
+        [archive release];
+    }
     report_error(error, MTLBinaryArchiveDomain, MTLBinaryArchiveErrorInvalidFile, "not an archive");
     return nil;
 }

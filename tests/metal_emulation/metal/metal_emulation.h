@@ -53,7 +53,10 @@ const char *metal_emulation_live_object_names(void);
 ///   broken_rule              1: encoding an MPS kernel breaks a rule
 ///   exceptions               the next n encodings of an MPS kernel raise an NSException
 ///   archive_delay_ms         writing an archive of pipelines takes this number of milliseconds
+///   throw_failures           1: the switches fail_... raise an NSException instead
 ///   compilation_delay_ms     compiling a model of Core ML takes this number of milliseconds
+///   load_delay_ms            loading a compiled model takes this number of milliseconds
+///   prediction_delay_ms      a prediction of one image takes this number of milliseconds
 ///   cold_ms                  counts down: command buffers take 20 ms longer, until they have done so for
 ///   this
 ///                            number of milliseconds

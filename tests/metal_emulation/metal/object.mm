@@ -2,6 +2,10 @@
 
 #import <objc/runtime.h>
 
+#include <cstdlib>
+
+#include "metal/violations.h"
+
 using namespace metal_emulation;
 
 @implementation EmulatedObject
@@ -14,6 +18,15 @@ METAL_EMULATION_COUNT_OBJECTS
 @end
 
 namespace metal_emulation {
+
+void raise_exception() {
+    // Apple's runtime retains an exception while it unwinds, also through autorelease pools.
+    NSException *exception = [[NSException exceptionWithName:NSInvalidArgumentException
+                                                      reason:@"the emulation was told to raise an exception"
+                                                    userInfo:nil] retain];
+    [exception raise];
+    std::abort(); // it has raised
+}
 
 NSError *make_error(NSString *domain, NSInteger code, const std::string &text) {
     NSString *description = [NSString stringWithUTF8String:text.c_str()];

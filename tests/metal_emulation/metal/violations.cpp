@@ -68,6 +68,9 @@ constexpr NamedSwitch named_switches[] = {
     {"exceptions", &Switches::exceptions, 0},
     {"archive_delay_ms", &Switches::archive_delay_ms, 0},
     {"compilation_delay_ms", &Switches::compilation_delay_ms, 0},
+    {"load_delay_ms", &Switches::load_delay_ms, 0},
+    {"prediction_delay_ms", &Switches::prediction_delay_ms, 0},
+    {"throw_failures", &Switches::throw_failures, 0},
     {"cold_ms", &Switches::cold_ms, 0},
     {"reverse_threads", &Switches::reverse_threads, 0},
     {"thread_execution_width", &Switches::thread_execution_width, 32},
@@ -215,7 +218,7 @@ void never_end() {
     for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
 }
 
-bool take_one(std::atomic<long> &counter) {
+bool take_one_silently(std::atomic<long> &counter) {
     const auto take = [](std::atomic<long> &from) {
         long left = from.load();
         while (left > 0)
@@ -223,6 +226,16 @@ bool take_one(std::atomic<long> &counter) {
         return false;
     };
     return counter.load() > 0 && !take(switches().successes_first) && take(counter);
+}
+
+void raise_if_told() {
+    if (switches().throw_failures) raise_exception();
+}
+
+bool take_one(std::atomic<long> &counter) {
+    if (!take_one_silently(counter)) return false;
+    raise_if_told();
+    return true;
 }
 
 void violation(const char *format, ...) {

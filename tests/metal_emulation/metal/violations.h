@@ -49,6 +49,9 @@ struct Switches {
     std::atomic<long> exceptions{0};
     std::atomic<long> archive_delay_ms{0};
     std::atomic<long> compilation_delay_ms{0};
+    std::atomic<long> load_delay_ms{0};
+    std::atomic<long> prediction_delay_ms{0};
+    std::atomic<long> throw_failures{0};
     std::atomic<long> cold_ms{0};
     std::atomic<long> reverse_threads{0};
     std::atomic<long> thread_execution_width{32};
@@ -98,7 +101,16 @@ void note_compilation(const std::string &file);
 /// Block the calling thread forever, for commands that never end.
 void never_end();
 
+/// Raise an NSException, as a framework does for a use that it does not accept.
+[[noreturn]] void raise_exception();
+
 /// If a counting switch is above 0, decrement it and return true.
+bool take_one_silently(std::atomic<long> &counter);
+
+/// Raise an exception if throw_failures is set. An initializer releases its object before.
+void raise_if_told();
+
+/// Do both: if a counting switch is above 0, decrement it, and raise an exception or return true.
 bool take_one(std::atomic<long> &counter);
 
 } // namespace metal_emulation

@@ -61,14 +61,7 @@ void encode(Class kernel, id<MTLCommandBuffer> command_buffer, const std::vector
     const Behaviour behaviour = behaviour_of(class_getName(kernel));
     if (behaviour == Behaviour::abort) fail_assertion();
     if (const long number = switches().end_process) end_process(static_cast<int>(number));
-    if (take_one(switches().exceptions)) {
-        // Apple's runtime retains an exception while it unwinds, also through autorelease pools.
-        NSException *exception =
-            [[NSException exceptionWithName:NSInvalidArgumentException
-                                     reason:@"the emulation was told to raise an exception"
-                                   userInfo:nil] retain];
-        [exception raise];
-    }
+    if (take_one(switches().exceptions)) raise_exception();
     if (switches().broken_rule) violation("the emulation was told to find a rule broken");
     auto *buffer = static_cast<EmulatedCommandBuffer *>(command_buffer);
     if (!METAL_EXPECT(buffer, "a kernel is encoded without a command buffer") ||

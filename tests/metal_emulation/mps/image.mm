@@ -118,7 +118,7 @@ static MPSImageFeatureChannelFormat channel_format_of(MTLPixelFormat format) {
 // The texture is made at first use.
 - (id<MTLTexture>)texture {
     if (texture_) return texture_;
-    MTLTextureDescriptor *descriptor = [[MTLTextureDescriptor alloc] init];
+    MTLTextureDescriptor *descriptor = [[[MTLTextureDescriptor alloc] init] autorelease];
     [descriptor setTextureType:[self textureType]];
     [descriptor setPixelFormat:[self pixelFormat]];
     [descriptor setWidth:[self width]];
@@ -127,7 +127,6 @@ static MPSImageFeatureChannelFormat channel_format_of(MTLPixelFormat format) {
     [descriptor setUsage:[self usage]];
     [descriptor setStorageMode:[descriptor_ storageMode]];
     texture_ = [device_ newTextureWithDescriptor:descriptor];
-    [descriptor release];
     return texture_;
 }
 

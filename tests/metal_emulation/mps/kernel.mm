@@ -24,8 +24,9 @@ METAL_EMULATION_COUNT_OBJECTS
         [self release];
         return nil;
     }
-    if (take_one(switches().fail_kernels)) {
+    if (take_one_silently(switches().fail_kernels)) {
         [self release];
+        raise_if_told();
         return nil;
     }
     device_ = [device retain];
