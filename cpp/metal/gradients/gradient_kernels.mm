@@ -25,8 +25,10 @@ struct GradientSource {
 };
 
 template <class Forward, class Gradient>
-GradientKernels made(Forward *forward, Gradient *gradient, const GradientSource &source) {
-    GradientKernels kernels{adopt<MPSCNNKernel *>(forward), adopt<MPSCNNGradientKernel *>(gradient)};
+GradientKernels made(const objc_ptr<Forward> &forward, const objc_ptr<Gradient> &gradient,
+                     const GradientSource &source) {
+    GradientKernels kernels{share<MPSCNNKernel *>(forward.get()),
+                            share<MPSCNNGradientKernel *>(gradient.get())};
     if (!kernels.forward || !kernels.gradient)
         fail(ErrorKind::device, {"MPS cannot make the gradient of layer ", quoted(source.name)});
     [kernels.gradient.get() setLabel:string_of(source.name)];
@@ -44,10 +46,10 @@ std::optional<GradientKernels> kernels_of(const ops::SoftmaxGradient &operation,
     if (!source.takes(operation.logarithm ? "MPSCNNLogSoftMaxGradient" : "MPSCNNSoftMaxGradient"))
         return std::nullopt;
     if (operation.logarithm)
-        return made([[MPSCNNLogSoftMax alloc] initWithDevice:device],
-                    [[MPSCNNLogSoftMaxGradient alloc] initWithDevice:device], source);
-    return made([[MPSCNNSoftMax alloc] initWithDevice:device],
-                [[MPSCNNSoftMaxGradient alloc] initWithDevice:device], source);
+        return made(adopt([[MPSCNNLogSoftMax alloc] initWithDevice:device]),
+                    adopt([[MPSCNNLogSoftMaxGradient alloc] initWithDevice:device]), source);
+    return made(adopt([[MPSCNNSoftMax alloc] initWithDevice:device]),
+                adopt([[MPSCNNSoftMaxGradient alloc] initWithDevice:device]), source);
 }
 
 /// Return the kernels for the gradient of an average pooling. Other poolings have none: MPS does not specify
@@ -66,30 +68,29 @@ std::optional<GradientKernels> kernels_of(const ops::PoolingGradient &operation,
                height = static_cast<NSUInteger>(vertical.kernel),
                stride_x = static_cast<NSUInteger>(horizontal.stride),
                stride_y = static_cast<NSUInteger>(vertical.stride);
-    MPSCNNPoolingAverage *forward = [[MPSCNNPoolingAverage alloc] initWithDevice:source.device.get()
-                                                                     kernelWidth:width
-                                                                    kernelHeight:height
-                                                                 strideInPixelsX:stride_x
-                                                                 strideInPixelsY:stride_y];
-    MPSCNNPoolingAverageGradient *gradient =
-        [[MPSCNNPoolingAverageGradient alloc] initWithDevice:source.device.get()
-                                                 kernelWidth:width
-                                                kernelHeight:height
-                                             strideInPixelsX:stride_x
-                                             strideInPixelsY:stride_y];
+    const auto forward = adopt([[MPSCNNPoolingAverage alloc] initWithDevice:source.device.get()
+                                                                kernelWidth:width
+                                                               kernelHeight:height
+                                                            strideInPixelsX:stride_x
+                                                            strideInPixelsY:stride_y]);
+    const auto gradient = adopt([[MPSCNNPoolingAverageGradient alloc] initWithDevice:source.device.get()
+                                                                         kernelWidth:width
+                                                                        kernelHeight:height
+                                                                     strideInPixelsX:stride_x
+                                                                     strideInPixelsY:stride_y]);
     GradientKernels kernels = made(forward, gradient, source);
     const auto pad_x = static_cast<NSUInteger>(pooling.zero_pad_x),
                pad_y = static_cast<NSUInteger>(pooling.zero_pad_y);
-    [forward setEdgeMode:*mode];
-    [forward setOffset:mps_offset(window)];
-    [forward setZeroPadSizeX:pad_x];
-    [forward setZeroPadSizeY:pad_y];
-    [gradient setSecondaryEdgeMode:*mode];
-    [gradient setSecondaryOffset:mps_offset(window)];
-    [gradient setZeroPadSizeX:pad_x];
-    [gradient setZeroPadSizeY:pad_y];
-    [gradient setSourceSize:MTLSizeMake(static_cast<NSUInteger>(source.gradient[2]),
-                                        static_cast<NSUInteger>(source.gradient[1]), 1)];
+    [forward.get() setEdgeMode:*mode];
+    [forward.get() setOffset:mps_offset(window)];
+    [forward.get() setZeroPadSizeX:pad_x];
+    [forward.get() setZeroPadSizeY:pad_y];
+    [gradient.get() setSecondaryEdgeMode:*mode];
+    [gradient.get() setSecondaryOffset:mps_offset(window)];
+    [gradient.get() setZeroPadSizeX:pad_x];
+    [gradient.get() setZeroPadSizeY:pad_y];
+    [gradient.get() setSourceSize:MTLSizeMake(static_cast<NSUInteger>(source.gradient[2]),
+                                              static_cast<NSUInteger>(source.gradient[1]), 1)];
     kernels.reads_source = false;
     return kernels;
 }
@@ -117,13 +118,14 @@ std::optional<GradientKernels> kernels_of(const ops::ResizeGradient &operation,
     const auto factor_x = repeats(resize, resize.horizontal(width, wide), wide, width),
                factor_y = repeats(resize, resize.vertical(height, high), high, height);
     if (!factor_x || !factor_y || !source.takes("MPSCNNUpsamplingNearestGradient")) return std::nullopt;
-    GradientKernels kernels = made([[MPSCNNUpsamplingNearest alloc] initWithDevice:source.device.get()
-                                                               integerScaleFactorX:*factor_x
-                                                               integerScaleFactorY:*factor_y],
-                                   [[MPSCNNUpsamplingNearestGradient alloc] initWithDevice:source.device.get()
-                                                                       integerScaleFactorX:*factor_x
-                                                                       integerScaleFactorY:*factor_y],
-                                   source);
+    GradientKernels kernels =
+        made(adopt([[MPSCNNUpsamplingNearest alloc] initWithDevice:source.device.get()
+                                               integerScaleFactorX:*factor_x
+                                               integerScaleFactorY:*factor_y]),
+             adopt([[MPSCNNUpsamplingNearestGradient alloc] initWithDevice:source.device.get()
+                                                       integerScaleFactorX:*factor_x
+                                                       integerScaleFactorY:*factor_y]),
+             source);
     kernels.reads_source = false;
     return kernels;
 }

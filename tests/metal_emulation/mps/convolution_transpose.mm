@@ -45,7 +45,12 @@ void convolve_spread(const ConvolutionPlan &plan, const Pixels &source, Pixels &
 - (instancetype)initWithDevice:(id<MTLDevice>)device weights:(id<MPSCNNConvolutionDataSource>)weights {
     self = [super initWithDevice:device];
     if (!self) return nil;
-    convolution_ = [[MPSCNNConvolution alloc] initWithDevice:device weights:weights];
+    try {
+        convolution_ = [[MPSCNNConvolution alloc] initWithDevice:device weights:weights];
+    } catch (...) { // an NSException
+        [self release];
+        throw;
+    }
     if (!convolution_) {
         [self release];
         return nil;
