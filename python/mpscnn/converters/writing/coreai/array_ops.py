@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.converters.writing.coreai.operator import Array, Handler, Operator, shape_of, unsigned
+from mpscnn.converters.writing.convention import Write
+from mpscnn.converters.writing.coreai.operator import Array, Operator, shape_of, unsigned
 from mpscnn.errors import UnsupportedError
 
 
@@ -194,7 +195,7 @@ def _cumulative(op: Operator) -> Any:
     return op.ai.scan(op.x, np.array(axis, np.uint32), np.array(bool(op.attribute("reverse", 0))), "sum")
 
 
-ARRAY_OPS: dict[str, Handler] = {
+ARRAY_OPS: dict[str, Write[Operator, Any]] = {
     "Concat": _concat,
     "CumSum": _cumulative,
     "DepthToSpace": _depth_to_space,

@@ -206,8 +206,8 @@ class _Program:
             return
 
         def convert() -> None:
-            handler = OPERATORS.get(node.op_type)
-            if handler is None:
+            write = OPERATORS.get(node.op_type)
+            if write is None:
                 raise UnsupportedError("Core AI has no such operation")
             layer = node.doc_string or node.name
             if node.op_type in RECURRENT and layer in self._integers:
@@ -217,7 +217,7 @@ class _Program:
             try:
                 with self._ai.DebugInfo.metadata_only([f"{LAYER}{layer}"]).activate():
                     operands = self._scaled(layer, inputs)
-                    made = handler(Operator(self._ai, operands, attributes, self._dtype))
+                    made = write(Operator(self._ai, operands, attributes, self._dtype))
             except Error:
                 raise
             except Exception as error:  # Core AI's binding has no exception classes of its own

@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.converters.writing.coreai.operator import Array, Handler, Operator
+from mpscnn.converters.writing.convention import Write
+from mpscnn.converters.writing.coreai.operator import Array, Operator
 from mpscnn.errors import UnsupportedError
 
 
-def _one(kind: str) -> Handler:
+def _one(kind: str) -> Write[Operator, Any]:
     return lambda op: getattr(op.ai, kind)(op.x)
 
 
-def _two(kind: str) -> Handler:
+def _two(kind: str) -> Write[Operator, Any]:
     def convert(op: Operator) -> Any:
         y = op.value(0)
         for place in range(1, len(op.inputs)):
@@ -95,7 +96,7 @@ def _gelu(op: Operator) -> Any:
     return op.ai.gelu(op.x, approximate=op.attribute("approximate", "none"))
 
 
-def _rounded(kind: str) -> Handler:
+def _rounded(kind: str) -> Write[Operator, Any]:
     return lambda op: _whole(op, op.x, kind)
 
 
@@ -110,7 +111,7 @@ def _turned(op: Operator) -> Any:
     return op.two("greater", op.value(1), op.value(0))
 
 
-def _opposite(first: int, second: int) -> Handler:
+def _opposite(first: int, second: int) -> Write[Operator, Any]:
     """Return a function that writes "at least" or "at most": greater or equal."""
 
     def convert(op: Operator) -> Any:
@@ -137,7 +138,7 @@ def _where(op: Operator) -> Any:
     return op.ai.broadcasting_where(*(op.value(place) for place in range(3)))
 
 
-FUNCTIONS: dict[str, Handler] = {
+FUNCTIONS: dict[str, Write[Operator, Any]] = {
     "Abs": _one("abs_"),
     "Add": _two("add"),
     "And": _two("and"),

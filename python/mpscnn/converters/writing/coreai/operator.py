@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -85,10 +85,6 @@ class Operator(WrittenOperator):
     def reshaped(self, x: Any, shape: Sequence[int]) -> Any:
         """Return a value with another shape."""
         return x if tuple(shape) == shape_of(x) else self.ai.reshape(x, np.array(shape, np.uint32))
-
-
-Handler = Callable[[Operator], Any]
-"""A function that adds the operations for an operator and returns its result, or a list of results."""
 
 
 def shape_of(value: Any) -> tuple[int, ...]:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn.converters.writing.convention import Write
 from mpscnn.converters.writing.coreai.array_ops import sliced
-from mpscnn.converters.writing.coreai.operator import Array, Handler, Operator, shape_of
+from mpscnn.converters.writing.coreai.operator import Array, Operator, shape_of
 from mpscnn.errors import UnsupportedError
 
 _MAX_STEPS = 512
@@ -107,5 +108,5 @@ def _gru(op: Operator) -> list[Any]:
     return [steps.joined(states), hidden]
 
 
-RECURRENT: dict[str, Handler] = {"GRU": _gru, "LSTM": _lstm}
+RECURRENT: dict[str, Write[Operator, Any]] = {"GRU": _gru, "LSTM": _lstm}
 """The functions that convert operators, by ONNX' name."""

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.converters.writing.coreai.operator import Array, Handler, Operator, unsigned
+from mpscnn.converters.writing.convention import Write
+from mpscnn.converters.writing.coreai.operator import Array, Operator, unsigned
 from mpscnn.errors import UnsupportedError
 
 
@@ -87,7 +88,7 @@ def _log_softmax(op: Operator) -> Any:
     return op.two("sub", shifted, op.ai.log(op.ai.reduce_sum(op.ai.exp(shifted), places)))
 
 
-def _reduction(kind: str, before: str = "", after: str = "") -> Handler:
+def _reduction(kind: str, before: str = "", after: str = "") -> Write[Operator, Any]:
     def convert(op: Operator) -> Any:
         x, places = op.x, np.array(op.axes(), np.int32)
         if before == "square":
@@ -109,7 +110,7 @@ def _log_sum_exp(op: Operator) -> Any:
     return y if op.attribute("keepdims", 1) else op.ai.shrink_dims(y, places)
 
 
-def _best_place(sign: float) -> Handler:
+def _best_place(sign: float) -> Write[Operator, Any]:
     def convert(op: Operator) -> Any:
         axis = op.axis(0)
         x = op.x if sign > 0 else op.two("mul", op.x, sign)
@@ -119,7 +120,7 @@ def _best_place(sign: float) -> Handler:
     return convert
 
 
-REDUCTIONS: dict[str, Handler] = {
+REDUCTIONS: dict[str, Write[Operator, Any]] = {
     "ArgMax": _best_place(1.0),
     "ArgMin": _best_place(-1.0),
     "BatchNormalization": _batch_norm,

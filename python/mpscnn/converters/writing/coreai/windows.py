@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn.converters.writing.convention import Write
 from mpscnn.converters.writing.coreai.array_ops import sliced
-from mpscnn.converters.writing.coreai.operator import Handler, Operator, shape_of, unsigned
+from mpscnn.converters.writing.coreai.operator import Operator, shape_of, unsigned
 from mpscnn.errors import UnsupportedError
 
 
@@ -114,11 +115,11 @@ def _average_pool(op: Operator) -> Any:
     return op.two("mul", total, shares.astype(np.float32)[None, None])
 
 
-def _global(kind: str) -> Handler:
+def _global(kind: str) -> Write[Operator, Any]:
     return lambda op: getattr(op.ai, kind)(op.x, np.arange(2, len(op.shape), dtype=np.int32))
 
 
-WINDOWS: dict[str, Handler] = {
+WINDOWS: dict[str, Write[Operator, Any]] = {
     "AveragePool": _average_pool,
     "Conv": _convolution,
     "ConvTranspose": _transposed_convolution,

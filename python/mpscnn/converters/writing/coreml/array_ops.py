@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.converters.writing.coreml.operator import LARGEST, PROGRAMS_DO, Handler, Operator
+from mpscnn.converters.writing.convention import Write
+from mpscnn.converters.writing.coreml.operator import LARGEST, PROGRAMS_DO, Operator
 from mpscnn.errors import UnsupportedError
 
 
@@ -185,7 +186,7 @@ def _resize(op: Operator) -> Any:
     )
 
 
-ARRAY_OPS: dict[str, Handler] = {
+ARRAY_OPS: dict[str, Write[Operator, Any]] = {
     "Concat": lambda op: op.mb.concat(values=op.inputs, axis=op.axis(0), name=op.name),
     "DepthToSpace": _depth_to_space,
     "Expand": _expand,

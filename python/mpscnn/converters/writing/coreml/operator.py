@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mpscnn.converters.writing.written_operator import WrittenOperator
@@ -40,8 +40,6 @@ class Operator(WrittenOperator):
         return tuple(int(extent) for extent in self.x.shape)
 
 
-Handler = Callable[[Operator], Any]
-"""A function that adds the Core ML operations for an operator and returns its result."""
 PROGRAMS_DO = "which neural networks do not have: write a program (.mlpackage)"
 """The end of an error message for operators that only programs support."""
 LARGEST = 3e38

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 
 from mpscnn.converters.values.affine import EPSILON, VARIANCE
+from mpscnn.converters.writing.convention import Write
 from mpscnn.converters.writing.coreml.array_ops import ARRAY_OPS, slice_axes
-from mpscnn.converters.writing.coreml.operator import LARGEST, PROGRAMS_DO, Handler, Operator
+from mpscnn.converters.writing.coreml.operator import LARGEST, PROGRAMS_DO, Operator
 from mpscnn.converters.writing.coreml.recurrent import RECURRENT
 from mpscnn.converters.writing.coreml.vectors import of_channels
 from mpscnn.errors import UnsupportedError
 
 
-def _unary(kind: str, **settings: Any) -> Handler:
+def _unary(kind: str, **settings: Any) -> Write[Operator, Any]:
     return lambda op: _of_elements(op, kind, **settings)
 
 
@@ -28,7 +29,7 @@ def _of_elements(op: Operator, kind: str, **settings: Any) -> Any:
     return of_channels(op.mb, op.x, function, name=op.name)
 
 
-def _binary(kind: str) -> Handler:
+def _binary(kind: str) -> Write[Operator, Any]:
     def convert(op: Operator) -> Any:
         rank = max(len(operand.shape) for operand in op.inputs)
         operands = [_constant(operand, rank) for operand in op.inputs]
@@ -172,7 +173,7 @@ def _affine(op: Operator, x: Any, scales: Any, offsets: Any) -> Any:
     )
 
 
-def _pooling(kind: str) -> Handler:
+def _pooling(kind: str) -> Write[Operator, Any]:
     def convert(op: Operator) -> Any:
         kernel = op.integers("kernel_shape", ())
         if any(one != 1 for one in op.integers("dilations", [1] * len(kernel))):
@@ -194,7 +195,7 @@ def _pooling(kind: str) -> Handler:
     return convert
 
 
-def _global_pooling(kind: str) -> Handler:
+def _global_pooling(kind: str) -> Write[Operator, Any]:
     def convert(op: Operator) -> Any:
         axes = list(range(2, len(op.shape)))
         return getattr(op.mb, kind)(x=op.x, axes=axes, keep_dims=True, name=op.name)
@@ -266,7 +267,7 @@ def _local_response(op: Operator) -> Any:
     )
 
 
-def _along_axis(function: Callable[..., Any]) -> Handler:
+def _along_axis(function: Callable[..., Any]) -> Write[Operator, Any]:
     """Return a function that writes a function of the elements along an axis."""
 
     def convert(op: Operator) -> Any:
@@ -287,7 +288,7 @@ def _log_softmax(mb: Any, x: Any, axis: int, **named: str) -> Any:
     return mb.sub(x=x, y=sums, **named)
 
 
-def _reduction(kind: str) -> Handler:
+def _reduction(kind: str) -> Write[Operator, Any]:
     def convert(op: Operator) -> Any:
         keep = bool(op.attributes.get("keepdims", 1))
         return getattr(op.mb, kind)(x=op.x, axes=op.axes(), keep_dims=keep, name=op.name)
@@ -295,7 +296,7 @@ def _reduction(kind: str) -> Handler:
     return convert
 
 
-def _best_place(kind: str) -> Handler:
+def _best_place(kind: str) -> Write[Operator, Any]:
     def convert(op: Operator) -> Any:
         keep = bool(op.attributes.get("keepdims", 1))
         axis = op.axis(0)
@@ -313,7 +314,7 @@ def _clip(op: Operator) -> Any:
     return _of_elements(op, "clip", alpha=np.float32(max(low, -LARGEST)), beta=np.float32(min(high, LARGEST)))
 
 
-def _limit(kind: str) -> Handler:
+def _limit(kind: str) -> Write[Operator, Any]:
     """Return a function that writes a maximum or minimum. With a number, it writes a clip, as readers convert it."""
 
     def convert(op: Operator) -> Any:
@@ -327,7 +328,7 @@ def _limit(kind: str) -> Handler:
     return convert
 
 
-def _with_alpha(kind: str, default: float) -> Handler:
+def _with_alpha(kind: str, default: float) -> Write[Operator, Any]:
     def convert(op: Operator) -> Any:
         return _of_elements(op, kind, alpha=np.float32(op.attributes.get("alpha", default)))
 
@@ -378,7 +379,7 @@ def _quotient(op: Operator) -> Any:
 _TURNED = {"greater": "less", "greater_equal": "less_equal", "less": "greater"}
 
 
-def _comparison(kind: str) -> Handler:
+def _comparison(kind: str) -> Write[Operator, Any]:
     """Return a function that writes a comparison. If the first operand is a constant, the operands are swapped."""
 
     def convert(op: Operator) -> Any:
@@ -434,7 +435,7 @@ def _where(op: Operator) -> Any:
     return op.mb.select(cond=condition, a=a, b=b, name=op.name)
 
 
-OPERATORS: dict[str, Handler] = {
+OPERATORS: dict[str, Write[Operator, Any]] = {
     **ARRAY_OPS,
     **RECURRENT,
     "Abs": _unary("abs"),

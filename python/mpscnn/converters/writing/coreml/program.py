@@ -179,8 +179,8 @@ class ProgramBuilder:
             return
 
         def convert() -> None:
-            handler = OPERATORS.get(node.op_type)
-            if handler is None:
+            write = OPERATORS.get(node.op_type)
+            if write is None:
                 raise UnsupportedError("Core ML has no such operation")
             operator = Operator(
                 _WithNames(self._mb, lambda: self._free(_PART)),
@@ -191,7 +191,7 @@ class ProgramBuilder:
             )
             count = len(self._function.operations)
             try:
-                made = handler(operator)
+                made = write(operator)
                 results = made if isinstance(made, list) else [made]
                 self._values |= dict(zip(node.output, results, strict=False))
                 if (node.doc_string or node.name) in self._kept:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.values import gates
-from mpscnn.converters.writing.coreml.operator import PROGRAMS_DO, Handler, Operator
+from mpscnn.converters.writing.convention import Write
+from mpscnn.converters.writing.coreml.operator import PROGRAMS_DO, Operator
 from mpscnn.errors import UnsupportedError
 
 _FUNCTIONS = {own: name for name, own in gates.CORE_ML_FUNCTIONS.items()}
@@ -108,5 +109,5 @@ def resets_after(graph: Any) -> bool:
     )
 
 
-RECURRENT: dict[str, Handler] = {"GRU": _gru, "LSTM": _lstm}
+RECURRENT: dict[str, Write[Operator, Any]] = {"GRU": _gru, "LSTM": _lstm}
 """The functions that convert operators, by ONNX' name. They return the node's results in order."""

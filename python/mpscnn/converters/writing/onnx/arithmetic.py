@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mpscnn.converters.values.layout import TO_NCHW
+from mpscnn.converters.writing.convention import Write
 from mpscnn.converters.writing.onnx.builder import Value
 from mpscnn.converters.writing.onnx.layer import Layer
 
@@ -52,7 +53,7 @@ def _mask_out(layer: Layer, condition: str, x: str) -> str:
     return layer.add("Where", layer.add("Cast", condition, to=_BOOL), layer.constant([0.0], "zero"), x)
 
 
-def _arithmetic(operation: str | Combine) -> Callable[[Layer], str]:
+def _arithmetic(operation: str | Combine) -> Write[Layer, str]:
     def export(layer: Layer) -> str:
         a, b = (
             _operand(layer, x, role) for x, role in zip(layer.inputs, ("primary", "secondary"), strict=True)
@@ -71,7 +72,7 @@ def _arithmetic(operation: str | Combine) -> Callable[[Layer], str]:
 
 
 #: The function that writes each arithmetic operation.
-ARITHMETIC: dict[str, Callable[[Layer], str]] = {
+ARITHMETIC: dict[str, Write[Layer, str]] = {
     "add": _arithmetic("Add"),
     "subtract": _arithmetic("Sub"),
     "multiply": _arithmetic("Mul"),

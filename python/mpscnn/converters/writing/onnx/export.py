@@ -6,7 +6,6 @@ about ONNX' automatic padding.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from os import PathLike
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from mpscnn._private.copies import require_no_functions
 from mpscnn._private.files import replace_atomically
 from mpscnn.converters.finishing.metadata_entries import metadata_entries
 from mpscnn.converters.values.layout import TO_NCHW, TO_NHWC
+from mpscnn.converters.writing.convention import Write
 from mpscnn.converters.writing.explicit_window import shapes_of, window_of
 from mpscnn.converters.writing.onnx import array_ops
 from mpscnn.converters.writing.onnx import normalization as onnx_normalization
@@ -185,7 +185,7 @@ def _fully_connected(layer: Layer) -> str:
     return layer.add("Gemm", *inputs, transB=1)
 
 
-def _softmax_of(operation: str) -> Callable[[Layer], str]:
+def _softmax_of(operation: str) -> Write[Layer, str]:
     def export(layer: Layer) -> str:
         return layer.add(operation, layer.inputs[0].name, axis=1 if layer.inputs[0].is_image else -1)
 
@@ -240,7 +240,7 @@ def _reshape(layer: Layer) -> str:
 
 
 #: The function that writes each operation of mpscnn.operations().
-EXPORTERS: dict[str, Callable[[Layer], str]] = {
+EXPORTERS: dict[str, Write[Layer, str]] = {
     "convolution": _convolution,
     "transposed_convolution": transposed_convolution,
     "subpixel_convolution": subpixel_convolution,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn.converters.writing.convention import Write
 from mpscnn.converters.writing.tflite.arrays import sliced
 from mpscnn.converters.writing.tflite.builder import Value
 from mpscnn.converters.writing.tflite.layer import LARGEST, Layer
@@ -14,7 +15,7 @@ from mpscnn.converters.writing.tflite.layer import LARGEST, Layer
 Combine = Callable[[Layer, Value, Value], Value]
 
 
-def arithmetic(kind: str | Combine) -> Callable[[Layer], Value]:
+def arithmetic(kind: str | Combine) -> Write[Layer, Value]:
     """Return a function that writes an operation of two tensors, with its factors, offset and limits."""
 
     def write(layer: Layer) -> Value:
@@ -108,7 +109,7 @@ def _mask_out(layer: Layer, condition: Value, x: Value) -> Value:
     return layer.add("SELECT_V2", truth(layer, "EQUAL", condition, zero), x, zero)
 
 
-ARITHMETIC: dict[str, Callable[[Layer], Value]] = {
+ARITHMETIC: dict[str, Write[Layer, Value]] = {
     "add": arithmetic("ADD"),
     "subtract": arithmetic("SUB"),
     "multiply": arithmetic("MUL"),

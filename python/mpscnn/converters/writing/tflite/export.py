@@ -7,7 +7,7 @@ TensorFlow's "same" or "valid" has the same positions, otherwise a PAD before it
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -18,6 +18,7 @@ from mpscnn.converters.reading.tflite.detection import OPERATOR
 from mpscnn.converters.reading.tflite.metadata import LIMITS, OUTPUTS
 from mpscnn.converters.reading.tflite.metadata import NAME as METADATA
 from mpscnn.converters.reading.tflite.metadata import VERSION as OWN_VERSION
+from mpscnn.converters.writing.convention import Write
 from mpscnn.converters.writing.explicit_window import shapes_of
 from mpscnn.converters.writing.tflite import array_ops, normalization, recurrent
 from mpscnn.converters.writing.tflite import reduction as reductions
@@ -45,8 +46,6 @@ from mpscnn.graph.network import Network
 from mpscnn.graph.quantized import require_stored_type
 from mpscnn.opening_models import core_model
 from mpscnn.vision.detector import Detector
-
-Write = Callable[[Layer], Value]
 
 
 def export(
@@ -192,7 +191,7 @@ def _dropout(layer: Layer) -> Value:
 
 
 #: The function that writes each operation of mpscnn.operations().
-WRITERS: dict[str, Write] = {
+WRITERS: dict[str, Write[Layer, Value]] = {
     **ARITHMETIC,
     "argument": reductions.argument,
     "batch_normalization": normalization.batch_normalization,

@@ -6,11 +6,10 @@ between a DEQUANTIZE and a QUANTIZE.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from mpscnn.converters.values.integer_limits import UNLIMITED, Limits, activation_limits
+from mpscnn.converters.writing.convention import Write
 from mpscnn.converters.writing.explicit_window import window_of
 from mpscnn.converters.writing.tflite import array_ops, convolution
 from mpscnn.converters.writing.tflite.arithmetic import is_plain
@@ -19,8 +18,7 @@ from mpscnn.converters.writing.tflite.layer import LARGEST, Layer
 from mpscnn.converters.writing.tflite.pooling import average_of_all, is_plain_average, pooling
 from mpscnn.converters.writing.tflite.reduction import reduced, reduction_axis
 
-Write = Callable[[Layer], Value]
-WriteIntegers = Callable[[Layer], Value | None]
+WriteIntegers = Write[Layer, Value | None]
 
 _STORED_ZERO = 128
 
@@ -76,7 +74,7 @@ def _has_integer_weights(layer: Layer) -> bool:
     return is_fit and layer.weights.stored(layer.name, "bias")[0].dtype == np.int32
 
 
-def _product(write: Write) -> WriteIntegers:
+def _product(write: Write[Layer, Value]) -> WriteIntegers:
     return lambda layer: write(layer) if _has_integer_weights(layer) else None
 
 
@@ -93,7 +91,7 @@ def _combined(kind: str) -> WriteIntegers:
     return write
 
 
-def _moved(write: Write) -> WriteIntegers:
+def _moved(write: Write[Layer, Value]) -> WriteIntegers:
     """Return a function that writes a layer which moves integers, whose result has the integers of its input."""
     return lambda layer: write(layer)
 
