@@ -72,6 +72,13 @@ def resident_bytes(process: int) -> int:
     return 1024 * int(told.stdout)
 
 
+def mapped_sizes(process: int) -> dict[str, int]:
+    """Return the bytes of a process' memory by the names of Linux, such as Rss, Pss and Shared_Dirty."""
+    lines = _proc(f"{process}/smaps_rollup").read_text("utf-8").splitlines()[1:]
+    fields = (line.partition(":") for line in lines)
+    return {name: int(size.split()[0]) << 10 for name, _, size in fields}
+
+
 def peak_bytes(*, children: bool = False) -> int:
     """Return the most bytes that this process, or one of its ended children, has had in memory."""
     most = resource.getrusage(resource.RUSAGE_CHILDREN if children else resource.RUSAGE_SELF).ru_maxrss

@@ -8,6 +8,7 @@ part of a body in chunks.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -96,6 +97,8 @@ class BoundedProtocol(HttpToolsProtocol):  # type: ignore[misc]
         self._sender_closed = False
         """Whether the client sends nothing more, and waits for answers."""
         self._service_ends = False
+        self.when_lost: Callable[[], None] = lambda: None
+        """Called when the connection is lost."""
         self.mark_reading()
         self._expect_head()
 
@@ -135,6 +138,7 @@ class BoundedProtocol(HttpToolsProtocol):  # type: ignore[misc]
             self._end.cancel()
         super().connection_lost(error)
         self.flow.end()
+        self.when_lost()
 
     def pause_writing(self) -> None:
         """Begin to wait for the client, which has not taken all bytes."""
@@ -204,6 +208,12 @@ class BoundedProtocol(HttpToolsProtocol):  # type: ignore[misc]
             super().shutdown()
         else:
             self.loop.call_later(_LAST_HEAD, self._close_unused)
+
+    def retire(self) -> None:
+        """End the connection after its next answer, which says so, or when it is idle for too long."""
+        self._service_ends = True
+        if self.cycle is not None and not self.cycle.response_started:
+            self.cycle.keep_alive = False
 
     def _close_unused(self) -> None:
         if self.cycle is None:

@@ -7,9 +7,10 @@ import json
 import os
 from collections.abc import Iterable
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 #: The largest number of axes of an input whose order an error explains. NumPy's arrays have at most 32.
 _MAX_AXES = 8
+
+
+_Named = TypeVar("_Named", bound="LoadedModel | HostedModel")
 
 
 class Progress(Protocol):
@@ -130,8 +134,16 @@ class Compiled:
                 runner.close()
 
 
+@dataclass(frozen=True)
+class LoadedModel:
+    """A loaded model, which has no threads yet, and its name in URLs."""
+
+    name: str
+    model: Model
+
+
 class HostedModel:
-    """A loaded model and its name in URLs."""
+    """A loaded model with its runners, and its name in URLs."""
 
     def __init__(self, name: str, compiled: Compiled) -> None:
         self.name = name
@@ -139,6 +151,11 @@ class HostedModel:
         self.changes = 0
         """The number of changes of the options that are compiled or wait."""
         self._changing = asyncio.Lock()
+
+    @classmethod
+    def of(cls, loaded: LoadedModel, inflight: int, max_batch: int) -> HostedModel:
+        """Start the runners of a loaded model."""
+        return cls(loaded.name, Compiled(loaded.model, inflight, max_batch))
 
     @property
     def task(self) -> str:
@@ -207,18 +224,25 @@ class HostedModel:
             old.retire()
 
 
+def require_distinct(models: Iterable[_Named]) -> list[_Named]:
+    """Return the models as a list. Raise ParameterError if two of them have one name."""
+    listed = [*models]
+    names: set[str] = set()
+    for model in listed:
+        if model.name in names:
+            raise ParameterError(
+                f"two models are called {model.name!r}: a file's name without its suffix is its model's, so "
+                "rename one of the files"
+            )
+        names.add(model.name)
+    return listed
+
+
 class Models:
     """All models of the service, in the order of the command line."""
 
     def __init__(self, models: Iterable[HostedModel]) -> None:
-        self._by_name: dict[str, HostedModel] = {}
-        for model in models:
-            if model.name in self._by_name:
-                raise ParameterError(
-                    f"two models are called {model.name!r}: a file's name without its suffix is its model's, so "
-                    "rename one of the files"
-                )
-            self._by_name[model.name] = model
+        self._by_name = {model.name: model for model in require_distinct(models)}
 
     def __iter__(self) -> Any:
         return iter(self._by_name.values())
@@ -258,13 +282,18 @@ class Models:
             model.compiled.retire()
 
 
-def host(
-    source: str | os.PathLike[str], inflight: int, max_batch: int = 1, **options: Unpack[LoadArguments]
-) -> HostedModel:
+def load_model(source: str | os.PathLike[str], **options: Unpack[LoadArguments]) -> LoadedModel:
     """Load a model with the options of `mpscnn.load`, and return it with its name.
 
     The name is the registry name or the file's name without suffix. Raises the errors of `mpscnn.load`.
     """
     text = os.fspath(source)
     name = Path(text).stem if is_path(text) else text
-    return HostedModel(name, Compiled(load(source, **options), inflight, max_batch))
+    return LoadedModel(name, load(source, **options))
+
+
+def host(
+    source: str | os.PathLike[str], inflight: int, max_batch: int = 1, **options: Unpack[LoadArguments]
+) -> HostedModel:
+    """Load a model with the options of `mpscnn.load`, and start its runners. Raises the errors of `load_model`."""
+    return HostedModel.of(load_model(source, **options), inflight, max_batch)

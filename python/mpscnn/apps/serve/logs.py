@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import random
 import re
+import select
 import sys
 import threading
 import time
 import warnings
 from collections import deque
+from dataclasses import dataclass
 from typing import Any, TextIO
 
 from mpscnn.apps.serve.metrics import Metrics
@@ -125,15 +128,43 @@ class _Handler(logging.Handler):
         return self.format(record) + "\n"
 
 
-def log_to_stderr(level: str, as_json: bool) -> None:
-    """Write the logs of the service, uvicorn and asyncio, and Python's warnings, to stderr.
+class _DirectHandler(logging.Handler):
+    """Write lines without a thread, in processes that fork. A line is dropped if its reader stalls."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def emit(self, record: logging.LogRecord) -> None:
+        content = (self.format(record) + "\n").encode("utf-8", "backslashreplace")
+        with contextlib.suppress(OSError, ValueError):
+            if select.select((), (self._stream,), (), 0)[1]:
+                os.write(self._stream.fileno(), content)
+
+
+@dataclass(frozen=True)
+class LogFormat:
+    """The lines of the log.
 
     Args:
         level: the lowest level that is written: "debug", "info", "warning" or "error".
         as_json: write one line of JSON for each record. Otherwise write text; requests are then written only if `level`
             is "debug".
     """
-    handler = _Handler(sys.stderr)
+
+    level: str
+    as_json: bool
+
+
+def log_to_stderr(lines: LogFormat, forks: bool = False) -> None:
+    """Write the logs of the service, uvicorn and asyncio, and Python's warnings, to stderr.
+
+    Args:
+        lines: the lines.
+        forks: whether this process forks others, and so may have no thread.
+    """
+    level, as_json = lines.level, lines.as_json
+    handler = (_DirectHandler if forks else _Handler)(sys.stderr)
     handler.setFormatter(_JsonLines() if as_json else _Text())
     for name in (_LOG.name, "uvicorn", "asyncio", "concurrent.futures"):
         log = logging.getLogger(name)
@@ -153,6 +184,16 @@ def log_event(what: str, **fields: Any) -> None:
     """Log an event of the service."""
     if _LOG.isEnabledFor(logging.INFO):
         _LOG.info(what, extra={"fields": fields})
+
+
+def log_warning(what: str, **fields: Any) -> None:
+    """Log an event that the operator should know."""
+    _LOG.warning(what, extra={"fields": fields})
+
+
+def log_failure(what: str, error: Exception) -> None:
+    """Log an unexpected error with its traceback."""
+    _LOG.error(what, exc_info=error, extra={"fields": {}})
 
 
 def finish_log(seconds: float) -> None:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from mpscnn.apps.serve.limits import MemoryBudget, RequestQueue
 
-__all__ = ["CONTENT_TYPE_LATEST", "Metrics"]
+__all__ = ["CONTENT_TYPE_LATEST", "Metrics", "forget_gauges", "share_metrics"]
+
+#: The variable that names the folder of shared metrics to prometheus_client.
+_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -20,8 +28,7 @@ class Metrics:
     def __init__(
         self, queue: RequestQueue, bodies: MemoryBudget, tensors: MemoryBudget, photos: MemoryBudget
     ) -> None:
-        registry = CollectorRegistry()
-        self._registry = registry
+        registry = self._registry = CollectorRegistry()
         self.requests = Counter(
             "mpscnn_requests",
             "Requests answered. The model is empty for routes without one.",
@@ -51,30 +58,57 @@ class Metrics:
         )
         for reason in _REASONS:
             self.refused.labels(reason)
-        waiting = Gauge("mpscnn_queue_length", "Requests that wait.", registry=registry)
-        waiting.set_function(lambda: queue.waiting)
-        inside = Gauge("mpscnn_computing", "Requests that are computed.", registry=registry)
-        inside.set_function(lambda: queue.computing)
-        held = Gauge(
+        self._gauges: list[tuple[Gauge, Callable[[], float]]] = []
+
+        def gauge(name: str, about: str, value: Callable[[], float]) -> None:
+            made = Gauge(name, about, registry=registry, multiprocess_mode="livesum")
+            made.set_function(value)
+            self._gauges.append((made, value))
+
+        gauge("mpscnn_queue_length", "Requests that wait.", lambda: queue.waiting)
+        gauge("mpscnn_computing", "Requests that are computed.", lambda: queue.computing)
+        gauge(
             "mpscnn_body_bytes",
             "Bytes of bodies whose photos are not decoded or whose tensors are not computed yet.",
-            registry=registry,
+            lambda: bodies.used,
         )
-        held.set_function(lambda: bodies.used)
-        arrays = Gauge(
+        gauge(
             "mpscnn_tensor_bytes",
             "Bytes of tensors that are computed, and of answers that clients have not read yet.",
-            registry=registry,
+            lambda: tensors.used,
         )
-        arrays.set_function(lambda: tensors.used)
-        pixels = Gauge(
+        gauge(
             "mpscnn_photo_pixels",
             "Pixels of decoded photos; photos of 16 bits for each colour, and those that are drawn on, count twice.",
-            registry=registry,
+            lambda: photos.used,
         )
-        pixels.set_function(lambda: photos.used)
+        folder = os.environ.get(_FOLDER)
+        if folder is not None:
+            self._registry = CollectorRegistry()
+            MultiProcessCollector(self._registry, folder)
+
+    def note_gauges(self) -> None:
+        """Write the present values of the gauges for the other processes, which cannot ask for them."""
+        for gauge, value in self._gauges:
+            gauge.set(value())
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
         content: bytes = generate_latest(self._registry)
         return content
+
+
+def share_metrics(folder: Path, place: int) -> None:
+    """Let this process' later metrics be sums of all processes that share a folder.
+
+    Args:
+        folder: the folder, in which each process has files.
+        place: the name of the files of this process. Counters continue those of an earlier process with this name.
+    """
+    os.environ[_FOLDER] = str(folder)
+    values.ValueClass = values.MultiProcessValue(lambda: place)
+
+
+def forget_gauges(folder: Path, place: int) -> None:
+    """Remove the gauges of a process that has ended. Its counters stay."""
+    mark_process_dead(place, folder)

@@ -17,7 +17,7 @@ from mpscnn.apps.serve.json_parts import decoded
 from mpscnn.apps.serve.openapi import JSON_ANSWER, failures
 from mpscnn.apps.serve.responses import JSON
 from mpscnn.apps.serve.service import Service, loop_time
-from mpscnn.errors import ParameterError
+from mpscnn.errors import ParameterError, StateError
 from mpscnn.runtime.explanation import fixed_shape
 from mpscnn.runtime.library import available_processors, devices
 from mpscnn.runtime.options import CompileOptions, RunOptions
@@ -81,6 +81,8 @@ def add_model_routes(app: FastAPI, service: Service) -> None:
     async def change_options(request: Request) -> Any:
         ends = service.deadline(request)
         hosted = service.models.named(request.path_params["name"])
+        if service.settings.has_workers:
+            raise StateError("a service with workers cannot change options: start it with other ones")
         with service.bodies.share() as share:
             wanted = _options(await service.read(request, ends, share, _MAX_BYTES))
         await service.change(request, hosted, ends, wanted)
@@ -121,7 +123,7 @@ def add_model_routes(app: FastAPI, service: Service) -> None:
         "/v1/models/{name}/options",
         change_options,
         "Computes later requests on another device, in other numbers or by other threads.",
-        *(404, 413, 415, 422, 504),
+        *(404, 409, 413, 415, 422, 504),
         method="POST",
         requestBody={"required": True, "content": {JSON: {"schema": _OPTIONS_SCHEMA}}},
     )

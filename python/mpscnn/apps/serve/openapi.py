@@ -19,6 +19,7 @@ _ABOUT_FAILURES = {
     404: "UnknownModel, NotFound: there is no such model, version or path, or no model for the task of the path.",
     406: "NotAcceptable: the Accept header has no media type that the service can return.",
     408: "BodyTooSlow: the body was not complete at the deadline.",
+    409: "StateError: a service with workers cannot change the options of its models.",
     413: "TooManyBytes, ImageError, TooManyTensorBytes: the body, a photo, or what they become is too large.",
     415: "UnsupportedCoding: the body is compressed.",
     421: "UnknownHost: the Host header is not this service's.",

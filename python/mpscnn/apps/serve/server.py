@@ -99,7 +99,7 @@ def socket_url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-class _Server(uvicorn.Server):  # type: ignore[misc]
+class Server(uvicorn.Server):  # type: ignore[misc]
     """A uvicorn server that calls `told` as soon as a signal ends it."""
 
     def __init__(self, config: uvicorn.Config, told: Callable[[], None]) -> None:
@@ -112,12 +112,15 @@ class _Server(uvicorn.Server):  # type: ignore[misc]
         super().handle_exit(sig, frame)
 
 
-def create_server(service: Service, told: Callable[[], None] = lambda: None) -> uvicorn.Server:
+def create_server(
+    service: Service, told: Callable[[], None] = lambda: None, kind: Callable[..., Server] = Server
+) -> Server:
     """Return a uvicorn server for the service, with the limits of the settings.
 
     Args:
         service: the service.
         told: called when a signal ends the server.
+        kind: makes the server of uvicorn's settings and `told`.
     """
     config = uvicorn.Config(
         application(service),
@@ -133,7 +136,7 @@ def create_server(service: Service, told: Callable[[], None] = lambda: None) -> 
         timeout_keep_alive=_IDLE_SECONDS,
         timeout_graceful_shutdown=_LAST_SECONDS,
     )
-    return _Server(config, told)
+    return kind(config, told)
 
 
 def serve(
@@ -157,10 +160,83 @@ def serve(
     Raises:
         ParameterError: the address file cannot be written, or another process took the port.
     """
+
+    def announced(ending: ExitStack) -> None:
+        listen(listener, settings)
+        names = [model.name for model in models]
+        announce(ending, listener, names, address_file, greeting, slots=settings.slots)
+
+    def unannounced() -> None:
+        if address_file is not None:
+            address_file.unlink(missing_ok=True)
+
+    run_server(Service(models, settings), announced, [listener], unannounced)
+
+
+def listen(listener: socket.socket, settings: Settings) -> None:
+    """Let clients connect to the socket. Raise ParameterError if another process took the port."""
+    try:
+        listener.listen(_BACKLOG)
+    except OSError as error:  # two sockets may bind one port until one of them listens
+        raise _taken(settings, error) from error
+
+
+def announce(
+    ending: ExitStack,
+    listener: socket.socket,
+    names: list[str],
+    address_file: Path | None,
+    greeting: bool,
+    **fields: Any,
+) -> None:
+    """Write the address of a service that listens to its file, the log and the terminal.
+
+    Args:
+        ending: removes the file at the end.
+        listener: the service's socket.
+        names: the names of the models.
+        address_file: a file into which the address is written until `ending` ends.
+        greeting: print one line with the address.
+        fields: further fields of the line of the log.
+
+    Raises:
+        ParameterError: the address file cannot be written.
+    """
+    address = socket_url(listener)
+    if address_file is not None:
+        with replace_atomically(address_file, ParameterError) as stream:
+            stream.write(address.encode())
+        ending.callback(address_file.unlink, missing_ok=True)
+    log_event("listening", address=address, models=names, **fields)
+    if greeting:
+        print(f"Serving {', '.join(names)} at {address} (Ctrl-C ends it)", flush=True)
+
+
+def run_server(
+    service: Service,
+    ready: Callable[[ExitStack], None],
+    listeners: list[socket.socket],
+    abandoned: Callable[[], None] = lambda: None,
+    kind: Callable[..., Server] = Server,
+    ended: str = "ended",
+) -> None:
+    """Warm up a service and answer requests until a signal ends it, as `serve` describes.
+
+    Args:
+        service: the service.
+        ready: called when the service can answer, with a stack of what is done at the end.
+        listeners: sockets that listen when `ready` returns.
+        abandoned: called before the process ends while threads still compute.
+        kind: makes the server, as for `create_server`.
+        ended: the event of the last line of the log.
+
+    Raises:
+        ParameterError: the process may not use enough memory.
+        Exception: any error of `ready`.
+    """
     return_large_blocks()
-    service = Service(models, settings)
     told, done = threading.Event(), threading.Event()
-    server = create_server(service, told.set)
+    server = create_server(service, told.set, kind)
 
     def end(_number: int, _frame: Any) -> None:
         told.set()
@@ -172,10 +248,9 @@ def serve(
             return
         # No thread of Python or of the engine can be stopped while it computes, so the process ends without them.
         try:
-            log_event("ended", abandoned=True)
+            log_event(ended, abandoned=True)
             finish_log(_LATE_LOG_SECONDS)
-            if address_file is not None:
-                address_file.unlink(missing_ok=True)
+            abandoned()
         finally:
             os._exit(0)
 
@@ -189,23 +264,11 @@ def serve(
             handle(ending, number, end)
         ending.callback(finish_log, _LOG_SECONDS)
         ending.callback(done.set)
-        ending.callback(log_event, "ended")
+        ending.callback(log_event, ended)
         ending.callback(service.close)
         warm_up(service)
-        try:
-            listener.listen(_BACKLOG)
-        except OSError as error:  # two sockets may bind one port until one of them listens
-            raise _taken(settings, error) from error
-        address = socket_url(listener)
-        if address_file is not None:
-            with replace_atomically(address_file, ParameterError) as stream:
-                stream.write(address.encode())
-            ending.callback(address_file.unlink, missing_ok=True)
-        names = [model.name for model in models]
-        log_event("listening", address=address, models=names, slots=settings.slots)
-        if greeting:
-            print(f"Serving {', '.join(names)} at {address} (Ctrl-C ends it)", flush=True)
-        server.run(sockets=[listener])
+        ready(ending)
+        server.run(sockets=listeners)
 
 
 _MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD of glibc's malloc.h

@@ -19,9 +19,12 @@ _MOST = 2**50  # the largest limit
 HOST_NAME = r"[^\[\]@/?#:,\s]+"
 
 
-def default_inflight() -> int:
-    """Return the default number of parallel requests: one for each core, and two more that are decoded; at most 32."""
-    return min(available_processors() + 2, 32)
+def default_inflight(workers: int = 1) -> int:
+    """Return the default number of parallel requests of a worker process.
+
+    It is one for each core, which the workers divide, and two more that are decoded; at most 32.
+    """
+    return min(-(-available_processors() // workers) + 2, 32)
 
 
 def check_threads(threads: object) -> None:
@@ -53,13 +56,24 @@ class Settings:
             min=1,
             max=32,
             metavar="N",
-            help="Compute N requests or batches in parallel (default: the number of cores, plus two).",
+            help="Compute N requests or batches in parallel (default: the number of cores, divided by --workers, plus "
+            "two).",
         ),
     ] = None
     max_batch: Annotated[
         int, Option(min=1, max=1_024, metavar="N", help="Compute up to N waiting requests as one batch.")
     ] = 1
     queue: Annotated[int, Option(min=0, max=1_000_000, metavar="N", help="Let at most N requests wait.")] = 64
+    workers: Annotated[
+        int,
+        Option(
+            min=1,
+            max=256,
+            metavar="N",
+            help="Answer in N processes, which share the weights. --inflight, --queue, --connections and the limits of "
+            "memory are for each of them.",
+        ),
+    ] = 1
     deadline: Annotated[
         float,
         Option(
@@ -157,6 +171,11 @@ class Settings:
         return [self.host, *(self.allowed_hosts or ())]
 
     @property
+    def has_workers(self) -> bool:
+        """Return True if worker processes answer requests, and not the process of the command."""
+        return self.workers > 1
+
+    @property
     def memory_budget(self) -> int:
         """Return the limit on the bytes of all bodies together."""
         return self.max_total_bytes or 16 * self.max_bytes
@@ -179,7 +198,7 @@ class Settings:
     @property
     def runs(self) -> int:
         """Return the number of network runs that may be in progress. One run may compute a batch of requests."""
-        return self.inflight or default_inflight()
+        return self.inflight or default_inflight(self.workers)
 
 
 def is_loopback(host: str) -> bool:

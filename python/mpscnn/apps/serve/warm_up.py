@@ -34,7 +34,7 @@ def warm_up(service: Service) -> None:
     """
     try:
         content = _sample()
-        load_decoders(_HEIF_PREFIX)
+        load_photo_decoders()
         together = threading.Barrier(service.settings.slots, timeout=_SECONDS)
         models = [hosted.compiled for hosted in service.models if hosted.compiled.takes_photos]
         shares = [models[place :: service.settings.slots] for place in range(service.settings.slots)]
@@ -53,6 +53,11 @@ def warm_up(service: Service) -> None:
         if not is_out_of_memory(error):
             raise
         raise ParameterError(_refusal(service.settings.slots)) from error
+
+
+def load_photo_decoders() -> None:
+    """Load the decoders of all kinds of photos."""
+    load_decoders(_HEIF_PREFIX)
 
 
 def _one_thread(content: bytes, models: list[Compiled], together: threading.Barrier) -> None:

@@ -66,7 +66,7 @@ def serve(
         from mpscnn._private.files import require_replaceable
         from mpscnn.apps.serve.hosting import Models
         from mpscnn.apps.serve.hosting import host as host_model
-        from mpscnn.apps.serve.logs import log_to_stderr
+        from mpscnn.apps.serve.logs import LogFormat, log_to_stderr
         from mpscnn.apps.serve.server import open_listening_socket
         from mpscnn.apps.serve.server import serve as serve_models
         from mpscnn.errors import ParameterError
@@ -75,10 +75,15 @@ def serve(
         greeting = log_format != "json" and (not as_json or sys.stdout.isatty())
         if address_file is not None:
             require_replaceable(address_file, ParameterError)
+        log = LogFormat(log_level, as_json)
+        options = {**program.to_dict(), **runs.to_dict()}
+        sources = models or [DEFAULT_MODEL]
         with open_listening_socket(settings) as listener:
-            log_to_stderr(log_level, as_json)
-            hosted = [
-                host_model(model, settings.runs, settings.max_batch, **program.to_dict(), **runs.to_dict())
-                for model in models or [DEFAULT_MODEL]
-            ]
+            if settings.has_workers:
+                from mpscnn.apps.serve.supervisor import serve_by_workers
+
+                serve_by_workers(sources, options, settings, listener, log, address_file, greeting)
+                return
+            log_to_stderr(log)
+            hosted = [host_model(model, settings.runs, settings.max_batch, **options) for model in sources]
             serve_models(Models(hosted), settings, listener, address_file, greeting=greeting)
