@@ -16,7 +16,7 @@ from tiers import with_full
 import mpscnn
 
 HANGS = """
-import os, signal, threading, time
+import os, subprocess
 import numpy as np
 import mpscnn
 from metal.emulation import load
@@ -32,12 +32,17 @@ try:
     {run}
 except (mpscnn.DeviceError, KeyboardInterrupt) as error:
     print(type(error).__name__, error)
+emulation.set("discrete_memory", 0)  # nothing more is copied while a network is compiled
 try:
     print(net.compile().device, net.compile().reason)
 except mpscnn.DeviceError as error:
     print(error)
 os._exit(0)  # the emulation would wait for the GPU
 """
+
+
+#: Ctrl-C from outside: a thread of the process could not run while a compilation holds Python's lock.
+INTERRUPT = 'subprocess.Popen(["sh", "-c", f"sleep 0.5; kill -INT {os.getpid()}"]); '
 
 
 def after_hang(run: str, **environment: str) -> list[str]:
@@ -58,9 +63,36 @@ def test_a_gpu_that_does_not_finish_is_left_alone(run: str) -> None:
     assert chosen.startswith("cpu Metal device 'Emulated Metal device' has not finished an earlier run")
 
 
-def test_ctrl_c_ends_the_wait_for_a_gpu() -> None:
-    interrupt = "threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start(); session.run(x)"
-    error, chosen = after_hang(interrupt, MPSCNN_GPU_SECONDS="0")
+#: Weights of a GPU with memory of its own are copied to it, while the network is compiled.
+COMPILE = (
+    'emulation.set("discrete_memory", 1); other = mpscnn.Network(input=(6, 5, 4)); '
+    "other.output(other.conv2d(other.input, 4, 3)); other.initialize_weights(seed=0); {0}"
+    'other.compile(device="metal", metal_kernels="own")'
+)
+
+
+def test_a_copy_of_weights_that_does_not_finish_is_given_up() -> None:
+    error, chosen = after_hang(COMPILE.format(""), MPSCNN_GPU_SECONDS="0.5")
+    assert error.startswith("DeviceError Metal device 'Emulated Metal device' has finished nothing for 0.5 s")
+    assert chosen.startswith("cpu Metal device 'Emulated Metal device' has not finished an earlier run")
+
+
+#: More requests than a session starts at a time.
+FILL = "requests = [session.submit(x) for _ in range(9)]"
+
+
+def test_a_request_that_waits_for_others_is_not_started_on_a_gpu_that_hangs() -> None:
+    error, chosen = after_hang(FILL, MPSCNN_GPU_SECONDS="0.5")
+    assert error.startswith(
+        "DeviceError Metal device 'Emulated Metal device' has not finished an earlier run"
+    )
+    assert chosen.startswith("cpu ")
+
+
+@pytest.mark.parametrize("run", ["session.run(x)", FILL, COMPILE.format("{0}")])
+def test_ctrl_c_ends_the_wait_for_a_gpu(run: str) -> None:
+    run = run.format(INTERRUPT) if "{0}" in run else INTERRUPT + run
+    error, chosen = after_hang(run, MPSCNN_GPU_SECONDS="0")
     assert error.startswith("KeyboardInterrupt")
     assert chosen.startswith("metal "), "the GPU may only be slow"
 

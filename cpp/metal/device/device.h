@@ -19,6 +19,10 @@ namespace mpscnn::metal {
 
 class CustomKernels;
 
+/// Return how long a GPU may finish nothing before it is given up (MPSCNN_GPU_SECONDS, default: 120); 0 for
+/// no limit. Throws ParameterError if the environment states a wrong limit.
+std::chrono::nanoseconds longest_gpu_wait();
+
 /// The objects that all queues of a GPU share.
 struct DeviceParts {
     explicit DeviceParts(const objc_ptr<id<MTLDevice>> &device);
@@ -69,8 +73,9 @@ public:
     /// devices.
     void mark_removed() { removed_ = true; }
 
-    /// Make every later use of this GPU fail in this process, because a command buffer has not ended.
-    void mark_hung();
+    /// Make every later use of this GPU fail in this process, because it has finished nothing for this time.
+    /// Return the text of the error.
+    std::string give_up(std::chrono::nanoseconds limit) const;
     /// Note that a command buffer has ended now.
     void note_end() { last_end_ = platform::awake_time(); }
     /// Return when the last command buffer ended, as platform::awake_time(); 0 if none has.
@@ -97,6 +102,7 @@ public:
 
 private:
     void require_length(std::size_t bytes) const;
+    void commit_and_wait(id<MTLCommandBuffer> commands) const;
 
     Device(objc_ptr<id<MTLDevice>> device, objc_ptr<id<MTLCommandQueue>> queue,
            std::shared_ptr<DeviceParts> parts);
@@ -105,7 +111,8 @@ private:
     objc_ptr<id<MTLCommandQueue>> queue_;
     std::shared_ptr<DeviceParts> parts_;
     std::unique_ptr<CustomKernels> custom_kernels_;
-    std::atomic<bool> removed_{false}, hung_{false}, looks_for_errors_{false};
+    std::atomic<bool> removed_{false}, looks_for_errors_{false};
+    mutable std::atomic<bool> hung_{false};
     std::atomic<std::chrono::nanoseconds> last_end_{std::chrono::nanoseconds(0)};
 };
 

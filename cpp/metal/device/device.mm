@@ -1,10 +1,13 @@
 #include "metal/device/device.h"
 
+#include <cmath>
 #include <cstring>
+#include <future>
 #include <map>
 #include <mutex>
 #include <set>
 
+#include "core/interruption.h"
 #include "core/json.h"
 #include "core/platform.h"
 #include "core/text.h"
@@ -16,6 +19,8 @@
 namespace mpscnn::metal {
 
 namespace {
+
+constexpr const char *gpu_seconds_variable = "MPSCNN_GPU_SECONDS";
 
 objc_ptr<id<MTLBuffer>> require_buffer(objc_ptr<id<MTLBuffer>> buffer, std::size_t bytes) {
     if (!buffer) fail(ErrorKind::device, {"Metal cannot allocate a buffer of ", bytes, " bytes"});
@@ -74,6 +79,12 @@ template <class Map> void forget_unused(Map &map) {
 }
 
 } // namespace
+
+std::chrono::nanoseconds longest_gpu_wait() {
+    constexpr double usual = 120;
+    const double seconds = platform::seconds_of_environment(gpu_seconds_variable, usual, true);
+    return std::chrono::nanoseconds(std::llround(seconds * 1e9));
+}
 
 DeviceParts::DeviceParts(const objc_ptr<id<MTLDevice>> &device)
     : identity(identity_of(device.get())), shaders(device, identity), textures(device) {}
@@ -150,11 +161,33 @@ void Device::require_usable() const {
     if (hung_) fail_for_hang(device_.get());
 }
 
-void Device::mark_hung() {
+std::string Device::give_up(std::chrono::nanoseconds limit) const {
     hung_ = true;
     HungDevices &hung = hung_devices();
     const std::lock_guard lock(hung.mutex);
     hung.registry_ids.insert([device_.get() registryID]);
+    return concat({"Metal device ", quoted(name()), " has finished nothing for ",
+                   std::chrono::duration<double>(limit).count(),
+                   " s, so this process does not use it any more. Use device='cpu', or set ",
+                   gpu_seconds_variable, " if a run takes longer"});
+}
+
+/// Wait for commands without a session, as long as a run may take.
+void Device::commit_and_wait(id<MTLCommandBuffer> commands) const {
+    constexpr std::chrono::milliseconds tick(100);
+    const std::chrono::nanoseconds limit = longest_gpu_wait(), begun = platform::awake_time();
+    // The handler may run after this function has given up.
+    const auto ended = std::make_shared<std::promise<void>>();
+    std::future<void> end = ended->get_future();
+    [commands addCompletedHandler:^(id<MTLCommandBuffer>) {
+      ended->set_value();
+    }];
+    [commands commit];
+    while (end.wait_for(tick) != std::future_status::ready) {
+        if (is_interrupted()) fail(ErrorKind::device, "the wait for the GPU was interrupted");
+        if (limit.count() != 0 && platform::awake_time() - begun >= limit)
+            fail(ErrorKind::device, give_up(limit));
+    }
 }
 
 /// Throws for a size beyond the largest buffer, because Metal would end the process instead of reporting an
@@ -202,9 +235,8 @@ objc_ptr<id<MTLBuffer>> Device::make_constants(const void *contents, std::size_t
           destinationOffset:0
                        size:copied];
     [encoder endEncoding];
-    [commands commit];
     // A run may be encoded for another queue, so it must not begin before the copy has ended.
-    [commands waitUntilCompleted];
+    commit_and_wait(commands);
     if ([commands status] == MTLCommandBufferStatusError)
         fail(ErrorKind::device, {"Metal cannot copy weights to the GPU's memory: ",
                                  text_of([commands error], "no reason given")});

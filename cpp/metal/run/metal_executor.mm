@@ -130,10 +130,10 @@ std::shared_ptr<RunInParts> MetalExecutor::begin(const engine::Plan &given,
                                                  engine::Completion done) {
     const MetalPlan &plan = own_plan(given);
     plan.require_shapes(inputs, outputs);
-    device_->require_usable();
     return with_framework_errors([&] {
         const autorelease_scope pool;
         std::shared_ptr<Slot> slot = slots_.take();
+        device_->require_usable(); // it may have hung while this waited
         PageBuffers buffers;
         plan.prepare(*slot, inputs, outputs, buffers);
         auto run = std::make_shared<RunInParts>(std::move(slot), std::move(done));

@@ -57,18 +57,11 @@ Failure failure_of(id<MTLCommandBuffer> command_buffer, Device &device) {
     return {ErrorKind::device, message};
 }
 
-std::chrono::nanoseconds longest_wait() {
-    constexpr const char *variable = "MPSCNN_GPU_SECONDS";
-    constexpr double usual = 120;
-    const double seconds = platform::seconds_of_environment(variable, usual, true);
-    return std::chrono::nanoseconds(std::llround(seconds * 1e9));
-}
-
 /// A thread that ends the waits for a GPU that does not finish any more.
 class Watch {
 public:
     void add(const std::shared_ptr<Committed> &committed) {
-        const std::chrono::nanoseconds limit = longest_wait();
+        const std::chrono::nanoseconds limit = longest_gpu_wait();
         if (limit.count() == 0) return;
         const std::lock_guard lock(mutex_);
         open_.push_back({committed, limit});
@@ -141,13 +134,7 @@ bool Committed::end_if_hung(std::chrono::nanoseconds limit) {
     if (!device) return true;
     const std::chrono::nanoseconds idle = platform::awake_time() - std::max(begun_, device->last_end());
     if (idle < limit) return false;
-    const std::string name = device->name();
-    device->mark_hung();
-    end({ErrorKind::device,
-         concat({"Metal device ", quoted(name), " has finished nothing for ",
-                 std::chrono::duration<double>(limit).count(),
-                 " s, so this process does not use it any more. Use device='cpu', or set MPSCNN_GPU_SECONDS "
-                 "if a run takes longer"})});
+    end({ErrorKind::device, device->give_up(limit)});
     return true;
 }
 

@@ -1,6 +1,10 @@
 #include "metal/run/slots.h"
 
+#include <chrono>
 #include <cstdint>
+
+#include "core/failure.h"
+#include "core/interruption.h"
 
 namespace mpscnn::metal {
 
@@ -121,8 +125,13 @@ Slots::Slots(int count) {
 }
 
 std::shared_ptr<Slot> Slots::take() {
+    constexpr std::chrono::milliseconds tick(100);
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return !free_.empty(); });
+    while (!changed_.wait_for(lock, tick, [&] { return !free_.empty(); })) {
+        lock.unlock(); // Python's main thread may free a slot before it answers
+        if (is_interrupted()) fail(ErrorKind::device, "the wait for the GPU was interrupted");
+        lock.lock();
+    }
     Slot *slot = free_.back();
     free_.pop_back();
     return {slot, [this](Slot *used) { free(used); }};
