@@ -9,7 +9,7 @@ PAGES: dict[str, tuple[str, str, list[str]]] = {
         "Look up here how Python loads a model and what it answers about a photo.",
         [
             *("load", "Model", "Classification", "Prediction", "Detections", "Detection", "Box"),
-            *("Segmentation", "Area", "FeatureExtractor", "registry", "samples"),
+            *("TrackedDetections", "Segmentation", "Area", "FeatureExtractor", "registry", "samples"),
         ],
     ),
     "photos": (

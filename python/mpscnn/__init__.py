@@ -119,6 +119,7 @@ if TYPE_CHECKING:
     from mpscnn.vision.preprocessing import preprocess
     from mpscnn.vision.results import Classification, Prediction
     from mpscnn.vision.segmentation import Area, Segmentation
+    from mpscnn.vision.tracked_detections import TrackedDetections
 
     # Other frameworks' names of our classes and functions.
     SGD, RMSprop, load_model = Sgd, RmsProp, load
@@ -165,6 +166,7 @@ _LAZY = {
     "vision.box": ("Box",),
     "vision.detection": ("Detection", "Detections"),
     "vision.detector": ("DetectionHead", "Detector"),
+    "vision.tracked_detections": ("TrackedDetections",),
     "evaluation.data_check": ("DataCheck", "check_data"),
     "evaluation.detector": ("DetectorEvaluation", "evaluate_detector"),
     "evaluation.classifier": ("Evaluation",),
@@ -305,6 +307,7 @@ __all__ = [
     "StateError",
     "TemporaryImage",
     "Tensor",
+    "TrackedDetections",
     "TrainedModel",
     "Trainer",
     "TrainingReport",

@@ -281,7 +281,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         "encodeToCommandBuffer executeAsync",
         _ARRAYS,
     ),
-    ("Model", "track", "mpscnn.video(path, model) detects objects frame by frame, without tracks"),
+    ("Model", "track", "mpscnn.video(path, model, track=True) follows objects from frame to frame"),
     (
         "Model",
         "predict_proba predict_classes",

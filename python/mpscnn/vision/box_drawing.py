@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mpscnn.vision.box import Box
     from mpscnn.vision.found_object import Detection
     from mpscnn.vision.object_mask import ObjectMask
+    from mpscnn.vision.tracked_detections import Line
 
 _COLORS = 64  # with more classes, colours repeat
 _VISIBLE = 0.5  # the minimum probability of keypoints that are drawn
@@ -26,23 +27,26 @@ def draw_boxes(picture: PillowImage.Image, entries: Sequence[Detection]) -> Pill
     """Return a copy of the picture with boxes and their labels, the first box on top.
 
     Masks are mixed with the picture. Keypoints are discs, without those that are probably not visible. All boxes of a
-    class have the same colour. If there are more than 64 classes, some classes share a colour.
+    class, or of an identity in a video, have the same colour. If there are more than 64, some share a colour.
     """
     from PIL import ImageDraw
 
     result = picture.copy()
     for one in reversed(entries):
         if one.mask is not None:
-            _tint(result, one.mask, _color(one.index))
+            _tint(result, one.mask, _color(one))
     draw = ImageDraw.Draw(result)
     font = text_font(max(10.0, min(picture.size) / 30))
     line = max(1, round(min(picture.size) / 200))
-    texts = [f"{one.label} {one.score:.0%}" for one in entries]
+    texts = [
+        f"{one.label} {one.score:.0%}" if one.track is None else f"#{one.track} {one.label} {one.score:.0%}"
+        for one in entries
+    ]
     height = round(font.size * 1.3)
     sizes = [(round(font.getlength(text)) + 2 * line, height) for text in texts]
     places = label_places([one.box for one in entries], sizes, picture.size)
     for one in reversed(entries):
-        color = _color(one.index)
+        color = _color(one)
         left, top, right, bottom = (round(edge) for edge in one.box)
         if one.corners:
             draw.polygon([tuple(corner) for corner in one.corners], outline=color, width=line)
@@ -52,7 +56,7 @@ def draw_boxes(picture: PillowImage.Image, entries: Sequence[Detection]) -> Pill
             if score >= _VISIBLE:
                 draw.circle((x, y), 2 * line, fill=color, outline="white")
     for one, text, (x, y), (width, _) in zip(entries, texts, places, sizes, strict=True):
-        color = _color(one.index)
+        color = _color(one)
         draw.rectangle((x, y, x + width, y + height), fill=color)
         ink = "black" if sum(color) > 382 else "white"
         draw.text((x + line, y + height // 2), text, fill=ink, font=font, anchor="lm")
@@ -97,6 +101,23 @@ def _tint(picture: PillowImage.Image, mask: ObjectMask, color: Color) -> None:
     picture.paste(color, (mask.left, mask.top), opacity)
 
 
-def _color(index: int) -> Color:
+def _color(one: Detection) -> Color:
+    index = one.index if one.track is None else one.track
     red, green, blue = class_colors(_COLORS + 1)[1 + index % _COLORS].tolist()
     return red, green, blue
+
+
+def draw_count_line(picture: PillowImage.Image, line: Line, text: str) -> None:
+    """Draw a line on a picture, in place, and the text in its lower left corner."""
+    from PIL import ImageDraw
+
+    draw = ImageDraw.Draw(picture)
+    width = max(2, round(min(picture.size) / 150))
+    draw.line(line, fill="red", width=width)
+    if text:
+        font = text_font(max(10.0, min(picture.size) / 30))
+        left, top, right, bottom = draw.textbbox(
+            (width, picture.height - width), text, font=font, anchor="lb"
+        )
+        draw.rectangle((left - width, top - width, right + width, bottom + width), fill="white")
+        draw.text((width, picture.height - width), text, fill="black", font=font, anchor="lb")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +40,7 @@ class Boxes(np.ndarray[Any, np.dtype[np.float32]]):
 class Detections(PhotoResult, Sequence[Detection]):
     """The objects on one photo, the most probable first, and information about the computation."""
 
-    _other_names = (
+    _other_names: ClassVar[tuple[tuple[str, str], ...]] = (
         ("labels", "names class_names"),
         ("scores", "conf"),
         ("masks", "segments"),
@@ -57,7 +57,7 @@ class Detections(PhotoResult, Sequence[Detection]):
     """The photo that the caller gave, or its pixels if it cannot be read again. `draw` and `show` use it."""
     photo_checksum: int | None = field(default=None, compare=False, kw_only=True, repr=False)
     """A checksum of `photo` if it is an array: `draw` refuses an array that was written again."""
-    columns = ("label", "index", "score", *Box._fields)
+    columns: ClassVar[tuple[str, ...]] = ("label", "index", "score", *Box._fields)
 
     @property
     def boxes(self) -> NDArray[np.float32]:

@@ -36,6 +36,7 @@ class Detection(Expected):
 
     _other_names = (
         ("index", "class_id cls"),
+        ("track", "id tracker_id track_id"),
         ("corners", "xyxyxyxy"),
         ("keypoints", "landmarks"),
         ("label", "identifier"),
@@ -53,6 +54,8 @@ class Detection(Expected):
     """The points that the model knows of an object, such as its joints, in the model's order."""
     mask: ObjectMask | None = field(default=None, compare=False, repr=False)
     """The pixels that belong to the object; None if the model computes no masks."""
+    track: int | None = None
+    """The identity of the object in a video, from 1 on; None without `track=True`."""
 
     @property
     def angle(self) -> float | None:
@@ -74,7 +77,8 @@ class Detection(Expected):
 
     def __repr__(self) -> str:
         edges = ", ".join(f"{edge:.4g}" for edge in self.box)
-        return f"<Detection: {printable(self.label)} {self.score:.1%} at ({edges})>"
+        track = "" if self.track is None else f"#{self.track} "
+        return f"<Detection: {track}{printable(self.label)} {self.score:.1%} at ({edges})>"
 
 
 def detection_of(found: _core._Found, label: str) -> Detection:

@@ -65,7 +65,8 @@ class CsvTable:
     def rows(
         self, path: str, result: PhotoResult, moment: Mapping[str, float] | None = None
     ) -> list[tuple[Cell, ...]]:
-        """Return the rows of a result."""
+        """Return the rows of a result, whose columns `head` then names: those of tracked objects are more."""
+        self._columns = result.columns
         at = () if moment is None else moment.values()
         return [(path, *at, *row, "", "") for row in result.rows()]
 

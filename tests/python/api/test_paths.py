@@ -49,6 +49,7 @@ CALLS: dict[str, Callable[[Any], object]] = {
     "SceneReport.save folder": partial(mpscnn.SceneReport.save, None),
     "Segmentation.save path": _saved("Segmentation"),
     "TrainedModel.save path": _saved("Model"),
+    "TrackedDetections.save path": _saved("Detections"),
     "Trainer.save path": _saved("Trainer"),
     "TrainingReport.save folder": partial(mpscnn.TrainingReport.save, None),
     "check_data annotations": lambda path: mpscnn.check_data(".", annotations=path),

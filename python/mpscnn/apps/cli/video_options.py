@@ -6,12 +6,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mpscnn._private.arguments import number_in
 from mpscnn._private.files import is_folder
 from mpscnn.apps.cli.arguments import ChannelOrderOption
 from mpscnn.apps.cli.line_file import LineFile
@@ -40,6 +41,8 @@ class VideoPart:
     start: float
     end: float | None
     inflight: int
+    track: bool = False
+    count_line: tuple[float, ...] | None = None
 
     def through(self, model: Any, **options: Any) -> Video[Any]:
         """Return an iterator over the frames with the results of a model or a feature extractor."""
@@ -52,6 +55,7 @@ class VideoPart:
             every=self.every,
             start=self.start,
             end=self.end,
+            **({"track": True, "count_line": self.count_line} if self.track else {}),
             **options,
         )
 
@@ -93,8 +97,7 @@ class Reading:
         from mpscnn.apps.video.source import is_video
         from mpscnn.apps.video.writer import is_video_name
 
-        given = {"--every": self.every, "--from": self.start, "--to": self.end, "--inflight": self.inflight}
-        names = [name for name, value in given.items() if value is not None]
+        names = self._given()
         if output is not None and is_video_name(output):
             names.append("--output")
         videos = [argument for argument in arguments if is_video(argument)]
@@ -123,8 +126,55 @@ class Reading:
             raise typer.BadParameter(f"must be above --from, got {end:g}", param_hint="--to")
         return VideoPart(arguments[0], self.every or 1, start, end, self.inflight or _INFLIGHT)
 
+    def _given(self) -> list[str]:
+        """Return the names of the given options that are for videos only."""
+        values = {"--every": self.every, "--from": self.start, "--to": self.end, "--inflight": self.inflight}
+        return [name for name, value in values.items() if value is not None]
 
-READING = Reading()
+
+@dataclass(frozen=True)
+class Following(Reading):
+    """The options of a command that may follow the objects of its video."""
+
+    track: Annotated[
+        bool,
+        typer.Option("--track", help="For a video: follow objects from frame to frame, and number them."),
+    ] = False
+    count_line: Annotated[
+        str | None,
+        typer.Option(
+            "--count-line",
+            metavar="X1,Y1,X2,Y2",
+            help="With --track: count the objects whose centres cross the line between two points, in pixels.",
+        ),
+    ] = None
+
+    def video(self, arguments: Sequence[str], output: Path | None = None) -> VideoPart | None:
+        """Return the video among the command's arguments, see `Reading.video`."""
+        if self.count_line is not None and not self.track:
+            raise typer.BadParameter("counts objects that --track follows", param_hint="--count-line")
+        line = None if self.count_line is None else _line_in(self.count_line)
+        part = super().video(arguments, output)
+        return None if part is None else replace(part, track=self.track, count_line=line)
+
+    def _given(self) -> list[str]:
+        return [*super()._given(), *(["--track"] if self.track else [])]
+
+
+READING, FOLLOWING = Reading(), Following()
+
+
+def _line_in(text: str) -> tuple[float, ...]:
+    """Return the ends of a line. Raises ParameterError for other texts."""
+    from mpscnn.apps.video.following import checked_line
+
+    numbers = [number_in(part.strip()) for part in text.split(",")]
+    if len(numbers) != 4 or None in numbers:
+        raise typer.BadParameter(
+            f"must be four numbers in pixels, such as 0,240,640,240, got {text!r:.100}",
+            param_hint="--count-line",
+        )
+    return checked_line(tuple(numbers))
 
 
 def _note_animations(arguments: Sequence[str]) -> None:
@@ -186,8 +236,8 @@ def write_frames(part: VideoPart, model: Model, output: Path, **options: Any) ->
         with part.through(model, **options) as results, status(results, part) as tick:
             for frame, result in results:
                 moment = {"frame": frame.number, "time": round(frame.time, 6)}
-                head = text.head(moment) if frames == 0 else ""
-                file.write(head + text.result(part.source, result, {}, moment))
+                rows = text.result(part.source, result, {}, moment)
+                file.write((text.head(moment) if frames == 0 else "") + rows)
                 frames += 1
                 tick(frame)
     finally:

@@ -8,10 +8,11 @@ from collections import deque
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from mpscnn._private.arguments import is_finite_number, whole_number
 from mpscnn._private.other_names import Expected, accept_foreign_arguments
+from mpscnn.apps.video.following import Following
 from mpscnn.apps.video.frame_buffer import FrameBuffer
 from mpscnn.apps.video.source import VideoFrame, VideoSource, open_source
 from mpscnn.errors import ParameterError
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from mpscnn.graph.features import FeatureExtractor
     from mpscnn.model import Model
     from mpscnn.runner.runner import FrameFuture
+    from mpscnn.vision.detection import Detections
+    from mpscnn.vision.tracked_detections import TrackedDetections
 
 __all__ = ["Video", "VideoFrame", "video"]
 
@@ -43,13 +46,14 @@ class Video(Expected, Iterator[tuple[VideoFrame, Result]], Generic[Result]):
         inflight: int,
         every: int,
         options: dict[str, Any],
+        following: Following | None = None,
     ) -> None:
         """Begin to read the source; `mpscnn.video(path, model)` calls this with its defaults."""
         self.source = source
         self._begun = False
         # For a live source only the newest frame waits, so that results are up to date.
         self._buffer: FrameBuffer[VideoFrame] = FrameBuffer(1 if source.live else inflight, source.live)
-        self._results = _results(source, self._buffer, model, inflight, every, options)
+        self._results = _results(source, self._buffer, model, inflight, every, options, following)
 
     @property
     def dropped(self) -> int:
@@ -89,12 +93,27 @@ def video(
 @overload
 def video(
     source: str | os.PathLike[str],
+    model: Model[Detections],
+    *,
+    track: Literal[True],
+    count_line: tuple[float, float, float, float] | None = None,
+    inflight: int = 3,
+    every: int = 1,
+    start: float = 0.0,
+    end: float | None = None,
+    **options: Any,
+) -> Video[TrackedDetections]: ...
+@overload
+def video(
+    source: str | os.PathLike[str],
     model: Model[Result],
     *,
     inflight: int = 3,
     every: int = 1,
     start: float = 0.0,
     end: float | None = None,
+    track: bool = False,
+    count_line: tuple[float, float, float, float] | None = None,
     **options: Any,
 ) -> Video[Result]: ...
 @accept_foreign_arguments
@@ -106,6 +125,8 @@ def video(
     every: int = 1,
     start: float = 0.0,
     end: float | None = None,
+    track: bool = False,
+    count_line: tuple[float, float, float, float] | None = None,
     **options: Any,
 ) -> Video[Any]:
     """Run a model on the frames of a video.
@@ -126,6 +147,10 @@ def video(
         start: skip frames before this time, in seconds since the video's beginning (for a live source since its first
             frame).
         end: stop at this time in seconds; None: at the end.
+        track: follow the objects of a detector from frame to frame. Results are `TrackedDetections`: the objects with
+            identities, `Detection.track`.
+        count_line: with `track`, count the objects whose centres cross the line from (x1, y1) to (x2, y2), in pixels of
+            the upright frame: `TrackedDetections.counts`.
         options: the options of `Runner.submit`, such as `top` or `score_threshold`.
 
     Returns:
@@ -136,7 +161,8 @@ def video(
         ImageError: the source cannot be read, is empty or has no video. If it is damaged or the camera is disconnected,
             the error comes after the frames before that.
         UnsupportedError: PyAV is missing (the extra `video` of mpscnn), or cameras are not supported on this system.
-        ParameterError: an argument is out of its range, or there is no such model.
+        ParameterError: an argument is out of its range, there is no such model, or a model that is not a detector has
+            `track`.
         TypeError: an unknown option.
     """
     if hasattr(source, "program"):
@@ -152,8 +178,13 @@ def video(
             "video() has no argument 'output'; `mpscnn detect clip.mp4 --output out.mp4` writes a video, and "
             "result.draw() gives the picture of a frame"
         )
-    frame_kind(model).checked(options)  # before a camera is opened
-    return Video(open_source(source, start, end), model, inflight, every, options)
+    kind = frame_kind(model)
+    if count_line is not None and not track:
+        raise ParameterError("count_line counts objects that are followed: give track=True, too")
+    following = Following(model, options, count_line) if track else None
+    wanted = options if following is None else following.options
+    kind.checked(options)  # before a camera is opened
+    return Video(open_source(source, start, end), model, inflight, every, wanted, following)
 
 
 def _results(
@@ -163,6 +194,7 @@ def _results(
     inflight: int,
     every: int,
     options: dict[str, Any],
+    following: Following | None,
 ) -> Generator[tuple[VideoFrame, Any], None, None]:
     run_options = getattr(model, "run_options", RunOptions())
     decoder = threading.Thread(target=_decode, args=(source, buffer, every), name="mpscnn video", daemon=True)
@@ -185,7 +217,8 @@ def _results(
                         raise buffer.failure
                     return
                 frame, future = under_way.popleft()
-                yield frame, future.result()
+                result = future.result()
+                yield frame, result if following is None else following.follow(result)
     finally:
         buffer.close()
         if not source.live and decoder.ident is not None:

@@ -23,12 +23,13 @@ from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import hint, report, table_width
 from mpscnn.apps.cli.photo_command import ShownTask, show_results
 from mpscnn.apps.cli.result_printer import head_line, output_format
-from mpscnn.apps.cli.video_options import READING, Reading
+from mpscnn.apps.cli.video_options import FOLLOWING, Following
 from mpscnn.model import Model, load
 from mpscnn.runtime.options import CompileOptions, RunOptions
 from mpscnn.vision.box import Box
 from mpscnn.vision.detection import Detections
 from mpscnn.vision.photo_tasks import detection_task
+from mpscnn.vision.tracked_detections import TrackedDetections, counts_text
 
 _INDENT = "  "
 
@@ -117,7 +118,7 @@ def detect(
     overwrite: OverwriteOption = False,
     program: CompileOptions = COMPILE,
     runs: RunOptions = RUN,
-    reading: Reading = READING,
+    reading: Following = FOLLOWING,
     as_json: JsonLinesOption = False,
     as_csv: CsvOption = False,
 ) -> None:
@@ -136,6 +137,8 @@ def detect(
     Example: mpscnn detect holiday/ --model ssdlite.safetensors --score-threshold 0.5 --classes person,dog --json
 
     Example: mpscnn detect camera:0 --model ssd_mobilenet_v1_coco
+
+    Example: mpscnn detect street.mp4 --model ssd_mobilenet_v1_coco --track --count-line 0,360,1280,360
     """
     given = _chosen(model)
     options: dict[str, Any] = {
@@ -169,10 +172,18 @@ def detect(
 
 
 def _lines(path: str, result: Detections) -> list[str]:
+    counts = counts_text(result.counts) if isinstance(result, TrackedDetections) else ""
+    end = [f"  crossed the line: {counts}"] if counts else []
     if not result:
-        return [head_line(path, result), "  nothing found (a lower --score-threshold finds more)"]
+        return [head_line(path, result), "  nothing found (a lower --score-threshold finds more)", *end]
     rows = [(entry.label, f"{entry.score:.1%}", *(f"{edge:.0f}" for edge in entry.box)) for entry in result]
+    names: tuple[str, ...] = ("class", "score", *Box._fields)
+    if isinstance(result, TrackedDetections):
+        names, rows = (
+            ("track", *names),
+            [(str(one.track), *row) for one, row in zip(result, rows, strict=True)],
+        )
     terminal = table_width()
     width = None if terminal is None else terminal - len(_INDENT)
-    table = text_table(("class", "score", *Box._fields), rows, right=range(1, 6), width=width)
-    return [head_line(path, result), *(f"{_INDENT}{line}" for line in table.split("\n"))]
+    table = text_table(names, rows, right=range(1, len(names)), width=width)
+    return [head_line(path, result), *(f"{_INDENT}{line}" for line in table.split("\n")), *end]
