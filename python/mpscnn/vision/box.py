@@ -1,4 +1,4 @@
-"""A rectangle on a photo."""
+"""Rectangles and lines on photos."""
 
 from __future__ import annotations
 
@@ -22,3 +22,7 @@ class Box(NamedTuple):
     def height(self) -> float:
         """The distance from the top to the bottom edge."""
         return self.bottom - self.top
+
+
+Line = tuple[float, float, float, float]
+"""The ends of a line, x1, y1, x2 and y2, in pixels of the upright photo."""

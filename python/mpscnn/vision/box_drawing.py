@@ -13,10 +13,9 @@ from mpscnn.vision.visualize import Color, class_colors
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
-    from mpscnn.vision.box import Box
+    from mpscnn.vision.box import Box, Line
     from mpscnn.vision.found_object import Detection
     from mpscnn.vision.object_mask import ObjectMask
-    from mpscnn.vision.tracked_detections import Line
 
 _COLORS = 64  # with more classes, colours repeat
 _VISIBLE = 0.5  # the minimum probability of keypoints that are drawn

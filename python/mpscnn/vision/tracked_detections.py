@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 
 from mpscnn._private.other_names import accept_foreign_arguments
 from mpscnn._private.report import Cell
+from mpscnn.vision.box import Line
 from mpscnn.vision.detection import Detections
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
-
-Line = tuple[float, float, float, float]
-"""The ends of a line, x1, y1, x2 and y2, in pixels of the upright frame."""
 
 
 class Crossings(NamedTuple):

@@ -185,6 +185,6 @@ def test_functions_refuse_what_they_cannot_follow(rings: Path, tmp_path: Path) -
         mpscnn.video(rings, detector, count_line=(0, 0, 1, 1))
     for line in ((0, 0, 1), (0, 0, 1, float("nan")), "0,0,1,1", ((0, 0), (1, 1, 1))):
         with pytest.raises(mpscnn.ParameterError, match="four numbers"):
-            mpscnn.video(rings, detector, track=True, count_line=line)  # type: ignore[call-overload]
+            mpscnn.video(rings, detector, track=True, count_line=line)  # type: ignore[arg-type]
     with pytest.raises(mpscnn.ParameterError, match="the task of this model is classification"):
         mpscnn.video(rings, mpscnn.load(), track=True)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from mpscnn._private.arguments import is_finite_number
 from mpscnn.apps.video.tracker import LOWEST_SCORE, Tracker
 from mpscnn.errors import ParameterError
+from mpscnn.vision.box import Line
 from mpscnn.vision.detection import Detections
 from mpscnn.vision.found_object import Detection
-from mpscnn.vision.tracked_detections import Crossings, Line, TrackedDetections
+from mpscnn.vision.tracked_detections import Crossings, TrackedDetections
 
 if TYPE_CHECKING:
     from mpscnn.graph.features import FeatureExtractor
