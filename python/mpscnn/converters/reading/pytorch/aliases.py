@@ -6,7 +6,7 @@ this is the same as a function whose result takes the tensor's place.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -23,31 +23,53 @@ def same_tensors(graph: torch.fx.Graph) -> dict[Node, list[Node]] | None:
     """
     order = {node: place for place, node in enumerate(graph.nodes)}
     last_use = {node: max((order[user] for user in node.users), default=-1) for node in graph.nodes}
-    memory: dict[
-        Node, list[Node]
-    ] = {}  # the nodes that share memory with a node, in one list for all of them
     same: dict[Node, list[Node]] = {}
     found: dict[Node, list[Node]] = {}
-    for node in graph.nodes:
-        own = memory.setdefault(node, [node])
-        if node.op != "call_function":
-            continue
-        written = _written_operand(node)
-        for source in [written] if written is not None else _viewed_operands(node):
-            if memory[source] is not own:
-                own += memory[source]
-                for one in memory[source]:
-                    memory[one] = own
-        if written is None:
-            continue
+    for node, operands, shared in _writes(graph):
+        if operands != [*node.args[:1]]:
+            return None
+        (written,) = operands
         alike = same.setdefault(written, [written])
-        others = [one for one in own if one is not node and one not in alike]
+        others = [one for one in shared if one is not node and one not in alike]
         if any(last_use[one] > order[node] for one in others):
             return None
         found[node] = list(alike)
         alike.append(node)
         same[node] = alike
     return found
+
+
+def written_nodes(graph: torch.fx.Graph) -> set[Node]:
+    """Return the nodes whose memory an operator of the graph writes into, such as placeholders of buffers."""
+    return {one for _, _, shared in _writes(graph) for one in shared}
+
+
+def _writes(graph: torch.fx.Graph) -> Iterator[tuple[Node, list[Node], list[Node]]]:
+    """Yield each operator that writes into tensors, these, and the nodes that share their memory until then."""
+    memory: dict[Node, list[Node]] = {}  # the nodes that share memory with a node, in one list
+    for node in graph.nodes:
+        own = memory.setdefault(node, [node])
+        if node.op != "call_function":
+            continue
+        written = _written_operands(node)
+        for source in written or _viewed_operands(node):
+            if memory[source] is not own:
+                own += memory[source]
+                for one in memory[source]:
+                    memory[one] = own
+        if written:
+            yield node, written, own
+
+
+def blocks_write(program: Any) -> bool:
+    """Return True if an operator in a block of the module's code writes into a tensor."""
+    return any(
+        function_of(node) is not node.target
+        for block in program.graph_module.modules()
+        if isinstance(block, torch.fx.GraphModule) and block is not program.graph_module
+        for node in block.graph.nodes
+        if node.op == "call_function"
+    )
 
 
 def function_of(node: Node) -> Callable[..., Any] | None:
@@ -65,11 +87,17 @@ def function_of(node: Node) -> Callable[..., Any] | None:
     return getattr(packet, overload, None) or getattr(packet, "default", None)
 
 
-def _written_operand(node: Node) -> Node | None:
+def _written_operands(node: Node) -> list[Node]:
+    """Return the operands that an operator writes into, by its schema."""
     schema = getattr(node.target, "_schema", None)
-    if schema is None or not schema.is_mutable or not node.args or not isinstance(node.args[0], Node):
-        return None
-    return node.args[0]
+    if schema is None or not schema.is_mutable:
+        return []
+    found: list[Node] = []
+    for place, argument in enumerate(schema.arguments):
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            given = node.args[place] if place < len(node.args) else node.kwargs.get(argument.name)
+            torch.fx.map_arg(given, found.append)
+    return found
 
 
 def _viewed_operands(node: Node) -> list[Node]:

@@ -74,6 +74,7 @@ def _run_on_shapes(
     The symbol is None if it became a number.
     """
     import torch
+    from torch._dispatch.python import enable_python_dispatcher
     from torch._dynamo.source import ConstantSource
     from torch._subclasses.fake_tensor import FakeTensorMode
     from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
@@ -93,7 +94,8 @@ def _run_on_shapes(
             symbol = made.shape[0].node.expr
     # The copy has the module's parameters, and its own buffers, since the module's code may write into them.
     copied = copy.deepcopy(module, {id(one): one for one in module.parameters()})
-    with without_messages(), mode, torch.no_grad():
+    # PyTorch's dispatcher in C++ makes plain numbers of extents for some operators, such as those of interpolate.
+    with without_messages(), mode, enable_python_dispatcher(), torch.no_grad():
         results = copied(*given)
     shapes = [one.shape for one in pytree.tree_leaves(results) if isinstance(one, torch.Tensor)]
     return environment, None if symbol in environment.replacements else symbol, shapes

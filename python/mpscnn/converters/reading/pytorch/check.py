@@ -83,7 +83,9 @@ def _require_separate_images(
         return
     _require_images(converted, session, module, batch, alone, together, title)
     try:
-        changes = changes_first_image(lambda inputs: _results_of(module, inputs), batch, has_batch, alone)
+        changes = changes_first_image(
+            lambda inputs: _results_of(module, inputs), batch, has_batch, alone, together
+        )
     except Exception:  # the module's own code may exclude such numbers by any error
         changes = False
     if changes:

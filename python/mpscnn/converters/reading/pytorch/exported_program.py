@@ -11,7 +11,7 @@ from torch.fx import Node
 
 from mpscnn.converters.opening.unsupported import REPLACE_IN_MODULE, UnsupportedLayers
 from mpscnn.converters.reading.onnx.file import OnnxFile
-from mpscnn.converters.reading.pytorch.aliases import function_of, same_tensors
+from mpscnn.converters.reading.pytorch.aliases import blocks_write, function_of, same_tensors
 from mpscnn.converters.reading.pytorch.aten.constants import constant_value, is_getitem, is_none
 from mpscnn.converters.reading.pytorch.aten.nodes import (
     NodeWriter,
@@ -60,7 +60,7 @@ def read_program(program: Any, title: str, *, learns: bool) -> Program:
     Raises UnsupportedError: mpscnn has no such operators; the message names all of them.
     """
     same = same_tensors(program.graph)
-    if same is None or _blocks_write(program):  # a view of a tensor is read after the tensor was written into
+    if same is None or blocks_write(program):  # a view of a tensor is read after the tensor was written into
         program = without_writes(program, title)
         same = same_tensors(program.graph) or {}
     return _Reader(program, title, same, learns=learns).read()
@@ -347,17 +347,6 @@ class _Reader:
             kind = name.rpartition(".")[0] or str(node.target)
             self._unsupported.add(kind, path or node.name, reason.removeprefix(f"{name}: "))
         return reason is None
-
-
-def _blocks_write(program: Any) -> bool:
-    """Return True if an operator in a block of the module's code writes into a tensor."""
-    return any(
-        function_of(node) is not node.target
-        for block in program.graph_module.modules()
-        if isinstance(block, torch.fx.GraphModule) and block is not program.graph_module
-        for node in block.graph.nodes
-        if node.op == "call_function"
-    )
 
 
 def _tensor_operands(node: Node) -> list[Node]:

@@ -15,6 +15,7 @@ Array = NDArray[Any]
 
 _FACTOR, _OFFSET = 0.5, 0.25
 _SMALL, _LARGE = 1e-3, 1e4
+_TWO = 2  # the number of small images
 _ROUNDING = 1e-5  # the largest change of a result for rounding, as a share of the largest number
 
 
@@ -53,26 +54,43 @@ def changes_first_image(
     batch: Sequence[Any],
     has_batch: Sequence[bool],
     alone: list[Array],
+    together: list[Array],
 ) -> bool:
     """Return True if the result of the first image changes when the other images get large numbers of both signs.
 
     A limit or a condition can hide that images of usual numbers change each other, as in x / x.max().clamp(min=5). So
-    this compares the results for the images of `batch`, and for small ones.
+    this compares the results for the images of `batch`, and for two small ones.
 
     Args:
         run: computes the module's results.
         batch: inputs with a batch of images.
         has_batch: as for `with_other_images`.
         alone: the results for one image.
+        together: the results for `batch`.
     """
+    small = [
+        (tensor[:_TWO] if batched else tensor) * (_SMALL if tensor.is_floating_point() else 1)
+        for tensor, batched in zip(batch, has_batch, strict=True)
+    ]
+    return _changes(batch, together, run, has_batch, alone) or _changes(
+        small, run(small), run, has_batch, alone
+    )
+
+
+def _changes(
+    batch: Sequence[Any],
+    results: list[Array],
+    run: Callable[[Sequence[Any]], list[Array]],
+    has_batch: Sequence[bool],
+    alone: list[Array],
+) -> bool:
+    """Return True if the result of the first image of a batch, which has `results`, changes."""
     count = next(len(tensor) for tensor, batched in zip(batch, has_batch, strict=True) if batched)
-    for factor in (1.0, _SMALL):
-        usual = [tensor * factor if tensor.is_floating_point() else tensor for tensor in batch]
-        extreme = _with_large_images(usual, has_batch)
-        for one, before, after in zip(alone, run(usual), run(extreme), strict=True):
-            parts = [results_of_images(result, one, count) for result in (before, after)]
-            if None not in parts and not _is_kept(*(part[0] for part in parts if part is not None)):
-                return True
+    extreme = run(_with_large_images(batch, has_batch))
+    for one, before, after in zip(alone, results, extreme, strict=True):
+        parts = [results_of_images(result, one, count) for result in (before, after)]
+        if None not in parts and not _is_kept(*(part[0] for part in parts if part is not None)):
+            return True
     return False
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from mpscnn.converters.opening.layer_names import quote_name
-from mpscnn.converters.reading.pytorch.aliases import function_of
+from mpscnn.converters.reading.pytorch.aliases import blocks_write, written_nodes
 from mpscnn.converters.reading.pytorch.tracing import without_writes
 from mpscnn.errors import UnsupportedError
 
@@ -48,11 +48,9 @@ def _writes(program: Any) -> bool:
     """Return True if an operator may write into a buffer."""
     if program.graph_signature.buffers_to_mutate:
         return True
-    return bool(program.graph_signature.buffers) and any(
-        node.op == "call_function" and function_of(node) is not node.target
-        for block in program.graph_module.modules()
-        if isinstance(block, torch.fx.GraphModule)
-        for node in block.graph.nodes
+    names = program.graph_signature.inputs_to_buffers
+    return bool(names) and (
+        blocks_write(program) or any(node.name in names for node in written_nodes(program.graph))
     )
 
 
