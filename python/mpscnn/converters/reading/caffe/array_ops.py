@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.caffe.file import CaffeLayer
 from mpscnn.converters.reading.caffe.row_calls import axis_of
 from mpscnn.converters.reading.onnx_graph.blocks import crop, split
@@ -18,7 +19,7 @@ def _concat(b: Builder, layer: CaffeLayer, *x: Name, axis: int = 1, concat_dim: 
     if len(x) < 2:
         if not x or not layer.tops:
             raise WeightsError(f"damaged: it has {len(x)} inputs and {len(layer.tops)} results")
-        return b.op("Identity", x[0])
+        return ops.identity(b, x[0])
     return b.op("Concat", *x, axis=_either(axis, concat_dim, "concat_dim", b.rank(x[0])))
 
 

@@ -6,7 +6,8 @@ import math
 from typing import Annotated
 
 from mpscnn.converters.opening.blobs import Blob
-from mpscnn.converters.reading.caffe.row_calls import Number, as_op
+from mpscnn.converters.reading import vocabulary as ops
+from mpscnn.converters.reading.caffe.row_calls import Number, of_one
 from mpscnn.converters.reading.onnx_graph.blocks import compare
 from mpscnn.converters.reading.onnx_graph.builder import Builder
 from mpscnn.converters.values.rows import Name, Operand, Row, Stated, ignores
@@ -14,12 +15,12 @@ from mpscnn.errors import WeightsError
 
 
 def _relu(b: Builder, x: Name, *, negative_slope: Number = 0.0) -> str:
-    return b.op("LeakyRelu", x, alpha=negative_slope) if negative_slope else b.op("Relu", x)
+    return ops.leaky_relu(b, x, alpha=negative_slope) if negative_slope else ops.relu(b, x)
 
 
 @ignores("engine")
 def _relu6(b: Builder, x: Name) -> str:
-    return b.op("Clip", x, 0.0, 6.0)
+    return ops.clip(b, x, 0.0, 6.0)
 
 
 def _clip(
@@ -29,22 +30,22 @@ def _clip(
     low: Annotated[Number, Stated("min")] = 0.0,
     high: Annotated[Number, Stated("max")] = 6.0,
 ) -> str:
-    return b.op("Clip", x, low, high)
+    return ops.clip(b, x, low, high)
 
 
 def _elu(b: Builder, x: Name, *, alpha: Number = 1.0) -> str:
-    return b.op("Elu", x, alpha=alpha)
+    return ops.elu(b, x, alpha=alpha)
 
 
 @ignores("channel_shared")
 def _prelu(b: Builder, x: Name, slopes: Annotated[Blob, Operand("slopes")]) -> str:
-    return b.op("PRelu", x, b.weight("slope", slopes.reshaped(-1, *[1] * (b.rank(x) - 2))))
+    return ops.prelu(b, x, b.weight("slope", slopes.reshaped(-1, *[1] * (b.rank(x) - 2))))
 
 
 def _power(b: Builder, x: Name, *, power: Number = 1.0, scale: Number = 1.0, shift: Number = 0.0) -> str:
     """Convert Power: (shift + scale * x)^power."""
     y = b.linear(x, scale, shift)
-    return b.op("Identity", y) if power == 1.0 else b.op("Pow", y, power)
+    return ops.identity(b, y) if power == 1.0 else ops.power(b, y, power)
 
 
 def _exponential(
@@ -52,12 +53,12 @@ def _exponential(
 ) -> str:
     """Convert Exp: base^(shift + scale * x)."""
     factor = _natural(base)
-    return b.op("Exp", b.linear(x, scale * factor, shift * factor))
+    return ops.exp(b, b.linear(x, scale * factor, shift * factor))
 
 
 def _logarithm(b: Builder, x: Name, *, base: Number = -1.0, scale: Number = 1.0, shift: Number = 0.0) -> str:
     """Convert Log: the logarithm of shift + scale * x to a base."""
-    return b.linear(b.op("Log", b.linear(x, scale, shift)), 1.0 / _natural(base), 0.0)
+    return b.linear(ops.log(b, b.linear(x, scale, shift)), 1.0 / _natural(base), 0.0)
 
 
 def _natural(base: float) -> float:
@@ -69,27 +70,27 @@ def _natural(base: float) -> float:
 
 @ignores("engine")
 def _sigmoid(b: Builder, x: Name) -> str:
-    return b.op("Sigmoid", x)
+    return ops.sigmoid(b, x)
 
 
 @ignores("engine")
 def _tanh(b: Builder, x: Name) -> str:
-    return b.op("Tanh", x)
+    return ops.tanh(b, x)
 
 
 def _threshold(b: Builder, x: Name, *, threshold: Number = 0.0) -> str:
     """Convert Threshold: 1 where x is greater than the threshold, otherwise 0."""
-    return compare(b, "Greater", x, threshold)
+    return compare(b, ops.greater, x, threshold)
 
 
 def _swish(b: Builder, x: Name, *, beta: Number = 1.0) -> str:
     """Convert Swish: x * sigmoid(beta * x)."""
-    return b.op("Swish", x, alpha=beta)
+    return ops.swish(b, x, alpha=beta)
 
 
 ELEMENTWISE: dict[str, Row] = {
-    "AbsVal": as_op("Abs"),
-    "BNLL": as_op("Softplus"),
+    "AbsVal": of_one(ops.absolute),
+    "BNLL": of_one(ops.softplus),
     "Clip": _clip,
     "ELU": _elu,
     "Exp": _exponential,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mpscnn.converters.opening.layer_names import quote_name
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.caffe.array_ops import ARRAY_OPS
 from mpscnn.converters.reading.caffe.detection import KINDS
 from mpscnn.converters.reading.caffe.elementwise import ELEMENTWISE
@@ -36,7 +37,7 @@ def _silence(*x: Name) -> list[str]:
 
 def _copies(b: Builder, layer: CaffeLayer, x: Name) -> list[str]:
     """Make each result of the layer a copy of its input."""
-    return [b.op("Identity", x) for _ in layer.tops]
+    return [ops.identity(b, x) for _ in layer.tops]
 
 
 def _dropout(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.caffe.row_calls import Biases, Number, Weights, axis_of, lacks
 from mpscnn.converters.reading.onnx_graph.blocks import cast_to_float, fold
 from mpscnn.converters.reading.onnx_graph.builder import Builder
@@ -32,21 +33,22 @@ def _inner_product(
     return b.op("Gemm", *operands, transB=int(not transpose))
 
 
-_OPERATIONS = {"PROD": "Mul", "SUM": "Add", "MAX": "Max", "0": "Mul", "1": "Add", "2": "Max"}
+_OPERATIONS: dict[str, ops.Binary] = {"PROD": ops.multiply, "SUM": ops.add, "MAX": ops.maximum}
+_OPERATIONS |= dict(zip("012", [*_OPERATIONS.values()], strict=True))
 
 
 def _eltwise(b: Builder, *x: Name, operation: str = "SUM", coeff: Floats = ()) -> str:
-    kind = _OPERATIONS.get(operation)
-    if kind is None:
+    function = _OPERATIONS.get(operation)
+    if function is None:
         raise UnsupportedError(f"its operation is {operation}")
-    if kind == "Mul" and coeff:
+    if function is ops.multiply and coeff:
         raise WeightsError("damaged: it multiplies and has coefficients, which only sums have")
-    factors = coeff if kind == "Add" else ()
+    factors = coeff if function is ops.add else ()
     if len(x) < 2 or (factors and len(factors) != len(x)):
         raise WeightsError(f"damaged: {len(x)} inputs and {len(factors)} coefficients")
     if factors:
-        return fold(b, kind, [b.linear(one, factor, 0.0) for one, factor in zip(x, factors, strict=True)])
-    return fold(b, kind, x)
+        x = tuple(b.linear(one, factor, 0.0) for one, factor in zip(x, factors, strict=True))
+    return fold(b, function, x)
 
 
 def _weighted_sum(b: Builder, factors: Name, x: Name, y: Name) -> str:
@@ -54,7 +56,7 @@ def _weighted_sum(b: Builder, factors: Name, x: Name, y: Name) -> str:
     given, shape = b.fixed_shape(factors), b.fixed_shape(x)
     if given[:2] != shape[:2]:
         raise UnsupportedError(f"factors {given} for {shape}")
-    return b.op("Add", b.op("Mul", x, b.op("Reshape", factors, [0, shape[1], 1, 1])), y)
+    return ops.add(b, ops.multiply(b, x, b.op("Reshape", factors, [0, shape[1], 1, 1])), y)
 
 
 def _largest(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.opening.blobs import Blob
 from mpscnn.converters.opening.broadcast_views import stored
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.caffe.file import CaffeLayer
 from mpscnn.converters.reading.caffe.row_calls import Number, axis_of, image, lacks
 from mpscnn.converters.reading.onnx_graph.blocks import l2_normalize, standardize
@@ -55,7 +56,7 @@ def _batch_norm(
 def _scale(b: Builder, layer: CaffeLayer, *x: Name, axis: int = 1, bias_term: bool = False) -> str:
     """Convert Scale: factors and offsets, constant or computed by another layer."""
     if len(x) == 2:
-        return _combined_with_blob(b, layer, "Mul", x, axis)
+        return _combined_with_blob(b, layer, ops.multiply, x, axis)
     factors = _weight(layer, 0, "factors")
     return _scaled(b, layer, x, axis, factors, _weight(layer, 1, "offsets") if bias_term else None)
 
@@ -64,7 +65,7 @@ def _scale(b: Builder, layer: CaffeLayer, *x: Name, axis: int = 1, bias_term: bo
 def _bias(b: Builder, layer: CaffeLayer, *x: Name, axis: int = 1) -> str:
     """Convert Bias: offsets, constant or computed by another layer."""
     if len(x) == 2:
-        return _combined_with_blob(b, layer, "Add", x, axis)
+        return _combined_with_blob(b, layer, ops.add, x, axis)
     offsets = _weight(layer, 0, "factors")
     return _scaled(b, layer, x, axis, np.ones_like(offsets), offsets)
 
@@ -98,10 +99,11 @@ def _scaled(
 
 def _scale_elements(b: Builder, x: str, rank: int, factors: Array, offsets: Array) -> str:
     """Return x * factors + offsets. Both have the first of the last `rank` axes of x."""
-    for kind, role, values, neutral in (("Mul", "scale", factors, 1), ("Add", "bias", offsets, 0)):
+    steps = ((ops.multiply, "scale", factors, 1), (ops.add, "bias", offsets, 0))
+    for function, role, values, neutral in steps:
         if (stored(values) != neutral).any():
             shape = values.shape + (1,) * (rank - values.ndim)
-            x = b.op(kind, x, b.weight(role, values.reshape(shape)))
+            x = function(b, x, b.weight(role, values.reshape(shape)))
     return x
 
 
@@ -159,10 +161,12 @@ def _into_layer_before(b: Builder, layer: CaffeLayer, x: str, factors: Array, of
         return None
     b.begin(made.name)
     operands = [b.weight(role, values.astype(np.float32)) for role, values in folded.items()]
-    return b.op(made.kind, made.inputs[0], *operands, **made.attributes)
+    return b.again(made, operands)
 
 
-def _combined_with_blob(b: Builder, layer: CaffeLayer, kind: str, inputs: Sequence[str], axis: int) -> str:
+def _combined_with_blob(
+    b: Builder, layer: CaffeLayer, function: ops.Binary, inputs: Sequence[str], axis: int
+) -> str:
     """Convert Scale or Bias with two inputs: the second input is broadcast. Its axes begin at `axis`."""
     if layer.blobs:
         raise UnsupportedError("it has two inputs and weights")
@@ -173,7 +177,7 @@ def _combined_with_blob(b: Builder, layer: CaffeLayer, kind: str, inputs: Sequen
         raise WeightsError(f"damaged: factors {given} along its axis of {shape}")
     if missing:
         factors = b.op("Unsqueeze", factors, range(len(given), len(given) + missing))
-    return b.op(kind, x, factors)
+    return function(b, x, factors)
 
 
 def _local_response(
@@ -189,8 +193,8 @@ def _local_response(
         raise UnsupportedError(f"its norm_region is {norm_region}")
     # x * (1 + alpha * mean of the squares around)^-beta, with zeros around the image
     window = {"kernel_shape": [size, size], "pads": [size // 2] * 4, "count_include_pad": 1}
-    mean = b.op("AveragePool", b.op("Mul", x, x), **window)
-    return b.op("Mul", x, b.op("Pow", b.linear(mean, alpha, 1.0), -beta))
+    mean = b.op("AveragePool", ops.multiply(b, x, x), **window)
+    return ops.multiply(b, x, ops.power(b, b.linear(mean, alpha, 1.0), -beta))
 
 
 @ignores("channel_shared")
@@ -201,7 +205,7 @@ def _normalize(
     """Convert Normalize: x / sqrt(sum of squares over channels or the whole image), times a scale for each channel."""
     image(b, x)
     y = l2_normalize(b, x, [1, 2, 3] if across_spatial else [1], eps)
-    return b.op("Mul", y, b.weight("factors", factors.reshaped(-1, 1, 1)))
+    return ops.multiply(b, y, b.weight("factors", factors.reshaped(-1, 1, 1)))
 
 
 def _mean_variance(
@@ -213,8 +217,8 @@ def _mean_variance(
     difference = standardize(b, x, axes, None)
     if not normalize_variance:
         return difference
-    variance = b.op("ReduceMean", b.op("Mul", difference, difference), axes, keepdims=True)
-    return b.op("Div", difference, b.op("Add", b.op("Sqrt", variance), eps))
+    variance = b.op("ReduceMean", ops.multiply(b, difference, difference), axes, keepdims=True)
+    return ops.divide(b, difference, ops.add(b, ops.sqrt(b, variance), eps))
 
 
 NORMALIZATIONS: dict[str, Row] = {

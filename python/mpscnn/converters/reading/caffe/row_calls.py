@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from mpscnn.converters.opening.blobs import Blob
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.caffe.file import CaffeLayer
 from mpscnn.converters.reading.onnx_graph.builder import Builder
 from mpscnn.converters.values.rows import Finite, Name, Operand, Parameter, Row, call, schema_of
@@ -83,10 +84,10 @@ def image(b: Builder, x: str) -> tuple[int, ...]:
     return shape
 
 
-def as_op(kind: str) -> Row:
-    """Return the row of a layer with one input that is one operator of ONNX."""
+def of_one(function: ops.Unary) -> Row:
+    """Return the row of a layer that is a function of one input."""
 
     def row(b: Builder, x: Name) -> str:
-        return b.op(kind, x)
+        return function(b, x)
 
     return row

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.coreai.interpolation import Resized, interpolate_linearly, take_nearest
 from mpscnn.converters.reading.coreai.parts import read_backwards, write_part
 from mpscnn.converters.reading.onnx.quantizations import range_of_integers
@@ -35,16 +36,37 @@ Real = Annotated[float, Operand()]
 Flag = Annotated[bool, Operand()]
 
 
-# ---- Rows that are one operator ------------------------------------------------------------------------------------
+# ---- Rows that are one function ------------------------------------------------------------------------------------
 
 
-def _as(kind: str, **settings: Any) -> Row:
-    """Return the row of an operation whose operands are those of ONNX' operator, which checks their number."""
+def _of_one(function: ops.Unary) -> Row:
+    """Return the row of an operation that is a function of one operand."""
 
-    def row(b: Builder, *inputs: Tensor) -> str:
-        return b.op(kind, *inputs, **settings)
+    def row(b: Builder, x: Tensor) -> str:
+        return function(b, x)
 
     return row
+
+
+def _of_two(function: ops.Binary) -> Row:
+    """Return the row of an operation that is a function of two operands."""
+
+    def row(b: Builder, x: Tensor, y: Tensor) -> str:
+        return function(b, x, y)
+
+    return row
+
+
+def _rest_of_dividend(b: Builder, x: Tensor, y: Tensor) -> str:
+    return ops.modulo(b, x, y, fmod=1)
+
+
+def _where(b: Builder, condition: Tensor, x: Tensor, y: Tensor) -> str:
+    return ops.where(b, condition, x, y)
+
+
+def _range(b: Builder, start: Tensor, end: Tensor, step: Tensor) -> str:
+    return ops.progression(b, start, end, step)
 
 
 def _along(kind: str, **settings: Any) -> Row:
@@ -94,7 +116,7 @@ def _max_pool_2d(
 
 def _sum_pool_2d(b: Builder, input: Tensor, kernel_size: Steps, strides: Steps, dilation: Steps) -> str:
     mean = b.op("AveragePool", input, kernel_shape=kernel_size, strides=strides, dilations=dilation)
-    return b.op("Mul", mean, float(kernel_size[0] * kernel_size[1]))
+    return ops.multiply(b, mean, float(kernel_size[0] * kernel_size[1]))
 
 
 _BORDERS = {"replicate": "edge", "circular": "wrap"}
@@ -126,27 +148,21 @@ def _interpolate(
 # ---- Elementwise ---------------------------------------------------------------------------------------------------
 
 
-def _rsqrt(b: Builder, x: Tensor) -> str:
-    return b.op("Reciprocal", b.op("Sqrt", x))
-
-
 def _gelu(b: Builder, x: Tensor, *, approximate: Literal["none", "tanh", "sigmoid"] = "none") -> str:
     return (
-        b.op("Swish", x, alpha=1.702)
-        if approximate == "sigmoid"
-        else b.op("Gelu", x, approximate=approximate)
+        ops.swish(b, x, alpha=1.702) if approximate == "sigmoid" else ops.gelu(b, x, approximate=approximate)
     )
 
 
 def _floor_divide(b: Builder, x: Tensor, y: Tensor) -> str:
-    quotient = b.op("Div", x, y)
+    quotient = ops.divide(b, x, y)
     if b.is_integer(quotient):
         raise UnsupportedError("divides whole numbers, rounding down, which is not supported")
-    return b.op("Floor", quotient)
+    return ops.floor(b, quotient)
 
 
 def _not_equal(b: Builder, x: Tensor, y: Tensor) -> str:
-    return b.op("Not", b.op("Equal", x, y))
+    return ops.logical_not(b, ops.equal(b, x, y))
 
 
 def _cast(b: Builder, input: Tensor, *, element: str) -> str:
@@ -166,8 +182,8 @@ def _quantize(
     if limits is None:
         raise UnsupportedError(f"quantizes to {element}, which is not supported")
     steps, zero, least = (_of_axis(b, input, one, axis) for one in (scale, offset1, offset2))
-    rounded = b.op("Round", b.op("Div", b.op("Sub", input, least), steps))
-    return b.op("Clip", b.op("Add", rounded, zero), *map(float, limits))
+    rounded = ops.round_to_even(b, ops.divide(b, ops.subtract(b, input, least), steps))
+    return ops.clip(b, ops.add(b, rounded, zero), *map(float, limits))
 
 
 def _dequantize(
@@ -175,7 +191,7 @@ def _dequantize(
 ) -> str:
     steps, zero, least = (_of_axis(b, input, one, axis) for one in (scale, offset1, offset2))
     x = b.op("Cast", input, to=FLOAT) if b.is_integer(input) else input
-    return b.op("Add", b.op("Mul", b.op("Sub", x, zero), steps), least)
+    return ops.add(b, ops.multiply(b, ops.subtract(b, x, zero), steps), least)
 
 
 def _of_axis(b: Builder, x: str, numbers: str, axes: Ints) -> str:
@@ -283,7 +299,7 @@ def _truths(kind: str, threshold: float) -> Row:
 
     def row(b: Builder, input: Tensor, axes: Numbers) -> str:
         numbers = b.op("Cast", input, to=FLOAT)
-        return compare(b, "Greater", b.op(kind, numbers, list(axes), keepdims=1), threshold)
+        return compare(b, ops.greater, b.op(kind, numbers, list(axes), keepdims=1), threshold)
 
     return row
 
@@ -343,32 +359,32 @@ def _scatter_nd(b: Builder, input: Tensor, indices: Tensor, updates: Tensor, *, 
 
 # ---- The tables ----------------------------------------------------------------------------------------------------
 
-_SAME_NAMES = (
-    "Abs Acos Acosh Asin Asinh Atan Atanh Cos Cosh Erf Exp Log Not Relu Round Sigmoid Sin Sinh Sqrt Tan Tanh"
-)
+_PLAIN = (
+    *ops.ANGLES, "abs", "erf", "exp", "log", "not", "relu", "round", "sigmoid", "sqrt", "tanh",
+)  # fmt: skip
 _BROADCAST: dict[str, Row] = {
-    "add": _as("Add"),
-    "and": _as("And"),
-    "batch_matmul": _as("MatMul"),
-    "divide": _as("Div"),
-    "equal": _as("Equal"),
+    "add": _of_two(ops.add),
+    "and": _of_two(ops.logical_and),
+    "batch_matmul": _of_two(ops.matmul),
+    "divide": _of_two(ops.divide),
+    "equal": _of_two(ops.equal),
     "floor_divide": _floor_divide,
-    "greater": _as("Greater"),
-    "maximum": _as("Max"),
-    "minimum": _as("Min"),
-    "modulo": _as("Mod", fmod=1),
-    "mul": _as("Mul"),
+    "greater": _of_two(ops.greater),
+    "maximum": _of_two(ops.maximum),
+    "minimum": _of_two(ops.minimum),
+    "modulo": _rest_of_dividend,
+    "mul": _of_two(ops.multiply),
     "not_equal": _not_equal,
-    "or": _as("Or"),
-    "pow": _as("Pow"),
-    "sub": _as("Sub"),
-    "where": _as("Where"),
-    "xor": _as("Xor"),
+    "or": _of_two(ops.logical_or),
+    "pow": _of_two(ops.power),
+    "sub": _of_two(ops.subtract),
+    "where": _where,
+    "xor": _of_two(ops.logical_xor),
 }
 ROWS: dict[str, Row] = {
     **_BROADCAST,
     **{f"broadcasting_{kind}": row for kind, row in _BROADCAST.items()},
-    **{kind.lower(): _as(kind) for kind in _SAME_NAMES.split()},
+    **{name: _of_one(ops.PLAIN[name]) for name in _PLAIN},
     "all": _truths("ReduceMin", 0.5),
     "any": _truths("ReduceMax", 0.5),
     "argmax": _along("ArgMax", keepdims=1),
@@ -384,13 +400,13 @@ ROWS: dict[str, Row] = {
     "gather_along_axis": _gather_along_axis,
     "gather_nd": _gather_nd,
     "gelu": _gelu,
-    "get_shape": _as("Shape"),
+    "get_shape": _of_one(ops.extents),
     "image_to_tensor": _image_to_tensor,
     "interpolate": _interpolate,
     "max_pool_2d": _max_pool_2d,
     "pad": _pad,
     "quantize": _quantize,
-    "range": _as("Range"),
+    "range": _range,
     "reduce_max": _over("ReduceMax", keepdims=1),
     "reduce_mean": _over("ReduceMean", keepdims=1),
     "reduce_min": _over("ReduceMin", keepdims=1),
@@ -398,12 +414,12 @@ ROWS: dict[str, Row] = {
     "reduce_sum": _over("ReduceSum", keepdims=1),
     "reshape": _reshape,
     "reverse": _reverse,
-    "rsqrt": _rsqrt,
+    "rsqrt": _of_one(ops.inverse_root),
     "scan": _scan,
     "scatter_along_axis": _scatter_along_axis,
     "scatter_nd": _scatter_nd,
     "shrink_dims": _over("Squeeze"),
-    "silu": _as("Swish"),
+    "silu": _of_one(ops.swish),
     "slice": _slice,
     "slice_update": _slice_update,
     "softmax": _along("Softmax"),

@@ -10,6 +10,7 @@ import numpy as np
 
 from mpscnn.converters.finishing.photo_settings import MAX_LABELS
 from mpscnn.converters.opening.layer_names import quote_name
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.coreml.features import class_labels
 from mpscnn.converters.reading.coreml.schema import OTHER_MODELS
 from mpscnn.converters.reading.onnx_graph.walk import Walk
@@ -165,8 +166,8 @@ def detector_post_processing(places: tuple[int, int], suppression: Any) -> PostP
                 raise UnsupportedError(f"scores of {count} classes; supported are {MAX_LABELS}")
             classes = np.arange(count, dtype=np.float32)
             place = b.op("Cast", b.op("ArgMax", x, axis=-1, keepdims=1), to=1)
-            distance = b.op("Abs", b.op("Sub", place, b.weight("classes", classes)))
-            return b.op("Mul", x, b.op("Relu", b.op("Sub", 1.0, distance)))
+            distance = ops.absolute(b, ops.subtract(b, place, b.weight("classes", classes)))
+            return ops.multiply(b, x, ops.relu(b, ops.subtract(b, 1.0, distance)))
 
         def edges() -> Sequence[str]:
             return [b.op("MatMul", rows(boxes, 4), b.weight("edges", EDGES))]

@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.onnx.expansions import PART, Operand
 from mpscnn.converters.reading.onnx_graph.builder import FLOAT, INT64, Builder
 from mpscnn.converters.values.slicing import as_slice
 from mpscnn.converters.values.strided_slice import expand_indices, from_begins_and_sizes
 from mpscnn.errors import UnsupportedError, WeightsError
-
-#: Functions of angles and of hyperbolas, which many formats have by these names.
-ANGLES = ("Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cos", "Cosh", "Sin", "Sinh", "Tan")
 
 
 def fill(b: Builder, shape: Sequence[int], number: NDArray[Any] | float) -> str:
@@ -28,19 +26,19 @@ def fill(b: Builder, shape: Sequence[int], number: NDArray[Any] | float) -> str:
     return b.weight("value", np.broadcast_to(value.astype(kind), shape))
 
 
-def compare(b: Builder, kind: str, x: str, y: Operand, *, opposite: bool = False) -> str:
+def compare(b: Builder, comparison: ops.Binary, x: str, y: Operand, *, opposite: bool = False) -> str:
     """Compare two tensors: 1 where the comparison holds, otherwise 0. With `opposite` the result is negated."""
-    truth = b.op(kind, x, y)
+    truth = comparison(b, x, y)
     if opposite:
-        truth = b.op("Not", truth)
+        truth = ops.logical_not(b, truth)
     return b.op("Cast", truth, to=FLOAT)
 
 
-def fold(b: Builder, kind: str, tensors: Sequence[str]) -> str:
-    """Apply an operator of two operands to several tensors, from left to right."""
+def fold(b: Builder, function: ops.Binary, tensors: Sequence[str]) -> str:
+    """Apply a function of two operands to several tensors, from left to right."""
     result = tensors[0]
     for tensor in tensors[1:]:
-        result = b.op(kind, result, tensor)
+        result = function(b, result, tensor)
     return result
 
 
@@ -72,24 +70,24 @@ def cast_to_integers(b: Builder, x: str, dtype: str) -> str:
         return x
     limits = np.iinfo(dtype)
     if limits.bits < 32 and not b.is_boolean(x):
-        x = b.op("Clip", x, limits.min, limits.max)
+        x = ops.clip(b, x, limits.min, limits.max)
     return b.op("Cast", x, to=INT64)
 
 
 def l2_normalize(b: Builder, x: str, axes: Sequence[int], epsilon: float) -> str:
     """Return x / sqrt(sum of squares + epsilon) over some axes."""
-    sums = b.op("ReduceSum", b.op("Mul", x, x), axes, keepdims=True)
-    return b.op("Div", x, b.op("Sqrt", b.op("Add", sums, epsilon)))
+    sums = b.op("ReduceSum", ops.multiply(b, x, x), axes, keepdims=True)
+    return ops.divide(b, x, ops.sqrt(b, ops.add(b, sums, epsilon)))
 
 
 def standardize(b: Builder, x: str, axes: Sequence[int], epsilon: float | None) -> str:
     """Return (x - mean) / sqrt(variance + epsilon) over some axes; without an epsilon, x - mean."""
-    difference = b.op("Sub", x, b.op("ReduceMean", x, axes, keepdims=True))
+    difference = ops.subtract(b, x, b.op("ReduceMean", x, axes, keepdims=True))
     if epsilon is None:
         return difference
-    squares = b.op("Mul", difference, difference)
+    squares = ops.multiply(b, difference, difference)
     variance = b.op("ReduceMean", squares, axes, keepdims=True)
-    return b.op("Div", difference, b.op("Sqrt", b.op("Add", variance, epsilon)))
+    return ops.divide(b, difference, ops.sqrt(b, ops.add(b, variance, epsilon)))
 
 
 def space_to_depth(b: Builder, x: str, block: int, *, shuffled: bool = False) -> str:

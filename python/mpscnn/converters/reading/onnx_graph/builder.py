@@ -13,6 +13,7 @@ from mpscnn.converters.opening.broadcast_views import is_filled
 from mpscnn.converters.opening.budget import Budget, Cost
 from mpscnn.converters.opening.layer_names import quote_name
 from mpscnn.converters.opening.read_options import ReadOptions
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.onnx.file import Described
 from mpscnn.converters.reading.onnx.node import Node
 from mpscnn.converters.reading.onnx.reader import convert
@@ -159,11 +160,15 @@ class Builder(Values):
 
     # ---- Common operators ------------------------------------------------------------------------------------------
 
+    def again(self, node: Node, operands: Sequence[str]) -> str:
+        """Add an operator again, with other operands after the first one."""
+        return self.op(node.kind, node.inputs[0], *operands, **node.attributes)
+
     def linear(self, tensor: str, factor: float, offset: float) -> str:
         """Return tensor * factor + offset."""
         if factor != 1.0:
-            tensor = self.op("Mul", tensor, factor)
-        return self.op("Add", tensor, offset) if offset else tensor
+            tensor = ops.multiply(self, tensor, factor)
+        return ops.add(self, tensor, offset) if offset else tensor
 
     # ---- The graph -------------------------------------------------------------------------------------------------
 

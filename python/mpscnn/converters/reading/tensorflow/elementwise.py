@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from mpscnn.converters.reading.onnx.near_zero import expm1, log1p
-from mpscnn.converters.reading.onnx_graph.blocks import ANGLES, cast_to_integers, fold
+from mpscnn.converters.reading import vocabulary as ops
+from mpscnn.converters.reading.onnx_graph.blocks import cast_to_integers, fold
 from mpscnn.converters.reading.onnx_graph.builder import FLOAT, Builder
 from mpscnn.converters.reading.tensorflow.operation import Number, Operation, Place
 from mpscnn.converters.reading.tensorflow.values import FLOATS, TEXT
@@ -21,24 +21,26 @@ _INTEGERS = {4: "uint8", 5: "int16", 6: "int8", 17: "uint16"}
 def activate(b: Builder, x: str, kind: str, slope: float) -> str:
     """Apply an activation, given by the name of its operator."""
     if kind == "Relu6":
-        return b.op("Clip", x, 0.0, 6.0)
+        return ops.clip(b, x, 0.0, 6.0)
     if kind == "LeakyRelu":
-        return b.op("LeakyRelu", x, alpha=slope)
-    if kind not in ("Relu", "Elu", "Sigmoid", "Tanh"):
+        return ops.leaky_relu(b, x, alpha=slope)
+    if kind == "Elu":
+        return ops.elu(b, x)
+    if kind not in ("Relu", "Sigmoid", "Tanh"):
         raise UnsupportedError(f"is fused with {kind}, which is not supported")
-    return b.op(kind, x)
+    return ops.PLAIN[kind.lower()](b, x)
 
 
-def _one(kind: str) -> Row:
+def _one(function: ops.Unary) -> Row:
     def row(b: Builder, x: Name) -> str:
-        return b.op(kind, x)
+        return function(b, x)
 
     return row
 
 
-def _two(kind: str) -> Row:
+def _two(function: ops.Binary) -> Row:
     def row(b: Builder, x: Name, y: Name) -> str:
-        return b.op(kind, x, y)
+        return function(b, x, y)
 
     return row
 
@@ -51,83 +53,79 @@ def _activation(kind: str) -> Row:
 
 
 def _leaky_relu(b: Builder, x: Name, *, alpha: Number = 0.2) -> str:
-    return b.op("LeakyRelu", x, alpha=alpha)
+    return ops.leaky_relu(b, x, alpha=alpha)
 
 
 @ignores("N", "shape")
 def _sum(b: Builder, *x: Name) -> str:
-    return fold(b, "Add", x)
+    return fold(b, ops.add, x)
 
 
 def _selu(b: Builder, x: Name) -> str:
-    return b.op("Selu", x, alpha=_SELU_ALPHA, gamma=_SELU_SCALE)
+    return ops.selu(b, x, alpha=_SELU_ALPHA, gamma=_SELU_SCALE)
 
 
 def _prelu(b: Builder, op: Operation, x: Name, slopes: Place) -> str:
-    return b.op("PRelu", x, op.weight(slopes, "slopes"))
+    return ops.prelu(b, x, op.weight(slopes, "slopes"))
 
 
 def _squared_difference(b: Builder, x: Name, y: Name) -> str:
-    difference = b.op("Sub", x, y)
-    return b.op("Mul", difference, difference)
+    difference = ops.subtract(b, x, y)
+    return ops.multiply(b, difference, difference)
 
 
 def _square(b: Builder, x: Name) -> str:
-    return b.op("Mul", x, x)
-
-
-def _inverse_root(b: Builder, x: Name) -> str:
-    return b.op("Reciprocal", b.op("Sqrt", x))
+    return ops.multiply(b, x, x)
 
 
 def _logarithm_of_one_more(b: Builder, x: Name) -> str:
-    return b.op(*log1p(b, x))
+    return ops.log1p(b, x)
 
 
 def _complementary_error(b: Builder, x: Name) -> str:
-    return b.op("Sub", 1.0, b.op("Erf", x))
+    return ops.subtract(b, 1.0, ops.erf(b, x))
 
 
 def _exponential_less_one(b: Builder, x: Name) -> str:
-    return b.op(*expm1(b, x))
+    return ops.expm1(b, x)
 
 
 def _is_finite(b: Builder, x: Name) -> str:
     """Convert IsFinite: x - x is 0 for finite numbers, and NaN for others."""
-    return b.op("Equal", b.op("Sub", x, x), 0.0)
+    return ops.equal(b, ops.subtract(b, x, x), 0.0)
 
 
 @ignores("incompatible_shape_error")
 def _equal(b: Builder, x: Name, y: Name) -> str:
-    return b.op("Equal", x, y)
+    return ops.equal(b, x, y)
 
 
 @ignores("incompatible_shape_error")
 def _not_equal(b: Builder, x: Name, y: Name) -> str:
-    return b.op("Not", b.op("Equal", x, y))
+    return ops.logical_not(b, ops.equal(b, x, y))
 
 
 def _floor_quotient(b: Builder, x: Name, y: Name) -> str:
     if not (b.is_integer(x) or b.is_integer(y)):
-        return b.op("Floor", b.op("Div", x, y))
+        return ops.floor(b, ops.divide(b, x, y))
     if b.constant_of(x) is None or b.constant_of(y) is None:
         raise UnsupportedError("divides integers that the network computes")
-    return b.op("Div", b.op("Sub", x, b.op("Mod", x, y)), y)
+    return ops.divide(b, ops.subtract(b, x, ops.modulo(b, x, y)), y)
 
 
 def _truncated_rest(b: Builder, x: Name, y: Name) -> str:
     """Convert Mod and TruncateMod: the rest of a division, with the sign of the dividend."""
-    return b.op("Mod", x, y, fmod=1)
+    return ops.modulo(b, x, y, fmod=1)
 
 
 def _without_nan(b: Builder, x: Name, y: Name) -> str:
     """Convert DivNoNan: x / y, and 0 where y is 0."""
-    is_zero = b.op("Equal", y, 0.0)
-    return b.op("Where", is_zero, 0.0, b.op("Div", x, b.op("Where", is_zero, 1.0, y)))
+    is_zero = ops.equal(b, y, 0.0)
+    return ops.where(b, is_zero, 0.0, ops.divide(b, x, ops.where(b, is_zero, 1.0, y)))
 
 
 def _where(b: Builder, condition: Name, x: Name, y: Name) -> str:
-    return b.op("Where", condition, x, y)
+    return ops.where(b, condition, x, y)
 
 
 def _select(b: Builder, condition: Name, x: Name, y: Name) -> str:
@@ -141,7 +139,7 @@ def _clip(
     high: Annotated[float, Operand("upper limit")],
 ) -> str:  # fmt: skip
     """Convert ClipByValue. If the limits are in the wrong order, TensorFlow's results are all the lower limit."""
-    return b.op("Clip", op.tensor(x), low, max(low, high))
+    return ops.clip(b, op.tensor(x), low, max(low, high))
 
 
 @ignores("Truncate")
@@ -151,51 +149,61 @@ def _cast(b: Builder, op: Operation, x: Name) -> str:
     if wanted == TEXT:
         raise UnsupportedError("makes texts")
     if wanted == _BOOL:
-        return x if b.is_boolean(x) else b.op("Not", b.op("Equal", x, 0.0))
+        return x if b.is_boolean(x) else ops.logical_not(b, ops.equal(b, x, 0.0))
     if wanted in FLOATS:
         return b.op("Cast", x, to=FLOAT) if b.is_boolean(x) or b.is_integer(x) else x
     return cast_to_integers(b, x, _INTEGERS.get(wanted, "int64"))
 
 
-_ONE = (
-    *ANGLES, "Abs", "Ceil", "Erf", "Exp", "Floor", "Log", "Neg", "Reciprocal", "Round", "Sign", "Softplus", "Softsign",
-    "Sqrt",
+_PLAIN = (
+    *ops.ANGLES, "abs", "ceil", "erf", "exp", "floor", "log", "neg", "reciprocal", "round", "sign",
+    "softplus", "softsign", "sqrt",
 )  # fmt: skip
-_TWO = {
-    **{kind: kind for kind in ("Add", "Sub", "Mul", "Div", "Pow", "Greater", "Less")},
-    "AddV2": "Add", "RealDiv": "Div", "Maximum": "Max", "Minimum": "Min", "FloorMod": "Mod",
-    "GreaterEqual": "GreaterOrEqual", "LessEqual": "LessOrEqual", "LogicalAnd": "And", "LogicalOr": "Or",
-    "LogicalXor": "Xor",
-}  # fmt: skip
 
 ROWS: dict[str, Row] = {
     **{kind: _activation(kind) for kind in ("Relu", "Relu6", "Elu", "Sigmoid", "Tanh")},
-    **{kind: _one(kind) for kind in _ONE},
-    **{ours: _two(theirs) for ours, theirs in _TWO.items()},
+    **{name.capitalize(): _one(ops.PLAIN[name]) for name in _PLAIN},
     "AccumulateNV2": _sum,
+    "Add": _two(ops.add),
     "AddN": _sum,
+    "AddV2": _two(ops.add),
     "Cast": _cast,
     "ClipByValue": _clip,
+    "Div": _two(ops.divide),
     "DivNoNan": _without_nan,
     "Equal": _equal,
     "Erfc": _complementary_error,
     "Expm1": _exponential_less_one,
     "FloorDiv": _floor_quotient,
-    "Inv": _one("Reciprocal"),
+    "FloorMod": _two(ops.modulo),
+    "Greater": _two(ops.greater),
+    "GreaterEqual": _two(ops.greater_or_equal),
+    "Inv": _one(ops.reciprocal),
     "IsFinite": _is_finite,
-    "IsNan": _one("IsNaN"),
+    "IsNan": _one(ops.is_nan),
     "LeakyRelu": _leaky_relu,
+    "Less": _two(ops.less),
+    "LessEqual": _two(ops.less_or_equal),
     "Log1p": _logarithm_of_one_more,
-    "LogicalNot": _one("Not"),
+    "LogicalAnd": _two(ops.logical_and),
+    "LogicalNot": _one(ops.logical_not),
+    "LogicalOr": _two(ops.logical_or),
+    "LogicalXor": _two(ops.logical_xor),
+    "Maximum": _two(ops.maximum),
+    "Minimum": _two(ops.minimum),
     "Mod": _truncated_rest,
+    "Mul": _two(ops.multiply),
     "NotEqual": _not_equal,
+    "Pow": _two(ops.power),
     "Prelu": _prelu,
-    "Rint": _one("Round"),
-    "Rsqrt": _inverse_root,
+    "RealDiv": _two(ops.divide),
+    "Rint": _one(ops.round_to_even),
+    "Rsqrt": _one(ops.inverse_root),
     "Select": _select,
     "SelectV2": _where,
     "Selu": _selu,
     "Square": _square,
     "SquaredDifference": _squared_difference,
+    "Sub": _two(ops.subtract),
     "TruncateMod": _truncated_rest,
 }

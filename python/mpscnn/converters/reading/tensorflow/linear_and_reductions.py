@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.onnx_graph.blocks import transpose_last_axes
 from mpscnn.converters.reading.onnx_graph.builder import FLOAT, Builder
 from mpscnn.converters.reading.tensorflow.operation import Operation, Place
@@ -42,7 +43,7 @@ def _truth(kind: str) -> Row:
 
     def row(b: Builder, x: Name, axes: Axes, *, keep_dims: bool = False) -> str:
         made = b.op(kind, b.op("Cast", x, to=FLOAT), axes, keepdims=keep_dims)
-        return b.op("Not", b.op("Equal", made, 0.0))
+        return ops.logical_not(b, ops.equal(b, made, 0.0))
 
     return row
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mpscnn.converters.opening.unsupported import CHOOSE_SIZE
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.onnx_graph.blocks import cut
 from mpscnn.converters.reading.onnx_graph.builder import Builder
 from mpscnn.converters.reading.tensorflow.elementwise import activate
@@ -170,9 +171,9 @@ def _pooling_with_positions(
         raise UnsupportedError("the size of its input is not known")
     attributes = _window(ksize, strides, padding, explicit_paddings, data_format)
     y, positions = b.ops("MaxPool", [x], 2, **attributes)
-    pixels = b.op("Mod", positions, [height * width])
+    pixels = ops.modulo(b, positions, [height * width])
     channel = b.weight("channels", np.arange(channels, dtype=np.int64).reshape(1, channels, 1, 1))
-    positions = b.op("Add", b.op("Mul", pixels, [channels]), channel)
+    positions = ops.add(b, ops.multiply(b, pixels, [channels]), channel)
     return [restore_layout(b, y, data_format), restore_layout(b, positions, data_format)]
 
 
@@ -246,7 +247,7 @@ def convert_fused(product: Row) -> Row:
             if step == "BiasAdd":
                 made = add_bias(b, op, made, _taken(left), settings.get("data_format", "NHWC"))
             elif step == "Prelu":
-                made = b.op("PRelu", made, op.weight(_taken(left), "slopes"))
+                made = ops.prelu(b, made, op.weight(_taken(left), "slopes"))
             else:
                 made = activate(b, made, step, leakyrelu_alpha)
         return made
@@ -264,8 +265,8 @@ def add_bias(b: Builder, op: Operation, x: str, bias: Place, layout: Any) -> str
     """Add a bias for each channel."""
     layout = layout.decode() if isinstance(layout, bytes) else layout
     if not is_channels_first(layout) or b.rank(x) < 3:
-        return b.op("Add", x, op.tensor(bias))
-    return b.op("Add", x, op.weight(bias, "biases", shape=(-1,) + (1,) * (b.rank(x) - 2)))
+        return ops.add(b, x, op.tensor(bias))
+    return ops.add(b, x, op.weight(bias, "biases", shape=(-1,) + (1,) * (b.rank(x) - 2)))
 
 
 def _bias(b: Builder, op: Operation, x: Name, bias: Place, *, data_format: Layout = "NHWC") -> str:

@@ -7,10 +7,12 @@ from typing import Annotated, Any
 import numpy as np
 
 from mpscnn.converters.opening.layer_names import quote_name
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.coreml.neural.layer import StoredWeight
 from mpscnn.converters.reading.coreml.neural.row_calls import Number, Weight, numbered, stated
 from mpscnn.converters.reading.coreml.program.operations import ROWS
-from mpscnn.converters.reading.onnx_graph.blocks import ANGLES, compare, fold, l2_normalize
+from mpscnn.converters.reading.coreml.program.row_calls import unary
+from mpscnn.converters.reading.onnx_graph.blocks import compare, fold, l2_normalize
 from mpscnn.converters.reading.onnx_graph.builder import FLOAT, Builder
 from mpscnn.converters.values.rows import Ints, Name, Row, Stated, call
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -51,12 +53,12 @@ def _of_channels(b: Builder, x: str, stated: StoredWeight) -> str:
 
 
 def _prelu(b: Builder, x: Name, *, alpha: Weight) -> str:
-    return b.op("PRelu", x, _of_channels(b, x, alpha))
+    return ops.prelu(b, x, _of_channels(b, x, alpha))
 
 
 def _parametric_softplus(b: Builder, x: Name, *, alpha: Weight, beta: Weight) -> str:
-    inner = b.op("Softplus", b.op("Mul", x, _of_channels(b, x, beta)))
-    return b.op("Mul", inner, _of_channels(b, x, alpha))
+    inner = ops.softplus(b, ops.multiply(b, x, _of_channels(b, x, beta)))
+    return ops.multiply(b, inner, _of_channels(b, x, alpha))
 
 
 CURVES: dict[str, Row] = {
@@ -93,7 +95,7 @@ def _gelu(
 
 # ---- Functions of one blob -----------------------------------------------------------------------------------------
 
-_PLAIN = {"SQRT": "Sqrt", "EXP": "Exp", "LOG": "Log", "ABS": "Abs"}
+_PLAIN = {"SQRT": ops.sqrt, "EXP": ops.exp, "LOG": ops.log, "ABS": ops.absolute}
 _UNARY = numbered("SQRT", "RSQRT", "INVERSE", "POWER", "EXP", "LOG", "ABS", "THRESHOLD")
 _EPSILON = 1e-6
 _VANISHING = 1e-38
@@ -106,55 +108,46 @@ def _unary(
     x = b.linear(x, scale, shift)
     # Core ML's schema defines no epsilon for the logarithm, but coremltools writes one to mean log(x + epsilon).
     if kind == "LOG" and epsilon is not None and epsilon > _VANISHING:
-        x = b.op("Add", x, epsilon)
+        x = ops.add(b, x, epsilon)
     if kind in _PLAIN:
-        return b.op(_PLAIN[kind], x)
+        return _PLAIN[kind](b, x)
     if kind == "POWER":
-        return b.op("Pow", x, alpha)
+        return ops.power(b, x, alpha)
     if kind == "THRESHOLD":
-        return b.op("Max", x, alpha)
-    x = b.op("Add", x, _EPSILON if epsilon is None else epsilon)
-    return b.op("Reciprocal", b.op("Sqrt", x) if kind == "RSQRT" else x)
+        return ops.maximum(b, x, alpha)
+    x = ops.add(b, x, _EPSILON if epsilon is None else epsilon)
+    return ops.reciprocal(b, ops.sqrt(b, x) if kind == "RSQRT" else x)
 
 
 def _clip(b: Builder, x: Name, *, min_val: float = 0.0, max_val: float = 0.0) -> str:
-    return b.op("Clip", x, min_val, max_val)
-
-
-def _as_op(kind: str) -> Row:
-    """Return the row of a layer that is one operator of ONNX, which programs do not have by this name."""
-
-    def row(b: Builder, x: Name) -> str:
-        return b.op(kind, x)
-
-    return row
+    return ops.clip(b, x, min_val, max_val)
 
 
 # ---- Arithmetic ----------------------------------------------------------------------------------------------------
 
 
-def _sum_or_product(kind: str) -> Row:
+def _sum_or_product(function: ops.Binary) -> Row:
     """Return the row of a sum or product of several blobs (tensors), or of a blob and a number."""
 
     def row(b: Builder, x: Name, *more: Name, alpha: float = 0.0) -> str:
-        return fold(b, kind, [x, *more]) if more else b.op(kind, x, alpha)
+        return fold(b, function, [x, *more]) if more else function(b, x, alpha)
 
     return row
 
 
-def _fold(kind: str) -> Row:
+def _fold(function: ops.Binary) -> Row:
     def row(b: Builder, x: Name, *more: Name) -> str:
-        return fold(b, kind, [x, *more])
+        return fold(b, function, [x, *more])
 
     return row
 
 
 def _average(b: Builder, x: Name, *more: Name) -> str:
-    return b.op("Mul", fold(b, "Add", [x, *more]), 1.0 / (1 + len(more)))
+    return ops.multiply(b, fold(b, ops.add, [x, *more]), 1.0 / (1 + len(more)))
 
 
 def _floor_div(b: Builder, x: Name, y: Name) -> str:
-    return b.op("Floor", b.op("Div", x, y))
+    return ops.floor(b, ops.divide(b, x, y))
 
 
 def _for_images(b: Builder, weight: StoredWeight, shape: Ints) -> str:
@@ -164,29 +157,29 @@ def _for_images(b: Builder, weight: StoredWeight, shape: Ints) -> str:
 
 
 def _bias(b: Builder, x: Name, *, bias: Weight, shape: Ints = ()) -> str:
-    return b.op("Add", x, _for_images(b, bias, shape))
+    return ops.add(b, x, _for_images(b, bias, shape))
 
 
 def _scale(
     b: Builder, x: Name, *, scale: Weight, shape_scale: Ints = (), has_bias: bool = False,
     shape_bias: Ints = (), bias: Weight | None = None,
 ) -> str:  # fmt: skip
-    result = b.op("Mul", x, _for_images(b, scale, shape_scale))
-    return b.op("Add", result, _for_images(b, stated(bias, "bias"), shape_bias)) if has_bias else result
+    result = ops.multiply(b, x, _for_images(b, scale, shape_scale))
+    return ops.add(b, result, _for_images(b, stated(bias, "bias"), shape_bias)) if has_bias else result
 
 
 def _dot(b: Builder, x: Name, y: Name, *, cosine_similarity: bool = False) -> str:
     if cosine_similarity:
         x, y = l2_normalize(b, x, [-3], 0.0), l2_normalize(b, y, [-3], 0.0)
-    return b.op("ReduceSum", b.op("Mul", x, y), [-3], keepdims=1)
+    return b.op("ReduceSum", ops.multiply(b, x, y), [-3], keepdims=1)
 
 
 # ---- Logic ---------------------------------------------------------------------------------------------------------
 
 
-def _comparison(kind: str, *, opposite: bool = False) -> Row:
+def _comparison(comparison: ops.Binary, *, opposite: bool = False) -> Row:
     def row(b: Builder, x: Name, y: Name | None = None, *, alpha: float = 0.0) -> str:
-        return compare(b, kind, x, alpha if y is None else y, opposite=opposite)
+        return compare(b, comparison, x, alpha if y is None else y, opposite=opposite)
 
     return row
 
@@ -196,61 +189,61 @@ def _truth(b: Builder, x: str) -> str:
     maker = b.producer(x)
     if maker is not None and maker.kind == "Cast" and b.is_boolean(maker.inputs[0]):
         return maker.inputs[0]
-    return b.op("Not", b.op("Equal", x, 0.0))
+    return ops.logical_not(b, ops.equal(b, x, 0.0))
 
 
-def _logical(kind: str) -> Row:
+def _logical(function: ops.Binary) -> Row:
     def row(b: Builder, x: Name, y: Name) -> str:
-        return b.op("Cast", b.op(kind, _truth(b, x), _truth(b, y)), to=FLOAT)
+        return b.op("Cast", function(b, _truth(b, x), _truth(b, y)), to=FLOAT)
 
     return row
 
 
 def _logical_not(b: Builder, x: Name) -> str:
-    return b.op("Cast", b.op("Not", _truth(b, x)), to=FLOAT)
+    return b.op("Cast", ops.logical_not(b, _truth(b, x)), to=FLOAT)
 
 
 def _where(b: Builder, condition: Name, x: Name, y: Name) -> str:
-    return b.op("Where", _truth(b, condition), x, y)
+    return ops.where(b, _truth(b, condition), x, y)
 
 
 ELEMENTWISE: dict[str, Row] = {
-    "acosh": _as_op("Acosh"),
+    "acosh": unary(ops.acosh),
     "activation": _activation,
-    "add": _sum_or_product("Add"),
+    "add": _sum_or_product(ops.add),
     "addBroadcastable": ROWS["add"],
-    "asinh": _as_op("Asinh"),
+    "asinh": unary(ops.asinh),
     "average": _average,
     "bias": _bias,
     "clampedReLU": _with_alpha_and_beta("clamped_relu"),
     "clip": _clip,
     "divideBroadcastable": ROWS["real_div"],
     "dot": _dot,
-    "equal": _comparison("Equal"),
+    "equal": _comparison(ops.equal),
     "exp2": ROWS["exp2"],
     "floorDivBroadcastable": _floor_div,
     "gelu": _gelu,
-    "greaterEqual": _comparison("GreaterOrEqual"),
-    "greaterThan": _comparison("Greater"),
-    "lessEqual": _comparison("LessOrEqual"),
-    "lessThan": _comparison("Less"),
-    "logicalAnd": _logical("And"),
+    "greaterEqual": _comparison(ops.greater_or_equal),
+    "greaterThan": _comparison(ops.greater),
+    "lessEqual": _comparison(ops.less_or_equal),
+    "lessThan": _comparison(ops.less),
+    "logicalAnd": _logical(ops.logical_and),
     "logicalNot": _logical_not,
-    "logicalOr": _logical("Or"),
-    "logicalXor": _logical("Xor"),
+    "logicalOr": _logical(ops.logical_or),
+    "logicalXor": _logical(ops.logical_xor),
     **{
         kind: ROWS[kind]
-        for kind in (*map(str.lower, ANGLES), "ceil", "erf", "floor", "round", "sign", "tanh")
+        for kind in (*ops.ANGLES, "ceil", "erf", "floor", "round", "sign", "tanh")
         if kind not in ("acosh", "asinh")
     },
-    "max": _fold("Max"),
-    "maxBroadcastable": _fold("Max"),
-    "min": _fold("Min"),
-    "minBroadcastable": _fold("Min"),
+    "max": _fold(ops.maximum),
+    "maxBroadcastable": _fold(ops.maximum),
+    "min": _fold(ops.minimum),
+    "minBroadcastable": _fold(ops.minimum),
     "modBroadcastable": ROWS["mod"],
-    "multiply": _sum_or_product("Mul"),
+    "multiply": _sum_or_product(ops.multiply),
     "multiplyBroadcastable": ROWS["mul"],
-    "notEqual": _comparison("Equal", opposite=True),
+    "notEqual": _comparison(ops.equal, opposite=True),
     "powBroadcastable": ROWS["pow"],
     "scale": _scale,
     "subtractBroadcastable": ROWS["sub"],

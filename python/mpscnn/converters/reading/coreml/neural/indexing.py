@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.coreml.neural.layer import StoredWeight
 from mpscnn.converters.reading.coreml.neural.row_calls import Number, Weight, numbered, stated
 from mpscnn.converters.reading.coreml.program.operations import ROWS
@@ -26,7 +27,7 @@ def _words(
     """Look up rows of a table, and add a bias to each of them."""
     table = b.weight("table", stated(weights, "weights").blob((features, rows)).array().T)
     found = b.op("Gather", table, cast_to_int(b, positions), axis=0)
-    return found if bias is None else b.op("Add", found, b.weight("bias", bias.blob((features,))))
+    return found if bias is None else ops.add(b, found, b.weight("bias", bias.blob((features,))))
 
 
 def _embedding(

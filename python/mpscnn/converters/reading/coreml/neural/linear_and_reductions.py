@@ -6,6 +6,7 @@ from typing import Annotated
 
 import numpy as np
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.coreml.neural.layer import Layer
 from mpscnn.converters.reading.coreml.neural.row_calls import Weight, bias_of, numbered, stated
 from mpscnn.converters.reading.coreml.photo_scaling import Numbers, batch_norm_scaling
@@ -41,7 +42,7 @@ def _inner_product(
     if rank == 3:
         matrix = b.weight("weight", np.ascontiguousarray(weight.array().T))
         x = b.op("MatMul", x, matrix)
-        return b.op("Add", x, bias_of(b, bias, output_channels)) if has_bias else x
+        return ops.add(b, x, bias_of(b, bias, output_channels)) if has_bias else x
     operands = [x, b.weight("weight", weight)]
     if has_bias:
         operands.append(bias_of(b, bias, output_channels))
@@ -67,7 +68,7 @@ def _matmul(
     columns = weight_matrix_second_dimension
     stored = stated(weights, "weights").blob((columns, weight_matrix_first_dimension))
     result = b.op("MatMul", x, b.weight("weight", np.ascontiguousarray(stored.array().T)))
-    return b.op("Add", result, bias_of(b, bias, columns)) if has_bias else result
+    return ops.add(b, result, bias_of(b, bias, columns)) if has_bias else result
 
 
 # ---- Normalizations ------------------------------------------------------------------------------------------------
@@ -171,7 +172,7 @@ def _reduce(
             raise WeightsError("damaged: the place of the largest element over several axes")
         return b.op("ArgMax", x, axis=axes[0], keepdims=True)
     if mode == "LOGSUM":
-        return b.op("ReduceSum", b.op("Log", b.op("Add", x, epsilon)), axes, keepdims=True)
+        return b.op("ReduceSum", ops.log(b, ops.add(b, x, epsilon)), axes, keepdims=True)
     return b.op(_KINDS[mode], x, axes, keepdims=True)
 
 

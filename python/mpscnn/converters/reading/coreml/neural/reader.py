@@ -9,6 +9,7 @@ import numpy as np
 
 from mpscnn.converters.opening.layer_names import quote_name
 from mpscnn.converters.opening.read_options import ReadOptions
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.coreml.features import (
     NUMBER,
     ORDERS,
@@ -152,15 +153,15 @@ def _prepared(b: Builder, one: Feature, message: Any, scaler: Photo | None) -> s
     x = b.tensor(one.name)
     if scaler is not None:
         biases = scaler.biases if scaler.order != "bgr" else list(scaler.biases)[::-1]
-        scaled = b.op("Mul", x, scaler.scales[0])
-        return b.op("Add", scaled, b.weight("bias", np.asarray(biases, np.float32).reshape(-1, 1, 1)))
+        scaled = ops.multiply(b, x, scaler.scales[0])
+        return ops.add(b, scaled, b.weight("bias", np.asarray(biases, np.float32).reshape(-1, 1, 1)))
     if None in one.extents:
         raise UnsupportedError("subtracts a mean image from images of any size")
     mean = np.asarray(message.meanImage.meanImage, np.float32)
     channels, height, width = (extent or 0 for extent in one.extents)
     if mean.size != channels * height * width:
         raise WeightsError(f"damaged: a mean image of {mean.size} numbers for {one.extents}")
-    return b.op("Sub", x, b.weight("mean", mean.reshape(1, channels, height, width)))
+    return ops.subtract(b, x, b.weight("mean", mean.reshape(1, channels, height, width)))
 
 
 # ---- Layers --------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.coreml.program.row_calls import (
     Array,
     Flag,
@@ -172,7 +173,7 @@ ARRAY_OPS: dict[str, Row] = {
     "pixel_unshuffle": _pixel_unshuffle,
     "reshape": _reshape,
     "reverse": _reverse,
-    "shape": unary("Shape"),
+    "shape": unary(ops.extents),
     "slice_by_index": _slice_by_index,
     "slice_by_size": _slice_by_size,
     "space_to_depth": _space_to_depth,

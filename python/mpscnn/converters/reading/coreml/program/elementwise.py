@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.coreml.program.constants import Array as Numbers
 from mpscnn.converters.reading.coreml.program.row_calls import (
     NO_TEXT,
@@ -19,7 +20,7 @@ from mpscnn.converters.reading.coreml.program.row_calls import (
     unary,
 )
 from mpscnn.converters.reading.onnx.quantizations import range_of_integers
-from mpscnn.converters.reading.onnx_graph.blocks import ANGLES, cast_to_integers
+from mpscnn.converters.reading.onnx_graph.blocks import cast_to_integers
 from mpscnn.converters.reading.onnx_graph.builder import BOOL, FLOAT, Builder
 from mpscnn.converters.values.rows import Operand, Row, Stated
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -29,13 +30,13 @@ _VANISHING = 1e-38
 _GELU_SIGMOID = 1.702  # the factor in x * sigmoid(factor * x)
 
 
-def _after(kind: str, default: float) -> Row:
+def _after(function: ops.Unary, default: float) -> Row:
     """Return the row of an operation on x + epsilon, such as log and rsqrt."""
 
     def row(b: Builder, x: Tensor, epsilon: Real = default) -> str:
         if abs(epsilon) > _VANISHING:
-            x = b.op("Add", x, epsilon)
-        return b.op("Reciprocal", b.op("Sqrt", x)) if kind == "Rsqrt" else b.op(kind, x)
+            x = ops.add(b, x, epsilon)
+        return function(b, x)
 
     return row
 
@@ -45,30 +46,30 @@ Gelu = Literal["EXACT", "TANH_APPROXIMATION", "SIGMOID_APPROXIMATION"]
 
 def _gelu(b: Builder, x: Tensor, mode: Annotated[Gelu, Operand()] = "EXACT") -> str:
     if mode == "SIGMOID_APPROXIMATION":
-        return b.op("Swish", x, alpha=_GELU_SIGMOID)
-    return b.op("Gelu", x, approximate="none" if mode == "EXACT" else "tanh")
+        return ops.swish(b, x, alpha=_GELU_SIGMOID)
+    return ops.gelu(b, x, approximate="none" if mode == "EXACT" else "tanh")
 
 
 def _scaled_tanh(b: Builder, x: Tensor, alpha: Real = 1.0, beta: Real = 1.0) -> str:
     """Convert scaled_tanh: alpha * tanh(beta * x)."""
-    return b.linear(b.op("Tanh", b.linear(x, beta, 0.0)), alpha, 0.0)
+    return b.linear(ops.tanh(b, b.linear(x, beta, 0.0)), alpha, 0.0)
 
 
 def _thresholded(b: Builder, x: Tensor, alpha: Real = 1.0) -> str:
     """Convert thresholded_relu: x where it is at least alpha, otherwise 0."""
-    return b.op("Where", b.op("Less", x, alpha), 0.0, x)
+    return ops.where(b, ops.less(b, x, alpha), 0.0, x)
 
 
 def _threshold(b: Builder, x: Tensor, alpha: Real) -> str:
-    return b.op("Max", x, alpha)
+    return ops.maximum(b, x, alpha)
 
 
 def _clamped(b: Builder, x: Tensor, alpha: Real, beta: Real) -> str:
-    return b.op("Min", b.op("LeakyRelu", x, alpha=alpha), beta)
+    return ops.minimum(b, ops.leaky_relu(b, x, alpha=alpha), beta)
 
 
 def _clip(b: Builder, x: Tensor, alpha: Array, beta: Array) -> str:
-    return b.op("Clip", x, _limit(alpha, "alpha"), _limit(beta, "beta"))
+    return ops.clip(b, x, _limit(alpha, "alpha"), _limit(beta, "beta"))
 
 
 def _limit(values: Numbers, name: str) -> float:
@@ -79,15 +80,15 @@ def _limit(values: Numbers, name: str) -> float:
 
 
 def _limited(b: Builder, x: Tensor) -> str:
-    return b.op("Clip", x, 0.0, 6.0)
+    return ops.clip(b, x, 0.0, 6.0)
 
 
 def _elu(b: Builder, x: Tensor, alpha: Real = 1.0) -> str:
-    return b.op("Elu", x, alpha=alpha)
+    return ops.elu(b, x, alpha=alpha)
 
 
 def _leaky_relu(b: Builder, x: Tensor, alpha: Real = 0.01) -> str:
-    return b.op("LeakyRelu", x, alpha=alpha)
+    return ops.leaky_relu(b, x, alpha=alpha)
 
 
 def _linear(b: Builder, x: Tensor, alpha: Real, beta: Real = 0.0) -> str:
@@ -95,15 +96,15 @@ def _linear(b: Builder, x: Tensor, alpha: Real, beta: Real = 0.0) -> str:
 
 
 def _hard_sigmoid(b: Builder, x: Tensor, alpha: Real = 0.2, beta: Real = 0.5) -> str:
-    return b.op("HardSigmoid", x, alpha=alpha, beta=beta)
+    return ops.hard_sigmoid(b, x, alpha=alpha, beta=beta)
 
 
 def _power_of_two(b: Builder, x: Tensor) -> str:
-    return b.op("Exp", b.linear(x, math.log(2.0), 0.0))
+    return ops.exp(b, b.linear(x, math.log(2.0), 0.0))
 
 
 def _square(b: Builder, x: Tensor) -> str:
-    return b.op("Mul", x, x)
+    return ops.multiply(b, x, x)
 
 
 def _same(x: Tensor) -> str:
@@ -111,13 +112,13 @@ def _same(x: Tensor) -> str:
 
 
 def _not_equal(b: Builder, x: Tensor, y: Tensor) -> str:
-    return b.op("Not", b.op("Equal", x, y))
+    return ops.logical_not(b, ops.equal(b, x, y))
 
 
 def _select(
     b: Builder, cond: Tensor, first: Annotated[Tensor, Stated("a")], second: Annotated[Tensor, Stated("b")]
 ) -> str:
-    return b.op("Where", cond, first, second)
+    return ops.where(b, cond, first, second)
 
 
 def _along_channels(b: Builder, x: str, values: Numbers, name: str) -> str:
@@ -129,17 +130,17 @@ def _along_channels(b: Builder, x: str, values: Numbers, name: str) -> str:
 
 
 def _prelu(b: Builder, x: Tensor, alpha: Array) -> str:
-    return b.op("PRelu", x, _along_channels(b, x, alpha, "alpha"))
+    return ops.prelu(b, x, _along_channels(b, x, alpha, "alpha"))
 
 
 def _softplus_parametric(b: Builder, x: Tensor, alpha: Array, beta: Array) -> str:
-    inner = b.op("Softplus", b.op("Mul", x, _along_channels(b, x, beta, "beta")))
-    return b.op("Mul", inner, _along_channels(b, x, alpha, "alpha"))
+    inner = ops.softplus(b, ops.multiply(b, x, _along_channels(b, x, beta, "beta")))
+    return ops.multiply(b, inner, _along_channels(b, x, alpha, "alpha"))
 
 
 def _floor_div(b: Builder, x: Tensor, y: Tensor) -> str:
-    quotient = b.op("Div", x, y)
-    return quotient if b.is_integer(quotient) else b.op("Floor", quotient)
+    quotient = ops.divide(b, x, y)
+    return quotient if b.is_integer(quotient) else ops.floor(b, quotient)
 
 
 _CASTS = {
@@ -173,10 +174,10 @@ def _quantize(
     limits = range_of_integers(output_dtype)
     if limits is None:
         raise WeightsError("damaged: its output_dtype is not a type of integers")
-    y = b.op("Round", b.op("Div", x, _along_axis(b, x, scale, axis, "scale")))
+    y = ops.round_to_even(b, ops.divide(b, x, _along_axis(b, x, scale, axis, "scale")))
     if zero_point is not None:
-        y = b.op("Add", y, _along_axis(b, x, zero_point, axis, "zero_point"))
-    return b.op("Clip", y, *map(float, limits))
+        y = ops.add(b, y, _along_axis(b, x, zero_point, axis, "zero_point"))
+    return ops.clip(b, y, *map(float, limits))
 
 
 def _dequantize(
@@ -185,8 +186,8 @@ def _dequantize(
     """Compute the numbers of integers: (x - zero point) * scale."""
     y = b.op("Cast", x, to=FLOAT) if b.is_integer(x) else x
     if zero_point is not None:
-        y = b.op("Sub", y, _along_axis(b, x, zero_point, axis, "zero_point"))
-    return b.op("Mul", y, _along_axis(b, x, scale, axis, "scale"))
+        y = ops.subtract(b, y, _along_axis(b, x, zero_point, axis, "zero_point"))
+    return ops.multiply(b, y, _along_axis(b, x, scale, axis, "scale"))
 
 
 def _along_axis(b: Builder, x: str, stated: Numbers, axis: int | None, role: str) -> str:
@@ -202,53 +203,53 @@ def _along_axis(b: Builder, x: str, stated: Numbers, axis: int | None, role: str
 
 
 _PLAIN = (
-    "Abs", "Ceil", "Erf", "Exp", "Floor", "Relu", "Round", "Sigmoid", "Sign", "Softplus", "Softsign", "Sqrt", "Tanh",
+    *ops.ANGLES, "abs", "ceil", "erf", "exp", "floor", "relu", "round", "sigmoid", "sign", "softplus",
+    "softsign", "sqrt", "tanh",
 )  # fmt: skip
-"""Functions that ONNX has by the same names."""
 
 ELEMENTWISE: dict[str, Row] = {
-    "add": binary("Add"),
+    "add": binary(ops.add),
     "cast": _cast,
     "clamped_relu": _clamped,
     "clip": _clip,
     "dequantize": _dequantize,
     "elu": _elu,
-    "equal": binary("Equal"),
+    "equal": binary(ops.equal),
     "exp2": _power_of_two,
     "floor_div": _floor_div,
     "gelu": _gelu,
-    "greater": binary("Greater"),
-    "greater_equal": binary("GreaterOrEqual"),
+    "greater": binary(ops.greater),
+    "greater_equal": binary(ops.greater_or_equal),
     "identity": _same,
-    "inverse": _after("Reciprocal", 1e-4),
+    "inverse": _after(ops.reciprocal, 1e-4),
     "leaky_relu": _leaky_relu,
-    "less": binary("Less"),
-    "less_equal": binary("LessOrEqual"),
+    "less": binary(ops.less),
+    "less_equal": binary(ops.less_or_equal),
     "linear_activation": _linear,
-    "log": _after("Log", 1e-45),
-    "logical_and": binary("And"),
-    "logical_not": unary("Not"),
-    "logical_or": binary("Or"),
-    "logical_xor": binary("Xor"),
-    **{kind.lower(): unary(kind) for kind in (*ANGLES, *_PLAIN) if kind not in ("Acosh", "Asinh")},
-    "maximum": binary("Max"),
-    "minimum": binary("Min"),
-    "mod": binary("Mod"),
-    "mul": binary("Mul"),
+    "log": _after(ops.log, 1e-45),
+    "logical_and": binary(ops.logical_and),
+    "logical_not": unary(ops.logical_not),
+    "logical_or": binary(ops.logical_or),
+    "logical_xor": binary(ops.logical_xor),
+    **{name: unary(ops.PLAIN[name]) for name in _PLAIN if name not in ("acosh", "asinh")},
+    "maximum": binary(ops.maximum),
+    "minimum": binary(ops.minimum),
+    "mod": binary(ops.modulo),
+    "mul": binary(ops.multiply),
     "not_equal": _not_equal,
-    "pow": binary("Pow"),
+    "pow": binary(ops.power),
     "prelu": _prelu,
     "quantize": _quantize,
-    "real_div": binary("Div"),
+    "real_div": binary(ops.divide),
     "relu6": _limited,
-    "rsqrt": _after("Rsqrt", 1e-12),
+    "rsqrt": _after(ops.inverse_root, 1e-12),
     "scaled_tanh": _scaled_tanh,
     "select": _select,
     "sigmoid_hard": _hard_sigmoid,
-    "silu": unary("Swish"),
+    "silu": unary(ops.swish),
     "softplus_parametric": _softplus_parametric,
     "square": _square,
-    "sub": binary("Sub"),
+    "sub": binary(ops.subtract),
     "threshold": _threshold,
     "thresholded_relu": _thresholded,
 }

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import numpy as np
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.coreml.photo_scaling import Numbers, batch_norm_scaling
 from mpscnn.converters.reading.coreml.program.operation import Operation
 from mpscnn.converters.reading.coreml.program.row_calls import (
@@ -41,7 +42,7 @@ def _linear(b: Builder, op: Operation, x: Tensor, weight: Weight, bias: Weight |
     if values.ndim != 2:
         raise WeightsError(f"damaged: weights of the shape {values.shape}")
     result = b.op("MatMul", x, b.weight("weight", np.ascontiguousarray(values.T.astype(np.float32))))
-    return result if bias is None else b.op("Add", result, bias)
+    return result if bias is None else ops.add(b, result, bias)
 
 
 def _matmul(b: Builder, x: Tensor, y: Tensor, transpose_x: Flag = False, transpose_y: Flag = False) -> str:
@@ -60,12 +61,12 @@ def _attention(b: Builder, query: Tensor, key: Tensor, value: Tensor, attn_mask:
     width = b.extents(query)[-1]
     if width is None:
         raise UnsupportedError("the width of its query is not known")
-    scaled = b.op("Mul", query, 1.0 / math.sqrt(width))
+    scaled = ops.multiply(b, query, 1.0 / math.sqrt(width))
     scores = b.op("MatMul", scaled, transpose_last_axes(b, key))
     if attn_mask is not None:
         if b.is_boolean(attn_mask):
             raise UnsupportedError("its mask has truth values")
-        scores = b.op("Add", scores, attn_mask)
+        scores = ops.add(b, scores, attn_mask)
     return b.op("MatMul", b.op("Softmax", scores, axis=-1), value)
 
 
@@ -132,7 +133,7 @@ def _layer_norm(
         result = _norm_of_last_axes(b, turned, rank - 1, gamma, beta, epsilon)
         return b.op("Transpose", result, perm=[last.index(axis) for axis in range(rank)])
     result = standardize(b, x, axes, epsilon)
-    for name, stated, kind in (("gamma", gamma, "Mul"), ("beta", beta, "Add")):
+    for name, stated, function in (("gamma", gamma, ops.multiply), ("beta", beta, ops.add)):
         if stated is not None:
             values = op.array(name).astype(np.float32)
             shape = [1] * rank
@@ -140,7 +141,7 @@ def _layer_norm(
                 raise WeightsError(f"damaged: its {name} has the shape {values.shape} for the axes {axes}")
             for axis, extent in zip(axes, values.shape, strict=True):
                 shape[axis] = extent
-            result = b.op(kind, result, b.weight(name, values.reshape(shape)))
+            result = function(b, result, b.weight(name, values.reshape(shape)))
     return result
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, NewType, get_origin
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.coreml.program.constants import Array as Numbers
 from mpscnn.converters.reading.coreml.program.operation import Operation
 from mpscnn.converters.reading.onnx_graph.builder import Builder
@@ -67,19 +68,19 @@ def call_row(row: Row, b: Builder, op: Operation) -> str | list[str]:
     return made
 
 
-def unary(kind: str, **attributes: Any) -> Row:
-    """Return the row of an operation on x that is one operator of ONNX."""
+def unary(function: ops.Unary) -> Row:
+    """Return the row of an operation that is a function of x."""
 
     def row(b: Builder, x: Tensor) -> str:
-        return b.op(kind, x, **attributes)
+        return function(b, x)
 
     return row
 
 
-def binary(kind: str) -> Row:
-    """Return the row of an operation on x and y that is one operator of ONNX."""
+def binary(function: ops.Binary) -> Row:
+    """Return the row of an operation that is a function of x and y."""
 
     def row(b: Builder, x: Tensor, y: Tensor) -> str:
-        return b.op(kind, x, y)
+        return function(b, x, y)
 
     return row

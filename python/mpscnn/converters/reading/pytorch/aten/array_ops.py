@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.pytorch.aten.writer import Operand, Operator, Writer, several
 from mpscnn.converters.reading.pytorch.extents import Extent
 from mpscnn.errors import UnsupportedError
 
 
 def _same(g: Writer, x: str, *_: Any, **__: Any) -> str:
-    return g.op("Identity", x)
+    return ops.identity(g, x)
 
 
 def _view(g: Writer, x: str, *_: Any, **__: Any) -> str:
@@ -22,7 +23,7 @@ def _view(g: Writer, x: str, *_: Any, **__: Any) -> str:
 
 
 def _converted(g: Writer, x: str, *_: Any, **__: Any) -> str:
-    return g.cast(x, g.kind) if g.kind_of(x) != g.kind else g.op("Identity", x)
+    return g.cast(x, g.kind) if g.kind_of(x) != g.kind else ops.identity(g, x)
 
 
 def _unsqueeze(g: Writer, x: str, axis: int) -> str:
@@ -31,11 +32,11 @@ def _unsqueeze(g: Writer, x: str, axis: int) -> str:
 
 def _squeeze(g: Writer, x: str, axes: Sequence[int] | int | None = None) -> str:
     if isinstance(axes, Sequence) and not axes:  # no axis, unlike None
-        return g.op("Identity", x)
+        return ops.identity(g, x)
     single = [axis for axis in g.axes(x, axes) if g.shapes[x][axis] == 1]
     if g.rank(x) - len(single) != len(g.result):
         raise UnsupportedError("removes axes whose extents are free")
-    return g.op("Squeeze", x, single) if single else g.op("Identity", x)
+    return g.op("Squeeze", x, single) if single else ops.identity(g, x)
 
 
 def _strided(
@@ -46,7 +47,7 @@ def _strided(
     is_same = told is not None and all(extent == 1 or one == other for extent, one, other in told)
     if tuple(shape) != g.shapes[x] or not is_same or offset:
         raise UnsupportedError("a view of other elements")
-    return g.op("Identity", x)
+    return ops.identity(g, x)
 
 
 def _permute(g: Writer, x: str, axes: Sequence[int]) -> str:
@@ -56,7 +57,7 @@ def _permute(g: Writer, x: str, axes: Sequence[int]) -> str:
 def _exchanged(g: Writer, x: str, first: int = 0, second: int = 1) -> str:
     axes = list(range(g.rank(x)))
     if len(axes) < 2:
-        return g.op("Identity", x)
+        return ops.identity(g, x)
     axes[first], axes[second] = axes[second], axes[first]
     return g.op("Transpose", x, perm=axes)
 
@@ -103,7 +104,7 @@ def _slice(
         begin, stop, _ = slice(begin, stop, step).indices(extent)
         stop = _END if stop == extent else stop
     if begin == 0 and stop in (_END, extent) and step == 1:
-        return g.op("Identity", x)
+        return ops.identity(g, x)
     ends = min(stop, 2**31 - 1) if isinstance(stop, int) else stop
     return g.op("Slice", x, *([value] for value in (begin, ends, number, step)))
 
@@ -123,7 +124,7 @@ def _split(g: Writer, x: str, _: Any, axis: int = 0) -> tuple[str, ...]:
 
 def _split_into(g: Writer, x: str, sizes: Sequence[Extent], axis: int = 0) -> tuple[str, ...]:
     if len(sizes) == 1:
-        return (g.op("Identity", x),)
+        return (ops.identity(g, x),)
     return g.split(x, g.axis(x, axis), sizes)
 
 
@@ -135,7 +136,7 @@ def _unbind(g: Writer, x: str, axis: int = 0) -> tuple[str, ...]:
 
 def _flip(g: Writer, x: str, axes: Sequence[int]) -> str:
     if not axes:
-        return g.op("Identity", x)
+        return ops.identity(g, x)
     for axis in g.axes(x, axes):
         x = g.op("Slice", x, *([value] for value in (-1, -(2**31), axis, -1)))
     return x
@@ -286,7 +287,7 @@ def _copied(g: Writer, _x: str, source: str, *_: Any) -> str:
     """Write copy_: the elements of `source`, in the shape of x."""
     taken = g.operand(source)
     if g.shapes.get(source) == g.result:
-        return taken if taken != source else g.op("Identity", taken)
+        return taken if taken != source else ops.identity(g, taken)
     return g.op("Expand", taken, g.result)
 
 

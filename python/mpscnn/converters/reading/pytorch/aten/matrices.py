@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.pytorch.aten.writer import Operator, Writer, first_of, several
 from mpscnn.errors import UnsupportedError
 
@@ -21,7 +22,7 @@ def _sum_and_product(g: Writer, bias: str, x: str, y: str, beta: float = 1, alph
         return g.scaled(g.op("MatMul", x, y), alpha)
     if g.rank(x) == 2 and g.rank(bias) == 1:
         return g.op("Gemm", x, y, bias, alpha=float(alpha), beta=float(beta))
-    return g.op("Add", g.scaled(g.op("MatMul", x, y), alpha), g.scaled(bias, beta))
+    return ops.add(g, g.scaled(g.op("MatMul", x, y), alpha), g.scaled(bias, beta))
 
 
 def _linear(g: Writer, x: str, weight: str, bias: str | None = None) -> str:
@@ -31,7 +32,7 @@ def _linear(g: Writer, x: str, weight: str, bias: str | None = None) -> str:
         made = g.reshaped(g.op("MatMul", x, g.reshaped(weight, [g.shapes[weight][0], 1])), g.result)
     else:
         made = g.op("MatMul", x, g.op("Transpose", weight, perm=[1, 0]))
-    return g.op("Add", made, bias) if bias else made
+    return ops.add(g, made, bias) if bias else made
 
 
 def _attention(
@@ -54,7 +55,7 @@ def _attention(
     rank = g.rank(key)
     turned = g.op("Transpose", key, perm=[*range(rank - 2), rank - 1, rank - 2])
     factor = 1 / math.sqrt(int(g.shapes[query][-1])) if scale is None else scale
-    scores = g.op("Mul", g.op("MatMul", query, turned), factor)
+    scores = ops.multiply(g, g.op("MatMul", query, turned), factor)
     if is_causal:
         rows, columns = (int(g.shapes[one][-2]) for one in (query, key))
         array = np.tri(rows, columns, dtype=np.bool_)
@@ -70,18 +71,18 @@ def _masked_shares(g: Writer, scores: str, mask: str) -> str:
     array = g.arrays.get(mask)
     is_truth = g.kind_of(mask) == "bool"
     if array is None:
-        bias = g.op("Where", mask, 0.0, -math.inf) if is_truth else mask
-        masked = g.op("Add", scores, bias)
+        bias = ops.where(g, mask, 0.0, -math.inf) if is_truth else mask
+        masked = ops.add(g, scores, bias)
         shares = g.op("Softmax", masked, axis=-1)
         # A query sees no key if all its scores are minus infinity. NaN in the inputs stays NaN.
-        blind = g.op("Less", g.op("ReduceMax", masked, axes=[-1], keepdims=1), -_LARGEST)
-        return g.op("Where", blind, 0.0, shares)
+        blind = ops.less(g, g.op("ReduceMax", masked, axes=[-1], keepdims=1), -_LARGEST)
+        return ops.where(g, blind, 0.0, shares)
     numbers = np.where(array, 0.0, -math.inf).astype(np.float32) if is_truth else array
     hidden = np.asarray(np.isneginf(numbers).all(-1, keepdims=True))
     finite = np.array(numbers, np.float32)
     finite[np.broadcast_to(hidden, finite.shape)] = 0.0
-    shares = g.op("Softmax", g.op("Add", scores, g.constant(finite)), axis=-1)
-    return g.op("Mul", shares, g.constant(np.asarray(~hidden, np.float32))) if hidden.any() else shares
+    shares = g.op("Softmax", ops.add(g, scores, g.constant(finite)), axis=-1)
+    return ops.multiply(g, shares, g.constant(np.asarray(~hidden, np.float32))) if hidden.any() else shares
 
 
 def _for_each_query(g: Writer, x: str, query: str) -> str:

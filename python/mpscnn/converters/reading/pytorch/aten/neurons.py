@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from mpscnn.converters.reading.onnx.near_zero import expm1, log1p
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.pytorch.aten.writer import Operator, Writer, several
 from mpscnn.errors import UnsupportedError
 
 _NO_TAIL = 20.0  # the tail of the normal distribution beyond this number is 0 in float32
 
 
-def _function(kind: str, **attributes: Any) -> Operator:
-    return lambda g, x: g.op(kind, g.operand(x), **attributes)
+def _function(function: ops.Unary) -> Operator:
+    return lambda g, x: function(g, g.operand(x))
 
 
 def _clamp(g: Writer, x: str, low: float | None = None, high: float | None = None) -> str:
-    return g.op("Clip", x, low, high)
+    return ops.clip(g, x, low, high)
 
 
 def _limited(g: Writer, x: str, low: str | None = None, high: str | None = None) -> str:
-    x = x if low is None else g.op("Max", x, g.operand(low))
-    return x if high is None else g.op("Min", x, g.operand(high))
+    x = x if low is None else ops.maximum(g, x, g.operand(low))
+    return x if high is None else ops.minimum(g, x, g.operand(high))
 
 
 def _elu(g: Writer, x: str, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0) -> str:
     if input_scale != 1:
         raise UnsupportedError(f"an ELU with input_scale {input_scale}")
-    return g.scaled(g.op("Elu", x, alpha=float(alpha)), scale)
+    return g.scaled(ops.elu(g, x, alpha=float(alpha)), scale)
 
 
 def _prelu(g: Writer, x: str, slope: str) -> str:
@@ -36,28 +35,28 @@ def _prelu(g: Writer, x: str, slope: str) -> str:
     extents = g.shapes[slope]
     if len(extents) == 1 and extents[0] != 1 and g.rank(x) > 2:
         slope = g.reshaped(slope, [extents[0], *[1] * (g.rank(x) - 2)])
-    return g.op("PRelu", x, slope)
+    return ops.prelu(g, x, slope)
 
 
 def _softplus(g: Writer, x: str, beta: float = 1.0, threshold: float = 20.0) -> str:
     # Above the threshold, PyTorch returns x. From 20 on, the exact result is x in float32, too.
     if threshold < 20:
         raise UnsupportedError(f"a softplus with the threshold {threshold}")
-    return g.scaled(g.op("Softplus", g.scaled(x, beta)), 1 / beta)
+    return g.scaled(ops.softplus(g, g.scaled(x, beta)), 1 / beta)
 
 
 def _sign(g: Writer, x: str) -> str:
     """Write the sign of each element. In PyTorch the sign of NaN is 0."""
-    return g.op("Where", g.op("Equal", x, x), g.op("Sign", x), 0)
+    return ops.where(g, ops.equal(g, x, x), ops.sign(g, x), 0)
 
 
 def _log_sigmoid(g: Writer, x: str) -> str:
     """Write the logarithm of the sigmoid, which becomes one layer. The sigmoid itself would be 0 below -104."""
-    return g.op("Log", g.op("Sigmoid", x))
+    return ops.log(g, ops.sigmoid(g, x))
 
 
 def _expm1(g: Writer, x: str) -> str:
-    return g.op(*expm1(g, g.operand(x)))
+    return ops.expm1(g, g.operand(x))
 
 
 def _erfc(g: Writer, x: str) -> str:
@@ -65,56 +64,56 @@ def _erfc(g: Writer, x: str) -> str:
 
     With y = -sqrt(2) x, the tail times y is GELU(y).
     """
-    y = g.op("Clip", g.op("Mul", x, -math.sqrt(2.0)), -_NO_TAIL, None)
-    tail = g.op("Div", g.op("Gelu", y), g.op("Mul", y, 0.5))
-    return g.op("Where", g.op("Greater", x, 0.5), tail, g.op("Sub", 1.0, g.op("Erf", x)))
+    y = ops.clip(g, ops.multiply(g, x, -math.sqrt(2.0)), -_NO_TAIL, None)
+    tail = ops.divide(g, ops.gelu(g, y), ops.multiply(g, y, 0.5))
+    return ops.where(g, ops.greater(g, x, 0.5), tail, ops.subtract(g, 1.0, ops.erf(g, x)))
 
 
 def _logarithm(base: float) -> Operator:
-    return lambda g, x: g.scaled(g.op("Log", g.operand(x)), 1 / math.log(base))
+    return lambda g, x: g.scaled(ops.log(g, g.operand(x)), 1 / math.log(base))
 
 
 def _nothing_dropped(g: Writer, x: str, _: float = 0.5, train: bool = False) -> str:
     if train:
         raise UnsupportedError("dropout in training")
-    return g.op("Identity", x)
+    return ops.identity(g, x)
 
 
 _PLAIN = (
-    "relu", "sigmoid", "tanh", "mish", "selu", "softsign", "abs", "neg", "exp", "log", "sqrt", "reciprocal", "erf",
-    "floor", "ceil", "round", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh",
+    *ops.ANGLES, "abs", "ceil", "erf", "exp", "floor", "log", "mish", "neg", "reciprocal", "relu", "round",
+    "sigmoid", "softsign", "sqrt", "tanh",
 )  # fmt: skip
-"""Functions that ONNX has by the same names."""
 
 NEURONS: dict[str, Operator] = {
-    **{f"{name}.default": _function(name.capitalize()) for name in _PLAIN},
-    "special_erf.default": _function("Erf"),
-    "gelu.default": lambda g, x, approximate="none": g.op("Gelu", x, approximate=approximate),
-    "silu.default": lambda g, x: g.op("Mul", x, g.op("Sigmoid", x)),
-    "hardswish.default": _function("HardSwish"),
-    "hardsigmoid.default": _function("HardSigmoid", alpha=1 / 6, beta=0.5),
+    **{f"{name}.default": _function(ops.PLAIN[name]) for name in _PLAIN},
+    "selu.default": _function(ops.selu),
+    "special_erf.default": _function(ops.erf),
+    "gelu.default": lambda g, x, approximate="none": ops.gelu(g, x, approximate=approximate),
+    "silu.default": lambda g, x: ops.multiply(g, x, ops.sigmoid(g, x)),
+    "hardswish.default": _function(ops.hard_swish),
+    "hardsigmoid.default": lambda g, x: ops.hard_sigmoid(g, g.operand(x), alpha=1 / 6, beta=0.5),
     "hardtanh.default": lambda g, x, low=-1.0, high=1.0: _clamp(g, x, low, high),
     **several(_log_sigmoid, "logsigmoid log_sigmoid"),
-    "threshold.default": lambda g, x, limit, value: g.op("Where", g.op("LessOrEqual", x, limit), value, x),
+    "threshold.default": lambda g, x, limit, value: ops.where(g, ops.less_or_equal(g, x, limit), value, x),
     # x without its part between -limit and limit.
-    "softshrink.default": lambda g, x, limit=0.5: g.op("Sub", x, _clamp(g, x, -limit, limit)),
+    "softshrink.default": lambda g, x, limit=0.5: ops.subtract(g, x, _clamp(g, x, -limit, limit)),
     **several(_prelu, "prelu _prelu_kernel"),
-    "square.default": lambda g, x: g.op("Mul", x, x),
-    "log1p.default": lambda g, x: g.op(*log1p(g, g.operand(x))),
+    "square.default": lambda g, x: ops.multiply(g, x, x),
+    "log1p.default": lambda g, x: ops.log1p(g, g.operand(x)),
     "log2.default": _logarithm(2.0),
     "log10.default": _logarithm(10.0),
     **several(_expm1, "expm1 special_expm1"),
-    "trunc.default": lambda g, x: g.op("Mul", g.op("Sign", x), g.op("Floor", g.op("Abs", x))),
-    "isnan.default": lambda g, x: g.op("IsNaN", x),
+    "trunc.default": lambda g, x: ops.multiply(g, ops.sign(g, x), ops.floor(g, ops.absolute(g, x))),
+    "isnan.default": lambda g, x: ops.is_nan(g, x),
     "relu6.default": lambda g, x: _clamp(g, x, 0.0, 6.0),
-    "leaky_relu.default": lambda g, x, slope=0.01: g.op("LeakyRelu", x, alpha=float(slope)),
+    "leaky_relu.default": lambda g, x, slope=0.01: ops.leaky_relu(g, x, alpha=float(slope)),
     "elu.default": _elu,
-    "celu.default": lambda g, x, alpha=1.0: g.op("Celu", x, alpha=float(alpha)),
+    "celu.default": lambda g, x, alpha=1.0: ops.celu(g, x, alpha=float(alpha)),
     "softplus.default": _softplus,
-    "rsqrt.default": lambda g, x: g.op("Reciprocal", g.op("Sqrt", x)),
+    "rsqrt.default": lambda g, x: ops.inverse_root(g, x),
     "erfc.default": _erfc,
-    "exp2.default": lambda g, x: g.op("Exp", g.scaled(g.operand(x), math.log(2.0))),
-    "isinf.default": lambda g, x: g.op("IsInf", x),
+    "exp2.default": lambda g, x: ops.exp(g, g.scaled(g.operand(x), math.log(2.0))),
+    "isinf.default": lambda g, x: ops.is_infinite(g, x),
     "sign.default": _sign,
     **several(_clamp, "clamp clamp_min clip"),
     "clamp_max.default": lambda g, x, high: _clamp(g, x, None, high),

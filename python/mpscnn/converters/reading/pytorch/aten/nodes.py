@@ -10,6 +10,7 @@ import torch
 from torch.fx import Node
 
 from mpscnn.converters.opening.layer_names import LayerNames
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.pytorch.aten.arithmetic import CHOICES
 from mpscnn.converters.reading.pytorch.aten.array_ops import ARRAY_OPS, CONVERSIONS
 from mpscnn.converters.reading.pytorch.aten.constants import is_getitem
@@ -116,7 +117,7 @@ class NodeWriter:
         """Add an Identity, so that an output of the network has a unique name, and return this name."""
         self._writer.layer = self._layer_names.unique(f"{node.name}.result")
         self.layers[self._writer.layer] = node
-        return self._writer.op("Identity", self.operand(node))
+        return ops.identity(self._writer, self.operand(node))
 
     def _operand(self, instead: Mapping[Node, torch.Tensor], node: Node, *, reads_places: bool) -> Any:
         if node in instead:

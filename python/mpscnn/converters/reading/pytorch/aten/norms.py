@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.pytorch.aten.writer import Operator, Writer, first_of
 from mpscnn.errors import UnsupportedError
 
@@ -99,9 +100,9 @@ def _rms_norm(
 ) -> str:
     epsilon = float(np.finfo(np.float32).eps) if eps is None else eps
     axes = [g.rank(x) - 1 - place for place in range(len(shape))]
-    mean = g.op("ReduceMean", g.op("Mul", x, x), axes, keepdims=1)
-    made = g.op("Div", x, g.op("Sqrt", g.op("Add", mean, epsilon)))
-    return g.op("Mul", made, weight) if weight else made
+    mean = g.op("ReduceMean", ops.multiply(g, x, x), axes, keepdims=1)
+    made = ops.divide(g, x, ops.sqrt(g, ops.add(g, mean, epsilon)))
+    return ops.multiply(g, made, weight) if weight else made
 
 
 NORMS: dict[str, Operator] = {

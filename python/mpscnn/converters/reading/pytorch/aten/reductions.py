@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.pytorch.aten.writer import Operator, Results, Writer, several
 from mpscnn.errors import UnsupportedError
 
@@ -20,7 +21,7 @@ def _reduction(kind: str) -> Operator:
         g: Writer, x: str, axes: Sequence[int] | int | None = None, keepdim: bool = False, **_: Any
     ) -> str:
         if not g.rank(x) and kind in _OF_ONE:
-            return g.op("Identity", g.operand(x))
+            return ops.identity(g, g.operand(x))
         if kind == "ReduceSum" and g.kind_of(x) == "bool":  # float32 counts up to 2^24
             count = g.op(kind, g.cast(x, "float"), g.axes(x, axes), keepdims=int(keepdim))
             return g.cast(count, g.kind)
@@ -56,7 +57,7 @@ def _truth(kind: str) -> Operator:
     def write(g: Writer, x: str, axes: Sequence[int] | int | None = None, keepdim: bool = False) -> str:
         truths = g.cast(g.cast(x, "bool"), "float")
         made = g.op(kind, truths, g.axes(x, axes), keepdims=int(keepdim))
-        return g.op("Greater", made, 0.5)
+        return ops.greater(g, made, 0.5)
 
     return write
 
@@ -73,8 +74,8 @@ def _deviations(
     numbers = g.axes(x, axes)
     along = numbers
     mean = g.op("ReduceMean", x, along, keepdims=1)
-    difference = g.op("Sub", x, mean)
-    variance = g.op("ReduceMean", g.op("Mul", difference, difference), along, keepdims=int(keepdim))
+    difference = ops.subtract(g, x, mean)
+    variance = g.op("ReduceMean", ops.multiply(g, difference, difference), along, keepdims=int(keepdim))
     count = int(math.prod(g.shapes[x][axis] for axis in numbers))
     taken = 1.0 if correction is None else correction
     if count <= taken:
@@ -96,7 +97,7 @@ def _spread(root: bool, both: bool) -> Operator:
         keepdim: bool = False,
     ) -> Results:
         variance, mean = _deviations(g, x, axes, correction, keepdim)
-        spread = g.op("Sqrt", variance) if root else variance
+        spread = ops.sqrt(g, variance) if root else variance
         return (spread, mean) if both else spread
 
     return write
@@ -111,7 +112,7 @@ def _vector_norm(
 ) -> str:
     kinds = {2: "ReduceL2", 1: "ReduceL1"}
     if math.isinf(order):
-        sizes = g.op("Abs", x)
+        sizes = ops.absolute(g, x)
         return g.op(
             "ReduceMax" if order > 0 else "ReduceMin",
             sizes,
@@ -139,9 +140,9 @@ def _cosine(g: Writer, x: str, y: str, axis: int = 1, epsilon: float = 1e-8) -> 
     along = [axis if axis < 0 else axis - rank]
     parts = []
     for one in (x, y):
-        norm = g.op("Max", g.op("ReduceL2", one, along, keepdims=1), epsilon)
-        parts.append(g.op("Div", one, norm))
-    return g.op("ReduceSum", g.op("Mul", *parts), along, keepdims=0)
+        norm = ops.maximum(g, g.op("ReduceL2", one, along, keepdims=1), epsilon)
+        parts.append(ops.divide(g, one, norm))
+    return g.op("ReduceSum", ops.multiply(g, *parts), along, keepdims=0)
 
 
 def _softmax(kind: str) -> Operator:

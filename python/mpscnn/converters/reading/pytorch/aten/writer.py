@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.onnx.expansions import COMPUTED, Operand
 from mpscnn.converters.reading.onnx.file import Described, OnnxFile
 from mpscnn.converters.reading.onnx.tensors import BOOL, FLOAT, INT64
@@ -178,7 +179,7 @@ class Writer(Graph):
 
     def scaled(self, x: str, factor: float) -> str:
         """Multiply a tensor by a number."""
-        return x if factor == 1 else self.op("Mul", x, factor)
+        return x if factor == 1 else ops.multiply(self, x, factor)
 
     def split(self, x: str, axis: int, sizes: Sequence[Extent]) -> tuple[str, ...]:
         """Add a Split and return its parts."""
