@@ -74,6 +74,10 @@ class Settings:
             "memory are for each of them.",
         ),
     ] = 1
+    reload: Annotated[
+        bool,
+        Option("--reload", help="Load the models again when their files change, and after SIGHUP."),
+    ] = False
     deadline: Annotated[
         float,
         Option(
@@ -173,7 +177,7 @@ class Settings:
     @property
     def has_workers(self) -> bool:
         """Return True if worker processes answer requests, and not the process of the command."""
-        return self.workers > 1
+        return self.workers > 1 or self.reload
 
     @property
     def memory_budget(self) -> int:

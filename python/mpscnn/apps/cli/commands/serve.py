@@ -49,7 +49,8 @@ def serve(
     """Run models as an HTTP service: for photos, and for tensors by the Open Inference Protocol.
 
     Without --host, only programs on this machine can reach the service. After SIGTERM, SIGHUP or Ctrl-C it
-    finishes the accepted requests and ends. docs/serve.md and the service's page /docs describe the interface.
+    finishes the accepted requests and ends. With --reload, SIGHUP loads the models again. docs/serve.md and the
+    service's page /docs describe the interface.
 
     Example: mpscnn serve mobilenet_v2 ssd_mobilenet_v1_coco --port 8000
 
