@@ -16,9 +16,9 @@ from mpscnn._private.class_scores import score_count
 from mpscnn._private.names import did_you_mean
 from mpscnn._private.other_names import conversion_hint
 from mpscnn._private.report import Column, Drawable, Report
-from mpscnn._private.summary import text_table
 from mpscnn.errors import Error, ImageError, ParameterError, ShapeError
 from mpscnn.evaluation.class_samples import Sample, samples_of
+from mpscnn.evaluation.confusion import MAX_COLUMNS, confusion_table, frequent_mistakes, seen_classes
 from mpscnn.evaluation.photo_stream import iterate_results
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ Ranked = tuple[Any, int, "list[int] | BaseException"]
 
 #: The number of most probable classes that are kept (top-5).
 RANKS = 5
-#: With more classes than this, a table of the most frequent mistakes replaces the confusion matrix.
-_MAX_COLUMNS = 20
 
 
 @dataclass(frozen=True)
@@ -104,13 +102,12 @@ class Evaluation(Report, Drawable):
     @property
     def seen_classes(self) -> list[int]:
         """The numbers of the classes that any photo has or was assigned."""
-        found = np.flatnonzero(self.confusion.sum(axis=0) + self.confusion.sum(axis=1))
-        return [int(index) for index in found]
+        return seen_classes(self.confusion)
 
     @property
     def has_few_classes(self) -> bool:
         """True if at most 20 classes were seen, so that a table of all of them is readable."""
-        return len(self.seen_classes) <= _MAX_COLUMNS
+        return len(self.seen_classes) <= MAX_COLUMNS
 
     @property
     def classes(self) -> list[ClassFigures]:
@@ -159,17 +156,9 @@ class Evaluation(Report, Drawable):
         """Return the values for JSON."""
         return {**super().to_dict(), "confusion": self.confusion.tolist()}
 
-    def mistakes(self, count: int = _MAX_COLUMNS) -> list[tuple[str, str, int]]:
+    def mistakes(self, count: int = MAX_COLUMNS) -> list[tuple[str, str, int]]:
         """Return the most frequent mistakes as (true class, found class, number of photos)."""
-        wrong = self.confusion.copy()
-        np.fill_diagonal(wrong, 0)
-        order = np.argsort(-wrong, axis=None, kind="stable")[:count]
-        pairs = [np.unravel_index(place, wrong.shape) for place in order]
-        return [
-            (self.labels[true], self.labels[found], int(wrong[true, found]))
-            for true, found in pairs
-            if wrong[true, found]
-        ]
+        return frequent_mistakes(self.confusion, self.labels, count)
 
     def table(self, *, width: int | None = None) -> str:
         """Return the confusion matrix with a row for each true class.
@@ -177,21 +166,7 @@ class Evaluation(Report, Drawable):
         With more than 20 classes, or if a line would be longer than `width`, it is a list of the most frequent
         mistakes.
         """
-        matrix = self._matrix() if self.has_few_classes else None
-        if matrix is not None and (width is None or len(matrix.partition("\n")[0]) <= width):
-            return matrix
-        rows = [(true, found, f"{photos:,}") for true, found, photos in self.mistakes()]
-        return text_table(("true class", "taken for", "photos"), rows, right=(2,), width=width)
-
-    def _matrix(self) -> str:
-        seen = self.seen_classes
-        part = self.confusion[np.ix_(seen, seen)]
-        counts = [
-            (self.labels[index], *(f"{count:,}" if count else "." for count in row.tolist()))
-            for index, row in zip(seen, part, strict=True)
-        ]
-        headers = ("true class", *(self.labels[index] for index in seen))
-        return text_table(headers, counts, right=range(1, len(seen) + 1))
+        return confusion_table(self.confusion, self.labels, "photos", width=width)
 
     def draw(self) -> PillowImage.Image:
         """Draw the confusion matrix: a row for each true class, a column for each found class."""

@@ -7,21 +7,25 @@ import io
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from os import PathLike
 from typing import Any
+
+import numpy as np
 
 from mpscnn._private.installation import install_command
 from mpscnn._private.names import first_repeated, shown_names
 from mpscnn._private.other_names import accept_foreign_arguments
-from mpscnn._private.report import Column, Report
 from mpscnn.converters.finishing.photo_settings import labelled_classes
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 from mpscnn.evaluation.classifier import require_model
 from mpscnn.evaluation.detector_truth import Truth, read_truth
+from mpscnn.evaluation.object_report import ClassPrecisions, ObjectReport
 from mpscnn.evaluation.photo_stream import Failed, readable_results
 from mpscnn.model import Model
-from mpscnn.training.scenes.labelled import ObjectCounts, count_objects
+from mpscnn.training.scenes.average_precision import FoundObjects
+from mpscnn.training.scenes.labelled import LabelledPhoto, ObjectCounts, count_objects
+from mpscnn.training.scenes.object_matches import ObjectConfusion, ObjectMatches, PrecisionCurve
 
 _MIN_SCORE = 0.01
 _MAX_DETECTIONS = 100
@@ -29,15 +33,7 @@ _FIGURES = ("map", "map50", "map75", "map_small", "map_medium", "map_large")
 
 
 @dataclass(frozen=True)
-class ClassPrecision:
-    """A class of objects and its average precision, 0 to 1; NaN if no photo has such an object."""
-
-    label: str
-    average_precision: float
-
-
-@dataclass(frozen=True)
-class DetectorEvaluation(Report):
+class DetectorEvaluation(ObjectReport):
     """A detector's results on labelled photos by COCO's measures, 0 to 1.
 
     A measure over no objects is undefined, and NaN.
@@ -66,26 +62,32 @@ class DetectorEvaluation(Report):
     """The seconds for all photos, including decoding and preprocessing."""
     counts: ObjectCounts = field(default_factory=ObjectCounts)
     """The numbers of photos without objects, and of objects that are crowds, difficult or without an area."""
+    matches: ObjectMatches = field(default_factory=ObjectMatches, compare=False, repr=False)
+    """The found and the true objects, compared: the confusion matrix and the curves."""
 
     @property
     def images_per_second(self) -> float:
         """Photos per second, including decoding and preprocessing."""
         return self.images / self.seconds
 
-    def _entries(self) -> list[ClassPrecision]:
+    def _entries(self) -> list[ClassPrecisions]:
         """Return the classes, the one with the highest precision first."""
+        curves = {curve.label: curve for curve in self.matches.curves}
+        matched = {one.label: one for one in self.matches.classes}
         return [
-            ClassPrecision(label, precision)
+            ClassPrecisions.of(precision, float(curves[label].by_recall().mean()), matched[label])
+            if label in matched
+            else ClassPrecisions(label, precision, math.nan)
             for label, precision in sorted(
                 self.by_class.items(), key=lambda item: math.inf if math.isnan(item[1]) else -item[1]
             )
         ]
 
-    def _columns(self) -> tuple[Column, ...]:
-        def precision(one: ClassPrecision) -> str:
-            return "no objects" if math.isnan(one.average_precision) else f"{one.average_precision:.3f}"
-
-        return Column("class", lambda one: one.label), Column("AP", precision, right=True)
+    def to_dict(self) -> dict[str, Any]:
+        """Return the values for JSON."""
+        own = {name: value for name, value in vars(self).items() if name != "matches"}
+        figures = {**own, "missing": list(self.missing), "counts": asdict(self.counts)}
+        return {**figures, **(self._figures() if self.matches.labels else {})}
 
     def _sentences(self) -> list[str]:
         return [repr(self)[1:-1], *self.notes]
@@ -173,26 +175,29 @@ def evaluate_with(
     require_pycocotools()
     results: list[dict[str, Any]] = []
     seen: list[int] = []
+    labels = [str(entry["name"]) for entry in dataset["categories"]]
+    confusion = ObjectConfusion(len(labels), max(_own_threshold(model), score_threshold))
     started = time.perf_counter()
     options = {"score_threshold": score_threshold, "max_detections": _MAX_DETECTIONS}
     for image, found in find(truth.samples, **options):
         truth.add_seen(image, found.photo_size)
         seen.append(image)
-        for one in found:
-            if one.index in categories:
-                left, top, right, bottom = one.box
-                results.append(
-                    {
-                        "image_id": image,
-                        "category_id": categories[one.index],
-                        "bbox": [left, top, right - left, bottom - top],
-                        "score": one.score,
-                    }
-                )
+        known_objects = [one for one in found if one.index in categories]
+        _count(confusion, truth.labelled[image], found.photo_size, known_objects, categories)
+        for one in known_objects:
+            left, top, right, bottom = one.box
+            results.append(
+                {
+                    "image_id": image,
+                    "category_id": categories[one.index],
+                    "bbox": [left, top, right - left, bottom - top],
+                    "score": one.score,
+                }
+            )
     seconds = time.perf_counter() - started
     if not seen:
         raise ParameterError("no photo to evaluate with")
-    figures, recall, by_category = _measured(dataset, results, seen)
+    figures, recall, by_category, curves = _measured(dataset, results, seen, labels)
     names = {entry["id"]: entry["name"] for entry in dataset["categories"]}
     known = set(categories.values())
     return DetectorEvaluation(
@@ -203,6 +208,37 @@ def evaluate_with(
         missing=tuple(name for number, name in names.items() if number not in known),
         seconds=seconds,
         counts=count_objects(truth.labelled[image] for image in seen),
+        matches=ObjectMatches(tuple(labels), confusion.threshold, confusion.counts, curves),
+    )
+
+
+def _own_threshold(model: Model) -> float:
+    """Return the lowest score of the objects that a detector shows."""
+    head = model.network.detection
+    assert head is not None
+    height, width = (extent or 0 for extent in model.network.input.shape[1:3])
+    threshold: float = head.detector((height, width)).settings["suppression"]["score_threshold"]
+    return threshold
+
+
+def _count(
+    confusion: ObjectConfusion,
+    photo: LabelledPhoto,
+    size: tuple[int, int],
+    found: Sequence[Any],
+    categories: Mapping[int, int],
+) -> None:
+    """Count the objects of a photo, of which the (width, height) is `size`. Category numbers begin with 1."""
+    confusion.add(
+        FoundObjects(
+            np.array([tuple(one.box) for one in found], np.float64).reshape(-1, 4),
+            np.array([one.score for one in found], np.float64),
+            np.array([categories[one.index] - 1 for one in found], np.int64),
+        ),
+        photo.boxes_in_pixels(size),
+        photo.classes,
+        difficult=photo.difficult,
+        crowds=photo.crowds,
     )
 
 
@@ -248,9 +284,9 @@ def _categories(model: Model, truth: Truth, path: object) -> dict[int, int]:
 
 
 def _measured(
-    dataset: dict[str, Any], results: list[dict[str, Any]], images: Sequence[int]
-) -> tuple[list[float], float, dict[int, float]]:
-    """Return COCO's precision figures, its recall, and the average precision of each category."""
+    dataset: dict[str, Any], results: list[dict[str, Any]], images: Sequence[int], labels: Sequence[str]
+) -> tuple[list[float], float, dict[int, float], list[PrecisionCurve]]:
+    """Return COCO's precision figures, its recall, and the average precision and the curve of each category."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -271,4 +307,21 @@ def _measured(
         by_category[int(number)] = float(values.mean()) if (values > -1).any() else math.nan
     # pycocotools writes -1 for a measure over no objects.
     figures = [float(value) if value >= 0 else math.nan for value in evaluation.stats]
-    return figures[:6], figures[8], by_category
+    return figures[:6], figures[8], by_category, _curves(evaluation, labels)
+
+
+def _curves(evaluation: Any, labels: Sequence[str]) -> list[PrecisionCurve]:
+    """Return the curve of each category at an intersection over union of 0.5, from pycocotools' matches."""
+    parameters, curves = evaluation.params, []
+    per_category = len(parameters.areaRng) * len(parameters.imgIds)
+    for place, label in enumerate(labels):
+        begin = place * per_category  # the first range of areas has all of them
+        photos = [one for one in evaluation.evalImgs[begin : begin + len(parameters.imgIds)] if one]
+        scores = np.concatenate([*(np.array(one["dtScores"], np.float64) for one in photos), np.zeros(0)])
+        right = np.concatenate([*(one["dtMatches"][0] > 0 for one in photos), np.zeros(0, bool)])
+        counted = ~np.concatenate([*(one["dtIgnore"][0] for one in photos), np.zeros(0)]).astype(bool)
+        scores, right = scores[counted], right[counted]
+        order = np.argsort(-scores, kind="stable")
+        objects = sum(int((np.array(one["gtIgnore"]) == 0).sum()) for one in photos)
+        curves.append(PrecisionCurve(label, objects, scores[order], right[order]))
+    return curves

@@ -1,4 +1,4 @@
-"""Draw charts of numbers by epoch."""
+"""Draw charts of numbers, by epoch or by another number."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _WIDTH, _HEIGHT = 640, 260
 _LEFT, _RIGHT, _UPPER, _LOWER = 60, _WIDTH - 12, 28, _HEIGHT - 24
 _LEGEND = 130
-_EPOCH_LABEL = 80  # pixels at the right, for the number of epochs
+_END_GAP = 24  # pixels between the label at the right end of an axis and the next one
 _COLORS = ("steelblue", "darkorange")
 
 #: The largest number of steps between the labels of an axis.
@@ -24,7 +24,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart with lines over the epochs of a training, from 0 to the largest number."""
+    """A chart with lines over the epochs of a training, or over another number, from 0 to the largest number."""
 
     title: str
     curves: Mapping[str, Sequence[float | None]]
@@ -35,6 +35,10 @@ class Chart:
     """The label at the upper edge."""
     begin: int = 0
     """The first epoch of a second phase, which a vertical line marks; 0: no such line."""
+    across: str = "epoch"
+    """The name of the horizontal axis."""
+    right: float | None = None
+    """The number at the right edge, from 0 at the left one; None: the epochs are counted, from 1 on."""
 
     @property
     def count(self) -> int:
@@ -46,6 +50,21 @@ class Chart:
         share = min(max(value / (self.top or 1.0), 0.0), 1.0)
         x = _LEFT + (_RIGHT - _LEFT) * index / max(self.count - 1, 1)
         return round(x, 1), round(_LOWER - (_LOWER - _UPPER) * share, 1)
+
+    @property
+    def end(self) -> str:
+        """The label at the right edge."""
+        return f"{self.across} {self.count if self.right is None else self.right:g}"
+
+    def steps_across(self) -> list[tuple[float, float]]:
+        """Return round numbers of the horizontal axis, each with its place in pixels."""
+        if self.right is None:
+            return [
+                (step, self.place(int(step) - 1, 0)[0])
+                for step in axis_steps(self.count)
+                if step.is_integer()
+            ]
+        return [(step, _LEFT + (_RIGHT - _LEFT) * step / self.right) for step in axis_steps(self.right)]
 
     def lines(self) -> list[tuple[str, str, list[list[Point]]]]:
         """Return the name, the colour and the points of each line, in pieces without gaps."""
@@ -98,12 +117,10 @@ def _chart_picture(chart: Chart) -> PillowImage.Image:
         _, y = chart.place(0, value)
         draw.line((_LEFT, y, _RIGHT, y), fill="whitesmoke")
         draw.text((_LEFT - 4, y), f"{unit * value:.3g}{sign}", fill="gray", font=font, anchor="rm")
-    for epoch in axis_steps(chart.count):
-        if epoch.is_integer():
-            x, _ = chart.place(int(epoch) - 1, 0)
-            draw.line((x, _LOWER, x, _LOWER + 3), fill="gray")
-            if x < _RIGHT - _EPOCH_LABEL:
-                draw.text((x, _LOWER + 4), f"{epoch:.0f}", fill="gray", font=font, anchor="ma")
+    for number, x in chart.steps_across():
+        draw.line((x, _LOWER, x, _LOWER + 3), fill="gray")
+        if x < _RIGHT - font.getlength(chart.end) - _END_GAP:
+            draw.text((x, _LOWER + 4), f"{number:g}", fill="gray", font=font, anchor="ma")
     draw.rectangle((_LEFT, _UPPER, _RIGHT, _LOWER), outline="lightgray")
     if 0 < chart.begin < chart.count:
         x, _ = chart.place(chart.begin, 0)
@@ -112,11 +129,11 @@ def _chart_picture(chart: Chart) -> PillowImage.Image:
         for run in runs:
             if len(run) > 1:
                 draw.line(run, fill=color, width=2)
-            for x, y in run:
+            for x, y in run if chart.right is None else ():
                 draw.ellipse((x - 2, y - 2, x + 2, y + 2), fill=color)
         draw.text((_LEFT + _LEGEND * (position + 1), 6), name, fill=color, font=font)
     draw.text((_LEFT, 6), chart.title, fill="black", font=font)
     draw.text((_LEFT - 4, _UPPER), chart.maximum, fill="black", font=font, anchor="rm")
     draw.text((_LEFT - 4, _LOWER), "0", fill="black", font=font, anchor="rm")
-    draw.text((_RIGHT, _LOWER + 4), f"epoch {chart.count}", fill="black", font=font, anchor="ra")
+    draw.text((_RIGHT, _LOWER + 4), chart.end, fill="black", font=font, anchor="ra")
     return picture

@@ -74,7 +74,7 @@ def kind_of(folder: str | None, options: TrainOptions) -> Kind:
                 ),
                 choices=choices,
             ),
-            SCENE_REPORT_FILES,
+            SCENE_REPORT_FILES[options.kind],
             _scene_lines,
             options.kind,
         )

@@ -2,43 +2,40 @@
 
 from __future__ import annotations
 
-import math
+import html
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from mpscnn._private.arguments import path_name
-from mpscnn._private.report import Column, Report
 from mpscnn.apps.train.example_pictures import example_pictures
 from mpscnn.apps.train.report import curves_picture, write_files
 from mpscnn.evaluation.detector import precision_text
+from mpscnn.evaluation.object_report import ClassPrecisions, ObjectReport
 from mpscnn.evaluation.segmenter import SegmenterEvaluation
 from mpscnn.training.recorded import Record, convergence
-from mpscnn.training.scenes.average_precision import AveragePrecision
+from mpscnn.training.scenes.object_matches import MeasuredObjects, ObjectMatches
 from mpscnn.training.scenes.training import SceneTraining
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
-SCENE_REPORT_FILES = ("curves.png", "predictions.png", "classes.csv")
+_CURVES, _PREDICTIONS, _CLASSES, _PAGE = "curves.png", "predictions.png", "classes.csv", "report.html"
+_CONFUSION, _PRECISION = "confusion.png", "precision_recall.png"
+#: The files of a report by the task.
+SCENE_REPORT_FILES: dict[Literal["detect", "segment"], tuple[str, ...]] = {
+    "detect": (_CURVES, _PREDICTIONS, _CONFUSION, _PRECISION, _CLASSES, _PAGE),
+    "segment": (_CURVES, _PREDICTIONS, _CLASSES, _PAGE),
+}
 
 
 @dataclass(frozen=True)
-class ClassPrecisions:
-    """A class of objects and its average precisions, 0 to 1; NaN if no photo has such an object."""
-
-    label: str
-    average_precision: float
-    at_half: float
-
-
-@dataclass(frozen=True)
-class DetectorMeasures(Report):
+class DetectorMeasures(ObjectReport):
     """A detector's results on its photos for validation by COCO's measures, 0 to 1."""
 
     images: int
@@ -49,19 +46,16 @@ class DetectorMeasures(Report):
     by_class: tuple[ClassPrecisions, ...]
     seconds: float
     """The seconds of the whole training."""
+    matches: ObjectMatches = field(default_factory=ObjectMatches, compare=False, repr=False)
+    """The found and the true objects, compared: the confusion matrix and the curves."""
 
     def _entries(self) -> Sequence[ClassPrecisions]:
         return self.by_class
 
-    def _columns(self) -> tuple[Column, ...]:
-        def shown(value: float) -> str:
-            return "no objects" if math.isnan(value) else f"{value:.3f}"
-
-        return (
-            Column("class", lambda one: one.label),
-            Column("AP", lambda one: shown(one.average_precision), right=True),
-            Column("AP at 0.5", lambda one: shown(one.at_half), right=True),
-        )
+    def to_dict(self) -> dict[str, Any]:
+        """Return the values for JSON."""
+        figures = {name: getattr(self, name) for name in ("images", "map", "map50", "seconds")}
+        return {**figures, **self._figures()}
 
     def _sentences(self) -> list[str]:
         return [repr(self)[1:-1]]
@@ -87,20 +81,31 @@ class SceneReport:
     draw_predictions: Callable[[], PillowImage.Image]
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write curves.png, predictions.png and classes.csv to a folder.
+        """Write curves.png, predictions.png, classes.csv and report.html to a folder.
 
         predictions.png has the first photos for validation, with the truth on the left and the predictions on the
-        right. Raises ParameterError if a file cannot be written.
+        right. A detector also gets confusion.png and precision_recall.png. Raises ParameterError if a file cannot be
+        written.
         """
         place = Path(path_name("folder", folder))
-        curves, classes = curves_picture(self.records), self.evaluation.to_csv().encode()
-        predictions = self.draw_predictions()
-        writers: list[Any] = [
-            lambda file: curves.save(file, "PNG"),
-            lambda file: predictions.save(file, "PNG"),
-            lambda file: file.write(classes),
-        ]
-        write_files(place, dict(zip(SCENE_REPORT_FILES, writers, strict=True)))
+        pictures = {_CURVES: curves_picture(self.records), _PREDICTIONS: self.draw_predictions()}
+        if isinstance(self.evaluation, DetectorMeasures):
+            pictures |= {_CONFUSION: self.evaluation.draw(), _PRECISION: self.evaluation.draw_curves()}
+        texts = {_CLASSES: self.evaluation.to_csv(), _PAGE: self._page()}
+        writers: dict[str, Callable[[Any], object]] = {
+            **{name: partial(_save_picture, picture) for name, picture in pictures.items()},
+            **{name: partial(_save_text, text) for name, text in texts.items()},
+        }
+        write_files(place, writers)
+
+    def _page(self) -> str:
+        """Return the text of report.html, which shows pictures of the folder."""
+        shown = "".join(f'<p><img src="{name}" alt="{name}"></p>' for name in (_CURVES, _PREDICTIONS))
+        return (
+            '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Report of a training</title>'
+            "<style>body{font-family:sans-serif}</style></head>"
+            f"<body><p>{html.escape(self.convergence)}</p>{self._repr_html_()}{shown}</body></html>\n"
+        )
 
     @property
     def convergence(self) -> str:
@@ -114,19 +119,28 @@ class SceneReport:
         return self.evaluation._repr_html_()
 
 
+def _save_picture(picture: PillowImage.Image, file: Any) -> None:
+    picture.save(file, "PNG")
+
+
+def _save_text(text: str, file: Any) -> None:
+    file.write(text.encode("utf-8", "backslashreplace"))
+
+
 def scene_report(training: SceneTraining, seconds: float) -> SceneReport:
     """Measure the best weights on the photos for validation. `seconds` is the time of the training."""
     measured: Any = training.measured()
     draw = partial(example_pictures, training)
     images, labels, seconds = len(training.task.validation), training.labels, max(seconds, 1e-9)
-    if not isinstance(measured, AveragePrecision):
+    if not isinstance(measured, MeasuredObjects):
         unseen = np.zeros((len(labels), 1), np.int64)  # stretched photos have no pixels that are not seen
         confusion = np.concatenate([measured, unseen], 1)
         evaluation = SegmenterEvaluation(tuple(labels), confusion, images, seconds)
         return SceneReport(evaluation, tuple(training.history), draw)
+    matches, precision = measured.matches(labels), measured.precision
     by_class = tuple(
-        ClassPrecisions(label, float(row.mean()), float(row[0]))
-        for label, row in zip(labels, measured.by_class(), strict=True)
+        ClassPrecisions.of(float(row.mean()), float(row[0]), matched)
+        for row, matched in zip(precision.by_class(), matches.classes, strict=True)
     )
-    measures = DetectorMeasures(images, measured.map, measured.map50, by_class, seconds)
+    measures = DetectorMeasures(images, precision.map, precision.map50, by_class, seconds, matches)
     return SceneReport(measures, tuple(training.history), draw)

@@ -108,7 +108,7 @@ def train_detector(
         SceneData("detect", size, augment=augment, loss=loss),
         model,
         options,
-        Results(callbacks, output, report, SCENE_REPORT_FILES, progress),
+        Results(callbacks, output, report, SCENE_REPORT_FILES["detect"], progress),
         RunChoices(resume, restart, device, threads),
     )
 
@@ -175,7 +175,7 @@ def train_segmenter(
         SceneData("segment", size, architecture, augment, loss),
         model,
         options,
-        Results(callbacks, output, report, SCENE_REPORT_FILES, progress),
+        Results(callbacks, output, report, SCENE_REPORT_FILES["segment"], progress),
         RunChoices(resume, restart, device, threads),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -65,8 +64,19 @@ class AveragePrecision:
                 continue
             order = np.argsort(-np.concatenate(self._scores[number]), kind="stable")
             right = np.concatenate(self._right[number], axis=1)[:, order]
-            result[number] = [_area(row, int(self._objects[number])) for row in right]
+            result[number] = [highest_precision(row, int(self._objects[number])).mean() for row in right]
         return result
+
+    def at_half(self, number: int) -> tuple[NDArray[np.float64], NDArray[np.bool_], int]:
+        """Return what was found of a class, as the threshold of the intersection over union is 0.5.
+
+        The result is the scores (k,) from the highest on, whether each found object is a true one (k,), and the number
+        of true objects.
+        """
+        scores = np.concatenate([*self._scores[number], np.zeros(0)])
+        right = np.concatenate([*(row[0] for row in self._right[number]), np.zeros(0, bool)])
+        order = np.argsort(-scores, kind="stable")
+        return scores[order], right[order], int(self._objects[number])
 
     @property
     def map(self) -> float:
@@ -110,10 +120,15 @@ def overlaps_of(found: NDArray[np.float64], true: NDArray[np.float64]) -> NDArra
     return shares
 
 
-def _area(right: NDArray[np.bool_], objects: int) -> float:
-    """Return the mean over 101 recalls of the highest precision at that recall or a higher one."""
+def highest_precision(right: NDArray[np.bool_], objects: int) -> NDArray[np.float64]:
+    """Return the highest precision at each of 101 recalls from 0 to 1, or at a higher one; 0 where none is reached.
+
+    Args:
+        right: (k,) whether each found object is a true one, the one with the highest score first.
+        objects: the number of true objects, which is not 0.
+    """
     hits = np.cumsum(right)
     precision = hits / np.arange(1, len(right) + 1)
     highest = np.maximum.accumulate(precision[::-1])[::-1]
-    places: Sequence[int] = np.searchsorted(hits / objects, _RECALLS, side="left").tolist()
-    return float(np.mean([highest[place] if place < len(right) else 0.0 for place in places]))
+    places = np.searchsorted(hits / objects, _RECALLS, side="left")
+    return np.append(highest, 0.0)[places]

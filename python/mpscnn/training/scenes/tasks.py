@@ -14,6 +14,7 @@ from mpscnn.graph.network import Network
 from mpscnn.graph.training_arrays import loss_kind, loss_settings
 from mpscnn.training.own_loss import Loss, own_loss, require_loss
 from mpscnn.training.scenes.average_precision import AveragePrecision, FoundObjects
+from mpscnn.training.scenes.object_matches import MeasuredObjects, ObjectConfusion
 from mpscnn.training.scenes.photos import MaskPhotos, ObjectPhotos, ScenePhotos
 
 _BATCH = 16
@@ -59,7 +60,7 @@ class SceneTask(ABC):
 
     @abstractmethod
     def measure(self, network: Network, *, device: str, threads: Any) -> Any:
-        """Measure a network on the validation photos: an `AveragePrecision`, or a confusion matrix of pixels."""
+        """Measure a network on the validation photos: `MeasuredObjects`, or a confusion matrix of pixels."""
 
     @abstractmethod
     def score(self, measured: Any) -> float:
@@ -89,13 +90,14 @@ class DetectorTask(SceneTask):
         given = loss if isinstance(loss, Mapping) else {"kind": "multibox"}
         return {"min_negatives": _MIN_NEGATIVES, **given}
 
-    def measure(self, network: Network, *, device: str, threads: Any) -> AveragePrecision:
-        """Return COCO's average precision on the validation photos."""
+    def measure(self, network: Network, *, device: str, threads: Any) -> MeasuredObjects:
+        """Compare the objects that the network finds on the validation photos with the true ones."""
         head = network.detection
         assert head is not None
         height, width = (extent or 0 for extent in network.input.shape[1:3])
         detector = head.detector((height, width))
-        measured = AveragePrecision(len(self.labels))
+        classes, shown = len(self.labels), detector.settings["suppression"]["score_threshold"]
+        measured = MeasuredObjects(AveragePrecision(classes), ObjectConfusion(classes, shown))
         for results, (labels,) in self._results(network, device, threads):
             boxes, scores = (np.asarray(results[head.output(part)]) for part in ("boxes", "scores"))
             for row, true in enumerate(labels):
@@ -116,9 +118,9 @@ class DetectorTask(SceneTask):
                 )
         return measured
 
-    def score(self, measured: AveragePrecision) -> float:
+    def score(self, measured: MeasuredObjects) -> float:
         """Return the mAP at an IoU of 0.5; 0 if no validation photo has an object."""
-        return float(np.nan_to_num(measured.map50))
+        return float(np.nan_to_num(measured.precision.map50))
 
     def files(self) -> Iterator[tuple[str, str]]:
         """Yield the photos with their boxes and classes."""
