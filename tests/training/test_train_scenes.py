@@ -96,7 +96,14 @@ def test_a_detector(scenes: Scenes, runs: dict[str, Run]) -> None:
         "curves.png",
         "predictions.png",
         "classes.csv",
+        "confusion.png",
+        "precision_recall.png",
+        "report.html",
     }
+    page = (folder / "report" / "report.html").read_text()
+    assert measures.confusion_text() in page
+    assert 'src="predictions.png"' in page
+    assert measures.confusion[:-1].sum() == sum(curve.objects for curve in measures.matches.curves)
     loaded = mpscnn.load(folder / "a.safetensors")
     assert loaded.preprocess is not None
     assert loaded.preprocess["fit"] == "stretch"

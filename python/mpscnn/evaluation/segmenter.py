@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,10 @@ from mpscnn._private.arrays import unchanging
 from mpscnn._private.files import is_file, is_folder
 from mpscnn._private.names import shown_names
 from mpscnn._private.other_names import accept_foreign_arguments
-from mpscnn._private.report import Column, Report
+from mpscnn._private.report import Column, Drawable, Report
 from mpscnn.errors import ImageError, ParameterError, ShapeError
 from mpscnn.evaluation.classifier import require_model
+from mpscnn.evaluation.confusion import seen_classes
 from mpscnn.evaluation.detector_truth import photos_to_measure
 from mpscnn.evaluation.photo_stream import Failed, readable_results
 from mpscnn.model import Model
@@ -39,6 +40,9 @@ from mpscnn.training.split_folders import TEST, VALIDATION, split_by_folder
 from mpscnn.vision.photo_list import photo_paths
 from mpscnn.vision.segmentation import UNSEEN
 
+if TYPE_CHECKING:
+    from PIL import Image as PillowImage
+
 
 @dataclass(frozen=True)
 class ClassOverlap:
@@ -50,7 +54,7 @@ class ClassOverlap:
 
 
 @dataclass(frozen=True, eq=False)
-class SegmenterEvaluation(Report):
+class SegmenterEvaluation(Report, Drawable):
     """A segmenter's results on photos with labelled pixels."""
 
     _other_names = (("pixel_accuracy", "accuracy acc"),)
@@ -107,6 +111,17 @@ class SegmenterEvaluation(Report):
     def to_dict(self) -> dict[str, Any]:
         """Return the values for JSON."""
         return {**super().to_dict(), "confusion": self.confusion.tolist()}
+
+    def draw(self) -> PillowImage.Image:
+        """Draw the confusion matrix: a row for each true class, with the percentages of its pixels by found class."""
+        from mpscnn.vision.visualize import matrix_picture
+
+        names = (*self.labels, "no class")
+        counts = np.concatenate([self.confusion, np.zeros((1, len(names)), np.int64)])
+        seen = seen_classes(counts)
+        part = counts[np.ix_(seen, seen)]
+        percent = np.rint(100 * part / np.maximum(part.sum(axis=1, keepdims=True), 1)).astype(np.int64)
+        return matrix_picture(percent, [names[index] for index in seen])
 
     def __repr__(self) -> str:
         return f"<SegmenterEvaluation of {self.images:,} images: {iou_text(self.mean_iou)}>"

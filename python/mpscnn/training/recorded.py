@@ -64,12 +64,15 @@ def _record(entry: Any) -> Record:
 
 
 def record_text(record: Record, total: int) -> str:
-    """Return the numbers of an epoch of a phase as a line. `total` is the largest number of epochs."""
+    """Return the numbers of an epoch of a phase as a line. `total` is the largest number of epochs.
+
+    The last two numbers decide which epoch is the best: the validation's measure, and among equal ones its loss.
+    """
     training, validation = _MEASURES.get(record.phase, ("accuracy", ""))
     measure, best = f"{validation} " if validation else "", " (best)" if record.best else ""
     return (
         f"{record.phase} {record.epoch}/{total}: loss {record.loss:.4f}, {training} {record.accuracy:.2%}, "
-        f"validation {measure}{record.validation_accuracy:.2%}{best}"
+        f"validation {measure}{record.validation_accuracy:.2%}, validation loss {record.validation_loss:.4f}{best}"
     )
 
 

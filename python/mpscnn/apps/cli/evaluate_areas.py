@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from math import isnan
 from typing import Any
 
 from mpscnn.apps.cli.output import sentences, show, show_json, table_width
+from mpscnn.evaluation.confusion import nonzero_cells
 from mpscnn.evaluation.detector import DetectorEvaluation, precision_text
 from mpscnn.evaluation.segmenter import SegmenterEvaluation, iou_text
 from mpscnn.model import Model
@@ -15,8 +15,8 @@ from mpscnn.model import Model
 def show_detector(model: Model, result: DetectorEvaluation, as_json: bool) -> None:
     """Print the evaluation of a detector with COCO's measures."""
     if as_json:
-        fields = {**vars(result), "missing": list(result.missing), "counts": asdict(result.counts)}
-        show_json({**_head(model), **fields})
+        cells = nonzero_cells(result.confusion, "objects")
+        show_json({**_head(model), **result.to_dict(), "confusion": cells})
         return
     show(
         *sentences(
@@ -31,6 +31,9 @@ def show_detector(model: Model, result: DetectorEvaluation, as_json: bool) -> No
         ),
         "",
         *result.table(width=table_width()).split("\n"),
+        "",
+        *sentences(result.confusion_text()),
+        *result.confusion_table(width=table_width()).split("\n"),
     )
     if result.missing:
         show("", *sentences(f"the model does not know: {', '.join(result.missing)}"))

@@ -128,7 +128,8 @@ class TrainOptions:
         typer.Option(
             metavar="DIR",
             help="Write confusion.png, curves.png and mistakes.html, the photos with the worst mistakes. With --task "
-            "detect or segment: curves.png, predictions.png and classes.csv.",
+            "detect or segment: report.html, curves.png, predictions.png and classes.csv, and for "
+            "detect confusion.png and precision_recall.png.",
         ),
     ] = None
     overwrite: OverwriteOption = False

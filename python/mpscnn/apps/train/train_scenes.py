@@ -77,7 +77,8 @@ def train_detector(
         callbacks: as for `Trainer.fit`. `Epoch.validation_accuracy` is the mAP at an IoU of 0.5.
         output: write the model to this file (.safetensors). FILE.run keeps the state of the training for `resume`.
             After Ctrl-C the file has the best network so far.
-        report: write curves.png, predictions.png and classes.csv to this folder.
+        report: write report.html, curves.png, predictions.png, classes.csv, and for a detector confusion.png and
+            precision_recall.png to this folder.
         resume: continue a stopped training with the same photos, options and `output`.
         restart: delete the state of a stopped training with this `output`.
         seed: the random seed of new weights, order and views.

@@ -8,9 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
+from mpscnn._private.report import Drawable
 from mpscnn.apps.cli.arguments import InflightOption, JsonOption, ModelOption, ScoresOption
 from mpscnn.apps.cli.evaluate_areas import show_detector, show_segmenter
 from mpscnn.apps.cli.existing_outputs import OverwriteOption, require_new
@@ -24,6 +24,7 @@ from mpscnn.apps.ray.sources import Source
 from mpscnn.errors import Error, ParameterError
 from mpscnn.evaluation import classifier
 from mpscnn.evaluation.class_samples import Sample, part_to_measure, samples_in_folders
+from mpscnn.evaluation.confusion import nonzero_cells
 from mpscnn.evaluation.detector import evaluate_detector
 from mpscnn.evaluation.segmenter import evaluate_segmenter, pair_photos_and_masks
 from mpscnn.model import Model, load
@@ -33,6 +34,9 @@ from mpscnn.training.scenes.yolo_parts import is_settings
 from mpscnn.training.split_folders import find_splits
 from mpscnn.vision.idx import read_labelled
 from mpscnn.vision.result_rows import photo_error_text
+
+#: Suffixes of files with results.
+_OUTPUTS = (".png", ".html", ".csv", ".json")
 
 
 @add_options()
@@ -73,7 +77,12 @@ def evaluate(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE.png", help="Write the confusion matrix as a picture."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE.png",
+            help="Write the confusion matrix as a picture, or the results to FILE.html, FILE.csv or FILE.json.",
+        ),
     ] = None,
     overwrite: OverwriteOption = False,
     scores: ScoresOption = None,
@@ -103,14 +112,16 @@ def evaluate(
     """
     if (folder is None) == (idx is None) or (idx is None) != (idx_labels is None):
         raise typer.BadParameter("expected DIR, or --idx with --idx-labels", param_hint="DIR | --idx")
-    if (annotations is not None or masks is not None) and (folder is None or output is not None):
-        raise typer.BadParameter("go with DIR, and without --output", param_hint="--annotations, --masks")
+    if (annotations is not None or masks is not None) and folder is None:
+        raise typer.BadParameter("go with DIR", param_hint="--annotations, --masks")
     if annotations is not None and masks is not None:
         raise typer.BadParameter("choose one", param_hint="--annotations, --masks")
     if cluster is not None and idx is not None:
         raise typer.BadParameter("goes with DIR; an IDX file is read on one machine", param_hint="--ray")
-    if output is not None and output.suffix.lower() != ".png":
-        raise typer.BadParameter(f"the name must end in .png, got {output}", param_hint="--output")
+    if output is not None and output.suffix.lower() not in _OUTPUTS:
+        raise typer.BadParameter(
+            f"the name must end in {', '.join(_OUTPUTS)}, got {output}", param_hint="--output"
+        )
     require_new(overwrite, output)
     photos = folder
     loaded = load(model, scores=scores, **program.to_dict(), **runs.to_dict())
@@ -131,6 +142,7 @@ def evaluate(
                 else machines(detector_evaluation, photos, annotations, failed)
             )
             show_detector(loaded, found, as_json)
+            _save(found, output)
         elif folder is not None and masks is not None:
             pairs = pair_photos_and_masks(loaded, photos, masks, failed)
             areas = (
@@ -139,6 +151,7 @@ def evaluate(
                 else machines(segmenter_evaluation, pairs, failed)
             )
             show_segmenter(loaded, areas, as_json)
+            _save(areas, output)
         else:
             files = idx, idx_labels
             _evaluate_classifier(loaded, folder, files, output, inflight, as_json, failed, failures, machines)
@@ -200,7 +213,12 @@ def _evaluate_classifier(
         show_json(_fields(loaded, result, len(failures)))
     else:
         show(*_lines(loaded, result))
-    if output is not None:  # last, because the result is then printed even if the picture cannot be written
+    _save(result, output)
+
+
+def _save(result: Drawable, output: Path | None) -> None:
+    """Write a result that is printed already, so it is not lost if the file cannot be written."""
+    if output is not None:
         result.save(output)
 
 
@@ -240,10 +258,7 @@ def _fields(model: Model, result: classifier.Evaluation, failures: int) -> dict[
         "images_per_second": round(result.images_per_second, 2),
         "labels": list(result.labels),
         "classes": [asdict(one) for one in result.classes],
-        "confusion": [
-            {"class": int(true), "found": int(found), "images": int(result.confusion[true, found])}
-            for true, found in np.argwhere(result.confusion)
-        ],
+        "confusion": nonzero_cells(result.confusion, "images"),
     }
 
 
