@@ -66,13 +66,17 @@ def _record(entry: Any) -> Record:
 def record_text(record: Record, total: int) -> str:
     """Return the numbers of an epoch of a phase as a line. `total` is the largest number of epochs.
 
-    The last two numbers decide which epoch is the best: the validation's measure, and among equal ones its loss.
+    The best epoch is the one with the best measure of the validation, and among equal ones with the lowest loss. The
+    line of a classifier has no room for that loss in a terminal of 80 columns.
     """
-    training, validation = _MEASURES.get(record.phase, ("accuracy", ""))
-    measure, best = f"{validation} " if validation else "", " (best)" if record.best else ""
+    best = " (best)" if record.best else ""
+    line = f"{record.phase} {record.epoch}/{total}: loss {record.loss:.4f}, "
+    if (names := _MEASURES.get(record.phase)) is None:
+        return f"{line}accuracy {record.accuracy:.2%}, validation {record.validation_accuracy:.2%}{best}"
+    training, validation = names
     return (
-        f"{record.phase} {record.epoch}/{total}: loss {record.loss:.4f}, {training} {record.accuracy:.2%}, "
-        f"validation {measure}{record.validation_accuracy:.2%}, validation loss {record.validation_loss:.4f}{best}"
+        f"{line}{training} {record.accuracy:.2%}, validation {validation} {record.validation_accuracy:.2%}, "
+        f"loss {record.validation_loss:.4f}{best}"
     )
 
 
