@@ -21,7 +21,10 @@ void write_coreml(const char *network, std::size_t bytes, const char *request, m
             answer = call_python(write, py::make_tuple(py::bytes(network, bytes), py::str(request)))
                          .cast<std::string>();
         } catch (py::error_already_set &error) {
-            error.discard_as_unraisable("mpscnn: writing a Core ML program");
+            if (error.matches(PyExc_KeyboardInterrupt))
+                PyErr_SetInterrupt(); // Python raises it when the library has returned
+            else
+                error.discard_as_unraisable("mpscnn: writing a Core ML program");
             return;
         }
     }

@@ -89,7 +89,9 @@ int follow_check(const char *device, std::int64_t done, std::int64_t all, void *
 /// Return true if a wait for a device should end: Python's main thread got Ctrl-C, and its handler raised.
 int end_wait(void *) {
     const ForeignGil locked;
-    if (!locked || PyErr_CheckSignals() == 0) return 0;
+    if (!locked) return 0;
+    pass_messages(nullptr); // Python's main thread, which may be this one, takes them only after the wait
+    if (PyErr_CheckSignals() == 0) return 0;
     PyErr_Clear();
     PyErr_SetInterrupt(); // the handler raises again when the library has returned
     return 1;

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 import multiprocessing
 import os
+import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -270,14 +274,12 @@ def test_auto_does_without_a_neural_engine_that_is_wrong(
 def test_a_slow_compiler_of_core_ml_has_a_limit_of_its_own(
     monkeypatch: pytest.MonkeyPatch, emulation: Emulation
 ) -> None:
-    """Core ML compiles a network in one call, which is silent for longer than a case of the check may be."""
-    monkeypatch.setenv("METAL_EMULATION_SWITCHES", "compilation_delay_ms=6000")
+    """Core ML loads a network in one call, which is silent for longer than a case of the check may be."""
+    monkeypatch.setenv("METAL_EMULATION_SWITCHES", "load_delay_ms=6000")
     monkeypatch.setenv("MPSCNN_SELF_CHECK_SECONDS", "3")
     assert automatic(monkeypatch, emulation, name="slow").device == "coreml"
     monkeypatch.setenv("MPSCNN_COREML_SECONDS", "0.5")
-    with pytest.warns(
-        RuntimeWarning, match="Core ML has not compiled, loaded and run the network within 0.5 s"
-    ):
+    with pytest.warns(RuntimeWarning, match="Core ML did not load the network within 0.5 s"):
         assert automatic(monkeypatch, emulation, name="slower").device != "coreml"
 
 
@@ -335,6 +337,91 @@ def test_errors_of_predictions_have_core_mls_text(
     with pytest.raises(mpscnn.DeviceError, match=text):
         program.run(X[:images])
     program.run(X)  # only that run has failed
+
+
+#: The calls of Core ML, by the switch that delays each, with the count that it raises at its end.
+DELAYS = {
+    "compilation_delay_ms": ("compile the network", "models_compiled"),
+    "load_delay_ms": ("load the network", "models_loaded"),
+    "prediction_delay_ms": ("run the network for the first time", "predictions_made"),
+}
+
+
+def compile_and_run() -> None:
+    network().compile(device="coreml").run(X[:1])
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for a call that goes on in a thread of its own. The fixture would count its objects."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "the call has not ended"
+        time.sleep(0.05)
+        gc.collect()
+
+
+@pytest.mark.parametrize("switch", DELAYS)
+def test_each_call_of_core_ml_has_a_limit(
+    switch: str, emulation: Emulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    what, count = DELAYS[switch]
+    monkeypatch.setenv("MPSCNN_COREML_SECONDS", "0.3")
+    emulation.set(switch, 900)
+    told = rf"Core ML did not {what} within 0.3 s \(MPSCNN_COREML_SECONDS\)"
+    with pytest.raises(mpscnn.DeviceError, match=told):
+        compile_and_run()
+    wait_until(lambda: emulation.get(count) == 1 and emulation.live_objects() == "")
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("switch", DELAYS)
+def test_a_long_call_of_core_ml_is_logged(
+    switch: str, emulation: Emulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """People must see it while they wait, so the handler notes whether the call has ended."""
+    what, count = DELAYS[switch]
+    told: list[tuple[str, int]] = []
+    log = logging.getLogger("mpscnn")
+    monkeypatch.setattr(
+        log, "handle", lambda record: told.append((record.getMessage(), emulation.get(count)))
+    )
+    emulation.set(switch, 3500)
+    compile_and_run()
+    assert told == [
+        (
+            f"Core ML needs long to {what}: it works since 2 s, and may work for 300 s (MPSCNN_COREML_SECONDS)",
+            0,
+        )
+    ]
+
+
+@pytest.mark.parametrize("switch", DELAYS)
+def test_ctrl_c_ends_the_wait_for_core_ml(switch: str, emulation: Emulation) -> None:
+    """The signal comes from outside, because a thread could not run while a compilation holds Python's lock."""
+    count = DELAYS[switch][1]
+    emulation.set(switch, 3000)
+    with subprocess.Popen(["sh", "-c", f"sleep 0.5; kill -INT {os.getpid()}"]):
+        with pytest.raises(KeyboardInterrupt):
+            compile_and_run()
+        assert emulation.get(count) == 0, "it has waited for the end of the call"
+    wait_until(lambda: emulation.get(count) == 1 and emulation.live_objects() == "")
+
+
+def test_a_program_is_refused_while_its_first_run_goes_on(
+    emulation: Emulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = network().compile(device="coreml")
+    monkeypatch.setenv("MPSCNN_COREML_SECONDS", "0.2")
+    emulation.set("prediction_delay_ms", 2000)
+    with pytest.raises(mpscnn.DeviceError, match="did not run the network for the first time"):
+        program.run(X[:1])
+    with pytest.raises(mpscnn.DeviceError, match="Core ML has not finished the first run of this network"):
+        program.run(X[:1])
+    wait_until(lambda: emulation.get("predictions_made") == 1)
+    emulation.set("prediction_delay_ms", 0)
+    monkeypatch.delenv("MPSCNN_COREML_SECONDS")
+    time.sleep(0.3)  # the thread ends
+    program.run(X[:1])
 
 
 @pytest.mark.parametrize(

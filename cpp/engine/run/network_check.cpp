@@ -30,8 +30,6 @@ constexpr std::chrono::nanoseconds warm_up_time = std::chrono::milliseconds(200)
 /// Times whose quotient is below this are measured again.
 constexpr std::int64_t clear_quotient = 2;
 
-constexpr const char *coreml_variable = "MPSCNN_COREML_SECONDS";
-
 /// Roundings may add up over the layers of a network to this many times the distance between the CPU engine's
 /// results in float16 and in float32.
 constexpr float roundings = 4;
@@ -172,14 +170,11 @@ Results results_if_supported(const Graph &graph, const std::shared_ptr<const Bac
     }
 }
 
-/// Reports that the process goes on, while Core ML compiles, loads and first runs a network: this is one
-/// call, and the compiler of the neural engine may take minutes. After a limit it reports nothing more, so
-/// that the library ends the process.
+/// Reports that the process goes on, while Core ML loads and first runs a network: each is one call, and the
+/// compiler of the neural engine may take minutes. The backend itself ends each wait after coreml_limit().
 class Heartbeat {
 public:
-    /// Throws ParameterError if the environment states a wrong limit.
-    explicit Heartbeat(CheckReport &report)
-        : limit_(coreml_limit()), thread_([this, &report] { beat(report); }) {}
+    explicit Heartbeat(CheckReport &report) : thread_([this, &report] { beat(report); }) {}
     ~Heartbeat() {
         {
             const std::lock_guard lock(mutex_);
@@ -194,19 +189,9 @@ public:
 private:
     void beat(CheckReport &report) {
         constexpr std::chrono::milliseconds pause(300);
-        const auto begun = platform::awake_time();
         std::unique_lock lock(mutex_);
-        while (!changed_.wait_for(lock, pause, [&] { return ended_; })) {
-            if (platform::awake_time() - begun >= limit_) {
-                report.say(
-                    concat({"Core ML has not compiled, loaded and run the network within ",
-                            std::chrono::duration<double>(limit_).count(), " s (", coreml_variable, ")"}));
-                return;
-            }
-            report.go_on();
-        }
+        while (!changed_.wait_for(lock, pause, [&] { return ended_; })) report.go_on();
     }
-    const std::chrono::nanoseconds limit_;
     std::mutex mutex_;
     std::condition_variable changed_;
     bool ended_ = false;
@@ -296,12 +281,6 @@ CaseResult check_network(NetworkCheck &check, const std::shared_ptr<const Backen
 }
 
 } // namespace
-
-std::chrono::nanoseconds coreml_limit() {
-    constexpr double usual = 300;
-    return std::chrono::nanoseconds(
-        std::llround(platform::seconds_of_environment(coreml_variable, usual) * 1e9));
-}
 
 void run_requested_network(const std::shared_ptr<const Backend> &subject,
                            const std::shared_ptr<const Backend> &reference, const NetworkRequest &request,

@@ -10,7 +10,7 @@
 #include "core/platform.h"
 #include "core/text.h"
 #include "metal/coreml/model.h"
-#include "metal/device/exceptions.h"
+#include "metal/coreml/patience.h"
 #include "ops/op_list.h"
 
 namespace mpscnn::coreml {
@@ -137,13 +137,12 @@ private:
         for (;;) {
             engine::WrittenProgram written = writer_(request);
             try {
-                auto model = metal::with_framework_errors([&] {
-                    return std::make_shared<Model>(std::move(written),
-                                                   static_cast<MLComputeUnits>(units_.number));
-                });
+                auto model = Model::load(std::move(written), static_cast<MLComputeUnits>(units_.number));
                 const std::lock_guard lock(mutex_);
                 weight_bytes_ = std::max(weight_bytes_, model->weight_bytes());
                 return model;
+            } catch (const PatienceEnded &) {
+                throw;
             } catch (const Error &error) {
                 if (request.again || error.kind() != ErrorKind::device) throw;
                 log(LogLevel::information, concat({error.what(), "; it is written again"}));

@@ -4,6 +4,7 @@
 
 #include "core/text.h"
 #include "metal/coreml/multi_array.h"
+#include "metal/coreml/patience.h"
 #include "metal/device/exceptions.h"
 #include "metal/device/text.h"
 
@@ -36,6 +37,12 @@ TensorView image_of(const TensorView &batch, std::int64_t image) {
 }
 
 } // namespace
+
+std::shared_ptr<Model> Model::load(engine::WrittenProgram program, MLComputeUnits units) {
+    return result_of_patience<std::shared_ptr<Model>>(
+        "load the network",
+        [program = std::move(program), units] { return std::shared_ptr<Model>(new Model(program, units)); });
+}
 
 Model::Model(engine::WrittenProgram program, MLComputeUnits units) : program_(std::move(program)) {
     const autorelease_scope pool;
@@ -75,40 +82,62 @@ void Model::read_results(id<MLFeatureProvider> results, std::span<const TensorVi
     }
 }
 
+/// Return Core ML's answer to a question, which must own all that it uses. The first one may take long.
+template <class Answer> objc_ptr<Answer> Model::answer_to(std::function<objc_ptr<Answer>()> question) {
+    if (*begins_)
+        fail(ErrorKind::device, "Core ML has not finished the first run of this network. Compile it again");
+    if (has_run_) return question();
+    *begins_ = true;
+    auto answer = result_of_patience<objc_ptr<Answer>>(
+        "run the network for the first time", [begins = begins_, question = std::move(question)] {
+            const std::shared_ptr<void> end(nullptr, [&](void *) { *begins = false; });
+            return question();
+        });
+    has_run_ = true;
+    return answer;
+}
+
 void Model::predict_images(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
                            std::int64_t first, std::int64_t count) {
     const autorelease_scope pool;
-    NSError *error = nil;
     if (count == 1) {
-        id<MLFeatureProvider> results = [model_.get() predictionFromFeatures:features_of(inputs, first).get()
-                                                                     options:options_.get()
-                                                                       error:&error];
-        if (!results) fail_to_predict(error);
-        return read_results(results, outputs, first);
+        const auto results = answer_to<id<MLFeatureProvider>>(
+            [model = model_, features = features_of(inputs, first), options = options_] {
+                NSError *error = nil;
+                id<MLFeatureProvider> found = [model.get() predictionFromFeatures:features.get()
+                                                                          options:options.get()
+                                                                            error:&error];
+                if (!found) fail_to_predict(error);
+                return metal::share(found);
+            });
+        return read_results(results.get(), outputs, first);
     }
     NSMutableArray *images = [NSMutableArray array];
     for (std::int64_t i = 0; i < count; ++i) [images addObject:features_of(inputs, first + i).get()];
     const auto batch = adopt([[MLArrayBatchProvider alloc] initWithFeatureProviderArray:images]);
-    id<MLBatchProvider> results = [model_.get() predictionsFromBatch:batch.get()
-                                                             options:options_.get()
-                                                               error:&error];
-    if (!results || [results count] != static_cast<NSInteger>(count)) fail_to_predict(error);
+    const auto results = answer_to<id<MLBatchProvider>>([model = model_, batch, options = options_, count] {
+        NSError *error = nil;
+        id<MLBatchProvider> found = [model.get() predictionsFromBatch:batch.get()
+                                                              options:options.get()
+                                                                error:&error];
+        if (!found || [found count] != static_cast<NSInteger>(count)) fail_to_predict(error);
+        return metal::share(found);
+    });
     for (std::int64_t i = 0; i < count; ++i)
-        read_results([results featuresAtIndex:static_cast<NSInteger>(i)], outputs, first + i);
+        read_results([results.get() featuresAtIndex:static_cast<NSInteger>(i)], outputs, first + i);
 }
 
 void Model::predict(std::span<const TensorView> inputs, std::span<const TensorView> outputs) {
+    const std::int64_t batch = inputs[0].shape[0];
+    const std::lock_guard lock(mutex_);
     metal::with_framework_errors([&] {
-        const std::int64_t batch = inputs[0].shape[0];
-        const std::lock_guard lock(mutex_);
         for (std::int64_t first = 0; first < batch; first += max_images)
             predict_images(inputs, outputs, first, std::min(max_images, batch - first));
     });
 }
 
 std::string compile_package(const std::string &package) {
-    return metal::with_framework_errors([&] {
-        const autorelease_scope pool;
+    return result_of_patience<std::string>("compile the network", [package]() -> std::string {
         NSError *error = nil;
         NSURL *compiled = [MLModel compileModelAtURL:url_of(package) error:&error];
         if (!compiled)
