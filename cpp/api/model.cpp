@@ -32,6 +32,7 @@ Json describe(const mpscnn_model &model) {
     result.set("preprocess", model.preprocess ? to_json(*model.preprocess) : Json());
     result.set("detection", model.detector ? to_json(model.detector->head()) : Json());
     result.set("scores", model.file.scores ? Json(name_of(*model.file.scores)) : Json());
+    result.set("answers", model.file.answers ? *model.file.answers : Json());
     result.set("information", model.file.information);
     return result;
 }
@@ -58,12 +59,13 @@ engine::ModelFile described(const engine::Graph &graph, const char *description)
     if (!description) return file;
     const Json json = parse_json(description);
     const JsonView view(json, "description");
-    view.allow_only({"labels", "preprocess", "detection", "scores", "information"});
+    view.allow_only({"labels", "preprocess", "detection", "scores", "answers", "information"});
     const auto given = [&](const char *key) { return view.has(key) && !view.at(key).value().is_null(); };
     if (given("labels")) file.labels = view.at("labels").get<std::vector<std::string>>();
     if (given("preprocess")) file.preprocess = view.at("preprocess").value();
     if (given("detection")) file.detection = view.at("detection").value();
     if (given("scores")) file.scores = engine::scores_named(view.at("scores").get<std::string>());
+    if (given("answers")) file.answers = view.at("answers").value();
     if (given("information")) file.information = view.at("information").value();
     return file;
 }

@@ -276,6 +276,11 @@ class Model(FixedAttributes, Generic[Answer]):
         """The kind of the results of `classify`: "softmax", "sigmoid" or "as is". See `load`."""
         return self.network.scores_are
 
+    @property
+    def answers(self) -> dict[str, Any] | None:
+        """What the numbers of `classify` answer, see `Network.answers`; None: classes."""
+        return self.network.answers
+
     @cached_property
     def information(self) -> dict[str, str]:
         """The file's texts about itself, such as licence and source."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # other modules are imported where they are used, so that run
         information: dict[str, str]
         detection: dict[str, Any] | None
         scores: ScoresName | None
+        answers: dict[str, Any] | None
 
 
 def model_path(model: str | os.PathLike[str], *, fold: bool = True, note_photos: bool = True) -> str:
@@ -150,13 +151,21 @@ def core_model(
 def described_network(core: _core.Model) -> tuple[Network, dict[str, str]]:
     """Return the network of a model file, and the file's texts about itself.
 
-    The network has the file's preprocessing, labels, scores and detection settings.
+    The network has the file's preprocessing, labels, scores, answers and detection settings.
     """
     from mpscnn.graph.network import Network
 
     about = read_settings(core)
     network = Network.from_graph(core.graph())
     network.preprocess, network.labels, network.scores = about["preprocess"], about["labels"], about["scores"]
+    if about["answers"] is not None:
+        from mpscnn.vision.answers import require_fitting_answers
+
+        try:
+            network.answers = about["answers"]
+            require_fitting_answers(network.answers, [tensor.shape for tensor in network.outputs])
+        except ParameterError as error:
+            raise WeightsError(f"damaged: network {network.name!r}: {error}") from error
     if about["detection"] is not None:
         from mpscnn.vision.detector import DetectionHead
 

@@ -41,6 +41,7 @@ public:
         if (const auto json = optional_json("mpscnn.labels")) model.labels = read_labels(*json, model.graph);
         model.preprocess = optional_json("mpscnn.preprocess");
         if (const auto json = optional_json("mpscnn.scores")) model.scores = read_scores(*json);
+        model.answers = optional_json("mpscnn.answers");
         if (auto json = optional_json("mpscnn.information"))
             model.information = read_information(std::move(*json));
         return model;

@@ -96,6 +96,7 @@ Json metadata_of(const ModelFile &model) {
     if (!model.labels.empty()) metadata.set("mpscnn.labels", to_text(Json(model.labels)));
     if (model.preprocess) metadata.set("mpscnn.preprocess", to_text(*model.preprocess));
     if (model.scores) metadata.set("mpscnn.scores", to_text(Json(name_of(*model.scores))));
+    if (model.answers) metadata.set("mpscnn.answers", to_text(*model.answers));
     if (JsonView(model.information).size() > 0)
         metadata.set("mpscnn.information", to_text(model.information));
     if (model.detection) metadata.set("mpscnn.detection", to_text(*model.detection));

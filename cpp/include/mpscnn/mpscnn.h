@@ -515,8 +515,8 @@ MPSCNN_API void mpscnn_model_release(mpscnn_model *model);
 /* Return the model's network. It must be released as well, and may outlive the model. */
 MPSCNN_API mpscnn_status mpscnn_model_graph(const mpscnn_model *model, mpscnn_graph **graph);
 /* Return the file's metadata as JSON: {"name", "labels": [...] or null, "preprocess": {...} or null,
- * "detection": {...} or null, "scores": "softmax", "sigmoid", "as is" or null, "information": {"license",
- * "source", ...}}. "preprocess" and "detection" have every field. */
+ * "detection": {...} or null, "scores": "softmax", "sigmoid", "as is" or null, "answers": {...} or null,
+ * "information": {"license", "source", ...}}. "preprocess" and "detection" have every field. */
 MPSCNN_API mpscnn_status mpscnn_model_describe(const mpscnn_model *model, mpscnn_text **json);
 /* State what the scores of the classes are, for this model and the files that are made of it. "softmax": they
  * are probabilities of classes that exclude each other. "sigmoid": each class has an independent probability.
@@ -531,7 +531,7 @@ MPSCNN_API mpscnn_status mpscnn_model_content(const mpscnn_model *model, mpscnn_
  * one is complete and could be loaded. */
 MPSCNN_API mpscnn_status mpscnn_model_save(const mpscnn_model *model, const char *path);
 /* Write a model file for a network. `description` is a JSON object with any of "labels", "preprocess",
- * "detection", "scores" and "information", as in mpscnn_model_describe; NULL: none. */
+ * "detection", "scores", "answers" and "information", as in mpscnn_model_describe; NULL: none. */
 MPSCNN_API mpscnn_status mpscnn_graph_save(const mpscnn_graph *graph, const char *description,
                                            const char *path);
 /* Preprocess a photo, run the network and rank the classes. The session must come from a program of the

@@ -1,4 +1,4 @@
-"""Measure a classifier, a detector or a segmenter with one call: `mpscnn.evaluate`."""
+"""Measure a model on labelled photos with one call: `mpscnn.evaluate`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from mpscnn.training.scenes.yolo_parts import is_settings
 
 if TYPE_CHECKING:
     from mpscnn.evaluation.detector import DetectorEvaluation
+    from mpscnn.evaluation.labels import LabelEvaluation
     from mpscnn.evaluation.segmenter import SegmenterEvaluation
 
 #: The arguments with the labels for models that are not classifiers.
@@ -49,6 +50,15 @@ def evaluate(
 @overload
 def evaluate(
     model: Model,
+    samples: str | PathLike[str],
+    *,
+    labels: str | PathLike[str],
+    inflight: int = 3,
+    failed: Failed | None = None,
+) -> LabelEvaluation: ...
+@overload
+def evaluate(
+    model: Model,
     samples: Any,
     classes: Any = None,
     *,
@@ -64,14 +74,16 @@ def evaluate(
     *,
     annotations: str | PathLike[str] | None = None,
     masks: str | PathLike[str] | None = None,
+    labels: str | PathLike[str] | None = None,
     preprocess: Mapping[str, Any] | None = None,
     inflight: int = 3,
     failed: Failed | None = None,
-) -> Evaluation | DetectorEvaluation | SegmenterEvaluation:
+) -> Evaluation | DetectorEvaluation | SegmenterEvaluation | LabelEvaluation:
     """Run a model on labelled photos, and compare the results with the labels.
 
     Args:
-        model: a classifier, a detector with `annotations`, or a segmenter with `masks`.
+        model: a classifier, a detector with `annotations`, a segmenter with `masks`, or a model of tags or
+            numbers with `labels`.
         samples: for a classifier a folder with one folder of photos for each class, named after its label or number; a
             pattern such as "photos/*/*.jpg"; an `ImageFolder`; or pairs of a photo (see `mpscnn.photo.open_photo`) and
             its class, the number, or the label if no other class has it. A path without a class has that of its folder.
@@ -84,6 +96,8 @@ def evaluate(
             `mpscnn.evaluate_detector`.
         masks: the folder with a PNG file of class numbers for each photo: see `mpscnn.evaluate_segmenter`. Or
             annotations of objects with outlines, in the formats of `annotations`.
+        labels: for a model of tags or numbers: a CSV file with the labels of the photos in the folder `samples`
+            (docs/training.md, "Tags and numbers").
         preprocess: for a classifier: replaces the model's own preprocessing (docs/preprocessing.md).
         inflight: the number of photos in progress, see `mpscnn.Runner`.
         failed: a function that is called with a photo and the error if the photo cannot be used. The photo is not
@@ -95,6 +109,18 @@ def evaluate(
         ImageError: a folder cannot be read, or has no photos.
     """
     require_model(model)
+    if labels is not None or (model.answers is not None and annotations is None and masks is None):
+        if classes is not None or annotations is not None or masks is not None or preprocess is not None:
+            raise ParameterError("evaluate: labels= is the only source of labels, and excludes preprocess=")
+        if labels is None:
+            raise ShapeError(
+                f"network {model.name!r} has {model.answers['kind'] if model.answers else ''} and no classes: "
+                "mpscnn.evaluate(model, photos, labels='labels.csv') measures it"
+            )
+        from mpscnn.evaluation.labels import evaluate_labels
+
+        places = Path(path_name("photos", samples)), Path(path_name("labels", labels))
+        return evaluate_labels(model, *places, inflight=inflight, failed=failed)
     if classes is not None:
         if annotations is not None or masks is not None:
             raise ParameterError("evaluate takes one of classes, annotations= and masks=")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mpscnn._private.arguments import is_sequence, name_list, whole_number
+from mpscnn._private.literals import ScoresName
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 from mpscnn.graph.structure import NetworkStructure
@@ -22,7 +23,9 @@ def feature_layer(network: NetworkStructure) -> str:
     nodes: dict[str, dict[str, Any]] = {node["name"]: node for node in network.to_dict()["nodes"]}
     if len(network.inputs) == 1 and len(network.outputs) == 1 and len(network.input.shape) == 4:
         name = network.outputs[0].name
-        while (node := nodes.get(name)) and node["operation"] in _BEHIND_SCORES:
+        while (node := nodes.get(name)) and (
+            node["operation"] in _BEHIND_SCORES or node["attributes"].get("kind") == "sigmoid"
+        ):
             name = node["inputs"][0]
         if node and node["operation"] in _SCORES and all(e == 1 for e in network[name].shape[1:-1]):
             before = str(node["inputs"][0])
@@ -39,7 +42,7 @@ def class_layer(network: NetworkStructure) -> str:
     structure = network.to_dict()
     used = {entry["name"] for entry in (*structure["inputs"], *structure["nodes"])}
     name = "classes"
-    while {name, f"{name}_softmax"} & used:
+    while {name, f"{name}_softmax", f"{name}_sigmoid"} & used:
         name += "_"
     return name
 
@@ -62,7 +65,13 @@ def class_list(classes: int | Sequence[str]) -> tuple[int, list[str] | None]:
     return len(names), names
 
 
-def add_classes(network: LayerMaker, features: Tensor, classes: int, name: str) -> Tensor:
-    """Add a dense layer and a softmax, and return the result of the softmax."""
+def add_classes(
+    network: LayerMaker, features: Tensor, classes: int, name: str, end: ScoresName = "softmax"
+) -> Tensor:
+    """Add a dense layer and the function in which the network ends, and return its result. "as is": no function."""
     scores = network.layer("fully_connected", [features], {"outputs": classes}, name=name)
+    if end == "as is":
+        return scores
+    if end == "sigmoid":
+        return network.layer("neuron", [scores], {"kind": "sigmoid"}, name=f"{name}_sigmoid")
     return network.layer("softmax", [scores], {}, name=f"{name}_softmax")

@@ -26,6 +26,7 @@ from mpscnn._private.toolkit import writers
 from mpscnn.errors import Error, ParameterError, WeightsError
 from mpscnn.graph.quantized import has_integers, require_stored_type
 from mpscnn.graph.structure import checked_scores
+from mpscnn.vision.answers import require_fitting_answers
 
 if TYPE_CHECKING:
     from mpscnn.graph.structure import NetworkStructure
@@ -118,6 +119,9 @@ def description(
         entries["mpscnn.preprocess"] = _core.describe_preprocess(as_json("preprocess", preprocess), channels)
     if scores is not None:
         entries["mpscnn.scores"] = as_json("scores", checked_scores(scores))
+    if network.answers is not None:
+        require_fitting_answers(network.answers, [tensor.shape for tensor in network.outputs])
+        entries["mpscnn.answers"] = as_json("answers", network.answers)
     if information is not None:
         entries["mpscnn.information"] = as_json("information", information)
     if network.detection is not None:

@@ -161,6 +161,7 @@ class Network(
         self.outputs = []
         self._detection: DetectionHead | None = None
         self._scores: ScoresName | None = None
+        self._answers: dict[str, Any] | None = None
         self.preprocess = None
         self.notes = []
         self.labels = None
@@ -176,6 +177,7 @@ class Network(
         network.name = description["name"]
         network._detection = None
         network._scores = None
+        network._answers = None
         network.preprocess = None
         network.notes = []
         network.labels = None
@@ -415,28 +417,30 @@ class Network(
                 layer, perhaps followed by a softmax.
             ParameterError: an argument is out of its range.
         """
-        from mpscnn.graph.class_head import (
-            add_classes,
-            class_layer,
-            class_list,
-            classifier_name,
-            feature_layer,
-        )
-        from mpscnn.graph.quantized import has_integer_tensors, unquantized
+        from mpscnn.graph.class_head import class_list, classifier_name
 
         count, labels = class_list(classes)
-        features, layer = feature_layer(self), class_layer(self)
         title = classifier_name(count) if name is None else require_text("name", name)
+        return self._with_head(count, labels, title, seed, "softmax")
+
+    def _with_head(
+        self, count: int, labels: list[str] | None, title: str, seed: int, end: ScoresName
+    ) -> Network:
+        """Return a copy of a classifier with a new last layer and the function in which it ends. See `replace_head`."""
+        from mpscnn.graph.class_head import add_classes, class_layer, feature_layer
+        from mpscnn.graph.quantized import has_integer_tensors, unquantized
+
+        features, layer = feature_layer(self), class_layer(self)
         if has_integer_tensors(self):
             warnings.warn(
                 f"network {self.name!r} is quantised, and {title!r} is not: after its training "
                 "mpscnn.quantize(network, photos) quantises it",
                 RuntimeWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         structure = unquantized(self.subgraph([features]).to_dict())
         result = self.restructured(structure | {"name": title, "outputs": []})
-        result.output(add_classes(result, result[features], count, layer))
+        result.output(add_classes(result, result[features], count, layer, end))
         result.initialize_weights(seed, layers=[layer])
         result.preprocess, result.labels = self.preprocess, labels
         return result

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from mpscnn.graph.network import Network
 
 #: The attributes of a network that model files keep besides the layers and weights.
-SETTINGS = ("detection", "labels", "preprocess", "scores")
+SETTINGS = ("answers", "detection", "labels", "preprocess", "scores")
 
 
 def copy_settings(source: Network, target: Network) -> None:
-    """Give a network the detection, labels, preprocessing and scores of another one."""
+    """Give a network the answers, detection, labels, preprocessing and scores of another one."""
     for name in SETTINGS:
         setattr(target, name, getattr(source, name))
 

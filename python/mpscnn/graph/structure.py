@@ -57,6 +57,7 @@ class NetworkStructure(GraphWeights):
     preprocess: str | Mapping[str, Any] | None
     _detection: DetectionHead | None
     _scores: ScoresName | None
+    _answers: dict[str, Any] | None
 
     @abstractmethod
     def __getitem__(self, name: str) -> Tensor:
@@ -91,6 +92,21 @@ class NetworkStructure(GraphWeights):
     @scores.setter
     def scores(self, scores: ScoresName | None) -> None:
         self._scores = checked_scores(scores)
+
+    @property
+    def answers(self) -> dict[str, Any] | None:
+        """What a classifier's numbers answer (docs/training.md, "Tags and numbers"); None: classes.
+
+        It is {"kind": "tags", "thresholds": [...]} with a probability for each tag, or
+        {"kind": "number", "units": [...]}. It can be assigned. Raises ParameterError for any other value.
+        """
+        return self._answers
+
+    @answers.setter
+    def answers(self, answers: Mapping[str, Any] | None) -> None:
+        from mpscnn.vision.answers import checked_answers
+
+        self._answers = checked_answers(answers)
 
     @property
     def scores_are(self) -> ScoresName:

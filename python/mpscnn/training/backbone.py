@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
+from mpscnn._private.literals import ScoresName
 from mpscnn.errors import Error, UnsupportedError
 from mpscnn.graph.class_head import add_classes, class_layer, classifier_name, feature_layer
 from mpscnn.graph.integer_layers import without_integers
@@ -68,14 +69,17 @@ class Backbone:
         structure = part.to_dict() | {"outputs": [name for name in named if name in self._nodes]}
         return part.restructured(structure)
 
-    def head(self, classes: int) -> Network:
-        """Return the new last layer as a network that reads `features`. Its weights are random with seed 0."""
+    def head(self, classes: int, end: ScoresName = "softmax") -> Network:
+        """Return the new last layer as a network that reads `features`. Its weights are random with seed 0.
+
+        `end` is the function in which it ends; "as is": none.
+        """
         net = Network(input={self.features: self.network[self.features].shape[1:]}, name="classes")
-        net.output(add_classes(net, net.input, classes, class_layer(self.network)))
+        net.output(add_classes(net, net.input, classes, class_layer(self.network), end))
         net.initialize_weights(seed=0)
         return net
 
-    def tail(self, classes: int, head: Weights) -> Network:
+    def tail(self, classes: int, head: Weights, end: ScoresName = "softmax") -> Network:
         """Return the last blocks and the new last layer as a network that reads `cut`.
 
         It has the weights of the backbone and of `head`.
@@ -87,19 +91,21 @@ class Backbone:
         structure |= {"name": classifier_name(classes), "outputs": []}
         structure |= {"inputs": [{"name": self.cut, "shape": shape}], "nodes": nodes}
         net = Network.from_graph(_core.Graph.from_json(json.dumps(structure)))
-        net.output(add_classes(net, net[self.features], classes, class_layer(self.network)))
+        net.output(add_classes(net, net[self.features], classes, class_layer(self.network), end))
         kept = {spec["layer"] for spec in net.weight_specs()}
         own = {name: value for name, value in self.network.weights.items() if name.rpartition(".")[0] in kept}
         net.load_weights({**own, **head}, layout="OHWI")
         return net
 
-    def joined(self, classes: int, weights: Weights) -> Network:
+    def joined(
+        self, classes: int, weights: Weights, end: ScoresName = "softmax", title: str | None = None
+    ) -> Network:
         """Return the whole network for the new classes.
 
         Args:
             weights: the trained weights: those of the new last layer and any others. The rest are the backbone's.
         """
-        net = self.network.replace_head(classes)
+        net = self.network._with_head(classes, None, title or classifier_name(classes), 0, end)
         net.set_weights(weights, layout="OHWI")
         return net
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,16 +14,21 @@ from numpy.typing import NDArray
 
 from mpscnn._private.arguments import whole_number
 from mpscnn._private.files import exists
-from mpscnn.errors import ImageError
+from mpscnn._private.literals import ScoresName
+from mpscnn.errors import ImageError, ParameterError
+from mpscnn.graph.class_head import class_layer
 from mpscnn.graph.network import Network
+from mpscnn.graph.training_arrays import loss_kind
 from mpscnn.training.backbone import Backbone, as_arrays
 from mpscnn.training.feature_store import StoredFeatures, store_features
 from mpscnn.training.fit_data import ClassWeight, class_weights
+from mpscnn.training.goals import LOSSES, Goal
 from mpscnn.training.history import Epoch
 from mpscnn.training.image_folder import ImageFolder, UnreadablePhotosError
+from mpscnn.training.labelled_folder import LabelledFolder
 from mpscnn.training.optimizers import Adam
 from mpscnn.training.own_loss import Loss, loss_text, require_loss
-from mpscnn.training.recorded import BEST, CHECKPOINT, HISTORY, Best, Phase, Progress, RecordedTraining
+from mpscnn.training.recorded import BEST, CHECKPOINT, HISTORY, Best, Progress, RecordedTraining
 from mpscnn.training.run_folder import RunChoices, RunFolder, describe_run
 from mpscnn.training.schedules import cosine, warm_up
 from mpscnn.training.trainer import Trainer
@@ -36,8 +41,7 @@ _HEAD_EPOCHS, _HEAD_RATE = 60, 1e-3
 # hundreds of steps at its learning rate. So if there are few photos, batches are smaller.
 _HEAD_MAX_BATCH, _HEAD_EPOCH_STEPS = 32, 12
 _RATE = 2e-4
-#: The names of losses of networks that end in a softmax.
-_LOSSES = ("softmax_cross_entropy", "focal")
+_KNOWN = {"reduction": "sum_by_nonzero_weights"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,8 @@ class ClassifierOptions:
         patience: a phase ends after this many epochs without improvement; None: it never ends early.
         seed: the random seed of the order, the variants and the split.
         class_weight: the weights of the losses of classes (`mpscnn.training.fit_data`); None: all weigh 1.
-        loss: as for `mpscnn.Trainer`: "softmax_cross_entropy", "focal" or a loss of the user's.
+        loss: as for `mpscnn.Trainer`: one of the task's `LOSSES` or a loss of the user's.
+        task: "classify", or what a table of labels has: "tags" or "number".
     """
 
     epochs: int = 15
@@ -64,9 +69,13 @@ class ClassifierOptions:
     seed: int = 0
     class_weight: ClassWeight = None
     loss: Loss = "softmax_cross_entropy"
+    task: str = "classify"
 
     def __post_init__(self) -> None:
-        require_loss(self.loss, _LOSSES, "a classifier")
+        who = "a classifier" if self.task == "classify" else f"a network for task={self.task!r}"
+        require_loss(self.loss, LOSSES[self.task], who)
+        if self.task != "classify" and self.class_weight is not None:
+            raise ParameterError(f"class_weight: is for classes, got task={self.task!r}; leave it out")
         for name, minimum in {
             "epochs": 0,
             "batch_size": 1,
@@ -108,6 +117,14 @@ class ClassifierTraining(RecordedTraining):
     ) -> None:
         self.validation, self.options = validation, options
         self._training = training
+        self.goal = (
+            Goal.of(training.table.units, training.targets) if isinstance(training, LabelledFolder) else None
+        )
+        if self.goal is not None and self.goal.units and training.mixes:
+            raise ParameterError(
+                "augment: mixup and cutmix are for classes and tags: mixed photos have no number"
+            )
+        self._end: ScoresName = "softmax" if self.goal is None else "as is"  # the loss has the sigmoid
         self._backbone = Backbone(network, options.trained_layers)
         labels = list(training.labels)
         self._weights = (
@@ -132,22 +149,35 @@ class ClassifierTraining(RecordedTraining):
     @property
     def result(self) -> Network:
         """The network with the best weights so far, its labels and preprocessing."""
-        network = self._backbone.joined(len(self.labels), self._best.weights)
-        network.labels = self.labels
+        if self.goal is None:
+            network = self._backbone.joined(len(self.labels), self._best.weights)
+            network.labels = self.labels
+            return network
+        layer = class_layer(self._backbone.network)
+        weights = self.goal.with_units(self._best.weights, layer)
+        title = f"{self.goal.task}_of_photos"
+        network = self._backbone.joined(len(self.labels), weights, self.goal.end, title)
+        network.labels, network.scores = self.labels, self.goal.end
+        network.answers = self.goal.answers(self.predictions(), self.validation.targets)
         return network
 
     def tail(self) -> Network:
         """Return the last blocks and the new last layer, with the best weights so far."""
-        head = as_arrays(self._backbone.head(len(self.labels)))
-        network = self._backbone.tail(len(self.labels), head)
+        head = as_arrays(self._backbone.head(len(self.labels), self._end))
+        network = self._backbone.tail(len(self.labels), head, self._end)
         network.set_weights(self._best.weights, layout="OHWI")
         return network
 
     def predictions(self) -> NDArray[np.float32]:
-        """Return the probabilities (photos, classes) of the validation photos with the best weights so far."""
-        session = self.tail().compile(device=self._device, precision="float32").session(threads=self._threads)
-        data = self._data("validation", self._backbone.cut)
-        return np.concatenate([np.asarray(session.run(inputs)) for inputs, _ in data.batches(64)])
+        """Return the probabilities or numbers (photos, labels) of the validation photos with the best weights."""
+        return self._answers(self.tail(), self._backbone.cut)
+
+    def _answers(self, network: Network, layer: str) -> NDArray[np.float32]:
+        """Return what a network that reads a layer answers for the validation photos."""
+        session = network.compile(device=self._device, precision="float32").session(threads=self._threads)
+        data = self._data("validation", layer)
+        found = np.concatenate([np.asarray(session.run(inputs)) for inputs, *_ in data.batches(64)])
+        return found if self.goal is None else self.goal.answered(found)
 
     # ---- Training -------------------------------------------------------------------------------------
 
@@ -196,19 +226,19 @@ class ClassifierTraining(RecordedTraining):
         steps = _HEAD_EPOCHS * -(-len(self._training) // batch)
         self._best = Best()
         yield from self._train_layers(
-            "last layer",
-            lambda: self._backbone.head(len(self.labels)),
+            self._phase("last layer"),
+            lambda: self._backbone.head(len(self.labels), self._end),
             self._backbone.features,
             epochs=_HEAD_EPOCHS,
             batch_size=batch,
             optimizer=Adam(cosine(_HEAD_RATE, steps)),
             is_stored=False,
         )
-        self._store("last layer", "head.json", "head.npz")
+        self._store(self._phase("last layer"), "head.json", "head.npz")
 
     def _train_tail(self) -> Iterator[Progress]:
         yield from self._train_layers(
-            "last blocks",
+            self._phase("last blocks"),
             self.tail,
             self._backbone.cut,
             epochs=self.options.epochs,
@@ -218,24 +248,35 @@ class ClassifierTraining(RecordedTraining):
         )
 
     def _train_layers(
-        self, phase: Phase, network: Callable[[], Network], layer: str, **options: Any
+        self, phase: str, network: Callable[[], Network], layer: str, **options: Any
     ) -> Iterator[Progress]:
         """Train on the stored results of a layer, and judge epochs by the accuracy on the photos for validation."""
 
         def judge(trainer: Trainer, epoch: Epoch) -> Any:
-            return epoch.validation_accuracy, epoch.validation_loss, partial(as_arrays, trainer.network)
+            score = epoch.validation_accuracy
+            if self.goal is not None:
+                score = self.goal.score(self._answers(trainer.network, layer), self.validation.targets)
+            return score, epoch.validation_loss, partial(as_arrays, trainer.network)
 
+        loss = self.options.loss
+        if self.goal is not None and isinstance(loss, (str, Mapping)):
+            # Labels that are not known do not count, so the loss is the mean over those that are.
+            loss = {**_KNOWN, **({"kind": loss_kind(loss)} if isinstance(loss, str) else loss)}
         return self._train(
             phase,
             network,
             self._data("training", layer),
             judge,
             validation_data=self._data("validation", layer),
-            loss=self.options.loss,
+            loss=loss,
             seed=self.options.seed,
-            weighted=self._weights is not None,
+            weighted=self._weights is not None or self.goal is not None,
             **options,
         )
+
+    def _phase(self, part: str) -> str:
+        """Return the name of a phase. Phases of tags and numbers have other measures than those of classes."""
+        return part if self.goal is None else f"{self.goal.task}, {part}"
 
     def _tail_rate(self) -> Callable[[int], float]:
         steps = self.options.epochs * -(-len(self._training) // self.options.batch_size)
@@ -247,7 +288,7 @@ class ClassifierTraining(RecordedTraining):
         photos = self._training if training else self.validation
         return StoredFeatures(
             self._stored[part][layer],
-            photos.targets,
+            photos.targets if self.goal is None else self.goal.scaled(photos.targets),
             seed=self.options.seed,
             class_weights=self._weights if training else None,
             labels=self._labels if training else None,

@@ -26,7 +26,8 @@ class StoredFeatures(EpochData):
 
     Args:
         path: a file from `store_features`. It is memory-mapped.
-        classes: the classes of the photos.
+        classes: the classes of the photos. Or other labels, float32 (photos, columns), where NaN is not known: batches
+            then have weights (photos, columns), which are 0 there.
         seed: the random seed of the order and of the choice of variants.
         class_weights: the weight of the losses of each class. Batches then have these weights, too.
         labels: the labels of the variants from `store_features`, if photos were mixed.
@@ -38,7 +39,7 @@ class StoredFeatures(EpochData):
     def __init__(
         self,
         path: Path,
-        classes: NDArray[np.int64],
+        classes: NDArray[Any],
         *,
         seed: int,
         class_weights: NDArray[np.float32] | None = None,
@@ -78,7 +79,10 @@ class StoredFeatures(EpochData):
             classes: NDArray[Any] = self.classes[chosen]
             if self._labels is not None and epoch is not None:
                 classes = self._labels[view[chosen], chosen]
-            if self._weights is None:
+            if self.classes.ndim == 2:
+                known = ~np.isnan(classes)
+                yield features, np.where(known, classes, np.float32(0)), known.astype(np.float32)
+            elif self._weights is None:
                 yield features, classes
             else:
                 weights = classes @ self._weights if classes.ndim == 2 else self._weights[classes]

@@ -34,7 +34,7 @@ from mpscnn.training.photo_views import Augmentation, PhotoReader, chosen_augmen
 
 Batch = tuple[NDArray[np.float32], NDArray[Any]]
 #: The index of the photo that was mixed into another one, and the share of the latter.
-_Mixed = tuple[int, float]
+Mixed = tuple[int, float]
 
 
 class UnreadablePhotosError(ImageError):
@@ -99,13 +99,17 @@ class ImageFolder(Expected, EpochData):
             require_arguments("transform", transform, ["photo"])
         extents = input_size("size", size)
         self.path = path_name("path", path, "Trainer.fit takes arrays as (inputs, labels)")
-        found = list_class_folders(self.path)
-        self.labels = list(found.labels)
-        self.paths = list(found.paths)
-        self.targets: NDArray[np.int64] = ClassNumbers.of(found.classes, self.labels)
+        labels, paths, targets = self._listed()
+        self.labels, self.paths = list(labels), list(paths)
+        self.targets: NDArray[Any] = targets
         self._reader = PhotoReader(extents, preprocess, int(channels))
         self._seed, self._transform = seed, transform
         self._threads = available_processors() if threads == "auto" else int(threads)
+
+    def _listed(self) -> tuple[Sequence[str], Sequence[str], NDArray[Any]]:
+        """Return the labels, the photos and the targets."""
+        found = list_class_folders(self.path)
+        return found.labels, found.paths, ClassNumbers.of(found.classes, found.labels)
 
     def __len__(self) -> int:
         """Return the number of photos."""
@@ -259,7 +263,7 @@ class ImageFolder(Expected, EpochData):
         """Yield batches of 32 unchanged photos in order. `batches` has more options."""
         return self.batches(32)
 
-    def _read(self, epoch: int | None, index: int, row: NDArray[np.float32]) -> _Mixed:
+    def _read(self, epoch: int | None, index: int, row: NDArray[np.float32]) -> Mixed:
         """Read a photo. Return the index of the photo that was mixed into it, and the share of the first one."""
         random = np.random.default_rng([self._seed, 0 if epoch is None else epoch + 1, index])
         if epoch is None:
@@ -275,7 +279,7 @@ class ImageFolder(Expected, EpochData):
         self._reader.read(self.paths[other], second, augmentation, random, transform)
         return other, mix(row, second, kind, random)
 
-    def _shares(self, chosen: NDArray[np.int64], mixed: Sequence[_Mixed]) -> NDArray[np.float32]:
+    def _shares(self, chosen: NDArray[np.int64], mixed: Sequence[Mixed]) -> NDArray[np.float32]:
         """Return the shares of the classes (n, classes) of photos that were mixed with others."""
         labels = np.zeros((len(chosen), len(self.labels)), np.float32)
         for row, index, (other, share) in zip(labels, chosen, mixed, strict=True):

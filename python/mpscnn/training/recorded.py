@@ -6,7 +6,8 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal
+from math import isnan
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +22,11 @@ from mpscnn.training.own_loss import Loss, own_loss
 from mpscnn.training.run_folder import RunChoices, RunFolder
 from mpscnn.training.trainer import Trainer
 
-Phase = Literal["features", "last layer", "last blocks", "detector", "segmenter"]
-#: The measures of training and of validation photos, in phases in which they differ (`History.measures`).
+#: The measures of training and of validation photos, in phases in which they differ (`History.measures`). A phase may
+#: be a part of such a training: "tags, last layer".
 _MEASURES = {
+    "tags": ("accuracy", "mAP"),
+    "number": ("accuracy", "R2"),
     "detector": ("anchor accuracy", "mAP at IoU 0.5"),
     "segmenter": ("pixel accuracy", "mean IoU"),
 }
@@ -71,13 +74,19 @@ def record_text(record: Record, total: int) -> str:
     """
     best = " (best)" if record.best else ""
     line = f"{record.phase} {record.epoch}/{total}: loss {record.loss:.4f}, "
-    if (names := _MEASURES.get(record.phase)) is None:
+    if (names := _measures(record.phase)) is None:
         return f"{line}accuracy {record.accuracy:.2%}, validation {record.validation_accuracy:.2%}{best}"
     training, validation = names
+    # Numbers have no share of right answers while they train.
+    accuracy = "" if isnan(record.accuracy) else f"{training} {record.accuracy:.2%}, "
     return (
-        f"{line}{training} {record.accuracy:.2%}, validation {validation} {record.validation_accuracy:.2%}, "
+        f"{line}{accuracy}validation {validation} {record.validation_accuracy:.2%}, "
         f"loss {record.validation_loss:.4f}{best}"
     )
+
+
+def _measures(phase: str) -> tuple[str, str] | None:
+    return _MEASURES.get(phase.partition(",")[0])
 
 
 def history_of(records: Sequence[Record]) -> History:
@@ -87,9 +96,9 @@ def history_of(records: Sequence[Record]) -> History:
         Epoch(number, *(getattr(record, name) for name in named)) for number, record in enumerate(records, 1)
     )
     best = max((n for n, one in enumerate(records, 1) if one.best), default=None)
-    measures = (_MEASURES[one.phase] for one in records if one.phase in _MEASURES)
+    measures = _measures(records[0].phase) if records else None
     phases = tuple(record.phase for record in records)
-    return History(epochs, best, next(measures, ("accuracy", "accuracy")), phases)
+    return History(epochs, best, measures or ("accuracy", "accuracy"), phases)
 
 
 def convergence(records: Sequence[Record]) -> str:
@@ -119,7 +128,7 @@ def convergence(records: Sequence[Record]) -> str:
 class Progress:
     """The progress within a phase, and the epoch that has just ended, if any."""
 
-    phase: Phase
+    phase: str
     done: int
     total: int
     record: Record | None = None
@@ -157,7 +166,7 @@ class Best:
     """The weights of the best epoch so far, with its validation accuracy and loss."""
 
     weights: Weights = field(default_factory=dict)
-    accuracy: float = -1.0
+    accuracy: float = -float("inf")
     loss: float = float("inf")
 
 
@@ -209,7 +218,7 @@ class RecordedTraining(ABC):
 
     def _train(
         self,
-        phase: Phase,
+        phase: str,
         network: Callable[[], Network],
         data: EpochData,
         judge: Judge,
@@ -260,7 +269,7 @@ class RecordedTraining(ABC):
         return self._patience is not None and waited >= self._patience
 
     def _recorded(
-        self, phase: Phase, epoch: Epoch, accuracy: float, loss: float, weights: Callable[[], Weights]
+        self, phase: str, epoch: Epoch, accuracy: float, loss: float, weights: Callable[[], Weights]
     ) -> Record:
         """Return the record of an epoch. If it is the best so far, its weights are kept."""
         better = (accuracy, -loss) > (self._best.accuracy, -self._best.loss)
@@ -270,7 +279,7 @@ class RecordedTraining(ABC):
         self.history.append(Record(phase, epoch.index, *numbers))
         return self.history[-1]
 
-    def _store(self, phase: Phase, name: str, weights: str | None) -> None:
+    def _store(self, phase: str, name: str, weights: str | None) -> None:
         """Write the best weights so far, and then the records of a phase, to files."""
         if weights is not None:
             self._run.write_weights(weights, self._best.weights)

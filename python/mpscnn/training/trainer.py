@@ -359,6 +359,7 @@ class Trainer(NoCopies, FixedAttributes, EpochLoop):
             "labels": self._original.labels,
             "preprocess": self._original.preprocess,
             "scores": self._original.scores,
+            "answers": self._original.answers,
             "detection": None if head is None else dict(head.settings),
             **self._built.frozen.settings(),
         }
@@ -416,7 +417,7 @@ class Trainer(NoCopies, FixedAttributes, EpochLoop):
             {name[7:]: array for name, array in arrays.items() if name.startswith("weight:")}, layout="OHWI"
         )
         network.labels, network.preprocess = settings["labels"], settings["preprocess"]
-        network.scores = settings.get("scores")
+        network.scores, network.answers = settings.get("scores"), settings.get("answers")
         if settings["detection"] is not None:
             network.detection = DetectionHead(settings["detection"], arrays.get("anchors"))
         trainer = cls(

@@ -13,7 +13,7 @@ from mpscnn.errors import ParameterError
 from mpscnn.vision.detection import Detections
 from mpscnn.vision.detector import limits
 from mpscnn.vision.found_object import detection_of
-from mpscnn.vision.results import Classification, Prediction
+from mpscnn.vision.results import Classification, Prediction, answered
 from mpscnn.vision.segmentation import Segmentation
 
 if TYPE_CHECKING:
@@ -38,6 +38,10 @@ class PhotoModel(Protocol):
         """The names of the classes."""
 
     @property
+    def answers(self) -> dict[str, Any] | None:
+        """What the numbers of a classifier answer; None: classes."""
+
+    @property
     def program(self) -> Program:
         """The compiled network."""
 
@@ -56,15 +60,19 @@ class PhotoTask(Generic[Result]):
 
 def classification_task(model: PhotoModel, *, top: int | None = None) -> PhotoTask[Classification]:
     """Return the task of `Model.classify`."""
-    core, count = model._core, 0 if top is None else whole_number("top", top, maximum=_LARGEST)
-    labels = model.labels or ()
+    core, wanted = model._core, 0 if top is None else whole_number("top", top, maximum=_LARGEST)
+    labels, answers = model.labels or (), model.answers
+    count = wanted if answers is None else 0  # answers need all numbers
 
     def result(found: Any, _: Photo, milliseconds: float, shown: KeptPhoto) -> Classification:
         ranked, scores_are = found
         predictions = tuple(
             Prediction(_class_name(labels, index), probability, index) for _, index, probability in ranked
         )
-        complete = not count or len(ranked) < count or len(ranked) == len(labels)
+        named: dict[str, Any] = {}
+        if answers is not None:
+            predictions, named = answered(answers, predictions, wanted)
+        complete = not wanted or len(predictions) < wanted or len(predictions) == len(labels)
         return Classification(
             predictions,
             *_origin(model),
@@ -73,6 +81,7 @@ def classification_task(model: PhotoModel, *, top: int | None = None) -> PhotoTa
             photo_checksum=shown.checksum,
             scores_are=scores_are,
             has_all_classes=complete,
+            **named,
         )
 
     return PhotoTask(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, overload
@@ -17,6 +17,7 @@ from mpscnn._private.other_names import Expected, accept_foreign_arguments
 from mpscnn._private.printable import printable
 from mpscnn._private.report import Cell
 from mpscnn.errors import ParameterError
+from mpscnn.vision.answers import Number
 from mpscnn.vision.photo_result import PhotoResult, refuse_name
 
 if TYPE_CHECKING:
@@ -83,6 +84,10 @@ class Classification(PhotoResult, AsArray, Sequence[Prediction]):
     """
     has_all_classes: bool = field(default=False, compare=False, kw_only=True)
     """True: `predictions` has every class of the network. False: only the most probable ones, as with `top=3`."""
+    tags: tuple[str, ...] | None = field(default=None, kw_only=True)
+    """The labels whose probability reaches their threshold, the most probable first. None: the model has no tags."""
+    numbers: tuple[Number, ...] | None = field(default=None, kw_only=True)
+    """The numbers that the model reads off the photo. None: the model has none."""
     columns = ("rank", "label", "index", "probability")
 
     @property
@@ -146,7 +151,15 @@ class Classification(PhotoResult, AsArray, Sequence[Prediction]):
         ]
 
     def _found(self) -> dict[str, Any]:
-        return {"scores_are": self.scores_are, "predictions": [dict(vars(entry)) for entry in self]}
+        found: dict[str, Any] = {
+            "scores_are": self.scores_are,
+            "predictions": [dict(vars(entry)) for entry in self],
+        }
+        if self.tags is not None:
+            found["tags"] = list(self.tags)
+        if self.numbers is not None:
+            found["numbers"] = [number._asdict() for number in self.numbers]
+        return found
 
     @accept_foreign_arguments
     def top(self, count: int = 5) -> list[Prediction]:
@@ -192,23 +205,61 @@ class Classification(PhotoResult, AsArray, Sequence[Prediction]):
         self.draw(photo).show()
 
     def __repr__(self) -> str:
-        best = ", ".join(map(self._text, self.top(3)))
-        kind = "" if self.scores_are == "softmax" else f" ({self.scores_are})"
+        if (answer := self.answer_text()) is not None:
+            best, kind = answer, ""
+        else:
+            best = ", ".join(map(self._text, self.top(3)))
+            kind = "" if self.scores_are == "softmax" else f" ({self.scores_are})"
         origin = f"{self.milliseconds:.2f} ms on {self.device} ({self.precision})"
         return f"<Classification{kind}: {printable(best)}; {origin}>"
+
+    def answer_text(self) -> str | None:
+        """Return the tags or numbers as text; None for classes."""
+        if self.tags is not None:
+            return ", ".join(self.tags) or "no tag"
+        if self.numbers is not None:
+            return ", ".join(f"{one.label} {one}" for one in self.numbers)
+        return None
 
     def _repr_html_(self) -> str:
         from mpscnn._private.html_view import table
         from mpscnn.vision.visualize import html_result
 
-        rows = [
-            (entry.label, score_text(entry.probability, self.scores_are)) for entry in self.top(_MAX_SHOWN)
-        ]
+        rows = [(entry.label, self._number_text(entry)) for entry in self.top(_MAX_SHOWN)]
         return html_result(self, table(("class", _HEADINGS[self.scores_are]), rows, right=(1,)))
 
     def _text(self, entry: Prediction) -> str:
-        return f"{entry.label} {score_text(entry.probability, self.scores_are)}"
+        return f"{entry.label} {self._number_text(entry)}"
+
+    def _number_text(self, entry: Prediction) -> str:
+        """Return the text of an entry's probability, or of a number with its unit."""
+        return (
+            score_text(entry.probability, self.scores_are)
+            if self.numbers is None
+            else str(self.numbers[entry.index])
+        )
 
     def _share(self, entry: Prediction) -> float:
         """Return the length of an entry's bar, 0 to 1. Numbers that are no probabilities have none."""
         return 0.0 if self.scores_are == "as is" else entry.probability
+
+
+def answered(
+    answers: Mapping[str, Any], predictions: Sequence[Prediction], top: int
+) -> tuple[tuple[Prediction, ...], dict[str, Any]]:
+    """Return the predictions of a model with answers, and the fields of its `Classification` that hold them.
+
+    Numbers keep the network's order, and all of them are returned.
+
+    Args:
+        answers: as `Network.answers`.
+        predictions: all predictions, the largest number first.
+        top: the number of tags to return as predictions; 0: all.
+    """
+    if answers["kind"] == "tags":
+        thresholds = answers["thresholds"]
+        reached = tuple(one.label for one in predictions if one.probability >= thresholds[one.index])
+        return tuple(predictions[: top or None]), {"tags": reached}
+    ordered = sorted(predictions, key=attrgetter("index"))
+    numbers = (Number(one.label, one.probability, answers["units"][one.index]) for one in ordered)
+    return tuple(ordered), {"numbers": tuple(numbers)}

@@ -27,7 +27,7 @@ from training.small_backbone import save_small_backbone
 import mpscnn
 from mpscnn import WeightsError
 from mpscnn.training import classifier, feature_store
-from mpscnn.training.recorded import LogLines, Phase, Progress, Record, RecordedTraining
+from mpscnn.training.recorded import LogLines, Progress, Record, RecordedTraining
 from mpscnn.training.trainer import Trainer
 
 LABELS = ["blue", "green", "red"]
@@ -319,7 +319,7 @@ def test_a_log_states_the_remaining_time_once_in_each_long_phase(monkeypatch: py
     clock = [0.0]
     monkeypatch.setattr("mpscnn.training.recorded.time.monotonic", lambda: clock[0])
     log, told = LogLines(), []
-    steps: list[tuple[float, Phase, int, int]] = [
+    steps: list[tuple[float, str, int, int]] = [
         (10, "features", 100, 1000),
         (30, "features", 300, 1000),
         (100, "features", 1000, 1000),
@@ -576,7 +576,7 @@ def test_a_resumed_run_that_is_stopped_keeps_the_best_of_before(
     phases: list[str] = []
     recorded = RecordedTraining._recorded
 
-    def seen(self: RecordedTraining, phase: Phase, *given: Any) -> Any:
+    def seen(self: RecordedTraining, phase: str, *given: Any) -> Any:
         phases.append(phase)
         return recorded(self, phase, *given)
 

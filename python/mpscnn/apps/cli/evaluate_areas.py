@@ -1,4 +1,4 @@
-"""Print the output of `mpscnn evaluate` for detectors and segmenters."""
+"""Print the output of `mpscnn evaluate` for detectors, segmenters, and models of tags or numbers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from mpscnn.apps.cli.output import sentences, show, show_json, table_width
 from mpscnn.evaluation.confusion import nonzero_cells
 from mpscnn.evaluation.detector import DetectorEvaluation, precision_text
+from mpscnn.evaluation.labels import LabelEvaluation
 from mpscnn.evaluation.segmenter import SegmenterEvaluation, iou_text
 from mpscnn.model import Model
 
@@ -59,6 +60,19 @@ def show_segmenter(model: Model, result: SegmenterEvaluation, as_json: bool) -> 
     show(
         *sentences(_speed(model, result.images, result.seconds)),
         f"{iou_text(result.mean_iou)}, pixel accuracy {result.pixel_accuracy:.2%}",
+        "",
+        *result.table(width=table_width()).split("\n"),
+    )
+
+
+def show_labels(model: Model, result: LabelEvaluation, as_json: bool) -> None:
+    """Print the evaluation of a model of tags or numbers."""
+    if as_json:
+        show_json({**_head(model), "score": result.score, **result.to_dict()})
+        return
+    show(
+        *sentences(_speed(model, result.images, result.seconds)),
+        result.summary(),
         "",
         *result.table(width=table_width()).split("\n"),
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from mpscnn._private.files import is_folder
+from mpscnn._private.json_text import parse_json
 from mpscnn._private.model_name import MODEL_SUFFIX, holds_network, is_path
 from mpscnn.apps.cli.output import show
 from mpscnn.converters.finishing.photo_settings import choose_settings
@@ -18,6 +20,7 @@ from mpscnn.graph.model_file import change_metadata, description
 from mpscnn.opening_models import described_network, open_model
 
 _SETTINGS = ("detection", "preprocess", "labels", "scores")
+_ANSWERS = "answers"
 _INFORMATION = ("license", "author", "version", "source", "description")
 
 
@@ -38,6 +41,8 @@ def change_model(model: str, settings: Sequence[str]) -> None:
         raise ParameterError(f"{model}: --set changes model files ({MODEL_SUFFIX}); mpscnn convert makes one")
     network, information = described_network(core)
     choose_settings(network, **{key: chosen.get(key) for key in _SETTINGS})
+    if _ANSWERS in chosen:
+        network.answers = _parsed(chosen[_ANSWERS])
     information |= {key: chosen[key] for key in _INFORMATION if key in chosen}
     entries = description(network, network.labels, network.preprocess, network.scores, information or None)
     if "detection" not in chosen:
@@ -49,9 +54,17 @@ def change_model(model: str, settings: Sequence[str]) -> None:
 
 def _split(setting: str) -> tuple[str, str]:
     key, equals, value = setting.partition("=")
-    known = (*_SETTINGS, *_INFORMATION)
+    known = (*_SETTINGS, _ANSWERS, *_INFORMATION)
     if not equals or key not in known:
         raise typer.BadParameter(
             f"expected KEY=VALUE with one of the keys {', '.join(known)}, got {setting!r}", param_hint="--set"
         )
     return key, value
+
+
+def _parsed(text: str) -> Any:
+    """Return the value of a text of JSON. Raises ParameterError for other text."""
+    try:
+        return parse_json(text)
+    except (ValueError, RecursionError) as error:
+        raise ParameterError(f"answers: is not JSON: {error}") from error

@@ -16,18 +16,21 @@ from mpscnn._private.printable import quote_path
 from mpscnn.apps.cli.named_function import loss_of_option, named_function
 from mpscnn.apps.cli.output import table_width
 from mpscnn.apps.cli.train_options import PHOTOS, SCENES, TrainOptions
+from mpscnn.apps.train.label_report import LABEL_REPORT_FILES
 from mpscnn.apps.train.photo_training import Backbone, FolderTraining, PhotoTraining
 from mpscnn.apps.train.report import REPORT_FILES
 from mpscnn.apps.train.scene_report import SCENE_REPORT_FILES, DetectorMeasures
 from mpscnn.apps.train.scene_training import SceneData, SceneSource, ScenesTraining
 from mpscnn.training.annotated_folders import annotations_in
 from mpscnn.training.classifier import ClassifierOptions
+from mpscnn.training.goals import LOSSES
 from mpscnn.training.photo_views import Augmentation
 from mpscnn.training.run_folder import RunChoices
 from mpscnn.training.scenes.training import SceneOptions
 
 if TYPE_CHECKING:
     from mpscnn.evaluation.classifier import Evaluation
+    from mpscnn.evaluation.labels import LabelEvaluation
     from mpscnn.evaluation.segmenter import SegmenterEvaluation
 
 _TRAINED_LAYERS, _SCENE_RATE = 7, 2e-3
@@ -58,7 +61,7 @@ def kind_of(folder: str | None, options: TrainOptions) -> Kind:
     """Return the kind of training that the options state. `folder` has the photos; None: the annotations name it."""
     choices = RunChoices(options.resume, options.restart, options.device, options.threads or "auto")
     loss = None if options.loss is None else loss_of_option(options.loss)
-    if options.kind != "classify":
+    if options.kind in ("detect", "segment"):
         return Kind(
             partial(
                 ScenesTraining,
@@ -91,14 +94,18 @@ def kind_of(folder: str | None, options: TrainOptions) -> Kind:
             patience=options.patience or PHOTOS.patience,
             seed=options.seed,
             class_weight=options.class_weight,
-            loss=loss or "softmax_cross_entropy",
+            loss=loss or LOSSES[options.kind][0],
+            task=options.kind,
         ),
         validation=options.validation,
         size=options.size,
+        labels=options.labels,
         augment=Augmentation(rotation=options.rotation, mixup=options.mixup, cutmix=options.cutmix),
         transform=transform,
         choices=choices,
     )
+    if options.kind != "classify":
+        return Kind(start, LABEL_REPORT_FILES, _label_lines, "classify")
     return Kind(start, REPORT_FILES, _accuracy_lines, "classify")
 
 
@@ -129,6 +136,14 @@ def _accuracy_lines(evaluation: Evaluation) -> list[str]:
         f"validation: {evaluation.top1:.2%} right of {evaluation.images:,}, in {evaluation.seconds:.0f} s",
         *rows,
         *mistakes,
+    ]
+
+
+def _label_lines(evaluation: LabelEvaluation) -> list[str]:
+    """Return lines with the measures of each tag or number."""
+    return [
+        f"validation: {evaluation.summary()}, {evaluation.images:,} photos, in {evaluation.seconds:.0f} s",
+        *evaluation.table(width=table_width()).splitlines(),
     ]
 
 

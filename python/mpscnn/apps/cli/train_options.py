@@ -26,13 +26,17 @@ _MAX_SEED = 2**63 - 1  # the largest seed of `mpscnn.Trainer`
 
 #: The kinds of training.
 _CLASSIFY, _DETECT, _SEGMENT, _READ_DIGITS = "--task classify", "--task detect", "--task segment", "--digits"
+_TAGS, _NUMBER = "--task tags", "--task number"
+_OF_LABELS = (_TAGS, _NUMBER)
+_OF_CLASSIFIERS = (_CLASSIFY, *_OF_LABELS)
 _OF_SCENES = (_DETECT, _SEGMENT)
-_OF_PHOTOS = (_CLASSIFY, *_OF_SCENES)
+_OF_PHOTOS = (*_OF_CLASSIFIERS, *_OF_SCENES)
 #: Options that only some kinds of training have, each with these kinds.
 _KINDS = {
     "task": _OF_PHOTOS,
     "annotations": (_DETECT,),
     "masks": (_SEGMENT,),
+    "labels": _OF_LABELS,
     "architecture": (_SEGMENT,),
     "size": _OF_PHOTOS,
     "learning_rate": _OF_SCENES,
@@ -41,14 +45,14 @@ _KINDS = {
     "restart": _OF_PHOTOS,
     "validation": _OF_PHOTOS,
     "trained_layers": _OF_PHOTOS,
-    "views": (_CLASSIFY,),
-    "rotation": (_CLASSIFY,),
-    "mixup": (_CLASSIFY,),
-    "cutmix": (_CLASSIFY,),
+    "views": _OF_CLASSIFIERS,
+    "rotation": _OF_CLASSIFIERS,
+    "mixup": (_CLASSIFY, _TAGS),
+    "cutmix": (_CLASSIFY, _TAGS),
     "patience": _OF_PHOTOS,
     "class_weight": (_CLASSIFY,),
-    "transform": (_CLASSIFY,),
-    "loss": (_CLASSIFY, _SEGMENT),
+    "transform": _OF_CLASSIFIERS,
+    "loss": (*_OF_CLASSIFIERS, _SEGMENT),
     "augment": (_READ_DIGITS,),
 }
 
@@ -64,10 +68,11 @@ class TrainOptions:
         ),
     ] = None
     task: Annotated[
-        Literal["classify", "detect", "segment"] | None,
+        Literal["classify", "tags", "number", "detect", "segment"] | None,
         typer.Option(
-            help="Train a classifier of photos, a detector of objects (--annotations) or a segmenter of pixels "
-            "(--masks). Default: detect with --annotations, segment with --masks, otherwise classify."
+            help="Train a classifier of photos, a model of tags or numbers (--labels), a detector of objects "
+            "(--annotations) or a segmenter of pixels (--masks). Default: detect with --annotations, segment with "
+            "--masks, otherwise classify."
         ),
     ] = None
     annotations: Annotated[
@@ -83,6 +88,14 @@ class TrainOptions:
         typer.Option(
             metavar="DIR",
             help="Read a PNG file for each photo, whose pixels are class numbers; classes.txt has the names.",
+        ),
+    ] = None
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv",
+            help="With --task tags or number: read the labels from a table with a line for each photo in FOLDER, such "
+            "as photo,beach,sunset with 0 or 1, or photo,weight (kg) with numbers.",
         ),
     ] = None
     architecture: Annotated[
@@ -129,7 +142,7 @@ class TrainOptions:
             metavar="DIR",
             help="Write confusion.png, curves.png and mistakes.html, the photos with the worst mistakes. With --task "
             "detect or segment: report.html, curves.png, predictions.png and classes.csv, and for "
-            "detect confusion.png and precision_recall.png.",
+            "detect confusion.png and precision_recall.png. With --labels: curves.png and labels.csv.",
         ),
     ] = None
     overwrite: OverwriteOption = False
@@ -222,8 +235,9 @@ class TrainOptions:
         typer.Option(
             metavar="NAME",
             help="Minimize this loss: cross_entropy (the default) or focal, with --task segment also dice or "
-            "dice_cross_entropy, their sum; or FILE.py:FUNCTION or MODULE:FUNCTION, a Python function that returns "
-            "the loss and its gradient.",
+            "dice_cross_entropy, their sum; with --task tags sigmoid_cross_entropy or sigmoid_focal; with --task "
+            "number mean_squared_error, mean_absolute_error or huber; or FILE.py:FUNCTION or MODULE:FUNCTION, a Python "
+            "function that returns the loss and its gradient.",
         ),
     ] = None
     patience: Annotated[
@@ -258,7 +272,7 @@ class TrainOptions:
     threads: ThreadsOption = None
 
     @property
-    def kind(self) -> Literal["classify", "detect", "segment"]:
+    def kind(self) -> Literal["classify", "tags", "number", "detect", "segment"]:
         """The task of a training on photos."""
         if self.task is not None:
             return self.task

@@ -9,6 +9,7 @@ from typing import Any
 from mpscnn import errors
 from mpscnn._private.report import Cell
 from mpscnn.apps.ray.cluster import import_arrow
+from mpscnn.vision.answers import Number
 from mpscnn.vision.box import Box
 from mpscnn.vision.detection import Detections
 from mpscnn.vision.found_object import Detection, Keypoint, Point
@@ -39,6 +40,8 @@ def result_columns(task: str, layers: Sequence[str] = ()) -> Any:
         "classification": [
             ("scores_are", text),
             ("predictions", pa.list_(pa.struct([("label", text), ("probability", real), ("index", whole)]))),
+            ("tags", pa.list_(text)),
+            ("numbers", pa.list_(pa.struct([("label", text), ("value", real), ("unit", text)]))),
         ],
         "detection": [
             *size,
@@ -111,7 +114,14 @@ def result_from_row(row: Mapping[str, Any]) -> PhotoResult:
     origin: tuple[Any, ...] = row["device"], row["precision"], "", row["milliseconds"]
     if "predictions" in row:
         predictions = tuple(Prediction(**entry) for entry in row["predictions"])
-        return Classification(predictions, *origin, scores_are=row["scores_are"])
+        tags, numbers = row.get("tags"), row.get("numbers")
+        return Classification(
+            predictions,
+            *origin,
+            scores_are=row["scores_are"],
+            tags=None if tags is None else tuple(tags),
+            numbers=None if numbers is None else tuple(Number(**one) for one in numbers),
+        )
     size = row["width"], row["height"]
     if "detections" in row:
         found = tuple(

@@ -178,6 +178,7 @@ class HostedModel:
             "photos": compiled.takes_photos,
             "labels": model.labels,
             "scores_are": model.scores_are if is_classifier else None,
+            "answers": model.answers,
             "score_threshold": threshold,
             "input": size,
             "device": program.device,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mpscnn.graph.network import Network
     from mpscnn.model import Model
 
-TaskName = Literal["classify", "detect", "segment"]
+TaskName = Literal["classify", "tags", "number", "detect", "segment"]
 #: The names of `Model.task`, with those of tasks.
 _OF_MODELS: dict[str, TaskName] = {
     "classification": "classify",
@@ -42,8 +42,9 @@ def train(
         data: a folder with photos. For "classify" it has a folder of photos for each class.
         model: the pretrained model to start from: a name, a file, a `Network` or a `Model`; None: the task's default.
         task: "classify" trains a classifier, "detect" a detector of objects, and "segment" a segmenter of pixels; the
-            names of `Model.task` mean the same. None:
-            "detect" with `annotations`, "segment" with `masks`, otherwise "classify".
+            names of `Model.task` mean the same. With `labels="labels.csv"`, "tags" trains on any number of tags for a
+            photo, and "number" on numbers. None: "detect" with `annotations`, "segment" with `masks`, otherwise
+            "classify".
         options: the options of the task's function: `mpscnn.train_classifier`, `mpscnn.train_detector` with
             `annotations`, or `mpscnn.train_segmenter` with `masks`.
 
@@ -69,10 +70,10 @@ def train(
             raise ParameterError(f"train: task={task!r} needs {labels}=, the place of the {labels}")
         if task != name and labels in options:
             raise ParameterError(f"train: {labels}= is for task={name!r}, got task={task!r}")
-    if task == "classify":
+    if task not in _LABELS:
         from mpscnn.apps.train.train_classifier import train_classifier
 
-        return train_classifier(data, model, **options)
+        return train_classifier(data, model, **{"task": task, **options})
     from mpscnn.apps.train.train_scenes import train_detector, train_segmenter
 
     return (train_detector if task == "detect" else train_segmenter)(data, model, **options)

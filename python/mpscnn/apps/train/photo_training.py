@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from mpscnn._private.arguments import input_size, path_name
+from mpscnn.apps.train.label_report import LabelReport, label_report
 from mpscnn.apps.train.report import TrainingReport, report_of
 from mpscnn.errors import ImageError, ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
@@ -23,6 +24,8 @@ from mpscnn.training.backbone import with_input_size
 from mpscnn.training.callbacks import Callback, call_all, end_all
 from mpscnn.training.classifier import ClassifierOptions, ClassifierTraining
 from mpscnn.training.image_folder import ImageFolder
+from mpscnn.training.label_table import TableTask, read_label_table
+from mpscnn.training.labelled_folder import LabelledFolder
 from mpscnn.training.photo_views import Augmentation
 from mpscnn.training.recorded import Progress, RecordedTraining, history_of
 from mpscnn.training.run_folder import RunChoices
@@ -34,6 +37,8 @@ DEFAULT_SHARE = 0.2
 _ABOUT = ("license", "source")
 _ARRAYS = "mpscnn.Trainer(network).fit(data) trains on arrays and on an ImageFolder"
 _MODELS = "it may also be a Network, a Model or None"
+#: The labels of photos by task, for messages.
+_COUNTED = {"classify": "classes", "tags": "tags", "number": "numbers"}
 _ANNOTATIONS = (".json", ".yaml", ".yml")
 
 
@@ -105,6 +110,10 @@ class FolderTraining(ABC):
     def __init__(self) -> None:
         self._started = time.monotonic()
 
+    def _counted(self) -> str:
+        """Return what the labels are, for messages."""
+        return "classes"
+
     @abstractmethod
     def summary(self) -> list[str]:
         """Return lines about the photos and what they are used for."""
@@ -128,7 +137,7 @@ class FolderTraining(ABC):
         """Return the network with the best weights so far, and texts about it for the file."""
         about = self.backbone.information
         base, classes = self.backbone.network.name, len(self.trained.labels)
-        description = f"{self._kind} trained from {base} for {classes} classes".strip()
+        description = f"{self._kind} trained from {base} for {classes} {self._counted()}".strip()
         # The license and source of the base are not those of a network that has seen the user's photos.
         if given := "; ".join(f"{key}: {about[key]}" for key in _ABOUT if key in about):
             description += f" ({base} has the {given})"
@@ -146,6 +155,7 @@ class PhotoTraining(FolderTraining):
         validation: the share of each class's photos for validation; None: `DEFAULT_SHARE`, or the data set's own photos
             for validation.
         size: (height, width) of the input, or one number; None: that of the classifier.
+        labels: a table with the labels of the photos, for other tasks than "classify".
         augment, transform: as for `ImageFolder`, for the photos that train.
         choices: how the training runs.
 
@@ -162,6 +172,7 @@ class PhotoTraining(FolderTraining):
         *,
         validation: float | None = None,
         size: int | tuple[int, int] | None = None,
+        labels: Path | None = None,
         augment: bool | Augmentation = True,
         transform: Callable[[Any], Any] | None = None,
         choices: RunChoices,
@@ -182,25 +193,38 @@ class PhotoTraining(FolderTraining):
             channels=channels,
         )
         varied = partial(read, augment=augment, transform=transform)
-        with name_annotations(folder):
-            self.splits = find_splits(folder)
-            self.photos, self.held = _split_photos(folder, self.splits, varied, read, validation)
+        self.splits: SplitFolders | None = None
+        if labels is not None:
+            table = read_label_table(labels, folder, cast(TableTask, options.task))
+            self.photos, self.held = LabelledFolder(folder, table, **varied.keywords).split(validation)
+        else:
+            with name_annotations(folder):
+                self.splits = find_splits(folder)
+                self.photos, self.held = _split_photos(folder, self.splits, varied, read, validation)
         require_held_out(self.photos.paths, self.held.paths)
         self.trained: ClassifierTraining = ClassifierTraining(
             self.photos, self.held, network, run, options=options, choices=choices
         )
 
+    def _counted(self) -> str:
+        return _COUNTED[self.trained.options.task]
+
     def summary(self) -> list[str]:
         """Return lines about the photos and what they are used for."""
         lines = [
             f"{len(self.photos):,} photos to train with and {len(self.held):,} for validation, "
-            f"{len(self.photos.labels)} classes, on {self.backbone.network.name}"
+            f"{len(self.photos.labels)} {self._counted()}, on {self.backbone.network.name}"
         ]
         return lines if self.splits is None else [*lines, *_split_lines(self.splits)]
 
-    def report(self) -> TrainingReport:
+    def report(self) -> TrainingReport | LabelReport:
         """Return how well the best weights so far do on the photos for validation."""
-        return report_of(self.trained, time.monotonic() - self._started)
+        seconds = time.monotonic() - self._started
+        return (
+            report_of(self.trained, seconds)
+            if self.trained.goal is None
+            else label_report(self.trained, seconds)
+        )
 
 
 def _split_photos(

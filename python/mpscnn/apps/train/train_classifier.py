@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
+from mpscnn._private.arguments import path_name
 from mpscnn._private.other_names import accept_foreign_arguments
 from mpscnn.apps.train.complete_training import Results, TrainedModel, complete_training
+from mpscnn.apps.train.label_report import LABEL_REPORT_FILES
 from mpscnn.apps.train.photo_training import PhotoTraining, photo_folder
 from mpscnn.apps.train.report import REPORT_FILES
 from mpscnn.errors import ParameterError
@@ -17,6 +20,7 @@ from mpscnn.model import Model
 from mpscnn.training.classifier import ClassifierOptions
 from mpscnn.training.early_stopping import EarlyStopping
 from mpscnn.training.fit_data import ClassWeight
+from mpscnn.training.goals import LOSSES
 from mpscnn.training.own_loss import Loss
 from mpscnn.training.photo_views import Augmentation, chosen_augmentation
 from mpscnn.training.run_folder import RunChoices
@@ -31,8 +35,10 @@ def train_classifier(
     epochs: int = 15,
     batch_size: int = 32,
     validation: float | None = None,
+    labels: str | os.PathLike[str] | None = None,
+    task: Literal["classify", "tags", "number"] = "classify",
     class_weight: ClassWeight = None,
-    loss: Loss = "softmax_cross_entropy",
+    loss: Loss | None = None,
     early_stopping: EarlyStopping | int | None = 5,
     augment: bool | Augmentation = True,
     transform: Callable[[Any], Any] | None = None,
@@ -64,10 +70,17 @@ def train_classifier(
         batch_size: the batch size for the last blocks.
         validation: the share of each class's photos for validation, which do not train. None: 0.2, or the photos of the
             data set's folder val.
+        labels: a CSV file with the labels of the photos in `data`, for the other tasks than "classify"
+            (docs/training.md, "Tags and numbers").
+        task: "classify": one class for each photo. "tags": any number of tags, each with a probability and a threshold.
+            "number": numbers such as a weight.
         class_weight: "balanced" for rare classes to count as much as frequent ones, or a mapping from labels to the
             weights of their losses; None: all photos count the same.
         loss: "softmax_cross_entropy", "focal", a mapping with parameters (docs/training.md), or a loss of yours as for
-            `Trainer`, which gets probabilities. With `class_weight` it also gets weights.
+            `Trainer`, which gets probabilities. With `class_weight` it also gets weights. For tags:
+            "sigmoid_cross_entropy" or "sigmoid_focal"; for numbers: "mean_squared_error",
+            "mean_absolute_error" or "huber". A loss of yours then gets logits or scaled numbers, and weights, which are
+            0 for labels that are not known. None: the first one.
         early_stopping: the number of epochs without improvement after which each phase ends, also as an
             `EarlyStopping`; None: it does not end early.
         augment, transform: as for `ImageFolder`: how the variants of photos differ, such as
@@ -93,6 +106,7 @@ def train_classifier(
         WeightsError: the model or the output cannot be read or written.
     """
     chosen_augmentation(Augmentation, augment)
+    require_labels(task, labels)
     options = ClassifierOptions(
         epochs=epochs,
         batch_size=batch_size,
@@ -101,7 +115,8 @@ def train_classifier(
         patience=waiting_epochs(early_stopping),
         seed=seed,
         class_weight=class_weight,
-        loss=loss,
+        loss=LOSSES[task][0] if loss is None else loss,
+        task=task,
     )
     choices = RunChoices(resume, restart, device, threads)
 
@@ -111,13 +126,26 @@ def train_classifier(
         options=options,
         validation=validation,
         size=size,
+        labels=None if labels is None else Path(path_name("labels", labels)),
         augment=augment,
         transform=transform,
         choices=choices,
     )
-    return complete_training(
-        start, model, Results(callbacks, output, report, REPORT_FILES, progress), choices
-    )
+    files = REPORT_FILES if task == "classify" else LABEL_REPORT_FILES
+    return complete_training(start, model, Results(callbacks, output, report, files, progress), choices)
+
+
+def require_labels(task: object, labels: object) -> None:
+    """Raise ParameterError for an unknown task, a table without a task that needs it, or such a task without one."""
+    if task not in LOSSES:
+        raise ParameterError(f"task must be one of {', '.join(map(repr, LOSSES))}, got {task!r}")
+    if (task == "classify") != (labels is None):
+        others = " or ".join(repr(one) for one in LOSSES if one != "classify")
+        raise ParameterError(
+            f"labels= is for task={others}, got task={task!r}"
+            if labels is not None
+            else f"task={task!r} needs labels=, a CSV file with the labels of the photos"
+        )
 
 
 def waiting_epochs(early_stopping: EarlyStopping | int | None) -> int | None:

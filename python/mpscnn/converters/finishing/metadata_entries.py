@@ -23,6 +23,7 @@ from mpscnn._private.settings import as_json
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.model_file import description
 from mpscnn.graph.network import Network
+from mpscnn.vision.answers import require_fitting_answers
 from mpscnn.vision.detector import DetectionHead
 
 
@@ -34,8 +35,8 @@ def parse_labels(text: str) -> list[str]:
     return without_numbers(list(takewhile(bool, (line.strip() for line in text.split("\n")))))
 
 
-LABELS, PREPROCESS, SCORES, DETECTION, ANCHORS = (
-    f"mpscnn.{part}" for part in ("labels", "preprocess", "scores", "detection", "anchors")
+LABELS, PREPROCESS, SCORES, ANSWERS, DETECTION, ANCHORS = (
+    f"mpscnn.{part}" for part in ("labels", "preprocess", "scores", "answers", "detection", "anchors")
 )
 # The preprocessing of classifiers of Ultralytics, whose files do not state it: the centre of the photo, from 0 to 1.
 _CENTRE = {"fit": "center_crop", "whole_pixels": True, "scale": [1.0 / 255.0] * 3}
@@ -98,6 +99,9 @@ def describe(
             network.preprocess = json.loads(_core.describe_preprocess(json.dumps(_CENTRE), _COLOURS))
         if SCORES in metadata:
             network.scores = parse_json(metadata[SCORES])
+        if ANSWERS in metadata and outputs is not None:
+            network.answers = parse_json(metadata[ANSWERS])
+            require_fitting_answers(network.answers, [tensor.shape for tensor in network.outputs])
         if DETECTION in metadata and outputs is not None:
             own = dict(zip(outputs, (output.name for output in network.outputs), strict=True))
             settings = _with_outputs(parse_json(metadata[DETECTION]), own)

@@ -12,9 +12,21 @@ from mpscnn.training.scenes.labelled import LabelledObjects, fail
 from mpscnn.training.scenes.named_objects import NamedObject, NamedPhoto, labelled_by_name, numbers_of
 from mpscnn.training.scenes.shapes import rectangle
 
+#: The names of the column with the photos, in lower case.
+PHOTO_COLUMNS = (
+    "filename",
+    "file_name",
+    "path",
+    "image",
+    "image_path",
+    "image_id",
+    "file",
+    "photo",
+    "image_name",
+)
 #: The names of the columns, in lower case, for each of: photo, class, left, top, right, bottom.
 _COLUMNS = (
-    ("filename", "file_name", "path", "image", "image_path", "image_id", "file"),
+    PHOTO_COLUMNS,
     ("class", "label", "class_name", "name", "category"),
     ("xmin", "x1", "x_min", "left"),
     ("ymin", "y1", "y_min", "top"),

@@ -12,7 +12,7 @@ import typer
 
 from mpscnn._private.report import Drawable
 from mpscnn.apps.cli.arguments import InflightOption, JsonOption, ModelOption, ScoresOption
-from mpscnn.apps.cli.evaluate_areas import show_detector, show_segmenter
+from mpscnn.apps.cli.evaluate_areas import show_detector, show_labels, show_segmenter
 from mpscnn.apps.cli.existing_outputs import OverwriteOption, require_new
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
@@ -26,6 +26,7 @@ from mpscnn.evaluation import classifier
 from mpscnn.evaluation.class_samples import Sample, part_to_measure, samples_in_folders
 from mpscnn.evaluation.confusion import nonzero_cells
 from mpscnn.evaluation.detector import evaluate_detector
+from mpscnn.evaluation.labels import evaluate_labels
 from mpscnn.evaluation.segmenter import evaluate_segmenter, pair_photos_and_masks
 from mpscnn.model import Model, load
 from mpscnn.registry.catalogue import BUNDLED_MODEL
@@ -75,6 +76,13 @@ def evaluate(
             "(255: ignored).",
         ),
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv",
+            help="For a model of tags or numbers: read the labels from a table with a line for each photo in DIR.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -108,14 +116,19 @@ def evaluate(
 
     Example: mpscnn evaluate JPEGImages/ --model deeplab_v3 --masks SegmentationClass/
 
+    Example: mpscnn evaluate photos/ --model tags.safetensors --labels tags.csv
+
     Example: mpscnn evaluate --model digits --idx t10k-images-idx3-ubyte.gz --idx-labels t10k-labels-idx1-ubyte.gz
     """
     if (folder is None) == (idx is None) or (idx is None) != (idx_labels is None):
         raise typer.BadParameter("expected DIR, or --idx with --idx-labels", param_hint="DIR | --idx")
-    if (annotations is not None or masks is not None) and folder is None:
-        raise typer.BadParameter("go with DIR", param_hint="--annotations, --masks")
-    if annotations is not None and masks is not None:
-        raise typer.BadParameter("choose one", param_hint="--annotations, --masks")
+    given = [one for one in (annotations, masks, labels) if one is not None]
+    if given and folder is None:
+        raise typer.BadParameter("go with DIR", param_hint=_OF_LABELS)
+    if len(given) > 1:
+        raise typer.BadParameter("choose one", param_hint=_OF_LABELS)
+    if labels is not None and (cluster is not None or output is not None):
+        raise typer.BadParameter("goes without --ray and --output; --json prints all", param_hint="--labels")
     if cluster is not None and idx is not None:
         raise typer.BadParameter("goes with DIR; an IDX file is read on one machine", param_hint="--ray")
     if output is not None and output.suffix.lower() not in _OUTPUTS:
@@ -125,7 +138,7 @@ def evaluate(
     require_new(overwrite, output)
     photos = folder
     loaded = load(model, scores=scores, **program.to_dict(), **runs.to_dict())
-    if folder is not None and annotations is None and masks is None and is_settings(folder):
+    if folder is not None and not given and is_settings(folder):
         photos = None  # a data.yaml names the photos itself
         annotations, masks = (folder, None) if loaded.task != "segmentation" else (None, folder)
     failures: list[Error] = []
@@ -152,6 +165,10 @@ def evaluate(
             )
             show_segmenter(loaded, areas, as_json)
             _save(areas, output)
+        elif folder is not None and labels is not None:
+            show_labels(
+                loaded, evaluate_labels(loaded, folder, labels, inflight=inflight, failed=failed), as_json
+            )
         else:
             files = idx, idx_labels
             _evaluate_classifier(loaded, folder, files, output, inflight, as_json, failed, failures, machines)
@@ -159,6 +176,8 @@ def evaluate(
         raise typer.Exit(FAILED)
 
 
+#: The options with the labels of photos that are not in folders of classes.
+_OF_LABELS = "--annotations, --masks, --labels"
 #: Labels of photos that a model's task needs.
 _LABELS = {
     "detection": "the objects on the photos: --annotations FILE.json of COCO or Create ML, a folder of .xml files of "
@@ -193,6 +212,10 @@ def _evaluate_classifier(
     needed = _LABELS.get(loaded.task)
     if needed is not None:
         raise ParameterError(f"{loaded.name!r} is made for {loaded.task}, which is measured with {needed}")
+    if loaded.answers is not None:
+        raise ParameterError(
+            f"{loaded.name!r} has no classes: --labels FILE.csv names the table to measure it with"
+        )
     classes = classifier.number_of_classes(loaded)
     samples = (
         samples_in_folders(

@@ -29,7 +29,7 @@ _USES = {
 }
 #: More labels than this are not all shown.
 _MAX_LABELS = 10
-_ABOUT = ("labels", "preprocess", "scores", "information")
+_ABOUT = ("labels", "preprocess", "scores", "answers", "information")
 
 
 def info(
@@ -40,8 +40,8 @@ def info(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="Change the model file instead: preprocess, detection, labels and scores as for convert, or license, "
-            "author, version, source and description. May be repeated.",
+            help="Change the model file instead: preprocess, detection, labels and scores as for convert, "
+            "answers as JSON, or license, author, version, source and description. May be repeated.",
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -94,6 +94,7 @@ def _facts(model: str, network: Network, about: dict[str, Any]) -> list[tuple[st
         ("precisions", _precisions_text()),
         ("labels", _labels_text(labels or [])),
         *([("scores", _scores_text(network))] if _is_classifier(network) else []),
+        *([("answers", _answers_text(network.answers))] if network.answers else []),
         *([("detection", _detection_text(about["detection"]["suppression"]))] if about["detection"] else []),
         *(coreml_facts(Path(model)) or sorted(about["information"].items())),
     ]
@@ -105,6 +106,15 @@ def _labels_text(labels: list[str]) -> str:
     if len(labels) <= _MAX_LABELS:
         return f"{len(labels)}: {', '.join(map(repr, labels))}"
     return f"{len(labels)}, from {labels[0]!r} to {labels[-1]!r}"
+
+
+def _answers_text(answers: dict[str, Any]) -> str:
+    """Return a text about the thresholds of tags, or the units of numbers."""
+    if answers["kind"] == "tags":
+        given = [f"{threshold:.4g}" for threshold in answers["thresholds"]]
+        shown = ", ".join(given[:_MAX_LABELS]) + ", ..." * (len(given) > _MAX_LABELS)
+        return f"tags, which a photo has from these probabilities on: {shown}"
+    return f"numbers in {', '.join(unit or '(no unit)' for unit in answers['units'][:_MAX_LABELS])}"
 
 
 def _detection_text(suppression: dict[str, Any]) -> str:
@@ -145,6 +155,10 @@ def _use(model: str, network: Network, about: dict[str, Any]) -> str:
         )
     if task == "classification" and score_count(shapes) is None:
         return f"features of photos: mpscnn features PHOTO --model {quote_path(model)} --layers NAME"
+    if network.answers is not None:
+        return (
+            f"{network.answers['kind']} of photos: mpscnn {COMMANDS[task]} PHOTO --model {quote_path(model)}"
+        )
     purpose, command = _USES["digits" if about["preprocess"]["fit"] == "digit" else task]
     return f"{purpose}: mpscnn {command} PHOTO --model {quote_path(model)}"
 

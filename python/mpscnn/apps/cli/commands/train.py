@@ -41,6 +41,11 @@ def train(
 
     Example: mpscnn train --task detect photos/ --annotations a.json --output mine.safetensors
 
+    --task tags trains on any number of tags for each photo, and --task number on numbers such as a weight. --labels is
+    a table with a line for each photo.
+
+    Example: mpscnn train photos/ --task tags --labels tags.csv --output mine.safetensors
+
     --digits trains Deep MNIST on handwritten digits.
 
     Example: mpscnn train --digits mnist/ --output mine.safetensors
@@ -67,8 +72,10 @@ def _require_right(context: typer.Context, folder: str | None, options: TrainOpt
     if "" in (folder, options.digits):  # an empty path would mean the current folder
         raise typer.BadParameter("an empty name is not a folder", param_hint="FOLDER | --digits")
     require_kind(context, f"--task {options.kind}" if options.digits is None else "--digits")
-    if options.kind != "classify" and options.epochs == 0:
+    if options.kind in ("detect", "segment") and options.epochs == 0:
         raise typer.BadParameter(f"--task {options.kind} needs 1 or more", param_hint="--epochs")
+    if options.kind in ("tags", "number") and options.labels is None:
+        raise typer.BadParameter(f"--task {options.kind} needs a table of labels", param_hint="--labels")
     if options.resume and options.restart:
         raise typer.BadParameter("exclude each other", param_hint="--resume, --restart")
     if options.output.suffix != ".safetensors":

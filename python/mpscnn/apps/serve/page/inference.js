@@ -54,11 +54,12 @@ export async function infer(model, picture, { score, signal } = {}) {
     const answer = await jsonOf(response);
     found.milliseconds = answer.milliseconds;
     const asIs = answer.scores_are === "as is"; // the network's own numbers, which are no shares
+    const units = answer.numbers?.map((number) => number.unit) ?? [];
     found.entries = (answer.predictions ?? answer.detections).map((entry) => ({
       label: entry.label,
       index: entry.index,
       share: asIs ? 0 : (entry.probability ?? entry.score),
-      text: asIs ? String(Number(entry.probability.toPrecision(5))) : null,
+      text: asIs ? `${Number(entry.probability.toPrecision(5))} ${units[entry.index] ?? ""}`.trim() : null,
       box: entry.box ? fractions(entry.box, answer) : null,
     }));
   }

@@ -7,18 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mpscnn._private.arguments import name_list
+from mpscnn._private.json_text import parse_json
+from mpscnn.converters.finishing.metadata_entries import ANSWERS, LABELS, SCORES
 from mpscnn.converters.finishing.photo_settings import MAX_LABELS
 from mpscnn.converters.opening.layer_names import quote_name
 from mpscnn.converters.reading.onnx_graph.builder import Extents
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.graph.structure import checked_scores
+from mpscnn.vision.answers import require_fitting_answers
 
 _GRAY, _RGB, _BGR, _GRAY_FLOAT16 = 10, 20, 30, 40
 ORDERS = {_GRAY: "gray", _RGB: "rgb", _BGR: "bgr", _GRAY_FLOAT16: "gray"}
 """The order of an image's channels, by Core ML's number of the colour space."""
-SCORES = "mpscnn.scores"
-"""The key of the metadata with `Network.scores` in files that mpscnn writes for networks without labels."""
 _MAX_RANK = 8
 _MAX_EXTENT = 2**31 - 1
 _MAX_SHOWN = 8
@@ -206,17 +208,22 @@ def _checked(extents: Extents, where: str) -> Extents:
     return extents
 
 
-def state_known_scores(network: Network, metadata: Any) -> None:
-    """State what a network's scores are, if the metadata of a file that mpscnn has written says it.
+def restore_settings(network: Network, metadata: Any) -> None:
+    """Set what the metadata of a file that mpscnn has written say about a network: scores, answers and labels.
 
-    Raises WeightsError for an unknown kind of scores.
+    Raises WeightsError for entries that mpscnn does not write.
     """
     for entry in metadata.userDefined:
-        if entry.key == SCORES:
-            try:
+        try:
+            if entry.key == SCORES:
                 network.scores = checked_scores(entry.value)
-            except ParameterError as error:
-                raise WeightsError(f"damaged: its metadata {quote_name(SCORES)}: {error}") from error
+            elif entry.key == ANSWERS:
+                network.answers = parse_json(entry.value)
+                require_fitting_answers(network.answers, [tensor.shape for tensor in network.outputs])
+            elif entry.key == LABELS:
+                network.labels = name_list("labels", parse_json(entry.value))
+        except (ParameterError, ValueError, RecursionError) as error:
+            raise WeightsError(f"damaged: its metadata {quote_name(entry.key)}: {error}") from error
 
 
 def class_labels(message: Any, origin: str) -> list[str] | None:

@@ -17,8 +17,9 @@ from typing import Any
 from mpscnn import _core
 from mpscnn._private.arguments import path_name
 from mpscnn._private.files import is_folder, replace_atomically, replace_folder
+from mpscnn._private.settings import as_json
+from mpscnn.converters.finishing.metadata_entries import ANSWERS, LABELS, SCORES
 from mpscnn.converters.opening.unsupported import CHOOSE_SIZE
-from mpscnn.converters.reading.coreml.features import SCORES
 from mpscnn.converters.reading.coreml.file import MODEL, PACKAGE, package_files
 from mpscnn.converters.reading.coreml.placing import placing_entries
 from mpscnn.converters.writing.coreml.compression import (
@@ -106,6 +107,13 @@ def export(
     if post_processing is not None:
         network = post_processing.network
         labels = None  # the pipeline gets the labels instead
+    if network.answers is not None:
+        information = {**(information or {}), ANSWERS: as_json("answers", network.answers)}
+        if (
+            network.answers["kind"] == "number" and labels is not None
+        ):  # a classifier would have probabilities
+            information[LABELS] = as_json("labels", labels)
+            labels = None
     segmenter = labels if labels is not None and is_segmenter(network) else None
     if segmenter is not None:
         information = {**(information or {}), **segmenter_metadata(segmenter, network, str(path))}

@@ -115,7 +115,8 @@ def _output(network: Network, name: str, *, is_first: bool) -> Fields:
         network.detection is not None
     ):  # a background class has no label, so the labels are not those of an axis
         return {**fields, 6: [_label_file(VALUE_LABELS)]}
-    if network.scores_are == "as is" or network.last_function in ("softmax", "sigmoid"):
+    is_number = network.answers is not None and network.answers["kind"] == "number"
+    if not is_number and (network.scores_are == "as is" or network.last_function in ("softmax", "sigmoid")):
         fields[0] = "probability"
         fields[5] = {0: np.asarray([1], np.float32), 1: np.asarray([0], np.float32)}
     fields[6] = [_label_file(AXIS_LABELS)]

@@ -17,7 +17,7 @@ from mpscnn.converters.reading.coreml.features import (
     Photo,
     class_labels,
     feature,
-    state_known_scores,
+    restore_settings,
 )
 from mpscnn.converters.reading.coreml.file import CoremlFile
 from mpscnn.converters.reading.coreml.inputs import describe_photos, input_shapes, plain_photo
@@ -81,7 +81,7 @@ def read_neural_network(
     if not options.outputs:
         if any(_is_result(feature(message, file.origin), description) for message in description.output):
             state_scores(network, "as is")
-        state_known_scores(network, description.metadata)
+        restore_settings(network, description.metadata)
     if is_segmenter:
         describe_segmenter(network, description.metadata)
     return network

@@ -8,7 +8,7 @@ from typing import Any
 from mpscnn.converters.finishing.photo_settings import MAX_LABELS
 from mpscnn.converters.opening.layer_names import quote_name
 from mpscnn.converters.opening.read_options import ReadOptions
-from mpscnn.converters.reading.coreml.features import Feature, feature, state_known_scores
+from mpscnn.converters.reading.coreml.features import Feature, feature, restore_settings
 from mpscnn.converters.reading.coreml.file import CoremlFile
 from mpscnn.converters.reading.coreml.inputs import describe_photos, input_shapes, plain_photo
 from mpscnn.converters.reading.coreml.photo_scaling import PhotoScaling
@@ -76,7 +76,7 @@ def read_program(
     if not options.outputs:
         if program.labels is not None:
             state_scores(network, "as is")
-        state_known_scores(network, model.description.metadata)
+        restore_settings(network, model.description.metadata)
     if is_segmenter:
         describe_segmenter(network, model.description.metadata)
     return network
