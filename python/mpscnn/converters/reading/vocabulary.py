@@ -7,11 +7,12 @@ ONNX know the names of ONNX' operators.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Protocol
 
 from mpscnn.converters.reading.onnx import near_zero
-from mpscnn.converters.reading.onnx.expansions import Operand, Operators
+from mpscnn.converters.reading.onnx.expansions import COMPUTED, PART, Operand, Operators
+from mpscnn.converters.reading.onnx.neurons import CAST_OF_FLOATS
 
 # ---- Elementwise functions. Operands of other shapes are broadcast, as in NumPy -------------------------------------
 
@@ -207,6 +208,67 @@ def swish(g: Operators, x: Operand, *, alpha: float | None = None) -> str:
 # ---- Arrays --------------------------------------------------------------------------------------------------------
 
 extents = _unary("Shape")
+number_of_elements = _unary("Size")
+expand = _binary("Expand")
+cast_of_floats = _unary(CAST_OF_FLOATS)
+squeeze = _binary("Squeeze")
+tile = _binary("Tile")
+unsqueeze = _binary("Unsqueeze")
+
+
+def cast(g: Operators, x: Operand, *, to: int) -> str:
+    """Add a cast to a type of elements."""
+    return _added(g, "Cast", x, to=to)
+
+
+def computed(g: Operators, *x: Operand, function: Callable[..., Any]) -> str:
+    """Add an array that a function computes from arrays."""
+    return _added(g, COMPUTED, *x, function=function)
+
+
+def concatenate(g: Operators, *x: Operand, axis: int) -> str:
+    """Join tensors along an axis."""
+    return _added(g, "Concat", *x, axis=axis)
+
+
+def depth_to_space(g: Operators, x: Operand, *, blocksize: int, mode: str) -> str:
+    """Move channels into blocks of pixels. The mode is "DCR" or "CRD", the order of columns, rows and depth."""
+    return _added(g, "DepthToSpace", x, blocksize=blocksize, mode=mode)
+
+
+def flatten(g: Operators, x: Operand, *, axis: int) -> str:
+    """Reshape to a matrix: the axes before `axis`, and the others."""
+    return _added(g, "Flatten", x, axis=axis)
+
+
+def gather(g: Operators, x: Operand, indices: Operand, *, axis: int) -> str:
+    """Take slices of an axis at positions."""
+    return _added(g, "Gather", x, indices, axis=axis)
+
+
+def gather_elements(g: Operators, x: Operand, indices: Operand, *, axis: int) -> str:
+    """Take elements along an axis, at a position for each."""
+    return _added(g, "GatherElements", x, indices, axis=axis)
+
+
+def gather_nd(g: Operators, x: Operand, indices: Operand, *, batch_dims: int | None = None) -> str:
+    """Take slices at positions of several axes."""
+    return _added(g, "GatherND", x, indices, batch_dims=batch_dims)
+
+
+def one_hot(g: Operators, indices: Operand, depth: Operand, values: Operand, *, axis: int) -> str:
+    """Add an axis, in which one element has the second of two values, and the others have the first."""
+    return _added(g, "OneHot", indices, depth, values, axis=axis)
+
+
+def pad(g: Operators, x: Operand, amounts: Operand, *value: Operand, mode: str | None = None) -> str:
+    """Add a border: of a value, or of elements of the tensor."""
+    return _added(g, "Pad", x, amounts, *value, mode=mode)
+
+
+def part(g: Operators, x: Operand, *, entries: Sequence[slice]) -> str:
+    """Take a part of each axis by slices, as in NumPy."""
+    return _added(g, PART, x, entries=entries)
 
 
 def progression(g: Operators, start: Operand, end: Operand, step: Operand) -> str:
@@ -214,14 +276,322 @@ def progression(g: Operators, start: Operand, end: Operand, step: Operand) -> st
     return _added(g, "Range", start, end, step)
 
 
+def reshape(g: Operators, x: Operand, shape: Operand, *, allowzero: int | None = None) -> str:
+    """Reshape a tensor. An extent of 0 stays as it is, unless `allowzero` is 1."""
+    return _added(g, "Reshape", x, shape, allowzero=allowzero)
+
+
+def scatter_elements(
+    g: Operators, x: Operand, indices: Operand, updates: Operand, *, axis: int, reduction: str | None = None
+) -> str:
+    """Write elements along an axis, at a position for each."""
+    return _added(g, "ScatterElements", x, indices, updates, axis=axis, reduction=reduction)
+
+
+def scatter_nd(
+    g: Operators, x: Operand, indices: Operand, updates: Operand, *, reduction: str | None = None
+) -> str:
+    """Write slices at positions of several axes."""
+    return _added(g, "ScatterND", x, indices, updates, reduction=reduction)
+
+
+def slice_axes(g: Operators, x: Operand, starts: Operand, ends: Operand, *axes_and_steps: Operand) -> str:
+    """Take a part of some axes, or of all. The last operands are the axes and the steps."""
+    return _added(g, "Slice", x, starts, ends, *axes_and_steps)
+
+
+def space_to_depth(g: Operators, x: Operand, *, blocksize: int, mode: str | None = None) -> str:
+    """Move blocks of pixels into channels. The modes are those of `depth_to_space`."""
+    return _added(g, "SpaceToDepth", x, blocksize=blocksize, mode=mode)
+
+
+def split(g: Operators, x: Operand, sizes: Sequence[Any], *, axis: int) -> list[str]:
+    """Split a tensor along an axis into parts of these sizes."""
+    return g.ops("Split", [x, sizes], len(sizes), axis=axis)
+
+
+def transpose(g: Operators, x: Operand, *, perm: Sequence[int]) -> str:
+    """Put the axes into another order."""
+    return _added(g, "Transpose", x, perm=perm)
+
+
+def triangle(g: Operators, x: Operand, diagonal: Operand, *, upper: int) -> str:
+    """Set all elements above a diagonal to 0, or with `upper=1` those below it."""
+    return _added(g, "Trilu", x, diagonal, upper=upper)
+
+
+# ---- Along axes ----------------------------------------------------------------------------------------------------
+
+
+class Reduction(Protocol):
+    """Adds a reduction of some axes."""
+
+    def __call__(self, g: Operators, x: Operand, axes: Operand, /, *, keepdims: int) -> str:
+        """Add the reduction. Its axes stay with the extent 1 if `keepdims` is 1."""
+
+
+class Along(Protocol):
+    """Adds a function along one axis."""
+
+    def __call__(self, g: Operators, x: Operand, /, *, axis: int) -> str:
+        """Add the function."""
+
+
+class Place(Protocol):
+    """Adds the position of the largest or smallest element of an axis."""
+
+    def __call__(self, g: Operators, x: Operand, /, *, axis: int, keepdims: int) -> str:
+        """Add the position."""
+
+
+def _reduction(kind: str) -> Reduction:
+    def function(g: Operators, x: Operand, axes: Operand, /, *, keepdims: int) -> str:
+        return _added(g, kind, x, axes, keepdims=keepdims)
+
+    return function
+
+
+def _along(kind: str) -> Along:
+    def function(g: Operators, x: Operand, /, *, axis: int) -> str:
+        return _added(g, kind, x, axis=axis)
+
+    return function
+
+
+def _place(kind: str) -> Place:
+    def function(g: Operators, x: Operand, /, *, axis: int, keepdims: int) -> str:
+        return _added(g, kind, x, axis=axis, keepdims=keepdims)
+
+    return function
+
+
+reduce_l1 = _reduction("ReduceL1")
+reduce_l2 = _reduction("ReduceL2")
+reduce_log_sum = _reduction("ReduceLogSum")
+reduce_log_sum_exp = _reduction("ReduceLogSumExp")
+reduce_max = _reduction("ReduceMax")
+reduce_mean = _reduction("ReduceMean")
+reduce_min = _reduction("ReduceMin")
+reduce_prod = _reduction("ReduceProd")
+reduce_sum = _reduction("ReduceSum")
+reduce_sum_square = _reduction("ReduceSumSquare")
+
+log_softmax = _along("LogSoftmax")
+softmax = _along("Softmax")
+
+arg_max = _place("ArgMax")
+arg_min = _place("ArgMin")
+
+
+def cumulative_sum(
+    g: Operators, x: Operand, axis: Operand, *, exclusive: int | None = None, reverse: int | None = None
+) -> str:
+    """Add the sums of all elements up to each, along an axis."""
+    return _added(g, "CumSum", x, axis, exclusive=exclusive, reverse=reverse)
+
+
+def top_k(
+    g: Operators, x: Operand, count: Operand, *, axis: int, largest: int, sorted: int | None = None
+) -> list[str]:
+    """Add the largest or smallest elements of an axis, and their positions."""
+    return g.ops("TopK", [x, count], 2, **_stated(axis=axis, largest=largest, sorted=sorted))
+
+
 # ---- Matrices ------------------------------------------------------------------------------------------------------
 
 matmul = _binary("MatMul")
+
+
+def einsum(g: Operators, *x: Operand, equation: str) -> str:
+    """Add a sum of products by Einstein's notation."""
+    return _added(g, "Einsum", *x, equation=equation)
+
+
+def gemm(
+    g: Operators, x: Operand, y: Operand, *bias: Operand, alpha: float | None = None, beta: float | None = None,
+    transpose_y: int | None = None,
+) -> str:  # fmt: skip
+    """Add alpha x y + beta bias for matrices. With `transpose_y=1`, y is transposed."""
+    return _added(g, "Gemm", x, y, *bias, alpha=alpha, beta=beta, transB=transpose_y)
+
+
+# ---- Normalizations ------------------------------------------------------------------------------------------------
+
+
+def batch_norm(
+    g: Operators,
+    x: Operand,
+    scale: Operand,
+    bias: Operand,
+    mean: Operand,
+    variance: Operand,
+    *,
+    epsilon: float,
+) -> str:
+    """Normalize by statistics of the file, with numbers for each channel."""
+    return _added(g, "BatchNormalization", x, scale, bias, mean, variance, epsilon=epsilon)
+
+
+def group_norm(
+    g: Operators, x: Operand, scale: Operand, bias: Operand, *, num_groups: int, epsilon: float
+) -> str:
+    """Normalize groups of channels by their own statistics."""
+    return _added(g, "GroupNormalization", x, scale, bias, num_groups=num_groups, epsilon=epsilon)
+
+
+def instance_norm(g: Operators, x: Operand, scale: Operand, bias: Operand, *, epsilon: float) -> str:
+    """Normalize each channel of each image by its own statistics."""
+    return _added(g, "InstanceNormalization", x, scale, bias, epsilon=epsilon)
+
+
+def layer_norm(g: Operators, x: Operand, scale: Operand, *bias: Operand, axis: int, epsilon: float) -> str:
+    """Normalize all axes from `axis` on by their own statistics."""
+    return _added(g, "LayerNormalization", x, scale, *bias, axis=axis, epsilon=epsilon)
+
+
+def local_response_norm(
+    g: Operators, x: Operand, *, size: int, alpha: float, beta: float, bias: float
+) -> str:
+    """Divide by (bias + alpha / size times the sum of squares of neighbouring channels)^beta."""
+    return _added(g, "LRN", x, size=size, alpha=alpha, beta=beta, bias=bias)
+
+
+# ---- Windows -------------------------------------------------------------------------------------------------------
+
+Numbers = Sequence[int] | None
+"""A number for each spatial axis; for padding all begins, then all ends. None: the default of the operator."""
+
+
+class Pooling(Protocol):
+    """Adds a pooling of windows."""
+
+    def __call__(
+        self, g: Operators, x: Operand, /, *, kernel_shape: Sequence[int], strides: Numbers = None,
+        pads: Numbers = None, auto_pad: str | None = None, dilations: Numbers = None, ceil_mode: int | None = None,
+        count_include_pad: int | None = None, p: int | None = None,
+    ) -> str:  # fmt: skip
+        """Add the pooling. Of the last two settings, averages have the first, and norms have the second."""
+
+
+def _pooling(kind: str) -> Pooling:
+    def function(
+        g: Operators, x: Operand, /, *, kernel_shape: Sequence[int], strides: Numbers = None, pads: Numbers = None,
+        auto_pad: str | None = None, dilations: Numbers = None, ceil_mode: int | None = None,
+        count_include_pad: int | None = None, p: int | None = None,
+    ) -> str:  # fmt: skip
+        return _added(
+            g, kind, x, kernel_shape=kernel_shape, strides=strides, pads=pads, auto_pad=auto_pad,
+            dilations=dilations, ceil_mode=ceil_mode, count_include_pad=count_include_pad, p=p,
+        )  # fmt: skip
+
+    return function
+
+
+average_pool = _pooling("AveragePool")
+lp_pool = _pooling("LpPool")
+max_pool = _pooling("MaxPool")
+
+global_average_pool = _unary("GlobalAveragePool")
+global_max_pool = _unary("GlobalMaxPool")
+
+
+def max_pool_with_places(
+    g: Operators, x: Operand, *, kernel_shape: Sequence[int], strides: Numbers = None, pads: Numbers = None,
+    auto_pad: str | None = None, dilations: Numbers = None, ceil_mode: int | None = None,
+) -> list[str]:  # fmt: skip
+    """Add a maximum pooling and the places of the maxima, which are counted in the whole tensor."""
+    settings = _stated(
+        kernel_shape=kernel_shape, strides=strides, pads=pads, auto_pad=auto_pad, dilations=dilations,
+        ceil_mode=ceil_mode,
+    )  # fmt: skip
+    return g.ops("MaxPool", [x], 2, **settings)
+
+
+def max_unpool(
+    g: Operators, x: Operand, places: Operand, shape: Operand, *, kernel_shape: Sequence[int]
+) -> str:
+    """Write elements at the places of maxima of a tensor of this shape, whose other elements are 0."""
+    return _added(g, "MaxUnpool", x, places, shape, kernel_shape=kernel_shape)
+
+
+def convolve(
+    g: Operators, x: Operand, weight: Operand, *bias: Operand, kernel_shape: Numbers = None, strides: Numbers = None,
+    pads: Numbers = None, auto_pad: str | None = None, dilations: Numbers = None, group: int | None = None,
+) -> str:  # fmt: skip
+    """Add a convolution. The weight is (filters, channels of a group, spatial axes)."""
+    return _added(
+        g, "Conv", x, weight, *bias, kernel_shape=kernel_shape, strides=strides, pads=pads, auto_pad=auto_pad,
+        dilations=dilations, group=group,
+    )  # fmt: skip
+
+
+def convolve_transposed(
+    g: Operators, x: Operand, weight: Operand, *bias: Operand, kernel_shape: Numbers = None, strides: Numbers = None,
+    pads: Numbers = None, auto_pad: str | None = None, dilations: Numbers = None, group: int | None = None,
+    output_padding: Numbers = None, output_shape: Numbers = None,
+) -> str:  # fmt: skip
+    """Add a transposed convolution. The weight is (channels, filters of a group, spatial axes)."""
+    return _added(
+        g, "ConvTranspose", x, weight, *bias, kernel_shape=kernel_shape, strides=strides, pads=pads,
+        auto_pad=auto_pad, dilations=dilations, group=group, output_padding=output_padding, output_shape=output_shape,
+    )  # fmt: skip
+
+
+def join_columns(
+    g: Operators, x: Operand, size: Operand, kernel: Operand, *, dilations: Numbers = None, pads: Numbers = None,
+    strides: Numbers = None,
+) -> str:  # fmt: skip
+    """Add the sums of overlapping blocks, which are the columns of a matrix, as an image of a size."""
+    return _added(g, "Col2Im", x, size, kernel, dilations=dilations, pads=pads, strides=strides)
+
+
+def resize(
+    g: Operators, x: Operand, scales: Operand = None, *sizes: Operand, mode: str, coordinate_transformation_mode: str,
+    nearest_mode: str | None = None, cubic_coeff_a: float | None = None, antialias: int | None = None,
+    exclude_outside: int | None = None, axes: Numbers = None,
+) -> str:  # fmt: skip
+    """Resize the axes of a tensor by scales, or to sizes."""
+    return _added(
+        g, "Resize", x, None, scales, *sizes, mode=mode, coordinate_transformation_mode=coordinate_transformation_mode,
+        nearest_mode=nearest_mode, cubic_coeff_a=cubic_coeff_a, antialias=antialias,
+        exclude_outside=exclude_outside, axes=axes,
+    )  # fmt: skip
+
+
+def sample_grid(
+    g: Operators, x: Operand, grid: Operand, *, mode: str, padding_mode: str, align_corners: int
+) -> str:
+    """Sample an image at the positions of a grid."""
+    return _added(g, "GridSample", x, grid, mode=mode, padding_mode=padding_mode, align_corners=align_corners)
+
+
+# ---- Recurrent layers ----------------------------------------------------------------------------------------------
+
+Cells = Literal["LSTM", "GRU", "RNN"]
+
+
+def recurrent(
+    g: Operators, kind: Cells, x: Operand, weights: Operand, state_weights: Operand, biases: Operand,
+    states: Sequence[Operand], *, hidden_size: int, direction: str, activations: Sequence[str] | None = None,
+    activation_alpha: Sequence[float] | None = None, activation_beta: Sequence[float] | None = None,
+    linear_before_reset: int | None = None,
+) -> list[str]:  # fmt: skip
+    """Add a recurrent layer. Its results are all steps and the last states."""
+    settings = _stated(
+        hidden_size=hidden_size, direction=direction, activations=activations, activation_alpha=activation_alpha,
+        activation_beta=activation_beta, linear_before_reset=linear_before_reset,
+    )  # fmt: skip
+    operands = [x, weights, state_weights, biases, None, *states]
+    return g.ops(kind, operands, 3 if kind == "LSTM" else 2, **settings)
+
 
 # ---- Operators -----------------------------------------------------------------------------------------------------
 
 
 def _added(g: Operators, kind: str, /, *operands: Operand, **settings: Any) -> str:
     """Add an operator of ONNX, without the settings that are None."""
-    stated = {name: value for name, value in settings.items() if value is not None}
-    return g.op(kind, *operands, **stated)
+    return g.op(kind, *operands, **_stated(**settings))
+
+
+def _stated(**settings: Any) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if value is not None}

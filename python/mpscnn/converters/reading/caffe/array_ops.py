@@ -20,7 +20,7 @@ def _concat(b: Builder, layer: CaffeLayer, *x: Name, axis: int = 1, concat_dim: 
         if not x or not layer.tops:
             raise WeightsError(f"damaged: it has {len(x)} inputs and {len(layer.tops)} results")
         return ops.identity(b, x[0])
-    return b.op("Concat", *x, axis=_either(axis, concat_dim, "concat_dim", b.rank(x[0])))
+    return ops.concatenate(b, *x, axis=_either(axis, concat_dim, "concat_dim", b.rank(x[0])))
 
 
 def _either(axis: int, old: int | None, name: str, rank: int) -> int:
@@ -48,9 +48,9 @@ def _flatten(b: Builder, x: Name, *, axis: int = 1, end_axis: int = -1) -> str:
     if axis == 0 or end < axis:
         raise UnsupportedError(f"flattens the axes {axis} to {end} of {shape}")
     if axis == 1 and end == len(shape) - 1:
-        return b.op("Flatten", x, axis=1)
+        return ops.flatten(b, x, axis=1)
     made = (*shape[:axis], math.prod(shape[axis : end + 1]), *shape[end + 1 :])
-    return b.op("Reshape", x, [0, *made[1:]])  # an extent of 0 keeps the batch, which may be free
+    return ops.reshape(b, x, [0, *made[1:]])  # an extent of 0 keeps the batch, which may be free
 
 
 def _reshape(b: Builder, x: Name, *, shape: Ints = (), axis: int = 0, num_axes: int = -1) -> str:
@@ -75,12 +75,12 @@ def _reshape(b: Builder, x: Name, *, shape: Ints = (), axis: int = 0, num_axes: 
         raise WeightsError(f"damaged: reshapes {shape} to {made}")
     if made[:1] != shape[:1]:
         raise UnsupportedError(f"changes the batch, {shape} to {made}")
-    return b.op("Reshape", x, [0, *made[1:]])
+    return ops.reshape(b, x, [0, *made[1:]])
 
 
 def _permute(b: Builder, x: Name, *, order: Ints = ()) -> str:
     rank = len(b.fixed_shape(x))
-    return b.op("Transpose", x, perm=[*order, *(axis for axis in range(rank) if axis not in order)])
+    return ops.transpose(b, x, perm=[*order, *(axis for axis in range(rank) if axis not in order)])
 
 
 def _shuffle_channels(b: Builder, x: Name, *, group: int = 1) -> str:
@@ -88,8 +88,8 @@ def _shuffle_channels(b: Builder, x: Name, *, group: int = 1) -> str:
     if len(shape) != 4 or groups < 1 or shape[1] % groups:
         raise UnsupportedError(f"shuffles {shape} in {groups} groups")
     _, channels, height, width = shape
-    apart = b.op("Reshape", x, [0, groups, channels // groups, height, width])
-    return b.op("Reshape", b.op("Transpose", apart, perm=[0, 2, 1, 3, 4]), [0, channels, height, width])
+    apart = ops.reshape(b, x, [0, groups, channels // groups, height, width])
+    return ops.reshape(b, ops.transpose(b, apart, perm=[0, 2, 1, 3, 4]), [0, channels, height, width])
 
 
 def _crop(b: Builder, x: Name, like: Name, *, axis: int = 2, offset: Ints = ()) -> str:
@@ -111,7 +111,7 @@ def _tile(b: Builder, x: Name, *, axis: int = 1, tiles: int = 0) -> str:
     axis = axis_of(axis, len(shape))
     if tiles < 1 or axis == 0:
         raise UnsupportedError(f"repeats axis {axis} of {shape} {tiles} times")
-    return b.op("Tile", x, [tiles if place == axis else 1 for place in range(len(shape))])
+    return ops.tile(b, x, [tiles if place == axis else 1 for place in range(len(shape))])
 
 
 def _interpolation(

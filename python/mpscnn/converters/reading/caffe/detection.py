@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.opening.budget import Budget, Cost
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.caffe.file import CaffeLayer
 from mpscnn.converters.reading.onnx_graph.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -49,7 +50,7 @@ class Head:
 
     def made(self, b: Builder) -> list[str]:
         """Reshape the blob to a tensor (n, anchors, columns)."""
-        return [b.op("Reshape", b.tensor(self.bottom), [0, -1, self.columns])]
+        return [ops.reshape(b, b.tensor(self.bottom), [0, -1, self.columns])]
 
 
 @dataclass

@@ -25,12 +25,12 @@ def _inner_product(
     if math.prod(shape[1:]) != features:
         raise WeightsError(f"damaged: weights for {features} features, but its input is {shape}")
     weight = weight.reshaped(-1, units) if transpose else weight.reshaped(units, -1)
-    operands = [b.op("Flatten", x, axis=1), b.weight("weight", weight)]
+    operands = [ops.flatten(b, x, axis=1), b.weight("weight", weight)]
     if bias_term:
         if bias is None:
             raise lacks("biases")
         operands.append(b.weight("bias", bias.reshaped(-1)))
-    return b.op("Gemm", *operands, transB=int(not transpose))
+    return ops.gemm(b, *operands, transpose_y=int(not transpose))
 
 
 _OPERATIONS: dict[str, ops.Binary] = {"PROD": ops.multiply, "SUM": ops.add, "MAX": ops.maximum}
@@ -56,7 +56,7 @@ def _weighted_sum(b: Builder, factors: Name, x: Name, y: Name) -> str:
     given, shape = b.fixed_shape(factors), b.fixed_shape(x)
     if given[:2] != shape[:2]:
         raise UnsupportedError(f"factors {given} for {shape}")
-    return ops.add(b, ops.multiply(b, x, b.op("Reshape", factors, [0, shape[1], 1, 1])), y)
+    return ops.add(b, ops.multiply(b, x, ops.reshape(b, factors, [0, shape[1], 1, 1])), y)
 
 
 def _largest(
@@ -72,33 +72,35 @@ def _largest(
     if axis is None:
         if out_max_val:
             raise UnsupportedError("places and elements in one blob are not supported")
-        place = b.op("ArgMax", b.op("Flatten", x, axis=1), axis=1, keepdims=True)
-        return b.op("Reshape", cast_to_float(b, place), [0, 1, 1])
+        place = ops.arg_max(b, ops.flatten(b, x, axis=1), axis=1, keepdims=True)
+        return ops.reshape(b, cast_to_float(b, place), [0, 1, 1])
     along = axis_of(axis, len(shape))
     if along == 0:
         raise UnsupportedError("compares images of the batch")
     if out_max_val:
-        return b.op("ReduceMax", x, [along], keepdims=True)
-    return cast_to_float(b, b.op("ArgMax", x, axis=along, keepdims=True))
+        return ops.reduce_max(b, x, [along], keepdims=True)
+    return cast_to_float(b, ops.arg_max(b, x, axis=along, keepdims=True))
 
 
-_REDUCTIONS = {"SUM": "ReduceSum", "ASUM": "ReduceL1", "SUMSQ": "ReduceSumSquare", "MEAN": "ReduceMean"}
+_REDUCTIONS = {
+    "SUM": ops.reduce_sum, "ASUM": ops.reduce_l1, "SUMSQ": ops.reduce_sum_square, "MEAN": ops.reduce_mean,
+}  # fmt: skip
 _REDUCTIONS |= dict(zip("1234", [*_REDUCTIONS.values()], strict=True))
 
 
 def _reduction(b: Builder, x: Name, *, operation: str = "SUM", axis: int = 0, coeff: Number = 1.0) -> str:
     """Convert Reduction: reduce all axes from `axis` on, and multiply by a factor."""
-    shape, kind = b.fixed_shape(x), _REDUCTIONS.get(operation)
+    shape, reduce = b.fixed_shape(x), _REDUCTIONS.get(operation)
     first = axis_of(axis, len(shape))
-    if kind is None:
+    if reduce is None:
         raise WeightsError(f"damaged: its operation is {operation}")
     if first == 0:
         raise UnsupportedError("reduces the axes from 0 on, which include the batch")
-    return b.linear(b.op(kind, x, range(first, len(shape)), keepdims=False), coeff, 0.0)
+    return b.linear(reduce(b, x, range(first, len(shape)), keepdims=False), coeff, 0.0)
 
 
 def _softmax(b: Builder, x: Name, *, axis: int = 1) -> str:
-    return b.op("Softmax", x, axis=axis)
+    return ops.softmax(b, x, axis=axis)
 
 
 LINEAR_AND_REDUCTIONS: dict[str, Row] = {

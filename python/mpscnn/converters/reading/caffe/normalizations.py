@@ -49,7 +49,7 @@ def _batch_norm(
         "variance": variances * factor,
     }
     operands = [b.weight(role, values) for role, values in roles.items()]
-    return b.op("BatchNormalization", x, *operands, epsilon=eps)
+    return ops.batch_norm(b, x, *operands, epsilon=eps)
 
 
 @ignores("num_axes")  # the weights have the axes
@@ -124,14 +124,14 @@ def _scale_channels(b: Builder, layer: CaffeLayer, x: str, factors: Array, offse
             b.weight(role, np.broadcast_to(np.float32(value), factors.shape))
             for role, value in (("mean", 0.0), ("variance", VARIANCE))
         ]
-        return b.op("BatchNormalization", x, *operands, epsilon=EPSILON)
+        return ops.batch_norm(b, x, *operands, epsilon=EPSILON)
     # The original normalization is dropped unless another layer reads it.
     source, *own = normalization.inputs
     known = map(b.constant_of, own[:2])
     scale, bias = (one.real("its factors") for one in known if one is not None)
     b.begin(normalization.name)
     operands = [b.weight("scale", scale * factors), b.weight("bias", bias * factors + offsets), *own[2:]]
-    return b.op("BatchNormalization", source, *operands, **normalization.attributes)
+    return ops.batch_norm(b, source, *operands, **normalization.attributes)
 
 
 def _into_layer_before(b: Builder, layer: CaffeLayer, x: str, factors: Array, offsets: Array) -> str | None:
@@ -176,7 +176,7 @@ def _combined_with_blob(
     if missing < 0:
         raise WeightsError(f"damaged: factors {given} along its axis of {shape}")
     if missing:
-        factors = b.op("Unsqueeze", factors, range(len(given), len(given) + missing))
+        factors = ops.unsqueeze(b, factors, range(len(given), len(given) + missing))
     return function(b, x, factors)
 
 
@@ -188,12 +188,13 @@ def _local_response(
     if size % 2 == 0:
         raise UnsupportedError(f"its local_size is {size}, which is not odd")
     if norm_region in ("ACROSS_CHANNELS", "0"):
-        return b.op("LRN", x, size=size, alpha=alpha, beta=beta, bias=k)
+        return ops.local_response_norm(b, x, size=size, alpha=alpha, beta=beta, bias=k)
     if norm_region not in ("WITHIN_CHANNEL", "1"):
         raise UnsupportedError(f"its norm_region is {norm_region}")
     # x * (1 + alpha * mean of the squares around)^-beta, with zeros around the image
-    window = {"kernel_shape": [size, size], "pads": [size // 2] * 4, "count_include_pad": 1}
-    mean = b.op("AveragePool", ops.multiply(b, x, x), **window)
+    mean = ops.average_pool(
+        b, ops.multiply(b, x, x), kernel_shape=[size, size], pads=[size // 2] * 4, count_include_pad=1
+    )
     return ops.multiply(b, x, ops.power(b, b.linear(mean, alpha, 1.0), -beta))
 
 
@@ -217,7 +218,7 @@ def _mean_variance(
     difference = standardize(b, x, axes, None)
     if not normalize_variance:
         return difference
-    variance = b.op("ReduceMean", ops.multiply(b, difference, difference), axes, keepdims=True)
+    variance = ops.reduce_mean(b, ops.multiply(b, difference, difference), axes, keepdims=True)
     return ops.divide(b, difference, ops.add(b, ops.sqrt(b, variance), eps))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from mpscnn.converters.opening.blobs import Blob
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.caffe.row_calls import Biases, Weights, image, lacks
 from mpscnn.converters.reading.onnx_graph.builder import Builder
 from mpscnn.converters.values.rows import Ints, Name, Row
@@ -29,7 +30,7 @@ def _convolution(
     image(b, x)
     window = _window(weight, kernel_size, stride, pad, dilation, axis)
     _check_filters(weight, weight.shape[0], num_output)
-    return b.op("Conv", x, *_operands(b, weight, bias, has_bias=bias_term), **window, group=group)
+    return ops.convolve(b, x, *_operands(b, weight, bias, has_bias=bias_term), **window, group=group)
 
 
 def _depthwise(
@@ -52,7 +53,9 @@ def _deconvolution(
     image(b, x)
     window = _window(weight, kernel_size, stride, pad, dilation, axis)
     _check_filters(weight, weight.shape[1] * group, num_output)
-    return b.op("ConvTranspose", x, *_operands(b, weight, bias, has_bias=bias_term), **window, group=group)
+    return ops.convolve_transposed(
+        b, x, *_operands(b, weight, bias, has_bias=bias_term), **window, group=group
+    )
 
 
 def _window(weight: Blob, kernel: Ints, stride: Ints, pad: Ints, dilation: Ints, axis: int) -> dict[str, Any]:
@@ -82,7 +85,8 @@ def _operands(b: Builder, weight: Blob, bias: Blob | None, *, has_bias: bool) ->
     return operands
 
 
-_KINDS = {"MAX": "Max", "AVE": "Average", "0": "Max", "1": "Average"}
+_MAX, _AVERAGE = (ops.max_pool, ops.global_max_pool), (ops.average_pool, ops.global_average_pool)
+_KINDS = {"MAX": _MAX, "AVE": _AVERAGE, "0": _MAX, "1": _AVERAGE}
 
 
 def _pooling(
@@ -94,7 +98,7 @@ def _pooling(
     if kind is None:
         raise UnsupportedError(f"a pooling {pool}")
     if global_pooling:
-        return b.op(f"Global{kind}Pool", x)
+        return kind[1](b, x)
     kernel, strides, pads = (
         _pair(kernel_size, "kernel_size", 0),
         _pair(stride, "stride", 1),
@@ -106,10 +110,10 @@ def _pooling(
     for size, taps, step, side in zip(shape[2:], kernel, strides, pads, strict=True):
         # refuses a last window outside
         count_of_caffe(size, step, taps, side, upwards=upwards, padded=any(pads))
-    window: dict[str, Any] = {"kernel_shape": list(kernel), "strides": list(strides), "pads": [*pads, *pads]}
-    if kind == "Average":
-        window["count_include_pad"] = 1
-    return b.op(f"{kind}Pool", x, ceil_mode=int(upwards), **window)
+    return kind[0](
+        b, x, kernel_shape=list(kernel), strides=list(strides), pads=[*pads, *pads], ceil_mode=int(upwards),
+        count_include_pad=1 if kind is _AVERAGE else None,
+    )  # fmt: skip
 
 
 WINDOWS: dict[str, Row] = {

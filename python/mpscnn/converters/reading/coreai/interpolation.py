@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.onnx_graph.builder import Builder
 from mpscnn.converters.reading.onnx_graph.resizing import CORNERS, FROM_EDGE, HALF_PIXEL, resize
 from mpscnn.errors import UnsupportedError
@@ -73,5 +74,5 @@ def take_nearest(b: Builder, x: str, axes: Sequence[Resized]) -> str:
     if taken == from_edge:
         return resize(b, x, [axis.size for axis in axes], FROM_EDGE, nearest=True)
     for number, places in enumerate(taken, 2):
-        x = b.op("Gather", x, places, axis=number)
+        x = ops.gather(b, x, places, axis=number)
     return x

@@ -6,7 +6,7 @@ dialect, and attributes as keywords. Operands annotated with numbers must be con
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
@@ -69,20 +69,28 @@ def _range(b: Builder, start: Tensor, end: Tensor, step: Tensor) -> str:
     return ops.progression(b, start, end, step)
 
 
-def _along(kind: str, **settings: Any) -> Row:
-    """Return the row of an operation along one axis."""
+def _softmax(b: Builder, input: Tensor, axis: Whole) -> str:
+    return ops.softmax(b, input, axis=axis)
 
-    def row(b: Builder, input: Tensor, axis: Whole) -> str:
-        return b.op(kind, input, axis=axis, **settings)
+
+def _place_of_maximum(b: Builder, input: Tensor, axis: Whole) -> str:
+    return ops.arg_max(b, input, axis=axis, keepdims=1)
+
+
+def _over(function: ops.Binary) -> Row:
+    """Return the row of an operation of several axes."""
+
+    def row(b: Builder, input: Tensor, axes: Numbers) -> str:
+        return function(b, input, list(axes)) if axes else input
 
     return row
 
 
-def _over(kind: str, **settings: Any) -> Row:
-    """Return the row of an operation of several axes."""
+def _reduction(reduce: ops.Reduction) -> Row:
+    """Return the row of a reduction of several axes, which stay with the extent 1."""
 
     def row(b: Builder, input: Tensor, axes: Numbers) -> str:
-        return b.op(kind, input, list(axes), **settings) if axes else input
+        return reduce(b, input, list(axes), keepdims=1) if axes else input
 
     return row
 
@@ -93,7 +101,7 @@ def _over(kind: str, **settings: Any) -> Row:
 def _conv2d(
     b: Builder, input: Tensor, weight: Tensor, stride: Steps, dilation: Steps, groups: Whole, *bias: Tensor
 ) -> str:
-    return b.op("Conv", input, weight, *bias, strides=stride, dilations=dilation, group=groups)
+    return ops.convolve(b, input, weight, *bias, strides=stride, dilations=dilation, group=groups)
 
 
 def _conv_transpose2d(
@@ -103,19 +111,22 @@ def _conv_transpose2d(
     if len(padding) not in (2, 4) or min((*padding, *output_pad)) < 0:
         raise WeightsError(f"damaged: its paddings are {padding[:8]} and {output_pad}")
     sides = [*padding, *padding] if len(padding) == 2 else [*padding[0::2], *padding[1::2]]
-    settings = {"strides": stride, "dilations": dilation, "pads": sides, "output_padding": output_pad}
-    return b.op("ConvTranspose", input, weight, *bias, group=groups, **settings)
+    return ops.convolve_transposed(
+        b, input, weight, *bias, strides=stride, pads=sides, dilations=dilation, group=groups,
+        output_padding=output_pad,
+    )  # fmt: skip
 
 
 def _max_pool_2d(
     b: Builder, input: Tensor, kernel_size: Steps, stride: Steps, dilation: Steps, ceil_mode: Flag
 ) -> str:
-    settings = {"kernel_shape": kernel_size, "strides": stride, "dilations": dilation}
-    return b.op("MaxPool", input, ceil_mode=int(ceil_mode), **settings)
+    return ops.max_pool(
+        b, input, kernel_shape=kernel_size, strides=stride, dilations=dilation, ceil_mode=int(ceil_mode)
+    )
 
 
 def _sum_pool_2d(b: Builder, input: Tensor, kernel_size: Steps, strides: Steps, dilation: Steps) -> str:
-    mean = b.op("AveragePool", input, kernel_shape=kernel_size, strides=strides, dilations=dilation)
+    mean = ops.average_pool(b, input, kernel_shape=kernel_size, strides=strides, dilations=dilation)
     return ops.multiply(b, mean, float(kernel_size[0] * kernel_size[1]))
 
 
@@ -170,8 +181,8 @@ def _cast(b: Builder, input: Tensor, *, element: str) -> str:
     if element.startswith(("si", "ui")):
         return cast_to_integers(b, input, f"{'u' if element[0] == 'u' else ''}int{element[2:]}")
     if element == "i1":
-        return b.op("Cast", input, to=BOOL)
-    return b.op("Cast", input, to=FLOAT) if b.is_integer(input) or b.is_boolean(input) else input
+        return ops.cast(b, input, to=BOOL)
+    return ops.cast(b, input, to=FLOAT) if b.is_integer(input) or b.is_boolean(input) else input
 
 
 def _quantize(
@@ -190,20 +201,20 @@ def _dequantize(
     b: Builder, input: Tensor, scale: Tensor, offset1: Tensor, offset2: Tensor, axis: Numbers
 ) -> str:
     steps, zero, least = (_of_axis(b, input, one, axis) for one in (scale, offset1, offset2))
-    x = b.op("Cast", input, to=FLOAT) if b.is_integer(input) else input
+    x = ops.cast(b, input, to=FLOAT) if b.is_integer(input) else input
     return ops.add(b, ops.multiply(b, ops.subtract(b, x, zero), steps), least)
 
 
 def _of_axis(b: Builder, x: str, numbers: str, axes: Ints) -> str:
     """Return one number, or one for each index of an axis, in a form that broadcasts to x."""
-    made = b.op("Cast", numbers, to=FLOAT) if b.is_integer(numbers) else numbers
+    made = ops.cast(b, numbers, to=FLOAT) if b.is_integer(numbers) else numbers
     if b.rank(numbers) == 0 or b.fixed_shape(numbers) == (1,):
-        return b.op("Squeeze", made, [0]) if b.rank(numbers) else made
+        return ops.squeeze(b, made, [0]) if b.rank(numbers) else made
     if len(axes) != 1:
         raise UnsupportedError(f"has scales along the axes {list(axes)}; one axis is supported")
     shape = [1] * b.rank(x)
     shape[b.axis(x, axes[0])] = -1
-    return b.op("Reshape", made, shape)
+    return ops.reshape(b, made, shape)
 
 
 # ---- Photos --------------------------------------------------------------------------------------------------------
@@ -213,44 +224,44 @@ _ALPHA = 255.0
 
 def _image_to_tensor(b: Builder, source: Tensor, *, pixels: Literal["k24RGB", "k32ARGB", "k32BGRA"]) -> str:
     """Return the pixels (height, width, channels) of a photo, which is an input (1, 3, height, width) here."""
-    x = b.op("Transpose", source, perm=[0, 2, 3, 1])
+    x = ops.transpose(b, source, perm=[0, 2, 3, 1])
     if pixels != "k24RGB":
         opaque = b.weight("alpha", np.broadcast_to(np.float32(_ALPHA), (*b.fixed_shape(x)[:3], 1)))
-        colours = b.op("Gather", x, [2, 1, 0], axis=3) if pixels == "k32BGRA" else x
-        x = b.op("Concat", *([colours, opaque] if pixels == "k32BGRA" else [opaque, colours]), axis=3)
-    return b.op("Squeeze", x, [0])
+        colours = ops.gather(b, x, [2, 1, 0], axis=3) if pixels == "k32BGRA" else x
+        x = ops.concatenate(b, *([colours, opaque] if pixels == "k32BGRA" else [opaque, colours]), axis=3)
+    return ops.squeeze(b, x, [0])
 
 
 # ---- Arrays --------------------------------------------------------------------------------------------------------
 
 
 def _reshape(b: Builder, input: Tensor, new_shape: Tensor) -> str:
-    return b.op("Reshape", input, cast_to_int(b, new_shape), allowzero=1)
+    return ops.reshape(b, input, cast_to_int(b, new_shape), allowzero=1)
 
 
 def _transpose(b: Builder, input: Tensor, permutation: Numbers) -> str:
     order = [b.axis(input, axis) for axis in permutation]
     if sorted(order) != list(range(b.rank(input))):
         raise WeightsError(f"damaged: its order is {order[:8]} of {b.rank(input)} axes")
-    return b.op("Transpose", input, perm=order)
+    return ops.transpose(b, input, perm=order)
 
 
 def _broadcast_to(b: Builder, input: Tensor, shape: Tensor) -> str:
-    return b.op("Expand", input, cast_to_int(b, shape))
+    return ops.expand(b, input, cast_to_int(b, shape))
 
 
 def _broadcast_in_dims(b: Builder, input: Tensor, dim_sizes: Numbers, axes: Numbers) -> str:
     shape = [1] * b.rank(input)
     for axis, size in zip(axes, dim_sizes, strict=True):
         shape[b.axis(input, axis)] = size
-    return b.op("Expand", input, shape)
+    return ops.expand(b, input, shape)
 
 
 def _tile(b: Builder, input: Tensor, dims: Annotated[Ints, Operand(), Above(0)]) -> str:
     rank = b.rank(input)
     if len(dims) > rank:
         raise WeightsError(f"damaged: repeats {len(dims)} axes of {rank}")
-    return b.op("Tile", input, [1] * (rank - len(dims)) + list(dims))
+    return ops.tile(b, input, [1] * (rank - len(dims)) + list(dims))
 
 
 def _reverse(b: Builder, input: Tensor, dims: Numbers) -> str:
@@ -258,7 +269,7 @@ def _reverse(b: Builder, input: Tensor, dims: Numbers) -> str:
 
 
 def _concat(b: Builder, dimension: Whole, *inputs: Tensor) -> str:
-    return b.op("Concat", *inputs, axis=b.axis(inputs[0], dimension))
+    return ops.concatenate(b, *inputs, axis=b.axis(inputs[0], dimension))
 
 
 def _split(b: Builder, input: Tensor, sizes: Numbers, dim: Whole, *, is_one: bool) -> list[str]:
@@ -280,7 +291,7 @@ def _slice(
     """Convert slice. The reader states the extents of the result, if all are known."""
     starts, ends = (cast_to_int(b, one) for one in (start_indices, end_indices))
     if min(strides, default=1) >= 0:
-        return b.op("Slice", input, starts, ends, list(range(b.rank(input))), list(strides))
+        return ops.slice_axes(b, input, starts, ends, list(range(b.rank(input))), list(strides))
     first, last = (b.constant_integers(one, "its indices") for one in (starts, ends))
     return read_backwards(b, input, first, last, strides, extents)
 
@@ -294,12 +305,12 @@ def _slice_update(
 # ---- Along axes ----------------------------------------------------------------------------------------------------
 
 
-def _truths(kind: str, threshold: float) -> Row:
+def _truths(reduce: ops.Reduction, threshold: float) -> Row:
     """Return the row of `all` and `any`, which reduce truth values."""
 
     def row(b: Builder, input: Tensor, axes: Numbers) -> str:
-        numbers = b.op("Cast", input, to=FLOAT)
-        return compare(b, ops.greater, b.op(kind, numbers, list(axes), keepdims=1), threshold)
+        numbers = ops.cast(b, input, to=FLOAT)
+        return compare(b, ops.greater, reduce(b, numbers, list(axes), keepdims=1), threshold)
 
     return row
 
@@ -313,7 +324,7 @@ def _ordered(place: int) -> Row:
         extent = b.extents(input)[axis]
         if extent is None:
             raise UnsupportedError("orders an axis whose extent is free")
-        return b.ops("TopK", [input, [extent]], 2, axis=axis, largest=int(descending))[place]
+        return ops.top_k(b, input, [extent], axis=axis, largest=int(descending))[place]
 
     return row
 
@@ -323,18 +334,18 @@ def _scan(
 ) -> str:
     if scan_op != "sum":
         raise UnsupportedError(f"computes cumulative results by {scan_op!r}; supported is 'sum'")
-    return b.op("CumSum", input, [axis], reverse=int(reverse))
+    return ops.cumulative_sum(b, input, [axis], reverse=int(reverse))
 
 
 # ---- Positions -----------------------------------------------------------------------------------------------------
 
 
 def _gather_along_axis(b: Builder, input: Tensor, indices: Tensor, axis: Whole) -> str:
-    return b.op("GatherElements", input, cast_to_int(b, indices), axis=axis)
+    return ops.gather_elements(b, input, cast_to_int(b, indices), axis=axis)
 
 
 def _gather_nd(b: Builder, input: Tensor, indices: Tensor) -> str:
-    return b.op("GatherND", input, cast_to_int(b, indices))
+    return ops.gather_nd(b, input, cast_to_int(b, indices))
 
 
 def _scatter_along_axis(
@@ -342,7 +353,7 @@ def _scatter_along_axis(
     *, scatter_mode: Literal["update", "add", "mul", "max", "min"] = "update",
 ) -> str:  # fmt: skip
     mode = "none" if scatter_mode == "update" else scatter_mode
-    return b.op("ScatterElements", input, cast_to_int(b, indices), updates, axis=axis, reduction=mode)
+    return ops.scatter_elements(b, input, cast_to_int(b, indices), updates, axis=axis, reduction=mode)
 
 
 _COMBINED = {"1": "none", "add": "add", "mul": "mul", "maximum": "max", "minimum": "min"}
@@ -354,7 +365,7 @@ def _scatter_nd(b: Builder, input: Tensor, indices: Tensor, updates: Tensor, *, 
         raise UnsupportedError(
             "combines old and new elements by operations of its own, which is not supported"
         )
-    return b.op("ScatterND", input, cast_to_int(b, indices), updates, reduction=mode)
+    return ops.scatter_nd(b, input, cast_to_int(b, indices), updates, reduction=mode)
 
 
 # ---- The tables ----------------------------------------------------------------------------------------------------
@@ -385,9 +396,9 @@ ROWS: dict[str, Row] = {
     **_BROADCAST,
     **{f"broadcasting_{kind}": row for kind, row in _BROADCAST.items()},
     **{name: _of_one(ops.PLAIN[name]) for name in _PLAIN},
-    "all": _truths("ReduceMin", 0.5),
-    "any": _truths("ReduceMax", 0.5),
-    "argmax": _along("ArgMax", keepdims=1),
+    "all": _truths(ops.reduce_min, 0.5),
+    "any": _truths(ops.reduce_max, 0.5),
+    "argmax": _place_of_maximum,
     "argsort": _ordered(1),
     "broadcast_in_dims": _broadcast_in_dims,
     "broadcast_to": _broadcast_to,
@@ -396,7 +407,7 @@ ROWS: dict[str, Row] = {
     "conv2d": _conv2d,
     "conv_transpose2d": _conv_transpose2d,
     "dequantize": _dequantize,
-    "expand_dims": _over("Unsqueeze"),
+    "expand_dims": _over(ops.unsqueeze),
     "gather_along_axis": _gather_along_axis,
     "gather_nd": _gather_nd,
     "gelu": _gelu,
@@ -407,22 +418,22 @@ ROWS: dict[str, Row] = {
     "pad": _pad,
     "quantize": _quantize,
     "range": _range,
-    "reduce_max": _over("ReduceMax", keepdims=1),
-    "reduce_mean": _over("ReduceMean", keepdims=1),
-    "reduce_min": _over("ReduceMin", keepdims=1),
-    "reduce_product": _over("ReduceProd", keepdims=1),
-    "reduce_sum": _over("ReduceSum", keepdims=1),
+    "reduce_max": _reduction(ops.reduce_max),
+    "reduce_mean": _reduction(ops.reduce_mean),
+    "reduce_min": _reduction(ops.reduce_min),
+    "reduce_product": _reduction(ops.reduce_prod),
+    "reduce_sum": _reduction(ops.reduce_sum),
     "reshape": _reshape,
     "reverse": _reverse,
     "rsqrt": _of_one(ops.inverse_root),
     "scan": _scan,
     "scatter_along_axis": _scatter_along_axis,
     "scatter_nd": _scatter_nd,
-    "shrink_dims": _over("Squeeze"),
+    "shrink_dims": _over(ops.squeeze),
     "silu": _of_one(ops.swish),
     "slice": _slice,
     "slice_update": _slice_update,
-    "softmax": _along("Softmax"),
+    "softmax": _softmax,
     "sort": _ordered(0),
     "split": _split,
     "sum_pool_2d": _sum_pool_2d,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.onnx_graph.blocks import take_part
 from mpscnn.converters.reading.onnx_graph.builder import Builder
 from mpscnn.converters.values.rows import Ints
@@ -54,5 +55,5 @@ def write_part(b: Builder, x: str, begins: Ints, ends: Ints, strides: Ints, upda
             for part in parts[axis]
             if part is parts[axis][1] or part.start < part.stop
         ]
-        update = b.op("Concat", *joined, axis=axis) if len(joined) > 1 else update
+        update = ops.concatenate(b, *joined, axis=axis) if len(joined) > 1 else update
     return update

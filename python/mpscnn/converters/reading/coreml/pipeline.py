@@ -156,7 +156,7 @@ def detector_post_processing(places: tuple[int, int], suppression: Any) -> PostP
                 shape = (*shape[:axis], *shape[axis + 1 :])
             if len(shape) not in (2, 3) or (columns is not None and shape[-1] != columns):
                 raise UnsupportedError(f"boxes or scores of the shape {shape}; expected rows of boxes")
-            return b.op("Reshape", x, [1 if len(shape) == 2 else 0, *shape[-2:]])
+            return ops.reshape(b, x, [1 if len(shape) == 2 else 0, *shape[-2:]])
 
         def best(x: str) -> str:
             if not per_class:
@@ -165,12 +165,12 @@ def detector_post_processing(places: tuple[int, int], suppression: Any) -> PostP
             if count > MAX_LABELS:
                 raise UnsupportedError(f"scores of {count} classes; supported are {MAX_LABELS}")
             classes = np.arange(count, dtype=np.float32)
-            place = b.op("Cast", b.op("ArgMax", x, axis=-1, keepdims=1), to=1)
+            place = ops.cast(b, ops.arg_max(b, x, axis=-1, keepdims=1), to=1)
             distance = ops.absolute(b, ops.subtract(b, place, b.weight("classes", classes)))
             return ops.multiply(b, x, ops.relu(b, ops.subtract(b, 1.0, distance)))
 
         def edges() -> Sequence[str]:
-            return [b.op("MatMul", rows(boxes, 4), b.weight("edges", EDGES))]
+            return [ops.matmul(b, rows(boxes, 4), b.weight("edges", EDGES))]
 
         walk.layer("nonMaximumSuppression", "boxes", [boxes], [boxes], edges, None)
         walk.layer(

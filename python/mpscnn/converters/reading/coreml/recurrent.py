@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.onnx_graph.blocks import reverse
 from mpscnn.converters.reading.onnx_graph.builder import Builder
 from mpscnn.converters.values import gates
@@ -29,7 +30,7 @@ class Recurrent:
         attributes: further attributes of ONNX' operator.
     """
 
-    kind: str
+    kind: ops.Cells
     directions: Sequence[RecurrentWeights]
     functions: Sequence[str]
     reverse: bool
@@ -55,35 +56,39 @@ class Recurrent:
             (weight, state, np.concatenate([bias, state_bias]))
             for weight, state, bias, state_bias in directions
         ]
-        names = [
+        weights, state_weights, biases = (
             b.weight(role, np.stack(own)) for role, own in zip("WRB", zip(*parts, strict=True), strict=True)
-        ]
+        )
         count = len(self.directions)
         direction = "bidirectional" if count == 2 else "reverse" if self.reverse else "forward"
-        steps, *last = b.ops(
+        steps, *last = ops.recurrent(
+            b,
             self.kind,
-            [x, *names, "", *states],
-            3 if self.kind == "LSTM" else 2,
-            direction=direction,
+            x,
+            weights,
+            state_weights,
+            biases,
+            states,
             hidden_size=parts[0][1].shape[1],
+            direction=direction,
             activations=list(self.functions),
             **self.attributes,
         )
         last = [_joined(b, one, 0) for one in last]
         if not self.every_step:
-            return [b.op("Unsqueeze", last[0], [0]), *last]
+            return [ops.unsqueeze(b, last[0], [0]), *last]
         steps = _joined(b, steps, 1)
         return [reverse(b, steps, [0]) if self.reverse else steps, *last]
 
 
 def split_directions(b: Builder, state: str, directions: int, units: int) -> str:
     """Reshape a state (sequences, directions * units) to (directions, sequences, units)."""
-    return b.op("Transpose", b.op("Reshape", state, [0, directions, units]), perm=[1, 0, 2])
+    return ops.transpose(b, ops.reshape(b, state, [0, directions, units]), perm=[1, 0, 2])
 
 
 def _joined(b: Builder, tensor: str, axis: int) -> str:
     """Merge the axis of directions into the last axis, that of the units."""
     rank = b.rank(tensor)
     order = [place for place in range(rank) if place != axis]
-    turned = b.op("Transpose", tensor, perm=[*order[:-1], axis, order[-1]])
-    return b.op("Reshape", turned, [0] * (rank - 2) + [-1])
+    turned = ops.transpose(b, tensor, perm=[*order[:-1], axis, order[-1]])
+    return ops.reshape(b, turned, [0] * (rank - 2) + [-1])

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.reading import vocabulary as ops
-from mpscnn.converters.reading.onnx.expansions import PART, Operand
+from mpscnn.converters.reading.onnx.expansions import Operand
 from mpscnn.converters.reading.onnx_graph.builder import FLOAT, INT64, Builder
 from mpscnn.converters.values.slicing import as_slice
 from mpscnn.converters.values.strided_slice import expand_indices, from_begins_and_sizes
@@ -31,7 +31,7 @@ def compare(b: Builder, comparison: ops.Binary, x: str, y: Operand, *, opposite:
     truth = comparison(b, x, y)
     if opposite:
         truth = ops.logical_not(b, truth)
-    return b.op("Cast", truth, to=FLOAT)
+    return ops.cast(b, truth, to=FLOAT)
 
 
 def fold(b: Builder, function: ops.Binary, tensors: Sequence[str]) -> str:
@@ -47,17 +47,17 @@ def transpose_last_axes(b: Builder, x: str) -> str:
     rank = b.rank(x)
     if rank < 2:
         raise WeightsError("damaged: transposes a vector")
-    return b.op("Transpose", x, perm=[*range(rank - 2), rank - 1, rank - 2])
+    return ops.transpose(b, x, perm=[*range(rank - 2), rank - 1, rank - 2])
 
 
 def cast_to_int(b: Builder, x: str) -> str:
     """Return a tensor as whole numbers: positions may be stored as floats."""
-    return x if b.is_integer(x) else b.op("Cast", x, to=INT64)
+    return x if b.is_integer(x) else ops.cast(b, x, to=INT64)
 
 
 def cast_to_float(b: Builder, positions: str) -> str:
     """Return positions as floats, as the blobs of Caffe and of Core ML's neural networks are."""
-    return b.op("Cast", positions, to=FLOAT)
+    return ops.cast(b, positions, to=FLOAT)
 
 
 def cast_to_integers(b: Builder, x: str, dtype: str) -> str:
@@ -71,22 +71,22 @@ def cast_to_integers(b: Builder, x: str, dtype: str) -> str:
     limits = np.iinfo(dtype)
     if limits.bits < 32 and not b.is_boolean(x):
         x = ops.clip(b, x, limits.min, limits.max)
-    return b.op("Cast", x, to=INT64)
+    return ops.cast(b, x, to=INT64)
 
 
 def l2_normalize(b: Builder, x: str, axes: Sequence[int], epsilon: float) -> str:
     """Return x / sqrt(sum of squares + epsilon) over some axes."""
-    sums = b.op("ReduceSum", ops.multiply(b, x, x), axes, keepdims=True)
+    sums = ops.reduce_sum(b, ops.multiply(b, x, x), axes, keepdims=True)
     return ops.divide(b, x, ops.sqrt(b, ops.add(b, sums, epsilon)))
 
 
 def standardize(b: Builder, x: str, axes: Sequence[int], epsilon: float | None) -> str:
     """Return (x - mean) / sqrt(variance + epsilon) over some axes; without an epsilon, x - mean."""
-    difference = ops.subtract(b, x, b.op("ReduceMean", x, axes, keepdims=True))
+    difference = ops.subtract(b, x, ops.reduce_mean(b, x, axes, keepdims=True))
     if epsilon is None:
         return difference
     squares = ops.multiply(b, difference, difference)
-    variance = b.op("ReduceMean", squares, axes, keepdims=True)
+    variance = ops.reduce_mean(b, squares, axes, keepdims=True)
     return ops.divide(b, difference, ops.sqrt(b, ops.add(b, variance, epsilon)))
 
 
@@ -96,7 +96,7 @@ def space_to_depth(b: Builder, x: str, block: int, *, shuffled: bool = False) ->
     The new channels are ordered by position in the block, then channel, or with `shuffled` the other way round.
     """
     image(b, x)
-    return b.op("SpaceToDepth", x, blocksize=block, mode="CRD" if shuffled else "DCR")
+    return ops.space_to_depth(b, x, blocksize=block, mode="CRD" if shuffled else "DCR")
 
 
 def depth_to_space(b: Builder, x: str, block: int, *, shuffled: bool) -> str:
@@ -104,7 +104,7 @@ def depth_to_space(b: Builder, x: str, block: int, *, shuffled: bool) -> str:
 
     The channels are ordered by position in the block, then channel, or with `shuffled` the other way round.
     """
-    return b.op("DepthToSpace", x, blocksize=block, mode="CRD" if shuffled else "DCR")
+    return ops.depth_to_space(b, x, blocksize=block, mode="CRD" if shuffled else "DCR")
 
 
 def image(b: Builder, x: str) -> tuple[int, int, int, int]:
@@ -122,7 +122,7 @@ def split(b: Builder, x: str, axis: int, sizes: Sequence[int]) -> list[str]:
         raise WeightsError(f"damaged: divides {extent} into {list(sizes)[:5]}")
     if len(sizes) == 1:
         return [x]
-    return b.ops("Split", [x, sizes], len(sizes), axis=axis)
+    return ops.split(b, x, sizes, axis=axis)
 
 
 def split_equally(b: Builder, x: str, axis: int, count: int) -> list[str]:
@@ -145,9 +145,9 @@ def stack(b: Builder, tensors: Sequence[str], axis: int) -> str:
     if 0 < axis < rank and None not in extents[1:]:
         # Concatenating and then reshaping avoids the insertion of an axis into each tensor.
         shape = [extent or 0 for extent in extents[1:]]
-        joined = b.op("Concat", *tensors, axis=axis)
-        return b.op("Reshape", joined, [0, *shape[: axis - 1], len(tensors), *shape[axis - 1 :]])
-    return b.op("Concat", *(b.op("Unsqueeze", tensor, [axis]) for tensor in tensors), axis=axis)
+        joined = ops.concatenate(b, *tensors, axis=axis)
+        return ops.reshape(b, joined, [0, *shape[: axis - 1], len(tensors), *shape[axis - 1 :]])
+    return ops.concatenate(b, *(ops.unsqueeze(b, tensor, [axis]) for tensor in tensors), axis=axis)
 
 
 def pad(b: Builder, x: str, amounts: Sequence[int], mode: str, value: float = 0.0) -> str:
@@ -169,8 +169,8 @@ def pad(b: Builder, x: str, amounts: Sequence[int], mode: str, value: float = 0.
             raise WeightsError(f"damaged: mirrors {before} and {after} elements of {extents}")
     pads = [*before, *after]
     if mode != "constant":
-        return b.op("Pad", x, pads, mode=mode)
-    return b.op("Pad", x, pads, b.weight("value", np.asarray(value, np.float32)), mode=mode)
+        return ops.pad(b, x, pads, mode=mode)
+    return ops.pad(b, x, pads, b.weight("value", np.asarray(value, np.float32)), mode=mode)
 
 
 def take_part(b: Builder, x: str, entries: Sequence[int | slice | EllipsisType | None]) -> str:
@@ -186,11 +186,11 @@ def take_part(b: Builder, x: str, entries: Sequence[int | slice | EllipsisType |
     left = [entry for entry in expanded if not isinstance(entry, int)]
     parts = [as_slice(entry) for entry in own]
     if any(part.start or part.stop is not None or part.step not in (None, 1) for part in parts):
-        x = b.op(PART, x, entries=parts)
+        x = ops.part(b, x, entries=parts)
     if len(left) < len(expanded):
-        x = b.op("Squeeze", x, [axis for axis, entry in enumerate(own) if isinstance(entry, int)])
+        x = ops.squeeze(b, x, [axis for axis, entry in enumerate(own) if isinstance(entry, int)])
     if len(own) < len(expanded):
-        x = b.op("Unsqueeze", x, [axis for axis, entry in enumerate(left) if entry is None])
+        x = ops.unsqueeze(b, x, [axis for axis, entry in enumerate(left) if entry is None])
     return x
 
 

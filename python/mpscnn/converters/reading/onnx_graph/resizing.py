@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.onnx_graph.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -26,7 +28,7 @@ def resize(b: Builder, x: str, size: Sequence[int], samples: str, *, nearest: bo
     if None in extents[1:-2]:
         raise UnsupportedError("the number of its input's channels is not known")
     sides = [len(extents) - 2, len(extents) - 1]
-    return b.op("Resize", x, "", "", list(size), axes=sides, **_attributes(samples, nearest=nearest))
+    return ops.resize(b, x, None, list(size), axes=sides, **_attributes(samples, nearest=nearest))
 
 
 def resize_by_factors(
@@ -40,10 +42,10 @@ def resize_by_factors(
         size = [math.floor((side or 0) * factor + 1e-6) for side, factor in zip(sides, factors, strict=True)]
         return resize(b, x, size, samples, nearest=nearest)
     scales = np.asarray([1.0] * (b.rank(x) - 2) + list(factors), np.float32)
-    return b.op("Resize", x, "", b.weight("scales", scales), **_attributes(samples, nearest=nearest))
+    return ops.resize(b, x, b.weight("scales", scales), **_attributes(samples, nearest=nearest))
 
 
-def _attributes(samples: str, *, nearest: bool) -> dict[str, str]:
+def _attributes(samples: str, *, nearest: bool) -> dict[str, Any]:
     if not nearest:
         return {"mode": "linear", "coordinate_transformation_mode": samples}
     return {"mode": "nearest", "coordinate_transformation_mode": samples, "nearest_mode": "floor"}

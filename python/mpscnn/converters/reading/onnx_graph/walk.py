@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from mpscnn.converters.finishing.renaming import name_outputs
 from mpscnn.converters.opening.read_options import ReadOptions
 from mpscnn.converters.opening.unsupported import UnsupportedLayers
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.onnx_graph.builder import Builder
 from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
@@ -98,7 +99,7 @@ class Walk:
             extents = b.extents(x)
             if len(extents) == 2 or (only_vectors and extents[2:] != (1, 1)):
                 return [x]
-            return [b.op("Flatten", x, axis=1)]
+            return [ops.flatten(b, x, axis=1)]
 
         self.layer("output", f"{blob}/vector", [blob], [blob], convert, None)
 

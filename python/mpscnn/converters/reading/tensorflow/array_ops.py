@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.onnx_graph.blocks import (
     pad,
     reverse,
@@ -35,11 +36,11 @@ Amounts = Annotated[Ints, Operand("paddings")]
 
 @ignores("N")
 def _shape(b: Builder, *x: Name) -> list[str]:
-    return [b.op("Shape", one) for one in x]
+    return [ops.extents(b, one) for one in x]
 
 
 def _size(b: Builder, x: Name) -> str:
-    return b.op("Size", x)
+    return ops.number_of_elements(b, x)
 
 
 def _rank(b: Builder, x: Name) -> str:
@@ -47,33 +48,33 @@ def _rank(b: Builder, x: Name) -> str:
 
 
 def _fill(b: Builder, op: Operation, shape: Place, value: Place) -> str:
-    return b.op("Expand", op.tensor(value), op.tensor(shape))
+    return ops.expand(b, op.tensor(value), op.tensor(shape))
 
 
 def _range(b: Builder, start: Name, end: Name, step: Name) -> str:
-    return b.op("Range", start, end, step)
+    return ops.progression(b, start, end, step)
 
 
 def _reshape(b: Builder, x: Name, shape: Name) -> str:
-    return b.op("Reshape", x, shape, allowzero=1)
+    return ops.reshape(b, x, shape, allowzero=1)
 
 
 def _squeeze(b: Builder, x: Name, *, squeeze_dims: Ints = (), axis: Ints = ()) -> str:
     axes = list(squeeze_dims or axis)
     if not axes:
         axes = [place for place, extent in enumerate(b.extents(x)) if extent == 1]
-    return b.op("Squeeze", x, axes) if axes else x
+    return ops.squeeze(b, x, axes) if axes else x
 
 
 def _expand_dims(b: Builder, x: Name, axis: Axis) -> str:
-    return b.op("Unsqueeze", x, [axis])
+    return ops.unsqueeze(b, x, [axis])
 
 
 def _transpose(b: Builder, x: Name, order: Annotated[Ints, Operand("order")]) -> str:
     axes = [b.axis(x, axis) for axis in order]
     if sorted(axes) != list(range(b.rank(x))):
         raise WeightsError(f"damaged: its order is {axes[:8]}")
-    return b.op("Transpose", x, perm=axes)
+    return ops.transpose(b, x, perm=axes)
 
 
 @ignores("N")
@@ -92,7 +93,7 @@ def _concat_before_axis(b: Builder, op: Operation, *given: Place) -> str:
 def _joined(b: Builder, tensors: Sequence[str], axis: int) -> str:
     if not tensors:
         raise WeightsError("damaged: joins nothing")
-    return tensors[0] if len(tensors) == 1 else b.op("Concat", *tensors, axis=b.axis(tensors[0], axis))
+    return tensors[0] if len(tensors) == 1 else ops.concatenate(b, *tensors, axis=b.axis(tensors[0], axis))
 
 
 @ignores("N")
@@ -102,7 +103,7 @@ def _pack(b: Builder, *x: Name, axis: int = 0) -> str:
 
 def _unpack(b: Builder, x: Name, *, num: int = 0, axis: int = 0) -> list[str]:
     along = b.axis(x, axis)
-    return [b.op("Squeeze", part, [along]) for part in split_equally(b, x, along, num)]
+    return [ops.squeeze(b, part, [along]) for part in split_equally(b, x, along, num)]
 
 
 def _split(b: Builder, axis: Axis, x: Name, *, num_split: int = 0) -> list[str]:
@@ -146,7 +147,7 @@ def _gather(b: Builder, x: Name, places: Name, axis: Axis = 0, *, batch_dims: in
         raise UnsupportedError("gathers other elements of each image")
     if not b.is_integer(places):
         raise UnsupportedError("looks up rows by numbers that the network computes, which is not supported")
-    return b.op("Gather", x, places, axis=axis)
+    return ops.gather(b, x, places, axis=axis)
 
 
 def _gather_at(
@@ -163,15 +164,15 @@ def _gather_at(
         raise UnsupportedError(
             "gathers elements at numbers that the network computes, which is not supported"
         )
-    return b.op("GatherND", x, places, batch_dims=batch_dims)
+    return ops.gather_nd(b, x, places, batch_dims=batch_dims)
 
 
 def _tile(b: Builder, x: Name, multiples: Annotated[Ints, Operand("multiples")]) -> str:
-    return b.op("Tile", x, multiples)
+    return ops.tile(b, x, multiples)
 
 
 def _broadcast_to(b: Builder, x: Name, shape: Name) -> str:
-    return b.op("Expand", x, shape)
+    return ops.expand(b, x, shape)
 
 
 def _reverse(b: Builder, x: Name, axes: Annotated[Ints, Operand("axes")]) -> str:
@@ -190,7 +191,7 @@ def _roll(
             raise UnsupportedError("rolls an axis whose extent is not known")
         if shift % extent:
             parts = split(b, x, axis, [extent - shift % extent, shift % extent])
-            x = b.op("Concat", *reversed(parts), axis=axis)
+            x = ops.concatenate(b, *reversed(parts), axis=axis)
     return x
 
 
@@ -199,7 +200,7 @@ def _one_hot(
     on: Annotated[float, Operand("on")], off: Annotated[float, Operand("off")], *, axis: int = -1,
 ) -> str:  # fmt: skip
     values = b.weight("values", np.asarray([off, on], np.float32))
-    return b.op("OneHot", op.tensor(x), count, values, axis=axis)
+    return ops.one_hot(b, op.tensor(x), count, values, axis=axis)
 
 
 def _pad(
@@ -238,19 +239,19 @@ def _resize(mode: str) -> Row:
             attributes["exclude_outside"] = int(centers)
         elif mode == "nearest":
             attributes["nearest_mode"] = "floor" if samples == FROM_EDGE else "round_prefer_ceil"
-        return restore_layout(b, b.op("Resize", x, "", "", wanted, axes=[2, 3], **attributes), "NHWC")
+        return restore_layout(b, ops.resize(b, x, None, wanted, axes=[2, 3], **attributes), "NHWC")
 
     return row
 
 
 def _depth_to_space(b: Builder, x: Name, *, block_size: Positive, data_format: Layout = "NHWC") -> str:
     image = channels_first(b, x, data_format)
-    return restore_layout(b, b.op("DepthToSpace", image, blocksize=block_size, mode="DCR"), data_format)
+    return restore_layout(b, ops.depth_to_space(b, image, blocksize=block_size, mode="DCR"), data_format)
 
 
 def _space_to_depth(b: Builder, x: Name, *, block_size: Positive, data_format: Layout = "NHWC") -> str:
     image = channels_first(b, x, data_format)
-    return restore_layout(b, b.op("SpaceToDepth", image, blocksize=block_size), data_format)
+    return restore_layout(b, ops.space_to_depth(b, image, blocksize=block_size), data_format)
 
 
 ROWS: dict[str, Row] = {

@@ -151,7 +151,7 @@ def _cast(b: Builder, op: Operation, x: Name) -> str:
     if wanted == _BOOL:
         return x if b.is_boolean(x) else ops.logical_not(b, ops.equal(b, x, 0.0))
     if wanted in FLOATS:
-        return b.op("Cast", x, to=FLOAT) if b.is_boolean(x) or b.is_integer(x) else x
+        return ops.cast(b, x, to=FLOAT) if b.is_boolean(x) or b.is_integer(x) else x
     return cast_to_integers(b, x, _INTEGERS.get(wanted, "int64"))
 
 

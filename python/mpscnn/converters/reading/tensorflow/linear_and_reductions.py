@@ -15,7 +15,7 @@ from mpscnn.converters.values.rows import Ints, Name, Operand, Row, ignores
 @ignores("grad_a", "grad_b")
 def _matmul(b: Builder, x: Name, y: Name, *, transpose_a: bool = False, transpose_b: bool = False) -> str:
     x = transpose_last_axes(b, x) if transpose_a else x
-    return b.op("MatMul", x, transpose_last_axes(b, y) if transpose_b else y)
+    return ops.matmul(b, x, transpose_last_axes(b, y) if transpose_b else y)
 
 
 @ignores("grad_x", "grad_y")
@@ -25,24 +25,24 @@ def _batch_matmul(b: Builder, x: Name, y: Name, *, adj_x: bool = False, adj_y: b
 
 @ignores("N")
 def _einsum(b: Builder, *x: Name, equation: str = "") -> str:
-    return b.op("Einsum", *x, equation=equation)
+    return ops.einsum(b, *x, equation=equation)
 
 
 Axes = Annotated[Ints, Operand("axes")]
 
 
-def _reduction(kind: str) -> Row:
+def _reduction(reduce: ops.Reduction) -> Row:
     def row(b: Builder, x: Name, axes: Axes, *, keep_dims: bool = False) -> str:
-        return b.op(kind, x, axes, keepdims=keep_dims) if axes else x
+        return reduce(b, x, axes, keepdims=keep_dims) if axes else x
 
     return row
 
 
-def _truth(kind: str) -> Row:
+def _truth(extreme: ops.Reduction) -> Row:
     """Return the row of All or Any, which is the smallest or largest of the numbers 0 and 1."""
 
     def row(b: Builder, x: Name, axes: Axes, *, keep_dims: bool = False) -> str:
-        made = b.op(kind, b.op("Cast", x, to=FLOAT), axes, keepdims=keep_dims)
+        made = extreme(b, ops.cast(b, x, to=FLOAT), axes, keepdims=keep_dims)
         return ops.logical_not(b, ops.equal(b, made, 0.0))
 
     return row
@@ -52,46 +52,46 @@ Axis = Annotated[int, Operand("axis")]
 
 
 def _cumulative(b: Builder, x: Name, axis: Axis, *, exclusive: bool = False, reverse: bool = False) -> str:
-    return b.op("CumSum", x, [axis], exclusive=int(exclusive), reverse=int(reverse))
+    return ops.cumulative_sum(b, x, [axis], exclusive=int(exclusive), reverse=int(reverse))
 
 
-def _best(kind: str) -> Row:
+def _best(place: ops.Place) -> Row:
     def row(b: Builder, op: Operation, x: Place, axis: Axis = 0) -> str:
-        return b.op(kind, op.tensor(x), axis=axis, keepdims=False)
+        return place(b, op.tensor(x), axis=axis, keepdims=False)
 
     return row
 
 
 @ignores("sorted")
 def _top(b: Builder, x: Name, count: Annotated[int, Operand("count")]) -> list[str]:
-    return b.ops("TopK", [x, [count]], 2, axis=-1, largest=1, sorted=1)
+    return ops.top_k(b, x, [count], axis=-1, largest=1, sorted=1)
 
 
-def _softmax(kind: str) -> Row:
+def _softmax(function: ops.Along) -> Row:
     def row(b: Builder, x: Name) -> str:
-        return b.op(kind, x, axis=-1)
+        return function(b, x, axis=-1)
 
     return row
 
 
 ROWS: dict[str, Row] = {
-    "All": _truth("ReduceMin"),
-    "Any": _truth("ReduceMax"),
-    "ArgMax": _best("ArgMax"),
-    "ArgMin": _best("ArgMin"),
+    "All": _truth(ops.reduce_min),
+    "Any": _truth(ops.reduce_max),
+    "ArgMax": _best(ops.arg_max),
+    "ArgMin": _best(ops.arg_min),
     "BatchMatMul": _batch_matmul,
     "BatchMatMulV2": _batch_matmul,
     "BatchMatMulV3": _batch_matmul,
     "Cumsum": _cumulative,
     "Einsum": _einsum,
-    "LogSoftmax": _softmax("LogSoftmax"),
+    "LogSoftmax": _softmax(ops.log_softmax),
     "MatMul": _matmul,
-    "Max": _reduction("ReduceMax"),
-    "Mean": _reduction("ReduceMean"),
-    "Min": _reduction("ReduceMin"),
-    "Prod": _reduction("ReduceProd"),
-    "Softmax": _softmax("Softmax"),
-    "Sum": _reduction("ReduceSum"),
+    "Max": _reduction(ops.reduce_max),
+    "Mean": _reduction(ops.reduce_mean),
+    "Min": _reduction(ops.reduce_min),
+    "Prod": _reduction(ops.reduce_prod),
+    "Softmax": _softmax(ops.softmax),
+    "Sum": _reduction(ops.reduce_sum),
     "TopKV2": _top,
     "_FusedMatMul": convert_fused(_matmul),
 }

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, NewType
 
 import numpy as np
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.onnx_graph.builder import Builder
 from mpscnn.converters.reading.tensorflow.values import Array
 from mpscnn.converters.values.constant import Constant
@@ -240,9 +241,9 @@ def channels_first(b: Builder, x: str, layout: Layout) -> str:
     """Return an image, transposed to (batch, channels, height, width) if necessary."""
     if b.rank(x) != 4:
         raise UnsupportedError(f"its input has {b.rank(x)} axes; supported are images")
-    return x if is_channels_first(layout) else b.op("Transpose", x, perm=TO_NCHW)
+    return x if is_channels_first(layout) else ops.transpose(b, x, perm=TO_NCHW)
 
 
 def restore_layout(b: Builder, x: str, layout: Layout) -> str:
     """Transpose an image (batch, channels, height, width) back to the operator's order of axes."""
-    return x if is_channels_first(layout) else b.op("Transpose", x, perm=TO_NHWC)
+    return x if is_channels_first(layout) else ops.transpose(b, x, perm=TO_NHWC)

@@ -81,7 +81,7 @@ def _convolution(
         **_padding(padding, explicit_paddings, data_format),
     }
     weight = op.weight(kernel, "weight", (3, 2, 0, 1))
-    return restore_layout(b, b.op("Conv", x, weight, **attributes), data_format)
+    return restore_layout(b, ops.convolve(b, x, weight, **attributes), data_format)
 
 
 def _depthwise(
@@ -100,7 +100,7 @@ def _depthwise(
         **_padding(padding, explicit_paddings, data_format),
     }
     weight = op.weight(kernel, "weight", (2, 3, 0, 1), (channels * multiplier, 1, height, width))
-    return restore_layout(b, b.op("Conv", x, weight, **attributes), data_format)
+    return restore_layout(b, ops.convolve(b, x, weight, **attributes), data_format)
 
 
 @ignores("use_cudnn_on_gpu")
@@ -133,18 +133,18 @@ def _transposed(
     fixed_sides, fixed_sizes = zip(*known, strict=True)
     weight = op.weight(kernel, "weight", (3, 2, 0, 1))
     cropped = crop_to_size(fixed_sides, fixed_sizes, taps.shape[:2], steps, pads)
-    attributes = padding_of_result(cropped, steps)
-    return restore_layout(b, b.op("ConvTranspose", x, weight, strides=steps, **attributes), data_format)
+    attributes: dict[str, Any] = padding_of_result(cropped, steps)
+    return restore_layout(b, ops.convolve_transposed(b, x, weight, strides=steps, **attributes), data_format)
 
 
-def _pooling(kind: str) -> Row:
+def _pooling(pool: ops.Pooling) -> Row:
     def row(
         b: Builder, x: Name, *, ksize: Ints = (), strides: Ints = (), padding: Padding = "VALID",
         explicit_paddings: Ints = (), data_format: Layout = "NHWC",
     ) -> str:  # fmt: skip
         image = channels_first(b, x, data_format)
         window = _window(ksize, strides, padding, explicit_paddings, data_format)
-        return restore_layout(b, b.op(kind, image, **window), data_format)
+        return restore_layout(b, pool(b, image, **window), data_format)
 
     return row
 
@@ -170,7 +170,7 @@ def _pooling_with_positions(
     if channels is None or height is None or width is None:
         raise UnsupportedError("the size of its input is not known")
     attributes = _window(ksize, strides, padding, explicit_paddings, data_format)
-    y, positions = b.ops("MaxPool", [x], 2, **attributes)
+    y, positions = ops.max_pool_with_places(b, x, **attributes)
     pixels = ops.modulo(b, positions, [height * width])
     channel = b.weight("channels", np.arange(channels, dtype=np.int64).reshape(1, channels, 1, 1))
     positions = ops.add(b, ops.multiply(b, pixels, [channels]), channel)
@@ -198,7 +198,7 @@ def _space_to_batch(b: Builder, op: Operation, x: Name, block: Place, amounts: P
     """Convert SpaceToBatchND to its padding only. The operators up to BatchToSpaceND get a dilation instead."""
     del block, amounts  # `_given_block` and `_ends` read them
     before, after = _ends(op, "paddings", len(_given_block(b, op)) + 2)
-    return b.op("Pad", x, [*before, *after]) if any(before + after) else x
+    return ops.pad(b, x, [*before, *after]) if any(before + after) else x
 
 
 def _batch_to_space(b: Builder, op: Operation, x: Name, block: Place, amounts: Place) -> str:
@@ -285,7 +285,7 @@ def _normalization(
     roles = {"scale": scale, "offset": offset, "mean": mean, "variance": variance}
     operands = [op.weight(place, what) for what, place in roles.items()]
     x = channels_first(b, op.tensor(image), data_format)
-    return restore_layout(b, b.op("BatchNormalization", x, *operands, epsilon=epsilon), data_format)
+    return restore_layout(b, ops.batch_norm(b, x, *operands, epsilon=epsilon), data_format)
 
 
 def _old_normalization(
@@ -302,7 +302,7 @@ def _old_normalization(
         for role, one in (("scale", factors), ("offset", offsets), ("mean", means), ("variance", variances))
     ]
     x = channels_first(b, op.tensor(image), "NHWC")
-    return restore_layout(b, b.op("BatchNormalization", x, *operands, epsilon=variance_epsilon), "NHWC")
+    return restore_layout(b, ops.batch_norm(b, x, *operands, epsilon=variance_epsilon), "NHWC")
 
 
 def _response(
@@ -310,8 +310,9 @@ def _response(
     beta: Number = 0.5,
 ) -> str:  # fmt: skip
     size = 2 * depth_radius + 1
-    attributes = {"size": size, "alpha": alpha * size, "beta": beta, "bias": bias}
-    return restore_layout(b, b.op("LRN", channels_first(b, image, "NHWC"), **attributes), "NHWC")
+    x = channels_first(b, image, "NHWC")
+    made = ops.local_response_norm(b, x, size=size, alpha=alpha * size, beta=beta, bias=bias)
+    return restore_layout(b, made, "NHWC")
 
 
 #: Operators that are allowed between SpaceToBatchND and BatchToSpaceND, because they treat each block alike.
@@ -332,9 +333,9 @@ ROWS: dict[str, Row] = {
     "FusedDepthwiseConv2dNative": convert_fused(_depthwise),
     "_FusedDepthwiseConv2dNative": convert_fused(_depthwise),
     "Conv2DBackpropInput": _transposed,
-    "MaxPool": _pooling("MaxPool"),
+    "MaxPool": _pooling(ops.max_pool),
     "MaxPoolWithArgmax": _pooling_with_positions,
-    "AvgPool": _pooling("AveragePool"),
+    "AvgPool": _pooling(ops.average_pool),
     "SpaceToBatchND": _space_to_batch,
     "BatchToSpaceND": _batch_to_space,
     "BatchNormWithGlobalNormalization": _old_normalization,

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Annotated
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.coreml.neural.layer import Layer
 from mpscnn.converters.reading.coreml.neural.row_calls import numbered
 from mpscnn.converters.reading.coreml.program.operations import ROWS
@@ -33,7 +34,7 @@ def _reshape_static(b: Builder, x: Name, *, target_shape: Ints = ()) -> str:
     wanted = list(target_shape)
     if any(extent < -1 for extent in wanted) or wanted.count(-1) > 1 or not wanted:
         raise WeightsError(f"damaged: reshapes to {wanted}")
-    return b.op("Reshape", x, wanted)
+    return ops.reshape(b, x, wanted)
 
 
 def _reshape(
@@ -47,16 +48,16 @@ def _reshape(
     if len(wanted) != 4 or wanted[0] < 1:
         raise WeightsError(f"damaged: reshapes to {wanted}")
     if is_sequence:  # the batch comes first, because it stays as it is
-        x = b.op("Transpose", x, perm=_SWAPPED)
+        x = ops.transpose(b, x, perm=_SWAPPED)
     length, channels, height, width = wanted
     leading = [length] if is_sequence or length > 1 else []
     if mode == "CHANNEL_LAST":
-        last = b.op("Transpose", x, perm=_channels_last(b.rank(x)))
-        x = b.op("Reshape", last, [0, *leading, height, width, channels])
-        x = b.op("Transpose", x, perm=_channels_first(b.rank(x)))
+        last = ops.transpose(b, x, perm=_channels_last(b.rank(x)))
+        x = ops.reshape(b, last, [0, *leading, height, width, channels])
+        x = ops.transpose(b, x, perm=_channels_first(b.rank(x)))
     else:
-        x = b.op("Reshape", x, [0, *leading, channels, height, width])
-    return _one_image(b, layer, b.op("Transpose", x, perm=_SWAPPED)) if leading else x
+        x = ops.reshape(b, x, [0, *leading, channels, height, width])
+    return _one_image(b, layer, ops.transpose(b, x, perm=_SWAPPED)) if leading else x
 
 
 def _length(b: Builder, x: str, image: Sequence[int]) -> int:
@@ -82,13 +83,13 @@ def _channels_first(rank: int) -> list[int]:
 
 def _one_image(b: Builder, layer: Layer, x: str) -> str:
     """Remove the axis of sequences of one image, which other layers of old files do not expect."""
-    return b.op("Squeeze", x, [0]) if layer.is_old and b.extents(x)[0] == 1 else x
+    return ops.squeeze(b, x, [0]) if layer.is_old and b.extents(x)[0] == 1 else x
 
 
 def _flatten(b: Builder, x: Name, *, mode: Order = "CHANNEL_FIRST") -> str:
     _, channels, height, width = image(b, x)
-    x = b.op("Transpose", x, perm=TO_NHWC) if mode == "CHANNEL_LAST" else x
-    return b.op("Reshape", x, [0, channels * height * width, 1, 1])
+    x = ops.transpose(b, x, perm=TO_NHWC) if mode == "CHANNEL_LAST" else x
+    return ops.reshape(b, x, [0, channels * height * width, 1, 1])
 
 
 def _permute(b: Builder, layer: Layer, x: Name, *, axis: Ints = (0, 1, 2, 3)) -> str:
@@ -100,16 +101,16 @@ def _permute(b: Builder, layer: Layer, x: Name, *, axis: Ints = (0, 1, 2, 3)) ->
         return x
     if b.rank(x) != _RANK_5:
         if order[0] == 0:
-            return b.op("Transpose", x, perm=order)
-        x = b.op("Unsqueeze", x, [0])
+            return ops.transpose(b, x, perm=order)
+        x = ops.unsqueeze(b, x, [0])
     first, *rest = (0 if one == 0 else one + 1 for one in order)
-    return _one_image(b, layer, b.op("Transpose", x, perm=[first, 1, *rest]))
+    return _one_image(b, layer, ops.transpose(b, x, perm=[first, 1, *rest]))
 
 
 def _concat(b: Builder, x: Name, *more: Name, sequence_concat: bool = False) -> str:
     if sequence_concat:
         raise UnsupportedError("joins sequences")
-    return b.op("Concat", x, *more, axis=b.axis(x, -3))
+    return ops.concatenate(b, x, *more, axis=b.axis(x, -3))
 
 
 def _concat_nd(b: Builder, *values: Name, axis: int = 0, interleave: bool = False) -> str:
@@ -164,13 +165,13 @@ def _tile(b: Builder, x: Name, *, reps: Ints = ()) -> str:
     rank = b.rank(x)
     if not 0 < len(reps) <= rank or min(reps) < 1 or max(reps) > _LARGEST:
         raise WeightsError(f"damaged: repeats {rank} axes {list(reps[:8])} times")
-    return b.op("Tile", x, [1] * (rank - len(reps)) + list(reps))
+    return ops.tile(b, x, [1] * (rank - len(reps)) + list(reps))
 
 
 def _broadcast(b: Builder, x: Name, *, target_shape: Ints = ()) -> str:
     if min(target_shape, default=1) < 1 or math.prod(target_shape) > _LARGEST:
         raise WeightsError(f"damaged: spreads to {list(target_shape[:8])}")
-    return b.op("Expand", x, list(target_shape))
+    return ops.expand(b, x, list(target_shape))
 
 
 def _squeeze(b: Builder, x: Name, *, axes: Ints = (), squeeze_all: bool = False) -> str:
@@ -179,15 +180,15 @@ def _squeeze(b: Builder, x: Name, *, axes: Ints = (), squeeze_all: bool = False)
         axes = tuple(axis for axis, extent in enumerate(extents) if extent == 1)
     if len(extents) == 1 or not axes:
         return x
-    return b.op("Squeeze", x, list(axes))
+    return ops.squeeze(b, x, list(axes))
 
 
 def _expand_dims(b: Builder, x: Name, *, axes: Ints) -> str:
-    return b.op("Unsqueeze", x, list(axes))
+    return ops.unsqueeze(b, x, list(axes))
 
 
 def _flatten_to_2d(b: Builder, x: Name, *, axis: int = 0) -> str:
-    return b.op("Flatten", x, axis=axis)
+    return ops.flatten(b, x, axis=axis)
 
 
 def _transpose(b: Builder, x: Name, *, axes: Ints) -> str:

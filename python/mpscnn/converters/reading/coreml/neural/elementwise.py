@@ -171,7 +171,7 @@ def _scale(
 def _dot(b: Builder, x: Name, y: Name, *, cosine_similarity: bool = False) -> str:
     if cosine_similarity:
         x, y = l2_normalize(b, x, [-3], 0.0), l2_normalize(b, y, [-3], 0.0)
-    return b.op("ReduceSum", ops.multiply(b, x, y), [-3], keepdims=1)
+    return ops.reduce_sum(b, ops.multiply(b, x, y), [-3], keepdims=1)
 
 
 # ---- Logic ---------------------------------------------------------------------------------------------------------
@@ -194,13 +194,13 @@ def _truth(b: Builder, x: str) -> str:
 
 def _logical(function: ops.Binary) -> Row:
     def row(b: Builder, x: Name, y: Name) -> str:
-        return b.op("Cast", function(b, _truth(b, x), _truth(b, y)), to=FLOAT)
+        return ops.cast(b, function(b, _truth(b, x), _truth(b, y)), to=FLOAT)
 
     return row
 
 
 def _logical_not(b: Builder, x: Name) -> str:
-    return b.op("Cast", ops.logical_not(b, _truth(b, x)), to=FLOAT)
+    return ops.cast(b, ops.logical_not(b, _truth(b, x)), to=FLOAT)
 
 
 def _where(b: Builder, condition: Name, x: Name, y: Name) -> str:

@@ -26,7 +26,7 @@ def _words(
 ) -> str:
     """Look up rows of a table, and add a bias to each of them."""
     table = b.weight("table", stated(weights, "weights").blob((features, rows)).array().T)
-    found = b.op("Gather", table, cast_to_int(b, positions), axis=0)
+    found = ops.gather(b, table, cast_to_int(b, positions), axis=0)
     return found if bias is None else ops.add(b, found, b.weight("bias", bias.blob((features,))))
 
 
@@ -38,8 +38,8 @@ def _embedding(
     if b.rank(x) != 4 or b.extents(x)[1:] != (1, 1, 1):
         raise UnsupportedError(f"its input is {b.extents(x)}; supported is one index for each image")
     biases = stated(bias, "bias") if has_bias else None
-    found = _words(b, b.op("Reshape", x, [0, 1]), weights, biases, input_dim, output_channels)
-    return b.op("Reshape", found, [0, output_channels, 1, 1])
+    found = _words(b, ops.reshape(b, x, [0, 1]), weights, biases, input_dim, output_channels)
+    return ops.reshape(b, found, [0, output_channels, 1, 1])
 
 
 def _embedding_nd(
@@ -50,7 +50,7 @@ def _embedding_nd(
     extents = b.extents(x)
     if extents[-1] != 1:
         raise WeightsError(f"damaged: its input is {extents}; expected 1 as the last extent")
-    indices = b.op("Squeeze", x, [len(extents) - 1])
+    indices = ops.squeeze(b, x, [len(extents) - 1])
     biases = stated(bias, "bias") if has_bias else None
     return _words(b, indices, weights, biases, vocab_size, embedding_size)
 

@@ -35,21 +35,21 @@ def _inner_product(
     rank = b.rank(x)
     is_image = rank == 4
     if is_image:
-        x = b.op("Flatten", x, axis=1)
+        x = ops.flatten(b, x, axis=1)
     elif rank == 1:
-        x = b.op("Reshape", x, [1, input_channels])
+        x = ops.reshape(b, x, [1, input_channels])
     weight = stated(weights, "weights").blob((output_channels, input_channels))
     if rank == 3:
         matrix = b.weight("weight", np.ascontiguousarray(weight.array().T))
-        x = b.op("MatMul", x, matrix)
+        x = ops.matmul(b, x, matrix)
         return ops.add(b, x, bias_of(b, bias, output_channels)) if has_bias else x
     operands = [x, b.weight("weight", weight)]
     if has_bias:
         operands.append(bias_of(b, bias, output_channels))
-    result = b.op("Gemm", *operands, transB=1)
+    result = ops.gemm(b, *operands, transpose_y=1)
     if is_image:
-        return b.op("Reshape", result, [0, output_channels, 1, 1])
-    return b.op("Reshape", result, [output_channels]) if rank == 1 else result
+        return ops.reshape(b, result, [0, output_channels, 1, 1])
+    return ops.reshape(b, result, [output_channels]) if rank == 1 else result
 
 
 def _matmul(
@@ -61,13 +61,13 @@ def _matmul(
     _refuse_integers(int8_dynamic_quantize)
     if y is not None:
         first = transpose_last_axes(b, x) if transpose_a else x
-        return b.op("MatMul", first, transpose_last_axes(b, y) if transpose_b else y)
+        return ops.matmul(b, first, transpose_last_axes(b, y) if transpose_b else y)
     if transpose_a or transpose_b:
         raise WeightsError("damaged: it transposes inputs, but one of the matrices is a weight")
     # The file stores the matrix in column-major order.
     columns = weight_matrix_second_dimension
     stored = stated(weights, "weights").blob((columns, weight_matrix_first_dimension))
-    result = b.op("MatMul", x, b.weight("weight", np.ascontiguousarray(stored.array().T)))
+    result = ops.matmul(b, x, b.weight("weight", np.ascontiguousarray(stored.array().T)))
     return ops.add(b, result, bias_of(b, bias, columns)) if has_bias else result
 
 
@@ -87,10 +87,10 @@ def _batch_norm(
     if compute_mean_var:
         if not instance_normalization and b.extents(x)[0] != 1:
             raise UnsupportedError("its mean and variance are those of the whole batch")
-        return b.op("InstanceNormalization", x, *operands, epsilon=epsilon)
+        return ops.instance_norm(b, x, *operands, epsilon=epsilon)
     statistics = (stated(mean, "mean"), stated(variance, "variance"))
     operands += [b.weight(one.name, one.blob((channels,))) for one in statistics]
-    return b.op("BatchNormalization", x, *operands, epsilon=epsilon)
+    return ops.batch_norm(b, x, *operands, epsilon=epsilon)
 
 
 def scale_and_bias(layer: Layer) -> Numbers | None:
@@ -122,7 +122,7 @@ def _l2_normalize(b: Builder, x: Name, *, epsilon: float = _EPSILON) -> str:
 def _local_response(
     b: Builder, x: Name, *, alpha: float = 0.0, beta: float = 0.0, local_size: int = 0, k: float = 1.0
 ) -> str:
-    return b.op("LRN", x, bias=k, size=local_size, alpha=alpha, beta=beta)
+    return ops.local_response_norm(b, x, bias=k, size=local_size, alpha=alpha, beta=beta)
 
 
 def _layer_norm(
@@ -133,30 +133,30 @@ def _layer_norm(
     if not 0 < count <= rank:
         raise WeightsError(f"damaged: normalises {count} of {rank} axes")
     factors = [b.weight(one.name, one.blob(normalized_shape)) for one in (gamma, beta)]
-    return b.op("LayerNormalization", x, *factors, axis=rank - count, epsilon=eps)
+    return ops.layer_norm(b, x, *factors, axis=rank - count, epsilon=eps)
 
 
 def _softmax(b: Builder, x: Name) -> str:
     if b.rank(x) < 3:
         raise WeightsError(f"damaged: its input has {b.rank(x)} axes; expected 3 or more")
-    return b.op("Softmax", x, axis=-3)
+    return ops.softmax(b, x, axis=-3)
 
 
 def _softmax_nd(b: Builder, x: Name, *, axis: int = 0) -> str:
-    return b.op("Softmax", x, axis=axis)
+    return ops.softmax(b, x, axis=axis)
 
 
 # ---- Reductions ----------------------------------------------------------------------------------------------------
 
 _KINDS = {
-    "SUM": "ReduceSum",
-    "AVG": "ReduceMean",
-    "PROD": "ReduceProd",
-    "SUMSQUARE": "ReduceSumSquare",
-    "L1": "ReduceL1",
-    "L2": "ReduceL2",
-    "MAX": "ReduceMax",
-    "MIN": "ReduceMin",
+    "SUM": ops.reduce_sum,
+    "AVG": ops.reduce_mean,
+    "PROD": ops.reduce_prod,
+    "SUMSQUARE": ops.reduce_sum_square,
+    "L1": ops.reduce_l1,
+    "L2": ops.reduce_l2,
+    "MAX": ops.reduce_max,
+    "MIN": ops.reduce_min,
 }
 _MODES = numbered("SUM", "AVG", "PROD", "LOGSUM", "SUMSQUARE", "L1", "L2", "MAX", "MIN", "ARGMAX")
 _AXES = {"CHW": [-3, -2, -1], "HW": [-2, -1], "C": [-3], "H": [-2], "W": [-1]}
@@ -170,25 +170,25 @@ def _reduce(
     if mode == "ARGMAX":
         if len(axes) != 1:
             raise WeightsError("damaged: the place of the largest element over several axes")
-        return b.op("ArgMax", x, axis=axes[0], keepdims=True)
+        return ops.arg_max(b, x, axis=axes[0], keepdims=True)
     if mode == "LOGSUM":
-        return b.op("ReduceSum", ops.log(b, ops.add(b, x, epsilon)), axes, keepdims=True)
-    return b.op(_KINDS[mode], x, axes, keepdims=True)
+        return ops.reduce_sum(b, ops.log(b, ops.add(b, x, epsilon)), axes, keepdims=True)
+    return _KINDS[mode](b, x, axes, keepdims=True)
 
 
-def _reduce_axes(kind: str) -> Row:
+def _reduce_axes(reduce: ops.Reduction) -> Row:
     def row(
         b: Builder, x: Name, *, axes: Ints = (), keep_dims: bool = False, reduce_all: bool = False
     ) -> str:
         every = range(b.rank(x))
-        return b.op(kind, x, list(every if reduce_all else axes or every), keepdims=keep_dims)
+        return reduce(b, x, list(every if reduce_all else axes or every), keepdims=keep_dims)
 
     return row
 
 
-def _best(kind: str) -> Row:
+def _best(place: ops.Place) -> Row:
     def row(b: Builder, x: Name, *, axis: int = 0, remove_dim: bool = False) -> str:
-        return b.op(kind, x, axis=axis, keepdims=not remove_dim)
+        return place(b, x, axis=axis, keepdims=not remove_dim)
 
     return row
 
@@ -210,14 +210,9 @@ def _fill(b: Builder, *, value: float = 0.0, target_shape: Ints = ()) -> str:
     return fill(b, target_shape, value)
 
 
-_REDUCTIONS = (
-    "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd",
-    "ReduceSum", "ReduceSumSquare",
-)  # fmt: skip
-
 LINEAR_AND_REDUCTIONS: dict[str, Row] = {
-    "argMax": _best("ArgMax"),
-    "argMin": _best("ArgMin"),
+    "argMax": _best(ops.arg_max),
+    "argMin": _best(ops.arg_min),
     "batchedMatmul": _matmul,
     "batchnorm": _batch_norm,
     "fillStatic": _fill,
@@ -229,7 +224,16 @@ LINEAR_AND_REDUCTIONS: dict[str, Row] = {
     "lrn": _local_response,
     "mvn": _mean_variance,
     "reduce": _reduce,
-    **{f"r{kind[1:]}": _reduce_axes(kind) for kind in _REDUCTIONS},
+    "reduceL1": _reduce_axes(ops.reduce_l1),
+    "reduceL2": _reduce_axes(ops.reduce_l2),
+    "reduceLogSum": _reduce_axes(ops.reduce_log_sum),
+    "reduceLogSumExp": _reduce_axes(ops.reduce_log_sum_exp),
+    "reduceMax": _reduce_axes(ops.reduce_max),
+    "reduceMean": _reduce_axes(ops.reduce_mean),
+    "reduceMin": _reduce_axes(ops.reduce_min),
+    "reduceProd": _reduce_axes(ops.reduce_prod),
+    "reduceSum": _reduce_axes(ops.reduce_sum),
+    "reduceSumSquare": _reduce_axes(ops.reduce_sum_square),
     "softmax": _softmax,
     "softmaxND": _softmax_nd,
 }

@@ -136,7 +136,7 @@ def _prepare(walk: Walk, net: Any, inputs: Sequence[Feature], *, old: bool) -> P
                 f"{one.name}/image",
                 [one.name],
                 [one.name],
-                lambda one=one: [walk.builder.op("Reshape", walk.builder.tensor(one.name), [0, -1, 1, 1])],  # type: ignore[misc]
+                lambda one=one: [ops.reshape(walk.builder, walk.builder.tensor(one.name), [0, -1, 1, 1])],  # type: ignore[misc]
                 None,
             )
     return photo

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.coreml.neural.layer import Layer, StoredWeight
 from mpscnn.converters.reading.coreml.neural.row_calls import Weight, inner, inner_list, stated
 from mpscnn.converters.reading.coreml.recurrent import Recurrent
@@ -163,15 +164,15 @@ def _sequence(b: Builder, blob: str) -> str:
     extents = b.extents(blob)
     if extents[-2:] != (1, 1) or len(extents) not in (4, _BLOB_RANK):
         raise UnsupportedError(f"reads a blob of the shape {extents}; supported are vectors: (..., 1, 1)")
-    flat = b.op("Squeeze", blob, [len(extents) - 2, len(extents) - 1])
-    return flat if len(extents) == _BLOB_RANK else b.op("Unsqueeze", flat, [0])
+    flat = ops.squeeze(b, blob, [len(extents) - 2, len(extents) - 1])
+    return flat if len(extents) == _BLOB_RANK else ops.unsqueeze(b, flat, [0])
 
 
 def _blob(b: Builder, sequence: str, like: str) -> str:
     """Return (steps, sequences, features) as a blob of the rank that another one has."""
     if b.rank(like) == _BLOB_RANK:
-        return b.op("Unsqueeze", sequence, [3, 4])
-    return b.op("Unsqueeze", b.op("Squeeze", sequence, [0]), [2, 3])
+        return ops.unsqueeze(b, sequence, [3, 4])
+    return ops.unsqueeze(b, ops.squeeze(b, sequence, [0]), [2, 3])
 
 
 def _added(
@@ -185,9 +186,9 @@ def _added(
     states = []
     for place in range(state_count if given else 0):  # join h of both directions, then c of both
         own = [_sequence(b, blob) for blob in given[place::state_count]]
-        states.append(b.op("Concat", *own, axis=0) if len(own) > 1 else own[0])
+        states.append(ops.concatenate(b, *own, axis=0) if len(own) > 1 else own[0])
     steps, *last = recurrent.add(b, _sequence(b, x), states)
-    parts = [split(b, b.op("Unsqueeze", state, [0]), 2, [units] * directions) for state in last]
+    parts = [split(b, ops.unsqueeze(b, state, [0]), 2, [units] * directions) for state in last]
     ordered = [parts[place][direction] for direction in range(directions) for place in range(state_count)]
     return [_blob(b, made, x) for made in [steps, *ordered][: len(layer.outputs)]]
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.coreml.neural.layer import Layer, StoredWeight
 from mpscnn.converters.reading.onnx_graph.builder import FLOAT, Builder
 from mpscnn.converters.values.rows import Above, Counted, Finite, Ints, Parsed, Row, call, listed, shown
@@ -25,7 +26,7 @@ def call_row(row: Row, b: Builder, layer: Layer) -> list[str]:
     """Return the tensors of the results of a layer. They are floats, as all blobs of neural networks."""
     made = call(row, layer.inputs, layer.settings, _own_name, {Builder: b, Layer: layer})
     results = [made] if isinstance(made, str) else made
-    return [b.op("Cast", one, to=FLOAT) if b.is_integer(one) else one for one in results]
+    return [ops.cast(b, one, to=FLOAT) if b.is_integer(one) else one for one in results]
 
 
 def _own_name(_: object, name: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from mpscnn.converters.opening.unsupported import CHOOSE_SIZE
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.coreml.neural.row_calls import (
     NO_BORDERS,
     Borders,
@@ -109,7 +110,7 @@ def _convolution(
         "dilations": list(dilation_factor),
     }
     if is_deconvolution:
-        kind, axis, shape = "ConvTranspose", 1, (kernel_channels, output_channels // n_groups, *kernel_size)
+        axis, shape = 1, (kernel_channels, output_channels // n_groups, *kernel_size)
         if output_shape is not None:
             taps = zip(kernel_size, dilation_factor, strict=True)
             reach = [(count - 1) * dilation + 1 for count, dilation in taps]
@@ -118,16 +119,17 @@ def _convolution(
             attributes |= padding_of_result(cropped, stride)
             attributes.pop("auto_pad", None)
     else:
-        kind, axis, shape = "Conv", 0, (output_channels, kernel_channels, *kernel_size)
+        axis, shape = 0, (output_channels, kernel_channels, *kernel_size)
     operands = [x, b.weight("weight", stated(weights, "weights").blob(shape, axis=axis))]
     if has_bias:
         operands.append(bias_of(b, bias, output_channels))
-    return b.op(kind, *operands, **attributes)
+    convolve = ops.convolve_transposed if is_deconvolution else ops.convolve
+    return convolve(b, *operands, **attributes)
 
 
 # ---- Poolings ------------------------------------------------------------------------------------------------------
 
-_POOLINGS = {"MAX": "Max", "AVERAGE": "Average", "L2": "L2"}
+_POOLINGS = {"MAX": ops.max_pool, "AVERAGE": ops.average_pool, "L2": ops.lp_pool}
 
 
 def _pooling(
@@ -138,8 +140,8 @@ def _pooling(
 ) -> str:  # fmt: skip
     if global_pooling:
         if kind == "L2":
-            return b.op("ReduceL2", x, [-2, -1], keepdims=True)
-        return b.op(f"Global{_POOLINGS[kind]}Pool", x)
+            return ops.reduce_l2(b, x, [-2, -1], keepdims=True)
+        return ops.global_max_pool(b, x) if kind == "MAX" else ops.global_average_pool(b, x)
     if len(kernel_size) != 2 or len(stride) != 2 or min(kernel_size + stride) < 1:  # not read above
         raise WeightsError(f"damaged: a window of {kernel_size} with strides of {stride}")
     attributes: dict[str, Any] = {"kernel_shape": list(kernel_size), "strides": list(stride)}
@@ -150,8 +152,8 @@ def _pooling(
     if kind == "AVERAGE":
         attributes["count_include_pad"] = int(not avg_pool_exclude_padding)
     if kind == "L2":
-        return b.op("LpPool", x, **attributes, p=2)
-    return b.op(f"{_POOLINGS[kind]}Pool", x, **attributes)
+        attributes["p"] = 2
+    return _POOLINGS[kind](b, x, **attributes)
 
 
 def _last_pixel(

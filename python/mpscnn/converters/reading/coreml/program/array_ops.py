@@ -36,25 +36,25 @@ def _transpose(b: Builder, x: Tensor, perm: Wholes) -> str:
     rank, order = b.rank(x), [b.axis(x, axis) for axis in perm]
     if sorted(order) != list(range(rank)):
         raise WeightsError(f"damaged: its order is {order} of {rank} axes")
-    return b.op("Transpose", x, perm=order)
+    return ops.transpose(b, x, perm=order)
 
 
 def _squeeze(b: Builder, x: Tensor, axes: Wholes | None = None) -> str:
     ones = [axis for axis, extent in enumerate(b.extents(x)) if extent == 1]
     dropped = ones if axes is None else list(axes)
-    return b.op("Squeeze", x, dropped) if dropped else x
+    return ops.squeeze(b, x, dropped) if dropped else x
 
 
 def _expand(b: Builder, x: Tensor, axes: Wholes) -> str:
-    return b.op("Unsqueeze", x, list(axes))
+    return ops.unsqueeze(b, x, list(axes))
 
 
 def _flatten(b: Builder, x: Tensor, axis: Whole = 1) -> str:
-    return b.op("Flatten", x, axis=axis)
+    return ops.flatten(b, x, axis=axis)
 
 
 def _reshape(b: Builder, x: Tensor, shape: Tensor) -> str:
-    return b.op("Reshape", x, shape)
+    return ops.reshape(b, x, shape)
 
 
 def _fill(b: Builder, shape: Wholes, value: Array | None = None) -> str:
@@ -63,11 +63,11 @@ def _fill(b: Builder, shape: Wholes, value: Array | None = None) -> str:
 
 def _concat(b: Builder, values: Tensors, axis: Whole | None = None, interleave: Flag = False) -> str:
     if all(b.rank(tensor) == 0 for tensor in values):  # scalars, such as the extents of a shape
-        return b.op("Concat", *(b.op("Unsqueeze", tensor, [0]) for tensor in values), axis=0)
+        return ops.concatenate(b, *(ops.unsqueeze(b, tensor, [0]) for tensor in values), axis=0)
     if axis is None:
         raise WeightsError("damaged: it has no axis")
     axis = b.axis(values[0], axis)
-    return _interleaved(b, values, axis) if interleave else b.op("Concat", *values, axis=axis)
+    return _interleaved(b, values, axis) if interleave else ops.concatenate(b, *values, axis=axis)
 
 
 def _interleaved(b: Builder, tensors: Sequence[str], axis: int) -> str:
@@ -75,11 +75,11 @@ def _interleaved(b: Builder, tensors: Sequence[str], axis: int) -> str:
     shape, count = list(b.fixed_shape(tensors[0])), len(tensors)
     if axis == 0:
         raise UnsupportedError("interleaves images of the batch")
-    rank, joined = len(shape), b.op("Concat", *tensors, axis=axis)
-    apart = b.op("Reshape", joined, [0, *shape[1:axis], count, *shape[axis:]])
+    rank, joined = len(shape), ops.concatenate(b, *tensors, axis=axis)
+    apart = ops.reshape(b, joined, [0, *shape[1:axis], count, *shape[axis:]])
     order = [*range(axis), axis + 1, axis, *range(axis + 2, rank + 1)]
     shape[axis] *= count
-    return b.op("Reshape", b.op("Transpose", apart, perm=order), [0, *shape[1:]])
+    return ops.reshape(b, ops.transpose(b, apart, perm=order), [0, *shape[1:]])
 
 
 def _split(
@@ -134,7 +134,7 @@ def _slice_by_size(b: Builder, x: Tensor, begin: Wholes, size: Wholes) -> str:
 def _tile(b: Builder, x: Tensor, reps: Wholes) -> str:
     if len(reps) != b.rank(x) or not all(1 <= count < 2**31 for count in reps):
         raise WeightsError(f"damaged: repeats {list(reps[:8])} times")
-    return b.op("Tile", x, list(reps))
+    return ops.tile(b, x, list(reps))
 
 
 def _reverse(b: Builder, x: Tensor, axes: Wholes | None = None) -> str:

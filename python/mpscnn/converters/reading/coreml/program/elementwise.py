@@ -160,7 +160,7 @@ def _cast(b: Builder, x: Tensor, dtype: Text = NO_TEXT) -> str:
         raise UnsupportedError(f"casts to {dtype!r}, which is not supported")
     if kind == FLOAT and not (b.is_integer(x) or b.is_boolean(x)):
         return x
-    return b.op("Cast", x, to=kind)
+    return ops.cast(b, x, to=kind)
 
 
 Source = Annotated[Tensor, Stated("input")]
@@ -184,7 +184,7 @@ def _dequantize(
     b: Builder, x: Source, scale: Array, zero_point: Array | None = None, axis: Whole | None = None
 ) -> str:
     """Compute the numbers of integers: (x - zero point) * scale."""
-    y = b.op("Cast", x, to=FLOAT) if b.is_integer(x) else x
+    y = ops.cast(b, x, to=FLOAT) if b.is_integer(x) else x
     if zero_point is not None:
         y = ops.subtract(b, y, _along_axis(b, x, zero_point, axis, "zero_point"))
     return ops.multiply(b, y, _along_axis(b, x, scale, axis, "scale"))

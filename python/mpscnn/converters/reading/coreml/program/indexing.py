@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.coreml.program.row_calls import Flag, Real, Tensor, Whole
 from mpscnn.converters.reading.onnx_graph.blocks import cast_to_int
 from mpscnn.converters.reading.onnx_graph.builder import Builder
@@ -25,7 +26,7 @@ def _ordered(b: Builder, x: str, axis: int, count: int | None, *, ascending: boo
         count = extent
     if not 0 < count <= _LARGEST or (extent is not None and count > extent):
         raise WeightsError(f"damaged: takes {count} of {extent} elements")
-    return b.ops("TopK", [x, [count]], 2, axis=axis, largest=int(not ascending))
+    return ops.top_k(b, x, [count], axis=axis, largest=int(not ascending))
 
 
 def _order(b: Builder, x: Tensor, axis: Whole = -1, ascending: Flag = False) -> str:
@@ -61,23 +62,23 @@ def _gather(
     axis: Whole = 0,
     batch_dims: Whole = 0,
 ) -> str:
-    return b.op("Gather", x, _places(b, indices, batch_dims), axis=axis)
+    return ops.gather(b, x, _places(b, indices, batch_dims), axis=axis)
 
 
 @_OF_PLACES
 def _gather_along(b: Builder, x: Tensor, indices: Tensor, axis: Whole = 0) -> str:
-    return b.op("GatherElements", x, cast_to_int(b, indices), axis=axis)
+    return ops.gather_elements(b, x, cast_to_int(b, indices), axis=axis)
 
 
 @_OF_PLACES
 def _gather_nd(b: Builder, x: Tensor, indices: Tensor, batch_dims: Whole = 0) -> str:
-    return b.op("GatherND", x, _places(b, indices, batch_dims))
+    return ops.gather_nd(b, x, _places(b, indices, batch_dims))
 
 
 def _running_sums(
     b: Builder, x: Tensor, axis: Whole = 0, exclusive: Flag = False, reverse: Flag = False
 ) -> str:
-    return b.op("CumSum", x, [axis], exclusive=exclusive, reverse=reverse)
+    return ops.cumulative_sum(b, x, [axis], exclusive=exclusive, reverse=reverse)
 
 
 def _one_hot(
@@ -88,7 +89,7 @@ def _one_hot(
     if not 0 < depth <= _LARGEST or not -rank - 1 <= axis <= rank:
         raise WeightsError(f"damaged: {depth} places on axis {axis} of {rank + 1}")
     values = b.weight("values", np.asarray([off_value, on_value], np.float32))
-    return b.op("OneHot", cast_to_int(b, indices), [depth], values, axis=axis)
+    return ops.one_hot(b, cast_to_int(b, indices), [depth], values, axis=axis)
 
 
 # ---- Scattering ----------------------------------------------------------------------------------------------------
@@ -106,7 +107,7 @@ def _scatter_along(
 ) -> str:  # fmt: skip
     """Write elements at positions along an axis."""
     places = cast_to_int(b, indices)
-    return b.op("ScatterElements", data, places, updates, reduction=_reduction(mode), axis=axis)
+    return ops.scatter_elements(b, data, places, updates, reduction=_reduction(mode), axis=axis)
 
 
 @_OF_PLACES
@@ -117,7 +118,7 @@ def _scatter_nd(
     updates: Tensor,
     mode: Mode = "add",
 ) -> str:
-    return b.op("ScatterND", data, cast_to_int(b, indices), updates, reduction=_reduction(mode))
+    return ops.scatter_nd(b, data, cast_to_int(b, indices), updates, reduction=_reduction(mode))
 
 
 @_OF_PLACES
@@ -129,7 +130,7 @@ def _scatter_slices(
     if b.rank(indices) != 1 or len(extents) != b.rank(data):
         raise WeightsError(f"damaged: {b.rank(indices)} axes of positions for slices {extents}")
     shape = [-1 if number == axis else 1 for number in range(len(extents))]
-    spread = b.op("Expand", b.op("Reshape", cast_to_int(b, indices), shape), extents)
+    spread = ops.expand(b, ops.reshape(b, cast_to_int(b, indices), shape), extents)
     return _scatter_along(b, data, spread, updates, axis, mode)
 
 

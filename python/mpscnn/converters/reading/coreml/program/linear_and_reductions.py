@@ -37,11 +37,11 @@ def _linear(b: Builder, op: Operation, x: Tensor, weight: Weight, bias: Weight |
     """Convert linear: x * W^T + bias over the last axis."""
     biases = [] if bias is None else [bias]
     if b.rank(x) == 2:
-        return b.op("Gemm", x, weight, *biases, transB=1)
+        return ops.gemm(b, x, weight, *biases, transpose_y=1)
     values = op.array("weight")
     if values.ndim != 2:
         raise WeightsError(f"damaged: weights of the shape {values.shape}")
-    result = b.op("MatMul", x, b.weight("weight", np.ascontiguousarray(values.T.astype(np.float32))))
+    result = ops.matmul(b, x, b.weight("weight", np.ascontiguousarray(values.T.astype(np.float32))))
     return result if bias is None else ops.add(b, result, bias)
 
 
@@ -49,11 +49,11 @@ def _matmul(b: Builder, x: Tensor, y: Tensor, transpose_x: Flag = False, transpo
     operands = [
         transpose_last_axes(b, one) if turned else one for one, turned in ((x, transpose_x), (y, transpose_y))
     ]
-    return b.op("MatMul", *operands)
+    return ops.matmul(b, *operands)
 
 
 def _einsum(b: Builder, values: Tensors, equation: Text = NO_TEXT) -> str:
-    return b.op("Einsum", *values, equation=equation)
+    return ops.einsum(b, *values, equation=equation)
 
 
 def _attention(b: Builder, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None) -> str:
@@ -62,23 +62,24 @@ def _attention(b: Builder, query: Tensor, key: Tensor, value: Tensor, attn_mask:
     if width is None:
         raise UnsupportedError("the width of its query is not known")
     scaled = ops.multiply(b, query, 1.0 / math.sqrt(width))
-    scores = b.op("MatMul", scaled, transpose_last_axes(b, key))
+    scores = ops.matmul(b, scaled, transpose_last_axes(b, key))
     if attn_mask is not None:
         if b.is_boolean(attn_mask):
             raise UnsupportedError("its mask has truth values")
         scores = ops.add(b, scores, attn_mask)
-    return b.op("MatMul", b.op("Softmax", scores, axis=-1), value)
+    return ops.matmul(b, ops.softmax(b, scores, axis=-1), value)
 
 
 # ---- Normalizations ------------------------------------------------------------------------------------------------
 
 
-def _factors(b: Builder, gamma: str | None, beta: str | None, channels: int) -> list[str]:
+def _factors(b: Builder, gamma: str | None, beta: str | None, channels: int) -> tuple[str, str]:
     """Return scale and offset of each channel. If the file leaves one out, all are 1 or 0."""
-    return [
+    scale, offset = (
         b.weight(name, np.broadcast_to(np.float32(default), (channels,))) if stated is None else stated
         for name, stated, default in (("gamma", gamma, 1.0), ("beta", beta, 0.0))
-    ]
+    )
+    return scale, offset
 
 
 def _batch_norm(
@@ -86,7 +87,7 @@ def _batch_norm(
     beta: Weight | None = None, epsilon: Real = _EPSILON,
 ) -> str:  # fmt: skip
     channels = math.prod(op.shape_of("mean"))
-    return b.op("BatchNormalization", x, *_factors(b, gamma, beta, channels), mean, variance, epsilon=epsilon)
+    return ops.batch_norm(b, x, *_factors(b, gamma, beta, channels), mean, variance, epsilon=epsilon)
 
 
 def scale_and_bias(op: Operation) -> Numbers | None:
@@ -110,7 +111,7 @@ def _instance_norm(
     channels = b.extents(x)[1]
     if channels is None:
         raise UnsupportedError("the number of its input's channels is not known")
-    return b.op("InstanceNormalization", x, *_factors(b, gamma, beta, channels or 1), epsilon=epsilon)
+    return ops.instance_norm(b, x, *_factors(b, gamma, beta, channels or 1), epsilon=epsilon)
 
 
 def _layer_norm(
@@ -129,9 +130,9 @@ def _layer_norm(
         return _norm_of_last_axes(b, x, axes[0], gamma, beta, epsilon)
     if is_one and axes == [1]:
         last = [0, *range(2, rank), 1]
-        turned = b.op("Transpose", x, perm=last)
+        turned = ops.transpose(b, x, perm=last)
         result = _norm_of_last_axes(b, turned, rank - 1, gamma, beta, epsilon)
-        return b.op("Transpose", result, perm=[last.index(axis) for axis in range(rank)])
+        return ops.transpose(b, result, perm=[last.index(axis) for axis in range(rank)])
     result = standardize(b, x, axes, epsilon)
     for name, stated, function in (("gamma", gamma, ops.multiply), ("beta", beta, ops.add)):
         if stated is not None:
@@ -150,7 +151,7 @@ def _norm_of_last_axes(
 ) -> str:
     """Normalise over an axis and all after it."""
     scale = b.weight("gamma", np.ones((), np.float32)) if gamma is None else gamma
-    return b.op("LayerNormalization", x, scale, *([] if beta is None else [beta]), axis=axis, epsilon=epsilon)
+    return ops.layer_norm(b, x, scale, *([] if beta is None else [beta]), axis=axis, epsilon=epsilon)
 
 
 def _l2_norm(b: Builder, x: Tensor, epsilon: Real = 1e-6) -> str:
@@ -160,27 +161,27 @@ def _l2_norm(b: Builder, x: Tensor, epsilon: Real = 1e-6) -> str:
 def _local_response(
     b: Builder, x: Tensor, size: Whole, alpha: Real = 1e-4, beta: Real = 0.75, k: Real = 1.0
 ) -> str:
-    return b.op("LRN", x, size=size, alpha=alpha, beta=beta, bias=k)
+    return ops.local_response_norm(b, x, size=size, alpha=alpha, beta=beta, bias=k)
 
 
 def _softmax(b: Builder, x: Tensor, axis: Whole = -1) -> str:
-    return b.op("Softmax", x, axis=axis)
+    return ops.softmax(b, x, axis=axis)
 
 
 # ---- Reductions ----------------------------------------------------------------------------------------------------
 
 
-def _reduction(kind: str) -> Row:
+def _reduction(reduce: ops.Reduction) -> Row:
     def row(b: Builder, x: Tensor, axes: Wholes | None = None, keep_dims: Flag = False) -> str:
-        return b.op(kind, x, list(range(b.rank(x)) if axes is None else axes), keepdims=keep_dims)
+        return reduce(b, x, list(range(b.rank(x)) if axes is None else axes), keepdims=keep_dims)
 
     return row
 
 
-def _best(kind: str) -> Row:
+def _best(place: ops.Place) -> Row:
     @ignores("output_dtype")
     def row(b: Builder, x: Tensor, axis: Whole = -1, keep_dims: Flag = False) -> str:
-        return b.op(kind, x, axis=axis, keepdims=keep_dims)
+        return place(b, x, axis=axis, keepdims=keep_dims)
 
     return row
 
@@ -194,18 +195,18 @@ LINEAR_AND_REDUCTIONS: dict[str, Row] = {
     "linear": _linear,
     "local_response_norm": _local_response,
     "matmul": _matmul,
-    "reduce_argmax": _best("ArgMax"),
-    "reduce_argmin": _best("ArgMin"),
-    "reduce_l1_norm": _reduction("ReduceL1"),
-    "reduce_l2_norm": _reduction("ReduceL2"),
-    "reduce_log_sum": _reduction("ReduceLogSum"),
-    "reduce_log_sum_exp": _reduction("ReduceLogSumExp"),
-    "reduce_max": _reduction("ReduceMax"),
-    "reduce_mean": _reduction("ReduceMean"),
-    "reduce_min": _reduction("ReduceMin"),
-    "reduce_prod": _reduction("ReduceProd"),
-    "reduce_sum": _reduction("ReduceSum"),
-    "reduce_sum_square": _reduction("ReduceSumSquare"),
+    "reduce_argmax": _best(ops.arg_max),
+    "reduce_argmin": _best(ops.arg_min),
+    "reduce_l1_norm": _reduction(ops.reduce_l1),
+    "reduce_l2_norm": _reduction(ops.reduce_l2),
+    "reduce_log_sum": _reduction(ops.reduce_log_sum),
+    "reduce_log_sum_exp": _reduction(ops.reduce_log_sum_exp),
+    "reduce_max": _reduction(ops.reduce_max),
+    "reduce_mean": _reduction(ops.reduce_mean),
+    "reduce_min": _reduction(ops.reduce_min),
+    "reduce_prod": _reduction(ops.reduce_prod),
+    "reduce_sum": _reduction(ops.reduce_sum),
+    "reduce_sum_square": _reduction(ops.reduce_sum_square),
     "scaled_dot_product_attention": _attention,
     "softmax": _softmax,
 }

@@ -8,6 +8,7 @@ from typing import Any
 from mpscnn.converters.finishing.photo_settings import MAX_LABELS
 from mpscnn.converters.opening.layer_names import quote_name
 from mpscnn.converters.opening.read_options import ReadOptions
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.coreml.features import Feature, feature, restore_settings
 from mpscnn.converters.reading.coreml.file import CoremlFile
 from mpscnn.converters.reading.coreml.inputs import describe_photos, input_shapes, plain_photo
@@ -22,7 +23,6 @@ from mpscnn.converters.reading.coreml.program.operation import Operation
 from mpscnn.converters.reading.coreml.program.operations import REFUSED, ROWS
 from mpscnn.converters.reading.coreml.program.row_calls import call_row
 from mpscnn.converters.reading.coreml.segmenter import describe_segmenter, leave_out_search
-from mpscnn.converters.reading.onnx.neurons import CAST_OF_FLOATS
 from mpscnn.converters.reading.onnx_graph.builder import Builder, Extents
 from mpscnn.converters.reading.onnx_graph.walk import Walk
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -209,7 +209,7 @@ class _Program:
                 self.walk.builder.keep_float32()
             made = call_row(row, self.walk.builder, operation)
             if isinstance(made, str) and self._types.is_border(message):
-                made = self.walk.builder.op(CAST_OF_FLOATS, made)
+                made = ops.cast_of_floats(self.walk.builder, made)
             return [made] if isinstance(made, str) else made
 
         self.walk.layer(operation.kind, operation.name, operation.reads, operation.outputs, convert, refusal)

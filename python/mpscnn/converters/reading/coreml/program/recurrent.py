@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.coreml.program.constants import Array as Numbers
 from mpscnn.converters.reading.coreml.program.operation import Operation
 from mpscnn.converters.reading.coreml.program.row_calls import Array, Flag, FreeText, Given, Tensor, Text
@@ -48,7 +49,7 @@ def _functions(*stated: str) -> list[str]:
 
 
 def _converted(
-    b: Builder, op: Operation, x: str, names: list[str], kind: str, directions: list[RecurrentWeights],
+    b: Builder, op: Operation, x: str, names: list[str], kind: ops.Cells, directions: list[RecurrentWeights],
     functions: list[str], *, is_reverse: bool, output_sequence: bool, reset_after: bool | None = None,
 ) -> list[str]:  # fmt: skip
     units = directions[0].state.shape[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.coreml.program.blocks import whole_image_windows
 from mpscnn.converters.reading.coreml.program.constants import Array as Numbers
 from mpscnn.converters.reading.coreml.program.operation import Operation
@@ -75,7 +76,7 @@ def _convolution(
     }
     taps = op.shape_of("weight")[2:]
     attributes = whole_image_windows(op, attributes | _padding(pad_type, pad, count), taps)
-    return b.op("Conv", x, weight, *([] if bias is None else [bias]), **attributes)
+    return ops.convolve(b, x, weight, *([] if bias is None else [bias]), **attributes)
 
 
 def _transposed_convolution(
@@ -92,15 +93,17 @@ def _transposed_convolution(
         cropped = crop_to_size(b.extents(x)[2:], list(output_shape[-count:]), reach, steps, padding)
         padding = padding_of_result(cropped, steps)
     biases = [] if bias is None else [bias]
-    return b.op("ConvTranspose", x, weight, *biases, strides=steps, dilations=spread, group=groups, **padding)
+    return ops.convolve_transposed(
+        b, x, weight, *biases, strides=steps, dilations=spread, group=groups, **padding
+    )
 
 
-def _pooling(kind: str, **attributes: Any) -> Row:
+def _pooling(pool: ops.Pooling, **attributes: Any) -> Row:
     def row(
         b: Builder, x: Tensor, kernel_sizes: Wholes, strides: Wholes | None = None, pad_type: PadType = "valid",
         pad: Wholes | None = None, ceil_mode: Flag = False,
     ) -> str:  # fmt: skip
-        return _pooled(b, x, kind, kernel_sizes, strides, pad_type, pad, ceil_mode, attributes)
+        return _pooled(b, x, pool, kernel_sizes, strides, pad_type, pad, ceil_mode, attributes)
 
     return row
 
@@ -110,16 +113,16 @@ def _average(
     pad: Wholes | None = None, exclude_padding_from_average: Flag = False, ceil_mode: Flag = False,
 ) -> str:  # fmt: skip
     attributes = {"count_include_pad": int(not exclude_padding_from_average)}
-    return _pooled(b, x, "AveragePool", kernel_sizes, strides, pad_type, pad, ceil_mode, attributes)
+    return _pooled(b, x, ops.average_pool, kernel_sizes, strides, pad_type, pad, ceil_mode, attributes)
 
 
 def _pooled(
-    b: Builder, x: str, kind: str, sizes: Ints, strides: Ints | None, pad_type: str, pad: Ints | None, is_ceil: bool,
-    attributes: dict[str, Any],
+    b: Builder, x: str, pool: ops.Pooling, sizes: Ints, strides: Ints | None, pad_type: str, pad: Ints | None,
+    is_ceil: bool, attributes: dict[str, Any],
 ) -> str:  # fmt: skip
     count = _spatial(b, x)
-    return b.op(
-        kind,
+    return pool(
+        b,
         x,
         kernel_shape=_positive(sizes, "kernel_sizes", count),
         strides=_positive(strides, "strides", count),
@@ -232,8 +235,8 @@ WINDOWS: dict[str, Row] = {
     "conv": _convolution,
     "conv_transpose": _transposed_convolution,
     "crop": _crop,
-    "l2_pool": _pooling("LpPool", p=2),
-    "max_pool": _pooling("MaxPool"),
+    "l2_pool": _pooling(ops.lp_pool, p=2),
+    "max_pool": _pooling(ops.max_pool),
     "pad": _pad,
     "resize": _resize,
     "resize_bilinear": _resize_bilinear,

@@ -27,7 +27,7 @@ def _converted(g: Writer, x: str, *_: Any, **__: Any) -> str:
 
 
 def _unsqueeze(g: Writer, x: str, axis: int) -> str:
-    return g.op("Unsqueeze", x, [axis % len(g.result)])
+    return ops.unsqueeze(g, x, [axis % len(g.result)])
 
 
 def _squeeze(g: Writer, x: str, axes: Sequence[int] | int | None = None) -> str:
@@ -36,7 +36,7 @@ def _squeeze(g: Writer, x: str, axes: Sequence[int] | int | None = None) -> str:
     single = [axis for axis in g.axes(x, axes) if g.shapes[x][axis] == 1]
     if g.rank(x) - len(single) != len(g.result):
         raise UnsupportedError("removes axes whose extents are free")
-    return g.op("Squeeze", x, single) if single else ops.identity(g, x)
+    return ops.squeeze(g, x, single) if single else ops.identity(g, x)
 
 
 def _strided(
@@ -51,7 +51,7 @@ def _strided(
 
 
 def _permute(g: Writer, x: str, axes: Sequence[int]) -> str:
-    return g.op("Transpose", x, perm=g.axes(x, axes))
+    return ops.transpose(g, x, perm=g.axes(x, axes))
 
 
 def _exchanged(g: Writer, x: str, first: int = 0, second: int = 1) -> str:
@@ -59,30 +59,30 @@ def _exchanged(g: Writer, x: str, first: int = 0, second: int = 1) -> str:
     if len(axes) < 2:
         return ops.identity(g, x)
     axes[first], axes[second] = axes[second], axes[first]
-    return g.op("Transpose", x, perm=axes)
+    return ops.transpose(g, x, perm=axes)
 
 
 def _moved(g: Writer, x: str, sources: Sequence[int] | int, places: Sequence[int] | int) -> str:
     """Write movedim: some axes move to other places, and the others keep their order."""
     moved = dict(zip(g.axes(x, places), g.axes(x, sources), strict=True))
     others = iter([axis for axis in range(g.rank(x)) if axis not in moved.values()])
-    return g.op(
-        "Transpose", x, perm=[moved[axis] if axis in moved else next(others) for axis in range(g.rank(x))]
+    return ops.transpose(
+        g, x, perm=[moved[axis] if axis in moved else next(others) for axis in range(g.rank(x))]
     )
 
 
 def _expand(g: Writer, x: str, *_: Any, **__: Any) -> str:
-    return g.op("Expand", x, g.result)
+    return ops.expand(g, x, g.result)
 
 
 def _concatenation(g: Writer, tensors: Sequence[str], axis: int = 0) -> str:
     kept = [one for one in tensors if 0 not in g.shapes[one]]
-    return g.op("Concat", *(g.operand(one) for one in kept), axis=axis % len(g.result))
+    return ops.concatenate(g, *(g.operand(one) for one in kept), axis=axis % len(g.result))
 
 
 def _stack(g: Writer, tensors: Sequence[str], axis: int = 0) -> str:
     along = [axis % len(g.result)]
-    return g.op("Concat", *[g.op("Unsqueeze", one, along) for one in tensors], axis=axis % len(g.result))
+    return ops.concatenate(g, *[ops.unsqueeze(g, one, along) for one in tensors], axis=axis % len(g.result))
 
 
 #: The end of a slice that reaches to the end of its axis.
@@ -106,14 +106,14 @@ def _slice(
     if begin == 0 and stop in (_END, extent) and step == 1:
         return ops.identity(g, x)
     ends = min(stop, 2**31 - 1) if isinstance(stop, int) else stop
-    return g.op("Slice", x, *([value] for value in (begin, ends, number, step)))
+    return ops.slice_axes(g, x, *([value] for value in (begin, ends, number, step)))
 
 
 def _select(g: Writer, x: str, axis: int, place: Extent) -> str:
     number = g.axis(x, axis)
     end = 2**31 - 1 if place == -1 else place + 1
-    part = g.op("Slice", x, *([value] for value in (place, end, number)))
-    return g.op("Squeeze", part, [number])
+    part = ops.slice_axes(g, x, *([value] for value in (place, end, number)))
+    return ops.squeeze(g, part, [number])
 
 
 def _split(g: Writer, x: str, _: Any, axis: int = 0) -> tuple[str, ...]:
@@ -131,14 +131,14 @@ def _split_into(g: Writer, x: str, sizes: Sequence[Extent], axis: int = 0) -> tu
 def _unbind(g: Writer, x: str, axis: int = 0) -> tuple[str, ...]:
     number = g.axis(x, axis)
     parts = _split_into(g, x, [1] * len(g.results), number)
-    return tuple(g.op("Squeeze", part, [number]) for part in parts)
+    return tuple(ops.squeeze(g, part, [number]) for part in parts)
 
 
 def _flip(g: Writer, x: str, axes: Sequence[int]) -> str:
     if not axes:
         return ops.identity(g, x)
     for axis in g.axes(x, axes):
-        x = g.op("Slice", x, *([value] for value in (-1, -(2**31), axis, -1)))
+        x = ops.slice_axes(g, x, *([value] for value in (-1, -(2**31), axis, -1)))
     return x
 
 
@@ -152,7 +152,7 @@ def _roll(g: Writer, x: str, shifts: Sequence[int] | int, axes: Sequence[int] | 
         if cut:
             shape = g.shapes[x]
             after, before = g.split(x, axis % len(shape), [cut, extent - cut])
-            x = g.op("Concat", before, after, axis=axis % len(shape))
+            x = ops.concatenate(g, before, after, axis=axis % len(shape))
             g.shapes[x] = shape
     return x
 
@@ -161,7 +161,7 @@ def _repeat(g: Writer, x: str, repeats: Sequence[int]) -> str:
     if (more := len(repeats) - g.rank(x)) > 0:
         x = g.reshaped(x, [1] * more + list(g.shapes[x]))
     repeats = [1] * (g.rank(x) - len(repeats)) + list(repeats)
-    return g.op("Tile", x, repeats)
+    return ops.tile(g, x, repeats)
 
 
 def _repeat_each(g: Writer, x: str, times: int, axis: int | None = None, **_: Any) -> str:
@@ -169,10 +169,10 @@ def _repeat_each(g: Writer, x: str, times: int, axis: int | None = None, **_: An
     if axis is None:
         x, axis = g.reshaped(x, [math.prod(g.shapes[x])]), 0
     number = g.axis(x, axis)
-    apart = g.op("Unsqueeze", x, [number + 1])
+    apart = ops.unsqueeze(g, x, [number + 1])
     repeats = [1] * (g.rank(x) + 1)
     repeats[number + 1] = times
-    return g.reshaped(g.op("Tile", apart, repeats), g.result)
+    return g.reshaped(ops.tile(g, apart, repeats), g.result)
 
 
 def _windows_of_axis(g: Writer, x: str, axis: int, size: int, step: int) -> str:
@@ -181,18 +181,18 @@ def _windows_of_axis(g: Writer, x: str, axis: int, size: int, step: int) -> str:
     count = (int(g.shapes[x][number]) - size) // step + 1
     places = np.arange(count)[:, np.newaxis] * step + np.arange(size)
     shape = [*g.shapes[x][:number], count, size, *g.shapes[x][number + 1 :]]
-    taken = g.op("Gather", x, g.constant(places.reshape(-1).astype(np.int64)), axis=number)
+    taken = ops.gather(g, x, g.constant(places.reshape(-1).astype(np.int64)), axis=number)
     others = [place for place in range(len(shape)) if place != number + 1]
-    return g.op("Transpose", g.reshaped(taken, shape), perm=[*others, number + 1])
+    return ops.transpose(g, g.reshaped(taken, shape), perm=[*others, number + 1])
 
 
 def _pixel_shuffle(g: Writer, x: str, factor: int) -> str:
     *batch, channels, height, width = g.shapes[x]
     if len(batch) == 1:
-        return g.op("DepthToSpace", x, blocksize=factor, mode="CRD")
+        return ops.depth_to_space(g, x, blocksize=factor, mode="CRD")
     apart = g.reshaped(x, [*batch, channels // factor**2, factor, factor, height, width])
     rank = len(batch)
-    turned = g.op("Transpose", apart, perm=[*range(rank), *(rank + axis for axis in (0, 3, 1, 4, 2))])
+    turned = ops.transpose(g, apart, perm=[*range(rank), *(rank + axis for axis in (0, 3, 1, 4, 2))])
     return g.reshaped(turned, g.result)
 
 
@@ -200,14 +200,14 @@ def _pixel_unshuffle(g: Writer, x: str, factor: int) -> str:
     *batch, channels, height, width = g.shapes[x]
     apart = g.reshaped(x, [*batch, channels, height // factor, factor, width // factor, factor])
     rank = len(batch)
-    turned = g.op("Transpose", apart, perm=[*range(rank), *(rank + axis for axis in (0, 2, 4, 1, 3))])
+    turned = ops.transpose(g, apart, perm=[*range(rank), *(rank + axis for axis in (0, 2, 4, 1, 3))])
     return g.reshaped(turned, g.result)
 
 
 def _channel_shuffle(g: Writer, x: str, groups: int) -> str:
     batch, channels, *space = g.shapes[x]
     apart = g.reshaped(x, [batch, groups, channels // groups, *space])
-    turned = g.op("Transpose", apart, perm=[0, 2, 1, *range(3, 3 + len(space))])
+    turned = ops.transpose(g, apart, perm=[0, 2, 1, *range(3, 3 + len(space))])
     return g.reshaped(turned, g.result)
 
 
@@ -220,7 +220,7 @@ def _pad(g: Writer, x: str, padding: Sequence[int], mode: str = "constant", valu
     inputs: list[Operand] = [x, before + after]
     if mode == "constant":
         inputs.append(g.operand(value or 0.0, g.kind_of(x)))
-    return g.op("Pad", *inputs, mode=_MODES.get(mode, mode))
+    return ops.pad(g, *inputs, mode=_MODES.get(mode, mode))
 
 
 _MODES = {"replicate": "edge", "circular": "wrap"}
@@ -249,25 +249,25 @@ def _slice_scatter(
     if step != 1:
         taken = np.arange(extent)
         taken[begin:stop:step] = extent + np.arange(len(range(begin, stop, step)))
-        both = g.op("Concat", g.operand(x), g.operand(source), axis=number)
-        return g.op("Gather", both, g.constant(taken), axis=number)
+        both = ops.concatenate(g, g.operand(x), g.operand(source), axis=number)
+        return ops.gather(g, both, g.constant(taken), axis=number)
     parts = [source]
     if begin > 0:
-        parts.insert(0, g.op("Slice", x, *([value] for value in (0, begin, number))))
+        parts.insert(0, ops.slice_axes(g, x, *([value] for value in (0, begin, number))))
     if stop < extent:
-        parts.append(g.op("Slice", x, *([value] for value in (stop, extent, number))))
-    return g.op("Concat", *(g.operand(one) for one in parts), axis=number)
+        parts.append(ops.slice_axes(g, x, *([value] for value in (stop, extent, number))))
+    return ops.concatenate(g, *(g.operand(one) for one in parts), axis=number)
 
 
 def _select_scatter(g: Writer, x: str, source: str, axis: int, place: int) -> str:
     number = g.axis(x, axis)
     begin = place % int(g.shapes[x][number])
-    apart = g.op("Unsqueeze", g.operand(source), [number])
+    apart = ops.unsqueeze(g, g.operand(source), [number])
     return _slice_scatter(g, x, apart, number, begin, begin + 1)
 
 
 def _filled(g: Writer, shape: Sequence[Extent], value: float = 0.0) -> str:
-    return g.op("Expand", g.operand(value), shape)
+    return ops.expand(g, g.operand(value), shape)
 
 
 def _filled_like(default: float | None) -> Operator:
@@ -280,7 +280,7 @@ def _filled_like(default: float | None) -> Operator:
 def _range(g: Writer, *given: Extent | float) -> str:
     """Write a range of free extent."""
     start, end, step = given if len(given) == 3 else (*([0] if len(given) == 1 else []), *given, 1)
-    return g.op("Range", *(g.operand(one) for one in (start, end, step)))
+    return ops.progression(g, *(g.operand(one) for one in (start, end, step)))
 
 
 def _copied(g: Writer, _x: str, source: str, *_: Any) -> str:
@@ -288,7 +288,7 @@ def _copied(g: Writer, _x: str, source: str, *_: Any) -> str:
     taken = g.operand(source)
     if g.shapes.get(source) == g.result:
         return taken if taken != source else ops.identity(g, taken)
-    return g.op("Expand", taken, g.result)
+    return ops.expand(g, taken, g.result)
 
 
 ARRAY_OPS: dict[str, Operator] = {
@@ -300,7 +300,7 @@ ARRAY_OPS: dict[str, Operator] = {
     "as_strided.default": _strided,
     "permute.default": _permute,
     **several(_exchanged, "transpose.int t"),
-    "numpy_T.default": lambda g, x: g.op("Transpose", x, perm=list(range(g.rank(x)))[::-1]),
+    "numpy_T.default": lambda g, x: ops.transpose(g, x, perm=list(range(g.rank(x)))[::-1]),
     "mT.default": lambda g, x: _exchanged(g, x, -2, -1),
     **several(_moved, "movedim.intlist movedim.int"),
     **several(_expand, "expand expand_as broadcast_to"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.pytorch.aten.writer import Operator, Writer
 from mpscnn.errors import UnsupportedError
 
@@ -15,7 +16,7 @@ def _index(g: Writer, x: str, indices: Sequence[str | None]) -> str:
     """Write indexing by constant positions: of one axis, or of neighbouring axes together."""
     given = [(axis, index) for axis, index in enumerate(indices) if index is not None]
     if len(given) == 1 and g.kind_of(given[0][1]) == "int":
-        return g.op("Gather", x, given[0][1], axis=given[0][0])
+        return ops.gather(g, x, given[0][1], axis=given[0][0])
     arrays = [g.arrays.get(index) for _, index in given]
     first, last = given[0][0], given[-1][0]
     constant = [array for array in arrays if array is not None]
@@ -34,14 +35,14 @@ def _index_together(g: Writer, x: str, first: int, arrays: Sequence[np.ndarray[A
     wrapped = [place % extent for place, extent in zip(places, extents, strict=True)]
     flat = np.ravel_multi_index(np.broadcast_arrays(*wrapped), tuple(extents))
     joined = g.reshaped(x, [*shape[:first], int(np.prod(extents)), *shape[first + len(places) :]])
-    return g.op("Gather", joined, g.constant(np.asarray(flat, np.int64)), axis=first)
+    return ops.gather(g, joined, g.constant(np.asarray(flat, np.int64)), axis=first)
 
 
 def _top_k(
     g: Writer, x: str, count: int, axis: int = -1, largest: bool = True, _: bool = True
 ) -> tuple[str, str]:
     number = g.axis(x, axis)
-    values, positions = g.ops("TopK", [x, [count]], 2, axis=number, largest=int(largest))
+    values, positions = ops.top_k(g, x, [count], axis=number, largest=int(largest))
     return values, positions
 
 
@@ -52,8 +53,8 @@ def _sort(g: Writer, x: str, axis: int = -1, descending: bool = False) -> tuple[
 def _scatter(g: Writer, x: str, axis: int, index: str, source: str | float) -> str:
     updates = g.operand(source)
     if not isinstance(source, str):
-        updates = g.op("Expand", updates, g.shapes[index])
-    return g.op("ScatterElements", g.operand(x), index, updates, axis=g.axis(x, axis))
+        updates = ops.expand(g, updates, g.shapes[index])
+    return ops.scatter_elements(g, g.operand(x), index, updates, axis=g.axis(x, axis))
 
 
 def _index_put(
@@ -71,8 +72,8 @@ def _index_put(
     wrapped = [place % extent for place, extent in zip(places, extents, strict=True)]
     stacked = np.stack(np.broadcast_arrays(*wrapped), -1).astype(np.int64)
     shape = [*stacked.shape[:-1], *g.shapes[x][len(places) :]]
-    updates = g.op("Expand", g.operand(values), shape)
-    return g.op("ScatterND", g.operand(x), g.constant(stacked), updates)
+    updates = ops.expand(g, g.operand(values), shape)
+    return ops.scatter_nd(g, g.operand(x), g.constant(stacked), updates)
 
 
 _SAMPLES = ("bilinear", "nearest", "bicubic")
@@ -82,23 +83,23 @@ _BORDERS = ("zeros", "border", "reflection")
 def _grid_sample(g: Writer, x: str, grid: str, mode: int, border: int, align_corners: bool | None) -> str:
     kinds = {"bilinear": "linear", "nearest": "nearest", "bicubic": "cubic"}
     settings = {"mode": kinds[_SAMPLES[mode]], "padding_mode": _BORDERS[border]}
-    return g.op("GridSample", x, grid, align_corners=int(bool(align_corners)), **settings)
+    return ops.sample_grid(g, x, grid, align_corners=int(bool(align_corners)), **settings)
 
 
 INDEXING: dict[str, Operator] = {
     "index.Tensor": _index,
     "_unsafe_index.Tensor": _index,
-    "index_select.default": lambda g, x, axis, index: g.op("Gather", x, index, axis=g.axis(x, axis)),
-    "gather.default": lambda g, x, axis, index, **_: g.op("GatherElements", x, index, axis=g.axis(x, axis)),
-    "embedding.default": lambda g, table, positions, *_: g.op("Gather", table, positions, axis=0),
+    "index_select.default": lambda g, x, axis, index: ops.gather(g, x, index, axis=g.axis(x, axis)),
+    "gather.default": lambda g, x, axis, index, **_: ops.gather_elements(g, x, index, axis=g.axis(x, axis)),
+    "embedding.default": lambda g, table, positions, *_: ops.gather(g, table, positions, axis=0),
     "topk.default": _top_k,
     "sort.default": _sort,
     "sort.stable": lambda g, x, *, dim=-1, descending=False, **_: _sort(g, x, dim, descending),
     "scatter.src": _scatter,
     "scatter.value": _scatter,
     "index_put.default": _index_put,
-    "triu.default": lambda g, x, diagonal=0: g.op("Trilu", g.operand(x), [diagonal], upper=1),
-    "tril.default": lambda g, x, diagonal=0: g.op("Trilu", g.operand(x), [diagonal], upper=0),
+    "triu.default": lambda g, x, diagonal=0: ops.triangle(g, g.operand(x), [diagonal], upper=1),
+    "tril.default": lambda g, x, diagonal=0: ops.triangle(g, g.operand(x), [diagonal], upper=0),
     "grid_sampler.default": _grid_sample,
     "grid_sampler_2d.default": _grid_sample,
 }

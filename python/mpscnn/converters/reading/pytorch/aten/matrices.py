@@ -14,24 +14,24 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 def _matrix_product(g: Writer, x: str, y: str) -> str:
-    return g.op("MatMul", x, y)
+    return ops.matmul(g, x, y)
 
 
 def _sum_and_product(g: Writer, bias: str, x: str, y: str, beta: float = 1, alpha: float = 1) -> str:
     if beta == 0:
-        return g.scaled(g.op("MatMul", x, y), alpha)
+        return g.scaled(ops.matmul(g, x, y), alpha)
     if g.rank(x) == 2 and g.rank(bias) == 1:
-        return g.op("Gemm", x, y, bias, alpha=float(alpha), beta=float(beta))
-    return ops.add(g, g.scaled(g.op("MatMul", x, y), alpha), g.scaled(bias, beta))
+        return ops.gemm(g, x, y, bias, alpha=float(alpha), beta=float(beta))
+    return ops.add(g, g.scaled(ops.matmul(g, x, y), alpha), g.scaled(bias, beta))
 
 
 def _linear(g: Writer, x: str, weight: str, bias: str | None = None) -> str:
     if g.rank(x) == 2 and g.rank(weight) == 2 and bias:
-        return g.op("Gemm", x, weight, bias, transB=1)
+        return ops.gemm(g, x, weight, bias, transpose_y=1)
     if g.rank(weight) == 1:
-        made = g.reshaped(g.op("MatMul", x, g.reshaped(weight, [g.shapes[weight][0], 1])), g.result)
+        made = g.reshaped(ops.matmul(g, x, g.reshaped(weight, [g.shapes[weight][0], 1])), g.result)
     else:
-        made = g.op("MatMul", x, g.op("Transpose", weight, perm=[1, 0]))
+        made = ops.matmul(g, x, ops.transpose(g, weight, perm=[1, 0]))
     return ops.add(g, made, bias) if bias else made
 
 
@@ -53,17 +53,17 @@ def _attention(
     if enable_gqa:
         key, value = (_for_each_query(g, one, query) for one in (key, value))
     rank = g.rank(key)
-    turned = g.op("Transpose", key, perm=[*range(rank - 2), rank - 1, rank - 2])
+    turned = ops.transpose(g, key, perm=[*range(rank - 2), rank - 1, rank - 2])
     factor = 1 / math.sqrt(int(g.shapes[query][-1])) if scale is None else scale
-    scores = ops.multiply(g, g.op("MatMul", query, turned), factor)
+    scores = ops.multiply(g, ops.matmul(g, query, turned), factor)
     if is_causal:
         rows, columns = (int(g.shapes[one][-2]) for one in (query, key))
         array = np.tri(rows, columns, dtype=np.bool_)
         mask = g.constant(array, "causal")
         g.arrays[mask], g.kinds[mask] = array, "bool"
     if mask is None:
-        return g.op("MatMul", g.op("Softmax", scores, axis=-1), value)
-    return g.op("MatMul", _masked_shares(g, scores, mask), value)
+        return ops.matmul(g, ops.softmax(g, scores, axis=-1), value)
+    return ops.matmul(g, _masked_shares(g, scores, mask), value)
 
 
 def _masked_shares(g: Writer, scores: str, mask: str) -> str:
@@ -73,15 +73,15 @@ def _masked_shares(g: Writer, scores: str, mask: str) -> str:
     if array is None:
         bias = ops.where(g, mask, 0.0, -math.inf) if is_truth else mask
         masked = ops.add(g, scores, bias)
-        shares = g.op("Softmax", masked, axis=-1)
+        shares = ops.softmax(g, masked, axis=-1)
         # A query sees no key if all its scores are minus infinity. NaN in the inputs stays NaN.
-        blind = ops.less(g, g.op("ReduceMax", masked, axes=[-1], keepdims=1), -_LARGEST)
+        blind = ops.less(g, ops.reduce_max(g, masked, [-1], keepdims=1), -_LARGEST)
         return ops.where(g, blind, 0.0, shares)
     numbers = np.where(array, 0.0, -math.inf).astype(np.float32) if is_truth else array
     hidden = np.asarray(np.isneginf(numbers).all(-1, keepdims=True))
     finite = np.array(numbers, np.float32)
     finite[np.broadcast_to(hidden, finite.shape)] = 0.0
-    shares = g.op("Softmax", ops.add(g, scores, g.constant(finite)), axis=-1)
+    shares = ops.softmax(g, ops.add(g, scores, g.constant(finite)), axis=-1)
     return ops.multiply(g, shares, g.constant(np.asarray(~hidden, np.float32))) if hidden.any() else shares
 
 
@@ -91,7 +91,7 @@ def _for_each_query(g: Writer, x: str, query: str) -> str:
     if own == wanted:
         return x
     heads = np.arange(wanted, dtype=np.int64) * own // wanted
-    made = g.op("Gather", x, g.constant(heads), axis=g.rank(x) - 3)
+    made = ops.gather(g, x, g.constant(heads), axis=g.rank(x) - 3)
     g.shapes[made] = (*g.shapes[x][:-3], wanted, *g.shapes[x][-2:])
     return made
 
@@ -100,7 +100,7 @@ MATRICES: dict[str, Operator] = {
     **several(_matrix_product, "mm bmm matmul dot mv"),
     **several(_sum_and_product, "addmm baddbmm"),
     "linear.default": _linear,
-    "einsum.default": lambda g, equation, operands, **_: g.op("Einsum", *operands, equation=equation),
+    "einsum.default": lambda g, equation, operands, **_: ops.einsum(g, *operands, equation=equation),
     "scaled_dot_product_attention.default": _attention,
     "_scaled_dot_product_flash_attention_for_cpu.default": first_of(
         2,

@@ -11,20 +11,21 @@ from mpscnn.converters.reading.pytorch.aten.writer import Operator, Writer, firs
 from mpscnn.errors import UnsupportedError
 
 
-def _factors(g: Writer, x: str, weight: str | None, bias: str | None) -> list[str]:
+def _factors(g: Writer, x: str, weight: str | None, bias: str | None) -> tuple[str, str]:
     """Return a factor and an offset for each channel. Those that are not given change nothing."""
     channels = int(g.shapes[x][1])
-    return [
+    scale, offset = (
         given or g.constant(np.full(channels, neutral, np.float32))
         for given, neutral in ((weight, 1.0), (bias, 0.0))
-    ]
+    )
+    return scale, offset
 
 
 def _batch_norm(
     g: Writer, x: str, weight: str | None, bias: str | None, mean: str, variance: str, _: float, eps: float
 ) -> str:
     """Write a batch normalization with constant statistics."""
-    return g.op("BatchNormalization", x, *_factors(g, x, weight, bias), mean, variance, epsilon=eps)
+    return ops.batch_norm(g, x, *_factors(g, x, weight, bias), mean, variance, epsilon=eps)
 
 
 def _batch_norm_of_mode(
@@ -49,7 +50,7 @@ def _norm_of_rows(
     """Write a batch normalization by its own batch of one, which is how PyTorch computes instance normalization."""
     if g.shapes[x][0] != 1:
         raise UnsupportedError(f"the statistics of a batch of {g.shapes[x][0]}")
-    return g.op("InstanceNormalization", x, *_factors(g, x, weight, bias), epsilon=eps)
+    return ops.instance_norm(g, x, *_factors(g, x, weight, bias), epsilon=eps)
 
 
 def _instance_norm(
@@ -66,7 +67,7 @@ def _instance_norm(
 ) -> str:
     if not by_image and mean is not None and variance is not None:
         return _batch_norm(g, x, weight, bias, mean, variance, momentum, eps)
-    return g.op("InstanceNormalization", x, *_factors(g, x, weight, bias), epsilon=eps)
+    return ops.instance_norm(g, x, *_factors(g, x, weight, bias), epsilon=eps)
 
 
 def _layer_norm(
@@ -80,7 +81,7 @@ def _layer_norm(
 ) -> str:
     factor = weight or g.constant(np.ones(tuple(shape), np.float32))
     inputs = [x, factor, bias] if bias else [x, factor]
-    return g.op("LayerNormalization", *inputs, axis=-len(shape), epsilon=eps)
+    return ops.layer_norm(g, *inputs, axis=-len(shape), epsilon=eps)
 
 
 def _group_norm(
@@ -92,7 +93,7 @@ def _group_norm(
     eps: float = 1e-5,
     _: bool = True,
 ) -> str:
-    return g.op("GroupNormalization", x, *_factors(g, x, weight, bias), num_groups=groups, epsilon=eps)
+    return ops.group_norm(g, x, *_factors(g, x, weight, bias), num_groups=groups, epsilon=eps)
 
 
 def _rms_norm(
@@ -100,7 +101,7 @@ def _rms_norm(
 ) -> str:
     epsilon = float(np.finfo(np.float32).eps) if eps is None else eps
     axes = [g.rank(x) - 1 - place for place in range(len(shape))]
-    mean = g.op("ReduceMean", ops.multiply(g, x, x), axes, keepdims=1)
+    mean = ops.reduce_mean(g, ops.multiply(g, x, x), axes, keepdims=1)
     made = ops.divide(g, x, ops.sqrt(g, ops.add(g, mean, epsilon)))
     return ops.multiply(g, made, weight) if weight else made
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.pytorch.aten.writer import Operator, Writer
 from mpscnn.converters.values import gates
 from mpscnn.errors import UnsupportedError
 
 
-def _recurrent(kind: str, activation: str = "") -> Operator:
+def _recurrent(kind: ops.Cells, activation: str = "") -> Operator:
     """Return a function that writes all layers and directions of a module for whole sequences."""
 
     def write(
@@ -41,7 +42,7 @@ def _recurrent(kind: str, activation: str = "") -> Operator:
         given = [states] if isinstance(states, str) else list(states)
         if g.rank(x) != 3:
             raise UnsupportedError("a sequence without a batch")
-        y = g.op("Transpose", x, perm=[1, 0, 2]) if batch_first else x
+        y = ops.transpose(g, x, perm=[1, 0, 2]) if batch_first else x
         ends: list[tuple[str, ...]] = []
         for layer in range(layers):
             begin = layer * directions * each
@@ -49,9 +50,10 @@ def _recurrent(kind: str, activation: str = "") -> Operator:
             first = [_of_layer(g, state, layer * directions, directions) for state in given]
             y, *last = _layer(g, kind, y, own, first, settings)
             ends.append(tuple(last))
-        y = g.op("Transpose", y, perm=[1, 0, 2]) if batch_first else y
+        y = ops.transpose(g, y, perm=[1, 0, 2]) if batch_first else y
         joined = (
-            parts[0] if layers == 1 else g.op("Concat", *parts, axis=0) for parts in zip(*ends, strict=True)
+            parts[0] if layers == 1 else ops.concatenate(g, *parts, axis=0)
+            for parts in zip(*ends, strict=True)
         )
         return y, *joined
 
@@ -60,7 +62,7 @@ def _recurrent(kind: str, activation: str = "") -> Operator:
 
 def _layer(
     g: Writer,
-    kind: str,
+    kind: ops.Cells,
     x: str,
     own: Sequence[Sequence[str]],
     first: Sequence[str | None],
@@ -72,10 +74,10 @@ def _layer(
     if len(own[0]) == 4:
         rows = [np.concatenate([_ordered(g, kind, part) for part in parts[2:]]) for parts in own]
         biases = g.constant(np.stack(rows))
-    inputs = [x, g.constant(input_weights), g.constant(weights), biases, None, *first]
-    made = g.ops(kind, inputs, 3 if kind == "LSTM" else 2, hidden_size=weights.shape[2], **settings)
-    moved = g.op("Transpose", made[0], perm=[0, 2, 1, 3])
-    return g.op("Reshape", moved, [0, 0, -1]), *made[1:]
+    given = (g.constant(input_weights), g.constant(weights), biases)
+    made = ops.recurrent(g, kind, x, *given, first, hidden_size=weights.shape[2], **settings)
+    moved = ops.transpose(g, made[0], perm=[0, 2, 1, 3])
+    return ops.reshape(g, moved, [0, 0, -1]), *made[1:]
 
 
 def _ordered(g: Writer, kind: str, parameter: str) -> np.ndarray[Any, Any]:
@@ -92,7 +94,7 @@ def _of_layer(g: Writer, state: str, begin: int, count: int) -> str | None:
         return None
     if g.shapes[state][0] == count:
         return state
-    return g.op("Slice", state, *([value] for value in (begin, begin + count, 0)))
+    return ops.slice_axes(g, state, *([value] for value in (begin, begin + count, 0)))
 
 
 RECURRENT: dict[str, Operator] = {

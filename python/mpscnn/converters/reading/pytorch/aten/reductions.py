@@ -13,50 +13,50 @@ from mpscnn.converters.reading.pytorch.aten.writer import Operator, Results, Wri
 from mpscnn.errors import UnsupportedError
 
 #: Reductions that return a number itself.
-_OF_ONE = frozenset({"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd"})
+_OF_ONE = (ops.reduce_sum, ops.reduce_mean, ops.reduce_max, ops.reduce_min, ops.reduce_prod)
 
 
-def _reduction(kind: str) -> Operator:
+def _reduction(reduce: ops.Reduction) -> Operator:
     def write(
         g: Writer, x: str, axes: Sequence[int] | int | None = None, keepdim: bool = False, **_: Any
     ) -> str:
-        if not g.rank(x) and kind in _OF_ONE:
+        if not g.rank(x) and reduce in _OF_ONE:
             return ops.identity(g, g.operand(x))
-        if kind == "ReduceSum" and g.kind_of(x) == "bool":  # float32 counts up to 2^24
-            count = g.op(kind, g.cast(x, "float"), g.axes(x, axes), keepdims=int(keepdim))
+        if reduce is ops.reduce_sum and g.kind_of(x) == "bool":  # float32 counts up to 2^24
+            count = reduce(g, g.cast(x, "float"), g.axes(x, axes), keepdims=int(keepdim))
             return g.cast(count, g.kind)
-        return g.op(kind, g.operand(x), g.axes(x, axes), keepdims=int(keepdim))
+        return reduce(g, g.operand(x), g.axes(x, axes), keepdims=int(keepdim))
 
     return write
 
 
-def _extreme(kind: str, arg: str) -> Operator:
+def _extreme(extreme: ops.Reduction, place: ops.Place) -> Operator:
     """Return a function that writes max or min along an axis, and its position."""
-    reduce = _reduction(kind)
+    reduce = _reduction(extreme)
 
     def write(g: Writer, x: str, axis: int, keepdim: bool = False) -> tuple[str, str]:
-        position = g.op(arg, x, axis=g.axis(x, axis), keepdims=int(keepdim))
+        position = place(g, x, axis=g.axis(x, axis), keepdims=int(keepdim))
         return str(reduce(g, x, axis, keepdim)), position
 
     return write
 
 
-def _position(kind: str) -> Operator:
+def _position(place: ops.Place) -> Operator:
     def write(g: Writer, x: str, axis: int | None = None, keepdim: bool = False) -> str:
         if axis is None:
-            flat = g.op("Reshape", x, [-1])
-            return g.op(kind, flat, axis=0, keepdims=0)
-        return g.op(kind, x, axis=g.axis(x, axis), keepdims=int(keepdim))
+            flat = ops.reshape(g, x, [-1])
+            return place(g, flat, axis=0, keepdims=0)
+        return place(g, x, axis=g.axis(x, axis), keepdims=int(keepdim))
 
     return write
 
 
-def _truth(kind: str) -> Operator:
+def _truth(extreme: ops.Reduction) -> Operator:
     """Return a function that writes any (the maximum of truth values) or all (the minimum)."""
 
     def write(g: Writer, x: str, axes: Sequence[int] | int | None = None, keepdim: bool = False) -> str:
         truths = g.cast(g.cast(x, "bool"), "float")
-        made = g.op(kind, truths, g.axes(x, axes), keepdims=int(keepdim))
+        made = extreme(g, truths, g.axes(x, axes), keepdims=int(keepdim))
         return ops.greater(g, made, 0.5)
 
     return write
@@ -64,7 +64,7 @@ def _truth(kind: str) -> Operator:
 
 def _cumulative(g: Writer, x: str, axis: int) -> str:
     place = g.constant(np.asarray(g.axis(x, axis), np.int64))
-    return g.op("CumSum", g.operand(x), place)
+    return ops.cumulative_sum(g, g.operand(x), place)
 
 
 def _deviations(
@@ -73,15 +73,15 @@ def _deviations(
     """Write var_mean: the variance and the mean over axes."""
     numbers = g.axes(x, axes)
     along = numbers
-    mean = g.op("ReduceMean", x, along, keepdims=1)
+    mean = ops.reduce_mean(g, x, along, keepdims=1)
     difference = ops.subtract(g, x, mean)
-    variance = g.op("ReduceMean", ops.multiply(g, difference, difference), along, keepdims=int(keepdim))
+    variance = ops.reduce_mean(g, ops.multiply(g, difference, difference), along, keepdims=int(keepdim))
     count = int(math.prod(g.shapes[x][axis] for axis in numbers))
     taken = 1.0 if correction is None else correction
     if count <= taken:
         raise UnsupportedError(f"a variance of {count} elements with the correction {taken:g}")
-    return g.scaled(variance, count / (count - taken)), mean if keepdim else g.op(
-        "ReduceMean", x, along, keepdims=0
+    return g.scaled(variance, count / (count - taken)), mean if keepdim else ops.reduce_mean(
+        g, x, along, keepdims=0
     )
 
 
@@ -110,15 +110,11 @@ def _vector_norm(
     axes: Sequence[int] | None = None,
     keepdim: bool = False,
 ) -> str:
-    kinds = {2: "ReduceL2", 1: "ReduceL1"}
+    kinds = {2: ops.reduce_l2, 1: ops.reduce_l1}
     if math.isinf(order):
         sizes = ops.absolute(g, x)
-        return g.op(
-            "ReduceMax" if order > 0 else "ReduceMin",
-            sizes,
-            g.axes(x, axes),
-            keepdims=int(keepdim),
-        )
+        extreme = ops.reduce_max if order > 0 else ops.reduce_min
+        return extreme(g, sizes, g.axes(x, axes), keepdims=int(keepdim))
     if order not in kinds:
         raise UnsupportedError(f"a norm of the order {order}; supported are 1 and 2")
     return str(_reduction(kinds[int(order)])(g, x, axes, keepdim))
@@ -140,13 +136,13 @@ def _cosine(g: Writer, x: str, y: str, axis: int = 1, epsilon: float = 1e-8) -> 
     along = [axis if axis < 0 else axis - rank]
     parts = []
     for one in (x, y):
-        norm = ops.maximum(g, g.op("ReduceL2", one, along, keepdims=1), epsilon)
+        norm = ops.maximum(g, ops.reduce_l2(g, one, along, keepdims=1), epsilon)
         parts.append(ops.divide(g, one, norm))
-    return g.op("ReduceSum", ops.multiply(g, *parts), along, keepdims=0)
+    return ops.reduce_sum(g, ops.multiply(g, *parts), along, keepdims=0)
 
 
-def _softmax(kind: str) -> Operator:
-    return lambda g, x, axis, *_: g.op(kind, g.operand(x), axis=axis)
+def _softmax(function: ops.Along) -> Operator:
+    return lambda g, x, axis, *_: function(g, g.operand(x), axis=axis)
 
 
 def _old_variance(root: bool, both: bool) -> Operator:
@@ -170,18 +166,18 @@ def _old_variance(root: bool, both: bool) -> Operator:
 
 
 REDUCTIONS: dict[str, Operator] = {
-    **several(_reduction("ReduceMean"), "mean.dim mean"),
-    **several(_reduction("ReduceSum"), "sum.dim_IntList sum"),
-    **several(_reduction("ReduceMax"), "amax max"),
-    **several(_reduction("ReduceMin"), "amin min"),
-    **several(_reduction("ReduceProd"), "prod prod.dim_int"),
-    "logsumexp.default": _reduction("ReduceLogSumExp"),
-    "max.dim": _extreme("ReduceMax", "ArgMax"),
-    "min.dim": _extreme("ReduceMin", "ArgMin"),
-    "argmax.default": _position("ArgMax"),
-    "argmin.default": _position("ArgMin"),
-    **several(_truth("ReduceMax"), "any any.dim any.dims"),
-    **several(_truth("ReduceMin"), "all all.dim all.dims"),
+    **several(_reduction(ops.reduce_mean), "mean.dim mean"),
+    **several(_reduction(ops.reduce_sum), "sum.dim_IntList sum"),
+    **several(_reduction(ops.reduce_max), "amax max"),
+    **several(_reduction(ops.reduce_min), "amin min"),
+    **several(_reduction(ops.reduce_prod), "prod prod.dim_int"),
+    "logsumexp.default": _reduction(ops.reduce_log_sum_exp),
+    "max.dim": _extreme(ops.reduce_max, ops.arg_max),
+    "min.dim": _extreme(ops.reduce_min, ops.arg_min),
+    "argmax.default": _position(ops.arg_max),
+    "argmin.default": _position(ops.arg_min),
+    **several(_truth(ops.reduce_max), "any any.dim any.dims"),
+    **several(_truth(ops.reduce_min), "all all.dim all.dims"),
     "cumsum.default": _cumulative,
     "cosine_similarity.default": _cosine,
     "linalg_vector_norm.default": _vector_norm,
@@ -193,6 +189,6 @@ REDUCTIONS: dict[str, Operator] = {
     **several(_old_variance(root=False, both=False), "var var.dim"),
     **several(_old_variance(root=True, both=False), "std std.dim"),
     **several(_old_variance(root=False, both=True), "var_mean var_mean.dim"),
-    **several(_softmax("Softmax"), "softmax.int _softmax"),
-    **several(_softmax("LogSoftmax"), "log_softmax.int _log_softmax"),
+    **several(_softmax(ops.softmax), "softmax.int _softmax"),
+    **several(_softmax(ops.log_softmax), "log_softmax.int _log_softmax"),
 }

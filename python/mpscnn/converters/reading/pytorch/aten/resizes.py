@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.pytorch.aten.writer import Operator, Writer
 from mpscnn.errors import UnsupportedError
 
@@ -49,9 +50,9 @@ def _resize(
     """
     settings = _settings(mode, align_corners, antialias)
     if factors is None or (align_corners and all(isinstance(extent, int) for extent in g.result)):
-        return g.op("Resize", x, None, None, g.result, **settings)
+        return ops.resize(g, x, None, g.result, **settings)
     scales = g.constant(np.asarray([1.0, 1.0, *factors], np.float32))
-    return g.op("Resize", x, None, scales, **settings)
+    return ops.resize(g, x, scales, **settings)
 
 
 def _of_mode(mode: str, antialias: bool = False) -> Operator:

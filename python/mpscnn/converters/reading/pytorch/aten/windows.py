@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.pytorch.aten.writer import Operator, Writer, first_of
 from mpscnn.converters.reading.pytorch.extents import FreeExtent
 from mpscnn.errors import UnsupportedError
@@ -19,11 +20,11 @@ def _with_batch(g: Writer, x: str, space: int) -> tuple[str, bool]:
     """Return images with a batch, and whether one was added."""
     if g.rank(x) != space + 1:
         return x, False
-    return g.op("Unsqueeze", x, [0]), True
+    return ops.unsqueeze(g, x, [0]), True
 
 
 def _without_batch(g: Writer, x: str, added: bool) -> str:
-    return g.op("Squeeze", x, [0]) if added else x
+    return ops.squeeze(g, x, [0]) if added else x
 
 
 def _convolution(
@@ -53,8 +54,8 @@ def _convolution(
     inputs = [x, weight, bias] if bias else [x, weight]
     if transposed:
         settings["output_padding"] = _ends(output_padding, space)
-    kind = "ConvTranspose" if transposed else "Conv"
-    return _without_batch(g, g.op(kind, *inputs, group=groups, **settings), added)
+    convolve = ops.convolve_transposed if transposed else ops.convolve
+    return _without_batch(g, convolve(g, *inputs, group=groups, **settings), added)
 
 
 def _forward_convolution(
@@ -97,7 +98,7 @@ def _transposed_convolution(
 
 def _pool(
     g: Writer,
-    kind: str,
+    pool: ops.Pooling,
     x: str,
     kernel: Sequence[int],
     stride: Sequence[int],
@@ -109,7 +110,7 @@ def _pool(
     window = _ends(kernel, space)
     x, added = _with_batch(g, x, space)
     settings |= {"strides": _ends(stride, space) if stride else window, "pads": _ends(padding, space) * 2}
-    return _without_batch(g, g.op(kind, x, kernel_shape=window, **settings), added)
+    return _without_batch(g, pool(g, x, kernel_shape=window, **settings), added)
 
 
 def _max_pool(space: int) -> Callable[..., str]:
@@ -125,7 +126,7 @@ def _max_pool(space: int) -> Callable[..., str]:
         ceil_mode: bool = False,
     ) -> str:
         settings = {"dilations": _ends(dilation, space), "ceil_mode": int(ceil_mode)}
-        return _pool(g, "MaxPool", x, kernel, stride, padding, space, **settings)
+        return _pool(g, ops.max_pool, x, kernel, stride, padding, space, **settings)
 
     return write
 
@@ -146,39 +147,39 @@ def _average_pool(space: int) -> Callable[..., str]:
                 "has a divisor_override, which networks do not have: leave it out and multiply"
             )
         settings = {"ceil_mode": int(ceil_mode), "count_include_pad": int(count_include_pad)}
-        return _pool(g, "AveragePool", x, kernel, stride, padding, space, **settings)
+        return _pool(g, ops.average_pool, x, kernel, stride, padding, space, **settings)
 
     return write
 
 
-def _adaptive(reduce: str, pooling: str) -> Callable[[Writer, str, Sequence[int]], str]:
+def _adaptive(reduce: ops.Reduction, pool: ops.Pooling) -> Callable[[Writer, str, Sequence[int]], str]:
     def write(g: Writer, x: str, counts: Sequence[int]) -> str:
         """Write one pooling if all windows have the same size; otherwise reduce rows first, then columns."""
         first = len(g.result) - len(counts)
         pairs = list(zip(g.shapes[x], g.result, strict=True))[first:]
         if all(count == 1 for _, count in pairs):
-            return g.op(reduce, x, range(first, g.rank(x)), keepdims=1)
+            return reduce(g, x, range(first, g.rank(x)), keepdims=1)
         if any(isinstance(extent, FreeExtent) for extent, _ in pairs):
             raise UnsupportedError("an adaptive pooling of a free extent to more than one pixel")
         windows = [(int(extent), int(count)) for extent, count in pairs]
         if g.rank(x) == 4 and all(extent % count == 0 for extent, count in windows):
             kernel = [extent // count for extent, count in windows]
-            return g.op(pooling, x, kernel_shape=kernel, strides=kernel)
+            return pool(g, x, kernel_shape=kernel, strides=kernel)
         for axis, (extent, count) in enumerate(windows, start=first):
             along = [axis]
             parts = []
             for number in range(count):
                 begin, end = number * extent // count, -(-(number + 1) * extent // count)
-                part = g.op("Slice", x, [begin], [end], along)
-                parts.append(g.op(reduce, part, along, keepdims=1))
-            x = g.op("Concat", *parts, axis=axis) if count > 1 else parts[0]
+                part = ops.slice_axes(g, x, [begin], [end], along)
+                parts.append(reduce(g, part, along, keepdims=1))
+            x = ops.concatenate(g, *parts, axis=axis) if count > 1 else parts[0]
         return x
 
     return write
 
 
-_adaptive_average = _adaptive("ReduceMean", "AveragePool")
-_adaptive_maximum = _adaptive("ReduceMax", "MaxPool")
+_adaptive_average = _adaptive(ops.reduce_mean, ops.average_pool)
+_adaptive_maximum = _adaptive(ops.reduce_max, ops.max_pool)
 
 
 def _max_pool_with_places(
@@ -194,14 +195,15 @@ def _max_pool_with_places(
     if g.rank(x) != 4:
         return _max_pool(2)(g, x, kernel, stride, padding, dilation, ceil_mode), None
     window = _ends(kernel, 2)
-    settings = {
-        "kernel_shape": window,
-        "strides": _ends(stride, 2) if stride else window,
-        "pads": _ends(padding, 2) * 2,
-        "dilations": _ends(dilation, 2),
-        "ceil_mode": int(ceil_mode),
-    }
-    values, places = g.ops("MaxPool", [x], 2, **settings)
+    values, places = ops.max_pool_with_places(
+        g,
+        x,
+        kernel_shape=window,
+        strides=_ends(stride, 2) if stride else window,
+        pads=_ends(padding, 2) * 2,
+        dilations=_ends(dilation, 2),
+        ceil_mode=int(ceil_mode),
+    )
     g.places_of_maxima.add(places)
     return values, places
 
@@ -210,7 +212,7 @@ def _unpooling(g: Writer, x: str, places: str, size: Sequence[int]) -> str:
     if places not in g.places_of_maxima:
         raise UnsupportedError("its places are not those of a maximum pooling")
     # The new shape decides, so the window has no meaning.
-    return g.op("MaxUnpool", x, places, [*g.result[:-2], *size], kernel_shape=[1, 1])
+    return ops.max_unpool(g, x, places, [*g.result[:-2], *size], kernel_shape=[1, 1])
 
 
 def _columns_to_image(
@@ -225,9 +227,9 @@ def _columns_to_image(
     """Write fold: the sum of the elements of overlapping blocks."""
     settings = {"dilations": list(dilation), "pads": [*padding, *padding], "strides": list(stride)}
     if g.rank(x) == 3:
-        return g.op("Col2Im", x, list(size), list(kernel), **settings)
-    apart = g.op("Unsqueeze", x, [0])
-    return g.op("Squeeze", g.op("Col2Im", apart, list(size), list(kernel), **settings), [0])
+        return ops.join_columns(g, x, list(size), list(kernel), **settings)
+    apart = ops.unsqueeze(g, x, [0])
+    return ops.squeeze(g, ops.join_columns(g, apart, list(size), list(kernel), **settings), [0])
 
 
 WINDOWS: dict[str, Operator] = {

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.reading import vocabulary as ops
-from mpscnn.converters.reading.onnx.expansions import COMPUTED, Operand
+from mpscnn.converters.reading.onnx.expansions import Operand
 from mpscnn.converters.reading.onnx.file import Described, OnnxFile
 from mpscnn.converters.reading.onnx.tensors import BOOL, FLOAT, INT64
 from mpscnn.converters.reading.onnx_graph.graph import Graph
@@ -68,7 +68,7 @@ class Writer(Graph):
         self._names.take([name])
         self.shapes[name] = shape
         free = [(axis, extent) for axis, extent in enumerate(shape) if isinstance(extent, FreeExtent)]
-        read = self.op("Shape", name) if free else ""
+        read = ops.extents(self, name) if free else ""
         for axis, extent in free:
             symbol, factor, offset = extent.line()
             if symbol is not None and (symbol not in self._symbols or extent.expression == symbol):
@@ -120,7 +120,7 @@ class Writer(Graph):
             }
             return np.asarray([one.at(numbers) if isinstance(one, FreeExtent) else one for one in values])
 
-        return self.op(COMPUTED, *shapes, function=compute)
+        return ops.computed(self, *shapes, function=compute)
 
     # ---- Tensors ---------------------------------------------------------------------------------------------------
 
@@ -137,7 +137,7 @@ class Writer(Graph):
         """Return a tensor with elements of another kind."""
         if self.kind_of(x) == kind:
             return x
-        made = self.op("Cast", x, to=_TO_ELEMENTS[kind])
+        made = ops.cast(self, x, to=_TO_ELEMENTS[kind])
         self.kinds[made] = kind
         self.shapes[made] = self.shapes.get(x, ())
         return made
@@ -152,7 +152,7 @@ class Writer(Graph):
         if isinstance(value, (bool, float)):
             element = {"int": np.int64, "bool": np.bool_, "float": np.float32}[kind]
             return self.constant(np.asarray(value, element))
-        made = self.op("Squeeze", self.integers([value]), [0])
+        made = ops.squeeze(self, self.integers([value]), [0])
         self.kinds[made] = "int"
         return self.cast(made, kind)
 
@@ -172,7 +172,7 @@ class Writer(Graph):
 
     def reshaped(self, x: str, shape: Sequence[Extent]) -> str:
         """Reshape a tensor."""
-        made = self.op("Reshape", x, shape)
+        made = ops.reshape(self, x, shape)
         self.shapes[made] = tuple(shape)
         self.kinds[made] = self.kind_of(x)
         return made
@@ -183,7 +183,7 @@ class Writer(Graph):
 
     def split(self, x: str, axis: int, sizes: Sequence[Extent]) -> tuple[str, ...]:
         """Add a Split and return its parts."""
-        return tuple(self.ops("Split", [x, sizes], len(sizes), axis=axis))
+        return tuple(ops.split(self, x, sizes, axis=axis))
 
 
 def several(operator: Operator, names: str) -> dict[str, Operator]:
