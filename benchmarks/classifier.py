@@ -1,6 +1,7 @@
 """Compare the accuracy of a classifier of your photos: `mpscnn train`, and a last layer trained by PyTorch.
 
     python benchmarks/classifier.py cifar10_jpeg.tar.gz [--model NAME_OR_FILE] [--photos 2000] [--threads N]
+        [--size N] [--teacher NAME_OR_FILE]
 
 Both train on the same features. The archive holds {train,test}/<class>/<n>.jpg. N photos of "train" are used for
 training, a fifth of them for validation. N photos of "test" measure the accuracy once, at the end.
@@ -21,8 +22,9 @@ from numpy.typing import NDArray
 import mpscnn
 from mpscnn.graph.network import Network
 from mpscnn.opening_models import described_network, model_path, open_model
-from mpscnn.training.backbone import Backbone
+from mpscnn.training.backbone import Backbone, with_input_size
 from mpscnn.training.classifier import ClassifierOptions, ClassifierTraining
+from mpscnn.training.distillation import Teacher
 from mpscnn.training.feature_store import StoredFeatures, store_features
 from mpscnn.training.image_folder import ImageFolder
 from mpscnn.training.run_folder import RunChoices
@@ -99,6 +101,10 @@ def flat(path: Path, classes: NDArray[np.int64]) -> tuple[NDArray[np.float32], N
     )
 
 
+def taught_by(name: str | None, labels: list[str]) -> Teacher | None:
+    return None if name is None else Teacher(described_network(open_model(model_path(name)))[0], name, labels)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -108,9 +114,17 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=2000)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--size", type=int, help="the input's height and width; default: that of the model")
+    parser.add_argument("--teacher", help="a classifier of the same classes, whose answers also train")
+    parser.add_argument("--temperature", type=float, default=ClassifierOptions.temperature)
+    parser.add_argument("--teacher-share", type=float, default=ClassifierOptions.teacher_share)
     options = parser.parse_args()
     network, _ = described_network(open_model(model_path(options.model)))
-    chosen = ClassifierOptions(seed=options.seed)
+    if options.size:
+        network = with_input_size(network, (options.size, options.size))
+    chosen = ClassifierOptions(
+        seed=options.seed, temperature=options.temperature, teacher_share=options.teacher_share
+    )
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         unpack(options.archive, options.photos, folder)
@@ -144,6 +158,7 @@ def main() -> None:
             run,
             options=chosen,
             choices=RunChoices(device="cpu", threads=options.threads),
+            teacher=taught_by(options.teacher, training.labels),
         )
         shares: dict[str, tuple[float, float]] = {}
         for progress in trained.run():

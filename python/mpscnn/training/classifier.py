@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from mpscnn._private.arguments import whole_number
 from mpscnn._private.files import exists
 from mpscnn._private.literals import ScoresName
-from mpscnn.errors import ImageError, ParameterError
+from mpscnn._private.npy_file import map_array
+from mpscnn.errors import ImageError, ParameterError, WeightsError
 from mpscnn.graph.class_head import class_layer
 from mpscnn.graph.network import Network
 from mpscnn.graph.training_arrays import loss_kind
 from mpscnn.training.backbone import Backbone, as_arrays
+from mpscnn.training.distillation import Distillation, Teacher
 from mpscnn.training.feature_store import StoredFeatures, store_features
 from mpscnn.training.fit_data import ClassWeight, class_weights
 from mpscnn.training.goals import LOSSES, Goal
@@ -33,7 +35,7 @@ from mpscnn.training.run_folder import RunChoices, RunFolder, describe_run
 from mpscnn.training.schedules import cosine, warm_up
 from mpscnn.training.trainer import Trainer
 
-_FORMAT = "mpscnn classifier run 3"
+_FORMAT = "mpscnn classifier run 4"
 _LABELS = "training_labels.npy"
 _RESULTS = (_LABELS, HISTORY, "head.json", "head.npz", BEST, CHECKPOINT)
 _HEAD_EPOCHS, _HEAD_RATE = 60, 1e-3
@@ -59,6 +61,7 @@ class ClassifierOptions:
         class_weight: the weights of the losses of classes (`mpscnn.training.fit_data`); None: all weigh 1.
         loss: as for `mpscnn.Trainer`: one of the task's `LOSSES` or a loss of the user's.
         task: "classify", or what a table of labels has: "tags" or "number".
+        temperature, teacher_share: as for `Distillation`, if there is a teacher.
     """
 
     epochs: int = 15
@@ -70,8 +73,11 @@ class ClassifierOptions:
     class_weight: ClassWeight = None
     loss: Loss = "softmax_cross_entropy"
     task: str = "classify"
+    temperature: float = 4.0
+    teacher_share: float = 0.9
 
     def __post_init__(self) -> None:
+        Distillation(self.temperature, self.teacher_share)  # raises errors for wrong values
         who = "a classifier" if self.task == "classify" else f"a network for task={self.task!r}"
         require_loss(self.loss, LOSSES[self.task], who)
         if self.task != "classify" and self.class_weight is not None:
@@ -97,11 +103,13 @@ class ClassifierTraining(RecordedTraining):
         folder: the folder for the progress. It is created if needed.
         options: the settings that determine the result.
         choices: how the training runs.
+        teacher: a classifier whose answers also train the network.
 
     Raises:
         UnsupportedError: the network has no last layer to replace.
-        ParameterError: with `resume`, the folder has no training, or one with other photos, another backbone or other
-            options; without `resume` and `restart`, the folder has a training that would be lost.
+        ParameterError: there is a teacher and another loss; with `resume`, the folder has no training, or one with
+            other photos, another backbone or other options; without `resume` and `restart`, the folder has a training
+            that would be lost.
         WeightsError: the folder or its description cannot be written or, with `resume`, read.
     """
 
@@ -114,8 +122,16 @@ class ClassifierTraining(RecordedTraining):
         *,
         options: ClassifierOptions,
         choices: RunChoices,
+        teacher: Teacher | None = None,
     ) -> None:
         self.validation, self.options = validation, options
+        self._teacher, self._distillation = teacher, Distillation(options.temperature, options.teacher_share)
+        if teacher is not None and options.task != "classify":
+            raise ParameterError(f"teacher: is for classes, got task={options.task!r}; leave it out")
+        if teacher is not None and options.loss != "softmax_cross_entropy":
+            raise ParameterError(
+                f"loss: a teacher has its own loss, got {loss_text(options.loss)!r} too; leave one of them out"
+            )
         self._training = training
         self.goal = (
             Goal.of(training.table.units, training.targets) if isinstance(training, LabelledFolder) else None
@@ -140,7 +156,9 @@ class ClassifierTraining(RecordedTraining):
             for part in ("training", "validation")
         }
         self._labels = folder / _LABELS if training.mixes else None
+        self._taught = {part: folder / f"{part}_teacher.npy" for part in self._stored if teacher is not None}
         stored = [path.name for part in self._stored.values() for path in part.values()]
+        stored += [path.name for path in self._taught.values()]
         run = RunFolder(folder, (*_RESULTS, *stored))
         super().__init__(labels, run, self._description(labels), options.patience, choices)
 
@@ -179,6 +197,10 @@ class ClassifierTraining(RecordedTraining):
         found = np.concatenate([np.asarray(session.run(inputs)) for inputs, *_ in data.batches(64)])
         return found if self.goal is None else self.goal.answered(found)
 
+    def teacher_answers(self) -> NDArray[np.float32] | None:
+        """Return the teacher's softened probabilities (photos, classes) of the validation photos, if there is one."""
+        return None if self._teacher is None else map_array(self._taught["validation"], WeightsError)[0]
+
     # ---- Training -------------------------------------------------------------------------------------
 
     def run(self) -> Iterator[Progress]:
@@ -192,6 +214,7 @@ class ClassifierTraining(RecordedTraining):
         """
         try:
             yield from self._compute_features()
+            yield from self._ask_teacher()
         except ImageError as error:
             unread = {**self._training.unreadable(), **self.validation.unreadable()}
             if len(unread) < 2:
@@ -216,6 +239,25 @@ class ClassifierTraining(RecordedTraining):
             ):
                 done += count
                 yield Progress("features", done, total)
+
+    def _ask_teacher(self) -> Iterator[Progress]:
+        for part, path in self._taught.items():
+            photos, views = (
+                (self._training, self.options.views) if part == "training" else (self.validation, 1)
+            )
+            if self._teacher is None or exists(path):
+                continue
+            done, total = 0, len(photos) * views
+            for count in self._teacher.store_answers(
+                photos,
+                path,
+                self.options.temperature,
+                views=views,
+                device=self._device,
+                threads=self._threads,
+            ):
+                done += count
+                yield Progress("teacher", done, total)
 
     def _train_head(self) -> Iterator[Progress]:
         """Train the last layer alone. This takes seconds, so it starts again if it was interrupted."""
@@ -262,15 +304,19 @@ class ClassifierTraining(RecordedTraining):
         if self.goal is not None and isinstance(loss, (str, Mapping)):
             # Labels that are not known do not count, so the loss is the mean over those that are.
             loss = {**_KNOWN, **({"kind": loss_kind(loss)} if isinstance(loss, str) else loss)}
+        classes, taught = len(self.labels), self._teacher is not None
+        if taught:
+            loss = self._distillation.loss(classes)
         return self._train(
             phase,
-            network,
+            (lambda: self._distillation.student(network())) if taught else network,
             self._data("training", layer),
             judge,
             validation_data=self._data("validation", layer),
             loss=loss,
             seed=self.options.seed,
-            weighted=self._weights is not None or self.goal is not None,
+            weighted=taught or self._weights is not None or self.goal is not None,
+            compared_channels=classes if taught else None,
             **options,
         )
 
@@ -292,6 +338,7 @@ class ClassifierTraining(RecordedTraining):
             seed=self.options.seed,
             class_weights=self._weights if training else None,
             labels=self._labels if training else None,
+            taught=(self._distillation, self._taught[part]) if self._teacher is not None else None,
         )
 
     def _description(self, labels: list[str]) -> dict[str, Any]:
@@ -302,6 +349,7 @@ class ClassifierTraining(RecordedTraining):
             for photo, label in zip(photos.paths, photos.targets.tolist(), strict=True)
         )
         options = {**vars(self.options), "loss": loss_text(self.options.loss), **self._training.variety}
+        options["teacher"] = None if self._teacher is None else self._teacher.description()
         options["early_stopping"] = options.pop("patience")
         reading = (labels, self._training.settings, self.validation.settings)
         return {"format": _FORMAT, **describe_run(files, options, self._backbone.network, reading)}

@@ -16,6 +16,7 @@ from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.runtime.program import named_results
 from mpscnn.training.batches import EpochData
+from mpscnn.training.distillation import Distillation
 from mpscnn.training.image_folder import ImageFolder
 
 _BATCH = 16
@@ -31,6 +32,8 @@ class StoredFeatures(EpochData):
         seed: the random seed of the order and of the choice of variants.
         class_weights: the weight of the losses of each class. Batches then have these weights, too.
         labels: the labels of the variants from `store_features`, if photos were mixed.
+        taught: how a teacher's answers count, and their file from `Teacher.store_answers`. Batches then have the labels
+            and weights of `Distillation.targets`.
 
     Raises:
         WeightsError: the file is missing or damaged, or has another number of photos.
@@ -44,13 +47,19 @@ class StoredFeatures(EpochData):
         seed: int,
         class_weights: NDArray[np.float32] | None = None,
         labels: Path | None = None,
+        taught: tuple[Distillation, Path] | None = None,
     ) -> None:
         self._arrays: NDArray[np.float16] = map_array(path, WeightsError)
         self.classes, self._seed, self._weights = classes, seed, class_weights
         self._labels: NDArray[np.float32] | None = None
         if labels is not None:
             self._labels = map_array(labels, WeightsError)
-        for file, found in ((path, self._arrays), (labels, self._labels)):
+        self._distillation = None if taught is None else taught[0]
+        answers = None if taught is None else taught[1]
+        self._answers: NDArray[np.float32] | None = (
+            None if answers is None else map_array(answers, WeightsError)
+        )
+        for file, found in ((path, self._arrays), (labels, self._labels), (answers, self._answers)):
             if found is None:
                 continue
             if found.ndim < 3 or not found.shape[0] or found.shape[:2] != (len(self._arrays), len(classes)):
@@ -82,10 +91,16 @@ class StoredFeatures(EpochData):
             if self.classes.ndim == 2:
                 known = ~np.isnan(classes)
                 yield features, np.where(known, classes, np.float32(0)), known.astype(np.float32)
-            elif self._weights is None:
+                continue
+            weights: NDArray[np.float32] | None = None
+            if self._weights is not None:
+                weights = classes @ self._weights if classes.ndim == 2 else self._weights[classes]
+            if self._distillation is not None and self._answers is not None:
+                answers = self._answers[view[chosen], chosen]
+                yield features, *self._distillation.targets(classes, answers, weights)
+            elif weights is None:
                 yield features, classes
             else:
-                weights = classes @ self._weights if classes.ndim == 2 else self._weights[classes]
                 yield features, classes, weights
 
 

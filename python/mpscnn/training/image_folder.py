@@ -202,6 +202,12 @@ class ImageFolder(Expected, EpochData):
         part.targets = ClassNumbers.of(numbers[self.targets], labels)
         return part
 
+    def read_with(self, reader: PhotoReader) -> ImageFolder:
+        """Return the same variants of the same photos as the inputs of another network."""
+        part = copy(self)
+        part._reader = reader
+        return part
+
     def _with(self, chosen: NDArray[np.int64]) -> ImageFolder:
         part = copy(self)
         part.paths, part.targets = [self.paths[i] for i in chosen], self.targets[chosen]

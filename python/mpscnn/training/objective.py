@@ -83,6 +83,8 @@ class Objective:
         own: OwnLoss | None = None,
     ) -> None:
         self._settings, self._weighted, self._own = settings, weighted, own
+        self.compared_channels: int | None = None
+        """The accuracy compares so many of the first channels; None: all."""
         self._detector: DetectorLabels | None = None
         if settings["kind"] == "multibox":
             self._detector = DetectorLabels(
@@ -129,7 +131,9 @@ class Objective:
         self, prediction: NDArray[np.float32], targets: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the scores and the true classes."""
-        return (prediction, targets) if self._detector is None else assigned_scores(prediction, targets)
+        if self._detector is not None:
+            return assigned_scores(prediction, targets)
+        return prediction[..., : self.compared_channels], targets[..., : self.compared_channels]
 
     def value(self, prediction: NDArray[np.float32], targets: NDArray[np.float32], weights: Any) -> float:
         """Return the loss of a batch, computed by the same operation as in training."""

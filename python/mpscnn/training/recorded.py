@@ -230,6 +230,7 @@ class RecordedTraining(ABC):
         validation_data: Data | None = None,
         is_stored: bool = True,
         needs_best: bool = True,
+        compared_channels: int | None = None,
         **options: Any,
     ) -> Iterator[Progress]:
         """Train until the last epoch, or until there were too many epochs without an improvement.
@@ -239,6 +240,7 @@ class RecordedTraining(ABC):
             judge: measures the weights of an epoch.
             is_stored: whether epochs are stored, so that the phase continues from the last one.
             needs_best: whether a stopped phase must have the best epoch.
+            compared_channels: the number of the first channels of predictions whose classes the accuracy compares.
             options: other arguments of `Trainer`.
         """
         checkpoint, waited = self._run / CHECKPOINT, 0
@@ -249,6 +251,7 @@ class RecordedTraining(ABC):
             waited = self._restore(HISTORY, BEST, done, needs_best=needs_best)
         else:
             trainer = Trainer(network(), loss=loss, **where, **options)
+        trainer._objective.compared_channels = compared_channels
         if self._ends_after(waited):
             return
         for epoch in trainer.iter_epochs(

@@ -69,6 +69,8 @@ def train_folder(folder: str | None, options: TrainOptions) -> None:
     save_trained(training, output)
     made = training.report()
     verdict = [made.convergence] if made.convergence else []
+    if (accuracy := getattr(made, "teacher_accuracy", None)) is not None:
+        verdict.insert(0, f"the teacher: {accuracy:.2%} right")
     show(*kind.lines(made.evaluation), *verdict, f"written: {output}")
     if report is not None:
         made.save(report)

@@ -47,7 +47,7 @@ class Kind:
     Args:
         start: starts the training with a backbone and the folder for its state.
         report_files: the files of a report. The command names the last one.
-        lines: returns lines about the results from a report.
+        lines: returns lines about the results from a report's evaluation.
         command: the command that uses the result.
     """
 
@@ -96,12 +96,15 @@ def kind_of(folder: str | None, options: TrainOptions) -> Kind:
             class_weight=options.class_weight,
             loss=loss or LOSSES[options.kind][0],
             task=options.kind,
+            temperature=_chosen(options.temperature, ClassifierOptions.temperature),
+            teacher_share=_chosen(options.teacher_share, ClassifierOptions.teacher_share),
         ),
         validation=options.validation,
         size=options.size,
         labels=options.labels,
         augment=Augmentation(rotation=options.rotation, mixup=options.mixup, cutmix=options.cutmix),
         transform=transform,
+        teacher=options.teacher,
         choices=choices,
     )
     if options.kind != "classify":

@@ -53,6 +53,9 @@ _KINDS = {
     "class_weight": (_CLASSIFY,),
     "transform": _OF_CLASSIFIERS,
     "loss": (*_OF_CLASSIFIERS, _SEGMENT),
+    "teacher": (_CLASSIFY,),
+    "temperature": (_CLASSIFY,),
+    "teacher_share": (_CLASSIFY,),
     "augment": (_READ_DIGITS,),
 }
 
@@ -256,6 +259,28 @@ class TrainOptions:
         typer.Option(
             help="Let rare classes count as much as frequent ones: balanced weighs the losses of each class by the "
             "inverse of its number of photos."
+        ),
+    ] = None
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME_OR_FILE",
+            help="Train on the answers of this classifier, too. It must know all classes of the photos.",
+        ),
+    ] = None
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            min=1, max=100, metavar="T", help="Soften the probabilities of the --teacher (default 4)."
+        ),
+    ] = None
+    teacher_share: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            metavar="SHARE",
+            help="Set the share of the --teacher in the loss; the rest is that of the labels (default 0.9).",
         ),
     ] = None
     augment: Annotated[

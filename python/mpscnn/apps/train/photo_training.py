@@ -23,6 +23,7 @@ from mpscnn.training.annotated_folders import name_annotations
 from mpscnn.training.backbone import with_input_size
 from mpscnn.training.callbacks import Callback, call_all, end_all
 from mpscnn.training.classifier import ClassifierOptions, ClassifierTraining
+from mpscnn.training.distillation import Teacher
 from mpscnn.training.image_folder import ImageFolder
 from mpscnn.training.label_table import TableTask, read_label_table
 from mpscnn.training.labelled_folder import LabelledFolder
@@ -122,6 +123,10 @@ class FolderTraining(ABC):
     def report(self) -> Any:
         """Return how well the best weights so far do on the photos for validation."""
 
+    def _helper(self) -> str:
+        """Return what else the network was trained with, for the description in its file."""
+        return ""
+
     def run(self, callbacks: Iterable[Callback] = ()) -> Iterator[Progress]:
         """Train, and yield the progress. Callbacks get the epochs of all phases; True ends the training."""
         called = list(callbacks)
@@ -137,7 +142,9 @@ class FolderTraining(ABC):
         """Return the network with the best weights so far, and texts about it for the file."""
         about = self.backbone.information
         base, classes = self.backbone.network.name, len(self.trained.labels)
-        description = f"{self._kind} trained from {base} for {classes} {self._counted()}".strip()
+        description = (
+            f"{self._kind} trained from {base} for {classes} {self._counted()}{self._helper()}".strip()
+        )
         # The license and source of the base are not those of a network that has seen the user's photos.
         if given := "; ".join(f"{key}: {about[key]}" for key in _ABOUT if key in about):
             description += f" ({base} has the {given})"
@@ -158,9 +165,10 @@ class PhotoTraining(FolderTraining):
         labels: a table with the labels of the photos, for other tasks than "classify".
         augment, transform: as for `ImageFolder`, for the photos that train.
         choices: how the training runs.
+        teacher: a classifier whose answers also train the network, as for `open_backbone`.
 
-    Raises the errors of `ImageFolder` and `ClassifierTraining`; ParameterError if the data set has its own photos for
-    validation and a share is given, or if a photo for validation also trains.
+    Raises the errors of `Teacher`, `ImageFolder` and `ClassifierTraining`; ParameterError if the data set has its own
+    photos for validation and a share is given, or if a photo for validation also trains.
     """
 
     def __init__(
@@ -176,8 +184,10 @@ class PhotoTraining(FolderTraining):
         augment: bool | Augmentation = True,
         transform: Callable[[Any], Any] | None = None,
         choices: RunChoices,
+        teacher: str | os.PathLike[str] | Network | Model | None = None,
     ) -> None:
         super().__init__()
+        opened = None if teacher is None else open_backbone(teacher)
         if size is not None:
             backbone = replace(backbone, network=with_input_size(backbone.network, input_size("size", size)))
         self.backbone = backbone
@@ -202,8 +212,9 @@ class PhotoTraining(FolderTraining):
                 self.splits = find_splits(folder)
                 self.photos, self.held = _split_photos(folder, self.splits, varied, read, validation)
         require_held_out(self.photos.paths, self.held.paths)
+        self.teacher = None if opened is None else Teacher(opened.network, opened.given, self.photos.labels)
         self.trained: ClassifierTraining = ClassifierTraining(
-            self.photos, self.held, network, run, options=options, choices=choices
+            self.photos, self.held, network, run, options=options, choices=choices, teacher=self.teacher
         )
 
     def _counted(self) -> str:
@@ -215,7 +226,18 @@ class PhotoTraining(FolderTraining):
             f"{len(self.photos):,} photos to train with and {len(self.held):,} for validation, "
             f"{len(self.photos.labels)} {self._counted()}, on {self.backbone.network.name}"
         ]
+        if self.teacher is not None:
+            lines.append(f"the teacher is {self.teacher.name}")
         return lines if self.splits is None else [*lines, *_split_lines(self.splits)]
+
+    def _helper(self) -> str:
+        if self.teacher is None:
+            return ""
+        options = self.trained.options
+        return (
+            f" with the teacher {self.teacher.name} (temperature {options.temperature:g}, share "
+            f"{options.teacher_share:g})"
+        )
 
     def report(self) -> TrainingReport | LabelReport:
         """Return how well the best weights so far do on the photos for validation."""

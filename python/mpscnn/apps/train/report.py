@@ -39,12 +39,14 @@ class TrainingReport:
         records: the epochs of all phases.
         probabilities: (photos, classes), of the validation photos.
         photos: the validation photos.
+        teacher_accuracy: the share of the validation photos that the teacher classifies correctly; None without one.
     """
 
     evaluation: Evaluation
     records: tuple[Record, ...]
     probabilities: NDArray[np.float32]
     photos: ImageFolder
+    teacher_accuracy: float | None = None
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write confusion.png, curves.png and mistakes.html with the worst mistakes to a folder.
@@ -93,7 +95,9 @@ def report_of(trained: ClassifierTraining, seconds: float) -> TrainingReport:
     ranked = np.argsort(-found, axis=1, kind="stable")[:, :5]
     in_first_five = int((ranked == true[:, None]).any(1).sum())
     evaluation = Evaluation(tuple(trained.labels), confusion, in_first_five, max(seconds, 1e-9))
-    return TrainingReport(evaluation, tuple(trained.history), found, trained.validation)
+    answers = trained.teacher_answers()
+    taught = None if answers is None else float((answers.argmax(1) == true).mean())
+    return TrainingReport(evaluation, tuple(trained.history), found, trained.validation, taught)
 
 
 def _page(report: TrainingReport) -> str:

@@ -44,6 +44,9 @@ def train_classifier(
     transform: Callable[[Any], Any] | None = None,
     views: int = 4,
     trained_layers: int = 7,
+    teacher: str | os.PathLike[str] | Network | Model | None = None,
+    temperature: float | None = None,
+    teacher_share: float | None = None,
     callbacks: Any = (),
     output: str | os.PathLike[str] | None = None,
     report: str | os.PathLike[str] | None = None,
@@ -87,6 +90,12 @@ def train_classifier(
             `mpscnn.Augmentation(rotation=15, mixup=0.2)`.
         views: the number of variants of each photo that are trained on.
         trained_layers: the last blocks have at least this many layers with weights; 0: only the last layer is trained.
+        teacher: a trained classifier whose answers also train the network (docs/training.md): a name, a file, a
+            `Network` or a `Model` that knows all classes of the photos by their names. It gets the same views of the
+            photos with its own preprocessing.
+        temperature: softens the probabilities of the teacher and of the network, 1 to 100; None: 4.
+        teacher_share: the share of the teacher's answers in the loss, 0 to 1; None: 0.9. The rest is that of the
+            labels.
         callbacks: as for `Trainer.fit`. The epochs are counted through both phases.
         output: write the model to this file (.safetensors). FILE.run keeps the state of the training for `resume`.
             After Ctrl-C the file has the best network so far.
@@ -107,6 +116,13 @@ def train_classifier(
     """
     chosen_augmentation(Augmentation, augment)
     require_labels(task, labels)
+    teaching = {
+        name: value
+        for name, value in {"temperature": temperature, "teacher_share": teacher_share}.items()
+        if value is not None
+    }
+    if teaching and teacher is None:
+        raise ParameterError(f"{' and '.join(teaching)}: only with a teacher=")
     options = ClassifierOptions(
         epochs=epochs,
         batch_size=batch_size,
@@ -117,6 +133,7 @@ def train_classifier(
         class_weight=class_weight,
         loss=LOSSES[task][0] if loss is None else loss,
         task=task,
+        **teaching,
     )
     choices = RunChoices(resume, restart, device, threads)
 
@@ -130,6 +147,7 @@ def train_classifier(
         augment=augment,
         transform=transform,
         choices=choices,
+        teacher=teacher,
     )
     files = REPORT_FILES if task == "classify" else LABEL_REPORT_FILES
     return complete_training(start, model, Results(callbacks, output, report, files, progress), choices)

@@ -72,6 +72,9 @@ def _require_right(context: typer.Context, folder: str | None, options: TrainOpt
     if "" in (folder, options.digits):  # an empty path would mean the current folder
         raise typer.BadParameter("an empty name is not a folder", param_hint="FOLDER | --digits")
     require_kind(context, f"--task {options.kind}" if options.digits is None else "--digits")
+    for name in ("temperature", "teacher_share"):
+        if getattr(options, name) is not None and options.teacher is None:
+            raise typer.BadParameter("only with --teacher", param_hint=f"--{name.replace('_', '-')}")
     if options.kind in ("detect", "segment") and options.epochs == 0:
         raise typer.BadParameter(f"--task {options.kind} needs 1 or more", param_hint="--epochs")
     if options.kind in ("tags", "number") and options.labels is None:
