@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -55,6 +56,14 @@ def _load_decoder(module: str) -> None:
             decoder.register_heif_opener()
 
 
+@cache
+def _reads_heif() -> bool:
+    """Return True if pillow-heif is installed. Messages are then the same before and after it is loaded."""
+    with contextlib.suppress(ValueError):  # a module without a specification
+        return importlib.util.find_spec(_HEIF_MODULE) is not None
+    return False
+
+
 def load_decoders(prefix: bytes) -> list[str]:
     """Load the decoders that a file with these first 16 bytes may need, and return the names of their formats."""
     names = [name for name in FORMATS if name != "HEIF" or prefix[4:8] == _BOX]
@@ -101,7 +110,7 @@ def unread_text(prefix: bytes, size: int) -> str:
 
     if prefix[4:8] == _BOX and prefix[8:12] in _HEIF_BRANDS and "HEIF" not in Image.OPEN:
         return f"is a HEIC file. {_remedy('.heic')}"
-    known = [name for name in FORMATS if name in Image.OPEN or name != "HEIF"]
+    known = [name for name in FORMATS if name != "HEIF" or _reads_heif()]
     kind = next((text for text, beginnings in _TEXTS.items() if prefix.startswith(beginnings)), "")
     return f"is not an image that Pillow can read as {', '.join(known)} ({size:,} bytes){kind}"
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import runpy
+import signal
 import socket
 import subprocess
 import sys
@@ -35,6 +36,22 @@ pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed: nox -s ray
 
 # Ray leaves sockets and files open until the end of the process, and warns about future changes.
 pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+#: A command that is killed at its seventh row.
+KILLED = """
+import os, signal
+from mpscnn.apps.cli import main
+from mpscnn.apps.cli.row_file import RowFile
+add, calls = RowFile.add, []
+def add_or_die(*given, **options):
+    calls.append(given)
+    if len(calls) == 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return add(*given, **options)
+RowFile.add = add_or_die
+main()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +90,11 @@ def rows_of(dataset: Any) -> list[dict[str, Any]]:
 
 def names_of(folder: Path) -> list[str]:
     return sorted(str(path) for path in folder.rglob("*.png"))
+
+
+def without_progress(stderr: str) -> list[str]:
+    """Return the lines without those about the progress, which a slow machine prints."""
+    return [line for line in stderr.splitlines() if " per second, " not in line]
 
 
 def without_times(row: dict[str, Any]) -> dict[str, Any]:
@@ -302,7 +324,7 @@ def test_classify_prints_what_it_prints_without_and_writes_it(
     alone, ray_lines = command(*arguments, "--json"), command(*arguments, "--json", "--ray")
     assert ray_lines.returncode == alone.returncode == 1
     assert json_lines(ray_lines.stdout) == json_lines(alone.stdout)
-    assert ray_lines.stderr.startswith(alone.stderr)
+    assert without_progress(ray_lines.stderr)[:-1] == alone.stderr.splitlines()
     assert re.search(r"\n24 photos, 1 failed, .* photos/s, \d machines\n$", ray_lines.stderr)
 
     output = tmp_path / "out.parquet"
@@ -321,6 +343,38 @@ def test_classify_prints_what_it_prints_without_and_writes_it(
             assert text == command(*arguments, form).stdout
         else:
             assert json_lines(text) == json_lines(alone.stdout)
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv"])
+def test_a_killed_command_continues_and_leaves_no_process(
+    cluster: Any, photos: Path, tmp_path: Path, command: Command, ending: str
+) -> None:
+    """SIGKILL leaves the rows so far, and no program on a machine. The command continues with Ray and without."""
+    path, target = str(save_colour_model(tmp_path / "colours.safetensors")), tmp_path / f"rows.{ending}"
+    given = ["classify", str(photos), "--model", path, "--output", str(target)]
+    killed = [sys.executable, "-c", KILLED, *given, "--ray", cluster.address]
+    ended = subprocess.run(killed, capture_output=True, text=True, check=False)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    assert sorted(one.name for one in tmp_path.iterdir() if one.name.startswith("rows")) == [
+        f"rows.{ending}.lock",
+        f"rows.{ending}.part",
+    ]
+    end = time.monotonic() + 60
+    while programs := [
+        one for one in ray.util.list_named_actors(all_namespaces=True) if one["namespace"] == "mpscnn"
+    ]:
+        assert time.monotonic() < end, programs
+        time.sleep(0.5)
+    again = command(*given, *(["--ray", cluster.address] if ending == "csv" else []))
+    assert again.returncode == 1
+    assert "the rows of 6 of 24 photos are there already" in again.stderr
+    assert f"{target} is written: 24 photos, 1 failed" in again.stderr
+    alone = command(*given[:4], f"--{ending.replace('jsonl', 'json')}").stdout
+    if ending == "csv":
+        assert target.read_text("utf-8") == alone
+    else:
+        assert json_lines(target.read_text("utf-8")) == json_lines(alone)
+    assert not Path(f"{target}.part").exists()
 
 
 def test_outputs_that_cannot_be_are_told_at_once(
@@ -376,7 +430,7 @@ def test_evaluations_have_the_figures_of_one_machine(cluster: Any, tmp_path: Pat
         alone = command("evaluate", *arguments, "--json")
         many = command("evaluate", *arguments, "--json", "--ray")
         assert many.returncode == alone.returncode
-        assert many.stderr == alone.stderr
+        assert without_progress(many.stderr) == alone.stderr.splitlines()
         assert figures(many.stdout) == figures(alone.stdout)
 
     classes = tmp_path / "classes"

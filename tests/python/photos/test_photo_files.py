@@ -142,6 +142,15 @@ def require_format(name: str) -> None:
         pytest.skip("pillow-heif is not installed")
 
 
+def test_messages_do_not_depend_on_the_photos_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The decoder of HEIC files is loaded when it is needed. Processes of a cluster have read other photos."""
+    require_format("HEIF")
+    after = photo_formats.unread_text(b"no photo", 8)
+    monkeypatch.delitem(Image.OPEN, "HEIF")
+    assert photo_formats.unread_text(b"no photo", 8) == after
+    assert "HEIF" in after
+
+
 def test_heic_photos_are_turned_once(tmp_path: Path) -> None:
     """A HEIC file turns its picture itself, whatever its EXIF block says."""
     require_format("HEIF")

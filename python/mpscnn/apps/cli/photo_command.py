@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,12 @@ from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.output import hint, report
 from mpscnn.apps.cli.photo_options import for_each_photo, for_many_photos, list_photos, open_input_photo
 from mpscnn.apps.cli.picture_folder import PictureFolder
-from mpscnn.apps.cli.ray_options import show_cluster_results
+from mpscnn.apps.cli.ray_options import (
+    are_files,
+    compute_on_cluster,
+    connect_to_cluster,
+    show_cluster_results,
+)
 from mpscnn.apps.cli.result_printer import Form, ResultPrinter, origin_of
 from mpscnn.apps.cli.row_file import is_row_file, row_file, settings_of
 from mpscnn.apps.cli.task import COMMANDS, require_task
@@ -94,14 +100,16 @@ def show_results(
         )
     if output is not None and (rows is not None or part is not None or reading.cluster is not None):
         require_new(overwrite, output)
-    of_photos = reading.cluster is None and part is None
+    on_cluster = reading.cluster is not None and not (rows is not None and part is None and are_files(photos))
+    of_photos = part is None and not on_cluster
     paths, failed = list_photos(photos) if of_photos else ([], 0)
     if of_photos and not paths:
         raise typer.Exit(FAILED if failed else 0)
     model = opened()
     require_task(model, given, task.name)
     printer = ResultPrinter(model, form, task.lines)
-    if reading.cluster is not None:
+    if on_cluster:
+        assert reading.cluster is not None
         order = reading.channel_order
         show_cluster_results(
             reading.cluster, part, photos, model, printer, output, threads, order, **task.options
@@ -113,7 +121,7 @@ def show_results(
         frame = task.frame or (lambda frame, result: draw(result, frame.photo))
         show_frames(part, model, printer, output, frame, **task.options)
     elif rows is not None:
-        unread = _write_rows(task, paths, model, rows, reading.channel_order)
+        unread = _write_rows(task, paths, model, rows, reading, threads)
         if unread < len(paths):
             said(model)
         failed += unread
@@ -138,37 +146,59 @@ def _write_rows(
     paths: Sequence[str],
     model: Model,
     output: Path,
-    channel_order: ChannelOrderName | None,
+    reading: Reading,
+    threads: int | str,
 ) -> int:
-    """Write the results of photos to a file of rows. Return the number of failed photos.
+    """Write the results of photos to a file of rows, computed here or on a cluster. Return the number of failed photos.
 
     Photos whose rows an ended command has left are not computed again.
     """
     text = RowText(model.task, origin_of(model), as_json=output.suffix.lower() == ".jsonl")
     settings = settings_of(
         model,
-        {**task.options, "channel_order": channel_order}
+        {**task.options, "channel_order": reading.channel_order}
         | ({"fast_decode": True} if task.fast_decode else {}),
     )
-    with row_file(output, text.head(), settings) as rows:
+    with _each(task, model, reading, threads) as each, row_file(output, text.head(), settings) as rows:
         waiting = rows.waiting(paths)
         if len(waiting) < len(paths):
             hint(f"the rows of {len(paths) - len(waiting):,} of {len(paths):,} photos are there already")
 
-        def add(path: str, _: Photo, result: Any) -> None:
+        def add(path: str, result: Any) -> None:
             rows.add(path, text.result(path, result, {}))
 
         def fail(path: str, error: Error) -> None:
             report(photo_error_text(path, error))
             rows.add(path, text.failure(path, error), failed=True)
 
-        compute, workers = _computing(task, model, len(waiting))
-        failed = for_each_photo(
-            waiting, compute, add, fail, task.reading(model, channel_order), workers=workers
-        )
+        failed = each(waiting, add, fail)
         rows.finish(paths)
     hint(f"{output} is written: {len(paths):,} photos, {failed:,} failed")
     return failed
+
+
+@contextmanager
+def _each(
+    task: ShownTask, model: Model, reading: Reading, threads: int | str
+) -> Iterator[Callable[[Sequence[str], Callable[[str, Any], None], Callable[[str, Error], None]], int]]:
+    """Yield a function that computes photos, and passes each result or error to a function, in order."""
+    order = reading.channel_order
+    if reading.cluster is not None:
+        options = {**task.options, **({} if order is None else {"channel_order": order})}
+        with connect_to_cluster(reading.cluster) as ray:
+            yield partial(compute_on_cluster, ray, model, threads, options)
+        return
+
+    def each(
+        paths: Sequence[str], add: Callable[[str, Any], None], fail: Callable[[str, Error], None]
+    ) -> int:
+        compute, workers = _computing(task, model, len(paths))
+        reads = task.reading(model, order)
+        return for_each_photo(
+            paths, compute, lambda path, _, result: add(path, result), fail, reads, workers=workers
+        )
+
+    yield each
 
 
 def show_photos(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mpscnn.apps.ray.sources import Source
     from mpscnn.graph.features import FeatureExtractor
     from mpscnn.model import Model
+    from mpscnn.vision.photo_result import PhotoResult
 
 #: Suffixes of output files that can hold lists of numbers.
 ROW_FILES = (".parquet", ".jsonl")
@@ -157,6 +158,44 @@ def show_cluster_results(
             hint(f"{output} is written")
     if failed or source.unread:
         raise typer.Exit(FAILED)
+
+
+def are_files(photos: Sequence[str]) -> bool:
+    """Return True if the photos of a cluster are files, and not rows of Parquet files."""
+    from mpscnn.apps.ray.sources import parquet_files
+
+    return not parquet_files(photos)
+
+
+def compute_on_cluster(
+    ray: Any,
+    model: Model,
+    threads: int | str,
+    options: Mapping[str, Any],
+    paths: Sequence[str],
+    add: Callable[[str, PhotoResult], None],
+    fail: Callable[[str, Error], None],
+) -> int:
+    """Run the model on photo files in the cluster, and pass each result to `add` or its error to `fail`, in order.
+
+    Return the number of failed photos.
+    """
+    from mpscnn.apps.ray.cluster import nodes
+    from mpscnn.apps.ray.rows import error_from_row, result_from_row
+    from mpscnn.apps.ray.sources import from_paths
+
+    if not paths:
+        return 0
+    failed = 0
+    source = from_paths(ray, paths, {}, len(nodes(ray)))
+    for path, row in zip(paths, compute_rows(ray, source, model, options, threads=threads), strict=True):
+        error = error_from_row(row)
+        if error is None:
+            add(path, result_from_row(row))
+        else:
+            fail(path, error)
+            failed += 1
+    return failed
 
 
 def refuse_videos(part: object) -> None:

@@ -89,7 +89,7 @@ def open_source(
         columns = find_columns(_arrow_schema(schema), "the dataset", photo_column, name_column)
         return Source(source, columns, None, _MAX_PHOTOS)
     arguments = _arguments(source)
-    if files := _parquet_files(arguments):
+    if files := parquet_files(arguments):
         columns = _columns_of_files(files, photo_column, name_column)
         try:
             dataset = ray.data.read_parquet(files)
@@ -101,8 +101,6 @@ def open_source(
     if photo_column is not None or name_column is not None:
         raise ParameterError("photo_column and name_column are for Parquet files and datasets")
     paths, failures = photo_paths(arguments)
-    if STDIN in paths:
-        raise ParameterError(f"{STDIN}: standard input is not there on other machines")
     if not paths:
         raise failures[0] if failures else ImageError("no photo is given")
     return from_paths(ray, paths, {}, machines, tuple(failures))
@@ -115,7 +113,12 @@ def from_paths(
     machines: int,
     unread: tuple[ImageError, ...] = (),
 ) -> Source:
-    """Return a source of photo files in their order, with additional columns."""
+    """Return a source of photo files in their order, with additional columns.
+
+    Raises ParameterError for standard input.
+    """
+    if STDIN in paths:
+        raise ParameterError(f"{STDIN}: standard input is not there on other machines")
     pa = import_arrow()
     names = [os.fsencode(path).decode("utf-8", "backslashreplace") for path in paths]
     # Each machine gets several batches, so that faster machines can compute more of them.
@@ -142,7 +145,7 @@ def _arguments(source: Any) -> list[str]:
     return names
 
 
-def _parquet_files(arguments: Sequence[str]) -> list[str]:
+def parquet_files(arguments: Sequence[str]) -> list[str]:
     """Return the named Parquet files and those in named folders; none if the arguments are photos."""
     files: list[str] = []
     photos: list[str] = []
