@@ -9,6 +9,9 @@
 #include <system_error>
 #include <thread>
 
+#include <signal.h>
+#include <unistd.h>
+
 #include "core_ml/multi_array.h"
 #include "core_ml/runner.h"
 #import "metal/object.h"
@@ -21,6 +24,14 @@ namespace {
 
 NSString *const domain = @"com.apple.CoreML";
 constexpr const char *mark = "coremldata.bin";
+
+/// Take the time of a switch, and press Ctrl-C at its beginning if another switch says so.
+void take_time(const std::atomic<long> &milliseconds) {
+    const long time = milliseconds.load();
+    if (time <= 0) return;
+    if (switches().interrupt_delays) kill(getpid(), SIGINT);
+    std::this_thread::sleep_for(std::chrono::milliseconds(time));
+}
 
 std::string path_of(NSURL *url) { return utf8([url path]); }
 
@@ -73,7 +84,7 @@ METAL_EMULATION_COUNT_OBJECTS
                          configuration:(MLModelConfiguration *)configuration
                                  error:(NSError **)error {
     const std::string path = path_of(url);
-    std::this_thread::sleep_for(std::chrono::milliseconds(switches().load_delay_ms.load()));
+    take_time(switches().load_delay_ms);
     if (take_one(switches().fail_models)) {
         report_error(error, domain, 0, "Failed to build the model execution plan");
         return nil;
@@ -97,7 +108,7 @@ METAL_EMULATION_COUNT_OBJECTS
 }
 
 - (id<MLFeatureProvider>)computed:(id<MLFeatureProvider>)features error:(NSError **)error {
-    std::this_thread::sleep_for(std::chrono::milliseconds(switches().prediction_delay_ms.load()));
+    take_time(switches().prediction_delay_ms);
     if (take_one(switches().fail_predictions)) {
         report_error(error, domain, 0, "Failed to evaluate the model");
         return nil;
@@ -156,7 +167,7 @@ METAL_EMULATION_COUNT_OBJECTS
 @implementation MLModel (MLModelCompilation)
 + (NSURL *)compileModelAtURL:(NSURL *)modelURL error:(NSError **)error {
     const fs::path model = path_of(modelURL);
-    std::this_thread::sleep_for(std::chrono::milliseconds(switches().compilation_delay_ms.load()));
+    take_time(switches().compilation_delay_ms);
     if (take_one(switches().fail_compilations)) {
         report_error(error, domain, 0, "Failed to parse the model specification");
         return nil;

@@ -57,6 +57,7 @@ const char *metal_emulation_live_object_names(void);
 ///   compilation_delay_ms     compiling a model of Core ML takes this number of milliseconds
 ///   load_delay_ms            loading a compiled model takes this number of milliseconds
 ///   prediction_delay_ms      a prediction of one image takes this number of milliseconds
+///   interrupt_delays         1: a delayed call of Core ML begins with SIGINT (Ctrl-C) for the process
 ///   cold_ms                  counts down: command buffers take 20 ms longer, until they have done so for
 ///   this
 ///                            number of milliseconds

@@ -71,6 +71,7 @@ constexpr NamedSwitch named_switches[] = {
     {"load_delay_ms", &Switches::load_delay_ms, 0},
     {"prediction_delay_ms", &Switches::prediction_delay_ms, 0},
     {"throw_failures", &Switches::throw_failures, 0},
+    {"interrupt_delays", &Switches::interrupt_delays, 0},
     {"cold_ms", &Switches::cold_ms, 0},
     {"reverse_threads", &Switches::reverse_threads, 0},
     {"thread_execution_width", &Switches::thread_execution_width, 32},

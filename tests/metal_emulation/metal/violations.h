@@ -52,6 +52,7 @@ struct Switches {
     std::atomic<long> load_delay_ms{0};
     std::atomic<long> prediction_delay_ms{0};
     std::atomic<long> throw_failures{0};
+    std::atomic<long> interrupt_delays{0};
     std::atomic<long> cold_ms{0};
     std::atomic<long> reverse_threads{0};
     std::atomic<long> thread_execution_width{32};
