@@ -16,6 +16,7 @@ import mpscnn
 from mpscnn import Augmentation, ImageError, ImageFolder, ParameterError
 from mpscnn._private.files import real_path
 from mpscnn.graph.class_numbers import ClassNumbers
+from mpscnn.training import photo_views
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +58,34 @@ def test_an_epoch_depends_on_its_number_and_the_seed(photos: Path) -> None:
     assert not np.array_equal(first, everything(ImageFolder(photos, size=16, augment=True, seed=4), 0)[0])
     rest = list(data.batches(4, epoch=0, first=2))
     np.testing.assert_array_equal(np.concatenate([x for x, _ in rest]), first[8:])
+
+
+@pytest.mark.parametrize("kind", ["plain", "mixed", "transformed"])
+def test_all_views_of_photos_are_each_view_and_decode_photos_once(
+    photos: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def darken(photo: Any) -> Any:
+        photo.paste((0, 0, 0), (0, 0, 3, 3))  # a transform may change the photo that it gets
+        return photo
+
+    augment = Augmentation(mixup=0.4, cutmix=0.4) if kind == "mixed" else True
+    options = {"transform": darken} if kind == "transformed" else {}
+    data = ImageFolder(photos, size=16, augment=augment, seed=3, threads=2, **options)
+    expected = [[*zip(*data.view(number, 4), strict=True)] for number in range(3)]
+    opened: list[Any] = []
+    open_photo = photo_views.open_photo
+    monkeypatch.setattr(photo_views, "open_photo", lambda given: opened.append(given) or open_photo(given))
+    found = [*zip(*data.views(3, 4), strict=True)]
+    for part, dtype in enumerate((np.float32, None)):
+        views = np.concatenate(found[part])
+        assert len(views) == 18
+        for number, of_view in enumerate(expected):
+            one = np.concatenate(of_view[part])
+            if kind == "mixed" and part == 1 and number == 0:
+                one = np.eye(3)[one]  # the unchanged photos have class numbers
+            np.testing.assert_array_equal(views[:, number], one.astype(dtype or one.dtype))
+    if kind == "plain":
+        assert sorted(opened) == sorted(data.paths)
 
 
 def test_views_stay_in_the_range_of_photos(photos: Path) -> None:
@@ -269,6 +298,8 @@ def test_a_size_is_within_what_photos_become(photos: Path, size: int | tuple[int
         *(("first", ImageFolder.batches, {"size": 4, "first": first}) for first in (-1, 1.0, None)),
         *(("number", ImageFolder.view, {"number": number, "size": 4}) for number in (-1, 0.5)),
         *(("size", ImageFolder.view, {"number": 0, "size": size}) for size in (0, 2.5)),
+        *(("count", ImageFolder.views, {"count": count, "size": 4}) for count in (0, 0.5)),
+        *(("size", ImageFolder.views, {"count": 1, "size": size}) for size in (0, 2.5)),
     ],
 )
 def test_batches_and_views_out_of_range(photos: Path, name: str, call: Any, given: dict[str, Any]) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from mpscnn.training.batches import EpochData
 from mpscnn.training.distillation import Distillation
 from mpscnn.training.image_folder import ImageFolder
 
+#: The number of variants that the network computes at a time.
 _BATCH = 16
 
 
@@ -117,7 +119,7 @@ def store_features(
     """Write the results of some layers to files, one for each layer: float16 (views, photos, ...).
 
     Older files are replaced when the new ones are complete. Yields the number of variants in each batch, after the
-    batch was written.
+    batch was written. All variants of a photo are made at once, so the photo is decoded once.
 
     Args:
         photos: the photos; the first variant is unchanged.
@@ -136,24 +138,45 @@ def store_features(
         files = {
             name: stack.enter_context(replace_atomically(path, WeightsError)) for name, path in paths.items()
         }
-        for name, file in files.items():
-            shape = (views, len(photos), *(extent or 0 for extent in network[name].shape[1:]))
-            header = {"descr": "<f2", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, header)
-        shares = None if labels is None else stack.enter_context(replace_atomically(labels, WeightsError))
-        if shares is not None:
-            shape = (views, len(photos), len(photos.labels))
-            header = {"descr": "<f4", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(shares, header)
-        for view in range(views):
-            for inputs, targets in photos.view(view, _BATCH):
-                if shares is not None:
-                    each = targets if targets.ndim == 2 else np.eye(len(photos.labels))[targets]
-                    shares.write(each.astype("<f4").tobytes())
-                found = {network.input.name: inputs, **named_results(session, inputs)}
-                for name, file in files.items():
-                    file.write(_halves(name, found[name]).tobytes())
-                yield len(inputs)
+        count = len(photos)
+        stores = {
+            name: _Store(file, "<f2", (views, count, *(extent or 0 for extent in network[name].shape[1:])))
+            for name, file in files.items()
+        }
+        shares = None
+        if labels is not None:
+            file = stack.enter_context(replace_atomically(labels, WeightsError))
+            shares = _Store(file, "<f4", (views, count, len(photos.labels)))
+        begin = 0
+        for inputs, targets in photos.views(views, max(1, _BATCH // views)):
+            if shares is not None:
+                shares.write(begin, targets if targets.ndim == 3 else np.eye(len(photos.labels))[targets])
+            images = inputs.reshape(-1, *inputs.shape[2:])
+            found = {network.input.name: images, **named_results(session, images)}
+            for name, store in stores.items():
+                store.write(
+                    begin, _halves(name, found[name]).reshape(*inputs.shape[:2], *found[name].shape[1:])
+                )
+            begin += len(inputs)
+            yield len(images)
+
+
+class _Store:
+    """An array (variants, photos, ...) of a .npy file, which is written photo by photo."""
+
+    def __init__(self, file: BinaryIO, kind: str, shape: tuple[int, ...]) -> None:
+        self._file, self._kind = file, kind
+        self._photos = shape[1]
+        self._bytes = math.prod(shape[2:]) * np.dtype(kind).itemsize
+        """The bytes of a variant of a photo."""
+        np.lib.format.write_array_header_1_0(file, {"descr": kind, "fortran_order": False, "shape": shape})
+        self._begin = file.tell()
+
+    def write(self, first: int, values: NDArray[Any]) -> None:
+        """Write the values (photos, variants, ...) of some photos, of which `first` is the number of the first one."""
+        for variant in range(values.shape[1]):
+            self._file.seek(self._begin + (variant * self._photos + first) * self._bytes)
+            self._file.write(values[:, variant].astype(self._kind).tobytes())
 
 
 def _halves(name: str, values: NDArray[np.float32]) -> NDArray[np.float16]:

@@ -30,7 +30,7 @@ from mpscnn.runtime.library import available_processors
 from mpscnn.training.batches import EpochData, epoch_parts
 from mpscnn.training.class_folders import list_class_folders
 from mpscnn.training.loading import load_ahead
-from mpscnn.training.photo_views import Augmentation, PhotoReader, chosen_augmentation, mix
+from mpscnn.training.photo_views import Augmentation, PhotoFile, PhotoReader, chosen_augmentation, mix
 
 Batch = tuple[NDArray[np.float32], NDArray[Any]]
 #: The index of the photo that was mixed into another one, and the share of the latter.
@@ -241,6 +241,26 @@ class ImageFolder(Expected, EpochData):
         parts = epoch_parts(len(self), size, seed=self._seed, epoch=None)
         return self._loaded(parts, None if number == 0 else number - 1)
 
+    def views(self, count: int, size: int) -> Iterator[Batch]:
+        """Yield batches of the first `count` variants of each photo, in order. Variant 0 is the unchanged photo.
+
+        Each photo is decoded once for all its variants, unless photos are mixed.
+
+        Args:
+            count: the number of variants.
+            size: the number of photos in a batch; the last one may have fewer.
+
+        Returns:
+            Inputs (n, count, height, width, channels), and class numbers (n, count) or shares of the classes (n, count,
+            classes).
+
+        Raises:
+            ParameterError: a number is out of its range. ImageError: a photo cannot be read; the message names it.
+        """
+        count, size = whole_number("count", count), whole_number("size", size)
+        parts = epoch_parts(len(self), size, seed=self._seed, epoch=None)
+        return self._loaded_views(parts, count, size)
+
     def unreadable(self) -> dict[str, ImageError]:
         """Return the errors of all photos that cannot be read, by path."""
 
@@ -265,24 +285,48 @@ class ImageFolder(Expected, EpochData):
                     self.targets[chosen] if epoch is None or not self.mixes else self._shares(chosen, mixed),
                 )
 
+    def _loaded_views(self, parts: Sequence[NDArray[np.int64]], count: int, size: int) -> Iterator[Batch]:
+        shape = (count, *self._reader.shape)
+        ahead = max(2, -(-self._threads // size))
+        with closing(load_ahead(parts, self._read_views, shape, self._threads, ahead)) as loaded:
+            for inputs, chosen, mixed in loaded:
+                labels = np.repeat(self.targets[chosen, None], count, axis=1)
+                if self.mixes:
+                    each = zip(*mixed, strict=True)  # for each variant
+                    labels = np.stack([self._shares(chosen, of_variant) for of_variant in each], axis=1)
+                yield inputs, labels
+
     def __iter__(self) -> Iterator[Batch]:
         """Yield batches of 32 unchanged photos in order. `batches` has more options."""
         return self.batches(32)
 
     def _read(self, epoch: int | None, index: int, row: NDArray[np.float32]) -> Mixed:
         """Read a photo. Return the index of the photo that was mixed into it, and the share of the first one."""
+        return self._read_variant(PhotoFile(self.paths[index]), epoch, index, row)
+
+    def _read_views(self, index: int, rows: NDArray[np.float32]) -> list[_Mixed]:
+        """Read the first variants of a photo."""
+        file = PhotoFile(self.paths[index])
+        return [
+            self._read_variant(file, number - 1 if number else None, index, row)
+            for number, row in enumerate(rows)
+        ]
+
+    def _read_variant(
+        self, file: PhotoFile, epoch: int | None, index: int, row: NDArray[np.float32]
+    ) -> _Mixed:
         random = np.random.default_rng([self._seed, 0 if epoch is None else epoch + 1, index])
         if epoch is None:
-            self._reader.read(self.paths[index], row, None, random)
+            self._reader.read(file, row, None, random)
             return index, 1.0
         augmentation, transform = self._augmentation, self._transform
-        self._reader.read(self.paths[index], row, augmentation, random, transform)
+        self._reader.read(file, row, augmentation, random, transform)
         kind = augmentation and augmentation.draw_mixing(random)
         if not kind:
             return index, 1.0
         other = int(random.integers(len(self)))
         second = np.empty_like(row)
-        self._reader.read(self.paths[other], second, augmentation, random, transform)
+        self._reader.read(PhotoFile(self.paths[other]), second, augmentation, random, transform)
         return other, mix(row, second, kind, random)
 
     def _shares(self, chosen: NDArray[np.int64], mixed: Sequence[Mixed]) -> NDArray[np.float32]:

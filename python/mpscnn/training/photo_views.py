@@ -6,7 +6,8 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, Protocol, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,10 @@ from mpscnn.errors import Error, ImageError, ParameterError
 from mpscnn.vision.photo import Photo, open_photo
 from mpscnn.vision.visualize import upright_picture
 
-__all__ = ["Augmentation", "Mixing", "PhotoReader", "chosen_augmentation", "mix", "rotate"]
+if TYPE_CHECKING:
+    from PIL import Image as PillowImage
+
+__all__ = ["Augmentation", "Mixing", "PhotoFile", "PhotoReader", "chosen_augmentation", "mix", "rotate"]
 
 #: The values of fields of an augmentation that change nothing. All other fields change nothing at 0.
 _UNCHANGED = {"crop": 1.0, "aspect": 1.0, "shrink": 1.0}
@@ -123,6 +127,26 @@ class Light(Protocol):
     def saturation(self) -> float: ...
 
 
+class PhotoFile:
+    """The file of a photo. It is decoded once, also for several variants. One thread may use it."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    @cached_property
+    def photo(self) -> Photo:
+        """The opened photo. Raises ImageError with the file's name."""
+        return open_photo(self.path)
+
+    @cached_property
+    def _picture(self) -> PillowImage.Image:
+        return upright_picture(self.path)
+
+    def picture(self) -> PillowImage.Image:
+        """Return the upright photo as a new Pillow image. Raises ImageError with the file's name."""
+        return self._picture.copy()
+
+
 class PhotoReader:
     """Converts photos to float32 inputs (height, width, channels). Several threads may use it.
 
@@ -146,7 +170,7 @@ class PhotoReader:
 
     def read(
         self,
-        path: str,
+        file: PhotoFile,
         output: NDArray[np.float32],
         augmentation: Augmentation | None,
         random: np.random.Generator,
@@ -156,10 +180,13 @@ class PhotoReader:
 
         `transform` is called with the upright photo as a Pillow image, before the augmentation.
         """
-        given: Any = path
-        if transform is not None and (given := transform(upright_picture(path))) is None:
-            raise ImageError(f"{path}: transform returned None; it must return the changed photo")
-        photo = open_photo(given)
+        if transform is None:
+            photo = file.photo
+        else:
+            given = transform(file.picture())
+            if given is None:
+                raise ImageError(f"{file.path}: transform returned None; it must return the changed photo")
+            photo = open_photo(given)
         self.convert(photo if augmentation is None else _part(photo, augmentation, random), output)
         if augmentation is None:
             return
