@@ -203,6 +203,8 @@ OF_JOINED: dict[str, Any] = {
     "border of zeros": nn.ZeroPad2d((0, 1, 2, 0)),
     "border of numbers": nn.ConstantPad2d((1, 2, 0, 3), 0.5),
     "mirrored border": nn.ReflectionPad2d((2, 1, 1, 3)),
+    "transposed convolution": nn.ConvTranspose2d(8, 8, 3, padding=1),
+    "transposed convolution in groups": nn.ConvTranspose2d(8, 8, 3, padding=1, groups=2),
 }
 
 

@@ -102,12 +102,14 @@ def _clip(
                 otherwise if name is None else c.constants.number(name, f"its {side} limit")
                 for name, otherwise, side in ((low, -math.inf, "lower"), (high, math.inf, "upper"))
             )
-        return c.value(x).map(clipping(lower, upper))
+        given = c.value(x, whole_numbers=True)
+        limited = given.map(clipping(lower, upper))
+        return limited.mark_as_integers() if given.whole_numbers else limited
     y = c.value(x, whole_numbers=True)
-    given = [(operation, name) for operation, name in (("maximum", low), ("minimum", high)) if name]
-    for place, (operation, name) in enumerate(given, start=1):
+    computed = [(operation, name) for operation, name in (("maximum", low), ("minimum", high)) if name]
+    for place, (operation, name) in enumerate(computed, start=1):
         limit = c.tensor(name, whole_numbers=True)
-        y = y.combine(operation, limit, "" if place == len(given) else "/low")
+        y = y.combine(operation, limit, "" if place == len(computed) else "/low")
     return y
 
 

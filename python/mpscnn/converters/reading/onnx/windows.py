@@ -16,6 +16,7 @@ from mpscnn.converters.reading.onnx.context import Context, Made
 from mpscnn.converters.reading.onnx.known_results import Border, Deferred
 from mpscnn.converters.reading.onnx.node import Node
 from mpscnn.converters.reading.onnx.row_calls import Computed, ComputedFloats
+from mpscnn.converters.reading.onnx.three_axes import in_two_axes, slice_of_depth
 from mpscnn.converters.reading.onnx.window import AutoPad, Pair, Window, explicit, of_both_axes, pair
 from mpscnn.converters.values.image_blocks import images_apart, images_as_channels
 from mpscnn.converters.values.layout import TO_NHWC, Axis, in_memory_order, product
@@ -34,20 +35,20 @@ from mpscnn.converters.values.window_sizes import crop_to_size
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 
+_AXES_OF_IMAGES = 4
+
 
 def _weights(c: Context, name: str, x: FileTensor, kernel: Ints | None) -> NDArray[np.float32]:
     """Return the weights of a convolution. The weights of a 1D convolution get a height of 1."""
     weight = c.constants.real_view(name, "its weights")
-    if weight.ndim != x.rank or weight.ndim not in (3, 4):
+    if weight.ndim != x.rank or weight.ndim not in (3, 4, 5):
         raise UnsupportedError(
             f"its weights have the shape {weight.shape} and its input is {x.shown}; supported are images "
-            "(n, channels, height, width) and (n, channels, width)"
+            "(n, channels, height, width), (n, channels, width) and (n, channels, depth, height, width)"
         )
-    weight = weight[:, :, None] if weight.ndim == 3 else weight
-    stated = weight.shape[2:] if kernel is None else pair("kernel_shape", kernel, 1, x.rank)
-    if tuple(stated) != weight.shape[2:]:
-        raise WeightsError(f"damaged: its kernel_shape is {stated}, its weights are {weight.shape}")
-    return weight
+    if kernel is not None and tuple(kernel) != weight.shape[2:]:
+        raise WeightsError(f"damaged: its kernel_shape is {list(kernel)}, its weights are {weight.shape}")
+    return weight[:, :, None] if weight.ndim == 3 else weight
 
 
 def _convolution(
@@ -58,8 +59,24 @@ def _convolution(
     window = Window(strides, dilations, pads, auto_pad)
     if not c.is_constant(w):
         return convolution_of_two(c, node, (given, w, b), window, group)
-    x, images = images_as_channels(c.tensor(given), 1)
+    x = c.tensor(given)
     weight = _weights(c, w, x, kernel_shape)
+    if x.rank <= _AXES_OF_IMAGES:
+        return _convolved(c, x, weight, (w, b), window, group)
+    own, window = slice_of_depth(weight, x, window)
+    flat = in_two_axes(x, own.shape[2:], window)
+    source = w if own is weight else None
+    y = _convolved(c, flat.x, own.squeeze(flat.left_out + 2), (source, b), flat.window, group)
+    return flat.restored(y)
+
+
+def _convolved(
+    c: Context, x: FileTensor, weight: NDArray[np.float32], sources: tuple[str | None, str | None],
+    window: Window, group: int,
+) -> FileTensor:  # fmt: skip
+    """Add a convolution of an image. `sources` are the names of the constants with its weights and biases."""
+    w, b = sources
+    x, images = images_as_channels(x, 1)
     groups = group * images
     if images > 1:
         weight = c.constants.tile(weight, images)
@@ -148,6 +165,15 @@ def _transposed_convolution(
     auto_pad: AutoPad = "NOTSET", output_padding: Ints | None = None, output_shape: Ints | None = None,
 ) -> FileTensor:  # fmt: skip
     window, weight = Window(strides, dilations, pads, auto_pad), _weights(c, w, x, kernel_shape)
+    if x.rank > _AXES_OF_IMAGES:
+        flat = in_two_axes(x, weight.shape[2:], window)
+        more = flat.kernel(output_padding or (0, 0, 0))
+        if output_shape is not None or sum(more) != sum(output_padding or ()):
+            raise UnsupportedError("states the shape of its result, which has three axes")
+        narrow = weight.squeeze(flat.left_out + 2)
+        return flat.restored(
+            _transposed(c, flat.x, narrow, (w, b), flat.window, group, (more[0], more[1]), None)
+        )
     added = pair("output_padding", output_padding, 0, x.rank)
     wanted = None if output_shape is None else pair("output_shape", output_shape, 1, x.rank)
     return _transposed(c, x, weight, (w, b), window, group, added, wanted)
@@ -158,9 +184,13 @@ def _transposed(
     window: Window, groups: int, added: Pair, wanted: Pair | None,
 ) -> FileTensor:  # fmt: skip
     """Add a transposed convolution. `sources` are the names of the constants with its weights and biases."""
+    x, images = images_as_channels(x, 1)
     inputs, filters, height, width = weight.shape
     if groups < 1 or inputs % groups:
         raise WeightsError(f"damaged: weights {weight.shape} in {groups} groups")
+    if images > 1:
+        weight = c.constants.tile(weight, images)
+        inputs, groups, sources = inputs * images, groups * images, (None, sources[1])
     attributes = _transposed_window(x, (height, width), window, added, wanted)
     attributes |= {"output_channels": filters * groups, "groups": groups}
     grouped = c.constants.reshape(weight, (groups, inputs // groups, filters, height, width))
@@ -171,8 +201,10 @@ def _transposed(
     y = c.network.layer("transposed_convolution", [x.image()], attributes, name=name)
     c.set_weight(name, "weight", ours, sources[0])
     if sources[1] is not None:
-        c.set_weight(name, "bias", c.constants.real_view(sources[1], "its biases"), sources[1])
-    return x.wrap_image(y)
+        biases = c.constants.real_view(sources[1], "its biases")
+        biases = c.constants.tile(biases, images) if images > 1 else biases
+        c.set_weight(name, "bias", biases, sources[1] if images == 1 else None)
+    return images_apart(x.wrap_image(y), 1, images)
 
 
 def _transposed_window(
@@ -244,6 +276,10 @@ def _max_pool(
     ceil_mode: bool = False, storage_order: bool = False,
 ) -> Made:  # fmt: skip
     window = Window(strides, dilations, pads, auto_pad)
+    if (value := c.values.get(given)) is not None and value.rank > _AXES_OF_IMAGES:
+        c.refuse_results(node, 1, "where the maxima are along three axes")
+        attributes = {"ceil_mode": ceil_mode, "kind": "max"}
+        return _pooled_in_two_axes(c, c.tensor(given), kernel_shape, window, attributes)
     x, border = _padded(c, given, window, kernel_shape, ceil_mode=ceil_mode)
     x, images = images_as_channels(x, 1)
     if images > 1:
@@ -261,8 +297,12 @@ def _average_pool(
     dilations: Ints | None = None, pads: Ints | None = None, auto_pad: AutoPad = "NOTSET",
     ceil_mode: bool = False, count_include_pad: bool = False,
 ) -> Made:  # fmt: skip
+    window = Window(strides, dilations, pads, auto_pad)
+    if given.rank > _AXES_OF_IMAGES:
+        attributes = {"ceil_mode": ceil_mode, "kind": "average", "count_padding": count_include_pad}
+        return _pooled_in_two_axes(c, given, kernel_shape, window, attributes)
     x, images = images_as_channels(given, 1)
-    attributes = _pooled_window(x, kernel_shape, Window(strides, dilations, pads, auto_pad))
+    attributes = _pooled_window(x, kernel_shape, window)
     counts = count_include_pad and "padding" in attributes
     attributes |= {"ceil_mode": ceil_mode, "kind": "average", "count_padding": counts}
     is_global = pair("kernel_shape", kernel_shape, 1, x.rank) == tuple(x.shape[2:])
@@ -282,6 +322,18 @@ def _norm_pool(
     attributes |= {"ceil_mode": ceil_mode}
     y = _pool(c, x, attributes | {"kind": "l2_norm"}) if p == 2 else _pooled_powers(x, attributes, p)
     return images_apart(y, 1, images)
+
+
+def _pooled_in_two_axes(
+    c: Context, x: FileTensor, kernel: Ints, window: Window, attributes: dict[str, Any]
+) -> FileTensor:
+    """Add a pooling of three axes. `attributes` are those without the window."""
+    flat = in_two_axes(x, kernel, window)
+    image, images = images_as_channels(flat.x, 1)
+    own = _pooled_window(image, flat.kernel(kernel), flat.window)
+    if "count_padding" in attributes:
+        attributes = attributes | {"count_padding": attributes["count_padding"] and "padding" in own}
+    return flat.restored(images_apart(_pool(c, image, own | attributes), 1, images))
 
 
 def _pooled_window(x: FileTensor, kernel: Ints, window: Window) -> dict[str, Any]:
@@ -307,6 +359,8 @@ def _global_pool(kind: str) -> Row:
     """Return the row of a global pooling."""
 
     def row(c: Context, given: Computed) -> FileTensor:
+        if given.rank > _AXES_OF_IMAGES:
+            return row(c, given.merge_axes(2, given.rank - 1)).expand_dims(range(2, given.rank - 2))
         x, images = images_as_channels(given, 1)
         return images_apart(_pool(c, x, {"kind": kind, "global": True}), 1, images)
 

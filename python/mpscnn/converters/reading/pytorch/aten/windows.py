@@ -43,8 +43,6 @@ def _convolution(
 ) -> str:
     """Write a convolution. `pads` has all begins and then all ends of the border, instead of `padding`."""
     space = g.rank(weight) - 2
-    if space not in (1, 2):
-        raise UnsupportedError(f"a convolution of {space} axes; supported are 1 and 2")
     settings: dict[str, Any] = {
         "strides": _ends(stride, space),
         "dilations": _ends(dilation, space),
@@ -244,12 +242,17 @@ WINDOWS: dict[str, Operator] = {
     "col2im.default": _columns_to_image,
     "max_pool2d.default": _max_pool(2),
     "max_pool1d.default": _max_pool(1),
+    "max_pool3d.default": _max_pool(3),
+    "max_pool3d_with_indices.default": first_of(2, _max_pool(3)),
     "avg_pool1d.default": _average_pool(1),
     "avg_pool2d.default": _average_pool(2),
     "avg_pool3d.default": _average_pool(3),
     "_adaptive_avg_pool2d.default": _adaptive_average,
     "adaptive_avg_pool2d.default": _adaptive_average,
+    "_adaptive_avg_pool3d.default": _adaptive_average,
+    "adaptive_avg_pool3d.default": _adaptive_average,
     "adaptive_avg_pool1d.default": _adaptive_average,
     "adaptive_max_pool2d.default": first_of(2, _adaptive_maximum),
     "adaptive_max_pool1d.default": first_of(2, _adaptive_maximum),
+    "adaptive_max_pool3d.default": first_of(2, _adaptive_maximum),
 }
