@@ -309,3 +309,26 @@ def test_places_of_maxima_are_read_only_by_an_unpooling(function: Any) -> None:
     """ONNX counts them in the whole tensor, and torch in each channel."""
     with pytest.raises(mpscnn.UnsupportedError, match="places of maxima"):
         mpscnn.from_torch(Function(function).eval(), torch.randn(1, 3, 4, 4))
+
+
+LIMITS: dict[str, Any] = {
+    "below": lambda n: n.clamp(min=1),
+    "above": lambda n: n.clamp(max=9),
+    "both": lambda n: n.clamp(4, 9),
+    "of the other order": lambda n: n.clamp(9, 4),
+    "fractions": lambda n: n.clamp(2.5, 9.5),
+    "in place": lambda n: n.clone().clamp_(2, 9),
+    "of a type": lambda n: n.clamp(max=2**31 - 1),
+    "tensors": lambda n: torch.minimum(n, n.flip(-1)).clamp(min=3),
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_limits_of_counts(name: str) -> None:
+    """A count is a whole number that a network computes, such as the divisor of a mean of masked pixels."""
+
+    def mean(x: Any) -> Any:
+        shown = x > 0.5
+        return (x * shown).sum((2, 3)) / LIMITS[name](shown.sum((2, 3)))
+
+    assert not refusal(Function(mean).eval(), torch.rand(1, 3, 5, 6))

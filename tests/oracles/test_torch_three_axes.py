@@ -111,3 +111,15 @@ def test_a_volume_is_a_part_of_a_network_of_images() -> None:
         theirs = module(x).permute(0, 2, 3, 1).numpy()
     ours = network.compile(device="cpu", precision="float32").run(x.permute(0, 2, 3, 1).contiguous().numpy())
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("alpha", "beta", "k"), [(1.0, 0.75, 1.0), (1.0, 1.0, 1.0), (2.0, 0.5, 2.0), (1.0, 0.5, 0.0)]
+)
+def test_local_response_norms_with_settings_that_torch_leaves_out(
+    size: int, alpha: float, beta: float, k: float
+) -> None:
+    """A factor of 1 and a summand of 0 are no nodes of the graph, and an exponent of 0.5 is a square root."""
+    module = nn.Sequential(nn.Conv2d(3, 5, 1), nn.LocalResponseNorm(size, alpha, beta, k)).eval()
+    mpscnn.from_torch(module, torch.rand(1, 3, 6, 7) + 1.0)

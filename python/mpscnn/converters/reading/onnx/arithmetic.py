@@ -43,7 +43,7 @@ _TWO_TENSORS = {
     "Pow": "power",
 }
 _SUMS = ("Add", "Sum")
-_OF_WHOLE_NUMBERS = ("Add", "Sub")  # operators that may compute positions, which are whole numbers
+_OF_WHOLE_NUMBERS = ("Add", "Max", "Min", "Sub")  # operators that may compute positions and counts
 
 
 def _of_constants(kind: str) -> Row:

@@ -65,5 +65,7 @@ def holds_all(target: str, given: str) -> bool:
 
 
 def wraps(kind: str, element: str) -> bool:
-    """Return True if results of Add (or of Sub) may leave a type of integers within the numbers of float32."""
+    """Return True if results of Add, Sub, Max or Min may leave a type of integers within the numbers of float32."""
+    if kind in ("Max", "Min"):
+        return False
     return _BITS.get(element, 64) < 32 or (kind == "Sub" and element.startswith("u"))

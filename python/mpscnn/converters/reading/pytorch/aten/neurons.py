@@ -16,7 +16,7 @@ def _function(function: ops.Unary) -> Operator:
 
 
 def _clamp(g: Writer, x: str, low: float | None = None, high: float | None = None) -> str:
-    return ops.clip(g, x, low, high)
+    return ops.clip(g, g.operand(x), low, high)
 
 
 def _limited(g: Writer, x: str, low: str | None = None, high: str | None = None) -> str:
