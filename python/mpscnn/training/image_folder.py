@@ -304,7 +304,7 @@ class ImageFolder(Expected, EpochData):
         """Read a photo. Return the index of the photo that was mixed into it, and the share of the first one."""
         return self._read_variant(PhotoFile(self.paths[index]), epoch, index, row)
 
-    def _read_views(self, index: int, rows: NDArray[np.float32]) -> list[_Mixed]:
+    def _read_views(self, index: int, rows: NDArray[np.float32]) -> list[Mixed]:
         """Read the first variants of a photo."""
         file = PhotoFile(self.paths[index])
         return [
@@ -314,7 +314,7 @@ class ImageFolder(Expected, EpochData):
 
     def _read_variant(
         self, file: PhotoFile, epoch: int | None, index: int, row: NDArray[np.float32]
-    ) -> _Mixed:
+    ) -> Mixed:
         random = np.random.default_rng([self._seed, 0 if epoch is None else epoch + 1, index])
         if epoch is None:
             self._reader.read(file, row, None, random)
