@@ -40,16 +40,23 @@ def choose_scales(network: Network, seen: Mapping[str, Seen]) -> dict[str, Scale
     return {name: found[own] for name, own in first.items()}
 
 
-def quantize_network(network: Network, seen: Mapping[str, Seen], *, correct_bias: bool) -> Network:
+def quantize_network(
+    network: Network,
+    seen: Mapping[str, Seen],
+    *,
+    correct_bias: bool,
+    scales: Mapping[str, Scale] | None = None,
+) -> Network:
     """Return the network with integers. Scales of tensors follow from the images, those of weights from the weights.
 
     Args:
         network: a network from `prepare`.
         seen: the values of this network on some images.
         correct_bias: whether biases compensate the change of each channel's mean by rounding the weights.
+        scales: the scales of the tensors; None: those of `choose_scales`.
     """
     result = deepcopy(network)
-    scales = choose_scales(network, seen)
+    scales = scales or choose_scales(network, seen)
     for name, scale in scales.items():
         result.quantize(name, "int8", scale.scale, scale.zero_point)
     given = network.weights

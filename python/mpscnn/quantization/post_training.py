@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mpscnn._private.arguments import name_list, require_bool
+from mpscnn._private.arguments import is_finite_number, name_list, require_bool
 from mpscnn._private.other_names import accept_foreign_arguments, conversion_hint
 from mpscnn.comparison.precision_table import Answers, AnswerSums, right_classes
 from mpscnn.errors import ParameterError, UnsupportedError
@@ -20,6 +20,7 @@ from mpscnn.graph.slicing import read_results
 from mpscnn.model import Model
 from mpscnn.quantization.calibration import Computed, calibrate
 from mpscnn.quantization.equalization import equalize_weights
+from mpscnn.quantization.fewest_floats import KeptLayer, Measures, keep_fewest
 from mpscnn.quantization.inputs import Array, Given, batches, count_images, to_arrays
 from mpscnn.quantization.integers import is_kept, quantize_network, separate_integer_layers
 from mpscnn.quantization.preparation import prepare
@@ -56,6 +57,7 @@ def quantize(
     test_images: Iterable[Any] | None = None,
     test_classes: Sequence[int] | None = None,
     keep_float32: Sequence[str] = (),
+    loss: float | None = None,
     equalize: bool | None = None,
     correct_bias: bool = True,
 ) -> Quantized:
@@ -75,6 +77,9 @@ def quantize(
         keep_float32: layers to keep in float32, for example those with the largest errors, besides those that the
             network keeps already (`Network.keep_float32`). A layer includes the batch normalization and the
             activation after it. Layers that have no integer version stay in float32, too; the report names them.
+        loss: keep the fewest layers in float32 so that at most this number of points is lost on the test images, in
+            percent, such as 0.5: of the accuracy with `test_classes`, otherwise of the answers that stay the same. It
+            takes as long as two runs on the test images for each of several layers; None: keep no more layers.
         equalize: whether to equalise channels between layers (Nagel et al. 2019) if the activation between them is
             none or relu; None: if that reduces the error of the results on `images`.
         correct_bias: whether biases compensate the mean error of rounded weights.
@@ -84,7 +89,8 @@ def quantize(
 
     Raises:
         UnsupportedError: no layer has an integer version, or layers read more than 1,000 results.
-        ParameterError: the network is quantised already; a layer to keep does not exist; there are no images, or they
+        ParameterError: the network is quantised already; with `loss`, its results have no classes or objects, or all
+            layers would have to stay in float32; a layer to keep does not exist; there are no images, or they
             are not the network's inputs; results are not finite; or `test_classes` has another length or unknown
             classes.
         ShapeError: the images do not fit.
@@ -100,6 +106,8 @@ def quantize(
     if equalize is not None:
         require_bool("quantize: equalize", equalize)
     require_bool("quantize: correct_bias", correct_bias)
+    if loss is not None and (not is_finite_number(loss) or not 0 <= loss <= 100):
+        raise ParameterError(f"quantize: loss must be 0 to 100 points, got {loss!r}")
     quantizable = require_quantizable(network, keep_float32)
     prepared = quantizable.network
     given = to_arrays(network, images, "images")
@@ -112,6 +120,9 @@ def quantize(
     )
     used, result, was_equalized = _quantized(prepared, given, equalize, correct_bias)
     answers = _answers_of(network, tested)
+    promised: tuple[KeptLayer, ...] = ()
+    if loss is not None:
+        result, promised = _within(used, given, tested, loss, right, correct_bias)
     before, after = _answers(network, result, tested, answers)
     report = QuantizationReport(
         name=network.name,
@@ -126,6 +137,8 @@ def quantize(
         kept=tuple(node["name"] for node in result.to_dict()["nodes"] if is_kept(node)),
         refused=quantizable.refused,
         layers=_layers(used, result, given),
+        loss=None if loss is None else _points(before, after, right),
+        promised=promised,
     )
     return Quantized(result, report)
 
@@ -187,6 +200,38 @@ def _quantized(
         if errors[0] <= errors[1]:
             return prepared, plain, False
     return other, changed, True
+
+
+def _points(before: AnswerSums, after: AnswerSums, right: Any) -> float:
+    """Return the lost points of the accuracy in percent, or those of the agreement if no classes are known."""
+    accuracies, agreement = [one.accuracy(right) for one in (before, after)], after.agreement()
+    if accuracies[0] is not None and accuracies[1] is not None:
+        return 100 * (accuracies[0] - accuracies[1])
+    if agreement is None:
+        raise ParameterError("quantize: loss needs a network whose results are classes or objects")
+    return 100 * (1 - agreement)
+
+
+def _within(
+    used: Network,
+    images: Sequence[Given],
+    tested: Sequence[Given],
+    loss: float,
+    right: Any,
+    correct_bias: bool,
+) -> tuple[Network, tuple[KeptLayer, ...]]:
+    """Return the network that loses at most `loss` points, and the layers that stay in float32 for this."""
+    answers, few = _answers_of(used, tested), [next(batches(tested))]
+
+    def points(trial: Network) -> float:
+        return _points(*_answers(used, trial, tested, answers), right)
+
+    def error(trial: Network) -> float:
+        return _answers(used, trial, few, answers)[1].error()
+
+    return keep_fewest(
+        used, calibrate(used, images), loss, Measures(points, error), correct_bias=correct_bias
+    )
 
 
 def _answers(

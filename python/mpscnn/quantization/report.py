@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mpscnn._private.report import Column, Report
+from mpscnn.quantization.fewest_floats import KeptLayer
 
 _SHOWN = 8  # the maximum number of layers without integers that a verdict names
 
@@ -49,6 +50,10 @@ class QuantizationReport(Report):
         kept: the layers that stay in float32.
         refused: those of the `kept` layers that have no integer version, with reasons.
         layers: the layers in the order of the network.
+        loss: the lost points in percent, of the accuracy, or of the agreement without one; None if no `loss` was asked
+            for.
+        promised: those of the `kept` layers without which the network would lose more than promised, the largest effect
+            first.
     """
 
     name: str
@@ -63,6 +68,8 @@ class QuantizationReport(Report):
     kept: tuple[str, ...]
     refused: dict[str, str]
     layers: tuple[QuantizedLayer, ...]
+    loss: float | None = None
+    promised: tuple[KeptLayer, ...] = ()
 
     def worst(self, count: int = 10) -> list[QuantizedLayer]:
         """Return the layers with the largest `own_error`, the worst first."""
@@ -98,6 +105,8 @@ class QuantizationReport(Report):
             found.append(f"the same answer for {self.agreement:.1%} of {self.compared}")
         if self.accuracy is not None and self.accuracy_before is not None:
             found.append(f"accuracy {self.accuracy_before:.2%} in float32, {self.accuracy:.2%} in int8")
+        if self.loss is not None:
+            found.append(f"{max(self.loss, 0.0):.2f} points lost")
         layers = "1 layer" if len(self.kept) == 1 else f"{len(self.kept)} layers"
         kept = f" with {layers} in float32" if self.kept else ""
         refused = ""

@@ -58,6 +58,16 @@ def quantize(
             "integers cannot compute are kept anyway.",
         ),
     ] = "",
+    loss: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=100,
+            metavar="POINTS",
+            help="Keep the fewest layers in float32 so that at most so many points are lost on the photos, such as "
+            "0.5: of the accuracy in percent, or of the answers that stay the same if the classes are not known.",
+        ),
+    ] = None,
     max_images: Annotated[
         int, typer.Option(min=1, metavar="N", help="Use at most N images for the calibration.")
     ] = 256,
@@ -70,6 +80,11 @@ def quantize(
     accuracy if the classes of the photos are known, and the layers with the largest errors.
 
     Example: mpscnn quantize cifar10_mobilenet_v2 --images photos/
+
+    --loss chooses the layers that stay in float32: it measures what each layer alone does to the results, and keeps
+    as few layers as possible.
+
+    Example: mpscnn quantize cifar10_mobilenet_v2 --images photos/ --loss 0.5
     """
     from mpscnn.quantization import quantize as quantized
     from mpscnn.quantization.post_training import require_quantizable
@@ -99,6 +114,7 @@ def quantize(
         given,
         test_images=preprocess_photos(network, tested, size) if test_images else given,
         keep_float32=kept,
+        loss=loss,
         test_classes=true_classes(tested, network.labels or []),
     )
     result.save(target, information=information or None)
@@ -107,6 +123,9 @@ def quantize(
         return
     show(f"{report.name}: the layers that lose most", "")
     show(*report.table(width=table_width()).split("\n"), "", *sentences(report.verdict()))
+    if report.promised:
+        show("", f"kept in float32 to lose at most {loss:g} points, with their effect on the results:")
+        show(*(f"  {layer.name} ({layer.operation}): {layer.effect:.2g}" for layer in report.promised))
     if len(paths) < _FEW:
         hint(
             f"{len(paths)} photo{'s say' if len(paths) > 1 else ' says'} little about ranges: a few hundred are better"

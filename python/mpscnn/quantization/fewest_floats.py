@@ -1,0 +1,91 @@
+"""Choose the fewest layers that stay in float32, so that a quantised network loses no more than it may."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from mpscnn.errors import ParameterError
+from mpscnn.graph.network import Network
+from mpscnn.quantization.calibration import Seen
+from mpscnn.quantization.integers import choose_scales, is_kept, quantize_network
+
+
+@dataclass(frozen=True)
+class KeptLayer:
+    """A layer that stays in float32 because the network would otherwise lose too much.
+
+    Args:
+        name: the layer's name.
+        operation: the layer's operation.
+        effect: the error of the network's results if only this layer computes in integers, as in
+            `QuantizationReport.error`.
+    """
+
+    name: str
+    operation: str
+    effect: float
+
+
+@dataclass(frozen=True)
+class Measures:
+    """How a quantised network is measured.
+
+    Args:
+        points: returns how many points the network loses, in percent.
+        error: returns the error of its results on a few images.
+    """
+
+    points: Callable[[Network], float]
+    error: Callable[[Network], float]
+
+
+def keep_fewest(
+    network: Network, seen: Mapping[str, Seen], allowed: float, measures: Measures, *, correct_bias: bool
+) -> tuple[Network, tuple[KeptLayer, ...]]:
+    """Return the quantised network with the fewest layers in float32 that loses at most `allowed` points, and these.
+
+    Layers are ordered by their effect. Bisection finds how many of the first ones are enough. Then each of these is
+    computed in integers again if the network still loses little enough, beginning with the smallest effect.
+
+    Args:
+        network: a network from `prepare`.
+        seen: the values of this network on some images.
+        allowed: the points that may be lost, in percent.
+        measures: how networks are measured.
+        correct_bias: as for `quantize_network`.
+
+    Raises ParameterError if all layers would have to stay in float32.
+    """
+    operations = {node["name"]: node["operation"] for node in network.to_dict()["nodes"] if not is_kept(node)}
+    scales = choose_scales(network, seen)
+
+    def mixture(kept: Sequence[str]) -> Network:
+        trial = network.copy()
+        trial.keep_float32(kept)
+        return quantize_network(trial, seen, correct_bias=correct_bias, scales=scales)
+
+    def is_enough(kept: Sequence[str]) -> bool:
+        return measures.points(mixture(kept)) <= allowed
+
+    if is_enough(()):
+        return mixture(()), ()
+    effects = {
+        name: measures.error(mixture([other for other in operations if other != name])) for name in operations
+    }
+    order = sorted(operations, key=lambda name: -effects[name])
+    few, enough = 0, len(order)
+    while enough - few > 1:
+        middle = (few + enough) // 2
+        few, enough = (few, middle) if is_enough(order[:middle]) else (middle, enough)
+    if enough == len(order):
+        raise ParameterError(
+            f"quantize: loss: network {network.name!r} loses more than {allowed:g} points unless all layers stay in "
+            "float32; allow more, or calibrate with more photos"
+        )
+    kept = order[:enough]
+    for name in kept[::-1]:
+        fewer = [other for other in kept if other != name]
+        if is_enough(fewer):
+            kept = fewer
+    return mixture(kept), tuple(KeptLayer(name, operations[name], effects[name]) for name in kept)
