@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import call
-from PIL import Image
+from PIL import Image, ImageDraw
 from training.photo_labels import SMALL, make_labelled_photos, write_table
 from training.small_backbone import save_small_backbone, small_backbone
 
@@ -23,31 +23,40 @@ from mpscnn.training.goals import LOSSES
 from mpscnn.training.label_measures import best_threshold
 from mpscnn.training.label_table import LabelTable, read_label_table
 from mpscnn.training.labelled_folder import LabelledFolder
+from mpscnn.training.point_folder import PointFolder
 from mpscnn.training.run_folder import RunChoices
 
-HEADS = {"tags": ("photo", "red", "blue"), "number": ("photo", "weight (kg)", "share")}
+HEADS = {
+    "tags": ("photo", "red", "blue"),
+    "number": ("photo", "weight (kg)", "share"),
+    "keypoints": ("photo", "left_x", "left_y", "right_x", "right_y"),
+}
+PARTS = {"tags": "tags", "number": "numbers", "keypoints": "keypoints"}
 TASKS = tuple(HEADS)
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with photos and the tables tags.csv and number.csv. Some cells are empty."""
+    """Return a folder with photos and the tables tags.csv, number.csv and keypoints.csv. Some cells are empty."""
     folder = tmp_path_factory.mktemp("labelled")
     made = make_labelled_photos(folder)
     tags: list[list[object]] = [[name, red, blue] for name, red, blue in made]
     numbers: list[list[object]] = [
         [name.removesuffix(".png"), 70 + 5 * red + 3 * blue, (red + blue) / 2] for name, red, blue in made
     ]
-    for rows in (tags, numbers):
+    places = np.random.default_rng(5).uniform(0, 40, (len(made), 4)).round(2).tolist()
+    points: list[list[object]] = [[name, *place] for (name, *_), place in zip(made, places, strict=True)]
+    for rows in (tags, numbers, points):
         rows[3][1] = rows[5][2] = rows[6][1] = ""
     write_table(folder / "tags.csv", HEADS["tags"], *tags)
     write_table(folder / "number.csv", HEADS["number"], *numbers)
+    write_table(folder / "keypoints.csv", HEADS["keypoints"], *points)
     return folder
 
 
 @pytest.fixture(scope="module")
 def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, mpscnn.Model]:
-    """Return a trained model of each task. The two trainings take 2 s."""
+    """Return a trained model of each task. The three trainings take 3 s."""
     report = tmp_path_factory.mktemp("report")
     models: dict[str, mpscnn.Model] = {}
     for task in TASKS:
@@ -94,6 +103,88 @@ def test_numbers(trained: dict[str, Any], photos: Path) -> None:
     assert result.draw().height > 40
 
 
+def test_points(tmp_path: Path) -> None:
+    """A training on 60 photos, after which a network with random weights finds a red disc, takes a second."""
+    random, rows = np.random.default_rng(3), []
+    for number in range(60):
+        size = random.integers(40, 80, 2).tolist()
+        x, y = (random.uniform(0.2, 0.8, 2) * size).round(1).tolist()
+        noise = random.normal(90, 10, (*size[::-1], 3)).clip(0, 255).astype(np.uint8)
+        ImageDraw.Draw(picture := Image.fromarray(noise)).ellipse((x - 8, y - 8, x + 8, y + 8), fill="red")
+        picture.save(tmp_path / f"{number:02}.png")
+        rows.append((f"{number:02}", x, y))
+    table = write_table(tmp_path / "points.csv", ("photo", "disc.x", "disc.y"), *rows)
+    options = {**SMALL, "epochs": 0, "early_stopping": 20}
+    model: Any = mpscnn.train(tmp_path, small_backbone(), task="keypoints", labels=table, **options)
+    assert model.answers == {"kind": "keypoints", "names": ["disc"]}
+    assert (model.history.measures, model.preprocess["fit"]) == (("accuracy", "R2"), "stretch")
+    evaluation = mpscnn.evaluate(model, tmp_path, labels=table)
+    results = [model.predict(tmp_path / f"{name}.png") for name, *_ in rows]
+    found = np.array([[point.x, point.y] for result in results for point in result.keypoints])
+    apart = np.hypot(*(found - [row[1:] for row in rows]).T)
+    near = [one <= 0.05 * max(result.size) for one, result in zip(apart, results, strict=True)]
+    (figures,) = evaluation.labels
+    assert figures.mean_distance == pytest.approx(apart.mean(), rel=1e-4)
+    assert figures.pck == pytest.approx(np.mean(near)) == evaluation.score
+    assert figures.mean_distance < 6  # 15 for the middle of all photos
+    assert np.asarray(results[0].draw()).shape == np.asarray(Image.open(tmp_path / "00.png")).shape
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_points_move_with_variants_of_photos(tmp_path: Path, orientation: int) -> None:
+    """The disc at a point is where the variant's point is, and left and right change places in mirrored variants."""
+    for number in range(4):
+        picture = Image.new("RGB", (60, 90), "black")
+        ImageDraw.Draw(picture).ellipse((14, 24, 22, 32), fill="red")
+        ImageDraw.Draw(picture).ellipse((38, 50, 46, 58), fill="blue")
+        exif = picture.getexif()
+        exif[0x0112] = orientation
+        picture.save(tmp_path / f"{number}.png", exif=exif)
+    upright: Callable[[float, float], tuple[float, float]] = {
+        1: lambda x, y: (x, y),
+        3: lambda x, y: (60 - x, 90 - y),
+        6: lambda x, y: (90 - y, x),
+    }[orientation]
+    place = [*upright(18.5, 28.5), *upright(42.5, 54.5)]
+    values = np.array([[*place, *place[:2]]] * 4, np.float32)
+    names = ["Left eye", "Right eye", "l_ear"]
+    table = LabelTable(
+        [str(tmp_path / f"{number}.png") for number in range(4)],
+        [f"{name}_{axis}" for name in names for axis in "xy"],
+        names,
+        values,
+    )
+    augment = mpscnn.Augmentation(rotation=30, brightness=0, contrast=0, saturation=0, crop=0.8)
+    folder = PointFolder(
+        tmp_path, table, size=(120, 100), preprocess="unit", augment=augment, seed=int(orientation)
+    )
+    seen = set()
+    for epoch in range(4):
+        for photo, points in zip(*next(folder.batches(4, epoch=epoch)), strict=True):
+            first, second, lone = points.reshape(3, 2)
+            is_flipped = bool(np.isnan(lone).all())
+            seen.add(is_flipped)
+            for channel, point in (
+                (0, second if is_flipped else first),
+                (2, first if is_flipped else second),
+            ):
+                rows, columns = np.nonzero(photo[..., channel] > 0.5)
+                if not np.isnan(point).any() and len(rows) > 100:  # not cut by the border
+                    middle = np.array([columns.mean() + 0.5, rows.mean() + 0.5])
+                    np.testing.assert_allclose(point * (100, 120), middle, atol=1)
+    assert seen == {False, True}
+
+
+@pytest.mark.parametrize(
+    ("x", "message"), [(0.5, "shares from 0 to 1"), (61, "'a_x' is 61, outside of the photo of 40")]
+)
+def test_points_outside_of_photos_are_refused(photos: Path, x: float, message: str) -> None:
+    values = np.array([[x, 0.5], [0.2, 0.7]], np.float32)
+    table = LabelTable([str(photos / f"{name}.png") for name in ("00", "01")], ["a_x", "a_y"], ["a"], values)
+    with pytest.raises(ParameterError, match=message):
+        PointFolder(photos, table)
+
+
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("suffix", [".safetensors", ".onnx", ".tflite", ".mlpackage", ".mlmodel", ".aimodel"])
 def test_every_format_keeps_answers(
@@ -122,12 +213,12 @@ def test_other_programs_see_no_probabilities_in_numbers(
     place = tmp_path / f"model{suffix}"
     if suffix == ".mlpackage":
         tools = pytest.importorskip("coremltools", reason="coremltools is not installed")
-        for task, expected in (("number", False), ("tags", True)):
+        for task, expected in (("number", False), ("keypoints", False), ("tags", True)):
             trained[task].save(place)
             description = tools.models.MLModel(str(place), skip_model_load=True).get_spec().description
             assert bool(description.predictedFeatureName) == expected
     else:
-        for task, expected in (("number", False), ("tags", True)):
+        for task, expected in (("number", False), ("keypoints", False), ("tags", True)):
             trained[task].save(place)
             assert (b"probability" in place.read_bytes()) == expected
 
@@ -301,6 +392,10 @@ def test_a_column_may_list_tags(photos: Path, tmp_path: Path) -> None:
         ("number", [("photo", "a"), ("00.png", "1 kg")], "'a' is '1 kg'; expected is photo,weight"),
         ("number", [("photo", "a"), ("00.png", "1e39")], "'a' is '1e39'"),
         ("number", [("photo", "a"), ("00.png", "nan")], "'a' is 'nan'"),
+        ("keypoints", [("photo", "a_x"), ("00.png", 1)], "must be x and y of each point"),
+        ("keypoints", [("photo", "a_y", "a_x"), ("00.png", 1, 1)], "must be x and y of each point"),
+        ("keypoints", [("photo", "a_x", "b_y"), ("00.png", 1, 1)], "must be x and y of each point"),
+        ("keypoints", [("photo", "a_x", "a_y", "b"), ("00.png", 1, 1, 1)], "must be x and y of each point"),
     ],
 )
 def test_refused_tables(photos: Path, tmp_path: Path, task: Any, rows: list[Any], message: str) -> None:
@@ -326,7 +421,7 @@ def test_refused_arguments(trained: dict[str, Any], photos: Path, tmp_path: Path
         table = photos / f"{task}.csv"
         refused(losses, mpscnn.train, photos, small_backbone(), task=task, labels=table, **options)
     refused(r"labels='labels.csv'\) measures it", mpscnn.evaluate, trained["tags"], photos)
-    refused("is for models of tags or numbers", mpscnn.evaluate, mpscnn.load(), photos, labels=tags)
+    refused("is for models of tags, numbers or points", mpscnn.evaluate, mpscnn.load(), photos, labels=tags)
     others = tmp_path / "others.csv"
     others.write_text(tags.read_text().replace("red", "green"))
     refused("green, blue; the model has red, blue", mpscnn.evaluate, trained["tags"], photos, labels=others)
@@ -337,6 +432,7 @@ def test_refused_arguments(trained: dict[str, Any], photos: Path, tmp_path: Path
     for answers in (
         [],
         {"kind": "points", "thresholds": []},
+        {"kind": "keypoints", "names": [3]},
         {"kind": "tags", "units": ["kg"]},
         {"kind": "tags", "thresholds": [1.5]},
         {"kind": "tags", "thresholds": []},
@@ -346,6 +442,9 @@ def test_refused_arguments(trained: dict[str, Any], photos: Path, tmp_path: Path
         refused("answers", setattr, network, "answers", answers)
     network.answers = {"kind": "number", "units": ["kg"]}
     refused("there are 1, and the outputs", network.save, tmp_path / "n.safetensors")
+    refused(
+        '"fit" must be "stretch"', mpscnn.Model, trained["keypoints"].network, preprocess={"fit": "letterbox"}
+    )
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -364,10 +463,11 @@ def test_commands(
     assert call("classify", photo, "--model", output) == 0
     shown = capsys.readouterr().out
     result = again.predict(photo)
-    assert (f"tags: {result.answer_text()}" if task == "tags" else f"{result.numbers[0]}  weight") in shown
+    expected = {"tags": f"tags: {result.answer_text()}", "number": "kg  weight", "keypoints": "  right\n"}
+    assert expected[task] in shown
     assert call("classify", photo, "--model", output, "--json") == 0
     found = json.loads(capsys.readouterr().out)
-    part = "tags" if task == "tags" else "numbers"
+    part = PARTS[task]
     assert found[part] == result.to_dict()[part]
     assert call("evaluate", str(photos), "--model", output, "--labels", table, "--json") == 0
     found = json.loads(capsys.readouterr().out)
@@ -376,20 +476,21 @@ def test_commands(
     assert "photos" in capsys.readouterr().out
     assert call("evaluate", str(photos), "--model", output) == 2
     assert "--labels FILE.csv" in capsys.readouterr().err
-    other = (
-        {"kind": "tags", "thresholds": [0, 1]} if task == "tags" else {"kind": "number", "units": ["g", "m"]}
-    )
+    other, about = {
+        "tags": ({"kind": "tags", "thresholds": [0, 1]}, "from these probabilities on: 0, 1"),
+        "number": ({"kind": "number", "units": ["g", "m"]}, "numbers in g, m"),
+        "keypoints": ({"kind": "keypoints", "names": ["nose", "chin"]}, "points: 2: 'nose', 'chin'"),
+    }[task]
     assert call("info", output, "--set", f"answers={json.dumps(other)}") == 0
     assert mpscnn.load(output).answers == other
     assert call("info", output) == 0
-    about = "from these probabilities on: 0, 1" if task == "tags" else "numbers in g, m"
     assert about in " ".join(capsys.readouterr().out.split())
     assert call("info", output, "--set", "answers={") == 2
     assert call("train", str(photos), "--task", task) == 2
     assert "needs a table of labels" in capsys.readouterr().err
 
 
-def test_the_service_answers_with_tags_and_numbers(
+def test_the_service_answers_with_tags_numbers_and_points(
     trained: dict[str, Any], photos: Path, tmp_path: Path
 ) -> None:
     """A process of its own takes seconds to start."""
@@ -405,13 +506,13 @@ def test_the_service_answers_with_tags_and_numbers(
     with serving(*files, "--device", "cpu") as service:
         listed = service.request("/v1/models").json["models"]
         assert [one["answers"] for one in listed] == [model.answers for model in trained.values()]
-        for task, part in (("tags", "tags"), ("number", "numbers")):
+        for task, part in PARTS.items():
             answer = service.request(f"/v1/classify?model={task}", stream.getvalue()).json
             expected = trained[task].predict(photos / "00.png").to_dict()
             assert answer[part] == expected[part]
 
 
-def test_rows_of_ray_keep_tags_and_numbers(trained: dict[str, Any], photos: Path) -> None:
+def test_rows_of_ray_keep_answers(trained: dict[str, Any], photos: Path) -> None:
     pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
     from mpscnn.apps.ray.rows import result_columns, result_from_row, row_from_result
 
@@ -421,4 +522,6 @@ def test_rows_of_ray_keep_tags_and_numbers(trained: dict[str, Any], photos: Path
             [row_from_result(result)], schema=result_columns("classification")
         ).to_pylist()
         again = result_from_row(row)
-        assert (again.tags, again.numbers) == (result.tags, result.numbers)
+        assert [getattr(again, part) for part in PARTS.values()] == [
+            getattr(result, part) for part in PARTS.values()
+        ]

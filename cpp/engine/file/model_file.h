@@ -21,7 +21,7 @@ struct ModelFile {
     std::optional<Json> preprocess;    ///< in the format of vision/preprocess.h
     std::optional<Json> detection;     ///< in the format of vision/detection.h
     std::optional<Scores> scores;      ///< of a classifier; without a value they follow from the graph
-    std::optional<Json> answers;       ///< thresholds of tags, or units of numbers
+    std::optional<Json> answers;       ///< thresholds of tags, units of numbers, or names of points
     std::vector<float> anchors;        ///< box priors of a detector that stores them: four numbers for each
     Json information = Json::object(); ///< free text: license, source, description
 

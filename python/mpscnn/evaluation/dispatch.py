@@ -82,8 +82,8 @@ def evaluate(
     """Run a model on labelled photos, and compare the results with the labels.
 
     Args:
-        model: a classifier, a detector with `annotations`, a segmenter with `masks`, or a model of tags or
-            numbers with `labels`.
+        model: a classifier, a detector with `annotations`, a segmenter with `masks`, or a model of tags,
+            numbers or points with `labels`.
         samples: for a classifier a folder with one folder of photos for each class, named after its label or number; a
             pattern such as "photos/*/*.jpg"; an `ImageFolder`; or pairs of a photo (see `mpscnn.photo.open_photo`) and
             its class, the number, or the label if no other class has it. A path without a class has that of its folder.
@@ -96,8 +96,8 @@ def evaluate(
             `mpscnn.evaluate_detector`.
         masks: the folder with a PNG file of class numbers for each photo: see `mpscnn.evaluate_segmenter`. Or
             annotations of objects with outlines, in the formats of `annotations`.
-        labels: for a model of tags or numbers: a CSV file with the labels of the photos in the folder `samples`
-            (docs/training.md, "Tags and numbers").
+        labels: for a model of tags, numbers or points: a CSV file with the labels of the photos in the folder `samples`
+            (docs/training.md, "Tags, numbers and points").
         preprocess: for a classifier: replaces the model's own preprocessing (docs/preprocessing.md).
         inflight: the number of photos in progress, see `mpscnn.Runner`.
         failed: a function that is called with a photo and the error if the photo cannot be used. The photo is not

@@ -1,4 +1,4 @@
-"""Measure a model of tags or numbers on a table of labels."""
+"""Measure a model of tags, numbers or points on a table of labels."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from mpscnn._private.report import Column, Report
 from mpscnn.errors import ParameterError
 from mpscnn.evaluation.photo_stream import Failed, readable_results
 from mpscnn.model import Model
-from mpscnn.training.label_measures import average_precision, determination
+from mpscnn.training.label_measures import average_precision, determination, distances, near_points
 from mpscnn.training.label_table import read_label_table
+from mpscnn.vision.answers import KINDS
 
 Values = NDArray[np.float32]
 
@@ -53,30 +54,44 @@ class NumberFigures:
     """The coefficient of determination, at most 1; None if there are no two different numbers."""
 
 
+@dataclass(frozen=True)
+class PointFigures:
+    """The distances of one point from the truth."""
+
+    label: str
+    photos: int
+    """The number of photos on which the point is known."""
+    mean_distance: float | None
+    """In pixels."""
+    pck: float | None
+    """The share of photos where the distance is at most 5% of the photo's longer side (PCK@0.05)."""
+
+
 #: For each kind of answers: the measure that stands for all labels, and its name.
-_MAIN = {"tags": ("average_precision", "mAP"), "number": ("r2", "R2")}
+_MAIN = {"tags": ("average_precision", "mAP"), "number": ("r2", "R2"), "keypoints": ("pck", "PCK@0.05")}
 #: The columns of a table besides label, unit and photos.
 _MEASURES = {
     "tags": ("threshold", "precision", "recall", "f1", "average_precision"),
     "number": ("mean_absolute_error", "root_mean_squared_error", "r2"),
+    "keypoints": ("mean_distance", "pck"),
 }
 
 
 @dataclass(frozen=True, eq=False)
 class LabelEvaluation(Report):
-    """The results of a model for tags or numbers on photos whose labels are known."""
+    """The results of a model for tags, numbers or points on photos whose labels are known."""
 
     kind: str
-    """The kind of `Model.answers`: "tags" or "number"."""
-    labels: tuple[TagFigures, ...] | tuple[NumberFigures, ...]
-    """The figures of each tag or number."""
+    """The kind of `Model.answers`: "tags", "number" or "keypoints"."""
+    labels: tuple[TagFigures, ...] | tuple[NumberFigures, ...] | tuple[PointFigures, ...]
+    """The figures of each tag, number or point."""
     images: int
     seconds: float
     """The seconds for all photos, including decoding and preprocessing."""
 
     @property
     def score(self) -> float | None:
-        """The mean over labels: of the average precision of tags (mAP), or of R2 of numbers; None if none has one."""
+        """The mean over labels: average precision of tags, R2 of numbers, or PCK of points; None if none has one."""
         values = [value for one in self.labels if (value := getattr(one, _MAIN[self.kind][0])) is not None]
         return sum(values) / len(values) if values else None
 
@@ -109,34 +124,52 @@ class LabelEvaluation(Report):
 def evaluate_labels(
     model: Model, photos: Path, table: Path, *, inflight: int = 3, failed: Failed | None = None
 ) -> LabelEvaluation:
-    """Run a model for tags or numbers on the photos of a table of labels: see `mpscnn.evaluate`."""
+    """Run a model for tags, numbers or points on the photos of a table of labels: see `mpscnn.evaluate`."""
     answers = model.answers
     if answers is None:
         raise ParameterError(
-            f"labels: is for models of tags or numbers, and network {model.name!r} has classes: "
+            f"labels: is for models of tags, numbers or points, and network {model.name!r} has classes: "
             "mpscnn.evaluate(model, folder) measures it"
         )
-    labels = list(model.labels or map(str, range(len(answers.get("units", answers.get("thresholds", ()))))))
-    read = read_label_table(table, photos, answers["kind"], known=labels)
-    if read.units != answers.get("units", []):
-        raise ParameterError(f"{table}: has the units {read.units}, the model {answers['units']}")
+    kind = answers["kind"]
+    labels = list(model.labels or map(str, range(model.network.outputs[0].shape[-1] or 0)))
+    read = read_label_table(table, photos, kind, known=labels)
+    if kind != "tags" and read.parts != answers[KINDS[kind]]:
+        raise ParameterError(f"{table}: has the {KINDS[kind]} {read.parts}, the model {answers[KINDS[kind]]}")
     started = time.perf_counter()
-    found, true = [], []
+    found, true, sizes = [], [], []
     for row, result in readable_results(model, zip(read.paths, read.values, strict=True), inflight, failed):
         found.append(result.probabilities)
         true.append(row)
+        sizes.append(result.size)
     if not found:
         raise ParameterError(f"{table}: none of its {len(read.paths)} photos can be read")
-    return evaluation_of_values(
-        answers, labels, np.array(found), np.array(true), time.perf_counter() - started
-    )
+    values, truth, seconds = np.array(found), np.array(true), time.perf_counter() - started
+    extents = None
+    if kind == "keypoints":
+        extents = np.array(sizes, np.float32)
+        sides = np.tile(extents, len(labels) // 2)
+        values, truth = np.asarray(values / sides, np.float32), np.asarray(truth / sides, np.float32)
+    return evaluation_of_values(answers, labels, values, truth, seconds, extents)
 
 
 def evaluation_of_values(
-    answers: Mapping[str, Any], labels: Sequence[str], found: Values, true: Values, seconds: float
+    answers: Mapping[str, Any],
+    labels: Sequence[str],
+    found: Values,
+    true: Values,
+    seconds: float,
+    sizes: Values | None = None,
 ) -> LabelEvaluation:
-    """Compare the numbers of a model with the truth, both (photos, columns) with NaN for labels that are not known."""
+    """Compare the numbers of a model with the truth, both (photos, columns) with NaN for labels that are not known.
+
+    Points are in shares of the photos, whose (width, height) are `sizes`.
+    """
     kind, columns = answers["kind"], zip(labels, found.T, true.T, strict=True)
+    if sizes is not None:
+        apart, near = distances(found, true, sizes), near_points(found, true, sizes)
+        points = tuple(map(_point, answers["names"], apart.T, near.T))
+        return LabelEvaluation(kind, points, len(true), max(seconds, 1e-9))
     figures: Any = (
         (_tag(*one, limit) for one, limit in zip(columns, answers["thresholds"], strict=True))
         if kind == "tags"
@@ -167,3 +200,10 @@ def _number(label: str, found: Values, true: Values, unit: str) -> NumberFigures
         return NumberFigures(label, unit, 0, None, None, None)
     absolute, square = float(np.abs(apart).mean()), float(np.sqrt(np.square(apart).mean()))
     return NumberFigures(label, unit, len(apart), absolute, square, determination(found, true))
+
+
+def _point(label: str, apart: Values, near: Values) -> PointFigures:
+    known = ~np.isnan(apart)
+    if not known.any():
+        return PointFigures(label, 0, None, None)
+    return PointFigures(label, int(known.sum()), float(apart[known].mean()), float(near[known].mean()))

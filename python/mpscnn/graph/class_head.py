@@ -37,6 +37,20 @@ def feature_layer(network: NetworkStructure) -> str:
     )
 
 
+def map_layer(network: NetworkStructure) -> str:
+    """Return the layer before the pooling of `feature_layer`: its map knows places. Without a pooling it is that layer.
+
+    Raises UnsupportedError as `feature_layer`.
+    """
+    nodes: dict[str, dict[str, Any]] = {node["name"]: node for node in network.to_dict()["nodes"]}
+    name = features = feature_layer(network)
+    while (node := nodes.get(name)) and node["operation"] in ("reshape", "dropout", "pooling", "reduction"):
+        name = str(node["inputs"][0])
+        if len(network[name].shape) == 4 and max(extent or 0 for extent in network[name].shape[1:3]) > 1:
+            return name
+    return features
+
+
 def class_layer(network: NetworkStructure) -> str:
     """Return a name for the new last layer that no layer has."""
     structure = network.to_dict()

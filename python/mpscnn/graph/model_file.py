@@ -26,7 +26,7 @@ from mpscnn._private.toolkit import writers
 from mpscnn.errors import Error, ParameterError, WeightsError
 from mpscnn.graph.quantized import has_integers, require_stored_type
 from mpscnn.graph.structure import checked_scores
-from mpscnn.vision.answers import require_fitting_answers
+from mpscnn.vision.answers import require_fitting_answers, require_whole_photo
 
 if TYPE_CHECKING:
     from mpscnn.graph.structure import NetworkStructure
@@ -121,6 +121,7 @@ def description(
         entries["mpscnn.scores"] = as_json("scores", checked_scores(scores))
     if network.answers is not None:
         require_fitting_answers(network.answers, [tensor.shape for tensor in network.outputs])
+        require_whole_photo(network.answers, preprocess)
         entries["mpscnn.answers"] = as_json("answers", network.answers)
     if information is not None:
         entries["mpscnn.information"] = as_json("information", information)

@@ -424,13 +424,19 @@ class Network(
         return self._with_head(count, labels, title, seed, "softmax")
 
     def _with_head(
-        self, count: int, labels: list[str] | None, title: str, seed: int, end: ScoresName
+        self,
+        count: int,
+        labels: list[str] | None,
+        title: str,
+        seed: int,
+        end: ScoresName,
+        features: str | None = None,
     ) -> Network:
         """Return a copy of a classifier with a new last layer and the function in which it ends. See `replace_head`."""
         from mpscnn.graph.class_head import add_classes, class_layer, feature_layer
         from mpscnn.graph.quantized import has_integer_tensors, unquantized
 
-        features, layer = feature_layer(self), class_layer(self)
+        features, layer = features or feature_layer(self), class_layer(self)
         if has_integer_tensors(self):
             warnings.warn(
                 f"network {self.name!r} is quantised, and {title!r} is not: after its training "

@@ -95,10 +95,11 @@ class NetworkStructure(GraphWeights):
 
     @property
     def answers(self) -> dict[str, Any] | None:
-        """What a classifier's numbers answer (docs/training.md, "Tags and numbers"); None: classes.
+        """What a classifier's numbers answer (docs/training.md, "Tags, numbers and points"); None: classes.
 
-        It is {"kind": "tags", "thresholds": [...]} with a probability for each tag, or
-        {"kind": "number", "units": [...]}. It can be assigned. Raises ParameterError for any other value.
+        It is {"kind": "tags", "thresholds": [...]} with a probability for each tag,
+        {"kind": "number", "units": [...]}, or {"kind": "keypoints", "names": [...]} with x and y of each point in
+        shares of the photo's width and height. It can be assigned. Raises ParameterError for any other value.
         """
         return self._answers
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn._private.literals import ScoresName
 from mpscnn.errors import Error, UnsupportedError
-from mpscnn.graph.class_head import add_classes, class_layer, classifier_name, feature_layer
+from mpscnn.graph.class_head import add_classes, class_layer, classifier_name, feature_layer, map_layer
 from mpscnn.graph.integer_layers import without_integers
 from mpscnn.graph.network import Network
 
@@ -28,21 +28,22 @@ class Backbone:
         trained_layers: the minimum number of layers with weights in the last blocks, which are the whole network if it
             has fewer; 0: there are no such blocks. They begin where all later layers together read only one earlier
             tensor.
+        keeps_places: whether the new last layer reads the map before the last pooling, which knows places.
 
     Attributes:
-        features: the layer that the classifier's last layer reads.
+        features: the layer that the new last layer reads.
         cut: the layer (or input) that the last blocks read; `features` if there are none.
 
     Raises:
         UnsupportedError: the network is not such a classifier.
     """
 
-    def __init__(self, network: Network, trained_layers: int) -> None:
+    def __init__(self, network: Network, trained_layers: int, *, keeps_places: bool = False) -> None:
         # Quantization scales would not fit the trained weights.
         self.network = network = without_integers(network)
         structure = network.to_dict()
         self._nodes: dict[str, dict[str, Any]] = {node["name"]: node for node in structure["nodes"]}
-        self.features = feature_layer(network)
+        self.features = map_layer(network) if keeps_places else feature_layer(network)
         self._part = network.subgraph([self.features]) if self.features in self._nodes else network
         self._order = [node["name"] for node in self._part.to_dict()["nodes"]]
         self.cut = self._find_cut(trained_layers)
@@ -105,7 +106,7 @@ class Backbone:
         Args:
             weights: the trained weights: those of the new last layer and any others. The rest are the backbone's.
         """
-        net = self.network._with_head(classes, None, title or classifier_name(classes), 0, end)
+        net = self.network._with_head(classes, None, title or classifier_name(classes), 0, end, self.features)
         net.set_weights(weights, layout="OHWI")
         return net
 

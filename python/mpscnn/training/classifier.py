@@ -60,7 +60,7 @@ class ClassifierOptions:
         seed: the random seed of the order, the variants and the split.
         class_weight: the weights of the losses of classes (`mpscnn.training.fit_data`); None: all weigh 1.
         loss: as for `mpscnn.Trainer`: one of the task's `LOSSES` or a loss of the user's.
-        task: "classify", or what a table of labels has: "tags" or "number".
+        task: "classify", or what a table of labels has: "tags", "number" or "keypoints".
         temperature, teacher_share: as for `Distillation`, if there is a teacher.
     """
 
@@ -134,14 +134,16 @@ class ClassifierTraining(RecordedTraining):
             )
         self._training = training
         self.goal = (
-            Goal.of(training.table.units, training.targets) if isinstance(training, LabelledFolder) else None
+            Goal.of(options.task, training.table.parts, training.targets)
+            if isinstance(training, LabelledFolder)
+            else None
         )
-        if self.goal is not None and self.goal.units and training.mixes:
+        if self.goal is not None and self.goal.task != "tags" and training.mixes:
             raise ParameterError(
                 "augment: mixup and cutmix are for classes and tags: mixed photos have no number"
             )
         self._end: ScoresName = "softmax" if self.goal is None else "as is"  # the loss has the sigmoid
-        self._backbone = Backbone(network, options.trained_layers)
+        self._backbone = Backbone(network, options.trained_layers, keeps_places=options.task == "keypoints")
         labels = list(training.labels)
         self._weights = (
             None
@@ -155,7 +157,7 @@ class ClassifierTraining(RecordedTraining):
             }
             for part in ("training", "validation")
         }
-        self._labels = folder / _LABELS if training.mixes else None
+        self._labels = folder / _LABELS if training.varies_labels else None
         self._taught = {part: folder / f"{part}_teacher.npy" for part in self._stored if teacher is not None}
         stored = [path.name for part in self._stored.values() for path in part.values()]
         stored += [path.name for path in self._taught.values()]
@@ -321,7 +323,7 @@ class ClassifierTraining(RecordedTraining):
         )
 
     def _phase(self, part: str) -> str:
-        """Return the name of a phase. Phases of tags and numbers have other measures than those of classes."""
+        """Return the name of a phase. Phases of tags, numbers and points have other measures than those of classes."""
         return part if self.goal is None else f"{self.goal.task}, {part}"
 
     def _tail_rate(self) -> Callable[[int], float]:
@@ -334,11 +336,12 @@ class ClassifierTraining(RecordedTraining):
         photos = self._training if training else self.validation
         return StoredFeatures(
             self._stored[part][layer],
-            photos.targets if self.goal is None else self.goal.scaled(photos.targets),
+            photos.targets,
             seed=self.options.seed,
             class_weights=self._weights if training else None,
             labels=self._labels if training else None,
             taught=(self._distillation, self._taught[part]) if self._teacher is not None else None,
+            scaled=None if self.goal is None else self.goal.scaled,
         )
 
     def _description(self, labels: list[str]) -> dict[str, Any]:

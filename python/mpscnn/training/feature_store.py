@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -33,7 +33,8 @@ class StoredFeatures(EpochData):
             then have weights (photos, columns), which are 0 there.
         seed: the random seed of the order and of the choice of variants.
         class_weights: the weight of the losses of each class. Batches then have these weights, too.
-        labels: the labels of the variants from `store_features`, if photos were mixed.
+        labels: the labels of the variants from `store_features`, if they differ from those of the photos.
+        scaled: a function of float labels, which returns what the loss compares.
         taught: how a teacher's answers count, and their file from `Teacher.store_answers`. Batches then have the labels
             and weights of `Distillation.targets`.
 
@@ -50,7 +51,9 @@ class StoredFeatures(EpochData):
         class_weights: NDArray[np.float32] | None = None,
         labels: Path | None = None,
         taught: tuple[Distillation, Path] | None = None,
+        scaled: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None,
     ) -> None:
+        self._scaled = scaled
         self._arrays: NDArray[np.float16] = map_array(path, WeightsError)
         self.classes, self._seed, self._weights = classes, seed, class_weights
         self._labels: NDArray[np.float32] | None = None
@@ -91,6 +94,7 @@ class StoredFeatures(EpochData):
             if self._labels is not None and epoch is not None:
                 classes = self._labels[view[chosen], chosen]
             if self.classes.ndim == 2:
+                classes = classes if self._scaled is None else self._scaled(classes)
                 known = ~np.isnan(classes)
                 yield features, np.where(known, classes, np.float32(0)), known.astype(np.float32)
                 continue
@@ -125,7 +129,7 @@ def store_features(
         photos: the photos; the first variant is unchanged.
         network: a network whose outputs (or input) are stored.
         paths: the files, by the names of these tensors.
-        labels: a file for the labels of the variants, float32 (views, photos, classes), if photos are mixed.
+        labels: a file for the labels of the variants, float32 (views, photos, classes), if they differ from `targets`.
 
     Raises:
         ImageError: a photo cannot be read.

@@ -154,6 +154,11 @@ class ImageFolder(Expected, EpochData):
         """True if photos of a training epoch are mixed with others, so that labels are shares of the classes."""
         return self._augmentation is not None and self._augmentation.mixes > 0
 
+    @property
+    def varies_labels(self) -> bool:
+        """True if the labels of photos of a training epoch differ from `targets`."""
+        return self.mixes
+
     def split(self, share: float) -> tuple[ImageFolder, ImageFolder]:
         """Split the photos into two parts, for training and for validation. The second one is not augmented.
 
@@ -282,7 +287,9 @@ class ImageFolder(Expected, EpochData):
             for inputs, chosen, mixed in loaded:
                 yield (
                     inputs,
-                    self.targets[chosen] if epoch is None or not self.mixes else self._shares(chosen, mixed),
+                    self.targets[chosen]
+                    if epoch is None or not self.varies_labels
+                    else self._shares(chosen, mixed),
                 )
 
     def _loaded_views(self, parts: Sequence[NDArray[np.int64]], count: int, size: int) -> Iterator[Batch]:
@@ -291,7 +298,7 @@ class ImageFolder(Expected, EpochData):
         with closing(load_ahead(parts, self._read_views, shape, self._threads, ahead)) as loaded:
             for inputs, chosen, mixed in loaded:
                 labels = np.repeat(self.targets[chosen, None], count, axis=1)
-                if self.mixes:
+                if self.varies_labels:
                     each = zip(*mixed, strict=True)  # for each variant
                     labels = np.stack([self._shares(chosen, of_variant) for of_variant in each], axis=1)
                 yield inputs, labels

@@ -1,4 +1,4 @@
-"""Measure tags and numbers as scikit-learn does. NaN: a label is not known."""
+"""Measure tags and numbers as scikit-learn does, and points by their distances. NaN: a label is not known."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Values = NDArray[np.float32]
+#: A point is found if its distance from the truth is at most this share of the photo's longer side (PCK@0.05).
+NEAR = 0.05
 
 
 def _steps(scores: Values, true: Values) -> tuple[NDArray[np.float64], ...]:
@@ -53,3 +55,20 @@ def determination(found: Values, true: Values) -> float | None:
     true, found = true[known].astype(np.float64), found[known].astype(np.float64)
     total = float(np.square(true - true.mean()).sum()) if len(true) else 0.0
     return 1 - float(np.square(true - found).sum()) / total if total else None
+
+
+def distances(found: Values, true: Values, sizes: Values) -> Values:
+    """Return the distances of points in pixels (photos, points).
+
+    Args:
+        found, true: x and y of each point in shares of the photo (photos, 2 * points).
+        sizes: (width, height) of the photos.
+    """
+    apart = (found - true).reshape(len(true), -1, 2) * sizes[:, None]
+    return np.asarray(np.hypot(apart[..., 0], apart[..., 1]))
+
+
+def near_points(found: Values, true: Values, sizes: Values) -> Values:
+    """Return 1 for points at most `NEAR` of the photo's longer side from the truth, 0 for others; NaN: not known."""
+    apart = distances(found, true, sizes)
+    return np.where(np.isnan(apart), np.nan, apart <= NEAR * sizes.max(1, keepdims=True)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Read a table of labels: a CSV file with a photo on each line, and a column for each tag or number."""
+"""Read a table of labels: a CSV file with a photo on each line, and a column for each tag, number or coordinate."""
 
 from __future__ import annotations
 
@@ -18,16 +18,18 @@ from mpscnn.training.scenes.class_names import text_lines
 from mpscnn.training.scenes.csv_table import PHOTO_COLUMNS
 from mpscnn.training.scenes.labelled import fail, find_photo
 
-TableTask = Literal["tags", "number"]
+TableTask = Literal["tags", "number", "keypoints"]
 #: The words of a cell of a tag.
 _TAGGED = {"1": 1.0, "true": 1.0, "yes": 1.0, "0": 0.0, "false": 0.0, "no": 0.0}
 #: Names of the only column of tags, whose cells list the tags of a photo.
 _LISTS = ("tags", "labels", "classes", "tag", "label")
+_COORDINATE = re.compile(r"(.+)[ _.:-]([xy])", re.IGNORECASE)
 _UNIT = re.compile(r"(.+?)\s*[(\[]([^()\[\]]*)[)\]]")
 _MAX_COLUMNS, _MAX_VALUE = 10_000, float(np.finfo(np.float32).max)
 _FORMS = {
     "tags": "photo,beach,sunset with 0 or 1 in each cell, or photo,tags with tags that ; separates",
     "number": "photo,weight (kg) with a number in each cell",
+    "keypoints": "photo,nose_x,nose_y with pixels of the photo in each cell",
 }
 
 
@@ -38,13 +40,13 @@ class LabelTable:
     Attributes:
         paths: the photos.
         labels: the name of each column.
-        units: the unit of each number, which may be empty; empty for tags.
-        values: (photos, columns) float32: 0 or 1, or the numbers. NaN: not known.
+        parts: the unit of each number, which may be empty, or the names of the points; empty for tags.
+        values: (photos, columns) float32: 0 or 1, the numbers, or pixels of the upright photo. NaN: not known.
     """
 
     paths: list[str]
     labels: list[str]
-    units: list[str]
+    parts: list[str]
     values: NDArray[np.float32]
 
 
@@ -88,7 +90,7 @@ def read_label_table(
     labels = [cell for n, cell in enumerate(header) if n != place]
     if task == "tags" and len(labels) == 1 and labels[0].lower() in _LISTS:
         labels, cells = _listed(cells, known or ())
-    labels, units = _with_units(labels, task)
+    labels, parts = _named(path, labels, task)
     if len(set(labels)) < len(labels) or "" in labels or not labels:
         fail(path, f"the labels must have different names, got {labels!r:.200}")
     values = np.array(
@@ -102,14 +104,15 @@ def read_label_table(
         if sorted(labels) != sorted(known):
             fail(path, f"has the labels {', '.join(labels)}; the model has {', '.join(known)}")
         order = [labels.index(label) for label in known]
-        labels, units, values = list(known), [units[n] for n in order if units], values[:, order]
+        labels, values = list(known), values[:, order]
+        parts = _named(path, labels, task)[1] if task == "keypoints" else [parts[n] for n in order if parts]
     for label, column in zip(labels, values.T, strict=True) if known is None else ():
         given = column[~np.isnan(column)]
         if not given.size or given.min() == given.max():
             what = f"is {given[0]:g} on all photos" if given.size else "has no value"
             fail(path, f"{label!r} {what}, so nothing can be learned from it; remove it")
     paths, learned = list(lines), np.flatnonzero(~np.isnan(values).all(1))
-    return LabelTable([paths[n] for n in learned], labels, units, values[learned])
+    return LabelTable([paths[n] for n in learned], labels, parts, values[learned])
 
 
 def _listed(cells: Sequence[Sequence[str]], known: Sequence[str]) -> tuple[list[str], list[list[str]]]:
@@ -122,10 +125,20 @@ def _listed(cells: Sequence[Sequence[str]], known: Sequence[str]) -> tuple[list[
     return labels, [[str(int(label in tags)) for label in labels] for tags in lists]
 
 
-def _with_units(labels: list[str], task: TableTask) -> tuple[list[str], list[str]]:
-    """Return the labels without units, and the units of numbers."""
+def _named(path: Path, labels: list[str], task: TableTask) -> tuple[list[str], list[str]]:
+    """Return the labels without units, and the units of numbers or the names of points."""
     if task == "tags":
         return labels, []
+    if task == "keypoints":
+        ends = [_COORDINATE.fullmatch(label) for label in labels]
+        names = [end[1] for end in ends[::2] if end]
+        wanted = [(name, axis) for name in names for axis in "xy"]
+        if [(end[1], end[2].lower()) for end in ends if end] != wanted or len(wanted) != len(labels):
+            fail(
+                path,
+                f"the columns must be x and y of each point, such as {_FORMS[task]}, got {labels!r:.200}",
+            )
+        return labels, names
     parts = [_UNIT.fullmatch(label) for label in labels]
     names = [label if part is None else part[1] for label, part in zip(labels, parts, strict=True)]
     return names, ["" if part is None else part[2].strip() for part in parts]

@@ -1,4 +1,4 @@
-"""Photos with the labels of a table: tags or numbers. They are data for `mpscnn.train`."""
+"""Photos with the tags, numbers or points of a table. They are data for `mpscnn.train`."""
 
 from __future__ import annotations
 
@@ -26,6 +26,9 @@ class LabelledFolder(ImageFolder):
         table: the photos and their labels.
         options: those of `ImageFolder`.
     """
+
+    #: (width, height) of each upright photo (photos, 2), for points; None for other labels.
+    sizes: NDArray[np.float32] | None = None
 
     def __init__(self, folder: Path, table: LabelTable, **options: Any) -> None:
         self.table = table
@@ -71,7 +74,7 @@ class LabelledFolder(ImageFolder):
     def _drawn(self, share: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the photos to train with and those for validation, drawn at random."""
         # A number needs two photos that train. A tag needs one with it and one without it.
-        of_tags = not self.table.units
+        of_tags = not self.table.parts
         needed = [self.targets == 0, self.targets == 1] if of_tags else [~np.isnan(self.targets)]
         counted = np.concatenate(needed, 1)
         left, least = counted.sum(0), 1 if of_tags else 2

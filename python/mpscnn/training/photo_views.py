@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +95,32 @@ class Augmentation(CheckedRanges):
         return "mixup" if drawn < self.mixup else "cutmix" if drawn < self.mixes else None
 
 
+class View(NamedTuple):
+    """The part of a photo that a variant shows, in shares of the photo, and how the variant is turned."""
+
+    left: float = 0.0
+    top: float = 0.0
+    width: float = 1.0
+    height: float = 1.0
+    is_flipped: bool = False
+    degrees: float = 0.0
+
+    def places(self, points: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+        """Return where points of the photo are in the variant: shares of width and height, (points, 2).
+
+        Args:
+            points: x and y of each point, in shares of the upright photo.
+            size: (height, width) of the variant.
+        """
+        x, y = ((points - (self.left, self.top)) / (self.width, self.height)).T
+        if self.is_flipped:
+            x = 1 - x
+        cosine, sine = math.cos(math.radians(self.degrees)), math.sin(math.radians(self.degrees))
+        along, down = (x - 0.5) * size[1], (y - 0.5) * size[0]
+        x, y = (cosine * along + sine * down) / size[1] + 0.5, (cosine * down - sine * along) / size[0] + 0.5
+        return np.stack([x, y], -1).astype(np.float32)
+
+
 Kind = TypeVar("Kind")
 
 
@@ -175,8 +201,11 @@ class PhotoReader:
         augmentation: Augmentation | None,
         random: np.random.Generator,
         transform: Callable[[Any], Any] | None = None,
-    ) -> None:
+    ) -> View:
         """Write a photo, or a random variant, into `output`. Raises ImageError with the file's name.
+
+        Returns what the variant shows. If the file has an EXIF orientation and there is no `transform`, this is in
+        shares of the pixels as they are stored.
 
         `transform` is called with the upright photo as a Pillow image, before the augmentation.
         """
@@ -187,14 +216,19 @@ class PhotoReader:
             if given is None:
                 raise ImageError(f"{file.path}: transform returned None; it must return the changed photo")
             photo = open_photo(given)
-        self.convert(photo if augmentation is None else _part(photo, augmentation, random), output)
         if augmentation is None:
-            return
-        if random.random() < augmentation.flip:
+            self.convert(photo, output)
+            return View()
+        part, view = _part(photo, augmentation, random)
+        self.convert(part, output)
+        if is_flipped := bool(random.random() < augmentation.flip):
             output[:] = output[:, ::-1].copy()
+        degrees = 0.0
         if augmentation.rotation:
-            output[:] = rotate(output, float(random.uniform(-augmentation.rotation, augmentation.rotation)))
+            degrees = float(random.uniform(-augmentation.rotation, augmentation.rotation))
+            output[:] = rotate(output, degrees)
         self.relight(output, augmentation, random)
+        return view._replace(is_flipped=is_flipped, degrees=degrees)
 
     def convert(self, photo: Photo, output: NDArray[np.float32]) -> None:
         """Write the pixels of an opened photo into `output`. Raises ImageError with the file's name."""
@@ -218,8 +252,8 @@ class PhotoReader:
         view[:] = np.clip(gray + (light - gray) * saturation, 0, 1) * self._range + self._black
 
 
-def _part(photo: Photo, augmentation: Augmentation, random: np.random.Generator) -> Photo:
-    """Return a random rectangle of the photo."""
+def _part(photo: Photo, augmentation: Augmentation, random: np.random.Generator) -> tuple[Photo, View]:
+    """Return a random rectangle of the photo, and its place."""
     height, width = photo.pixels.shape[:2]
     area = float(random.uniform(augmentation.crop, 1))
     shape = float(np.exp(random.uniform(-1, 1) * math.log(augmentation.aspect)))
@@ -227,8 +261,9 @@ def _part(photo: Photo, augmentation: Augmentation, random: np.random.Generator)
     columns = min(max(round(width * math.sqrt(area * shape)), 1), width)
     top, left = int(random.integers(0, height - rows + 1)), int(random.integers(0, width - columns + 1))
     if (rows, columns) == (height, width):
-        return photo
-    return replace(photo, pixels=np.ascontiguousarray(photo.pixels[top : top + rows, left : left + columns]))
+        return photo, View()
+    pixels = np.ascontiguousarray(photo.pixels[top : top + rows, left : left + columns])
+    return replace(photo, pixels=pixels), View(left / width, top / height, columns / width, rows / height)
 
 
 Mixing = Literal["mixup", "cutmix"]

@@ -6,7 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from math import isnan
+from math import isnan, nan
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from mpscnn.training.trainer import Trainer
 _MEASURES = {
     "tags": ("accuracy", "mAP"),
     "number": ("accuracy", "R2"),
+    "keypoints": ("accuracy", "R2"),
     "detector": ("anchor accuracy", "mAP at IoU 0.5"),
     "segmenter": ("pixel accuracy", "mean IoU"),
 }
@@ -77,7 +78,6 @@ def record_text(record: Record, total: int) -> str:
     if (names := _measures(record.phase)) is None:
         return f"{line}accuracy {record.accuracy:.2%}, validation {record.validation_accuracy:.2%}{best}"
     training, validation = names
-    # Numbers have no share of right answers while they train.
     accuracy = "" if isnan(record.accuracy) else f"{training} {record.accuracy:.2%}, "
     return (
         f"{line}{accuracy}validation {validation} {record.validation_accuracy:.2%}, "
@@ -278,7 +278,9 @@ class RecordedTraining(ABC):
         better = (accuracy, -loss) > (self._best.accuracy, -self._best.loss)
         if better:
             self._best = Best(weights(), accuracy, loss)
-        numbers = epoch.loss, epoch.accuracy, loss, accuracy, better, epoch.learning_rate, epoch.seconds
+        # Numbers and coordinates have no share of right answers.
+        right = nan if phase.partition(",")[0] in ("number", "keypoints") else epoch.accuracy
+        numbers = epoch.loss, right, loss, accuracy, better, epoch.learning_rate, epoch.seconds
         self.history.append(Record(phase, epoch.index, *numbers))
         return self.history[-1]
 

@@ -1,4 +1,4 @@
-"""Say what a classifier's numbers answer: tags with thresholds, or numbers with units."""
+"""Say what a classifier's numbers answer: tags with thresholds, numbers with units, or points on the photo."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 from mpscnn._private.arguments import is_finite_number
 from mpscnn.errors import ParameterError
 
-#: The kinds of answers, each with the name of its list: a threshold for each tag, or a unit for each number.
-KINDS = {"tags": "thresholds", "number": "units"}
+#: The kinds of answers, each with the name of its list: a threshold for each tag, a unit for each number, or the name
+#: of each point, which has two numbers: its place in shares of the photo's width and height.
+KINDS = {"tags": "thresholds", "number": "units", "keypoints": "names"}
 Answers = dict[str, Any]
 
 
@@ -22,6 +23,14 @@ class Number(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.value:.5g} {self.unit}".rstrip()
+
+
+class LabelledPoint(NamedTuple):
+    """A point that a model finds on each photo, in pixels of the upright photo from its left upper corner."""
+
+    label: str
+    x: float
+    y: float
 
 
 def checked_answers(answers: Any) -> Answers | None:
@@ -52,8 +61,19 @@ def require_fitting_answers(answers: Answers | None, outputs: Sequence[Sequence[
     """Raise ParameterError if a network with outputs of these shapes has another number of numbers than its answers."""
     if answers is None:
         return
-    count = len(answers[KINDS[answers["kind"]]])
+    count = len(answers[KINDS[answers["kind"]]]) * (2 if answers["kind"] == "keypoints" else 1)
     if len(outputs) != 1 or outputs[0][-1] != count:
         raise ParameterError(
             f"answers: there are {count}, and the outputs of the network are {list(outputs)}"
+        )
+
+
+def require_whole_photo(answers: Answers | None, preprocess: str | Mapping[str, Any] | None) -> None:
+    """Raise ParameterError if the input of a model of points would not show the whole photo."""
+    if answers is None or answers["kind"] != "keypoints" or isinstance(preprocess, str) or preprocess is None:
+        return
+    if preprocess.get("fit", "stretch") != "stretch" or preprocess.get("crop_fraction", 1) != 1:
+        raise ParameterError(
+            'preprocess: the points of a model are places on the whole photo, so "fit" must be "stretch" and '
+            f'"crop_fraction" 1, got {dict(preprocess)!r:.200}'
         )

@@ -64,14 +64,14 @@ def classification_task(model: PhotoModel, *, top: int | None = None) -> PhotoTa
     labels, answers = model.labels or (), model.answers
     count = wanted if answers is None else 0  # answers need all numbers
 
-    def result(found: Any, _: Photo, milliseconds: float, shown: KeptPhoto) -> Classification:
+    def result(found: Any, photo: Photo, milliseconds: float, shown: KeptPhoto) -> Classification:
         ranked, scores_are = found
         predictions = tuple(
             Prediction(_class_name(labels, index), probability, index) for _, index, probability in ranked
         )
         named: dict[str, Any] = {}
         if answers is not None:
-            predictions, named = answered(answers, predictions, wanted)
+            predictions, named = answered(answers, predictions, wanted, photo.size)
         complete = not wanted or len(predictions) < wanted or len(predictions) == len(labels)
         return Classification(
             predictions,

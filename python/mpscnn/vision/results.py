@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, overload
 
@@ -17,7 +17,7 @@ from mpscnn._private.other_names import Expected, accept_foreign_arguments
 from mpscnn._private.printable import printable
 from mpscnn._private.report import Cell
 from mpscnn.errors import ParameterError
-from mpscnn.vision.answers import Number
+from mpscnn.vision.answers import LabelledPoint, Number
 from mpscnn.vision.photo_result import PhotoResult, refuse_name
 
 if TYPE_CHECKING:
@@ -88,6 +88,10 @@ class Classification(PhotoResult, AsArray, Sequence[Prediction]):
     """The labels whose probability reaches their threshold, the most probable first. None: the model has no tags."""
     numbers: tuple[Number, ...] | None = field(default=None, kw_only=True)
     """The numbers that the model reads off the photo. None: the model has none."""
+    keypoints: tuple[LabelledPoint, ...] | None = field(default=None, kw_only=True)
+    """The points that the model finds, in pixels of the upright photo. None: the model has none."""
+    size: tuple[int, int] | None = field(default=None, compare=False, kw_only=True, repr=False)
+    """(width, height) of the upright photo on which `keypoints` are; None: the model has no points."""
     columns = ("rank", "label", "index", "probability")
 
     @property
@@ -159,6 +163,8 @@ class Classification(PhotoResult, AsArray, Sequence[Prediction]):
             found["tags"] = list(self.tags)
         if self.numbers is not None:
             found["numbers"] = [number._asdict() for number in self.numbers]
+        if self.keypoints is not None:
+            found["keypoints"] = [point._asdict() for point in self.keypoints]
         return found
 
     @accept_foreign_arguments
@@ -184,6 +190,8 @@ class Classification(PhotoResult, AsArray, Sequence[Prediction]):
     def draw(self, photo: Any = None, *, count: int = _MAX_SHOWN) -> PillowImage.Image:
         """Return the photo with its most probable classes below. Bars show the probabilities.
 
+        Points are drawn on the photo.
+
         Args:
             photo: the photo, see `mpscnn.photo.open_photo`; None: the one that was given to the model.
             count: the maximum number of classes to show.
@@ -193,9 +201,11 @@ class Classification(PhotoResult, AsArray, Sequence[Prediction]):
             ParameterError: the count is negative.
         """
         from mpscnn._private.bars import add_bars
-        from mpscnn.vision.visualize import result_picture
+        from mpscnn.vision.visualize import draw_points, result_picture
 
         picture = result_picture(photo, self.photo, self.photo_checksum)
+        if self.keypoints is not None:
+            return draw_points(picture, self.keypoints)
         best = self.top(count)
         return add_bars(picture, [(self._text(entry), self._share(entry)) for entry in best])
 
@@ -214,11 +224,13 @@ class Classification(PhotoResult, AsArray, Sequence[Prediction]):
         return f"<Classification{kind}: {printable(best)}; {origin}>"
 
     def answer_text(self) -> str | None:
-        """Return the tags or numbers as text; None for classes."""
+        """Return the tags, numbers or points as text; None for classes."""
         if self.tags is not None:
             return ", ".join(self.tags) or "no tag"
         if self.numbers is not None:
             return ", ".join(f"{one.label} {one}" for one in self.numbers)
+        if self.keypoints is not None:
+            return ", ".join(f"{one.label} ({one.x:.1f}, {one.y:.1f})" for one in self.keypoints)
         return None
 
     def _repr_html_(self) -> str:
@@ -245,21 +257,26 @@ class Classification(PhotoResult, AsArray, Sequence[Prediction]):
 
 
 def answered(
-    answers: Mapping[str, Any], predictions: Sequence[Prediction], top: int
+    answers: Mapping[str, Any], predictions: Sequence[Prediction], top: int, size: tuple[int, int]
 ) -> tuple[tuple[Prediction, ...], dict[str, Any]]:
     """Return the predictions of a model with answers, and the fields of its `Classification` that hold them.
 
-    Numbers keep the network's order, and all of them are returned.
+    Numbers and points keep the network's order, and all of them are returned. The places of points become pixels.
 
     Args:
         answers: as `Network.answers`.
         predictions: all predictions, the largest number first.
         top: the number of tags to return as predictions; 0: all.
+        size: (width, height) of the upright photo.
     """
     if answers["kind"] == "tags":
         thresholds = answers["thresholds"]
         reached = tuple(one.label for one in predictions if one.probability >= thresholds[one.index])
         return tuple(predictions[: top or None]), {"tags": reached}
     ordered = sorted(predictions, key=attrgetter("index"))
+    if answers["kind"] == "keypoints":
+        pixels = [replace(one, probability=one.probability * size[one.index % 2]) for one in ordered]
+        x, y = ([one.probability for one in pixels[axis::2]] for axis in (0, 1))
+        return tuple(pixels), {"keypoints": tuple(map(LabelledPoint, answers["names"], x, y)), "size": size}
     numbers = (Number(one.label, one.probability, answers["units"][one.index]) for one in ordered)
     return tuple(ordered), {"numbers": tuple(numbers)}

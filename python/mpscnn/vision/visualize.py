@@ -55,6 +55,19 @@ def result_picture(given: Any, kept: Any, checksum: int | None) -> PillowImage.I
     return upright(opened)
 
 
+def draw_points(picture: PillowImage.Image, points: Sequence[tuple[str, float, float]]) -> PillowImage.Image:
+    """Draw labelled points (label, x, y) on a picture, and return it."""
+    from PIL import ImageDraw
+
+    radius = max(2, min(picture.size) // 60)
+    draw, font = ImageDraw.Draw(picture), text_font(max(10.0, min(picture.size) / 30))
+    for (label, x, y), color in zip(points, class_colors(len(points) + 1)[1:].tolist(), strict=True):
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=tuple(color), outline="white")
+        outline: dict[str, Any] = {"fill": "white", "stroke_width": 1, "stroke_fill": "black"}
+        draw.text((x + 2 * radius, y), label, font=font, anchor="lm", **outline)
+    return picture
+
+
 def class_colors(count: int) -> NDArray[np.uint8]:
     """Return Pascal VOC's colours (count, 3), where 0 is black. The bits of a class's number determine its colour."""
     numbers = np.arange(count)

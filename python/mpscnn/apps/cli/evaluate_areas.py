@@ -1,4 +1,4 @@
-"""Print the output of `mpscnn evaluate` for detectors, segmenters, and models of tags or numbers."""
+"""Print the output of `mpscnn evaluate` for detectors, segmenters, and models with a table of labels."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def show_segmenter(model: Model, result: SegmenterEvaluation, as_json: bool) -> 
 
 
 def show_labels(model: Model, result: LabelEvaluation, as_json: bool) -> None:
-    """Print the evaluation of a model of tags or numbers."""
+    """Print the evaluation of a model of tags, numbers or points."""
     if as_json:
         show_json({**_head(model), "score": result.score, **result.to_dict()})
         return

@@ -26,8 +26,8 @@ _MAX_SEED = 2**63 - 1  # the largest seed of `mpscnn.Trainer`
 
 #: The kinds of training.
 _CLASSIFY, _DETECT, _SEGMENT, _READ_DIGITS = "--task classify", "--task detect", "--task segment", "--digits"
-_TAGS, _NUMBER = "--task tags", "--task number"
-_OF_LABELS = (_TAGS, _NUMBER)
+_TAGS, _NUMBER, _KEYPOINTS = "--task tags", "--task number", "--task keypoints"
+_OF_LABELS = (_TAGS, _NUMBER, _KEYPOINTS)
 _OF_CLASSIFIERS = (_CLASSIFY, *_OF_LABELS)
 _OF_SCENES = (_DETECT, _SEGMENT)
 _OF_PHOTOS = (*_OF_CLASSIFIERS, *_OF_SCENES)
@@ -71,9 +71,9 @@ class TrainOptions:
         ),
     ] = None
     task: Annotated[
-        Literal["classify", "tags", "number", "detect", "segment"] | None,
+        Literal["classify", "tags", "number", "keypoints", "detect", "segment"] | None,
         typer.Option(
-            help="Train a classifier of photos, a model of tags or numbers (--labels), a detector of objects "
+            help="Train a classifier of photos, a model of tags, numbers or points (--labels), a detector of objects "
             "(--annotations) or a segmenter of pixels (--masks). Default: detect with --annotations, segment with "
             "--masks, otherwise classify."
         ),
@@ -97,8 +97,9 @@ class TrainOptions:
         Path | None,
         typer.Option(
             metavar="FILE.csv",
-            help="With --task tags or number: read the labels from a table with a line for each photo in FOLDER, such "
-            "as photo,beach,sunset with 0 or 1, or photo,weight (kg) with numbers.",
+            help="With --task tags, number or keypoints: read the labels from a table with a line for each photo in "
+            "FOLDER, such as photo,beach,sunset with 0 or 1, photo,weight (kg) with numbers, or photo,nose_x,nose_y "
+            "with pixels.",
         ),
     ] = None
     architecture: Annotated[
@@ -239,8 +240,8 @@ class TrainOptions:
             metavar="NAME",
             help="Minimize this loss: cross_entropy (the default) or focal, with --task segment also dice or "
             "dice_cross_entropy, their sum; with --task tags sigmoid_cross_entropy or sigmoid_focal; with --task "
-            "number mean_squared_error, mean_absolute_error or huber; or FILE.py:FUNCTION or MODULE:FUNCTION, a Python "
-            "function that returns the loss and its gradient.",
+            "number or keypoints mean_squared_error, mean_absolute_error or huber; or FILE.py:FUNCTION or "
+            "MODULE:FUNCTION, a Python function that returns the loss and its gradient.",
         ),
     ] = None
     patience: Annotated[
@@ -297,7 +298,7 @@ class TrainOptions:
     threads: ThreadsOption = None
 
     @property
-    def kind(self) -> Literal["classify", "tags", "number", "detect", "segment"]:
+    def kind(self) -> Literal["classify", "tags", "number", "keypoints", "detect", "segment"]:
         """The task of a training on photos."""
         if self.task is not None:
             return self.task

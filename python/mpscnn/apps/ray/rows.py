@@ -9,7 +9,7 @@ from typing import Any
 from mpscnn import errors
 from mpscnn._private.report import Cell
 from mpscnn.apps.ray.cluster import import_arrow
-from mpscnn.vision.answers import Number
+from mpscnn.vision.answers import LabelledPoint, Number
 from mpscnn.vision.box import Box
 from mpscnn.vision.detection import Detections
 from mpscnn.vision.found_object import Detection, Keypoint, Point
@@ -42,6 +42,7 @@ def result_columns(task: str, layers: Sequence[str] = ()) -> Any:
             ("predictions", pa.list_(pa.struct([("label", text), ("probability", real), ("index", whole)]))),
             ("tags", pa.list_(text)),
             ("numbers", pa.list_(pa.struct([("label", text), ("value", real), ("unit", text)]))),
+            ("keypoints", pa.list_(pa.struct([("label", text), ("x", real), ("y", real)]))),
         ],
         "detection": [
             *size,
@@ -114,13 +115,14 @@ def result_from_row(row: Mapping[str, Any]) -> PhotoResult:
     origin: tuple[Any, ...] = row["device"], row["precision"], "", row["milliseconds"]
     if "predictions" in row:
         predictions = tuple(Prediction(**entry) for entry in row["predictions"])
-        tags, numbers = row.get("tags"), row.get("numbers")
+        tags, numbers, points = (row.get(name) for name in ("tags", "numbers", "keypoints"))
         return Classification(
             predictions,
             *origin,
             scores_are=row["scores_are"],
             tags=None if tags is None else tuple(tags),
             numbers=None if numbers is None else tuple(Number(**one) for one in numbers),
+            keypoints=None if points is None else tuple(LabelledPoint(**one) for one in points),
         )
     size = row["width"], row["height"]
     if "detections" in row:

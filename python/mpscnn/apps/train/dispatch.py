@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mpscnn.graph.network import Network
     from mpscnn.model import Model
 
-TaskName = Literal["classify", "tags", "number", "detect", "segment"]
+TaskName = Literal["classify", "tags", "number", "keypoints", "detect", "segment"]
 #: The names of `Model.task`, with those of tasks.
 _OF_MODELS: dict[str, TaskName] = {
     "classification": "classify",
@@ -43,8 +43,8 @@ def train(
         model: the pretrained model to start from: a name, a file, a `Network` or a `Model`; None: the task's default.
         task: "classify" trains a classifier, "detect" a detector of objects, and "segment" a segmenter of pixels; the
             names of `Model.task` mean the same. With `labels="labels.csv"`, "tags" trains on any number of tags for a
-            photo, and "number" on numbers. None: "detect" with `annotations`, "segment" with `masks`, otherwise
-            "classify".
+            photo, "number" on numbers, and "keypoints" on the places of points. None: "detect" with `annotations`,
+            "segment" with `masks`, otherwise "classify".
         options: the options of the task's function: `mpscnn.train_classifier`, `mpscnn.train_detector` with
             `annotations`, or `mpscnn.train_segmenter` with `masks`.
 

@@ -17,7 +17,7 @@ LABEL_REPORT_FILES = ("curves.png", "labels.csv")
 
 @dataclass(frozen=True, eq=False)
 class LabelReport:
-    """How well a network for tags or numbers does on its photos for validation.
+    """How well a network for tags, numbers or points does on its photos for validation.
 
     Args:
         evaluation: the measures of each label.
@@ -60,5 +60,12 @@ def label_report(trained: ClassifierTraining, seconds: float) -> LabelReport:
     found = trained.predictions()
     goal, true = trained.goal, trained.validation.targets
     assert goal is not None
-    evaluation = evaluation_of_values(goal.answers(found, true), trained.labels, found, true, seconds)
+    evaluation = evaluation_of_values(
+        goal.answers(found, true),
+        trained.labels,
+        found,
+        true,
+        seconds,
+        getattr(trained.validation, "sizes", None),
+    )
     return LabelReport(evaluation, tuple(trained.history))

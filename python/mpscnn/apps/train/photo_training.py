@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from abc import ABC, abstractmethod
@@ -11,7 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+from mpscnn import _core
 from mpscnn._private.arguments import input_size, path_name
+from mpscnn._private.settings import as_json
 from mpscnn.apps.train.label_report import LabelReport, label_report
 from mpscnn.apps.train.report import TrainingReport, report_of
 from mpscnn.errors import ImageError, ParameterError, UnsupportedError
@@ -28,6 +31,7 @@ from mpscnn.training.image_folder import ImageFolder
 from mpscnn.training.label_table import TableTask, read_label_table
 from mpscnn.training.labelled_folder import LabelledFolder
 from mpscnn.training.photo_views import Augmentation
+from mpscnn.training.point_folder import PointFolder
 from mpscnn.training.recorded import Progress, RecordedTraining, history_of
 from mpscnn.training.run_folder import RunChoices
 from mpscnn.training.split_folders import SplitFolders, find_splits, require_held_out
@@ -39,7 +43,7 @@ _ABOUT = ("license", "source")
 _ARRAYS = "mpscnn.Trainer(network).fit(data) trains on arrays and on an ImageFolder"
 _MODELS = "it may also be a Network, a Model or None"
 #: The labels of photos by task, for messages.
-_COUNTED = {"classify": "classes", "tags": "tags", "number": "numbers"}
+_COUNTED = {"classify": "classes", "tags": "tags", "number": "numbers", "keypoints": "coordinates"}
 _ANNOTATIONS = (".json", ".yaml", ".yml")
 
 
@@ -83,6 +87,14 @@ def open_backbone(model: str | os.PathLike[str] | Network | Model | None) -> Bac
             "`mpscnn info FILE --set preprocess=NAME` in a shell"
         )
     return backbone
+
+
+def stretching(preprocess: Any, channels: int) -> dict[str, Any]:
+    """Return a preprocessing that differs from the given one in its fit: it stretches whole photos."""
+    described: dict[str, Any] = json.loads(
+        _core.describe_preprocess(as_json("preprocess", preprocess), channels)
+    )
+    return described | {"fit": "stretch", "crop_fraction": 1.0}
 
 
 def photo_folder(data: str | os.PathLike[str]) -> Path:
@@ -190,8 +202,13 @@ class PhotoTraining(FolderTraining):
         opened = None if teacher is None else open_backbone(teacher)
         if size is not None:
             backbone = replace(backbone, network=with_input_size(backbone.network, input_size("size", size)))
-        self.backbone = backbone
         network = backbone.network
+        if options.task == "keypoints":
+            # The places of points are shares of the whole photo.
+            network = network.copy()
+            network.preprocess = stretching(network.preprocess, int(network.input.shape[3] or 3))
+            backbone = replace(backbone, network=network)
+        self.backbone = backbone
         height, width, channels = _input_extents(network)
         assert network.preprocess is not None  # `open_backbone` has checked it
         read = partial(
@@ -206,7 +223,8 @@ class PhotoTraining(FolderTraining):
         self.splits: SplitFolders | None = None
         if labels is not None:
             table = read_label_table(labels, folder, cast(TableTask, options.task))
-            self.photos, self.held = LabelledFolder(folder, table, **varied.keywords).split(validation)
+            kind = PointFolder if options.task == "keypoints" else LabelledFolder
+            self.photos, self.held = kind(folder, table, **varied.keywords).split(validation)
         else:
             with name_annotations(folder):
                 self.splits = find_splits(folder)

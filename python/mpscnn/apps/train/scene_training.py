@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Sequence
@@ -13,10 +12,8 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn import _core
 from mpscnn._private.arguments import input_size, is_finite_number, path_name
-from mpscnn._private.settings import as_json
-from mpscnn.apps.train.photo_training import DEFAULT_SHARE, Backbone, FolderTraining
+from mpscnn.apps.train.photo_training import DEFAULT_SHARE, Backbone, FolderTraining, stretching
 from mpscnn.apps.train.scene_report import SceneReport, scene_report
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
@@ -247,10 +244,7 @@ class ScenesTraining(FolderTraining):
 
     def _prepared(self, network: Network) -> Network:
         """Give the network a preprocessing that stretches whole photos."""
-        channels = int(network.input.shape[3] or 3)
-        given = as_json("preprocess", self.backbone.network.preprocess)
-        settings: dict[str, Any] = json.loads(_core.describe_preprocess(given, channels))
-        network.preprocess = settings | {"fit": "stretch", "crop_fraction": 1.0}
+        network.preprocess = stretching(self.backbone.network.preprocess, int(network.input.shape[3] or 3))
         return network
 
     def _reading(self, network: Network) -> tuple[tuple[int, int], Any]:

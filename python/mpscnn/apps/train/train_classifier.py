@@ -36,7 +36,7 @@ def train_classifier(
     batch_size: int = 32,
     validation: float | None = None,
     labels: str | os.PathLike[str] | None = None,
-    task: Literal["classify", "tags", "number"] = "classify",
+    task: Literal["classify", "tags", "number", "keypoints"] = "classify",
     class_weight: ClassWeight = None,
     loss: Loss | None = None,
     early_stopping: EarlyStopping | int | None = 5,
@@ -74,14 +74,14 @@ def train_classifier(
         validation: the share of each class's photos for validation, which do not train. None: 0.2, or the photos of the
             data set's folder val.
         labels: a CSV file with the labels of the photos in `data`, for the other tasks than "classify"
-            (docs/training.md, "Tags and numbers").
+            (docs/training.md, "Tags, numbers and points").
         task: "classify": one class for each photo. "tags": any number of tags, each with a probability and a threshold.
-            "number": numbers such as a weight.
+            "number": numbers such as a weight. "keypoints": the places of points.
         class_weight: "balanced" for rare classes to count as much as frequent ones, or a mapping from labels to the
             weights of their losses; None: all photos count the same.
         loss: "softmax_cross_entropy", "focal", a mapping with parameters (docs/training.md), or a loss of yours as for
             `Trainer`, which gets probabilities. With `class_weight` it also gets weights. For tags:
-            "sigmoid_cross_entropy" or "sigmoid_focal"; for numbers: "mean_squared_error",
+            "sigmoid_cross_entropy" or "sigmoid_focal"; for numbers and points: "mean_squared_error",
             "mean_absolute_error" or "huber". A loss of yours then gets logits or scaled numbers, and weights, which are
             0 for labels that are not known. None: the first one.
         early_stopping: the number of epochs without improvement after which each phase ends, also as an

@@ -111,10 +111,14 @@ def classifying(lines: Callable[[str, Classification], list[str]], top: int, suf
 
 def _lines(path: str, result: Classification, *, bundled: bool) -> list[str]:
     remarks = _MEANINGS[result.scores_are] if result.tags is None else (f"tags: {result.answer_text()}",)
-    lines = [head_line(path, result, *(remarks if result.numbers is None else ()))]
+    lines = [
+        head_line(path, result, *(remarks if result.numbers is None and result.keypoints is None else ()))
+    ]
     texts = [score_text(entry.probability, result.scores_are) for entry in result]
     if result.numbers is not None:
         texts = [str(number) for number in result.numbers]
+    if result.keypoints is not None:
+        return [*lines, *(f"  {one.x:8.1f} {one.y:8.1f}  {one.label}" for one in result.keypoints)]
     width = max(6, *map(len, texts))
     lines += [f"  {text:>{width}}  {entry.label}" for text, entry in zip(texts, result, strict=True)]
     if bundled and result.predictions[0].probability < _UNLIKELY:

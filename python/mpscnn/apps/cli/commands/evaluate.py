@@ -80,7 +80,8 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar="FILE.csv",
-            help="For a model of tags or numbers: read the labels from a table with a line for each photo in DIR.",
+            help="For a model of tags, numbers or points: read the labels from a table with a line for each photo in "
+            "DIR.",
         ),
     ] = None,
     output: Annotated[

@@ -114,6 +114,8 @@ def _answers_text(answers: dict[str, Any]) -> str:
         given = [f"{threshold:.4g}" for threshold in answers["thresholds"]]
         shown = ", ".join(given[:_MAX_LABELS]) + ", ..." * (len(given) > _MAX_LABELS)
         return f"tags, which a photo has from these probabilities on: {shown}"
+    if answers["kind"] == "keypoints":
+        return f"points: {_labels_text(answers['names'])}"
     return f"numbers in {', '.join(unit or '(no unit)' for unit in answers['units'][:_MAX_LABELS])}"
 
 

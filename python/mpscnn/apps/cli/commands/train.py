@@ -41,8 +41,8 @@ def train(
 
     Example: mpscnn train --task detect photos/ --annotations a.json --output mine.safetensors
 
-    --task tags trains on any number of tags for each photo, and --task number on numbers such as a weight. --labels is
-    a table with a line for each photo.
+    --task tags trains on any number of tags for each photo, --task number on numbers such as a weight, and --task
+    keypoints on the places of points. --labels is a table with a line for each photo.
 
     Example: mpscnn train photos/ --task tags --labels tags.csv --output mine.safetensors
 
@@ -77,7 +77,7 @@ def _require_right(context: typer.Context, folder: str | None, options: TrainOpt
             raise typer.BadParameter("only with --teacher", param_hint=f"--{name.replace('_', '-')}")
     if options.kind in ("detect", "segment") and options.epochs == 0:
         raise typer.BadParameter(f"--task {options.kind} needs 1 or more", param_hint="--epochs")
-    if options.kind in ("tags", "number") and options.labels is None:
+    if options.kind in ("tags", "number", "keypoints") and options.labels is None:
         raise typer.BadParameter(f"--task {options.kind} needs a table of labels", param_hint="--labels")
     if options.resume and options.restart:
         raise typer.BadParameter("exclude each other", param_hint="--resume, --restart")

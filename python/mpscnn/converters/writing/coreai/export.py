@@ -116,7 +116,7 @@ def _scales_of(network: Network) -> dict[str, Scales]:
 
 def _entries_of_others(network: Network) -> dict[str, str]:
     """Return the names of classes and the task in the keys that other exporters write."""
-    if network.labels is None or (network.answers is not None and network.answers["kind"] == "number"):
+    if network.labels is None or (network.answers is not None and network.answers["kind"] != "tags"):
         return {}
     task = _CLASSIFICATION_TASK
     if network.detection is not None:

@@ -109,9 +109,7 @@ def export(
         labels = None  # the pipeline gets the labels instead
     if network.answers is not None:
         information = {**(information or {}), ANSWERS: as_json("answers", network.answers)}
-        if (
-            network.answers["kind"] == "number" and labels is not None
-        ):  # a classifier would have probabilities
+        if network.answers["kind"] != "tags" and labels is not None:  # a classifier would have probabilities
             information[LABELS] = as_json("labels", labels)
             labels = None
     segmenter = labels if labels is not None and is_segmenter(network) else None

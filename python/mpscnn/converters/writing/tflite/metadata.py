@@ -115,7 +115,7 @@ def _output(network: Network, name: str, *, is_first: bool) -> Fields:
         network.detection is not None
     ):  # a background class has no label, so the labels are not those of an axis
         return {**fields, 6: [_label_file(VALUE_LABELS)]}
-    is_number = network.answers is not None and network.answers["kind"] == "number"
+    is_number = network.answers is not None and network.answers["kind"] != "tags"
     if not is_number and (network.scores_are == "as is" or network.last_function in ("softmax", "sigmoid")):
         fields[0] = "probability"
         fields[5] = {0: np.asarray([1], np.float32), 1: np.asarray([0], np.float32)}
