@@ -301,6 +301,21 @@ def test_converters_lie_in_rooms_that_import_from_below_only() -> None:
     assert not wrong
 
 
+def test_readers_call_the_vocabulary_and_name_no_operator_of_onnx() -> None:
+    """Only the reader of ONNX and the vocabulary add operators by their names in ONNX."""
+    reading = PROJECT / "python" / "mpscnn" / "converters" / "reading"
+    apart = {reading / "vocabulary.py", reading / "onnx_graph" / "builder.py"}  # which adds nodes again
+    wrong = [
+        f"{path.relative_to(reading)}:{node.lineno}"
+        for path in sorted({*reading.rglob("*.py")} - {*(reading / "onnx").rglob("*.py")} - apart)
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("op", "ops")
+    ]
+    assert not wrong
+
+
 def test_python_modules_import_each_other_in_no_circle() -> None:
     """Every import counts: at the top of a module, within its functions, for type checkers only, and by a lazy name.
 

@@ -11,7 +11,8 @@ import torch
 from torch.fx import Node
 
 from mpscnn.converters.reading.pytorch.aten.nodes import fake_tensors, operator_name
-from mpscnn.converters.reading.pytorch.aten.writer import Operator, Results, Writer
+from mpscnn.converters.reading.pytorch.aten.writer import Results, Writer
+from mpscnn.converters.values.rows import Row
 
 _FORWARD = frozenset({f"conv{space}d.{form}" for space in "12" for form in ("default", "padding")})
 _TRANSPOSED = frozenset({"conv_transpose1d.default", "conv_transpose2d.input"})
@@ -77,11 +78,12 @@ def has_zero_bias(node: Node, known: Mapping[Node, Any]) -> bool:
     return isinstance(bias, Node) and bias in known and not bool(known[bias].any())
 
 
-def with_bias(operator: Operator, bias: np.ndarray[Any, Any] | None) -> Operator:
-    """Return the function that writes a convolution or dense layer, with another bias; None: without a bias."""
+def with_bias(row: Row, bias: np.ndarray[Any, Any] | None) -> Row:
+    """Return the row of a convolution or dense layer with another bias; None: without a bias."""
 
     def write(g: Writer, x: str, weight: str, _: str | None = None, *rest: Any, **named: Any) -> Results:
-        return operator(g, x, weight, None if bias is None else g.constant(bias), *rest, **named)
+        made: Results = row(g, x, weight, None if bias is None else g.constant(bias), *rest, **named)
+        return made
 
     return write
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from mpscnn.converters.reading import vocabulary as ops
-from mpscnn.converters.reading.pytorch.aten.writer import Kind, Operator, Writer, several
+from mpscnn.converters.reading.pytorch.aten.writer import Kind, Writer, several
+from mpscnn.converters.values.rows import Row
 from mpscnn.errors import UnsupportedError
 
 _LARGEST = 3.4028234663852886e38  # of float32
@@ -14,7 +15,7 @@ _LARGEST = 3.4028234663852886e38  # of float32
 _NEUTRAL: dict[ops.Binary, int] = {ops.add: 0, ops.subtract: 0, ops.multiply: 1, ops.divide: 1}
 
 
-def _arithmetic(function: ops.Binary) -> Operator:
+def _arithmetic(function: ops.Binary) -> Row:
     def write(g: Writer, x: str | float, y: str | float, alpha: float = 1) -> str:
         if isinstance(y, (int, float)) and alpha == 1 and y == _NEUTRAL.get(function):
             return g.operand(x)
@@ -77,7 +78,7 @@ def _angle(g: Writer, y: str, x: str) -> str:
     return ops.add(g, angle, ops.where(g, is_turned, half, zero))
 
 
-def _remainder(*, of_dividend: bool) -> Operator:
+def _remainder(*, of_dividend: bool) -> Row:
     """Return the function of the rest of a division with the sign of the divisor, or of the dividend."""
 
     def write(g: Writer, x: str | float, y: str | float) -> str:
@@ -106,7 +107,7 @@ def _power(g: Writer, x: str | float, exponent: str | float) -> str:
     return ops.power(g, g.operand(x), g.operand(exponent))
 
 
-def _number_of(function: ops.Binary) -> Operator:
+def _number_of(function: ops.Binary) -> Row:
     """Return the function of fmax or fmin: NaN is not the result if the other operand is a number."""
 
     def write(g: Writer, x: str, y: str) -> str:
@@ -116,7 +117,7 @@ def _number_of(function: ops.Binary) -> Operator:
     return write
 
 
-def _comparison(comparison: ops.Binary) -> Operator:
+def _comparison(comparison: ops.Binary) -> Row:
     def write(g: Writer, x: str | float, y: str | float) -> str:
         kinds = [g.kind_of(one) for one in (x, y) if isinstance(one, str)]
         common: Kind = "float" if "float" in kinds or isinstance(y, float) else "int"
@@ -129,7 +130,7 @@ def _unequal(g: Writer, x: str, y: str | float) -> str:
     return ops.logical_not(g, str(_comparison(ops.equal)(g, x, y)))
 
 
-def _logic(function: ops.Unary | ops.Binary) -> Operator:
+def _logic(function: ops.Unary | ops.Binary) -> Row:
     def write(g: Writer, x: str, *others: str | float) -> str:
         if g.kind != "bool":
             raise UnsupportedError("computes with the bits of integers")
@@ -170,14 +171,14 @@ _LOGIC: dict[str, ops.Binary] = {
     "xor": ops.logical_xor,
 }
 
-CHOICES: dict[str, Operator] = {
+CHOICES: dict[str, Row] = {
     **{f"where.{form}": _where for form in ("self", "ScalarSelf", "ScalarOther", "Scalar")},
     "masked_fill.Scalar": _masked_fill,
     "masked_fill.Tensor": _masked_fill,
 }
 """Operators whose results are elements of their operands."""
 
-ARITHMETIC: dict[str, Operator] = {
+ARITHMETIC: dict[str, Row] = {
     **CHOICES,
     **{f"{name}.{form}": _arithmetic(function) for name, function in _TWO.items() for form in _BOTH},
     "addcmul.default": lambda g, x, y, z, *, value=1: ops.add(g, x, g.scaled(ops.multiply(g, y, z), value)),

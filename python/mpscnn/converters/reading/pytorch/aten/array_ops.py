@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from mpscnn.converters.reading import vocabulary as ops
-from mpscnn.converters.reading.pytorch.aten.writer import Operand, Operator, Writer, several
+from mpscnn.converters.reading.pytorch.aten.writer import Operand, Writer, several
 from mpscnn.converters.reading.pytorch.extents import Extent
+from mpscnn.converters.values.rows import Row
 from mpscnn.errors import UnsupportedError
 
 
@@ -226,7 +227,7 @@ def _pad(g: Writer, x: str, padding: Sequence[int], mode: str = "constant", valu
 _MODES = {"replicate": "edge", "circular": "wrap"}
 
 
-def _padding(mode: str) -> Operator:
+def _padding(mode: str) -> Row:
     return lambda g, x, padding, value=0.0: _pad(g, x, padding, mode, value)
 
 
@@ -270,7 +271,7 @@ def _filled(g: Writer, shape: Sequence[Extent], value: float = 0.0) -> str:
     return ops.expand(g, g.operand(value), shape)
 
 
-def _filled_like(default: float | None) -> Operator:
+def _filled_like(default: float | None) -> Row:
     def write(g: Writer, _: str, *given: Any) -> str:
         return _filled(g, g.result, given[-1] if default is None else default)
 
@@ -291,7 +292,7 @@ def _copied(g: Writer, _x: str, source: str, *_: Any) -> str:
     return ops.expand(g, taken, g.result)
 
 
-ARRAY_OPS: dict[str, Operator] = {
+ARRAY_OPS: dict[str, Row] = {
     **several(
         _view, "view _unsafe_view reshape _reshape_copy view_as reshape_as flatten.using_ints unflatten.int"
     ),

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from mpscnn.converters.reading import vocabulary as ops
-from mpscnn.converters.reading.pytorch.aten.writer import Operator, Writer
+from mpscnn.converters.reading.pytorch.aten.writer import Writer
+from mpscnn.converters.values.rows import Row
 from mpscnn.errors import UnsupportedError
 
 
@@ -86,7 +87,7 @@ def _grid_sample(g: Writer, x: str, grid: str, mode: int, border: int, align_cor
     return ops.sample_grid(g, x, grid, align_corners=int(bool(align_corners)), **settings)
 
 
-INDEXING: dict[str, Operator] = {
+INDEXING: dict[str, Row] = {
     "index.Tensor": _index,
     "_unsafe_index.Tensor": _index,
     "index_select.default": lambda g, x, axis, index: ops.gather(g, x, index, axis=g.axis(x, axis)),

@@ -7,7 +7,8 @@ import math
 import numpy as np
 
 from mpscnn.converters.reading import vocabulary as ops
-from mpscnn.converters.reading.pytorch.aten.writer import Operator, Writer, first_of, several
+from mpscnn.converters.reading.pytorch.aten.writer import Writer, first_of, several
+from mpscnn.converters.values.rows import Row
 from mpscnn.errors import UnsupportedError
 
 _LARGEST = float(np.finfo(np.float32).max)
@@ -96,7 +97,7 @@ def _for_each_query(g: Writer, x: str, query: str) -> str:
     return made
 
 
-MATRICES: dict[str, Operator] = {
+MATRICES: dict[str, Row] = {
     **several(_matrix_product, "mm bmm matmul dot mv"),
     **several(_sum_and_product, "addmm baddbmm"),
     "linear.default": _linear,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 
 from mpscnn.converters.reading import vocabulary as ops
-from mpscnn.converters.reading.pytorch.aten.writer import Operator, Writer, several
+from mpscnn.converters.reading.pytorch.aten.writer import Writer, several
+from mpscnn.converters.values.rows import Row
 from mpscnn.errors import UnsupportedError
 
 _NO_TAIL = 20.0  # the tail of the normal distribution beyond this number is 0 in float32
 
 
-def _function(function: ops.Unary) -> Operator:
+def _function(function: ops.Unary) -> Row:
     return lambda g, x: function(g, g.operand(x))
 
 
@@ -69,7 +70,7 @@ def _erfc(g: Writer, x: str) -> str:
     return ops.where(g, ops.greater(g, x, 0.5), tail, ops.subtract(g, 1.0, ops.erf(g, x)))
 
 
-def _logarithm(base: float) -> Operator:
+def _logarithm(base: float) -> Row:
     return lambda g, x: g.scaled(ops.log(g, g.operand(x)), 1 / math.log(base))
 
 
@@ -84,7 +85,7 @@ _PLAIN = (
     "sigmoid", "softsign", "sqrt", "tanh",
 )  # fmt: skip
 
-NEURONS: dict[str, Operator] = {
+NEURONS: dict[str, Row] = {
     **{f"{name}.default": _function(ops.PLAIN[name]) for name in _PLAIN},
     "selu.default": _function(ops.selu),
     "special_erf.default": _function(ops.erf),

@@ -16,8 +16,9 @@ from mpscnn.converters.reading.pytorch.aten.array_ops import ARRAY_OPS, CONVERSI
 from mpscnn.converters.reading.pytorch.aten.constants import is_getitem
 from mpscnn.converters.reading.pytorch.aten.indexing import INDEXING
 from mpscnn.converters.reading.pytorch.aten.operators import OPERATORS
-from mpscnn.converters.reading.pytorch.aten.writer import Kind, Operator, Writer
+from mpscnn.converters.reading.pytorch.aten.writer import Kind, Writer
 from mpscnn.converters.reading.pytorch.extents import own_shape
+from mpscnn.converters.values.rows import Row
 from mpscnn.errors import UnsupportedError
 
 #: Arguments that are ignored, because the memory layout, device and type are known from the node's result.
@@ -55,7 +56,7 @@ class NodeWriter:
     def add(
         self,
         node: Node,
-        operator: Operator | None = None,
+        operator: Row | None = None,
         path: str | None = None,
         instead: Mapping[Node, torch.Tensor] | None = None,
     ) -> str | None:

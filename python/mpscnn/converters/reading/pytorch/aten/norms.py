@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from mpscnn.converters.reading import vocabulary as ops
-from mpscnn.converters.reading.pytorch.aten.writer import Operator, Writer, first_of
+from mpscnn.converters.reading.pytorch.aten.writer import Writer, first_of
+from mpscnn.converters.values.rows import Row
 from mpscnn.errors import UnsupportedError
 
 
@@ -106,7 +107,7 @@ def _rms_norm(
     return ops.multiply(g, made, weight) if weight else made
 
 
-NORMS: dict[str, Operator] = {
+NORMS: dict[str, Row] = {
     "_native_batch_norm_legit_no_training.default": first_of(3, _batch_norm),
     "_native_batch_norm_legit.no_stats": first_of(3, _norm_of_rows),
     "native_batch_norm.default": first_of(3, _batch_norm_of_mode),

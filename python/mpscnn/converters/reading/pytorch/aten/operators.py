@@ -17,9 +17,9 @@ from mpscnn.converters.reading.pytorch.aten.recurrent import RECURRENT
 from mpscnn.converters.reading.pytorch.aten.reductions import REDUCTIONS
 from mpscnn.converters.reading.pytorch.aten.resizes import RESIZES
 from mpscnn.converters.reading.pytorch.aten.windows import WINDOWS
-from mpscnn.converters.reading.pytorch.aten.writer import Operator
+from mpscnn.converters.values.rows import Row
 
-OPERATORS: dict[str, Operator] = {
+OPERATORS: dict[str, Row] = {
     **WINDOWS,
     **NORMS,
     **MATRICES,

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from mpscnn.converters.reading import vocabulary as ops
-from mpscnn.converters.reading.pytorch.aten.writer import Operator, Writer
+from mpscnn.converters.reading.pytorch.aten.writer import Writer
 from mpscnn.converters.values import gates
+from mpscnn.converters.values.rows import Row
 from mpscnn.errors import UnsupportedError
 
 
-def _recurrent(kind: ops.Cells, activation: str = "") -> Operator:
+def _recurrent(kind: ops.Cells, activation: str = "") -> Row:
     """Return a function that writes all layers and directions of a module for whole sequences."""
 
     def write(
@@ -97,7 +98,7 @@ def _of_layer(g: Writer, state: str, begin: int, count: int) -> str | None:
     return ops.slice_axes(g, state, *([value] for value in (begin, begin + count, 0)))
 
 
-RECURRENT: dict[str, Operator] = {
+RECURRENT: dict[str, Row] = {
     "lstm.input": _recurrent("LSTM"),
     "gru.input": _recurrent("GRU"),
     "rnn_tanh.input": _recurrent("RNN"),

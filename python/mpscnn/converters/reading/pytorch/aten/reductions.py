@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 
 from mpscnn.converters.reading import vocabulary as ops
-from mpscnn.converters.reading.pytorch.aten.writer import Operator, Results, Writer, several
+from mpscnn.converters.reading.pytorch.aten.writer import Results, Writer, several
+from mpscnn.converters.values.rows import Row
 from mpscnn.errors import UnsupportedError
 
 #: Reductions that return a number itself.
 _OF_ONE = (ops.reduce_sum, ops.reduce_mean, ops.reduce_max, ops.reduce_min, ops.reduce_prod)
 
 
-def _reduction(reduce: ops.Reduction) -> Operator:
+def _reduction(reduce: ops.Reduction) -> Row:
     def write(
         g: Writer, x: str, axes: Sequence[int] | int | None = None, keepdim: bool = False, **_: Any
     ) -> str:
@@ -30,7 +31,7 @@ def _reduction(reduce: ops.Reduction) -> Operator:
     return write
 
 
-def _extreme(extreme: ops.Reduction, place: ops.Place) -> Operator:
+def _extreme(extreme: ops.Reduction, place: ops.Place) -> Row:
     """Return a function that writes max or min along an axis, and its position."""
     reduce = _reduction(extreme)
 
@@ -41,7 +42,7 @@ def _extreme(extreme: ops.Reduction, place: ops.Place) -> Operator:
     return write
 
 
-def _position(place: ops.Place) -> Operator:
+def _position(place: ops.Place) -> Row:
     def write(g: Writer, x: str, axis: int | None = None, keepdim: bool = False) -> str:
         if axis is None:
             flat = ops.reshape(g, x, [-1])
@@ -51,7 +52,7 @@ def _position(place: ops.Place) -> Operator:
     return write
 
 
-def _truth(extreme: ops.Reduction) -> Operator:
+def _truth(extreme: ops.Reduction) -> Row:
     """Return a function that writes any (the maximum of truth values) or all (the minimum)."""
 
     def write(g: Writer, x: str, axes: Sequence[int] | int | None = None, keepdim: bool = False) -> str:
@@ -85,7 +86,7 @@ def _deviations(
     )
 
 
-def _spread(root: bool, both: bool) -> Operator:
+def _spread(root: bool, both: bool) -> Row:
     """Return a function that writes the variance, or its root, and with `both` the mean as well."""
 
     def write(
@@ -141,11 +142,11 @@ def _cosine(g: Writer, x: str, y: str, axis: int = 1, epsilon: float = 1e-8) -> 
     return ops.reduce_sum(g, ops.multiply(g, *parts), along, keepdims=0)
 
 
-def _softmax(function: ops.Along) -> Operator:
+def _softmax(function: ops.Along) -> Row:
     return lambda g, x, axis, *_: function(g, g.operand(x), axis=axis)
 
 
-def _old_variance(root: bool, both: bool) -> Operator:
+def _old_variance(root: bool, both: bool) -> Row:
     """Return a function for the forms of var, std and their pairs with the mean that have `unbiased`."""
     spread = _spread(root, both)
 
@@ -160,12 +161,13 @@ def _old_variance(root: bool, both: bool) -> Operator:
         if given and not isinstance(given[0], bool):
             dim, given = given[0], given[1:]
         flags = [*given, *(unbiased, keepdim)[len(given) :]]
-        return spread(g, x, dim, correction=float(flags[0]), keepdim=flags[1])
+        made: Results = spread(g, x, dim, correction=float(flags[0]), keepdim=flags[1])
+        return made
 
     return write
 
 
-REDUCTIONS: dict[str, Operator] = {
+REDUCTIONS: dict[str, Row] = {
     **several(_reduction(ops.reduce_mean), "mean.dim mean"),
     **several(_reduction(ops.reduce_sum), "sum.dim_IntList sum"),
     **several(_reduction(ops.reduce_max), "amax max"),

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from mpscnn.converters.reading import vocabulary as ops
-from mpscnn.converters.reading.pytorch.aten.writer import Operator, Writer
+from mpscnn.converters.reading.pytorch.aten.writer import Writer
+from mpscnn.converters.values.rows import Row
 from mpscnn.errors import UnsupportedError
 
 _NEAREST: dict[str, dict[str, Any]] = {
@@ -55,7 +56,7 @@ def _resize(
     return ops.resize(g, x, scales, **settings)
 
 
-def _of_mode(mode: str, antialias: bool = False) -> Operator:
+def _of_mode(mode: str, antialias: bool = False) -> Row:
     """Return a function that writes the forms `vec` of upsample, which `interpolate` calls."""
 
     def write(g: Writer, x: str, size: Sequence[int] | None, *given: Any) -> str:
@@ -65,7 +66,7 @@ def _of_mode(mode: str, antialias: bool = False) -> Operator:
     return write
 
 
-def _of_scales(mode: str, antialias: bool = False) -> Operator:
+def _of_scales(mode: str, antialias: bool = False) -> Row:
     """Return a function that writes the other forms of upsample, which list the scale of each axis."""
 
     def write(g: Writer, x: str, size: Sequence[int], *given: Any, **named: float | None) -> str:
@@ -89,7 +90,7 @@ _FORMS = {
     "_upsample_bicubic2d_aa": ("bicubic", True),
 }
 
-RESIZES: dict[str, Operator] = {
+RESIZES: dict[str, Row] = {
     "mpscnn.resize.default": _resize,
     **{f"{name}.vec": _of_mode(*mode) for name, mode in _FORMS.items()},
     **{f"{name}.default": _of_scales(*mode) for name, mode in _FORMS.items()},

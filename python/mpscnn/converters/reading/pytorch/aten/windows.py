@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mpscnn.converters.reading import vocabulary as ops
-from mpscnn.converters.reading.pytorch.aten.writer import Operator, Writer, first_of
+from mpscnn.converters.reading.pytorch.aten.writer import Writer, first_of
 from mpscnn.converters.reading.pytorch.extents import FreeExtent
+from mpscnn.converters.values.rows import Row
 from mpscnn.errors import UnsupportedError
 
 
@@ -230,7 +231,7 @@ def _columns_to_image(
     return ops.squeeze(g, ops.join_columns(g, apart, list(size), list(kernel), **settings), [0])
 
 
-WINDOWS: dict[str, Operator] = {
+WINDOWS: dict[str, Row] = {
     "convolution.default": _convolution,
     **{f"conv{space}d.{form}": _forward_convolution for space in "123" for form in ("default", "padding")},
     **{

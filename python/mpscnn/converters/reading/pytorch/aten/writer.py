@@ -14,13 +14,13 @@ from mpscnn.converters.reading.onnx.file import Described, OnnxFile
 from mpscnn.converters.reading.onnx.tensors import BOOL, FLOAT, INT64
 from mpscnn.converters.reading.onnx_graph.graph import Graph
 from mpscnn.converters.reading.pytorch.extents import Extent, FreeExtent
+from mpscnn.converters.values.rows import Row
 from mpscnn.errors import UnsupportedError
 
-__all__ = ["Kind", "Operand", "Operator", "Results", "Shape", "Writer"]
+__all__ = ["Kind", "Operand", "Results", "Shape", "Writer"]
 
 Shape = tuple[Extent, ...]
 Results = str | tuple[str | None, ...]
-Operator = Callable[..., Results]
 
 #: The type of a tensor's elements: networks compute with floats of any precision alike.
 Kind = Literal["float", "int", "bool"]
@@ -186,12 +186,12 @@ class Writer(Graph):
         return tuple(ops.split(self, x, sizes, axis=axis))
 
 
-def several(operator: Operator, names: str) -> dict[str, Operator]:
+def several(operator: Row, names: str) -> dict[str, Row]:
     """Return the rows of operators that one function writes. Names without an overload have the overload "default"."""
     return {name if "." in name else f"{name}.default": operator for name in names.split()}
 
 
-def first_of(count: int, write: Callable[..., str]) -> Operator:
+def first_of(count: int, write: Callable[..., str]) -> Row:
     """Return a function for an operator with several results, of which only the first is computed."""
 
     def write_first(g: Writer, *given: Any, **named: Any) -> tuple[str | None, ...]:
