@@ -26,10 +26,10 @@ from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.training.image_folder import ImageFolder
 from mpscnn.training.photo_views import PhotoReader
+from mpscnn.training.variant_store import BATCH, VariantStore
 
 #: Probabilities below this one count as this one, so that their logarithms are finite.
 _TINY = 1e-30
-_BATCH = 16
 
 
 class Distillation:
@@ -174,12 +174,11 @@ class Teacher:
         seen = photos.read_with(self._reader)
         session = self._network.compile(device=device, precision="float32").session(threads=threads)
         with replace_atomically(path, WeightsError) as file:
-            shape = (views, len(photos), len(self._columns))
-            np.lib.format.write_array_header_1_0(
-                file, {"descr": "<f4", "fortran_order": False, "shape": shape}
-            )
-            for view in range(views):
-                for inputs, _ in seen.view(view, _BATCH):
-                    answers = self.answers(np.asarray(session.run(inputs)), temperature)
-                    file.write(answers.astype("<f4").tobytes())
-                    yield len(inputs)
+            store = VariantStore(file, "<f4", (views, len(photos), len(self._columns)))
+            begin = 0
+            for inputs, _ in seen.views(views, max(1, BATCH // views)):
+                images = inputs.reshape(-1, *inputs.shape[2:])
+                answers = self.answers(np.asarray(session.run(images)), temperature)
+                store.write(begin, answers.reshape(*inputs.shape[:2], -1))
+                begin += len(inputs)
+                yield len(images)

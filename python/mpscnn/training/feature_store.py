@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +18,7 @@ from mpscnn.runtime.program import named_results
 from mpscnn.training.batches import EpochData
 from mpscnn.training.distillation import Distillation
 from mpscnn.training.image_folder import ImageFolder
-
-#: The number of variants that the network computes at a time.
-_BATCH = 16
+from mpscnn.training.variant_store import BATCH, VariantStore
 
 
 class StoredFeatures(EpochData):
@@ -144,15 +141,17 @@ def store_features(
         }
         count = len(photos)
         stores = {
-            name: _Store(file, "<f2", (views, count, *(extent or 0 for extent in network[name].shape[1:])))
+            name: VariantStore(
+                file, "<f2", (views, count, *(extent or 0 for extent in network[name].shape[1:]))
+            )
             for name, file in files.items()
         }
         shares = None
         if labels is not None:
             file = stack.enter_context(replace_atomically(labels, WeightsError))
-            shares = _Store(file, "<f4", (views, count, len(photos.labels)))
+            shares = VariantStore(file, "<f4", (views, count, len(photos.labels)))
         begin = 0
-        for inputs, targets in photos.views(views, max(1, _BATCH // views)):
+        for inputs, targets in photos.views(views, max(1, BATCH // views)):
             if shares is not None:
                 shares.write(begin, targets if targets.ndim == 3 else np.eye(len(photos.labels))[targets])
             images = inputs.reshape(-1, *inputs.shape[2:])
@@ -163,24 +162,6 @@ def store_features(
                 )
             begin += len(inputs)
             yield len(images)
-
-
-class _Store:
-    """An array (variants, photos, ...) of a .npy file, which is written photo by photo."""
-
-    def __init__(self, file: BinaryIO, kind: str, shape: tuple[int, ...]) -> None:
-        self._file, self._kind = file, kind
-        self._photos = shape[1]
-        self._bytes = math.prod(shape[2:]) * np.dtype(kind).itemsize
-        """The bytes of a variant of a photo."""
-        np.lib.format.write_array_header_1_0(file, {"descr": kind, "fortran_order": False, "shape": shape})
-        self._begin = file.tell()
-
-    def write(self, first: int, values: NDArray[Any]) -> None:
-        """Write the values (photos, variants, ...) of some photos, of which `first` is the number of the first one."""
-        for variant in range(values.shape[1]):
-            self._file.seek(self._begin + (variant * self._photos + first) * self._bytes)
-            self._file.write(values[:, variant].astype(self._kind).tobytes())
 
 
 def _halves(name: str, values: NDArray[np.float32]) -> NDArray[np.float16]:
