@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -36,6 +37,24 @@ class Times:
 def input_shape(network: Any, batch: int = 1) -> tuple[int, ...]:
     """Return the shape of a network's input for a number of images. Free extents become 1."""
     return batch, *(extent or 1 for extent in network.input.shape[1:])
+
+
+def random_network(name: str = "mobilenet_v2") -> mpscnn.Network:
+    """Return a network of `mpscnn.models` with random weights, which take as long as trained ones."""
+    network: mpscnn.Network = getattr(mpscnn.models, name)()
+    network.initialize_weights(0)
+    return network
+
+
+def keep_compiled_code(environment: MutableMapping[str, str], folder: Path) -> None:
+    """Let Python processes find compiled files in a folder after the first one, as after an installation by pip.
+
+    Args:
+        environment: the environment of the processes, which is changed.
+        folder: the folder for everything that the processes keep.
+    """
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    environment["PYTHONPYCACHEPREFIX"] = str(folder / "compiled")
 
 
 def quantized(network: mpscnn.Network) -> mpscnn.Network:

@@ -18,7 +18,7 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-import mpscnn
+from harness import keep_compiled_code, random_network
 
 _TIMES = """
 import json, sys, time
@@ -34,8 +34,8 @@ _ONNXRUNTIME = _TIMES.format(imports="import onnxruntime", load="onnxruntime.Inf
 
 def measure(code: str, model: Path, folder: Path) -> tuple[float, float]:
     """Return the processor seconds of importing and of loading in a new process."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    environment |= {"MPSCNN_CACHE": str(folder / "cache"), "PYTHONPYCACHEPREFIX": str(folder / "compiled")}
+    environment = {**os.environ, "MPSCNN_CACHE": str(folder / "cache")}
+    keep_compiled_code(environment, folder)
     done = subprocess.run(
         [sys.executable, "-c", code, str(model)], env=environment, capture_output=True, text=True, check=True
     )
@@ -58,10 +58,8 @@ def main() -> None:
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in engines}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        network = mpscnn.models.mobilenet_v2()
-        network.initialize_weights(0)
         model = folder / "mobilenet_v2.onnx"
-        network.save(model)
+        random_network().save(model)
         for code in engines.values():
             measure(code, model, folder)  # compiles the Python code
         for _ in range(rounds):

@@ -1,10 +1,11 @@
 """Compare the processor time from a photo's file to its label: mpscnn, OpenCV or Pillow with onnxruntime.
 
-python benchmarks/photo_to_label.py [--runs N]
+python benchmarks/photo_to_label.py [--runs N] [--models NAME ...]
 
-Each call gets the bytes of a JPEG, PNG or WebP file of 720p or 12 megapixels, and gives MobileNetV2's most probable
-class, on one thread, interleaved. The network has random weights, which take as long as trained ones. Times are of the
-processor, so that other programs count little.
+Each call gets the bytes of a JPEG, PNG or WebP file of 720p or 12 megapixels, and gives the most probable class, on one
+thread, interleaved. Networks have random weights, which take as long as trained ones. For SSDLite the class is that of
+the box with the largest score; mpscnn also looks for objects, of which there are none. Times are of the processor, so
+that other programs count little.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import onnxruntime
-from harness import table_head, table_row
+from harness import random_network, table_head, table_row
 from PIL import Image
 
 import mpscnn
@@ -32,7 +33,12 @@ FORMATS: dict[str, dict[str, int]] = {
     "PNG": {"compress_level": 3},
     "WEBP": {"quality": 80},
 }
-SIDE = 224
+OURS = "mpscnn"
+#: The network of `mpscnn.models` of a detector, and the model that is a part of the package.
+SSDLITE, BUNDLED = "ssdlite_mobilenet_v2", "cifar10_mobilenet_v2"
+MODELS = ("mobilenet_v2", SSDLITE, BUNDLED)
+#: The column of the background in the scores of SSDLite.
+BACKGROUND = 0
 
 
 def processor_times(calls: Mapping[str, Callable[[], object]], runs: int) -> dict[str, list[float]]:
@@ -47,14 +53,28 @@ def processor_times(calls: Mapping[str, Callable[[], object]], runs: int) -> dic
     return times
 
 
-def engines(folder: Path) -> dict[str, Callable[[bytes], int]]:
+def network_of(name: str) -> mpscnn.Network:
+    """Return a network with its preprocessing."""
+    if name == BUNDLED:
+        return mpscnn.load(name).network
+    network = random_network(name)
+    if name == SSDLITE:  # no box has an object, as most boxes of a photo
+        scores = {
+            layer: 0 * weights for layer, weights in network.weights.items() if layer.startswith("score")
+        }
+        none = {layer: weights - 6 * layer.endswith("bias") for layer, weights in scores.items()}
+        network.set_weights(none)
+    return network
+
+
+def engines(folder: Path, name: str) -> dict[str, Callable[[bytes], int]]:
     """Return a function for each engine that gives the most probable class of a file."""
-    network = mpscnn.models.mobilenet_v2()
-    network.initialize_weights(seed=0)
-    own, other = folder / "network.safetensors", folder / "network.onnx"
-    network.save(own, preprocess="tensorflow")
+    network = network_of(name)
+    own, other = folder / f"{name}.safetensors", folder / f"{name}.onnx"
+    network.save(own, **({} if name == BUNDLED else {"preprocess": "tensorflow"}))
     network.save(other)
     model = mpscnn.load(own, device="cpu", threads=1)
+    side = model.program.inputs["image"][1]
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(other), options)
@@ -64,23 +84,32 @@ def engines(folder: Path) -> dict[str, Callable[[bytes], int]]:
     def label(pixels: np.ndarray) -> int:
         values = pixels.astype(np.float32) * np.float32(1 / 127.5) - np.float32(1)
         values = values[None] if given.shape[3] == 3 else values.transpose(2, 0, 1)[None]
-        return int(session.run(None, {given.name: np.ascontiguousarray(values)})[0].argmax())
+        scores = session.run(None, {given.name: np.ascontiguousarray(values)})[-1]
+        return int(scores.argmax()) % scores.shape[-1]
 
     def opencv(content: bytes) -> int:
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
         assert pixels is not None
-        return label(cv2.resize(pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA)[..., ::-1])
+        return label(cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA)[..., ::-1])
 
     def pillow(content: bytes) -> int:
         image = Image.open(io.BytesIO(content)).convert("RGB")
-        return label(np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR)))
+        return label(np.asarray(image.resize((side, side), Image.Resampling.BILINEAR)))
 
-    return {
-        "mpscnn": lambda content: model.classify(content, top=1)[0].index,
-        "mpscnn, fast_decode": lambda content: model.classify(content, top=1, fast_decode=True)[0].index,
+    def ours(content: bytes, fast: bool = False) -> int:
+        if name == SSDLITE:
+            found = model.detect(content)
+            return found[0].index if found else BACKGROUND
+        return model.classify(content, top=1, fast_decode=fast)[0].index
+
+    named: dict[str, Callable[[bytes], int]] = {
+        OURS: ours,
         "OpenCV, onnxruntime": opencv,
         "Pillow, onnxruntime": pillow,
     }
+    if name != SSDLITE:
+        named["mpscnn, fast_decode"] = partial(ours, fast=True)
+    return named
 
 
 def main() -> None:
@@ -88,22 +117,26 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--runs", type=int, default=20, help="calls of each engine (default: 20)")
+    parser.add_argument("--models", nargs="*", default=MODELS, choices=MODELS, help="default: all")
     options = parser.parse_args()
     photo = Image.open(mpscnn.samples.photo("cat")).convert("RGB")
-    with tempfile.TemporaryDirectory() as folder:
-        named = engines(Path(folder))
-    print(f"Minimum (median) milliseconds of the processor of {options.runs}.\n")
-    print(table_head("photo", *named, "mpscnn / OpenCV", "mpscnn / Pillow"))
+    files = {}
     for size_name, size in SIZES.items():
-        for name, settings in FORMATS.items():
+        for kind, settings in FORMATS.items():
             stream = io.BytesIO()
-            photo.resize(size, Image.Resampling.BICUBIC).save(stream, name, **settings)
-            content = stream.getvalue()
+            photo.resize(size, Image.Resampling.BICUBIC).save(stream, kind, **settings)
+            files[f"{size_name}, {kind}"] = stream.getvalue()
+    print(f"Minimum (median) milliseconds of the processor of {options.runs}.")
+    for model in options.models:
+        with tempfile.TemporaryDirectory() as folder:
+            named = engines(Path(folder), model)
+        print(f"\n{table_head(model, *named, 'mpscnn / OpenCV', 'mpscnn / Pillow')}")
+        for about, content in files.items():
             calls = {engine: partial(call, content) for engine, call in named.items()}
             times = processor_times(calls, options.runs)
             cells = [f"{min(ms):.1f} ({statistics.median(ms):.1f})" for ms in times.values()]
-            ours, _, opencv, pillow = (min(ms) for ms in times.values())
-            print(table_row([f"{size_name}, {name}", *cells, f"{ours / opencv:.2f}", f"{ours / pillow:.2f}"]))
+            own, opencv, pillow = (min(ms) for ms in [*times.values()][:3])
+            print(table_row([about, *cells, f"{own / opencv:.2f}", f"{own / pillow:.2f}"]), flush=True)
 
 
 if __name__ == "__main__":

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from harness import keep_compiled_code, random_network
 from peer_files.all_peers import ALL_PEERS
 
-import mpscnn
 from mpscnn.apps.benchmark import MPSCNN, EngineProcess, EngineSetup, Peer, Subject
 from mpscnn.apps.cli.package import cmake_directory
 from mpscnn.errors import Error
@@ -69,14 +69,10 @@ def parser(description: str | None, rounds: int) -> argparse.ArgumentParser:
 @contextmanager
 def mobilenet_v2(peers: list[str], threads: int) -> Iterator[Processes]:
     """Write MobileNetV2's files in a temporary folder, and yield the processes that run it in each engine."""
-    network = mpscnn.models.mobilenet_v2()
-    network.initialize_weights()
-    subject = Subject("mobilenet_v2", network)
+    subject = Subject("mobilenet_v2", random_network())
     with tempfile.TemporaryDirectory(prefix="mpscnn-processes-") as folder:
         directory = Path(folder)
-        # After the first process, all processes find compiled Python files here, as after an installation by pip.
-        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-        os.environ["PYTHONPYCACHEPREFIX"] = str(directory / "compiled")
+        keep_compiled_code(os.environ, directory)
         source = directory / "input.npy"
         np.save(source, np.random.default_rng(0).uniform(-1, 1, subject.input_shape).astype(np.float32))
         result = Processes({}, {}, [])

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from harness import table_head, table_row
+from harness import random_network, table_head, table_row
 
 import mpscnn
 
@@ -144,12 +144,10 @@ def main() -> None:
     arguments = parser.parse_args()
     processors = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        network = mpscnn.models.mobilenet_v2()
-        network.initialize_weights(seed=0)
         path, onnx, encoded = (
             Path(folder) / name for name in ("mobilenet_v2.safetensors", "m.onnx", "body.json")
         )
-        network.save(path, preprocess="tensorflow")
+        random_network().save(path, preprocess="tensorflow")
         encoded.write_text(json.dumps({"image_bytes": base64.b64encode(PHOTO.read_bytes()).decode()}))
         photo, as_json = Path(folder) / "photo.lua", Path(folder) / "json.lua"
         photo.write_text(SCRIPT.replace("{kind}", "image/jpeg").replace("{body}", str(PHOTO)))

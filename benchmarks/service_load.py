@@ -26,7 +26,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import table_head, table_row
+from harness import random_network, table_head, table_row
 from service import LITSERVE, PHOTO, free_port, running
 
 import mpscnn
@@ -126,13 +126,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         model = mpscnn.load(arguments.model)
         source = arguments.model
-        if (
-            arguments.model == "mobilenet_v2"
-        ):  # random weights take as long as trained ones, and need no download
-            network = mpscnn.models.mobilenet_v2()
-            network.initialize_weights(seed=0)
+        if arguments.model == "mobilenet_v2":  # trained weights would need a download
             source = str(Path(folder) / "mobilenet_v2.safetensors")
-            network.save(source, preprocess="tensorflow")
+            random_network().save(source, preprocess="tensorflow")
             model = mpscnn.load(source)
         onnx = str(Path(folder) / "m.onnx")
         subprocess.run([sys.executable, "-m", "mpscnn", "convert", source, onnx], check=True)

@@ -16,11 +16,9 @@ import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 
-from harness import table_head, table_row
+from harness import random_network, table_head, table_row
 from service import PHOTO, free_port, running
 from service_load import descendants
-
-import mpscnn
 
 #: The photos that each worker gets, on average.
 _PHOTOS = 16
@@ -68,9 +66,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "mobilenet_v2.safetensors"
-        network = mpscnn.models.mobilenet_v2()
-        network.initialize_weights(0)
-        network.save(model, preprocess="tensorflow")
+        random_network().save(model, preprocess="tensorflow")
         print(table_head("workers", "one service, MB", "as many services, MB"))
         for workers in arguments.workers:
             together, apart = megabytes(model, 1, workers), megabytes(model, workers, 1)
