@@ -30,6 +30,7 @@ class Handler(BaseHTTPRequestHandler):
 
     repositories: dict[str, dict[str, dict[str, bytes]]]  # by name and commit
     asked: list[str]
+    token: str | None = None  # the only one that is let in; None: all are
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -40,6 +41,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
         self.asked.append(path)
+        if self.token is not None and self.headers["Authorization"] != f"Bearer {self.token}":
+            return self.answer(401, b"", {"X-Error-Code": "RepoNotFound"})
         parts = path.removeprefix("/api/models").strip("/").split("/")
         name, revision = "/".join(parts[:2]), parts[3] if len(parts) > 3 else "main"
         commits = self.repositories.get(name)
@@ -147,12 +150,57 @@ def test_files_and_revisions(tmp_path: Path) -> None:
         assert not any("README" in path for path in server.asked)
         output = tmp_path / "made.safetensors"
         assert call("convert", "hf://owner/name", str(output), "--no-check") == 0
+        digest = hashlib.sha256(new).hexdigest()
+        record = f"hf://owner/name@{COMMIT}/a.tflite (SHA-256 {digest})"
+        assert mpscnn.load(output).information["source"] == record
         assert mpscnn.compare(str(output), "hf://owner/name@mpscnn").equal
         assert call("info", "hf://owner/name@v1/a.tflite") == 0
     again = mpscnn.load("hf://owner/name")  # nobody answers now
     assert COMMIT in again.information["source"]
     with pytest.raises(mpscnn.DownloadError, match="does not answer"):
         mpscnn.load("hf://owner/other")
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".mlpackage", ".mlmodel"])
+def test_converted_files_say_where_they_are_from(tmp_path: Path, suffix: str) -> None:
+    if suffix != ".safetensors":
+        pytest.importorskip("coremltools", reason="coremltools is not installed")
+    data, output = content(tmp_path), tmp_path / f"made{suffix}"
+    with hub({"owner/name": {COMMIT: {"a.tflite": data}}}):
+        assert call("convert", "hf://owner/name", str(output), "--no-check") == 0
+    digest = hashlib.sha256(data).hexdigest()
+    record = f"hf://owner/name@{COMMIT}/a.tflite (SHA-256 {digest})"
+    if suffix == ".safetensors":
+        assert mpscnn.load(output).information["source"] == record
+        return
+    import coremltools
+
+    stated = coremltools.models.MLModel(str(output), skip_model_load=True).get_spec().description.metadata
+    assert record in str(stated)
+
+
+def test_a_token_is_sent_and_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A private repository does not exist without the token. Nothing but the hub gets it."""
+    with hub({"owner/name": {COMMIT: {"a.tflite": content(tmp_path)}}}) as server:
+        server.token = "hf_secret"
+        monkeypatch.setenv("HF_TOKEN", "hf_other")
+        with pytest.raises(mpscnn.DownloadError, match="or it is private: log in with `hf auth login`"):
+            mpscnn.load("hf://owner/name")
+        monkeypatch.setenv("HF_TOKEN", "hf_secret")
+        model = mpscnn.load("hf://owner/name")
+    assert "secret" not in str(model.information)
+
+
+def test_offline_mode_loads_what_the_cache_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with hub({"owner/name": {COMMIT: {"a.tflite": content(tmp_path)}}}) as server:
+        first = mpscnn.load("hf://owner/name")
+        asked = len(server.asked)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+        again = mpscnn.load("hf://owner/name")
+        assert again.information == first.information
+        with pytest.raises(mpscnn.DownloadError, match="its cache on this machine lacks the file"):
+            mpscnn.load("hf://owner/other")
+        assert len(server.asked) == asked
 
 
 def test_refusals(tmp_path: Path) -> None:

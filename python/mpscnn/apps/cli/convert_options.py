@@ -127,10 +127,19 @@ OPTIONS = ConvertOptions()
 
 @dataclass(frozen=True, kw_only=True)
 class Conversion(ConvertOptions):
-    """The options of `mpscnn convert`, with the files to read and the file to write."""
+    """The options of `mpscnn convert`, with the files to read and the file to write.
+
+    `record` says where files of the hub are from, with commit and hash; "" for other files.
+    """
 
     sources: Sequence[Path]
     output: Path
+    record: str = ""
+
+    @property
+    def information(self) -> dict[str, str]:
+        """The texts about the model that follow from its files."""
+        return {"source": self.record} if self.record else {}
 
     @property
     def output_names(self) -> list[str]:

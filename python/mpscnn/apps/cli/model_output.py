@@ -39,7 +39,13 @@ def write_model(given: Conversion) -> None:
         return given.force or not different
 
     network = convert_files(
-        given.sources, output, dtype=given.dtype, approve=approve, **given.settings(), **given.reading()
+        given.sources,
+        output,
+        dtype=given.dtype,
+        information=given.information or None,
+        approve=approve,
+        **given.settings(),
+        **given.reading(),
     )
     if different and not given.force:
         show(verdict)

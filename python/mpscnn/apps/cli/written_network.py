@@ -34,7 +34,7 @@ def network_to_write(given: Conversion) -> tuple[Network, dict[str, str]]:
     from mpscnn.converters.formats.readers import is_foreign
 
     source = given.sources[0]
-    information: dict[str, str] = {}
+    information = given.information
     if all(
         is_foreign(one) or is_folder(one) for one in given.sources
     ):  # several are the files of one network
@@ -50,7 +50,8 @@ def network_to_write(given: Conversion) -> tuple[Network, dict[str, str]]:
             f"{source}: --shape, --outputs, --architecture and --signature are for files of other frameworks"
         )
     else:
-        network, information = described_network(open_model(model_path(str(source))))
+        network, stated = described_network(open_model(model_path(str(source))))
+        information = information | stated
         given.choose_settings(network)
         _warn_of(network.notes, source)
     check_size(network, given.size)

@@ -21,7 +21,7 @@ from mpscnn.apps.cli.checked_output import (
 )
 from mpscnn.apps.cli.convert_options import OPTIONS, Conversion, ConvertOptions
 from mpscnn.apps.cli.existing_outputs import OverwriteOption, require_new
-from mpscnn.apps.cli.hub_sources import local_source
+from mpscnn.apps.cli.hub_sources import local_sources
 from mpscnn.apps.cli.model_output import write_model
 from mpscnn.apps.cli.option_groups import add_options
 from mpscnn.apps.cli.written_network import write_report
@@ -97,8 +97,8 @@ def convert(
         paths = [*paths, written]
     only_report = report is not None and len(paths) == 1
     *sources, output = [*paths, paths[0]] if only_report else paths
-    sources = [local_source(source) for source in sources]
-    given = Conversion(sources=sources, output=output, **vars(options))
+    sources, record = local_sources(sources)
+    given = Conversion(sources=sources, output=output, record=record, **vars(options))
     if not only_report:
         _require_output(given)
         require_new(overwrite, output)
