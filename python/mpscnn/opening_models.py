@@ -39,11 +39,8 @@ def model_path(model: str | os.PathLike[str], *, fold: bool = True, note_photos:
     path = os.fspath(model)
     if "\0" in path:
         raise ParameterError(f"model: {model!r} contains a zero character")
-    if path.startswith(("hf:/", "timm/")):
-        from mpscnn.registry.hub import is_hub_name
-
-        if is_hub_name(path):
-            return _from_hub(path, fold=fold, note_photos=note_photos)
+    if hub_model_name(path) is not None:
+        return _from_hub(path, fold=fold, note_photos=note_photos)
     if "://" in path:
         raise ParameterError(
             f"model: {path!r} is a URL, which is not fetched: download the file, and give its path"
@@ -61,6 +58,15 @@ def model_path(model: str | os.PathLike[str], *, fold: bool = True, note_photos:
         if not os.path.exists(path):  # noqa: PTH110 (pathlib takes longer than the rest)
             raise
     return converter().convert_cached(path, fold=fold, note_photos=note_photos)
+
+
+def hub_model_name(text: str) -> str | None:
+    """Return the name of a model of the hub without its owner and revision; None for any other text."""
+    if not text.startswith(("hf:/", "timm/")):  # the module takes time to import
+        return None
+    from mpscnn.registry.hub import is_hub_name, model_name
+
+    return model_name(text) if is_hub_name(text) else None
 
 
 def _from_hub(name: str, *, fold: bool, note_photos: bool) -> str:

@@ -66,6 +66,16 @@ def is_hub_name(text: str) -> bool:
     return _TIMM.fullmatch(text) is not None and not is_file_name and not exists(Path(text))
 
 
+def model_name(text: str) -> str:
+    """Return the name of a repository without its owner, and that of a file without its suffix if one is named.
+
+    Raises ParameterError if the name has another form.
+    """
+    repository = _parsed(text)
+    name = repository.name.partition("/")[2]
+    return f"{name}-{PurePosixPath(repository.file).stem}" if repository.file else name
+
+
 def find_on_hub(text: str) -> HubFile:
     """Return a model of the hub, which is downloaded unless the cache of huggingface_hub has it.
 

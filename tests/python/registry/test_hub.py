@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from agreement import results
 from command_line import call
+from serving import require_packages, serving
 
 import mpscnn
 from mpscnn import Network
@@ -201,6 +202,32 @@ def test_offline_mode_loads_what_the_cache_has(tmp_path: Path, monkeypatch: pyte
         with pytest.raises(mpscnn.DownloadError, match="its cache on this machine lacks the file"):
             mpscnn.load("hf://owner/other")
         assert len(server.asked) == asked
+
+
+def test_the_service_names_models_like_their_repositories(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service is a process of its own, which takes about a second."""
+    require_packages()
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    one, two = content(tmp_path, 1), content(tmp_path, 2)
+    repositories = {
+        "owner/x.v1_in1k": {COMMIT: {"model.tflite": one}},
+        "timm/x.v2": {OLDER: {"model.tflite": two}},
+    }
+    x = np.random.default_rng(0).uniform(-1, 1, (1, 4, 4, 3)).astype(np.float32)
+    with (
+        hub(repositories),
+        serving("hf://owner/x.v1_in1k", "timm/x.v2@v1", "hf://timm/x.v2@v1/model.tflite") as service,
+    ):
+        names = [model["name"] for model in service.request("/v1/models").json["models"]]
+        assert names == ["x.v1_in1k", "x.v2", "x.v2-model"]
+        inputs = [{"name": "image", "shape": [*x.shape], "datatype": "FP32", "data": x.ravel().tolist()}]
+        body = json.dumps({"inputs": inputs}).encode()
+        for name, seed in (("x.v1_in1k", 1), ("x.v2", 2)):
+            answer = service.request(f"/v2/models/{name}/infer", body).json
+            (found,) = answer["outputs"]
+            np.testing.assert_allclose(found["data"], results(network(seed), x)[0].ravel(), atol=1e-6)
 
 
 def test_refusals(tmp_path: Path) -> None:

@@ -188,7 +188,8 @@ def test_changed_files_are_noticed_when_they_are_complete(tmp_path: Path) -> Non
     folder.mkdir()
     for path in (file, folder / "weights"):
         path.write_bytes(b"first")
-    files = ModelFiles(["mobilenet_v2", str(file), str(folder)])
+    others = ["mobilenet_v2", "hf://owner/name", "timm/resnet18.a1_in1k"]  # are not watched
+    files = ModelFiles([*others, str(file), str(folder)])
     assert not files.have_changed()
     for change in (file, folder / "weights", folder / "new"):
         change.write_bytes(b"another")

@@ -22,6 +22,7 @@ from mpscnn.apps.serve.failures import RefusedError
 from mpscnn.apps.serve.settings import check_threads
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.model import Model, load
+from mpscnn.opening_models import hub_model_name
 from mpscnn.runner.runner import Runner
 
 if TYPE_CHECKING:
@@ -286,10 +287,11 @@ class Models:
 def load_model(source: str | os.PathLike[str], **options: Unpack[LoadArguments]) -> LoadedModel:
     """Load a model with the options of `mpscnn.load`, and return it with its name.
 
-    The name is the registry name or the file's name without suffix. Raises the errors of `mpscnn.load`.
+    The name is the registry name, that of the hub's repository, or the file's name without suffix. Raises the errors of
+    `mpscnn.load`.
     """
     text = os.fspath(source)
-    name = Path(text).stem if is_path(text) else text
+    name = hub_model_name(text) or (Path(text).stem if is_path(text) else text)
     return LoadedModel(name, load(source, **options))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mpscnn._private.files import is_folder
 from mpscnn._private.model_name import is_path
+from mpscnn.opening_models import hub_model_name
 
 _State = list[tuple[str, int, int, int]]
 
@@ -20,7 +21,9 @@ class ModelFiles:
     """
 
     def __init__(self, sources: Iterable[str]) -> None:
-        self._paths = [Path(source) for source in sources if is_path(source)]
+        self._paths = [
+            Path(source) for source in sources if is_path(source) and hub_model_name(source) is None
+        ]
         self._latest = self._loaded = self._state()
 
     def note_load(self) -> None:
