@@ -136,14 +136,32 @@ TEST(a_process_in_the_background_tells_its_verdict) {
         return bench.script("echo '@mpscnn network " + std::string(verdict) + "'; exec sleep 3");
     };
     const BackendChoice fast =
-        bench.choose(reporting(R"({"refused": "", "cpu": 5000000, "device": 2000000})"));
+        bench.choose(reporting(R"({"refused": "", "cpu": 5000000, "device": 2000000, "cold": false})"));
     CHECK(device_of(fast) == "spoiled" && has(fast.reason, "the device in 2 ms") && bench.runs() == 1);
     CHECK(device_of(bench.choose(reporting(""))) == "spoiled" && bench.runs() == 1); // it is known
     const BackendChoice wrong =
-        bench.choose(reporting(R"({"refused": "result (0) is 7", "cpu": 0, "device": 0})"), network("wrong"));
+        bench.choose(reporting(R"({"refused": "result (0) is 7", "cpu": 0, "device": 0, "cold": false})"),
+                     network("wrong"));
     CHECK(device_of(wrong) == "cpu");
     CHECK(has(wrong.warning, "result (0) is 7"));
     CHECK(bench.records().empty()); // the process in the background writes them
+}
+
+TEST(times_of_a_cold_device_count_until_others_are_on_record) {
+    Bench bench;
+    const BackendChoice first = bench.choose(bench.script(
+        R"(echo '@mpscnn network {"refused": "", "cpu": 1000000, "device": 2000000, "cold": true}'; exec sleep 3)"));
+    CHECK(device_of(first) == "cpu" && first.warning.empty());
+    CHECK(has(first.reason, "the device in 2 ms before its clock had risen; later programs take times"));
+    CHECK(device_of(bench.choose(bench.times(1, 1))) == "cpu" && bench.runs() == 1); // it is waited for once
+    // The process in the background measures the network again, and writes the record.
+    engine::verdict_of_preflight(bench.automatic(), network(), {}, bench.times(1'000'000, 500'000), {}, true);
+    CHECK(bench.records().empty());
+    engine::verdict_of_preflight(bench.automatic(), network(), {}, bench.times(1'000'000, 500'000));
+    CHECK(bench.records().size() == 1 && bench.runs() == 3);
+    const BackendChoice later = bench.choose(bench.times(1, 1));
+    CHECK(device_of(later) == "spoiled" && bench.runs() == 3);
+    CHECK(later.reason.ends_with("; the CPU engine ran an image in 1 ms, the device in 0.5 ms"));
 }
 
 TEST(a_process_in_the_background_is_waited_for_once) {

@@ -87,8 +87,7 @@ void check_metal_cases(const std::string &wanted, const std::string &request,
         const CheckProgram program = installed_check_program(name_of_metal(wanted));
         run_in_background(
             *device, program, *rest,
-            [&](const std::string &network) { return verdict_on_requested(device, network, program); },
-            report);
+            [&](const std::string &network) { return requested_network(device, network, program); }, report);
     } else if (const auto network = NetworkRequest::parse(request))
         run_requested_network(device, cpu, *network, report);
     else

@@ -78,6 +78,11 @@ public:
 
     const Results &results() const { return results_; }
 
+    std::chrono::nanoseconds time_of_run() {
+        const auto begin = std::chrono::steady_clock::now();
+        session_.run(images_.views(), outputs_);
+        return std::chrono::steady_clock::now() - begin;
+    }
     /// Run for some time without measuring.
     void warm_up() {
         for (std::chrono::nanoseconds all{0}; all < warm_up_time;) all += time_of_run();
@@ -94,12 +99,6 @@ public:
     }
 
 private:
-    std::chrono::nanoseconds time_of_run() {
-        const auto begin = std::chrono::steady_clock::now();
-        session_.run(images_.views(), outputs_);
-        return std::chrono::steady_clock::now() - begin;
-    }
-
     std::chrono::nanoseconds best_ = std::chrono::nanoseconds::max();
     Session session_;
     const Images &images_;
@@ -203,7 +202,7 @@ class NetworkCheck {
 public:
     NetworkCheck(Graph graph, std::vector<Shape> shapes, const NetworkRequest &request, CheckReport &report)
         : graph_(std::move(graph)), shapes_(std::move(shapes)), options_(request.options),
-          precision_(request.precision()), images_(graph_, shapes_), report_(report) {}
+          precision_(request.precision()), cold_(request.cold), images_(graph_, shapes_), report_(report) {}
 
     CaseResult result(const std::shared_ptr<const Backend> &device,
                       const std::shared_ptr<const Backend> &cpu) {
@@ -230,7 +229,8 @@ public:
                                         name_of(precision_), ": ", *wrong});
                 return result;
             }
-        result.times = times(on_device, on_cpu);
+        result.times = cold_ ? EngineTimes{on_cpu.time_of_run().count(), on_device.time_of_run().count()}
+                             : times(on_device, on_cpu);
         return result;
     }
 
@@ -261,6 +261,7 @@ private:
     std::vector<Shape> shapes_;
     CompileOptions options_;
     Precision precision_;
+    bool cold_;
     Images images_;
     CheckReport &report_;
 };

@@ -52,6 +52,7 @@ std::string NetworkRequest::text() const {
     // A number in JSON has 63 bits, and so much memory is no limit.
     json.set("max_memory", static_cast<std::int64_t>(options.max_memory & INT64_MAX));
     json.set("refused", refused);
+    json.set("cold", cold);
     if (program) json.set("program", json_of_program(*program));
     return std::string(network_word) + to_text(json);
 }
@@ -81,6 +82,7 @@ std::optional<NetworkRequest> NetworkRequest::parse(const std::string &text) {
     request.options.metal_kernels = view.at("metal_kernels").get<std::string>();
     request.options.max_memory = view.at("max_memory").get<std::uint64_t>();
     request.refused = view.at("refused").get<std::vector<std::string>>();
+    request.cold = view.at("cold").get<bool>();
     if (view.has("program")) request.program = program_of(view.at("program"));
     return request;
 }

@@ -17,6 +17,7 @@ struct NetworkRequest {
     CompileOptions options;
     std::vector<std::string> refused;      ///< implementations of the device that are not used
     std::optional<WrittenProgram> program; ///< for a device that runs programs of another framework
+    bool cold = false;                     ///< true: one run of each engine is timed, without warming up
 
     /// Return the text of the request, in one line.
     std::string text() const;

@@ -21,7 +21,6 @@
 #include "engine/run/network_request.h"
 #include "engine/run/replaced_layers.h"
 #include "engine/run/staged_graph.h"
-#include "engine/trust/background_check.h"
 #include "engine/trust/check_record.h"
 #include "engine/trust/device_trust.h"
 
@@ -89,13 +88,14 @@ std::string identity_of(const Graph &graph, const std::vector<Shape> &shapes, co
     for (const Shape &shape : shapes) run += shape.text();
     NetworkRequest without_file = request;
     without_file.file.clear();
+    without_file.cold = false;
     without_file.program = {};
     return concat({"network ", quoted(graph.name()), ", ", request.options.precision, ", ",
                    hashed_name(run + without_file.text())});
 }
 
 NetworkRequest request_for(const BackendChoice &choice, const CompileOptions &options) {
-    NetworkRequest request{"", options, {}, {}};
+    NetworkRequest request{"", options, {}, {}, false};
     request.options.precision = name_of(choice.precision);
     for (const auto &[name, reason] : choice.backend->implementations().refused())
         request.refused.push_back(name);
@@ -105,7 +105,10 @@ NetworkRequest request_for(const BackendChoice &choice, const CompileOptions &op
 /// Compare times, as in "the CPU engine ran it in 2 ms, the device in 5 ms".
 std::string text_of(const EngineTimes &times) {
     return concat({"the CPU engine ran an image in ", milliseconds(times.cpu), ", the device in ",
-                   milliseconds(times.device)});
+                   milliseconds(times.device),
+                   times.cold ? " before its clock had risen; later programs take times that are measured in "
+                                "the background"
+                              : ""});
 }
 
 std::string not_used_text(const BackendChoice &choice, const Graph &graph, const std::string &reason) {
@@ -132,12 +135,14 @@ Verdict verdict_on(const BackendChoice &choice, const Graph &graph, const std::v
     // The check's process would hide a wrong limit.
     if (choice.backend->name() == std::string_view("coreml")) static_cast<void>(coreml_limit());
     std::optional<NetworkFile> file;
-    CheckedNetwork network{graph.name(), identity_of(graph, shapes, request), [&] {
+    CheckedNetwork network{graph.name(), identity_of(graph, shapes, request),
+                           [&] {
                                if (write) request.program = write(shapes);
                                file.emplace(graph);
                                request.file = file->path();
                                return request.text();
-                           }};
+                           },
+                           request.cold};
     try {
         return verdict_on_network(*choice.backend, network, check);
     } catch (const std::system_error &error) {
@@ -153,7 +158,8 @@ BackgroundResult result_of_preflight(const BackendChoice &choice, const Graph &g
                                      const std::vector<Shape> &shapes, const CompileOptions &options,
                                      const CheckProgram &check) {
     static std::mutex &mutex = *new std::mutex;
-    static auto &waited = *new std::map<std::string, BackgroundResult>; // networks without a verdict
+    // Networks without a verdict on record, which a process in the background may write later.
+    static auto &waited = *new std::map<std::string, BackgroundResult>;
     NetworkRequest request = request_for(choice, options);
     const std::string identity = identity_of(graph, shapes, request);
     if (auto known = known_verdict(*choice.backend, identity)) return {std::move(known), ""};
@@ -174,7 +180,7 @@ BackgroundResult result_of_preflight(const BackendChoice &choice, const Graph &g
     } catch (const std::system_error &error) {
         result = {std::nullopt, concat({"its file cannot be written: ", error.what()}), false};
     }
-    if (result.verdict)
+    if (result.verdict && !result.verdict->times.cold)
         keep_verdict(*choice.backend, identity, *result.verdict);
     else
         waited.emplace(key, result);
@@ -195,25 +201,28 @@ bool preflight_compares_times() { return preflight_of_environment() == Preflight
 
 std::optional<Verdict> verdict_of_preflight(const BackendChoice &choice, const Graph &graph,
                                             const CompileOptions &options, const CheckProgram &check,
-                                            const PreflightWriter &write) {
+                                            const PreflightWriter &write, bool cold) {
     if (preflight_of_environment() == Preflight::off || !can_be_checked(graph)) return std::nullopt;
     const auto shapes = shapes_for_preflight(graph);
     if (!shapes) return std::nullopt;
-    return verdict_on(choice, graph, *shapes, request_for(choice, options), check, write);
+    NetworkRequest request = request_for(choice, options);
+    request.cold = cold;
+    return verdict_on(choice, graph, *shapes, std::move(request), check, write);
 }
 
 bool preflights_are_on() { return preflight_of_environment() != Preflight::off; }
 
-std::optional<Verdict> verdict_on_requested(std::shared_ptr<const Backend> device, const std::string &text,
-                                            const CheckProgram &check) {
+NetworkChecker requested_network(std::shared_ptr<const Backend> device, const std::string &text,
+                                 const CheckProgram &check) {
     const auto request = NetworkRequest::parse(text);
     if (!request) fail(ErrorKind::parameter, "request: a check in the background needs a network");
-    const Graph graph = request->take_graph();
+    const auto graph = std::make_shared<const Graph>(request->take_graph());
     Verdict known;
     for (const std::string &name : request->refused)
         known.implementations.emplace(name, "as the library says");
-    BackendChoice choice{trusted(std::move(device), known), request->precision(), ""};
-    return verdict_of_preflight(choice, graph, request->options, check);
+    return [choice = BackendChoice{trusted(std::move(device), known), request->precision(), ""}, graph,
+            options = request->options,
+            check](bool cold) { return verdict_of_preflight(choice, *graph, options, check, {}, cold); };
 }
 
 BackendChoice after_preflight(BackendChoice choice, const Graph &graph, const CompileOptions &options,

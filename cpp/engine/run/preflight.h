@@ -10,6 +10,7 @@
 #include "engine/backend/written_program.h"
 #include "engine/run/backends.h"
 #include "engine/run/program.h"
+#include "engine/trust/background_check.h"
 #include "engine/trust/check_process.h"
 #include "engine/trust/device_trust.h"
 
@@ -34,17 +35,17 @@ using PreflightWriter = std::function<WrittenProgram(const std::vector<Shape> &s
 
 /// Return the verdict on a network on a device that "auto" may choose: the recorded one, or the result of a
 /// check. Return nothing for a network without preflights, or if they are turned off. `write` is for a device
-/// that needs a program, and is called only for a check.
+/// that needs a program, and is called only for a check. `cold` is that of CheckedNetwork.
 std::optional<Verdict> verdict_of_preflight(const BackendChoice &choice, const Graph &graph,
                                             const CompileOptions &options, const CheckProgram &check,
-                                            const PreflightWriter &write = {});
+                                            const PreflightWriter &write = {}, bool cold = false);
 
 /// Return whether there are preflights (MPSCNN_PREFLIGHT, MPSCNN_SKIP_SELF_CHECK).
 bool preflights_are_on();
 
-/// Return the verdict on the network of a request, in the process that runs a check in the background.
-std::optional<Verdict> verdict_on_requested(std::shared_ptr<const Backend> device, const std::string &request,
-                                            const CheckProgram &check);
+/// Return what checks the network of a request, in the process that runs a check in the background.
+NetworkChecker requested_network(std::shared_ptr<const Backend> device, const std::string &request,
+                                 const CheckProgram &check);
 
 /// Return whether times count (MPSCNN_PREFLIGHT).
 bool preflight_compares_times();

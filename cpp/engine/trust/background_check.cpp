@@ -31,6 +31,7 @@ std::string line_of(const std::optional<Verdict> &verdict) {
     json.set("refused", known.refused);
     json.set("cpu", known.times.cpu);
     json.set("device", known.times.device);
+    json.set("cold", known.times.cold);
     return std::string(verdict_word) + to_text(json);
 }
 
@@ -39,7 +40,8 @@ Verdict verdict_in(std::string_view line) {
     const JsonView view(json, "report");
     Verdict verdict;
     verdict.refused = view.at("refused").get<std::string>();
-    verdict.times = {view.at("cpu").get<std::int64_t>(), view.at("device").get<std::int64_t>()};
+    verdict.times = {view.at("cpu").get<std::int64_t>(), view.at("device").get<std::int64_t>(),
+                     view.at("cold").get<bool>()};
     return verdict;
 }
 
@@ -110,12 +112,16 @@ std::optional<std::string> background_request(const std::string &text) {
 }
 
 void run_in_background(const Backend &subject, const CheckProgram &program, const std::string &request,
-                       const std::function<std::optional<Verdict>(const std::string &request)> &check_network,
+                       const std::function<NetworkChecker(const std::string &request)> &open,
                        const std::function<void(const std::string &line)> &report) {
     platform::become_independent();
     report(check_greeting(subject));
     try {
-        if (!request.empty()) report(line_of(check_network(request)));
+        if (!request.empty()) {
+            const NetworkChecker check = open(request);
+            report(line_of(check(true)));
+            static_cast<void>(check(false));
+        }
     } catch (const std::exception &error) {
         report(error.what()); // the check of the device itself goes on
     }

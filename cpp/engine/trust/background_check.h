@@ -10,8 +10,9 @@
 namespace mpscnn::engine {
 
 // Checks a device, and a network on it, in a process that goes on when the one that starts it does not wait
-// or ends. That process first checks the network, reports the verdict, and then checks the device with low
-// priority. Both verdicts are recorded.
+// or ends. That process first runs the network twice on the device, and reports the verdict. Then it measures
+// the network on the warm device, and checks the device with low priority. The last two verdicts are
+// recorded.
 
 /// The verdict of a process in the background, or the reason why there is none.
 struct BackgroundResult {
@@ -27,10 +28,12 @@ struct BackgroundResult {
 BackgroundResult check_in_background(const Backend &subject, const CheckProgram &program,
                                      const std::function<std::string()> &request, const std::string &what);
 
-/// Run a request for a process in the background, in this process. `check_network` gets the request for the
-/// network, and returns the verdict on it.
+/// Returns the verdict on a network; `cold` is that of CheckedNetwork.
+using NetworkChecker = std::function<std::optional<Verdict>(bool cold)>;
+
+/// Run a request for a process in the background, in this process. `open` gets the request for the network.
 void run_in_background(const Backend &subject, const CheckProgram &program, const std::string &request,
-                       const std::function<std::optional<Verdict>(const std::string &request)> &check_network,
+                       const std::function<NetworkChecker(const std::string &request)> &open,
                        const std::function<void(const std::string &line)> &report);
 
 /// Return the request of a process in the background for a network, or nothing for another text.

@@ -20,6 +20,7 @@ namespace mpscnn::engine {
 /// The shortest times of a run on the CPU engine and on the device, in nanoseconds; 0 if not measured.
 struct EngineTimes {
     std::int64_t cpu = 0, device = 0;
+    bool cold = false; ///< true: of one run each, for which the device did not warm up
 
     bool measured() const { return cpu > 0 && device > 0; }
 };

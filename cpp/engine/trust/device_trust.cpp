@@ -155,6 +155,7 @@ Finding find_for_network(const Backend &subject, const CheckedNetwork &network, 
     if (!batch.refused.empty()) return finding;
     const CaseResult &result = batch.results.at(0);
     finding.verdict.times = result.times;
+    finding.verdict.times.cold = network.cold && result.times.measured();
     if (result.end == CaseResult::End::wrong || result.end == CaseResult::End::ended)
         finding.verdict.refused = result.reason;
     return finding;
@@ -202,7 +203,7 @@ Finding on_record_or(const Backend &subject, const CheckedThing &thing,
     if (const auto known = verdict_on_record(thing)) return {*known};
     const auto crashed = case_of_crash(thing);
     Finding finding = crashed ? finding_of_crash(*crashed) : check();
-    if (!finding.interrupted) remember(thing, finding.verdict);
+    if (!finding.interrupted && !finding.verdict.times.cold) remember(thing, finding.verdict);
     return finding;
 }
 
@@ -335,7 +336,7 @@ Verdict verdict_on_network(const Backend &subject, const CheckedNetwork &network
             concat({"network ", quoted(network.name), " is not checked: ", finding.verdict.refused}));
         finding.verdict.refused.clear();
     }
-    if (!finding.interrupted)
+    if (!finding.interrupted && !finding.verdict.times.cold)
         verdicts().known[check_record_of(thing)] = {finding.verdict, finding.checked, true};
     return finding.verdict;
 }

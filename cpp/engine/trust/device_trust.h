@@ -51,6 +51,8 @@ struct CheckedNetwork {
     std::string identity; ///< one line, which changes whenever results or times may change
     /// Make the request for the check program. It is called for each start of the program.
     std::function<std::string()> request;
+    /// True: the times are those of one run. A verdict with them is neither recorded nor kept.
+    bool cold = false;
 };
 
 /// Return the verdict on a network on a device: the recorded one, or the result of a check in a child
