@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -17,6 +18,7 @@
 #include "engine/graph/scores.h"
 #include "engine/run/run_check.h"
 #include "engine/run/tensor_copy.h"
+#include "vision/calibration.h"
 #include "vision/ranking.h"
 
 using namespace mpscnn;
@@ -33,10 +35,17 @@ struct Scoring {
     bool is_applied; ///< true: the function is applied to the network's output
 };
 
+/// True if a program computes the features of a calibrated model as its second output.
+bool has_features(const engine::Program &program, const mpscnn_model &model) {
+    return model.file.calibration && program.outputs().size() == 2 &&
+           program.outputs()[1].name == model.file.calibration->layer;
+}
+
 /// Find out what the scores of a program are: what the model says, otherwise the function with which the
 /// network ends, otherwise a softmax.
 Scoring scoring_of(const engine::Program &program, const mpscnn_model &model) {
-    const std::optional<Scores> end = program.scores();
+    const std::optional<Scores> end =
+        has_features(program, model) ? engine::scores_of(model.file.graph) : program.scores();
     const Scores scores = model.file.scores.value_or(end.value_or(Scores::softmax));
     return {scores, scores != end && scores != Scores::as_is};
 }
@@ -49,7 +58,7 @@ bool is_binary(const mpscnn_model &model, std::int64_t scores) {
 /// Throws unless the classes of the program's output can be ranked.
 void require_rank(const engine::Program &program, const mpscnn_model &model, int top) {
     const std::string what = concat({"network ", quoted(program.name()), " is not a classifier: "});
-    if (program.outputs().size() != 1)
+    if (program.outputs().size() != 1 && !has_features(program, model))
         fail(ErrorKind::unsupported, {what, "it has ", program.outputs().size(), " outputs"});
     const Shape output = program.outputs()[0].shape.with_batch(1);
     const std::optional<std::int64_t> scores = engine::score_count(output);
@@ -95,8 +104,7 @@ std::unique_ptr<mpscnn_predictions> rank(const mpscnn_model &model, const engine
     return predictions;
 }
 
-std::vector<float> values_of(const engine::TensorView &output, const engine::Program &program) {
-    const engine::Port &port = program.outputs()[0];
+std::vector<float> values_of(const engine::TensorView &output, const engine::Port &port) {
     const Shape expected = port.shape.with_batch(1);
     if (!(output.shape == expected))
         fail(ErrorKind::shape,
@@ -120,7 +128,14 @@ c_api::Read c_api::into_predictions(const engine::Program &program, const mpscnn
     c_api::require_photo_input(program, model, "classifying");
     require_rank(program, model, top);
     return [&program, &model, top, predictions](std::span<const engine::TensorView> outputs) {
-        *predictions = rank(model, program, values_of(outputs[0], program), top).release();
+        auto ranked = rank(model, program, values_of(outputs[0], program.outputs()[0]), top);
+        if (has_features(program, model)) {
+            const engine::Calibration &known = *model.file.calibration;
+            const std::vector<float> features = values_of(outputs[1], program.outputs()[1]);
+            ranked->unfamiliar =
+                vision::share_below(known.distances, vision::neighbour_distance(features, known.features));
+        }
+        *predictions = ranked.release();
     };
 }
 
@@ -148,12 +163,18 @@ mpscnn_status mpscnn_model_rank(const mpscnn_model *model, const mpscnn_program 
         require_rank(*program->program, *model, top);
         const engine::TensorView view = c_api::view_of(*output, "output");
         engine::check_elements(*program->program, {}, {&view, 1});
-        *predictions = rank(*model, *program->program, values_of(view, *program->program), top).release();
+        *predictions =
+            rank(*model, *program->program, values_of(view, program->program->outputs()[0]), top).release();
     });
 }
 
 const char *mpscnn_predictions_scores(const mpscnn_predictions *predictions) {
     return mpscnn::c_api::is_live(predictions) ? name_of(predictions->scores) : "";
+}
+
+double mpscnn_predictions_unfamiliar(const mpscnn_predictions *predictions) {
+    return mpscnn::c_api::is_live(predictions) ? predictions->unfamiliar
+                                               : std::numeric_limits<double>::quiet_NaN();
 }
 
 int mpscnn_predictions_count(const mpscnn_predictions *predictions) {

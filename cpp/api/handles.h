@@ -3,6 +3,7 @@
 // Definitions of the opaque handles of mpscnn.h.
 
 #include <atomic>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -64,4 +65,6 @@ struct mpscnn_predictions {
     };
     std::vector<Entry> entries;
     mpscnn::engine::Scores scores; ///< what the probabilities are
+    /// The share of calibration photos that are less unfamiliar; NaN if it is not known.
+    double unfamiliar = std::numeric_limits<double>::quiet_NaN();
 };

@@ -1,8 +1,12 @@
+#include <cstdint>
+#include <string>
+
 #include "api/described_heads.h"
 #include "api/guard.h"
 #include "api/handles.h"
 #include "core/text.h"
 #include "core/text_file.h"
+#include "vision/calibration.h"
 #include "vision/detection_json.h"
 #include "vision/preprocess_json.h"
 
@@ -119,6 +123,50 @@ mpscnn_status mpscnn_model_set_scores(mpscnn_model *model, const char *scores) {
     return guarded([&] {
         require(model, "model");
         model->file.scores = scores ? std::optional(engine::scores_named(scores)) : std::nullopt;
+    });
+}
+
+mpscnn_status mpscnn_model_calibration(const mpscnn_model *model, mpscnn_calibration *calibration) {
+    return guarded([&] {
+        require(model, "model");
+        require(calibration, "calibration");
+        *calibration = {};
+        if (!model->file.calibration) return;
+        const engine::Calibration &known = *model->file.calibration;
+        *calibration = {known.layer.c_str(),
+                        known.features.data(),
+                        known.distances.data(),
+                        static_cast<int64_t>(known.distances.size()),
+                        static_cast<int64_t>(known.features.size() / known.distances.size()),
+                        known.probabilities.data(),
+                        static_cast<int64_t>(known.probabilities.size())};
+    });
+}
+
+mpscnn_status mpscnn_model_set_calibration(mpscnn_model *model, const mpscnn_calibration *calibration) {
+    return guarded([&] {
+        require(model, "model");
+        require(calibration, "calibration");
+        const mpscnn_calibration &given = *calibration;
+        if (given.width < 0 || (given.width > 0 && given.photos > INT64_MAX / given.width))
+            fail(ErrorKind::parameter, {"calibration: the width ", given.width, " is not possible"});
+        c_api::require_array(given.distances, given.photos, "distances");
+        c_api::require_array(given.features, given.photos * given.width, "features");
+        c_api::require_array(given.probabilities, given.probability_count, "probabilities");
+        model->file.calibrate({std::string(c_api::text(given.layer, "layer")),
+                               {given.features, given.features + given.photos * given.width},
+                               {given.distances, given.distances + given.photos},
+                               {given.probabilities, given.probabilities + given.probability_count}},
+                              ErrorKind::parameter);
+    });
+}
+
+mpscnn_status mpscnn_set_threshold(const float *probabilities, int64_t count, double coverage,
+                                   float *threshold) {
+    return guarded([&] {
+        c_api::require_array(probabilities, count, "probabilities");
+        require(threshold, "threshold");
+        *threshold = vision::set_threshold({probabilities, static_cast<std::size_t>(count)}, coverage);
     });
 }
 

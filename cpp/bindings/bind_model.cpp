@@ -54,6 +54,32 @@ py::object anchors(const ModelFile &model) {
     return py::array_t<float>({static_cast<py::ssize_t>(numbers.size() / 4), py::ssize_t{4}}, numbers.data());
 }
 
+/// Return (layer, features, distances, probabilities), or None if the model is not calibrated.
+py::object calibration(const ModelFile &model) {
+    const mpscnn_calibration known = model.calibration();
+    if (!known.layer) return py::none();
+    const auto array = [](const std::vector<py::ssize_t> &shape, const float *numbers) {
+        return py::array_t<float>(shape, numbers);
+    };
+    return py::make_tuple(known.layer, array({known.photos, known.width}, known.features),
+                          array({known.photos}, known.distances),
+                          array({known.probability_count}, known.probabilities));
+}
+
+using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
+
+void set_calibration(ModelFile &model, const std::string &layer, const Floats &features,
+                     const Floats &distances, const Floats &probabilities) {
+    if (features.ndim() != 2 || features.shape(0) != distances.size())
+        throw ShapeError("calibration: expected features (photos, width), and a distance for each photo");
+    model.set_calibration({layer.c_str(), features.data(), distances.data(), features.shape(0),
+                           features.shape(1), probabilities.data(), probabilities.size()});
+}
+
+float threshold_of_set(const Floats &probabilities, double coverage) {
+    return set_threshold({probabilities.data(), static_cast<std::size_t>(probabilities.size())}, coverage);
+}
+
 py::tuple segment(const ModelFile &model, Session &session, const Pixels &image, int classes, int tile_side,
                   double tile_overlap) {
     const ImageView &view = image.view();
@@ -99,9 +125,13 @@ void bind_model(py::module_ &module) {
              py::arg("iou_threshold") = 0.0f, py::arg("max_detections") = 0, py::arg("tile_side") = 0,
              py::arg("tile_overlap") = 0.0)
         .def("anchors", &anchors)
+        .def("calibration", &calibration)
+        .def("set_calibration", &set_calibration, py::arg("layer"), py::arg("features"), py::arg("distances"),
+             py::arg("probabilities"))
         .def("segment", &segment, py::arg("session"), py::arg("image"), py::arg("classes") = 0,
              py::arg("tile_side") = 0, py::arg("tile_overlap") = 0.0);
 
+    module.def("set_threshold", &threshold_of_set, py::arg("probabilities"), py::arg("coverage"));
     module.def("preprocess", &preprocess_image, py::arg("image"), py::arg("preprocess"), py::arg("output"));
     module.def("describe_preprocess", &describe_preprocess, py::arg("preprocess"), py::arg("channels") = 3);
 }

@@ -27,7 +27,7 @@ py::tuple ranked_classes(const Predictions &predictions) {
     py::list entries;
     for (const Prediction &entry : predictions.top(predictions.size()))
         entries.append(py::make_tuple(entry.label, entry.index, entry.probability));
-    return py::make_tuple(entries, predictions.scores());
+    return py::make_tuple(entries, predictions.scores(), predictions.unfamiliar());
 }
 
 namespace {

@@ -137,6 +137,7 @@ toolkit.provide(
         coreml_programs=lambda: cast(
             toolkit.CoremlPrograms, import_module("mpscnn.converters.writing.coreml.compiled_program")
         ),
+        calibrations=lambda: cast(toolkit.Calibrations, import_module("mpscnn.evaluation.calibration")),
     )
 )
 

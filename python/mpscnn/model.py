@@ -19,7 +19,7 @@ from mpscnn._private.other_names import (
     canonical_device,
     device_text,
 )
-from mpscnn.errors import ParameterError
+from mpscnn.errors import Error, ParameterError
 from mpscnn.opening_models import (
     core_model,
     described_network,
@@ -46,6 +46,7 @@ if TYPE_CHECKING:  # other modules are imported where they are used, so that run
     from mpscnn.graph.network import Network
     from mpscnn.opening_models import Description
     from mpscnn.runtime.options import CompileOptions, LoadArguments, RunOptions
+    from mpscnn.vision.calibration import Calibration
     from mpscnn.vision.detection import Detections
     from mpscnn.vision.photo_tasks import PhotoTask, Result
     from mpscnn.vision.results import Classification
@@ -203,6 +204,7 @@ class Model(FixedAttributes, Generic[Answer]):
     """The options of the program."""
     run_options: RunOptions
     """The options of each prediction."""
+    _calibration: Calibration | None
 
     @accept_foreign_arguments(options=LOAD_FIELDS)
     def __init__(
@@ -215,9 +217,35 @@ class Model(FixedAttributes, Generic[Answer]):
         **options: Unpack[LoadArguments],
     ) -> None:
         self.compile_options, self.run_options = load_options(options)
-        self._core = core_model(network, preprocess, labels, scores)
-        self.program = compile_graph(self._core.graph(), [], self.compile_options)
+        self._compile(core_model(network, preprocess, labels, scores))
+
+    def _compile(self, core: _core.Model) -> None:
+        """Compile a model for the options. A calibrated one needs the features of photos as its second output."""
+        found = core.calibration()
+        outputs: list[str] = []
+        if found is None:
+            self._calibration = None
+        else:
+            import json
+
+            from mpscnn.vision.calibration import Calibration
+
+            self._calibration = Calibration(*found)
+            outputs = [*json.loads(core.graph().to_json())["outputs"], self._calibration.layer]
+        self._core = core
+        self.program = compile_graph(core.graph(), outputs, self.compile_options)
         self._sessions = SessionPool(self.program, self.run_options)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What `calibrate` found out; None if the model is not calibrated."""
+        return self._calibration
+
+    @property
+    def _output_shapes(self) -> list[tuple[int | None, ...]]:
+        """The shapes of the network's outputs, without the features of a calibration."""
+        shapes = list(self.program.outputs.values())
+        return shapes if self._calibration is None else shapes[:-1]
 
     @classmethod
     def from_network(cls, network: Network, **options: Any) -> Model:
@@ -380,7 +408,76 @@ class Model(FixedAttributes, Generic[Answer]):
         """
         if path_name("path", path).lower().endswith(INFORMED_SUFFIXES) and self.information:
             options.setdefault("information", self.information)
-        network_of(self).save(path, **options)
+        network = network_of(self)
+        network.calibration = self._calibration
+        network.save(path, **options)
+
+    @accept_foreign_arguments
+    def calibrate(
+        self,
+        photos: Any,
+        *,
+        annotations: str | os.PathLike[str] | None = None,
+        precision: float | None = None,
+        inflight: int = 3,
+        failed: Callable[[Any, Error], object] | None = None,
+    ) -> Model[Answer]:
+        """Measure a model on labelled photos that it was not trained on, for honest statements about results.
+
+        For a detector this sets the score threshold with which a share `precision` of the found objects is right.
+
+        The results of a classifier then say more: `Classification.unfamiliar` how unusual a photo is, and
+        `Classification.set` among which classes the right one is with a chosen probability. At most 2,000 photos are
+        kept for `unfamiliar`.
+
+        `save` keeps the calibration in model files. Calibrate again after a change of weights or precision. Call it
+        before other threads use the model.
+
+        Args:
+            photos: photos with their classes, as for `mpscnn.evaluate`; at least 11, and better some hundred. For a
+                detector the folder of the photos.
+            annotations, precision: for a detector the objects on the photos, as for `mpscnn.evaluate`, and the wanted
+                precision, above 0 and at most 1.
+            inflight: as for `mpscnn.evaluate`.
+            failed: as for `mpscnn.evaluate`.
+
+        Returns:
+            This model.
+
+        Raises:
+            The errors of `mpscnn.evaluate`.
+            UnsupportedError: the network does not end in a layer of classes.
+            ParameterError: there are fewer than 11 photos, or no score threshold has this precision.
+        """
+        from mpscnn._private.toolkit import calibrations
+
+        if (annotations is None) != (precision is None):
+            raise ParameterError("calibrate takes annotations= and precision= of a detector together")
+        if annotations is not None and precision is not None:
+            least = calibrations().detector_threshold(
+                self, photos, annotations, precision, inflight=inflight, failed=failed
+            )
+            self._limit(least)
+            return self
+        found = calibrations().calibration_of(self, photos, inflight=inflight, failed=failed)
+        core = _core.Model.parse(self._core.content(), self.name)
+        core.set_calibration(*found)
+        self._compile(core)
+        return self
+
+    def _limit(self, score_threshold: float) -> None:
+        """Set the score threshold of a detector."""
+        from mpscnn._private.settings import as_json
+        from mpscnn.graph.model_file import with_metadata
+        from mpscnn.graph.network import with_limits
+
+        limited = with_limits(self.network, score_threshold, None, None).detection
+        assert limited is not None
+        changes = {"mpscnn.detection": as_json("detection", limited.settings)}
+        self._compile(_core.Model.parse(with_metadata(self._core.content(), changes), self.name))
+        self.network.detection = limited
+        self.__dict__.pop("_description", None)
+        self.__dict__.pop("_detection", None)
 
     @property
     def task(self) -> str:
@@ -389,7 +486,7 @@ class Model(FixedAttributes, Generic[Answer]):
         It is "detection" if the file has the settings that turn outputs into boxes, and "segmentation" if the only
         output is (n, height, width, classes). An output of one pixel, (n, 1, 1, classes), is that of a classifier.
         """
-        return model_task(self._detection is not None, list(self.program.outputs.values()))
+        return model_task(self._detection is not None, self._output_shapes)
 
     @overload
     def predict(self, photo: Any, *, stream: Literal[True], **options: Any) -> Iterator[Answer]: ...
@@ -489,6 +586,7 @@ class Model(FixedAttributes, Generic[Answer]):
         photo: Any,
         *,
         top: int | None = None,
+        coverage: float | None = None,
         channel_order: ChannelOrderName | None = None,
         fast_decode: bool = False,
     ) -> Classification:
@@ -500,6 +598,8 @@ class Model(FixedAttributes, Generic[Answer]):
         Args:
             photo: path, URL, bytes of an image file, Pillow image, or array: see `predict`.
             top: the number of classes to return; None: all.
+            coverage: return only the classes of `Classification.set(coverage)`, for a calibrated model. There may be
+                none. None: all.
             channel_order: the order of an array's channels, such as "bgr", if it is not the usual one: as for
                 `open_photo`.
             fast_decode: whether a large JPEG file is decoded at 1/2, 1/4 or 1/8 of its size, if at least twice the size
@@ -511,15 +611,16 @@ class Model(FixedAttributes, Generic[Answer]):
             DownloadError: the photo cannot be downloaded.
             ShapeError or UnsupportedError: the model is not a classifier, or takes no photos. A single logit is no
                 classifier's output, unless the model was loaded with `scores`.
-            ParameterError: `top` is below 1, or a result is NaN.
+            ParameterError: `top` is below 1, a result is NaN, or `coverage` is given for a model without calibration.
         """
         from mpscnn.vision.photo_tasks import classification_task
 
+        task = classification_task(self, top=top, coverage=coverage)
         if not fast_decode:
-            return self._run(classification_task(self, top=top), photo, channel_order)
+            return self._run(task, photo, channel_order)
         from mpscnn.vision.preprocessing import decoded_size
 
-        return self._run(classification_task(self, top=top), photo, channel_order, decoded_size(self))
+        return self._run(task, photo, channel_order, decoded_size(self))
 
     @accept_foreign_arguments
     def detect(

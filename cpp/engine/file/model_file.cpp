@@ -1,6 +1,7 @@
 #include "engine/file/model_file.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <set>
 
@@ -37,9 +38,11 @@ public:
         if (model.graph.outputs().empty()) fail(ErrorKind::weights, "graph.outputs: names no layer");
         model.detection = optional_json("mpscnn.detection");
         if (model.detection) model.anchors = read_anchors();
+        if (const auto json = optional_json("mpscnn.calibration")) calibration_ = read_calibration(*json);
         read_weights(model.graph);
         if (const auto json = optional_json("mpscnn.labels")) model.labels = read_labels(*json, model.graph);
         model.preprocess = optional_json("mpscnn.preprocess");
+        if (calibration_) model.calibrate(std::move(*calibration_), ErrorKind::weights);
         if (const auto json = optional_json("mpscnn.scores")) model.scores = read_scores(*json);
         model.answers = optional_json("mpscnn.answers");
         if (auto json = optional_json("mpscnn.information"))
@@ -112,6 +115,18 @@ private:
         return floats_of(*stored);
     }
 
+    Calibration read_calibration(const Json &json) {
+        const JsonView view(json, "mpscnn.calibration", ErrorKind::weights);
+        view.allow_only({"layer"});
+        const auto floats = [this](const char *name) {
+            const StoredTensor *stored = take(name);
+            if (!stored) fail(ErrorKind::weights, {"tensor ", quoted(name), " is missing"});
+            return floats_of(*stored);
+        };
+        return {view.at("layer").get<std::string>(), floats("mpscnn.calibration.features"),
+                floats("mpscnn.calibration.distances"), floats("mpscnn.calibration.probabilities")};
+    }
+
     void read_weights(Graph &graph) {
         for (std::size_t i = 0; i < graph.nodes().size(); ++i)
             for (const auto &spec : graph.weight_specs(i)) read_weight(graph, i, spec);
@@ -177,6 +192,7 @@ private:
     const SafetensorsFile &file_;
     const TakeWeight take_weight_;
     std::set<std::string> used_;
+    std::optional<Calibration> calibration_;
 };
 
 ModelFile read_model(const SafetensorsFile &file, TakeWeight take_weight) {
@@ -187,7 +203,37 @@ ModelFile read_model(const SafetensorsFile &file, TakeWeight take_weight) {
     }
 }
 
+/// Throws Error(kind) unless the numbers are finite and in increasing order, and at least `least` of them.
+void require_increasing(const std::vector<float> &numbers, std::size_t least, const char *name,
+                        ErrorKind kind) {
+    const auto is_finite = [](float number) { return std::isfinite(number); };
+    if (numbers.size() < least || !std::all_of(numbers.begin(), numbers.end(), is_finite) ||
+        !std::is_sorted(numbers.begin(), numbers.end()))
+        fail(kind,
+             {"calibration: ", name, " must be at least ", least, " finite numbers in increasing order"});
+}
+
 } // namespace
+
+void ModelFile::calibrate(Calibration given, ErrorKind kind) {
+    constexpr std::size_t least_photos = 11; // each has a tenth neighbour
+    const ValueId layer = graph.find(given.layer);
+    const Shape shape = graph.shape(layer).with_batch(1);
+    if (graph.outputs().size() != 1)
+        fail(kind, {"calibration: needs a network with one output, not ", graph.outputs().size()});
+    if (graph.is_output(layer) || std::find(shape.begin(), shape.end(), Shape::any) != shape.end())
+        fail(kind, {"calibration: layer ", quoted(given.layer),
+                    " must be one of a fixed size, and not the network's output"});
+    require_increasing(given.distances, least_photos, "distances", kind);
+    require_increasing(given.probabilities, 1, "probabilities", kind);
+    const std::size_t needed = given.distances.size() * static_cast<std::size_t>(shape.elements());
+    if (given.features.size() != needed)
+        fail(kind, {"calibration: expected ", needed, " features, got ", given.features.size()});
+    if (!std::all_of(given.features.begin(), given.features.end(),
+                     [](float value) { return std::isfinite(value); }))
+        fail(kind, "calibration: a feature is not a finite number");
+    calibration = std::make_shared<const Calibration>(std::move(given));
+}
 
 ModelFile ModelFile::load(const std::string &path) {
     return read_model(SafetensorsFile::read(path), keep_weight);

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "engine/file/calibration.h"
 #include "engine/graph/graph.h"
 #include "engine/graph/scores.h"
 
@@ -17,12 +19,14 @@ struct ModelFile {
     static constexpr std::int64_t newest_version = 1;
 
     Graph graph;
-    std::vector<std::string> labels;   ///< names of classes; empty if there are none
-    std::optional<Json> preprocess;    ///< in the format of vision/preprocess.h
-    std::optional<Json> detection;     ///< in the format of vision/detection.h
-    std::optional<Scores> scores;      ///< of a classifier; without a value they follow from the graph
-    std::optional<Json> answers;       ///< thresholds of tags, units of numbers, or names of points
-    std::vector<float> anchors;        ///< box priors of a detector that stores them: four numbers for each
+    std::vector<std::string> labels; ///< names of classes; empty if there are none
+    std::optional<Json> preprocess;  ///< in the format of vision/preprocess.h
+    std::optional<Json> detection;   ///< in the format of vision/detection.h
+    std::optional<Scores> scores;    ///< of a classifier; without a value they follow from the graph
+    std::optional<Json> answers;     ///< thresholds of tags, units of numbers, or names of points
+    std::vector<float> anchors;      ///< box priors of a detector that stores them: four numbers for each
+    /// Results of classifications share it. NULL: the model is not calibrated.
+    std::shared_ptr<const Calibration> calibration;
     Json information = Json::object(); ///< free text: license, source, description
 
     /// Load a file. Weights are copied, so the file may change later. Throws WeightsError that names the file
@@ -35,6 +39,9 @@ struct ModelFile {
     /// weights.
     static ModelFile check(const std::string &path);
     static ModelFile parse(std::span<const std::byte> bytes, const std::string &origin);
+
+    /// Set the calibration. Throws Error(kind) unless it fits the graph.
+    void calibrate(Calibration given, ErrorKind kind);
 
     /// Return the bytes of a model file with this content. Weights keep their type. Throws WeightsError for a
     /// missing weight.

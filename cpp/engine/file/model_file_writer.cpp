@@ -83,6 +83,17 @@ std::vector<WrittenTensor> tensors_to_write(const ModelFile &model) {
     if (!model.anchors.empty())
         tensors.push_back(of_floats(
             "mpscnn.anchors", Shape{static_cast<std::int64_t>(model.anchors.size() / 4), 4}, model.anchors));
+    if (model.calibration) {
+        const Calibration &known = *model.calibration;
+        const auto photos = static_cast<std::int64_t>(known.distances.size());
+        const auto all = static_cast<std::int64_t>(known.features.size());
+        tensors.push_back(
+            of_floats("mpscnn.calibration.features", Shape{photos, all / photos}, known.features));
+        tensors.push_back(of_floats("mpscnn.calibration.distances", Shape{photos}, known.distances));
+        tensors.push_back(of_floats("mpscnn.calibration.probabilities",
+                                    Shape{static_cast<std::int64_t>(known.probabilities.size())},
+                                    known.probabilities));
+    }
     std::stable_sort(tensors.begin(), tensors.end(), [](const WrittenTensor &a, const WrittenTensor &b) {
         return a.element_size > b.element_size;
     });
@@ -100,6 +111,11 @@ Json metadata_of(const ModelFile &model) {
     if (JsonView(model.information).size() > 0)
         metadata.set("mpscnn.information", to_text(model.information));
     if (model.detection) metadata.set("mpscnn.detection", to_text(*model.detection));
+    if (model.calibration) {
+        Json calibration = Json::object();
+        calibration.set("layer", model.calibration->layer);
+        metadata.set("mpscnn.calibration", to_text(calibration));
+    }
     return metadata;
 }
 

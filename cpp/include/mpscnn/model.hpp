@@ -137,6 +137,8 @@ public:
     int size() const noexcept { return mpscnn_predictions_count(handle_.get()); }
     /// Return what the probabilities are: "softmax", "sigmoid" or "as is"; see mpscnn_predictions_scores.
     std::string scores() const { return mpscnn_predictions_scores(handle_.get()); }
+    /// Return how unfamiliar the photo is, 0 to 1; see mpscnn_predictions_unfamiliar.
+    double unfamiliar() const noexcept { return mpscnn_predictions_unfamiliar(handle_.get()); }
     Prediction operator[](int rank) const {
         mpscnn_prediction raw{};
         detail::ensure(mpscnn_predictions_get(handle_.get(), rank, &raw));
@@ -247,6 +249,14 @@ inline std::vector<Detection> detections_of(mpscnn_detections *raw) {
 
 } // namespace detail
 
+/// Return the lowest probability of the classes in a set; see mpscnn_set_threshold.
+inline float set_threshold(std::span<const float> probabilities, double coverage) {
+    float threshold = 0.0f;
+    detail::ensure(mpscnn_set_threshold(probabilities.data(), static_cast<std::int64_t>(probabilities.size()),
+                                        coverage, &threshold));
+    return threshold;
+}
+
 /// The content of a model file: a network, its preprocessing and labels. Several threads may use it.
 class ModelFile {
 public:
@@ -302,6 +312,32 @@ public:
     /// mpscnn_model_set_scores.
     void set_scores(const std::string &scores) {
         detail::ensure(mpscnn_model_set_scores(get(), detail::c_string(scores)));
+    }
+
+    /// Return the calibration, which is valid as long as the file; see mpscnn_model_calibration.
+    mpscnn_calibration calibration() const {
+        mpscnn_calibration result{};
+        detail::ensure(mpscnn_model_calibration(get(), &result));
+        return result;
+    }
+    void set_calibration(const mpscnn_calibration &calibration) {
+        detail::ensure(mpscnn_model_set_calibration(get(), &calibration));
+    }
+    /// Return the lowest probability of the classes in a set; see mpscnn_set_threshold. Throws StateError if
+    /// the model is not calibrated.
+    float set_threshold(double coverage) const {
+        const mpscnn_calibration known = calibration();
+        if (!known.layer) throw StateError("the model is not calibrated");
+        return mpscnn::set_threshold({known.probabilities, static_cast<std::size_t>(known.probability_count)},
+                                     coverage);
+    }
+    /// Return the names of the outputs that `classify` needs: those of the network, and the calibration's
+    /// layer.
+    std::vector<std::string> outputs() const {
+        const detail::JsonDocument about(graph().to_json());
+        std::vector<std::string> names = about.root()["outputs"].strings();
+        if (const char *layer = calibration().layer) names.emplace_back(layer);
+        return names;
     }
 
     /// Write a model file with this content; see mpscnn_model_save.
@@ -426,7 +462,7 @@ public:
     }
     explicit Model(ModelFile file, const CompileOptions &options = {}, const SessionOptions &each = {})
         : file_(std::move(file)),
-          sessions_(std::make_unique<SessionPool>(file_.graph().compile(options), each)) {}
+          sessions_(std::make_unique<SessionPool>(file_.graph().compile(with_features(options)), each)) {}
 
     const ModelFile &file() const noexcept { return file_; }
     const Program &program() const noexcept { return sessions_->program(); }
@@ -455,6 +491,11 @@ public:
     }
 
 private:
+    CompileOptions with_features(CompileOptions options) const {
+        if (options.outputs.empty() && file_.calibration().layer) options.outputs = file_.outputs();
+        return options;
+    }
+
     ModelFile file_;
     std::unique_ptr<SessionPool> sessions_; ///< its address stays the same when a model is moved
 };

@@ -524,6 +524,28 @@ MPSCNN_API mpscnn_status mpscnn_model_describe(const mpscnn_model *model, mpscnn
  * scores. NULL: they follow from the network's end, and a network without softmax or sigmoid gets a softmax.
  * Call it before other threads use the model. */
 MPSCNN_API mpscnn_status mpscnn_model_set_scores(mpscnn_model *model, const char *scores);
+/* What labelled photos have told about a classifier: mpscnn.Model.calibrate of Python, or `mpscnn calibrate`,
+ * finds it out. docs/evaluation.md, "Calibration", says what it means. */
+typedef struct mpscnn_calibration {
+    const char *layer;      /* the layer whose results are features of photos; NULL: not calibrated */
+    const float *features;  /* photos x width */
+    const float *distances; /* one for each photo, to the tenth nearest other photo, in increasing order */
+    int64_t photos, width;  /* at least 11 photos; `width` elements of the layer */
+    const float *probabilities; /* those of the photos' classes, in increasing order */
+    int64_t probability_count;  /* at least 1; it may differ from `photos` */
+} mpscnn_calibration;
+
+/* Return the calibration of a model. It is valid until the model is released or gets another one. */
+MPSCNN_API mpscnn_status mpscnn_model_calibration(const mpscnn_model *model, mpscnn_calibration *calibration);
+/* Set the calibration, which is copied, for this model and the files that are made of it. Call it before
+ * other threads use the model. */
+MPSCNN_API mpscnn_status mpscnn_model_set_calibration(mpscnn_model *model,
+                                                      const mpscnn_calibration *calibration);
+/* Return the lowest probability of the classes in a set: the set has the right class in a share `coverage` of
+ * photos like those of the calibration, whose `probabilities` are given. `coverage` is above 0 and below 1.
+ * The threshold is -infinity if there are too few photos, so that the set must have all classes. */
+MPSCNN_API mpscnn_status mpscnn_set_threshold(const float *probabilities, int64_t count, double coverage,
+                                              float *threshold);
 /* Return the bytes of a model file with the network, its weights in their stored type, and all other
  * contents of the model's file. */
 MPSCNN_API mpscnn_status mpscnn_model_content(const mpscnn_model *model, mpscnn_text **content);
@@ -550,6 +572,10 @@ MPSCNN_API mpscnn_status mpscnn_model_rank(const mpscnn_model *model, const mpsc
                                            mpscnn_predictions **predictions);
 /* Return what the probabilities are: "softmax", "sigmoid" or "as is", as in mpscnn_model_set_scores. */
 MPSCNN_API const char *mpscnn_predictions_scores(const mpscnn_predictions *predictions);
+/* Return how unfamiliar the photo is: the share of the calibration's photos that are nearer to others, 0
+ * to 1. It is NaN unless mpscnn_model_classify made the predictions, the model is calibrated, and the
+ * program's outputs are the network's output and the calibration's layer, in this order. */
+MPSCNN_API double mpscnn_predictions_unfamiliar(const mpscnn_predictions *predictions);
 MPSCNN_API int mpscnn_predictions_count(const mpscnn_predictions *predictions);
 MPSCNN_API mpscnn_status mpscnn_predictions_get(const mpscnn_predictions *predictions, int rank,
                                                 mpscnn_prediction *prediction);

@@ -224,7 +224,7 @@ NEAREST: tuple[tuple[str, str, str], ...] = (
 ROWS: tuple[tuple[str, str, str], ...] = (
     ("Model Network mpscnn", "evaluate val score", "mpscnn.evaluate"),
     ("Model Network mpscnn", "profile benchmark", "mpscnn.profile"),
-    ("Model Network mpscnn mpscnn.quantization", "calibrate", "mpscnn.quantize"),
+    ("Network mpscnn mpscnn.quantization", "calibrate", "mpscnn.quantize"),
     ("mpscnn mpscnn.models", "list list_models", "mpscnn.registry.names"),
     ("mpscnn", "fine_tune fit", "train"),
     ("mpscnn", "save export onnx coreml tflite to_onnx to_coreml to_tflite", _SAVES),

@@ -6,7 +6,10 @@ The library must not import the toolkit. So `mpscnn/__init__.py` registers funct
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from mpscnn.errors import Error
 
 
 class Converter(Protocol):
@@ -54,6 +57,34 @@ class CoremlPrograms(Protocol):
         ...
 
 
+class Calibrations(Protocol):
+    """The functions of the module `mpscnn.evaluation.calibration`."""
+
+    def calibration_of(
+        self,
+        model: Any,
+        samples: Any,
+        *,
+        inflight: int,
+        failed: Callable[[Any, Error], object] | None,
+    ) -> Any:
+        """Return the `Calibration` of a classifier on labelled photos."""
+        ...
+
+    def detector_threshold(
+        self,
+        model: Any,
+        photos: Any,
+        annotations: Any,
+        precision: float,
+        *,
+        inflight: int,
+        failed: Callable[[Any, Error], object] | None,
+    ) -> float:
+        """Return the score threshold with which a detector has a precision on annotated photos."""
+        ...
+
+
 class Importers(NamedTuple):
     """Functions that import a part of the toolkit at its first use."""
 
@@ -61,6 +92,7 @@ class Importers(NamedTuple):
     writers: Callable[[], Writers]
     precisions: Callable[[], Precisions]
     coreml_programs: Callable[[], CoremlPrograms]
+    calibrations: Callable[[], Calibrations]
 
 
 _importers: Importers
@@ -85,6 +117,11 @@ def writers() -> Mapping[str, Callable[..., None]]:
 def precisions() -> Precisions:
     """Import and return the choice of a precision."""
     return _importers.precisions()
+
+
+def calibrations() -> Calibrations:
+    """Import and return the calibration of classifiers."""
+    return _importers.calibrations()
 
 
 def write_coreml(content: bytes, request: str) -> str:

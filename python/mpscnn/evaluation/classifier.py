@@ -207,11 +207,18 @@ def evaluate_classifier(
     failed: Callable[[Any, Error], object] | None = None,
 ) -> Evaluation:
     """Classify photos, and compare the results with their true classes: see `mpscnn.evaluate`."""
-    classes = number_of_classes(model)
-    names = model.labels or [str(index) for index in range(classes)]
-    checked = _checked(samples_of(samples, names, failed), classes, model)
+    checked = checked_samples(model, samples, failed)
     run = model if preprocess is None else _with_preprocess(model, preprocess)
     return evaluation_of(model, _ranked(run, checked, inflight), failed)
+
+
+def checked_samples(
+    model: Model, samples: Any, failed: Callable[[Any, Error], object] | None
+) -> Iterator[tuple[Any, int]]:
+    """Return the photos with the numbers of their classes. Raises the errors of `mpscnn.evaluate`."""
+    classes = number_of_classes(model)
+    names = model.labels or [str(index) for index in range(classes)]
+    return _checked(samples_of(samples, names, failed), classes, model)
 
 
 def evaluation_of(
@@ -273,7 +280,7 @@ def require_model(model: Any) -> None:
 def number_of_classes(model: Model) -> int:
     """Return the number of classes. Raise ShapeError if the model is not a classifier."""
     require_model(model)
-    shapes = list(model.program.outputs.values())
+    shapes = model._output_shapes
     scores = score_count(shapes)
     if scores is None:
         raise ShapeError(

@@ -99,6 +99,10 @@ def _contents(
     tensors = stored_tensors(network, dtype)
     if network.detection is not None and network.detection.anchors is not None:
         tensors["mpscnn.anchors"] = _kept(network.detection.anchors.astype(np.float32))
+    if (known := network.calibration) is not None:
+        metadata["mpscnn.calibration"] = as_json("calibration", {"layer": known.layer})
+        for name in ("features", "distances", "probabilities"):
+            tensors[f"mpscnn.calibration.{name}"] = _kept(getattr(known, name))
     return tensors, metadata
 
 

@@ -16,6 +16,7 @@ from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.weights import GraphWeights
 
 if TYPE_CHECKING:
+    from mpscnn.vision.calibration import Calibration
     from mpscnn.vision.detector import DetectionHead
 
 
@@ -56,6 +57,8 @@ class NetworkStructure(GraphWeights):
     labels: list[str] | None
     preprocess: str | Mapping[str, Any] | None
     _detection: DetectionHead | None
+    calibration: Calibration | None = None
+    """What `Model.calibrate` found out. Only `Model.save` sets it, in a copy: other networks have changed since."""
     _scores: ScoresName | None
     _answers: dict[str, Any] | None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -13,11 +14,12 @@ from mpscnn.errors import ParameterError
 from mpscnn.vision.detection import Detections
 from mpscnn.vision.detector import limits
 from mpscnn.vision.found_object import detection_of
-from mpscnn.vision.results import Classification, Prediction, answered
+from mpscnn.vision.results import Classification, Prediction, answered, set_threshold
 from mpscnn.vision.segmentation import Segmentation
 
 if TYPE_CHECKING:
     from mpscnn.runtime.program import Program
+    from mpscnn.vision.calibration import Calibration
     from mpscnn.vision.photo import KeptPhoto, Photo
 
 _LARGEST = 2**31 - 1  # the largest number that the core takes
@@ -45,6 +47,10 @@ class PhotoModel(Protocol):
     def program(self) -> Program:
         """The compiled network."""
 
+    @property
+    def _calibration(self) -> Calibration | None:
+        """What `Model.calibrate` found out."""
+
 
 @dataclass(frozen=True)
 class PhotoTask(Generic[Result]):
@@ -58,21 +64,32 @@ class PhotoTask(Generic[Result]):
     """Build the result for the user from the core's result, the photo, the milliseconds, and the photo to keep."""
 
 
-def classification_task(model: PhotoModel, *, top: int | None = None) -> PhotoTask[Classification]:
+def classification_task(
+    model: PhotoModel, *, top: int | None = None, coverage: float | None = None
+) -> PhotoTask[Classification]:
     """Return the task of `Model.classify`."""
+    if top is not None and coverage is not None:
+        raise ParameterError("give one of top and coverage: both say which classes a result has")
     core, wanted = model._core, 0 if top is None else whole_number("top", top, maximum=_LARGEST)
     labels, answers = model.labels or (), model.answers
     count = wanted if answers is None else 0  # answers need all numbers
+    calibration = model._calibration
+    right = None if calibration is None else calibration.probabilities
+    least = -math.inf if coverage is None else set_threshold(right, coverage)
 
     def result(found: Any, photo: Photo, milliseconds: float, shown: KeptPhoto) -> Classification:
-        ranked, scores_are = found
+        ranked, scores_are, unfamiliar = found
         predictions = tuple(
-            Prediction(_class_name(labels, index), probability, index) for _, index, probability in ranked
+            Prediction(_class_name(labels, index), probability, index)
+            for _, index, probability in ranked
+            if probability >= least
         )
         named: dict[str, Any] = {}
         if answers is not None:
             predictions, named = answered(answers, predictions, wanted, photo.size)
-        complete = not wanted or len(predictions) < wanted or len(predictions) == len(labels)
+        complete = coverage is None and (
+            not wanted or len(predictions) < wanted or len(predictions) == len(labels)
+        )
         return Classification(
             predictions,
             *_origin(model),
@@ -82,6 +99,8 @@ def classification_task(model: PhotoModel, *, top: int | None = None) -> PhotoTa
             scores_are=scores_are,
             has_all_classes=complete,
             **named,
+            unfamiliar=None if math.isnan(unfamiliar) else unfamiliar,
+            right_probabilities=right,
         )
 
     return PhotoTask(

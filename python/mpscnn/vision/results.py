@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.arguments import whole_number
+from mpscnn import _core
+from mpscnn._private.arguments import is_finite_number, whole_number
 from mpscnn._private.arrays import AsArray
 from mpscnn._private.literals import ScoresName
 from mpscnn._private.other_names import Expected, accept_foreign_arguments
@@ -38,6 +39,20 @@ _HEADINGS: dict[ScoresName, str] = {
 def score_text(probability: float, scores_are: ScoresName) -> str:
     """Return a probability in percent, or the network's own number with five digits."""
     return f"{probability:.5g}" if scores_are == "as is" else f"{probability:.1%}"
+
+
+def set_threshold(right: NDArray[np.float32] | None, coverage: float) -> float:
+    """Return the lowest probability in a set of classes, which is -infinity if it has all. See `Classification.set`.
+
+    `right` are the probabilities of the right classes of photos in increasing order, None without a calibration.
+    """
+    if right is None:
+        raise ParameterError(
+            'the model is not calibrated: model.calibrate("val/") measures what sets of classes need'
+        )
+    if not is_finite_number(coverage):
+        raise ParameterError(f"coverage must be above 0 and below 1, got {coverage!r}")
+    return _core.set_threshold(right, coverage)
 
 
 @dataclass(frozen=True)
@@ -92,6 +107,15 @@ class Classification(PhotoResult, AsArray, Sequence[Prediction]):
     """The points that the model finds, in pixels of the upright photo. None: the model has none."""
     size: tuple[int, int] | None = field(default=None, compare=False, kw_only=True, repr=False)
     """(width, height) of the upright photo on which `keypoints` are; None: the model has no points."""
+    unfamiliar: float | None = field(default=None, kw_only=True)
+    """The share of the photos of `Model.calibrate` that are less unusual, 0 to 1; None without a calibration.
+
+    Near 1, the network has probably seen nothing similar, and its probabilities mean little.
+    """
+    right_probabilities: NDArray[np.float32] | None = field(
+        default=None, compare=False, kw_only=True, repr=False
+    )
+    """The probabilities of the right classes of the photos of `Model.calibrate`, in increasing order. See `set`."""
     columns = ("rank", "label", "index", "probability")
 
     @property
@@ -165,7 +189,29 @@ class Classification(PhotoResult, AsArray, Sequence[Prediction]):
             found["numbers"] = [number._asdict() for number in self.numbers]
         if self.keypoints is not None:
             found["keypoints"] = [point._asdict() for point in self.keypoints]
+        if self.unfamiliar is not None:
+            found["unfamiliar"] = self.unfamiliar
         return found
+
+    @accept_foreign_arguments
+    def set(self, coverage: float) -> list[Prediction]:
+        """Return the classes of a set that has the right class in a share `coverage` of photos, such as 0.98.
+
+        It is the split-conformal set for photos like those of `Model.calibrate`. An easy photo has a set of one class.
+        The set may be empty, if the photo is more ambiguous than nearly all others.
+
+        Raises:
+            ParameterError: the model is not calibrated, `coverage` is not above 0 and below 1, or this result has not
+                all classes of the set, as with `top=1`.
+        """
+        threshold = set_threshold(self.right_probabilities, coverage)
+        chosen = [entry for entry in self.predictions if entry.probability >= threshold]
+        if len(chosen) == len(self.predictions) and not self.has_all_classes:
+            raise ParameterError(
+                f"this result has only the {len(self)} most probable classes, and the set may have more; leave out "
+                "top= and coverage= of predict and classify"
+            )
+        return chosen
 
     @accept_foreign_arguments
     def top(self, count: int = 5) -> list[Prediction]:

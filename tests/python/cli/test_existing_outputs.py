@@ -49,6 +49,7 @@ WRITING: dict[tuple[str, str, str], str] = {
     ("train", "--report", "out/curves.png"): "{classes} --model {model} --epochs 0 --output {spare}",
     ("verify", "--report", "verified.json"): "--device cpu --only tanh",
     ("evaluate", "--output", "confusion.png"): "{classes} --model {model}",
+    ("calibrate", "--output", "calibrated.safetensors"): "{classes} --model {model}",
 }
 #: Outputs that are replaced without being asked, and why nothing is lost.
 REPLACED = {("serve", "--address-file"): "it names the service that runs, as the file of an earlier one did"}

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn._private.arguments import is_finite_number
+from mpscnn.errors import ParameterError
 from mpscnn.training.scenes.average_precision import (
     AveragePrecision,
     FoundObjects,
@@ -184,6 +186,27 @@ class ObjectMatches:
     """
     curves: Sequence[PrecisionCurve] = ()
     """The precision and recall of each class for all scores."""
+
+    def threshold_for(self, precision: float) -> float:
+        """Return the lowest score threshold with which at least this share of the found objects is right.
+
+        All classes count together, at an intersection over union of 0.5. Raises ParameterError if there is none, or
+        unless `precision` is above 0 and at most 1.
+        """
+        if not (is_finite_number(precision) and 0 < precision <= 1):
+            raise ParameterError(f"precision must be above 0 and at most 1, got {precision!r}")
+        scores = np.concatenate([np.zeros(0), *(curve.scores for curve in self.curves)])
+        right = np.concatenate([np.zeros(0, bool), *(curve.right for curve in self.curves)])
+        order = np.argsort(-scores, kind="stable")
+        scores, shares = scores[order], np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+        last = np.append(scores[1:] < scores[:-1], True)[: len(scores)]  # of the objects with the same score
+        enough = np.flatnonzero(last & (shares >= precision))
+        if not len(enough):
+            best = f"the highest is {shares[last].max():.3f}" if len(scores) else "nothing was found"
+            raise ParameterError(
+                f"no score threshold has the precision {precision:g} on these photos: {best}"
+            )
+        return float(scores[enough[-1]])
 
     @property
     def classes(self) -> list[ClassMatches]:

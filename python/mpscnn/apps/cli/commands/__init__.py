@@ -14,7 +14,7 @@ COMMANDS = (
     *("classify", "detect", "digits", "segment", "features", "convert", "compare", "check-precision"),
     *("compare-precisions", "quantize", "info", "explain", "fingerprint", "models", "devices", "doctor"),
     "cache",
-    *("benchmark", "profile", "check", "train", "verify", "serve", "evaluate"),
+    *("benchmark", "profile", "check", "train", "verify", "serve", "evaluate", "calibrate"),
 )
 
 

@@ -40,6 +40,14 @@ def classify(
     photos: PhotosArgument,
     model: ModelOption = BUNDLED_MODEL.name,
     top: Annotated[int, typer.Option(min=1, metavar="K", help="Print the K most probable classes.")] = 5,
+    coverage: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Print, instead of the K most probable classes, those among which the right one is for this share of "
+            "photos, such as 0.98. The model must be calibrated: mpscnn calibrate.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -75,6 +83,8 @@ def classify(
 
     Example: mpscnn classify beach.jpg --model tags.onnx --scores sigmoid
 
+    Example: mpscnn classify holiday/ --model calibrated.safetensors --coverage 0.98
+
     Example: mpscnn classify clip.mp4 --every 5 --output out.mp4
     """
     form = output_format(as_json, as_csv)
@@ -87,7 +97,9 @@ def classify(
 
     show_results(
         replace(
-            classifying(lambda path, result: _lines(path, result, bundled=bundled), top, "_classes"),
+            classifying(
+                lambda path, result: _lines(path, result, bundled=bundled), top, "_classes", coverage
+            ),
             fast_decode=fast_decode,
         ),
         photos,
@@ -102,18 +114,31 @@ def classify(
     )
 
 
-def classifying(lines: Callable[[str, Classification], list[str]], top: int, suffix: str) -> ShownTask:
-    """Return the task of a classifier: print the `top` most probable classes, and draw them below the photo."""
+def classifying(
+    lines: Callable[[str, Classification], list[str]], top: int, suffix: str, coverage: float | None = None
+) -> ShownTask:
+    """Return the task of a classifier: print classes, and draw them below the photo.
+
+    They are the `top` most probable ones, or with `coverage` those of a set.
+    """
     drawn = min(top, _MAX_DRAWN)
     pictures = {"picture": (suffix, lambda result, _: result.draw(count=drawn))}
-    return ShownTask("classification", lines, pictures, options={"top": top})
+    return ShownTask(
+        "classification",
+        lines,
+        pictures,
+        options={"top": top} if coverage is None else {"coverage": coverage},
+    )
 
 
 def _lines(path: str, result: Classification, *, bundled: bool) -> list[str]:
     remarks = _MEANINGS[result.scores_are] if result.tags is None else (f"tags: {result.answer_text()}",)
-    lines = [
-        head_line(path, result, *(remarks if result.numbers is None and result.keypoints is None else ()))
-    ]
+    strange = () if result.unfamiliar is None else (f"unfamiliar {result.unfamiliar:.1%}",)
+    if result.numbers is not None or result.keypoints is not None:
+        remarks = ()
+    lines = [head_line(path, result, *remarks, *strange)]
+    if not result:
+        return [*lines, "  no class is probable enough for the set"]
     texts = [score_text(entry.probability, result.scores_are) for entry in result]
     if result.numbers is not None:
         texts = [str(number) for number in result.numbers]
