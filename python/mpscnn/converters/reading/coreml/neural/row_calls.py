@@ -1,12 +1,12 @@
 """Call the rows of layers of Core ML's neural networks with the inputs and parameters of a layer.
 
-A default in a signature is that of Core ML for a parameter that is 0, false or empty. Rows raise UnsupportedError and
+A signature's default is what Core ML does if a parameter is 0, false or empty. Rows raise UnsupportedError and
 WeightsError with only a reason. The caller adds the names of file and layer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -105,7 +105,7 @@ class _Edges:
 class Borders:
     """Amounts before and after the height and the width."""
 
-    border_amounts: Annotated[list[_Edges], inner_list(_Edges)] = ()  # type: ignore[assignment]
+    border_amounts: Annotated[Sequence[_Edges], inner_list(_Edges)] = ()
 
     def amounts(self) -> list[int]:
         """Return top, bottom, left and right."""
