@@ -162,9 +162,34 @@ def test_a_model_that_cannot_take_the_first_photo_is_served(
     warm_up.warm_up(service)
 
 
+def test_every_session_computes_before_the_service_listens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The photos of all slots are computed at the same time: each waits until the others compute, too."""
+    models = [host(save_colour_model(tmp_path / f"{name}.safetensors", name), 3) for name in ("one", "two")]
+    made, all_compute, run = Service(Models(models), Settings(port=0, inflight=3)), threading.Barrier(3), []
+
+    def counted(compiled: Any, photo: Any) -> None:
+        all_compute.wait(timeout=20)
+        run.append((compiled, photo))
+
+    monkeypatch.setattr(warm_up, "_run", counted)
+    warm_up.warm_up(made)
+    assert len(run) == 3 * len(models)
+    made.close()
+
+
+def test_a_service_needs_memory_beyond_that_of_its_first_photos(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warm_up, "_SPARE_BYTES", 1 << 62)
+    with pytest.raises(ParameterError, match="not enough memory for 1 photos"):
+        warm_up.warm_up(service)
+
+
 @pytest.mark.full
 @needs_memory_limit
-@pytest.mark.parametrize("megabytes", range(300, 900, 100))
+@pytest.mark.parametrize("megabytes", [*range(300, 900, 100), 520])
 def test_photos_under_a_limit_of_memory(tmp_path: Path, megabytes: int) -> None:
     """It starts services, and sends 200 photos to each."""
     model = save_colour_model(tmp_path / "colours.safetensors")

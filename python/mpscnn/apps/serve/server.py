@@ -271,7 +271,7 @@ def run_server(
         server.run(sockets=listeners)
 
 
-_MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD of glibc's malloc.h
+_MMAP_THRESHOLD, _ARENA_MAX = -3, -8  # M_MMAP_THRESHOLD and M_ARENA_MAX of glibc's malloc.h
 _LARGE = 1 << 20
 
 
@@ -281,7 +281,12 @@ def return_large_blocks() -> None:
     After the first large block, glibc raises its own limit to up to 32 MiB. It then keeps the memory of photos for each
     thread that decoded one: 630 MB after eight photos of 7000 x 7000 pixels, 27 MB with this limit. Other C libraries
     have no such setting and stay as they are.
+
+    If the address space is limited (ulimit -v), all threads share one area for small blocks. Otherwise each thread
+    would reserve 64 MiB, whatever it needs.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_MMAP_THRESHOLD, _LARGE)
+        if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
+            mallopt(_ARENA_MAX, 1)

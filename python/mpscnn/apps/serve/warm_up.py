@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 
 _SIDE = 512
 _SECONDS = 60.0  # seconds that a thread waits for the others
+_SPARE_BYTES = 1 << 26  # of address space that requests may need beyond what they needed here
 _HEIF_PREFIX = b"\0\0\0\x20ftypheic"
 
 
 def warm_up(service: Service) -> None:
-    """Start the threads of a service, load the decoders of photos, and run one photo through each model.
+    """Start the threads of a service, load the decoders of photos, and run photos through each model.
 
-    All threads decode and draw a photo at the same time, as they do under load. A later lack of memory could end the
-    process, because glibc aborts if a thread cannot get its thread-local variables.
+    All threads decode, compute and draw photos at the same time, as they do under load, so that each session of each
+    model has its memory and its threads. A later lack of memory could end the process, because glibc aborts if a thread
+    cannot get its thread-local variables. So the process must also be able to get some memory more.
 
     Raises:
         ParameterError: the process may not use enough memory.
@@ -37,9 +39,11 @@ def warm_up(service: Service) -> None:
         load_photo_decoders()
         together = threading.Barrier(service.settings.slots, timeout=_SECONDS)
         models = [hosted.compiled for hosted in service.models if hosted.compiled.takes_photos]
-        shares = [models[place :: service.settings.slots] for place in range(service.settings.slots)]
         try:
-            started = [service.pool.submit(_one_thread, content, share, together) for share in shares]
+            started = [
+                service.pool.submit(_one_thread, content, models, together)
+                for _ in range(service.settings.slots)
+            ]
             started += [pool.submit(lambda: None) for pool in service.single_threads]
         except BaseException:
             together.abort()  # a thread was not started, and the others would wait for it
@@ -49,6 +53,7 @@ def warm_up(service: Service) -> None:
         # A thread that fails ends the waiting of the others, whose errors say nothing.
         for error in sorted(failures, key=lambda error: isinstance(error, threading.BrokenBarrierError)):
             raise error
+        bytes(_SPARE_BYTES)  # is reserved without being written
     except Exception as error:
         if not is_out_of_memory(error):
             raise
@@ -64,6 +69,7 @@ def _one_thread(content: bytes, models: list[Compiled], together: threading.Barr
     try:
         photo = open_content(content, _SIDE * _SIDE)
         for compiled in models:
+            together.wait()
             _run(compiled, photo)
         together.wait()
     except BaseException:
