@@ -160,6 +160,20 @@ def test_the_command_and_the_function_agree_and_state_the_teacher(
     assert Path("python.safetensors").read_bytes() == Path("shell.safetensors").read_bytes()
 
 
+def test_the_output_does_not_replace_the_teacher(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "teacher.safetensors"
+    colour_teacher(LABELS).save(file)
+    before = file.read_bytes()
+    with pytest.raises(ParameterError, match=r"teacher: .* is the file of the output, too"):
+        mpscnn.train(photos, small_backbone(), teacher=file, output=file, **SMALL)
+    options = ["--teacher", str(file), "--output", str(file), "--overwrite"]
+    assert call("train", str(photos), *options) == 2
+    assert "is the file of the output, too" in capsys.readouterr().err
+    assert file.read_bytes() == before
+
+
 def test_mixed_photos_are_mixed_for_the_teacher_too(photos: Path) -> None:
     augment = mpscnn.Augmentation(mixup=1.0)
     model = mpscnn.train(photos, small_backbone(), teacher=colour_teacher(LABELS), augment=augment, **SMALL)

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from mpscnn import _core
 from mpscnn._private.arguments import input_size, path_name
+from mpscnn._private.files import exists
 from mpscnn._private.settings import as_json
 from mpscnn.apps.train.label_report import LabelReport, label_report
 from mpscnn.apps.train.report import TrainingReport, report_of
@@ -200,6 +201,9 @@ class PhotoTraining(FolderTraining):
     ) -> None:
         super().__init__()
         opened = None if teacher is None else open_backbone(teacher)
+        output = Path(str(run).removesuffix(".run"))
+        if opened is not None and opened.path is not None and exists(output) and output.samefile(opened.path):
+            raise ParameterError(f"teacher: {output} is the file of the output, too; name another file")
         if size is not None:
             backbone = replace(backbone, network=with_input_size(backbone.network, input_size("size", size)))
         network = backbone.network
