@@ -307,6 +307,8 @@ class Model(FixedAttributes, Generic[Answer]):
     @property
     def answers(self) -> dict[str, Any] | None:
         """What the numbers of `classify` answer, see `Network.answers`; None: classes."""
+        if "network" not in self.__dict__ and self._description["answers"] is None:
+            return None  # most models have none, and need no `network` for their predictions
         return self.network.answers
 
     @cached_property

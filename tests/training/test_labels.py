@@ -18,6 +18,7 @@ from training.small_backbone import save_small_backbone, small_backbone
 import mpscnn
 from mpscnn import ParameterError
 from mpscnn.evaluation.labels import evaluation_of_values
+from mpscnn.graph.model_file import change_metadata
 from mpscnn.training.classifier import ClassifierOptions, ClassifierTraining
 from mpscnn.training.goals import LOSSES
 from mpscnn.training.label_measures import best_threshold
@@ -221,6 +222,24 @@ def test_other_programs_see_no_probabilities_in_numbers(
         for task, expected in (("number", False), ("keypoints", False), ("tags", True)):
             trained[task].save(place)
             assert (b"probability" in place.read_bytes()) == expected
+
+
+@pytest.mark.parametrize(
+    "stated",
+    ['{"kind": 3}', '{"kind": "tags", "thresholds": [0.5]}', '{"kind": "keypoints", "names": ["a", "b"]}'],
+)
+def test_damaged_answers_of_files(trained: dict[str, Any], photos: Path, tmp_path: Path, stated: str) -> None:
+    path = tmp_path / "model.safetensors"
+    trained["tags"].save(path)
+    change_metadata(path, path, {"mpscnn.answers": stated})
+    with pytest.raises(mpscnn.WeightsError, match="damaged: network 'tags_of_photos': answers"):
+        mpscnn.load(path).predict(photos / "00.png")
+
+
+def test_predictions_of_classes_build_no_network(photos: Path) -> None:
+    model = mpscnn.load()
+    model.predict(photos / "00.png")
+    assert "network" not in vars(model)
 
 
 def test_measures_are_scikit_learns() -> None:
