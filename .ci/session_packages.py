@@ -26,9 +26,12 @@ KERAS = "keras>=3.14"
 COREMLTOOLS = "coremltools>=9", "numpy<2.4", "scikit-learn"
 # Apple's package that parses and writes Core AI's assets.
 COREAI = ("coreai-core==1.0.0b3; python_version >= '3.11'",)
-# The engines with which tests compare, besides those of the package's extra "test"; and the modules that tests import.
-OTHER_ENGINES = (*TORCH, KERAS, *COREMLTOOLS, *COREAI)
-MODULES_OF_ENGINES = ("torch", "keras", "coremltools", "coreai")
+# The grammar of Swift, which parses the code for apps in the documents.
+SWIFT = "tree-sitter==0.26.1", "tree-sitter-swift==0.7.4"
+# The engines and the parser with which tests compare, besides those of the package's extra "test"; and the modules that
+# tests import.
+OTHER_ENGINES = (*TORCH, KERAS, *COREMLTOOLS, *COREAI, *SWIFT)
+MODULES_OF_ENGINES = ("torch", "keras", "coremltools", "coreai", "tree_sitter_swift")
 # A module that torch's samples of operators import.
 OPERATOR_SAMPLES = "expecttest==0.3.0"
 # The packages whose networks docs/zoo.md lists.

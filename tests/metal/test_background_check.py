@@ -183,6 +183,31 @@ def test_results_are_known_before_the_shaders_are_written(cache: Path) -> None:
     assert not list(cache.rglob("*.metalarchive"))
 
 
+def test_unfinished_files_of_shaders_are_deleted_when_their_process_has_ended(cache: Path) -> None:
+    """The process of a check writes its file after the results, so a later check may begin meanwhile.
+
+    Slow, because both processes compile all shaders.
+    """
+    variables = {**os.environ, "MPSCNN_CACHE": str(cache)}
+    command = [str(check_program()), "metal", "cases " + " ".join(map(str, range(20)))]
+
+    def archive() -> Path:
+        subprocess.run(command, env=variables, stdout=subprocess.DEVNULL, check=True)
+        (written,) = cache.rglob("*.metalarchive")
+        return written
+
+    file = archive()
+    file.unlink()
+    with subprocess.Popen(["true"]) as ended:
+        ended.wait()
+    key = file.name.partition("-")[0]
+    left, written_now = (file.with_name(f"{key}.{process}.new") for process in (ended.pid, os.getpid()))
+    left.touch()
+    written_now.touch()
+    assert archive().name == file.name
+    assert [left.exists(), written_now.exists()] == [False, True]
+
+
 def counts_of(file: Path) -> list[dict[str, int]]:
     """Return the counts of the processes that have ended, in the order in which they did."""
     return [

@@ -1,9 +1,12 @@
 #include "metal/device/pipeline_archive.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdlib>
 #include <optional>
 #include <system_error>
 
+#include <signal.h>
 #include <unistd.h>
 
 #include "core/cache_directory.h"
@@ -77,10 +80,18 @@ std::vector<fs::path> files_with(const char *wanted) {
     return files;
 }
 
-/// Delete unfinished files of processes that were killed. Only one process at a time writes archives.
+/// Return whether the process that wrote an unfinished file has ended.
+bool is_left(const fs::path &file) {
+    const std::string process = file.stem().extension().string(); // ".1234" of "KEY.1234.new"
+    const long number = process.empty() ? 0 : std::strtol(process.c_str() + 1, nullptr, 10);
+    return number <= 0 || (kill(static_cast<pid_t>(number), 0) != 0 && errno == ESRCH);
+}
+
+/// Delete unfinished files of processes that were killed. The process of a check writes its file after its
+/// results are known, so another one may write at the same time.
 void delete_unfinished(const std::string &key) {
     for (const fs::path &file : files_with(unfinished))
-        if (file.filename().string().starts_with(concat({key, "."}))) delete_file(file);
+        if (file.filename().string().starts_with(concat({key, "."})) && is_left(file)) delete_file(file);
 }
 
 } // namespace
