@@ -423,6 +423,15 @@ def test_the_command_takes_the_photos_of_a_data_yaml(
     assert "6 photos to train with and 3 for validation" in capsys.readouterr().out
     assert call("train", "--task=detect", f"--annotations={parts.coco}", *options, "--overwrite") == 2
     assert "needs the folder with the photos" in capsys.readouterr().err
+    assert call("train", str(settings), "--task=detect", *options, "--overwrite") == 0
+    assert "6 photos to train with and 3 for validation" in capsys.readouterr().out
+    assert call("train", str(settings), *options, "--overwrite") == 2
+    assert "give --task detect, or --task segment" in capsys.readouterr().err
+    assert call("train", str(tmp_path), "--task=segment", *options, "--overwrite") == 2
+    assert f"such as --masks {settings}" in capsys.readouterr().err
+    for place in ([str(settings)], [f"--masks={settings}"]):
+        assert call("train", *place, "--task=segment", *options, "--overwrite") == 2
+        assert "outlines" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,8 @@ def convergence(records: Sequence[Record]) -> str:
         )
     if best < 0:
         return "no epoch of the last phase improved the result"
+    if best == len(phase) - 1:
+        return f"epoch {phase[best].epoch} of {phase[-1].epoch} is the best one; more epochs may help"
     return f"stopped improving at epoch {phase[best].epoch} of {phase[-1].epoch}"
 
 

@@ -120,7 +120,7 @@ def _labels(folder: str | None, options: TrainOptions) -> str:
     """Return the place of the annotations or masks."""
     option = "--annotations" if options.kind == "detect" else "--masks"
     if not (labels := options.annotations if options.kind == "detect" else options.masks):
-        found = annotations_in(Path(folder)) if folder and options.kind == "detect" else None
+        found = annotations_in(Path(folder)) if folder else None
         here = "" if found is None else f", such as {option} {quote_path(found)}"
         raise typer.BadParameter(f"--task {options.kind} needs {option}{here}", param_hint=option)
     return labels

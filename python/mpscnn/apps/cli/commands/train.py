@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from mpscnn.apps.cli.option_groups import add_options
 from mpscnn.apps.cli.output import warn
 from mpscnn.apps.cli.train_options import OPTIONS, TrainOptions, require_kind
 from mpscnn.apps.train.output_lock import lock_output
+from mpscnn.training.scenes.yolo_parts import is_settings
 
 
 @add_options()
@@ -19,7 +21,7 @@ def train(
         str | None,
         typer.Argument(
             metavar="FOLDER",
-            help="A folder of photos for each class. A data.yaml as --annotations replaces it.",
+            help="A folder of photos for each class, or of photos with labels; or a data.yaml of YOLO.",
         ),
     ] = None,
     options: TrainOptions = OPTIONS,
@@ -50,6 +52,7 @@ def train(
 
     Example: mpscnn train --digits mnist/ --output mine.safetensors
     """
+    folder, options = _with_settings(folder, options)
     _require_right(context, folder, options)
     with lock_output(options.output, warn):
         if options.digits is not None:
@@ -62,9 +65,26 @@ def train(
             train_folder(folder, options)
 
 
+def _with_settings(folder: str | None, options: TrainOptions) -> tuple[str | None, TrainOptions]:
+    """Return the folder and the options, where a data.yaml as FOLDER becomes the annotations: it names its photos."""
+    if not is_settings(folder):
+        return folder, options
+    if options.kind == "detect" and options.annotations is None:
+        return None, replace(options, annotations=folder)
+    if options.kind == "segment" and options.masks is None:
+        return None, replace(options, masks=folder)
+    if options.kind not in ("detect", "segment"):
+        raise typer.BadParameter(
+            f"{folder} has photos with objects: give --task detect, or --task segment if they have outlines",
+            param_hint="FOLDER",
+        )
+    return folder, options
+
+
 def _require_right(context: typer.Context, folder: str | None, options: TrainOptions) -> None:
     """Refuse options that exclude each other or have no meaning together."""
-    named = options.annotations is not None and folder is None  # a data.yaml names the folder of its photos
+    # A data.yaml names the folder of its photos.
+    named = folder is None and (options.annotations is not None or options.masks is not None)
     if (folder is None and not named) == (options.digits is None):
         raise typer.BadParameter("expected either FOLDER or --digits DIR", param_hint="FOLDER | --digits")
     if options.report == "":
