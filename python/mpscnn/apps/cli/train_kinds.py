@@ -66,7 +66,9 @@ def kind_of(folder: str | None, options: TrainOptions) -> Kind:
             partial(
                 ScenesTraining,
                 SceneSource(folder, _labels(folder, options), options.validation),
-                SceneData(options.kind, options.size, options.architecture, loss=loss),
+                SceneData(
+                    options.kind, options.size, options.architecture, loss=loss, teacher=options.teacher
+                ),
                 options=SceneOptions(
                     epochs=_chosen(options.epochs, SCENES.epochs),
                     batch_size=options.batch_size or SCENES.batch_size,

@@ -53,7 +53,7 @@ _KINDS = {
     "class_weight": (_CLASSIFY,),
     "transform": _OF_CLASSIFIERS,
     "loss": (*_OF_CLASSIFIERS, _SEGMENT),
-    "teacher": (_CLASSIFY,),
+    "teacher": (_CLASSIFY, _DETECT),
     "temperature": (_CLASSIFY,),
     "teacher_share": (_CLASSIFY,),
     "augment": (_READ_DIGITS,),
@@ -266,7 +266,8 @@ class TrainOptions:
         str | None,
         typer.Option(
             metavar="NAME_OR_FILE",
-            help="Train on the answers of this classifier, too. It must know all classes of the photos.",
+            help="Train on the answers of this classifier, too, which must know all classes of the photos. With "
+            "--task detect: learn what this detector finds beside the labelled objects.",
         ),
     ] = None
     temperature: Annotated[

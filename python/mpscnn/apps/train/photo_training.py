@@ -201,9 +201,7 @@ class PhotoTraining(FolderTraining):
     ) -> None:
         super().__init__()
         opened = None if teacher is None else open_backbone(teacher)
-        output = Path(str(run).removesuffix(".run"))
-        if opened is not None and opened.path is not None and exists(output) and output.samefile(opened.path):
-            raise ParameterError(f"teacher: {output} is the file of the output, too; name another file")
+        require_other_teacher(None if opened is None else opened.path, run)
         if size is not None:
             backbone = replace(backbone, network=with_input_size(backbone.network, input_size("size", size)))
         network = backbone.network
@@ -269,6 +267,13 @@ class PhotoTraining(FolderTraining):
             if self.trained.goal is None
             else label_report(self.trained, seconds)
         )
+
+
+def require_other_teacher(teacher: str | None, run: Path) -> None:
+    """Raise ParameterError if the output would replace the file of the teacher. `run` is the folder for its state."""
+    output = Path(str(run).removesuffix(".run"))
+    if teacher is not None and exists(output) and exists(Path(teacher)) and output.samefile(teacher):
+        raise ParameterError(f"teacher: {output} is the file of the output, too; name another file")
 
 
 def _split_photos(

@@ -13,10 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arguments import input_size, is_finite_number, path_name
-from mpscnn.apps.train.photo_training import DEFAULT_SHARE, Backbone, FolderTraining, stretching
+from mpscnn.apps.train.photo_training import (
+    DEFAULT_SHARE,
+    Backbone,
+    FolderTraining,
+    require_other_teacher,
+    stretching,
+)
 from mpscnn.apps.train.scene_report import SceneReport, scene_report
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
+from mpscnn.model import Model, load
 from mpscnn.opening_models import model_task
 from mpscnn.training.own_loss import Loss
 from mpscnn.training.photo_views import chosen_augmentation
@@ -28,6 +35,7 @@ from mpscnn.training.scenes.networks import detector_of, segmenter_of
 from mpscnn.training.scenes.photos import MaskPhotos, ObjectPhotos
 from mpscnn.training.scenes.source import read_objects
 from mpscnn.training.scenes.tasks import DetectorTask, SceneTask, SegmenterTask
+from mpscnn.training.scenes.taught import add_found
 from mpscnn.training.scenes.training import SceneOptions, SceneTraining
 from mpscnn.training.scenes.views import SceneAugmentation
 from mpscnn.training.split_folders import TRAIN, VALIDATION, require_held_out, split_by_folder
@@ -68,6 +76,7 @@ class SceneData:
         architecture: "lraspp" or "deeplab", for segmenters on a classifier.
         augment: train on other random views in each epoch: True, False, or a `SceneAugmentation`.
         loss: as for `mpscnn.Trainer`, of a kind of the task; None: the task's own.
+        teacher: a detector whose finds are learned beside the labelled objects, for "detect".
     """
 
     task: Literal["detect", "segment"]
@@ -75,6 +84,7 @@ class SceneData:
     architecture: str = "lraspp"
     augment: bool | SceneAugmentation = True
     loss: Loss | None = None
+    teacher: str | os.PathLike[str] | Network | Model | None = None
 
     def __post_init__(self) -> None:
         chosen_augmentation(SceneAugmentation, self.augment)
@@ -111,6 +121,12 @@ class ScenesTraining(FolderTraining):
         self.backbone, self._data, self._seed, self._threads = backbone, data, options.seed, choices.threads
         self._left_out = 0
         self._notes: list[str] = []
+        teacher, self._teacher = data.teacher, ""
+        if isinstance(teacher, (Network, Model)):
+            self._teacher = teacher.name
+        elif teacher is not None:
+            self._teacher = os.fspath(teacher)
+            require_other_teacher(self._teacher, run)
         make = self._detector if data.task == "detect" else self._segmenter
         self.trained: SceneTraining = SceneTraining(make(source), run, options=options, choices=choices)
         self._kind = self.trained.task.phase
@@ -131,6 +147,9 @@ class ScenesTraining(FolderTraining):
     def report(self) -> SceneReport:
         """Return how well the best weights so far do on the photos for validation."""
         return scene_report(self.trained, time.monotonic() - self._started)
+
+    def _helper(self) -> str:
+        return f" with the teacher {self._teacher}" if self._teacher else ""
 
     # ---- Tasks ----
 
@@ -158,6 +177,9 @@ class ScenesTraining(FolderTraining):
                 f"{source.labels}: the {len(held_photos):,} photos for validation have no objects, so the mAP is "
                 "undefined and no epoch is the best one: choose others by validation=, or by another seed"
             )
+        if (teacher := self._data.teacher) is not None:
+            training, count = add_found(training, objects.labels, _opened(teacher), self._teacher)
+            self._notes.append(f"the teacher {self._teacher} adds {count:,} objects to the photos that train")
         network = self._prepared(detector_of(self.backbone.network, len(objects.labels), size, boxes))
         parts = [
             ObjectPhotos(objects.with_photos(photos), *self._reading(network), **self._viewing(augmented))
@@ -259,6 +281,11 @@ class ScenesTraining(FolderTraining):
             "seed": self._seed,
             "threads": self._threads,
         }
+
+
+def _opened(teacher: str | os.PathLike[str] | Network | Model) -> Model:
+    """Return a model that finds objects on photos. Raises the errors of `mpscnn.load`."""
+    return teacher if isinstance(teacher, Model) else load(teacher)
 
 
 def _fractions(photos: Sequence[LabelledPhoto]) -> NDArray[np.float64]:

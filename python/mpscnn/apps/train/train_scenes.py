@@ -36,6 +36,7 @@ def train_detector(
     trained_layers: int | None = None,
     augment: bool | SceneAugmentation = True,
     loss: Loss | None = None,
+    teacher: str | os.PathLike[str] | Network | Model | None = None,
     early_stopping: EarlyStopping | int | None = 10,
     callbacks: Any = (),
     output: str | os.PathLike[str] | None = None,
@@ -71,6 +72,9 @@ def train_detector(
         augment: train on other random views of the photos in each epoch: True, False, or a
             `mpscnn.SceneAugmentation`.
         loss: None, or the parameters of the loss as a mapping such as {"kind": "multibox", "negative_ratio": 2}.
+        teacher: a trained detector: a name, a file, a `Network` or a `Model`. Objects that it finds with a score of at
+            least 0.5 are learned like labelled ones, unless a labelled box overlaps them by half. Photos for validation
+            stay as they are.
         early_stopping: the number of epochs without improvement after which the training ends, also as an
             `EarlyStopping`; None: it does not end early. A higher mAP is an improvement, and so is a lower validation
             loss at the same mAP, as in the first epochs, whose mAP is 0.
@@ -106,7 +110,7 @@ def train_detector(
     )
     return _trained(
         source,
-        SceneData("detect", size, augment=augment, loss=loss),
+        SceneData("detect", size, augment=augment, loss=loss, teacher=teacher),
         model,
         options,
         Results(callbacks, output, report, SCENE_REPORT_FILES["detect"], progress),

@@ -134,7 +134,7 @@ class ObjectPhotos(ScenePhotos):
         random: np.random.Generator,
     ) -> dict[str, NDArray[Any]]:
         labelled = self.objects.photos[index]
-        photo = _opened_as_labelled(labelled)
+        photo = opened_as_labelled(labelled)
         boxes = labelled.boxes_in_pixels(photo.size)
         view = self._show(photo, boxes, row, augmentation, random)
         parts, seen = view.boxes(boxes)
@@ -187,7 +187,7 @@ def opened_with_mask(masked: MaskedPhoto) -> tuple[Photo, NDArray[np.uint8]]:
     return photo, mask
 
 
-def _opened_as_labelled(labelled: LabelledPhoto) -> Photo:
+def opened_as_labelled(labelled: LabelledPhoto) -> Photo:
     """Return the photo, turned as it was when it was labelled.
 
     Some tools show photos upright, others ignore the EXIF orientation. The size in the annotations tells which.
