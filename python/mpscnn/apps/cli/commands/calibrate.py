@@ -46,7 +46,7 @@ def calibrate(
     annotations: Annotated[
         Path | None,
         typer.Option(
-            metavar="PLACE", help="For a detector: the objects on the photos, as for mpscnn evaluate."
+            metavar="PLACE", help="For a detector: read the objects on the photos, as mpscnn evaluate does."
         ),
     ] = None,
     wanted_precision: Annotated[
