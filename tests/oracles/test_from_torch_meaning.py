@@ -137,6 +137,38 @@ def test_buffers_without_influence(name: str) -> None:
     mpscnn.from_torch(State(NO_STATE[name]).eval(), torch.randn(1, 3, 4, 4))
 
 
+class Freeing(torch.autograd.Function):  # type: ignore[misc]
+    """Apply two layers, and free what is between them."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, first: Any, second: Any, *parameters: Any) -> Any:
+        with torch.no_grad():
+            y = first(x)
+            z = second(y).relu()
+            y.set_()
+        return z
+
+
+class Reversible(nn.Module):  # type: ignore[misc, name-defined]
+    """A block that frees its operand, too."""
+
+    def __init__(self, *, frees_operand: bool) -> None:
+        super().__init__()
+        self.first, self.second, self.frees_operand = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1), frees_operand
+
+    def forward(self, x: Any) -> Any:
+        y = Freeing.apply(x, self.first, self.second, *self.parameters())
+        if self.frees_operand:
+            x.data.set_()  # torch.export sees x.data as a constant
+        return y
+
+
+@pytest.mark.parametrize("frees_operand", [False, True])
+def test_memory_that_a_module_frees(frees_operand: bool) -> None:
+    block = Reversible(frees_operand=frees_operand)
+    assert not refusal(nn.Sequential(nn.Conv2d(3, 3, 1), block).eval(), torch.rand(1, 3, 4, 4))
+
+
 def test_a_constant_that_a_module_writes_into_is_told() -> None:
     """PyTorch's own error for it is a RuntimeError."""
     constant = torch.zeros(3, 1, 1)
@@ -250,6 +282,33 @@ def test_images_that_were_joined_to_one_batch(name: str) -> None:
     assert not refusal(Joined(part, rows=False).eval(), torch.rand(1, 3, 9, 11))
     if "border" in name:
         assert not refusal(Joined(part, rows=True).eval(), torch.rand(1, 3, 9, 11))
+
+
+@pytest.mark.parametrize("outside", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("mode", ["bilinear", "nearest"])
+def test_positions_of_samples_that_differ_for_parts_of_an_image(mode: str, outside: str) -> None:
+    """RAFT looks up the first correlations of each pixel around its own place, which is constant."""
+    layer, places = nn.Conv2d(3, 8, 3), 1.2 * torch.rand(8, 4, 5, 2) - 0.6
+
+    def looked_up(x: Any) -> Any:
+        maps = layer(x).flatten(0, 1)[:, None]
+        grid = places.repeat(x.shape[0], 1, 1, 1)
+        found = functional.grid_sample(maps, grid, mode, outside, align_corners=True)
+        return found.reshape(x.shape[0], 8, 4, 5)
+
+    assert not refusal(Function(looked_up).eval(), torch.rand(1, 3, 9, 11))
+
+
+def test_memory_without_numbers_is_not_said_to_mix_images() -> None:
+    """Its elements are others in each run."""
+
+    def mixed(x: Any) -> Any:
+        room = torch.empty(x.shape)
+        room.copy_(x)
+        return room / x.max()
+
+    for _ in range(3):
+        assert "it calls max, which combines" in refusal(Function(mixed).eval(), torch.rand(1, 3, 4, 4))
 
 
 def test_float64_decides_between_two_rounding_errors() -> None:

@@ -140,7 +140,7 @@ def _grid_sample(
     align_corners: bool = False,
 ) -> FileTensor:  # fmt: skip
     """Convert GridSample of images by computed or constant positions."""
-    places = c.tensor(grid)
+    places = c.tensor(grid, 4)
     fits = x.rank == places.rank == 4 and places.shape[3] == 2
     below, count = images_below_each_other(x, 2) if fits else (x, 1)
     positions, own = images_below_each_other(places, 1) if fits else (places, 1)

@@ -49,7 +49,7 @@ def _writes(graph: torch.fx.Graph) -> Iterator[tuple[Node, list[Node], list[Node
     memory: dict[Node, list[Node]] = {}  # the nodes that share memory with a node, in one list
     for node in graph.nodes:
         own = memory.setdefault(node, [node])
-        if node.op != "call_function":
+        if node.op != "call_function" or _frees(node):
             continue
         written = _written_operands(node)
         for source in written or _viewed_operands(node):
@@ -64,7 +64,7 @@ def _writes(graph: torch.fx.Graph) -> Iterator[tuple[Node, list[Node], list[Node
 def blocks_write(program: Any) -> bool:
     """Return True if an operator in a block of the module's code writes into a tensor."""
     return any(
-        function_of(node) is not node.target
+        function_of(node) is not node.target and not _frees(node)
         for block in program.graph_module.modules()
         if isinstance(block, torch.fx.GraphModule) and block is not program.graph_module
         for node in block.graph.nodes
@@ -85,6 +85,11 @@ def function_of(node: Node) -> Callable[..., Any] | None:
         return None
     packet = getattr(torch.ops.aten, name[:-1], None)
     return getattr(packet, overload, None) or getattr(packet, "default", None)
+
+
+def _frees(node: Node) -> bool:
+    """Return True if an operator frees the memory of a tensor, as reversible networks do. No later node reads it."""
+    return node.target is torch.ops.aten.set_.default
 
 
 def _written_operands(node: Node) -> list[Node]:

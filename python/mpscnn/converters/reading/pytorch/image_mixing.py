@@ -16,6 +16,8 @@ Array = NDArray[Any]
 _FACTOR, _OFFSET = 0.5, 0.25
 _SMALL, _LARGE = 1e-3, 1e4
 _TWO = 2  # the number of small images
+#: Operators whose results are whatever the memory has.
+_WITHOUT_NUMBERS = ("empty", "new_empty")
 _ROUNDING = 1e-5  # the largest change of a result for rounding, as a share of the largest number
 
 
@@ -193,7 +195,7 @@ def _values(
     class Recorder(torch.fx.Interpreter):  # type: ignore[misc]
         def run_node(self, node: Any) -> Any:
             result = super().run_node(node)
-            if node.op == "call_function":
+            if node.op == "call_function" and not _kind(node).startswith(_WITHOUT_NUMBERS):
                 tensors = [one for one in pytree.tree_leaves(result) if isinstance(one, torch.Tensor)]
                 # A later operator may write into these tensors, such as an activation in place.
                 kept[node.name] = (
@@ -225,7 +227,10 @@ def _reorders(of_images: Sequence[Any]) -> bool:
 
 def _operation(node: Any) -> str:
     """Return the name of an operation, and the path of the module whose code calls it."""
-    kind = str(node.target).removeprefix("aten.").partition(".")[0]
     stack = node.meta.get("nn_module_stack") or {}
     paths = [path for path, _ in stack.values() if path]
-    return f"{kind} in {quote_name(paths[-1])}" if paths else kind
+    return f"{_kind(node)} in {quote_name(paths[-1])}" if paths else _kind(node)
+
+
+def _kind(node: Any) -> str:
+    return str(node.target).removeprefix("aten.").partition(".")[0]
