@@ -10,16 +10,7 @@
 #include <cstdint>
 #include <type_traits>
 
-#if defined(__GNUC__) && !defined(__clang__)
-// GCC 12 warns about undefined operands in its intrinsics (GCC bug 105593), where they are inlined.
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#include <immintrin.h>
-#pragma GCC diagnostic pop
-#else
-#include <immintrin.h>
-#endif
+#include "core/x86_intrinsics.h"
 
 namespace mpscnn::vision {
 

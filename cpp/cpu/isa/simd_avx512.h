@@ -2,17 +2,7 @@
 
 // The class Simd (see simd.h) for x86-64 with AVX-512 F, BW, VL and DQ.
 
-#if defined(__GNUC__) && !defined(__clang__)
-// GCC 12 warns about undefined operands in its intrinsics (GCC bug 105593).
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#include <immintrin.h>
-#pragma GCC diagnostic pop
-#else
-#include <immintrin.h>
-#endif
-
+#include "core/x86_intrinsics.h"
 #include "cpu/isa/simd.h"
 
 namespace mpscnn::cpu::avx512 {
