@@ -330,14 +330,15 @@ def export_coreai(
     *,
     size: tuple[int, int] | None = None,
     dtype: str | None = None,
+    image: bool = False,
     information: Mapping[str, str] | None = None,
 ) -> None:
     """Write a network as a Core AI asset (.aimodel), for macOS 27 and iOS 27, for one image.
 
-    Inputs and outputs are float32 with the channels first. Labels, preprocessing, scores and detection are entries of
-    the asset's description, by which mpscnn reads them again. The names of classes are also in the entry `names`, as
-    other exporters write them. The suppression of a detector's boxes is not part of the file, of which a
-    RuntimeWarning tells.
+    Inputs and outputs are float32 arrays with the channels first, unless `image` is True. Labels, preprocessing, scores
+    and detection are entries of the asset's description, by which mpscnn reads them again. The names of classes are
+    also in the entry `names`, as other exporters write them. The suppression of a detector's boxes is not part of the
+    file, of which a RuntimeWarning tells.
 
     Args:
         network: the network, with all its weights.
@@ -345,20 +346,25 @@ def export_coreai(
         size: (height, width) of inputs that leave them free, which need it; a size that no input can have is refused.
         dtype: the type of weights and intermediate results: "float32" or "float16". "uint8" writes 8-bit weights with
             a scale for each filter, and float32 results. None: "uint8" for a quantised network, otherwise "float32".
+        image: True: the input is an image of the network's height and width, with 32 bits per pixel in the order BGRA,
+            such as a CVPixelBuffer. The program begins with the network's preprocessing, and the app crops and resizes.
         information: "license", "author", "description", "source", ... of the model; None: those of a `Model`.
 
     Raises:
-        UnsupportedError: the package coreai-core is not installed, Core AI cannot express a layer, or the network
-            leaves its height or width free, and `size` is not given. WeightsError: weights are missing, or the folder
-            cannot be written. ParameterError: an unknown suffix or type.
+        UnsupportedError: the package coreai-core is not installed; Core AI cannot express a layer; the network leaves
+            its height or width free, and `size` is not given; or `image` is True for a network without preprocessing,
+            or whose input has other than three colours. WeightsError: weights are missing, or the folder cannot be
+            written. ParameterError: an unknown suffix or type.
     """
     from mpscnn.converters.writing.coreai.export import export
+    from mpscnn.converters.writing.coreai.image_input import image_preprocessing
     from mpscnn.converters.writing.integer_weights import of_stored_type
 
     if information is None and isinstance(network, Model):
         information = network.information
     network, stored = of_stored_type(network_of(network), dtype, "float32")
-    export(network, path, size=size, dtype=stored, information=information)
+    preprocess = image_preprocessing(network, str(path)) if image else None
+    export(network, path, size=size, dtype=stored, preprocess=preprocess, information=information)
 
 
 def _paths(sources: str | PathLike[str] | Sequence[str | PathLike[str]]) -> list[Path]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +13,13 @@ from agreement import results
 from command_line import call
 from converters.tflite_export.test_tflite_read_back import detector
 from converters.written_layers import LAYERS, conv, network_of
+from numpy.typing import NDArray
 
 import mpscnn
 from mpscnn import Model, Network
 from mpscnn.converters import export_coreai, read_network
+from mpscnn.converters.reading.coreai.asset import open_asset
+from mpscnn.converters.reading.coreai.program import read_program
 
 pytest.importorskip("coreai.authoring", reason="coreai-core is not installed")
 #: Layers that Core AI cannot express, or whose outputs have other axes when they are read, because an output of four
@@ -135,6 +140,84 @@ def test_refusals(tmp_path: Path) -> None:
     assert read_network(tmp_path / "one.aimodel").input.shape == (None, 4, 5, 3)
     with pytest.raises(mpscnn.ParameterError, match=r"ends in \.aimodel"):
         export_coreai(free, tmp_path / "one.mlmodel", size=(4, 5))
+
+
+ORDERS = {"rgb": ([127.5] * 3, [1 / 127.5] * 3), "bgr": ([1.0, 2.5, 3.0], [0.5, 0.25, 2.0])}
+
+
+@pytest.mark.parametrize("order", sorted(ORDERS))
+def test_image_input(order: str, tmp_path: Path) -> None:
+    """The program takes the pixels of a photo, and has its preprocessing: without the description, too."""
+    network = Network(input=(5, 4, 3))
+    network.output(network.relu(network.conv2d(network.input, 2, 3)))
+    network.initialize_weights(0)
+    mean, scale = ORDERS[order]
+    network.preprocess = {"mean": mean, "scale": scale, "order": order, "fit": "center_crop"}
+    path = tmp_path / "one.aimodel"
+    export_coreai(network, path, image=True)
+    made = read_network(path)
+    assert [node["operation"] for node in made.to_dict()["nodes"]] == ["convolution"]
+    photo = np.random.default_rng(2).integers(0, 256, (7, 9, 3), np.uint8)
+    settings = made.preprocess, network.preprocess
+    found, right = (mpscnn.preprocess(photo, (5, 4), preprocess=one) for one in settings)
+    np.testing.assert_allclose(found, right, rtol=1e-6, atol=1e-5)
+    description = path / "metadata.json"
+    description.write_text(description.read_text("utf-8").replace("mpscnn.preprocess", "other"), "utf-8")
+    without = read_network(path).preprocess
+    assert isinstance(without, dict)
+    assert isinstance(made.preprocess, dict)
+    assert made.preprocess["fit"] == "center_crop"
+    assert without == {key: made.preprocess[key] for key in without}
+
+
+def test_operations_of_an_image_input(tmp_path: Path) -> None:
+    """An interpreter of the program's own operations gives the numbers that mpscnn prepares."""
+    network = Network(input=(2, 3, 3))
+    network.output(network.relu(network.input))
+    network.preprocess = {"mean": [10.0, 20.0, 30.0], "scale": [1.0, 0.5, 0.25]}
+    export_coreai(network, tmp_path / "one.aimodel", image=True)
+    program = read_program(open_asset(tmp_path / "one.aimodel"))
+    photo = np.random.default_rng(3).integers(0, 256, (2, 3, 3), np.uint8)
+    pixels = np.concatenate([photo[..., ::-1], np.full((2, 3, 1), 255, np.uint8)], axis=2)  # BGRA
+    found = interpreted(program["main"].operations, pixels)
+    right = (photo - np.float32([10, 20, 30])) * np.float32([1, 0.5, 0.25])
+    np.testing.assert_array_equal(found, np.maximum(right, 0).transpose(2, 0, 1)[None])
+
+
+def interpreted(operations: Any, pixels: NDArray[np.uint8]) -> NDArray[Any]:
+    """Compute the operations of a program whose input is an image, with NumPy."""
+    values: dict[int, Any] = {}
+    rules: dict[str, Callable[..., Any]] = {
+        "image_to_tensor": lambda _: pixels,
+        "slice": lambda x, first, last, step: x[tuple(map(slice, first, last, step))],
+        "transpose": lambda x, order: x.transpose([int(one) for one in order]),
+        "expand_dims": lambda x, axes: np.expand_dims(x, tuple(int(one) for one in axes)),
+        "cast": lambda x: x.astype(np.float32),
+        "reverse": lambda x, axes: np.flip(x, [int(one) for one in axes]),
+        "broadcasting_add": np.add,
+        "broadcasting_mul": np.multiply,
+        "reshape": lambda x, shape: x.reshape([int(one) for one in shape]),
+        "relu": lambda x: np.maximum(x, 0),
+    }
+    for operation in operations:
+        given = [values.get(number) for number in operation.operands]
+        if operation.kind == "output":
+            return np.asarray(given[0])
+        made = operation.stored.array() if operation.stored is not None else rules[operation.kind](*given)
+        values[operation.results[0][0]] = made
+    raise AssertionError("no output")
+
+
+def test_networks_without_image_input(tmp_path: Path) -> None:
+    network = Network(input=(2, 3, 3))
+    network.output(network.relu(network.input))
+    with pytest.raises(mpscnn.UnsupportedError, match="needs the preprocessing of photos"):
+        export_coreai(network, tmp_path / "one.aimodel", image=True)
+    gray = Network(input=(2, 3, 1))
+    gray.output(gray.relu(gray.input))
+    gray.preprocess = {"order": "gray", "scale": 1 / 255}
+    with pytest.raises(mpscnn.UnsupportedError, match="three colours"):
+        export_coreai(gray, tmp_path / "one.aimodel", image=True)
 
 
 @pytest.mark.filterwarnings("always:.*suppression of boxes:RuntimeWarning")

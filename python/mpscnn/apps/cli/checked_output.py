@@ -202,7 +202,9 @@ def write_coreai(given: Conversion) -> None:
     write_checked(
         given,
         network,
-        lambda path: export_coreai(network, path, size=given.size, dtype=dtype, information=information),
+        lambda path: export_coreai(
+            network, path, size=given.size, dtype=dtype, image=given.image_input, information=information
+        ),
         _compare_read_back,
         dtype,
     )

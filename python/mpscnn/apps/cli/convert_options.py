@@ -120,6 +120,13 @@ class ConvertOptions:
             help="Store each weight of a .mlpackage in 1, 2, 4, 6 or 8 bits, as a place in a table.",
         ),
     ] = None
+    image_input: Annotated[
+        bool,
+        typer.Option(
+            "--image-input",
+            help="Let a .aimodel take an image (BGRA) and scale its samples itself. Default: an array.",
+        ),
+    ] = False
 
 
 OPTIONS = ConvertOptions()

@@ -223,13 +223,24 @@ _ALPHA = 255.0
 
 
 def _image_to_tensor(b: Builder, source: Tensor, *, pixels: Literal["k24RGB", "k32ARGB", "k32BGRA"]) -> str:
-    """Return the pixels (height, width, channels) of a photo, which is an input (1, 3, height, width) here."""
-    x = ops.transpose(b, source, perm=[0, 2, 3, 1])
-    if pixels != "k24RGB":
-        opaque = b.weight("alpha", np.broadcast_to(np.float32(_ALPHA), (*b.fixed_shape(x)[:3], 1)))
-        colours = ops.gather(b, x, [2, 1, 0], axis=3) if pixels == "k32BGRA" else x
-        x = ops.concatenate(b, *([colours, opaque] if pixels == "k32BGRA" else [opaque, colours]), axis=3)
-    return ops.squeeze(b, x, [0])
+    """Return the pixels (height, width, channels) of a photo, which is an input (1, 3, height, width) here.
+
+    The input has the order of the format's colours: blue, green and red for k32BGRA.
+    """
+    colours = photo_colours(b, source)
+    if pixels == "k24RGB":
+        return colours
+    opaque = b.weight("alpha", np.broadcast_to(np.float32(_ALPHA), (*b.fixed_shape(colours)[:2], 1)))
+    return ops.concatenate(b, *([colours, opaque] if pixels == "k32BGRA" else [opaque, colours]), axis=2)
+
+
+def photo_colours(b: Builder, source: Tensor) -> str:
+    """Return the colours (height, width, 3) of a photo, which is an input (1, 3, height, width) here."""
+    return ops.squeeze(b, ops.transpose(b, source, perm=[0, 2, 3, 1]), [0])
+
+
+COLOUR_PLACES = {"k24RGB": range(3), "k32ARGB": range(1, 4), "k32BGRA": range(3)}
+"""The places of the colours in the pixels of these formats."""
 
 
 # ---- Arrays --------------------------------------------------------------------------------------------------------

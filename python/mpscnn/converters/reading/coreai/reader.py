@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any, get_origin
 
@@ -16,7 +16,7 @@ from mpscnn.converters.opening.read_options import ReadOptions
 from mpscnn.converters.reading.coreai.asset import Asset
 from mpscnn.converters.reading.coreai.biases import with_biases
 from mpscnn.converters.reading.coreai.compressed import COMPRESSED, decompressed
-from mpscnn.converters.reading.coreai.operators import REFUSED, ROWS
+from mpscnn.converters.reading.coreai.operators import COLOUR_PLACES, REFUSED, ROWS, photo_colours
 from mpscnn.converters.reading.coreai.program import (
     Graph,
     Operation,
@@ -25,7 +25,8 @@ from mpscnn.converters.reading.coreai.program import (
     image_type,
     tensor_type,
 )
-from mpscnn.converters.reading.coreml.features import Photo
+from mpscnn.converters.reading.coreml.photo_scaling import Numbers, PhotoScaling
+from mpscnn.converters.reading.coreml.placing import PLACING, state_placing
 from mpscnn.converters.reading.onnx_graph.builder import Builder, Extents
 from mpscnn.converters.reading.onnx_graph.walk import Walk
 from mpscnn.converters.values.rows import Parameter, call
@@ -35,6 +36,11 @@ from mpscnn.graph.network import Network
 _MAIN = "main"
 _MAX_NUMBERS = 4096
 _COLOURS = 3
+_ONE, _ZERO = np.ones(1), np.zeros(1)
+_SCALINGS: dict[str, Callable[[NDArray[Any]], Numbers]] = {
+    "broadcasting_add": lambda bias: (_ONE, np.float64(bias)),
+    "broadcasting_mul": lambda scale: (np.float64(scale), _ZERO),
+}
 _MAX_CALLS = 32  # the maximum depth of graphs that call graphs
 # Attributes of operations that say nothing about their results.
 _SCANS = ("sum", "product", "min", "max")
@@ -57,9 +63,11 @@ def convert(asset: Asset, graphs: Mapping[str, Graph], options: ReadOptions) -> 
         network.notes.append(
             f"the function {quote_name(graph.name)} is read; others are left out: {', '.join(map(quote_name, others))}"
         )
-    if program.takes_photo:
-        network.preprocess = Photo("rgb", [1.0] * _COLOURS, [0.0] * _COLOURS).preprocess(asset.origin)
-    describe(network, asset.entries, asset.origin, None if options.outputs else outputs)
+    entries = dict(asset.entries)
+    if program.scaling is not None:  # the program has the mean and the scale, and the entry the rest
+        network.preprocess = program.scaling.photo().preprocess(asset.origin)
+        state_placing(network, entries.pop(PLACING, None))
+    describe(network, entries, asset.origin, None if options.outputs else outputs)
     return network
 
 
@@ -76,13 +84,25 @@ def main_graph(graphs: Mapping[str, Graph], origin: str, wanted: str | None) -> 
     return public[name]
 
 
+def _values_read(graph: Graph) -> Iterator[str]:
+    """Yield the name, or else the number, of each value that the operations of a graph read."""
+    names = {number: name for number, name, _ in graph.inputs}
+    for operation in graph.operations:
+        yield from (names.get(number, f"%{number}") for number in operation.operands)
+
+
 class _Program:
-    """Adds the operations of a program to a graph."""
+    """Adds the operations of a program to a graph.
+
+    Attributes:
+        walk: converts the operations one by one.
+        scaling: the preprocessing, if the only input is an image; None for others.
+    """
 
     def __init__(self, asset: Asset, graphs: Mapping[str, Graph], graph: Graph, options: ReadOptions) -> None:
         self._graphs = graphs
-        self._inputs = len(graph.inputs)
         self._pixels: dict[str, str] = {}  # the format of pixels of inputs that are images
+        self._photos: dict[str, str] = {}  # the image whose pixels a blob is
         shapes: dict[str, Extents] = {}
         whole = set()
         options.check_inputs([name for _, name, _ in graph.inputs], asset.origin)
@@ -106,11 +126,11 @@ class _Program:
         self._tensors: dict[str, str] = {}
         self._added = 0
         self._numbers = count()  # of blobs without a name, in all graphs
-
-    @property
-    def takes_photo(self) -> bool:
-        """True if the only input is an image."""
-        return len(self._pixels) == self._inputs == 1
+        self.scaling: PhotoScaling | None = None
+        if len(self._pixels) == len(graph.inputs) == 1:
+            ((name, pixels),) = self._pixels.items()
+            order = "bgr" if pixels == "k32BGRA" else "rgb"
+            self.scaling = PhotoScaling(name, order, _values_read(graph))
 
     def add(self, graph: Graph, blobs: dict[int, str], depth: int) -> list[str]:
         """Add the operations of a graph whose inputs are these blobs, and return the blobs of its outputs."""
@@ -137,7 +157,7 @@ class _Program:
             if operation.kind == "invoke":
                 self._invoke(operation, reads, makes, blobs, depth)
             else:
-                self._operation(operation, reads, makes)
+                self._operation(operation, reads, makes, is_main=depth == 0)
         raise WeightsError(f"damaged: the graph {quote_name(graph.name)} has no outputs")
 
     def _computed(self, blob: str) -> str:
@@ -176,7 +196,9 @@ class _Program:
         for (number, _), result in zip(operation.results, results, strict=True):
             blobs[number] = result
 
-    def _operation(self, operation: Operation, reads: Sequence[str], makes: Sequence[str]) -> None:
+    def _operation(
+        self, operation: Operation, reads: Sequence[str], makes: Sequence[str], *, is_main: bool
+    ) -> None:
         name = operation.stem or operation.kind
         if operation.stored is not None:
             self._stored[makes[0]] = operation.stored
@@ -189,11 +211,57 @@ class _Program:
 
         def convert() -> Sequence[str]:
             assert row is not None
+            if is_main and self._is_preprocessing(operation, reads):
+                return [self._tensor(reads[0])]
+            if (colours := self._colours(operation, reads)) is not None:
+                return [colours]
+            if operation.kind == "image_to_tensor":
+                self._photos[makes[0]] = reads[0]
             made = self._called(row, operation, reads)
             return [made] if isinstance(made, str) else list(made)
 
         computed = [one for one in reads if one not in self._stored and one not in self._constants]
         self.walk.layer(operation.kind, name, computed, makes, convert, refusal)
+
+    def _is_preprocessing(self, operation: Operation, reads: Sequence[str]) -> bool:
+        """Return True for an operation of the main graph that becomes part of the preprocessing."""
+        if self.scaling is None:
+            return False
+        constant = [one in self._stored or one in self._constants for one in reads]
+        values = zip(operation.operands, reads, constant, strict=True)
+        computed = [
+            blob if blob in self._pixels else f"%{number}"
+            for number, blob, is_known in values
+            if not is_known
+        ]
+        given = operation.stem, computed
+        made = [f"%{number}" for number, _ in operation.results]
+        if self.scaling.unpacks(*given, made):
+            return False  # it stays in the network
+        if (
+            operation.kind == "reverse"
+            and constant == [False, True]
+            and self._array(reads[1]).tolist() == [1]
+        ):
+            return self.scaling.swaps(*given, made)
+        if operation.kind not in _SCALINGS or constant != [False, True]:
+            return False
+        operand = self._array(reads[1])
+        if operand.shape not in ((), *((1,) * rank for rank in range(5)), (1, _COLOURS, 1, 1)):
+            return False
+        return self.scaling.takes(*given, made, lambda: _SCALINGS[operation.kind](operand.reshape(-1)))
+
+    def _colours(self, operation: Operation, reads: Sequence[str]) -> str | None:
+        """Return the colours of a photo, if the operation takes them from its pixels; None for others."""
+        photo = self._photos.get(reads[0]) if operation.kind == "slice" else None
+        if photo is None or not all(one in self._stored or one in self._constants for one in reads[1:]):
+            return None
+        colours = COLOUR_PLACES[self._pixels[photo]]
+        height, width = self._type(operation).extents[:2]
+        wanted = [[0, 0, colours.start], [height, width, colours.stop], [1, 1, 1]]
+        if [self._array(one).tolist() for one in reads[1:]] != wanted:
+            return None
+        return photo_colours(self.walk.builder, self.walk.builder.tensor(photo))
 
     def _called(self, row: Any, operation: Operation, reads: Sequence[str]) -> Any:
         settings: dict[str, Any] = {

@@ -1,7 +1,7 @@
-"""Write and read how photos are placed and resized, for which the files of Core ML have no fields.
+"""Write and read how photos are placed and resized, for which the files of Core ML and Core AI have no fields.
 
-Apps choose it by Vision's `imageCropAndScaleOption`. A metadata entry keeps it for programs that read the file with
-mpscnn. Its text is a JSON object with the settings of docs/preprocessing.md that are not the defaults.
+Apps choose it, for example by Vision's `imageCropAndScaleOption`. A metadata entry keeps it for programs that read the
+file with mpscnn. Its text is a JSON object with the settings of docs/preprocessing.md that are not the defaults.
 """
 
 from __future__ import annotations
@@ -29,12 +29,15 @@ def placing_entries(preprocess: Mapping[str, Any]) -> dict[str, str]:
     return {PLACING: as_json("preprocess", chosen)} if chosen else {}
 
 
-def state_placing(network: Network, metadata: Any) -> None:
+def state_placing(network: Network, text: str | None) -> None:
     """Set how a network's photos are placed and resized, if the metadata of its file says it.
+
+    Args:
+        network: the network, whose preprocessing has the mean, scale and order of the file.
+        text: the value of the entry `PLACING`; None: the file has none.
 
     Raises WeightsError for unknown or damaged settings.
     """
-    text = next((entry.value for entry in metadata.userDefined if entry.key == PLACING), None)
     if text is None or not isinstance(network.preprocess, Mapping):
         return
     try:

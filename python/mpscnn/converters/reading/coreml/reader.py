@@ -22,7 +22,7 @@ from mpscnn.converters.reading.coreml.pipeline import (
     refuse_networks_of_apple,
     vectorizer_note,
 )
-from mpscnn.converters.reading.coreml.placing import state_placing
+from mpscnn.converters.reading.coreml.placing import PLACING, state_placing
 from mpscnn.converters.reading.coreml.program.reader import other_functions, read_program
 from mpscnn.converters.reading.coreml.schema import OTHER_MODELS
 from mpscnn.errors import UnsupportedError
@@ -44,11 +44,16 @@ def convert(file: CoremlFile, options: ReadOptions) -> Network:
     """
     with prefix_errors(file.origin):
         network = _network(file, file.model, options)
-        state_placing(network, file.model.description.metadata)
+        state_placing(network, _text_of(file.model.description.metadata, PLACING))
         network.notes += file.notes
         if file.weights.decompressed and not has_integers(network):
             network.notes.append(_DECOMPRESSED)
         return network
+
+
+def _text_of(metadata: Any, key: str) -> str | None:
+    """Return an entry of the metadata; None if it has none."""
+    return next((entry.value for entry in metadata.userDefined if entry.key == key), None)
 
 
 def _with_allowed_sizes(network: Network, model: Any, origin: str) -> Network:

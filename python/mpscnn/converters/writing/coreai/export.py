@@ -30,7 +30,9 @@ from mpscnn.converters.opening.layer_names import LayerNames
 from mpscnn.converters.opening.unsupported import CHOOSE_SIZE, OTHER_FORMAT, UnsupportedLayers
 from mpscnn.converters.reading.coreai.asset import ASSET, DESCRIPTION
 from mpscnn.converters.reading.coreai.extraction import LAYER
+from mpscnn.converters.reading.coreml.placing import PLACING, placing_entries
 from mpscnn.converters.writing.coreai.folding import fold_normalizations
+from mpscnn.converters.writing.coreai.image_input import image_type, prepared
 from mpscnn.converters.writing.coreai.operator import Operator, shape_of
 from mpscnn.converters.writing.coreai.operators import OPERATORS
 from mpscnn.converters.writing.coreai.recurrent import RECURRENT
@@ -52,6 +54,7 @@ def export(
     *,
     size: tuple[int, int] | None = None,
     dtype: str = "float32",
+    preprocess: Mapping[str, Any] | None = None,
     information: Mapping[str, str] | None = None,
 ) -> None:
     """Write a network as a Core AI asset, for one image. Its inputs and outputs are float32, images channels first.
@@ -62,6 +65,8 @@ def export(
         size: (height, width), required if the network leaves them free.
         dtype: the type of weights and intermediate results: "float32" or "float16". "uint8": each filter of a weight is
             8-bit integers with one scale, and the results are float32.
+        preprocess: the preprocessing of photos, with all keys (`mpscnn.preprocess`); the input is then an image, and
+            the program begins with the preprocessing. None: the input is an array.
         information: "license", "author", "description", ... of the model.
 
     Raises:
@@ -90,9 +95,13 @@ def export(
         )
     model = build(network, size=size, layout="nchw").model(_core.version())
     names = [one.name for one in network.outputs]
-    program = _Program(model.graph, names, str(path), dtype, _scales_of(network) if dtype == "uint8" else {})
+    integers = _scales_of(network) if dtype == "uint8" else {}
+    program = _Program(model.graph, names, str(path), dtype, integers, preprocess)
     made = program.made()
     entries = metadata_entries(network, names)
+    if preprocess is not None:  # the program has the mean and the scale
+        entries.pop(PLACING, None)
+        entries |= placing_entries(preprocess)
     entries |= _entries_of_others(network)
     with replace_folder(path, WeightsError) as folder:
         try:
@@ -143,7 +152,13 @@ class _Program:
     """Converts an ONNX graph to a program of Core AI."""
 
     def __init__(
-        self, graph: Any, names: Sequence[str], origin: str, dtype: str, integers: Mapping[str, Scales]
+        self,
+        graph: Any,
+        names: Sequence[str],
+        origin: str,
+        dtype: str,
+        integers: Mapping[str, Scales],
+        preprocess: Mapping[str, Any] | None,
     ) -> None:
         import coreai.authoring as ai
         import onnx
@@ -155,6 +170,7 @@ class _Program:
         self._values: dict[str, Any] = {}
         self._names = names  # of the outputs
         self._integers = integers
+        self._preprocess = preprocess
         outputs = [one.name for one in graph.output]
         self._nodes = fold_normalizations(graph.node, outputs, self._constants, integers)
 
@@ -165,7 +181,9 @@ class _Program:
         arguments = {names.unique(_identifier(one.name)): one for one in self._graph.input}
 
         def main(*given: Any) -> Any:
-            for entry, value in zip(self._graph.input, given, strict=True):
+            for (own, entry), value in zip(arguments.items(), given, strict=True):
+                if self._preprocess is not None:
+                    value = prepared(ai, value, own, self._preprocess, _shape(entry))
                 self._values[entry.name] = ai.cast(value, np.float16) if self._dtype is np.float16 else value
             for node in self._nodes:
                 self._add(node)
@@ -175,7 +193,7 @@ class _Program:
             return found[0] if len(found) == 1 else tuple(found)
 
         # Core AI's decorator takes the types of inputs and outputs from annotations.
-        kinds = {own: _annotation(ai, entry) for own, entry in arguments.items()}
+        kinds = {own: self._input(entry) for own, entry in arguments.items()}
         results = tuple(
             _annotation(ai, entry, name) for entry, name in zip(self._graph.output, self._names, strict=True)
         )
@@ -189,6 +207,11 @@ class _Program:
         with module, ai.DebugInfo.unknown().activate():
             ai.graph(main)
         return ai.AIProgram(module)
+
+    def _input(self, entry: Any) -> Any:
+        if self._preprocess is None:
+            return _annotation(self._ai, entry)
+        return Annotated[self._ai.Value, image_type(self._ai, _shape(entry))]
 
     def _add(self, node: Any) -> None:
         attributes = {entry.name: self._onnx.helper.get_attribute_value(entry) for entry in node.attribute}
@@ -271,5 +294,9 @@ def _identifier(name: str) -> str:
 
 def _annotation(ai: Any, entry: Any, name: str | None = None) -> Any:
     """Return the type of an input or output of the graph as Core AI reads it from a function."""
-    shape = tuple(one.dim_value or 1 for one in entry.type.tensor_type.shape.dim)
-    return Annotated[ai.Value, ai.TensorType(shape, np.float32, name)]
+    return Annotated[ai.Value, ai.TensorType(_shape(entry), np.float32, name)]
+
+
+def _shape(entry: Any) -> tuple[int, ...]:
+    """Return the shape of an input or output of the graph, for one image."""
+    return tuple(one.dim_value or 1 for one in entry.type.tensor_type.shape.dim)

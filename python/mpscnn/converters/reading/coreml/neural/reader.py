@@ -67,7 +67,11 @@ def read_neural_network(
     is_plain = photo is not None and photo == plain_photo(inputs[0]) and not inputs[0].is_float_image
     scaling = None
     if is_plain and len(inputs) == 1 and all(one.has("scaler") for one in net.preprocessing):
-        scaling = PhotoScaling(inputs[0], (blob for message in net.layers for blob in message.input))
+        scaling = PhotoScaling(
+            inputs[0].name,
+            ORDERS[inputs[0].color],
+            (blob for message in net.layers for blob in message.input),
+        )
     for message in net.layers:
         _add(walk, file, message, scaling, old=old)
     photo = photo if scaling is None else scaling.photo()

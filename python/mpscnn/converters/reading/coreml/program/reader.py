@@ -9,7 +9,7 @@ from mpscnn.converters.finishing.photo_settings import MAX_LABELS
 from mpscnn.converters.opening.layer_names import quote_name
 from mpscnn.converters.opening.read_options import ReadOptions
 from mpscnn.converters.reading import vocabulary as ops
-from mpscnn.converters.reading.coreml.features import Feature, feature, restore_settings
+from mpscnn.converters.reading.coreml.features import ORDERS, Feature, feature, restore_settings
 from mpscnn.converters.reading.coreml.file import CoremlFile
 from mpscnn.converters.reading.coreml.inputs import describe_photos, input_shapes, plain_photo
 from mpscnn.converters.reading.coreml.photo_scaling import PhotoScaling
@@ -59,7 +59,7 @@ def read_program(
     is_photo = len(photos) == 1 and photos[0].kind == "image"
     scaling = None
     if is_photo and not photos[0].is_float_image:
-        scaling = PhotoScaling(photos[0], _reads(block.operations))
+        scaling = PhotoScaling(photos[0].name, ORDERS[photos[0].color], _reads(block.operations))
     program = _Program(file, walk, FloatTypes(block.operations), scaling)
     for message in block.operations:
         program.add(message)
