@@ -158,8 +158,8 @@ def test_image_input(order: str, tmp_path: Path) -> None:
     made = read_network(path)
     assert [node["operation"] for node in made.to_dict()["nodes"]] == ["convolution"]
     photo = np.random.default_rng(2).integers(0, 256, (7, 9, 3), np.uint8)
-    settings = made.preprocess, network.preprocess
-    found, right = (mpscnn.preprocess(photo, (5, 4), preprocess=one) for one in settings)
+    assert made.preprocess is not None
+    found, right = (mpscnn.preprocess(photo, (5, 4), one) for one in (made.preprocess, network.preprocess))
     np.testing.assert_allclose(found, right, rtol=1e-6, atol=1e-5)
     description = path / "metadata.json"
     description.write_text(description.read_text("utf-8").replace("mpscnn.preprocess", "other"), "utf-8")
@@ -180,7 +180,7 @@ def test_operations_of_an_image_input(tmp_path: Path) -> None:
     photo = np.random.default_rng(3).integers(0, 256, (2, 3, 3), np.uint8)
     pixels = np.concatenate([photo[..., ::-1], np.full((2, 3, 1), 255, np.uint8)], axis=2)  # BGRA
     found = interpreted(program["main"].operations, pixels)
-    right = (photo - np.float32([10, 20, 30])) * np.float32([1, 0.5, 0.25])
+    right = (photo - np.array([10, 20, 30], np.float32)) * np.array([1, 0.5, 0.25], np.float32)
     np.testing.assert_array_equal(found, np.maximum(right, 0).transpose(2, 0, 1)[None])
 
 
