@@ -152,7 +152,7 @@ def _seconds_of_a_call(call: Callable[[], Any]) -> float:
 
 
 def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300]
+    return " ".join(str(error).split())[:500]
 
 
 def _child(entry: Entry, limit: int, end: Connection) -> None:
@@ -212,7 +212,8 @@ def page(outcomes: dict[str, Outcome]) -> str:
         "detectors whose boxes mpscnn decodes itself: `from_torch` compared them. The time is the minimum "
         f"of {_RUNS} runs of at least {_SECONDS_OF_A_RUN} processor seconds on one thread, over that of torch (lower "
         "is better). The conversion is in processor seconds, with the comparison that `from_torch` makes: it runs the "
-        "module on 11 images and the network on 4. A machine that does other work changes both.",
+        "module on 11 images and the network on 4. A machine that does other work changes both. A time is missing "
+        "where it was last measured in another way.",
     ]
     for package in dict.fromkeys(name.partition("/")[0] for name in made):
         lines += [
@@ -224,7 +225,7 @@ def page(outcomes: dict[str, Outcome]) -> str:
         for name, outcome in made.items():
             if name.startswith(f"{package}/"):
                 network = name.partition("/")[2]
-                seconds = f"{outcome.seconds:.1f}" if outcome.ratio is not None else ""
+                seconds = f"{outcome.seconds:.1f}" if outcome.kind == "right" and outcome.seconds else ""
                 lines.append(f"| {network} | {_result(outcome)} | {_ratio(outcome)} | {seconds} |")
     if left := {name: one for name, one in outcomes.items() if one.kind == "left out"}:
         lines += ["", "## Left out", f"These {len(left)} networks were not converted.", ""]
