@@ -71,10 +71,10 @@ def engines(folder: Path, name: str) -> dict[str, Callable[[bytes], int]]:
     """Return a function for each engine that gives the most probable class of a file."""
     network = network_of(name)
     own, other = folder / f"{name}.safetensors", folder / f"{name}.onnx"
-    network.save(own, **({} if name == BUNDLED else {"preprocess": "tensorflow"}))
+    network.save(own, preprocess=None if name == BUNDLED else "tensorflow")
     network.save(other)
     model = mpscnn.load(own, device="cpu", threads=1)
-    side = model.program.inputs["image"][1]
+    side = int(model.program.inputs["image"][1] or 0)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(other), options)

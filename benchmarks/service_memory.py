@@ -53,8 +53,8 @@ def megabytes(model: Path, services: int, workers: int) -> float:
             with concurrent.futures.ThreadPoolExecutor(4 * workers) as clients:
                 for future in [clients.submit(ask, port) for _ in range(_PHOTOS * workers)]:
                     future.result()
-        for process, _ in started:
-            total += sum(memory(each) for each in descendants(process))
+        for number, _ in started:
+            total += sum(memory(each) for each in descendants(number))
     return total
 
 
