@@ -39,3 +39,14 @@ def test_memory_that_there_is_not_is_an_error() -> None:
     x = np.zeros((1, 4, 4, 1), np.float32)
     with pytest.raises(MemoryError, match="cannot be allocated"):
         session.run(x, out=np.zeros(1, np.float32))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_products_beyond_all_memory_can_be_planned(threads: int) -> None:
+    """The plan states its memory, and numbers beyond 64 bits stop a build with sanitizers."""
+    network = Network(input=(None, None, 1))
+    x = network.layer("resize", [network.input], {"scale_y": 1 << 22, "scale_x": 1 << 22})
+    network.output(network.conv2d(x, 64, 1))
+    network.initialize_weights(0)
+    explained = network.compile(device="cpu", max_memory=1 << 62).explain((1, 4, 4, 1), threads=threads)
+    assert explained.arena_bytes > 1 << 50

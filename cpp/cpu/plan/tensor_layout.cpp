@@ -59,9 +59,13 @@ View Region::bind(const Binding &binding, const Storage &home) const {
     const bool as_stored = whole == home.extents;
     Strides strides = as_stored ? binding.strides : contiguous_strides(whole, binding.strides.image);
     View view;
-    const std::ptrdiff_t first = y * strides.row + x * strides.pixel + channel;
+    // Planning binds tensors that no memory can hold, too. Their offsets may wrap around.
+    using Offset = std::uintptr_t;
+    const Offset first = static_cast<Offset>(y) * static_cast<Offset>(strides.row) +
+                         static_cast<Offset>(x) * static_cast<Offset>(strides.pixel) +
+                         static_cast<Offset>(channel);
     view.data = reinterpret_cast<float *>(reinterpret_cast<std::uintptr_t>(binding.data) +
-                                          static_cast<std::uintptr_t>(first * size_of(home.element)));
+                                          first * static_cast<Offset>(size_of(home.element)));
     view.element = home.element;
     view.batch = extents.batch;
     view.height = extents.height;

@@ -90,7 +90,10 @@ template <class Use> inline void for_each_cut(std::int64_t count, std::int64_t m
 inline void even_out(ProductCut &cut, int threads) {
     // It is not worth waking other threads for a product that takes fewer cycles.
     constexpr std::int64_t min_time = 5'000;
+    // A larger product has terabytes. It can be planned but not run, and its times would exceed 64 bits.
+    constexpr std::int64_t max_size = std::int64_t{1} << 34, max_tile_time = std::int64_t{1} << 23;
     const std::int64_t all = cut.tiles * cut.panels;
+    if (all > max_size || cut.tile_time > max_tile_time) return;
     const bool waits = late_percent(threads) > 0 || !is_even(cut, threads);
     if (!waits || all * cut.tile_time < min_time) return;
     const ProductCut given = cut;
