@@ -66,17 +66,17 @@ py::object calibration(const ModelFile &model) {
                           array({known.probability_count}, known.probabilities));
 }
 
-using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
+using ConvertedFloats = py::array_t<float, py::array::c_style | py::array::forcecast>;
 
-void set_calibration(ModelFile &model, const std::string &layer, const Floats &features,
-                     const Floats &distances, const Floats &probabilities) {
+void set_calibration(ModelFile &model, const std::string &layer, const ConvertedFloats &features,
+                     const ConvertedFloats &distances, const ConvertedFloats &probabilities) {
     if (features.ndim() != 2 || features.shape(0) != distances.size())
         throw ShapeError("calibration: expected features (photos, width), and a distance for each photo");
     model.set_calibration({layer.c_str(), features.data(), distances.data(), features.shape(0),
                            features.shape(1), probabilities.data(), probabilities.size()});
 }
 
-float threshold_of_set(const Floats &probabilities, double coverage) {
+float threshold_of_set(const ConvertedFloats &probabilities, double coverage) {
     return set_threshold({probabilities.data(), static_cast<std::size_t>(probabilities.size())}, coverage);
 }
 
