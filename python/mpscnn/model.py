@@ -238,7 +238,7 @@ class Model(FixedAttributes, Generic[Answer]):
 
     @property
     def calibration(self) -> Calibration | None:
-        """What `calibrate` found out; None if the model is not calibrated."""
+        """The result of `calibrate`; None if the model is not calibrated."""
         return self._calibration
 
     @property
@@ -306,7 +306,7 @@ class Model(FixedAttributes, Generic[Answer]):
 
     @property
     def answers(self) -> dict[str, Any] | None:
-        """What the numbers of `classify` answer, see `Network.answers`; None: classes."""
+        """The meaning of the numbers of `classify`, see `Network.answers`; None: classes."""
         if "network" not in self.__dict__ and self._description["answers"] is None:
             return None  # most models have none, and need no `network` for their predictions
         return self.network.answers

@@ -5,7 +5,7 @@
 
 namespace mpscnn::engine {
 
-/// What labelled photos have told about a classifier (docs/evaluation.md, "Calibration").
+/// The numbers that labelled photos gave with a classifier (docs/evaluation.md, "Calibration").
 struct Calibration {
     std::string layer;                ///< the layer whose results are the features of a photo
     std::vector<float> features;      ///< the features of each photo, photos x elements of the layer

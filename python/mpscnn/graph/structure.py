@@ -58,7 +58,7 @@ class NetworkStructure(GraphWeights):
     preprocess: str | Mapping[str, Any] | None
     _detection: DetectionHead | None
     calibration: Calibration | None = None
-    """What `Model.calibrate` found out. Only `Model.save` sets it, in a copy: other networks have changed since."""
+    """The result of `Model.calibrate`. Only `Model.save` sets it, in a copy: other networks have changed since."""
     _scores: ScoresName | None
     _answers: dict[str, Any] | None
 
@@ -98,7 +98,7 @@ class NetworkStructure(GraphWeights):
 
     @property
     def answers(self) -> dict[str, Any] | None:
-        """What a classifier's numbers answer (docs/training.md, "Tags, numbers and points"); None: classes.
+        """The meaning of a classifier's numbers (docs/training.md, "Tags, numbers and points"); None: classes.
 
         It is {"kind": "tags", "thresholds": [...]} with a probability for each tag,
         {"kind": "number", "units": [...]}, or {"kind": "keypoints", "names": [...]} with x and y of each point in

@@ -1,4 +1,4 @@
-"""What a training on a table of labels learns: the network's end, and the measure of an epoch."""
+"""The goals of a training on a table of labels: the network's end, and the measure of an epoch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Values = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Goal:
-    """What a training on a table of labels learns.
+    """The goal of a training on a table of labels.
 
     Args:
         task: "tags", "number" or "keypoints".

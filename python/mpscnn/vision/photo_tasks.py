@@ -41,7 +41,7 @@ class PhotoModel(Protocol):
 
     @property
     def answers(self) -> dict[str, Any] | None:
-        """What the numbers of a classifier answer; None: classes."""
+        """The meaning of a classifier's numbers; None: classes."""
 
     @property
     def program(self) -> Program:

@@ -33,7 +33,7 @@ from mpscnn.errors import Error, StateError
 
 @dataclass(frozen=True)
 class Plan:
-    """What all processes of a service know."""
+    """The settings and models that all processes of a service have."""
 
     sources: tuple[str, ...]
     """The arguments of the command: names of models, or files."""
