@@ -242,10 +242,12 @@ class Model(FixedAttributes, Generic[Answer]):
         return self._calibration
 
     @property
-    def _output_shapes(self) -> list[tuple[int | None, ...]]:
-        """The shapes of the network's outputs, without the features of a calibration."""
-        shapes = list(self.program.outputs.values())
-        return shapes if self._calibration is None else shapes[:-1]
+    def _outputs(self) -> dict[str, tuple[int | None, ...]]:
+        """The names and shapes of the network's outputs, without the features of a calibration."""
+        outputs = dict(self.program.outputs)
+        if self._calibration is not None:
+            outputs.popitem()
+        return outputs
 
     @classmethod
     def from_network(cls, network: Network, **options: Any) -> Model:
@@ -488,7 +490,7 @@ class Model(FixedAttributes, Generic[Answer]):
         It is "detection" if the file has the settings that turn outputs into boxes, and "segmentation" if the only
         output is (n, height, width, classes). An output of one pixel, (n, 1, 1, classes), is that of a classifier.
         """
-        return model_task(self._detection is not None, self._output_shapes)
+        return model_task(self._detection is not None, list(self._outputs.values()))
 
     @overload
     def predict(self, photo: Any, *, stream: Literal[True], **options: Any) -> Iterator[Answer]: ...

@@ -280,7 +280,7 @@ def require_model(model: Any) -> None:
 def number_of_classes(model: Model) -> int:
     """Return the number of classes. Raise ShapeError if the model is not a classifier."""
     require_model(model)
-    shapes = model._output_shapes
+    shapes = list(model._outputs.values())
     scores = score_count(shapes)
     if scores is None:
         raise ShapeError(

@@ -47,7 +47,7 @@ def require_task(model: Model, given: str, task: str) -> None:
 
 def _has_class_scores(model: Model) -> bool:
     """Return True if the only output has the scores of classes for each photo or pixel, so that it cannot be boxes."""
-    outputs = list(model.program.outputs.values())
+    outputs = list(model._outputs.values())
     are_of_classes = score_count(outputs) is not None
     return len(outputs) == 1 and (are_of_classes or outputs[0][-1] == len(model.labels or ()))
 

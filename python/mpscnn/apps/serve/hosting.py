@@ -168,7 +168,7 @@ class HostedModel:
         compiled, model = self.compiled, self.compiled.model
         program = model.program
         shape = next(iter(program.inputs.values()))
-        outputs = list(program.outputs.values())
+        outputs = list(model._outputs.values())
         is_classifier = model.task == "classification" and score_count(outputs) is not None
         head = model.network.detection
         threshold = None if head is None else round(head.settings["suppression"]["score_threshold"], 6)

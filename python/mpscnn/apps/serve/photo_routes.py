@@ -40,6 +40,7 @@ def _numbers_and_names(text: str) -> list[str]:
 
 
 _FRACTION = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
+_SHARE = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
 _COUNT = {"type": "integer", "minimum": 1}
 #: The options of detectors and segmenters that divide a photo.
 _TILES = {
@@ -58,7 +59,15 @@ _TASKS: dict[str, tuple[str, str, dict[str, _Option]]] = {
     "/v1/classify": (
         "classification",
         "The most probable classes of a photo.",
-        {"top": _Option(whole_number_in, {**_COUNT, "default": _TOP}, "How many classes.")},
+        {
+            "top": _Option(whole_number_in, {**_COUNT, "default": _TOP}, "How many classes."),
+            "coverage": _Option(
+                number_in,
+                _SHARE,
+                "Instead of top, for calibrated models: the classes among which the right one is for this share of "
+                "photos.",
+            ),
+        },
     ),
     "/v1/detect": (
         "detection",
@@ -197,7 +206,7 @@ def _wanted(
             expected = known[name].schema["type"]
             raise ParameterError(f"{name}: expected {expected}, got {text[:100]!r}")
     hosted = service.models.for_task(wanted.pop("model", None), task)
-    if task == "classification":
+    if task == "classification" and "coverage" not in wanted:
         wanted.setdefault("top", _TOP)
     return hosted, wanted
 

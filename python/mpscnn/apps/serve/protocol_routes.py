@@ -164,12 +164,12 @@ class _Inference:
         """Return the response's body, and the number of its bytes that are JSON; None if all are."""
         wanted = self._wanted
         assert wanted is not None
-        outputs = self._hosted.compiled.model.program.outputs
+        outputs = self._hosted.compiled.model._outputs
         named = result if isinstance(result, dict) else {next(iter(outputs)): result}
         head: dict[str, Any] = {"model_name": self._hosted.name, "model_version": _VERSION}
         if wanted.id is not None:
             head["id"] = wanted.id
-        return encode_outputs(head, {name: named[name] for name in wanted.outputs or named}, wanted)
+        return encode_outputs(head, {name: named[name] for name in wanted.outputs or outputs}, wanted)
 
 
 def _named(service: Service, request: Request) -> HostedModel:
@@ -186,7 +186,7 @@ def _named(service: Service, request: Request) -> HostedModel:
 
 
 def _metadata(hosted: HostedModel) -> dict[str, Any]:
-    program = hosted.compiled.model.program
+    model = hosted.compiled.model
 
     def tensors(shapes: dict[str, tuple[int | None, ...]]) -> list[dict[str, Any]]:
         return [
@@ -202,6 +202,6 @@ def _metadata(hosted: HostedModel) -> dict[str, Any]:
         "name": hosted.name,
         "versions": [_VERSION],
         "platform": "mpscnn",
-        "inputs": tensors(program.inputs),
-        "outputs": tensors(program.outputs),
+        "inputs": tensors(model.program.inputs),
+        "outputs": tensors(model._outputs),
     }

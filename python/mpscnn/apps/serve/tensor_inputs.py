@@ -32,7 +32,7 @@ def tensor_bytes(compiled: Compiled, wanted: InferRequest, maximum: int) -> int:
         ParameterError, ShapeError, UnsupportedError: the inputs or outputs do not fit the program.
     """
     program = compiled.model.program
-    known = list(program.outputs)
+    known = list(compiled.model._outputs)
     for name in wanted.outputs or ():
         if name not in known:
             raise ParameterError(
@@ -45,11 +45,11 @@ def tensor_bytes(compiled: Compiled, wanted: InferRequest, maximum: int) -> int:
     width = 2 if len(halves) == len(shapes) else 4
     if inputs <= maximum:  # otherwise the inputs alone are too large
         found = compiled.output_shapes(tuple(shapes[name] for name in program.inputs))
-        counts = dict(zip(known, map(math.prod, found), strict=True))
+        counts = dict(zip(program.outputs, map(math.prod, found), strict=True))
     else:
-        counts = dict.fromkeys(known, 0)
+        counts = dict.fromkeys(program.outputs, 0)
     outputs = width * sum(counts.values())
-    answered = counts if wanted.outputs is None else wanted.outputs
+    answered = known if wanted.outputs is None else wanted.outputs
     answer = sum(counts[name] * (width if wanted.is_binary(name) else JSON_NUMBER) for name in answered)
     total = inputs + outputs + answer
     if total > maximum:
