@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -238,6 +239,27 @@ def test_layers_of_several_operators_are_restored(name: str, tmp_path: Path) -> 
     assert [(node["name"], node["operation"]) for node in read.to_dict()["nodes"]] == [
         (node["name"], node["operation"]) for node in network.to_dict()["nodes"]
     ]
+
+
+@pytest.mark.parametrize("last", ["dense layer", "product of matrices", "pooling", "normalization"])
+@pytest.mark.parametrize("shape", [(24,), (4, 24), (4, 6, 4), (2, 2, 6, 4)], ids=len)
+def test_layers_after_reshapes(shape: tuple[int, ...], last: str, tmp_path: Path) -> None:
+    """A file has one reshape for several in a row, so that a layer may read arrays of any rank through a reshape."""
+    network = Network(shape)
+    x = network.activation(network.input, "relu")
+    whole = math.prod(shape)
+    image = network.reshape(x, (4, whole // 8, 2))
+    if last == "dense layer":
+        network.output(network.linear(image, 5))
+    elif last == "product of matrices":
+        rows = network.reshape(image, (whole // 4, 4))
+        network.output(network.matmul(rows, rows, transpose_b=True, scale=0.5))
+    elif last == "pooling":
+        network.output(network.max_pool2d(image, 3, strides=2, padding=1))
+    else:
+        network.output(network.batch_norm(image, activation="relu6"))
+    network.initialize_weights(seed=3)
+    assert_read(network, tmp_path)
 
 
 def test_layers_with_paths_as_names_stay_apart(tmp_path: Path) -> None:

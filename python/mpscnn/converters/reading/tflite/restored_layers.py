@@ -26,6 +26,7 @@ WITHIN = "//"
 Stored = tuple[Any, ...]
 """A weight with its scales and zero points, as `Graph.get_weight` returns it."""
 
+_IMAGE_AXES = 3  # those of an image: height, width and channels
 _TAKES_ACTIVATION = frozenset(entry["name"] for entry in operations() if entry["takes_activation"])
 
 
@@ -140,7 +141,8 @@ def _dense(network: Network, before: _Layer, layer: _Layer) -> _Layer | None:
     if layer.operation != "fully_connected" or before.operation != "reshape":
         return None
     shape = network[before.node["inputs"][0]].shape[1:]
-    if None in shape:
+    # A reshape may read the operand of another one, which need not be an image.
+    if len(shape) != _IMAGE_AXES or None in shape:
         return None
     values, *scales = layer.weights["weight"]
     values = np.asarray(values).reshape(len(values), *shape)
