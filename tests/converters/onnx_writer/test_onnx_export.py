@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from collections.abc import Callable, Mapping
@@ -12,10 +13,11 @@ import numpy as np
 import pytest
 from agreement import results
 from converters.written_layers import LAYERS, VECTORS, conv, fill, network_of, network_of_case
-from exact_engines import onnxruntime_session
+from exact_engines import every_onnxruntime, onnxruntime_session
 
 import mpscnn
-from mpscnn import Network, _core
+from mpscnn import Network, Tensor, _core
+from mpscnn.converters.values.layout import TO_NCHW
 from mpscnn.converters.writing.onnx import export as onnx_export
 
 pytest.importorskip("onnxruntime")
@@ -173,6 +175,52 @@ def test_resizes_that_onnx_lacks_are_refused(attributes: dict[str, Any]) -> None
     network = network_of(lambda net, x: net.layer("resize", [x], attributes, name="other size"))
     with pytest.raises(mpscnn.UnsupportedError, match="layer 'other size': ONNX' resize has no offset"):
         onnx_export.to_onnx(network)
+
+
+#: Layers between a transposition and a resize, and layers after the resize. Engines exchange these with transpositions.
+BEFORE_RESIZE: dict[str, Callable[[Network, Tensor], Tensor]] = {
+    "nothing": lambda _, x: x,
+    "transposition": lambda net, x: net.transpose(x, (2, 3, 1)),
+    "function and sum": lambda net, x: net.add(net.activation(x, "relu"), x),
+    "softmax": lambda net, x: net.softmax(x),
+    "nearest resize": lambda net, x: net.upsample(x, 2, method="nearest"),
+}
+AFTER_RESIZE: dict[str, Callable[[Network, Tensor], Tensor]] = {
+    "transposition": lambda net, x: net.transpose(x, (1, 3, 2)),
+    "turned back": lambda net, x: net.transpose(x, (3, 1, 2)),
+    "normalization": lambda net, x: net.layer_norm(x),
+    "end": lambda net, x: net.activation(x, "tanh"),
+}
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations((1, 2, 3))), ids=str)
+def test_resizes_of_transposed_images(order: tuple[int, ...], tmp_path: Path) -> None:
+    """An engine may move a transposition behind a resize, whose axes are then those before the transposition."""
+    given = np.random.default_rng(2).normal(0, 1, (BATCH, 3, 4, 5)).astype(np.float32)
+    alignments: itertools.cycle[Any] = itertools.cycle(["half_pixel", "corners", "asymmetric"])
+    for before, after in itertools.product(BEFORE_RESIZE.values(), AFTER_RESIZE.values()):
+        network = Network((3, 4, 5))
+        x = before(network, network.transpose(network.input, order))
+        x = network.resize(x, (11, 7), alignment=next(alignments))
+        network.output(after(network, x))
+        network.initialize_weights(seed=1)
+        (expected,) = results(network, given)
+        onnx_export.export(network, tmp_path / "one.onnx", layout="nchw")
+        for _, session in every_onnxruntime(tmp_path / "one.onnx"):
+            (found,) = session.run(None, {"image": given.transpose(TO_NCHW)})
+            np.testing.assert_allclose(found, expected.transpose(TO_NCHW), rtol=0, atol=1e-4)
+
+
+def test_other_resizes_are_one_node() -> None:
+    """A size is written in two nodes only where a transposition may move behind them."""
+    for transposed, count in ((False, 1), (True, 2)):
+        network = Network((4, 6, 3))
+        x = network.activation(network.input, "relu")
+        x = network.transpose(x, (2, 3, 1)) if transposed else network.layer_norm(x)
+        network.output(network.layer_norm(network.upsample(x, 2, method="bilinear")))
+        network.initialize_weights()
+        kinds = [node.op_type for node in onnx_export.to_onnx(network, layout="nchw").graph.node]
+        assert kinds.count("Resize") == count
 
 
 def test_a_lanczos_resize_is_refused() -> None:

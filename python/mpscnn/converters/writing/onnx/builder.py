@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 #: The version of ONNX' operators: old enough for engines of the last years.
 OPSET = 17
 IR_VERSION = 8
+_MIDDLE_AXIS = 2  # of the three axes of an image, after the batch
+_STAY_BEHIND = frozenset({"Conv", "ConvTranspose", "Flatten", "Gemm", "Reshape"})
+"""Operators that engines do not exchange with a transposition before them."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,33 @@ class Builder:
                 operation, list(inputs), [result], name=result, doc_string=layer, **attributes
             )
         )
+
+    def may_move_apart(self, name: str) -> bool:
+        """Return whether the height and width of a value lie apart before the transpositions that it depends on.
+
+        Engines move a transposition behind the operators that follow it, so that these get the axes before it.
+        """
+        makers = {result: node for node in self._nodes for result in node.output}
+        found = {(name, (0, 1, 2, 3))}
+        left = list(found)
+        while left:
+            value, axes = left.pop()
+            node = makers.get(value)
+            if node is None or node.op_type in _STAY_BEHIND:
+                continue
+            if node.op_type == "Transpose":
+                perm = next(one.ints for one in node.attribute if one.name == "perm")
+                if len(perm) != len(axes):
+                    continue
+                axes = tuple(perm[axis] for axis in axes)
+                if (
+                    axes[1] == _MIDDLE_AXIS
+                ):  # the others, which are height and width, are the first and the last
+                    return True
+            before = {(operand, axes) for operand in node.input} - found
+            found |= before
+            left.extend(before)
+        return False
 
     @property
     def number(self) -> int:

@@ -87,16 +87,30 @@ def resize(layer: Layer) -> str:
             f"layer {layer.name!r}: ONNX' resize has no offset, no magnification apart from the sizes, no scale "
             "whose result is rounded, and no zeros outside the image"
         )
+    name = layer.inputs[0].name
+    sizes = [(layer.shape[1], layer.shape[2])]
+    # onnxruntime moves transpositions behind a Resize. Its linear Resize changes two axes only if they are neighbours.
+    changes_both = shape[1] != layer.shape[1] and shape[2] != layer.shape[2]
+    if attributes["kind"] == "bilinear" and changes_both and layer.builder.may_move_apart(name):
+        sizes.insert(0, (layer.shape[1], shape[2]))
+    for size in sizes:
+        name = _resized(layer, name, size)
+    return name
+
+
+def _resized(layer: Layer, name: str, size: tuple[int, int]) -> str:
+    """Write a Resize to a height and width."""
+    attributes = layer.attributes
     # The batch is known only when the graph runs; onnxruntime 1.31 fails on Resize for chosen axes.
-    batch_and_channels = layer.add("Shape", layer.inputs[0].name, start=0, end=2)
-    sizes = layer.add("Concat", batch_and_channels, layer.constant(list(layer.shape[1:3]), "size"), axis=0)
+    batch_and_channels = layer.add("Shape", name, start=0, end=2)
+    sizes = layer.add("Concat", batch_and_channels, layer.constant(list(size), "size"), axis=0)
     alignment = attributes["alignment"]
     rounding = attributes["rounding"]
     if rounding == "by_alignment":
         rounding = "floor" if alignment == "asymmetric" else "round_prefer_ceil"
     return layer.add(
         "Resize",
-        layer.inputs[0].name,
+        name,
         "",  # region of interest and scales: not given
         "",
         sizes,
