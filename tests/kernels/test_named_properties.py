@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from mpscnn import _core, kernels
+from mpscnn.errors import ParameterError
 from mpscnn.kernels.properties import Property
 
 #: Properties whose values come from a descriptor or an array, so that they are no keyword arguments.
@@ -144,3 +145,36 @@ def test_defaults_are_those_of_the_table() -> None:
             assert same or list(own) == expected, (name, argument.name)
             compared.add((name, argument.name))
     assert {("OptimizerAdam", "beta1"), ("ConvolutionDescriptor", "stride_x")} <= compared
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("Convolution", (kernels.ConvolutionDescriptor(1, 1, 1, 1), [1.0])),
+        ("FullyConnected", (kernels.ConvolutionDescriptor(1, 1, 1, 1), [1.0])),
+        ("ConvolutionTranspose", (kernels.ConvolutionDescriptor(1, 1, 1, 1), [1.0])),
+        ("ConvolutionGradient", (kernels.ConvolutionDescriptor(1, 1, 1, 1), [1.0])),
+        ("BinaryConvolution", (kernels.ConvolutionDescriptor(1, 1, 1, 1), [1.0])),
+        ("Loss", (kernels.LossDescriptor("huber"),)),
+        ("YOLOLoss", (kernels.YOLOLossDescriptor([1.0, 2.0]),)),
+        ("InstanceNormalization", ([1.0],)),
+        ("GroupNormalization", (1, [1.0])),
+        ("NeuronPReLU", ([0.5],)),
+        ("OptimizerAdam", ()),
+        ("OptimizerRMSProp", ()),
+        ("OptimizerStochasticGradientDescent", ()),
+    ],
+)
+def test_values_that_other_arguments_state_are_refused_by_name(
+    name: str, arguments: tuple[object, ...]
+) -> None:
+    """The error says where the value belongs. Python's own error names a private base class."""
+    kind = getattr(kernels, name)
+    place = "OptimizerDescriptor" if name.startswith("Optimizer") else "the descriptor or the arrays"
+    made = kind(*arguments)
+    taken = inspect.signature(kind.__init__).parameters
+    of_classes = {"depthwise", "sub_pixel_scale_factor"}  # only descriptors of other classes state them
+    stated = _FROM_OTHERS - {"result", "epsilon"} - of_classes - set(taken)
+    for one in sorted(stated & set(made._properties())):
+        with pytest.raises(ParameterError, match=rf"^{name}: '{one}' .*{place}"):
+            kind(*arguments, **{one: getattr(made, one)})

@@ -188,6 +188,24 @@ def test_type_checkers_know_all_nodes() -> None:
     assert declared == nodes.names()
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_graph_for_inference_is_encoded_between_kernels(count: int) -> None:
+    """`MPSNNGraph.encode` and `Session.encode` take one image, or a list of the images of all inputs."""
+    images = [nodes.MPSNNImageNode((2, 3, 4), label=f"x{i}") for i in range(count)]
+    last = nodes.MPSNNAdditionNode(images) if count == 2 else nodes.MPSCNNNeuronAbsoluteNode(images)
+    graph = nodes.MPSNNGraph(last.result_image)
+    arrays = [-np.ones((2, 3, 4), np.float32), 3 * np.ones((2, 3, 4), np.float32)][:count]
+    sources = [mpscnn.Image.from_numpy(array) for array in arrays]
+    session = graph.network.compile(device="cpu").session()
+    with mpscnn.CommandQueue("cpu").command_buffer() as commands:
+        found = graph.encode(commands, sources)
+        found.append(session.encode(commands, sources))
+        if count == 1:
+            found += graph.encode(commands, sources[0])
+    for result in found:
+        np.testing.assert_array_equal(result.numpy(), np.full((2, 3, 4), count, np.float32))
+
+
 def test_a_graph_is_saved_and_loaded_as_any_network(tmp_path: Any) -> None:
     _, result = classifier()
     network = nodes.MPSNNGraph(result, name="classifier").network

@@ -52,7 +52,7 @@ class BinaryConvolution(BinaryConvolutionFields, UnaryKernel):
         **properties: Unpack[UnaryProperties],
     ) -> None:
         Kernel.__init__(
-            self, **self._sizes(descriptor), type=type, use_beta_scaling=use_beta_scaling, **properties
+            self, self._sizes(descriptor), type=type, use_beta_scaling=use_beta_scaling, **properties
         )
         words = np.asarray(weights)
         if words.dtype == np.uint32:

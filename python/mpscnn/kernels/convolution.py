@@ -132,7 +132,7 @@ class WeightedKernel(Kernel):
         bias_terms: Any = None,
         **properties: Unpack[UnaryProperties],
     ) -> None:
-        Kernel.__init__(self, **self._sizes(descriptor), **properties)
+        Kernel.__init__(self, self._sizes(descriptor), **properties)
         self._load(weights, bias_terms, descriptor.weights())
 
     def _sizes(self, descriptor: ConvolutionDescriptor) -> dict[str, Any]:

@@ -58,6 +58,9 @@ class Kernel(KernelFields):
     apple_class: ClassVar[str] = "MPSKernel"
     """The name of the corresponding Apple class."""
 
+    _stated_by: ClassVar[str] = "comes from the descriptor or the arrays: set it there"
+    """The end of the error about an argument whose value other arguments state."""
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if cls.__name__ in TABLE:
@@ -78,7 +81,12 @@ class Kernel(KernelFields):
                         )
         return super().__new__(cls)
 
-    def __init__(self, **properties: Any) -> None:
+    def __init__(self, stated: Mapping[str, Any] | None = None, /, **properties: Any) -> None:
+        """Make the kernel. `stated` has the properties that a descriptor or an array states."""
+        if stated is not None:
+            if twice := next((name for name in properties if name in stated), ""):
+                raise ParameterError(f"{type(self).__name__}: {twice!r} {self._stated_by}")
+            properties = {**stated, **properties}
         allocator = properties.pop(_ALLOCATOR, allocate_image)
         self.destination_image_allocator: ImageAllocator = allocator
         kept = {name for name in properties if isinstance(getattr(type(self), name, None), Kept)}

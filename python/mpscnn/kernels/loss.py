@@ -154,7 +154,7 @@ _SYMMETRIC = ("mean_absolute_error", "mean_squared_error", "huber", "cosine_dist
 class _LossKernel(LossFields, Kernel):
     def __init__(self, descriptor: LossDescriptor, **properties: Unpack[LabelProperties]) -> None:
         require_type(type(self).__name__, descriptor, LossDescriptor)
-        Kernel.__init__(self, **descriptor.properties(), **properties)
+        Kernel.__init__(self, descriptor.properties(), **properties)
 
     def _loss_properties(self) -> dict[str, Any]:
         return {name: value for name, value in self._properties().items() if name != "label"}

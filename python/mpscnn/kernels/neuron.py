@@ -39,7 +39,7 @@ def _make(kernel: Kernel, descriptor: NeuronDescriptor, properties: Any) -> None
         )
     slopes = None if descriptor.data is None else np.asarray(descriptor.data, np.float32)
     data_count = 0 if slopes is None else slopes.size
-    Kernel.__init__(kernel, neuron_descriptor=descriptor, data_count=data_count, **properties)
+    Kernel.__init__(kernel, {"neuron_descriptor": descriptor, "data_count": data_count}, **properties)
     kernel._set_weight("neuron_data", slopes, required=False)
 
 
@@ -52,7 +52,7 @@ def constructor_with(function: str) -> Callable[..., None]:
             descriptor = NeuronDescriptor(function, data=parameters[0])
         else:
             descriptor = NeuronDescriptor(function, *parameters)
-        Neuron.__init__(kernel, descriptor, **arguments)
+        _make(kernel, descriptor, arguments)
 
     return make
 

@@ -122,7 +122,7 @@ class InstanceNormalization(ScaledNormalization, DifferentiableKernel):
     def __init__(
         self, gamma: Any, beta: Any = None, **properties: Unpack[ScaledNormalizationProperties]
     ) -> None:
-        Kernel.__init__(self, number_of_feature_channels=np.size(gamma), **properties)
+        Kernel.__init__(self, {"number_of_feature_channels": np.size(gamma)}, **properties)
         self._set_weight("gamma", gamma)
         self._set_weight("beta", beta, required=False)
 
@@ -143,9 +143,8 @@ class GroupNormalization(GroupNormalizationFields, ScaledNormalization, Differen
         beta: Any = None,
         **properties: Unpack[ScaledNormalizationProperties],
     ) -> None:
-        Kernel.__init__(
-            self, number_of_groups=number_of_groups, number_of_feature_channels=np.size(gamma), **properties
-        )
+        stated = {"number_of_feature_channels": np.size(gamma)}
+        Kernel.__init__(self, stated, number_of_groups=number_of_groups, **properties)
         self._set_weight("gamma", gamma)
         self._set_weight("beta", beta, required=False)
 
@@ -184,7 +183,7 @@ class InstanceNormalizationGradient(_ScaledGradient):
     def __init__(
         self, gamma: Any, beta: Any = None, **properties: Unpack[ScaledNormalizationGradientProperties]
     ) -> None:
-        Kernel.__init__(self, number_of_feature_channels=np.size(gamma), **properties)
+        Kernel.__init__(self, {"number_of_feature_channels": np.size(gamma)}, **properties)
         self._load(gamma, beta)
 
 
@@ -201,7 +200,6 @@ class GroupNormalizationGradient(GroupNormalizationFields, _ScaledGradient):
         beta: Any = None,
         **properties: Unpack[ScaledNormalizationGradientProperties],
     ) -> None:
-        Kernel.__init__(
-            self, number_of_groups=number_of_groups, number_of_feature_channels=np.size(gamma), **properties
-        )
+        stated = {"number_of_feature_channels": np.size(gamma)}
+        Kernel.__init__(self, stated, number_of_groups=number_of_groups, **properties)
         self._load(gamma, beta)

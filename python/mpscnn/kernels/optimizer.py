@@ -62,6 +62,9 @@ class Optimizer(OptimizerFields, Kernel):
     """
 
     apple_class = "MPSNNOptimizer"
+    _stated_by = (
+        "belongs to the first argument: a learning rate, or OptimizerDescriptor(learning_rate=0.01, ...)"
+    )
 
     if TYPE_CHECKING:
 
@@ -73,7 +76,7 @@ class Optimizer(OptimizerFields, Kernel):
         if isinstance(descriptor, (int, float)):
             descriptor = OptimizerDescriptor(descriptor)
         require_type(type(self).__name__, descriptor, OptimizerDescriptor)
-        Kernel.__init__(self, **descriptor.properties(), **own, **others)
+        Kernel.__init__(self, descriptor.properties(), **own, **others)
 
     def set_learning_rate(self, learning_rate: float) -> None:
         """Set the learning rate, like setLearningRate:."""

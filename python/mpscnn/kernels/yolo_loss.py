@@ -50,7 +50,7 @@ class YOLOLoss(YOLOLossFields, Kernel):
 
     def __init__(self, descriptor: YOLOLossDescriptor, **properties: Unpack[LabelProperties]) -> None:
         require_type("YOLOLoss", descriptor, YOLOLossDescriptor)
-        Kernel.__init__(self, **descriptor.properties(), **properties)
+        Kernel.__init__(self, descriptor.properties(), **properties)
 
     @property
     def number_of_anchor_boxes(self) -> int:

@@ -413,6 +413,8 @@ class Session(NoCopies, Expected):
         """
         from mpscnn.runtime.feature_image import Image
 
+        if len(self.program.inputs) == 1 and isinstance(images, (list, tuple)) and len(images) == 1:
+            (images,) = images
         given = [image for _, image in self.program._by_name("input", self.program.inputs, images)]
         shapes = []
         for image, ported in zip(given, self.program.inputs.values(), strict=True):
