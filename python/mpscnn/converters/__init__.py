@@ -332,6 +332,9 @@ def export_coreai(
     dtype: str | None = None,
     image: bool = False,
     information: Mapping[str, str] | None = None,
+    score_threshold: float | None = None,
+    iou_threshold: float | None = None,
+    max_detections: int | None = None,
 ) -> None:
     """Write a network as a Core AI asset (.aimodel), for macOS 27 and iOS 27, for one image.
 
@@ -349,12 +352,14 @@ def export_coreai(
         image: True: the input is an image of the network's height and width, with 32 bits per pixel in the order BGRA,
             such as a CVPixelBuffer. The program begins with the network's preprocessing, and the app crops and resizes.
         information: "license", "author", "description", "source", ... of the model; None: those of a `Model`.
+        score_threshold, iou_threshold, max_detections: limits of a detector in the description, as for `Model.detect`;
+            None: the network's own.
 
     Raises:
         UnsupportedError: the package coreai-core is not installed; Core AI cannot express a layer; the network leaves
             its height or width free, and `size` is not given; or `image` is True for a network without preprocessing,
-            or whose input has other than three colours. WeightsError: weights are missing, or the folder cannot be
-            written. ParameterError: an unknown suffix or type.
+            with a scale of 0, or whose input has other than three colours. WeightsError: weights are missing, or the
+            folder cannot be written. ParameterError: an unknown suffix or type, or a limit that does not fit.
     """
     from mpscnn.converters.writing.coreai.export import export
     from mpscnn.converters.writing.coreai.image_input import image_preprocessing
@@ -362,7 +367,8 @@ def export_coreai(
 
     if information is None and isinstance(network, Model):
         information = network.information
-    network, stored = of_stored_type(network_of(network), dtype, "float32")
+    network = with_limits(network_of(network), score_threshold, iou_threshold, max_detections)
+    network, stored = of_stored_type(network, dtype, "float32")
     preprocess = image_preprocessing(network, str(path)) if image else None
     export(network, path, size=size, dtype=stored, preprocess=preprocess, information=information)
 

@@ -74,14 +74,16 @@ def test_choices_that_would_be_ignored(option: list[str], tmp_path: Path) -> Non
     assert not (tmp_path / "out.onnx").exists()
 
 
-@pytest.mark.parametrize("suffix", [".safetensors", ".onnx", ".tflite", ".mlpackage", ".mlmodel"])
-@pytest.mark.parametrize("option", [("--target", "iOS16"), ("--palette", "4"), ("--layout", "nhwc")])
+@pytest.mark.parametrize("suffix", [".safetensors", ".onnx", ".tflite", ".mlpackage", ".mlmodel", ".aimodel"])
+@pytest.mark.parametrize(
+    "option", [("--target", "iOS16"), ("--palette", "4"), ("--layout", "nhwc"), ("--image-input",)]
+)
 def test_options_of_other_formats_are_refused(
-    option: tuple[str, str], suffix: str, path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    option: tuple[str, ...], suffix: str, path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each of these options is for one format, and would change nothing in files of the others."""
-    suffixes = (".onnx",) if option[0] == "--layout" else (".mlpackage", ".mlmodel")
-    if suffix in suffixes:
+    suffixes = {"--layout": (".onnx",), "--image-input": (".aimodel",)}
+    if suffix in suffixes.get(option[0], (".mlpackage", ".mlmodel")):
         return
     output = tmp_path / f"out{suffix}"
     assert call("convert", str(path), str(output), *option, "--no-check") == 2

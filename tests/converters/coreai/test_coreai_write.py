@@ -170,6 +170,20 @@ def test_image_input(order: str, tmp_path: Path) -> None:
     assert without == {key: made.preprocess[key] for key in without}
 
 
+@pytest.mark.parametrize("name", ["a²", "²", "é", "ﬁ", "🙂", 'a "b"', "1/x", "if", "image__scaled__"])
+def test_names_of_image_inputs(name: str, tmp_path: Path) -> None:
+    """Core AI takes names of Python's parameters, and escapes letters beyond ASCII; the preprocessing has this name."""
+    network = Network(input={name: (4, 4, 3)})
+    network.output(network.relu(network.input))
+    network.preprocess = {"mean": [1.0, 2.0, 3.0], "scale": [0.5, 0.25, 2.0]}
+    export_coreai(network, tmp_path / "one.aimodel", image=True)
+    made = read_network(tmp_path / "one.aimodel")
+    assert isinstance(made.preprocess, dict)
+    assert made.preprocess["mean"] == [1.0, 2.0, 3.0]
+    assert made.preprocess["scale"] == [0.5, 0.25, 2.0]
+    assert len(made.to_dict()["nodes"]) == 1
+
+
 def test_operations_of_an_image_input(tmp_path: Path) -> None:
     """An interpreter of the program's own operations gives the numbers that mpscnn prepares."""
     network = Network(input=(2, 3, 3))
@@ -218,6 +232,10 @@ def test_networks_without_image_input(tmp_path: Path) -> None:
     gray.preprocess = {"order": "gray", "scale": 1 / 255}
     with pytest.raises(mpscnn.UnsupportedError, match="three colours"):
         export_coreai(gray, tmp_path / "one.aimodel", image=True)
+    network.preprocess = {"scale": [1.0, 0.0, 1.0]}
+    with pytest.raises(mpscnn.UnsupportedError, match="no scales of 0"):
+        export_coreai(network, tmp_path / "one.aimodel", image=True)
+    assert not (tmp_path / "one.aimodel").exists()
 
 
 @pytest.mark.filterwarnings("always:.*suppression of boxes:RuntimeWarning")
@@ -240,6 +258,25 @@ def test_detectors_keep_their_heads(tmp_path: Path, capsys: pytest.CaptureFixtur
         assert made.detection.settings[part]["output"] == network.detection.settings[part]["output"]
     assert made.detection.anchors is not None
     assert made.detection.anchors.tobytes() == network.detection.anchors.tobytes()
+
+
+@pytest.mark.filterwarnings("ignore:.*suppression of boxes:RuntimeWarning")
+def test_limits_of_detectors(tmp_path: Path) -> None:
+    """The description has the chosen limits, and the network keeps its own."""
+    network = detector()
+    assert network.detection is not None
+    before = network.detection.settings
+    path = tmp_path / "one.aimodel"
+    limits: dict[str, Any] = {"score_threshold": 0.0625, "iou_threshold": 0.25, "max_detections": 7}
+    export_coreai(network, path, **limits)
+    made = read_network(path).detection
+    assert made is not None
+    assert limits.items() <= made.settings["suppression"].items()
+    assert network.detection.settings == before
+    with pytest.raises(mpscnn.ParameterError, match="is not a detector"):
+        export_coreai(network_of(conv()), path, score_threshold=0.5)
+    with pytest.raises(mpscnn.ParameterError):
+        export_coreai(network, path, score_threshold=-1.0)
 
 
 @pytest.mark.full

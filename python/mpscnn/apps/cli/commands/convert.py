@@ -138,6 +138,7 @@ def _require_output(given: Conversion) -> None:
         ("target", COREML_SUFFIXES, "only Core ML models have a target"),
         ("palette", COREML_SUFFIXES, "only Core ML models have palettes"),
         ("layout", (ONNX_SUFFIX,), "only ONNX files have a choice of the order of axes"),
+        ("image_input", (COREAI_SUFFIX,), "only Core AI assets have a choice of the input"),
     ):
-        if getattr(given, name) is not None and suffix not in suffixes:
-            raise typer.BadParameter(what, param_hint=f"--{name}")
+        if getattr(given, name) not in (None, False) and suffix not in suffixes:
+            raise typer.BadParameter(what, param_hint=f"--{name.replace('_', '-')}")

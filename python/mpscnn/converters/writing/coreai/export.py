@@ -287,8 +287,8 @@ class _Program:
 
 
 def _identifier(name: str) -> str:
-    """Return a name for an input. Core AI takes inputs as the parameters of a function."""
-    made = re.sub(r"\W", "_", name)
+    """Return a name for an input. Core AI takes inputs as the parameters of a function, and escapes other letters."""
+    made = re.sub(r"\W", "_", name, flags=re.ASCII)
     return made if made.isidentifier() and not keyword.iskeyword(made) else f"_{made}"
 
 

@@ -34,7 +34,7 @@ def image_type(ai: Any, shape: tuple[int, ...]) -> Any:
 def image_preprocessing(network: Network, path: str) -> dict[str, Any]:
     """Return the preprocessing of a network whose input becomes an image, with all keys.
 
-    Raises UnsupportedError if it has none, or does not take one photo of three colours.
+    Raises UnsupportedError if it has none, or does not take one photo of three colours, or if a scale is 0.
     """
     if network.preprocess is None:
         raise UnsupportedError(
@@ -49,6 +49,10 @@ def image_preprocessing(network: Network, path: str) -> dict[str, Any]:
         )
     text = as_json("preprocess", network.preprocess)
     found: dict[str, Any] = json.loads(_core.describe_preprocess(text, _COLOURS))
+    if 0 in found["scale"]:  # the mean could not be read again
+        raise UnsupportedError(
+            f"{path}: an image input has no scales of 0, and `preprocess` has {found['scale']}"
+        )
     return found
 
 
