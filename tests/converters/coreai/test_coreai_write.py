@@ -172,7 +172,7 @@ def test_image_input(order: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a²", "²", "é", "ﬁ", "🙂", 'a "b"', "1/x", "if", "image__scaled__"])
 def test_names_of_image_inputs(name: str, tmp_path: Path) -> None:
-    """Core AI takes names of Python's parameters, and escapes letters beyond ASCII; the preprocessing has this name."""
+    """Core AI takes names of Python's parameters only. The operations of the preprocessing have the input's name."""
     network = Network(input={name: (4, 4, 3)})
     network.output(network.relu(network.input))
     network.preprocess = {"mean": [1.0, 2.0, 3.0], "scale": [0.5, 0.25, 2.0]}
@@ -182,6 +182,15 @@ def test_names_of_image_inputs(name: str, tmp_path: Path) -> None:
     assert made.preprocess["mean"] == [1.0, 2.0, 3.0]
     assert made.preprocess["scale"] == [0.5, 0.25, 2.0]
     assert len(made.to_dict()["nodes"]) == 1
+
+
+@pytest.mark.parametrize("name", ["é", "日本", 'a "b"', "a\\b", "\\5C", "a\nb"])
+def test_names_of_layers(name: str, tmp_path: Path) -> None:
+    network = Network(input=(4, 4, 3))
+    network.output(network.softmax(network.conv2d(network.input, 2, 3, name=name), name="y"))
+    network.initialize_weights(0)
+    export_coreai(network, tmp_path / "one.aimodel")
+    assert name in read_network(tmp_path / "one.aimodel").layer_names()
 
 
 def test_operations_of_an_image_input(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ _BLOB = re.compile(r'^\s*"?([^\s":]+)"?: "0x([0-9A-Fa-f]*)",?$', re.MULTILINE)
 _NUMBER = re.compile(r"0x[0-9A-Fa-f]+|-?\d[\d.]*(?:[eE][+-]?\d+)?")
 LAYER = "layer:"
 """The beginning of the location that mpscnn gives the operations of a layer. The layer's name follows."""
+_ESCAPE = re.compile(rb"\\(\\|[0-9A-Fa-f]{2})")
 _STEM = re.compile(rf'<"{LAYER}([^"]*)"|identifiers = \["([^"]*)"')
 _MAX_TEXT = 1 << 16
 _FEW_BITS = re.compile(r"[su]i[1-7]")
@@ -74,7 +75,7 @@ class Extraction:
             "regions": [_region(one) for one in operation.regions],
         }
         if stem := _STEM.search(str(operation.location)):
-            found["stem"] = stem[1] or stem[2]
+            found["stem"] = _unescaped(stem[1] or stem[2])
         if operation.name == "coreai.constant":
             found["value"] = self._constant(operation.attributes["value"])
         else:
@@ -128,6 +129,14 @@ def _bf16(text: str) -> int:
         return int(text, 16) & 0xFFFF
     bits = int(np.array(float(text), np.float32).view(np.uint32))
     return (bits + 0x7FFF + (bits >> 16 & 1)) >> 16  # to the nearest, since the text has few digits
+
+
+def _unescaped(text: str) -> str:
+    """Return a name as it was before MLIR printed it, with two digits for each byte that is no character of ASCII."""
+    found = _ESCAPE.sub(
+        lambda one: b"\\" if one[1] == b"\\" else bytes.fromhex(one[1].decode("ascii")), text.encode()
+    )
+    return found.decode(errors="replace")
 
 
 def _region(region: Any) -> str:

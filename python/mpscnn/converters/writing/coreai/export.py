@@ -8,7 +8,6 @@ from __future__ import annotations
 import inspect
 import json
 import keyword
-import re
 import warnings
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
@@ -287,8 +286,8 @@ class _Program:
 
 
 def _identifier(name: str) -> str:
-    """Return a name for an input. Core AI takes inputs as the parameters of a function, and escapes other letters."""
-    made = re.sub(r"\W", "_", name, flags=re.ASCII)
+    """Return a name for an input. Core AI takes inputs as the parameters of a function."""
+    made = "".join(one if f"_{one}".isidentifier() else "_" for one in name)
     return made if made.isidentifier() and not keyword.iskeyword(made) else f"_{made}"
 
 
