@@ -192,7 +192,7 @@ def test_type_checkers_know_all_nodes() -> None:
 def test_a_graph_for_inference_is_encoded_between_kernels(count: int) -> None:
     """`MPSNNGraph.encode` and `Session.encode` take one image, or a list of the images of all inputs."""
     images = [nodes.MPSNNImageNode((2, 3, 4), label=f"x{i}") for i in range(count)]
-    last = nodes.MPSNNAdditionNode(images) if count == 2 else nodes.MPSCNNNeuronAbsoluteNode(images)
+    last = (nodes.MPSCNNNeuronAbsoluteNode if count == 1 else nodes.MPSNNAdditionNode)(*images)
     graph = nodes.MPSNNGraph(last.result_image)
     arrays = [-np.ones((2, 3, 4), np.float32), 3 * np.ones((2, 3, 4), np.float32)][:count]
     sources = [mpscnn.Image.from_numpy(array) for array in arrays]
