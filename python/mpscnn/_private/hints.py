@@ -157,7 +157,7 @@ _MATRICES = (
 )
 _DEVICE_WORDS = (
     "to cuda cpu mps map_location device_map compute_units compute_unit ComputeUnit device backends "
-    "set_default_device device_count MLComputeUnits MTLCreateSystemDefaultDevice "
+    "set_default_device device_count MLComputeUnits MTLCreateSystemDefaultDevice MTLDevice MPSSupportsMTLDevice "
     "--compute-units --compute-unit --gpu --mps --cuda --cpu"
 )
 #: Rows of: an argument of mpscnn, or ""; words of trainings in other frameworks to which it is nearest; and the text
@@ -392,7 +392,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "mpscnn mpscnn.kernels",
-        "Offset MPSOffset MTLOrigin MTLRegion MTLRegionMake2D MTLSize MPSSize MPSRegion",
+        "Offset MPSOffset MTLOrigin MTLRegion MTLRegionMake2D MTLRegionMake3D MTLSize MPSSize MPSRegion",
         "an offset is a tuple of whole numbers, kernel.offset = (1, 1, 0), and so is clip_rect = (x, y, width, height)",
     ),
     (
@@ -404,6 +404,27 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         "Image TemporaryImage",
         "texture replaceRegion replace_region getBytes get_bytes readBytes writeBytes",
         _MEMORY,
+    ),
+    ("mpscnn mpscnn.kernels", "MTLTexture MTLTextureDescriptor MTLBuffer", _MEMORY),
+    (
+        "mpscnn mpscnn.kernels CommandBuffer",
+        "MTLLibrary MTLFunction MTLComputePipelineState MTLComputeCommandEncoder computeCommandEncoder "
+        "makeComputeCommandEncoder",
+        "mpscnn.kernels.MetalKernel(source, ...) is your own Metal function between the kernels, and "
+        "net.custom(function, x) a layer of yours for every machine",
+    ),
+    (
+        "mpscnn",
+        "CGImage CVPixelBuffer UIImage NSImage CIImage CMSampleBuffer MTKTextureLoader",
+        "a photo is a path, bytes, a Pillow image or an array of bytes (height, width, 3), for every function that "
+        "takes photos; mpscnn.open_photo(photo) turns it as its EXIF data says",
+    ),
+    (
+        "mpscnn mpscnn.kernels mpscnn.nodes",
+        "DepthwiseConvolution DepthWiseConvolution MPSCNNDepthwiseConvolution MPSCNNDepthWiseConvolution "
+        "PointwiseConvolution depthwiseConv3x3",
+        "net.depthwise_conv2d(x, 3) and net.conv2d(x, channels, 1) are the layers, and the kernel is "
+        "mpscnn.kernels.Convolution with a DepthWiseConvolutionDescriptor",
     ),
     (
         "TemporaryImage",
@@ -441,7 +462,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     (
         "mpscnn mpscnn.models",
         "MobileNetV1Classifier MobileNetV2Classifier MobileNetV1FeatureExtractor MobileNetV2FeatureExtractor "
-        "MobileNetV1SSD MobileNetV2SSDLite MobileNetV1 MobileNetV2 DeepLabv3 DeepLabV3 DeepLabV3Plus",
+        "MobileNetV1SSD MobileNetV2SSDLite MobileNet MobileNetV1 MobileNetV2 DeepLabv3 DeepLabV3 DeepLabV3Plus",
         _FORGE_NETWORKS,
     ),
     ("mpscnn", "ParameterLoader ParameterLoaderBundle ParameterData loadTensor", _PARAMETERS),

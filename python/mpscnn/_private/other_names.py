@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from functools import partial, wraps
@@ -165,6 +166,8 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "lr0": ("learning_rate",),
     **dict.fromkeys(("in_flight", "inflight_buffers", "inflightBuffers"), ("inflight",)),
     **dict.fromkeys(("tol", "rtol"), ("tolerance",)),
+    **dict.fromkeys(("parameter_loader", "parameterLoader"), ("weights",)),
+    **dict.fromkeys(("channel_format", "channelFormat"), ("format",)),
 }
 
 #: Other frameworks' arguments that are True or False, each with mpscnn's argument and its value for True.
@@ -172,6 +175,8 @@ FLAGS = {"bgr": ("channel_order", "bgr"), **dict.fromkeys(("half", "fp16"), ("pr
 
 #: The smallest similarity of a name that an error suggests, from 0 to 1.
 _SIMILAR = 0.75
+#: The same for names without capitals and underscores, of which more are similar by chance.
+_SAME_LETTERS = 0.76
 #: The smallest number of letters of a name for which an error suggests one with other letters.
 _SHORTEST = 3
 #: The largest number of attributes that an error lists.
@@ -286,7 +291,12 @@ def _similar(name: str, known: Iterable[str]) -> str:
         if _letters(own) == letters:
             return f"; it is {own!r} here"
     # Too many names are near a shorter one.
-    close = get_close_matches(name, public, n=1, cutoff=_SIMILAR) if len(letters) >= _SHORTEST else []
+    if len(letters) < _SHORTEST:
+        return ""
+    close = get_close_matches(name, public, n=1, cutoff=_SIMILAR)
+    if not close:  # such as "VGGNet16" for "vgg16"
+        spelt = {_letters(own): own for own in public}
+        close = [spelt[one] for one in get_close_matches(letters, spelt, n=1, cutoff=_SAME_LETTERS)]
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
@@ -392,6 +402,19 @@ class Expected:
             return twin[0]
 
 
+def _instead_of_factory(made: type, name: str) -> str:
+    """Return a hint for a method of Objective-C that makes an object, such as `alloc`; "" for other names."""
+    if name not in ("alloc", "new") and not re.search("With[A-Z]|^cnn[A-Z]", name):
+        return ""
+    import inspect
+
+    parameters = inspect.signature(made).parameters.values()
+    needed = [
+        one.name for one in parameters if one.default is one.empty and one.kind == one.POSITIONAL_OR_KEYWORD
+    ]
+    return f"call the class: {made.__name__}({', '.join([*needed, '...'])})"
+
+
 class ExplainedClass(type):
     """Class of classes whose own missing attributes are explained by the table of hints."""
 
@@ -400,7 +423,9 @@ class ExplainedClass(type):
         def __getattr__(cls, name: str) -> Any:
             from mpscnn._private.hints import twin_of
 
-            text = "" if name.startswith("_") else twin_of(cls.__name__, name)
+            text = (
+                "" if name.startswith("_") else twin_of(cls.__name__, name) or _instead_of_factory(cls, name)
+            )
             raise AttributeError(
                 f"type object {cls.__name__!r} has no attribute {name!r}{text and f'; {text}'}"
             )

@@ -11,7 +11,7 @@ from mpscnn._private.hints import twin_of
 from mpscnn._private.names import did_you_mean
 from mpscnn._private.other_names import argument_names
 
-__all__ = ["class_hint", "property_hint", "with_argument_hints"]
+__all__ = ["class_hint", "elsewhere_hint", "property_hint", "with_argument_hints"]
 
 
 #: Apple's names that differ from mpscnn's by more than the spelling, with hints.
@@ -22,6 +22,10 @@ _OTHERS = {
     "command_buffer": "it is 'commands' here",
     "convolution_descriptor": "it is 'descriptor' here",
     "kernel_weights": "it is 'weights' here",
+    "filter_size": "it is 'kernel_width' and 'kernel_height' here",
+    "stride": "it is 'stride_x' and 'stride_y' here",
+    "channel_multiplier": "DepthWiseConvolutionDescriptor has it: the outputs divided by the inputs",
+    "data_source": "weights are arrays here, such as gamma= and beta= of normalizations",
     "neuron_filter": "it is 'fused_neuron_descriptor' here",
     "neuron": "it is 'fused_neuron_descriptor' here",
     "flags": "Apple's only value of it is none, so leave it out",
@@ -29,7 +33,15 @@ _OTHERS = {
     "serialize_weights_and_biases": "Apple's does nothing any more; copies and pickles have the weights",
 }
 #: Apple's classes that kernels read and write. They are in `mpscnn` itself.
-_OF_PACKAGE = ("Image", "ImageDescriptor", "TemporaryImage")
+_OF_PACKAGE = (
+    "CommandBuffer",
+    "CommandQueue",
+    "DefaultPadding",
+    "Image",
+    "ImageDescriptor",
+    "PaddingMethod",
+    "TemporaryImage",
+)
 
 
 def property_hint(name: str, known: Sequence[str]) -> str:
@@ -48,9 +60,21 @@ def property_hint(name: str, known: Sequence[str]) -> str:
     return did_you_mean(name, known)
 
 
+def _without_prefix(name: str) -> str:
+    return re.sub(r"^(MPS|MTL)?(CNN|NN)?", "", name)
+
+
+def elsewhere_hint(name: str, kernels: Sequence[str]) -> str:
+    """Return a hint for Apple's name of a kernel or of a class of the package that is no node; "" for others."""
+    own = _without_prefix(name)
+    if own in _OF_PACKAGE:
+        return f"; it is mpscnn.{own} here"
+    return f"; it is mpscnn.kernels.{own}" if own in kernels else ""
+
+
 def class_hint(name: str, known: Sequence[str]) -> str:
     """Return a hint for an error about an unknown class: mpscnn's name for Apple's class, or similar names."""
-    own = re.sub(r"^(MPS)?(CNN|NN)?", "", name)
+    own = _without_prefix(name)
     if own in known:
         return f"; it is {own!r} here"
     if own == "Graph":

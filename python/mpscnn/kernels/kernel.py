@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.arguments import whole_numbers
+from mpscnn._private.other_names import ExplainedClass
 from mpscnn.errors import Error, ParameterError, ShapeError, WeightsError
 from mpscnn.kernels.apple_names import property_hint, with_argument_hints
 from mpscnn.kernels.fields import BinaryKernelFields, KernelFields, PlacedKernelFields, UnaryKernelFields
@@ -48,7 +49,7 @@ def require_type(kernel: str, value: object, expected: type) -> None:
         raise ParameterError(f"{kernel}: expected {article} {name}, got {type(value).__name__}")
 
 
-class Kernel(KernelFields):
+class Kernel(KernelFields, metaclass=ExplainedClass):
     """A raw kernel, as MPSKernel: one of Apple's classes with its properties in snake_case.
 
     Properties are copied when the kernel is encoded, so it may be changed and encoded again. One thread at a time may
@@ -69,8 +70,12 @@ class Kernel(KernelFields):
             if name.startswith("encode"):
                 setattr(cls, name, with_argument_hints(method))
 
-    def __new__(cls, *_: Any, **properties: Any) -> Self:
-        """Reject unknown arguments by their names before the constructor, whose error has no hint."""
+    def __new__(cls, *arguments: Any, **properties: Any) -> Self:
+        """Reject a device, and unknown arguments by their names, before the constructor, whose error has no hint."""
+        if arguments and isinstance(arguments[0], str) and arguments[0] in ("auto", "cpu", "gpu", "metal"):
+            raise ParameterError(
+                f"{cls.__name__}: got the device {arguments[0]!r}{property_hint('device', ())}"
+            )
         if cls.__module__.startswith("mpscnn."):
             for name in properties:
                 if name != _ALLOCATOR and not hasattr(cls, name):

@@ -151,8 +151,14 @@ def _constructor(takes: str, known: Mapping[str, Any], make: Callable[..., None]
         try:
             bound = signature.bind(self, *given, **properties)
         except TypeError as error:
+            named = [one.name for one in parameters[1:] if one.kind == one.KEYWORD_ONLY]
+            places = [one.name for one in parameters[1:] if one.name not in named]
             hints = (property_hint(name, list(signature.parameters)) for name in properties)
-            raise TypeError(f"{type(self).__name__}: {error}{next(filter(None, hints), '')}") from None
+            hint = next(filter(None, hints), "")
+            if len(given) > len(places):
+                by_name = f", and {', '.join(f'{name}=' for name in named)} by name" if named else ""
+                hint = f"; it takes {', '.join(places) or 'nothing'} by position{by_name}"
+            raise TypeError(f"{type(self).__name__}: {error}{hint}") from None
         bound.apply_defaults()
         arguments = bound.arguments
         make(self, **{name: arguments[name] for name in list(arguments)[1:-1]}, **arguments["properties"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from mpscnn._private.other_names import ExplainedClass
 from mpscnn.errors import ParameterError
 from mpscnn.kernels.apple_names import property_hint
 
@@ -15,7 +16,7 @@ __all__ = ["NamedFields"]
 
 
 @dataclass
-class NamedFields:
+class NamedFields(metaclass=ExplainedClass):
     """Base of dataclasses with Apple's properties. Setting an unknown property is an error and adds no attribute."""
 
     def __new__(cls, *_: Any, **properties: Any) -> Self:
@@ -31,6 +32,12 @@ class NamedFields:
         if not name.startswith("_"):
             self._require(name)
         super().__setattr__(name, value)
+
+    if not TYPE_CHECKING:  # type checkers would accept every name
+
+        def __getattr__(self, name: str) -> Any:
+            hint = "" if name.startswith("_") else property_hint(name, [*dir(type(self)), *vars(self)])
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
 
     def properties(self) -> dict[str, Any]:
         """Return the properties of a kernel with this descriptor."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mpscnn._private.other_names import accept_foreign_arguments
 from mpscnn.graph.features import extractor_network
 from mpscnn.graph.network import Network
 from mpscnn.graph.weight_layout import OwnWeights, WeightLayout
@@ -20,6 +21,7 @@ from mpscnn.models.mobilenet import (
 Layers = str | Sequence[str]
 
 
+@accept_foreign_arguments
 def mobilenet_v1_features(
     weights: Weights = None,
     *,
@@ -54,6 +56,7 @@ def mobilenet_v1_features(
     return _extractor(net, weights, layout, extract_layers, pooling)
 
 
+@accept_foreign_arguments
 def mobilenet_v2_features(
     weights: Weights = None,
     *,

@@ -15,9 +15,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mpscnn import kernels
 from mpscnn._private.hints import twin_of
 from mpscnn._private.names import did_you_mean
 from mpscnn._private.other_names import explain_unknown_names
+from mpscnn.kernels.apple_names import elsewhere_hint
 from mpscnn.nodes.filter_node import FilterNode, GradientNode, MPSNNGradientStateNode, MPSNNImageNode
 from mpscnn.nodes.graph import MPSNNGraph
 from mpscnn.nodes.losses import (
@@ -159,7 +161,10 @@ if TYPE_CHECKING:  # the classes of `NODES`, which are made when `table` is impo
 def _hint(name: str) -> str:
     """Return what the error about an unknown class adds: the words of the table of hints, or similar names."""
     text = twin_of(__name__, name)
-    return f"; {text}" if text else did_you_mean(name, [*names(), *gradient_names(), *__all__])
+    if text:
+        return f"; {text}"
+    known = dict.fromkeys([*names(), *gradient_names(), *__all__])
+    return elsewhere_hint(name, kernels.__all__) or did_you_mean(name, known)
 
 
 _MADE = {**NODES, **GRADIENT_NODES}

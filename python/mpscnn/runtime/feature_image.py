@@ -31,7 +31,7 @@ _LAYOUTS = {"hwc": False, "chw": True}
 
 
 @dataclass(frozen=True)
-class ImageDescriptor:
+class ImageDescriptor(metaclass=ExplainedClass):
     """The size and format of an image, like MPSImageDescriptor.
 
     The formats are "float32", "float16", and "unorm8" and "unorm16", whose integers mean 0 to 1. Kernels compute in

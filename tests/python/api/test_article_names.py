@@ -102,6 +102,56 @@ LED: dict[str, tuple[Callable[[], Any], str]] = {
     "MobileNetV1FeatureExtractor": (lambda: mpscnn.MobileNetV1FeatureExtractor, "mobilenet_v1_features"),
     "DeepLabv3": (lambda: mpscnn.DeepLabv3, "deeplab_v3"),
     "runner.predict": (lambda: mpscnn.Runner(mpscnn.load()).predict, "submit(photo)"),
+    "MPSCNNConvolution(device, ...)": (
+        lambda: kernels.Convolution("cpu", DESCRIPTOR, WEIGHTS),
+        "mpscnn.CommandQueue(device)",
+    ),
+    "MPSCNNPoolingMax(2, 2, 2, 2)": (
+        lambda: kernels.PoolingMax(2, 2, 2, 2),
+        "it takes kernel_width, kernel_height by position, and stride_x=, stride_y= by name",
+    ),
+    "cnnConvolutionDescriptorWithKernelWidth:": (
+        lambda: kernels.ConvolutionDescriptor.cnnConvolutionDescriptorWithKernelWidth,
+        "call the class: ConvolutionDescriptor(kernel_width, kernel_height,",
+    ),
+    "imageDescriptorWithChannelFormat:": (
+        lambda: mpscnn.ImageDescriptor.imageDescriptorWithChannelFormat,
+        "call the class: ImageDescriptor(width, height, feature_channels, ...)",
+    ),
+    "alloc": (lambda: kernels.PoolingMax.alloc(), "call the class: PoolingMax(kernel_width, kernel_height"),
+    "channelMultiplier": (
+        lambda: kernels.DepthWiseConvolutionDescriptor(3, 3, 4, 4).channelMultiplier,
+        "it is 'channel_multiplier' here",
+    ),
+    "channelMultiplier of a plain descriptor": (
+        lambda: kernels.ConvolutionDescriptor(3, 3, 4, 4, channelMultiplier=2),
+        "DepthWiseConvolutionDescriptor has it",
+    ),
+    "MPSCNNDepthwiseConvolution": (
+        lambda: kernels.MPSCNNDepthwiseConvolution,
+        "with a DepthWiseConvolutionDescriptor",
+    ),
+    "PointwiseConvolution": (lambda: mpscnn.PointwiseConvolution, "net.conv2d(x, channels, 1)"),
+    "MTLTexture": (lambda: mpscnn.MTLTexture, "image.numpy()"),
+    "MTLRegionMake3D": (lambda: mpscnn.MTLRegionMake3D, "clip_rect = (x, y, width, height)"),
+    "makeComputeCommandEncoder": (
+        lambda: mpscnn.CommandQueue("cpu").command_buffer().makeComputeCommandEncoder,
+        "mpscnn.kernels.MetalKernel(source, ...)",
+    ),
+    "CVPixelBuffer": (lambda: mpscnn.CVPixelBuffer, "a photo is a path, bytes, a Pillow image or an array"),
+    "VGGNet16": (lambda: mpscnn.models.VGGNet16, "did you mean 'vgg16'?"),
+    "SqueezeNet": (lambda: mpscnn.models.SqueezeNet, "did you mean 'squeezenet1_"),
+    "extractLayers:": (
+        lambda: mpscnn.models.mobilenet_v1_features(extractLayers=["pointwise11"]),
+        "did you mean 'extract_layers'?",
+    ),
+    "MPSNNDefaultPadding": (lambda: kernels.MPSNNDefaultPadding, "it is mpscnn.DefaultPadding here"),
+    "nodes.MPSCNNConvolution": (lambda: mpscnn.nodes.MPSCNNConvolution, "it is mpscnn.kernels.Convolution"),
+    "nodes.MPSImage": (lambda: mpscnn.nodes.MPSImage, "it is mpscnn.Image here"),
+    "filterSize:": (
+        lambda: mpscnn.nodes.MPSCNNPoolingMaxNode(mpscnn.nodes.MPSNNImageNode((4, 4, 4)), filterSize=2),
+        "it is 'kernel_width' and 'kernel_height' here",
+    ),
     "Runner(commandQueue:)": (lambda: mpscnn.Runner(mpscnn.load(), command_queue=1), "device='cpu'"),
 }
 
