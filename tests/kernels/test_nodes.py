@@ -198,7 +198,7 @@ def test_a_graph_for_inference_is_encoded_between_kernels(count: int) -> None:
     sources = [mpscnn.Image.from_numpy(array) for array in arrays]
     session = graph.network.compile(device="cpu").session()
     with mpscnn.CommandQueue("cpu").command_buffer() as commands:
-        found = graph.encode(commands, sources)
+        found: list[Any] = graph.encode(commands, sources)
         found.append(session.encode(commands, sources))
         if count == 1:
             found += graph.encode(commands, sources[0])
