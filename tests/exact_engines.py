@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from numpy.typing import NDArray
 
@@ -42,6 +43,26 @@ def onnxruntime_results(model: Any, inputs: Mapping[str, Array] | Array) -> list
     session = onnxruntime_session(model)
     feeds = dict(inputs) if isinstance(inputs, Mapping) else {session.get_inputs()[0].name: inputs}
     results: list[Array] = session.run(None, feeds)
+    return results
+
+
+def onnx_in_float64(made: Any, x: Array) -> list[Array]:
+    """Return the results of an `onnx.ModelProto` of one input, computed in float64 by onnx' reference evaluator."""
+    onnx = pytest.importorskip("onnx", reason="needs onnx")
+    from onnx.reference import ReferenceEvaluator
+
+    model = onnx.ModelProto()
+    model.CopyFrom(made)
+    floats, doubles = onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE
+    graph = model.graph
+    for one in graph.initializer:
+        if one.data_type == floats:
+            values = onnx.numpy_helper.to_array(one).astype(np.float64)
+            one.CopyFrom(onnx.numpy_helper.from_array(values, one.name))
+    for one in (*graph.input, *graph.output, *graph.value_info):
+        if one.type.tensor_type.elem_type == floats:
+            one.type.tensor_type.elem_type = doubles
+    results: list[Array] = ReferenceEvaluator(model).run(None, {graph.input[0].name: x.astype(np.float64)})
     return results
 
 

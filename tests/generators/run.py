@@ -1,7 +1,8 @@
 """Try random networks on all ways in and out of mpscnn, and report each that is wrong, with its seed and reduced.
 
 `python tests/generators/run.py --count 200` tries 200 networks, the ways in turns. `--first` is the first seed, and the
-arguments are ways, such as `tflite onnx-free`. The exit status is 1 if a result is wrong. A refusal is not wrong.
+arguments are ways, such as `tflite onnx-free`. The exit status is 1 if a result is wrong, and 2 if a package is not
+installed. A refusal is not wrong.
 """
 
 from __future__ import annotations
@@ -47,7 +48,12 @@ def run(chosen: list[str], first: int, count: int) -> int:
         for number in range(count):
             way, seed = chosen[number % len(chosen)], first + number // len(chosen)
             begun = time.process_time()
-            found = found_by(way, seed, Path(name))
+            try:
+                found = found_by(way, seed, Path(name))
+            except ways.MissingPackageError as error:
+                raise ways.MissingPackageError(
+                    f"{way} needs a package that is not installed: {error}"
+                ) from error
             seconds[way] += int(1e3 * (time.process_time() - begun))
             kind = "wrong" if _is_wrong(found) else "refused" if found else "right"
             counts[way][kind] += 1
@@ -71,7 +77,10 @@ def main() -> int:
     if unknown := set(given.ways) - set(ALL):
         parser.error(f"unknown ways {', '.join(sorted(unknown))}; choose from {', '.join(ALL)}")
     warnings.simplefilter("ignore")
-    return 1 if run(given.ways or list(ALL), given.first, given.count) else 0
+    try:
+        return 1 if run(given.ways or list(ALL), given.first, given.count) else 0
+    except ways.MissingPackageError as error:
+        parser.error(f"{error}. `nox -s generators` installs all packages that the ways need.")
 
 
 if __name__ == "__main__":
