@@ -27,6 +27,7 @@ from mpscnn.apps.cli.app import insert_default_address
 from mpscnn.apps.ray import node
 from mpscnn.apps.ray.cluster import translate_errors
 from mpscnn.apps.ray.output import writer
+from mpscnn.apps.ray.rows import result_columns, row_from_result
 from mpscnn.apps.ray.sources import Columns
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -118,6 +119,27 @@ def test_a_folder_becomes_rows_in_order(cluster: Any, photos: Path, tmp_path: Pa
         assert {name: row[name] for name in ("device", "precision", "predictions")} == {
             name: expected[name] for name in ("device", "precision", "predictions")
         }
+
+
+def test_rows_of_calibrated_classifiers_say_how_unfamiliar_photos_are(
+    cluster: Any, photos: Path, tmp_path: Path, command: Command
+) -> None:
+    path = save_colour_model(tmp_path / "colours.safetensors")
+    model = mpscnn.load(path)
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3), dtype=np.uint8)
+    assert "unfamiliar" not in result_columns(model.task).names
+    model.calibrate((pixels, np.arange(12) % 3)).save(path, dtype="float32")
+    names, expected = names_of(photos)[:3], []
+    for row, name in zip(rows_of(mpscnn.ray.map(names, path)), names, strict=True):
+        expected.append(model.classify(name))
+        assert row["unfamiliar"] == expected[-1].unfamiliar
+        known = result_columns(model.task, calibrated=True).names
+        assert set(row_from_result(expected[-1])) < {*known}  # Arrow leaves out what no column is for
+    call = ("classify", *names, "--model", str(path), "--coverage", "0.5", "--json", "--ray")
+    for line, one in zip(command(*call).stdout.splitlines(), expected, strict=True):
+        shown = json.loads(line)
+        assert shown["unfamiliar"] == one.unfamiliar
+        assert [entry["index"] for entry in shown["predictions"]] == [entry.index for entry in one.set(0.5)]
 
 
 def parquet_of(folder: Path, target: Path, form: str) -> list[str]:

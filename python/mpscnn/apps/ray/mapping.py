@@ -128,7 +128,7 @@ def map_source(
         whole_number("threads", threads)
     checked = _checked(model, options, layers, pooling)
     task = "features" if layers else "masks" if mask is not None else model.task
-    schema = result_columns(task, layers)
+    schema = result_columns(task, layers, calibrated=model.calibration is not None)
     work = Work(task, checked, threads, source.columns, layers, pooling, mask)
     job = Job(f"mpscnn-{uuid.uuid4().hex}", ray.put(pickle.dumps(model)), work)
     # Each machine works on two batches, so that the next one starts while the last photos of one are computed.

@@ -172,7 +172,7 @@ class _Compute:
             self._extractor = model.features(work.layers, pooling=work.pooling)
             program = self._extractor.program
         self._origin = {"model": model.name, "device": program.device, "precision": program.precision}
-        self._schema = result_columns(work.task, work.layers)
+        self._schema = result_columns(work.task, work.layers, calibrated=model.calibration is not None)
 
     def table(self, table: Any, pool: ThreadPoolExecutor) -> Any:
         """Return a row for each row of a table: the photo's name, the other columns, and the result."""

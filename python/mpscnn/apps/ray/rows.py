@@ -25,10 +25,11 @@ IMAGE = "image"
 NO_NAME = "(no name)"
 
 
-def result_columns(task: str, layers: Sequence[str] = ()) -> Any:
+def result_columns(task: str, layers: Sequence[str] = (), *, calibrated: bool = False) -> Any:
     """Return the names and Arrow types of the result columns.
 
     `task` is a model's task, "features" with `layers`, or "masks": pixel counts by true class and found class.
+    `calibrated` says whether a classifier is calibrated, see `Model.calibrate`.
     """
     pa = import_arrow()
     text, whole, real = pa.string(), pa.int64(), pa.float64()
@@ -43,6 +44,7 @@ def result_columns(task: str, layers: Sequence[str] = ()) -> Any:
             ("tags", pa.list_(text)),
             ("numbers", pa.list_(pa.struct([("label", text), ("value", real), ("unit", text)]))),
             ("keypoints", pa.list_(pa.struct([("label", text), ("x", real), ("y", real)]))),
+            *([("unfamiliar", real)] if calibrated else ()),
         ],
         "detection": [
             *size,
@@ -123,6 +125,7 @@ def result_from_row(row: Mapping[str, Any]) -> PhotoResult:
             tags=None if tags is None else tuple(tags),
             numbers=None if numbers is None else tuple(Number(**one) for one in numbers),
             keypoints=None if points is None else tuple(LabelledPoint(**one) for one in points),
+            unfamiliar=row.get("unfamiliar"),
         )
     size = row["width"], row["height"]
     if "detections" in row:
