@@ -27,6 +27,7 @@ from mpscnn.opening_models import (
     model_task,
     open_model,
     read_settings,
+    require_sound_answers,
 )
 from mpscnn.runtime.options import LOAD_FIELDS, load_options
 from mpscnn.runtime.program import Program, Session, compile_graph
@@ -217,7 +218,9 @@ class Model(FixedAttributes, Generic[Answer]):
         **options: Unpack[LoadArguments],
     ) -> None:
         self.compile_options, self.run_options = load_options(options)
-        self._compile(core_model(network, preprocess, labels, scores))
+        core = core_model(network, preprocess, labels, scores)
+        self._compile(core)
+        require_sound_answers(core, list(self._outputs.values()))
 
     def _compile(self, core: _core.Model) -> None:
         """Compile a model for the options. A calibrated one needs the features of photos as its second output."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # other modules are imported where they are used, so that run
     class Description(TypedDict):
         """The settings that a model file has besides its network."""
 
+        name: str
         labels: list[str] | None
         preprocess: dict[str, Any] | None
         information: dict[str, str]
@@ -165,18 +166,30 @@ def described_network(core: _core.Model) -> tuple[Network, dict[str, str]]:
     network = Network.from_graph(core.graph())
     network.preprocess, network.labels, network.scores = about["preprocess"], about["labels"], about["scores"]
     if about["answers"] is not None:
-        from mpscnn.vision.answers import require_fitting_answers
-
-        try:
-            network.answers = about["answers"]
-            require_fitting_answers(network.answers, [tensor.shape for tensor in network.outputs])
-        except ParameterError as error:
-            raise WeightsError(f"damaged: network {network.name!r}: {error}") from error
+        network.answers = _sound_answers(about, [tensor.shape for tensor in network.outputs])
     if about["detection"] is not None:
         from mpscnn.vision.detector import DetectionHead
 
         network.detection = DetectionHead(about["detection"], core.anchors())
     return network, about["information"]
+
+
+def require_sound_answers(core: _core.Model, outputs: Sequence[tuple[int | None, ...]]) -> None:
+    """Raise WeightsError if a model file's answers are damaged, or do not fit the network's outputs."""
+    # Quotes within texts are escaped, so this is the entry. Models without answers then need no import of json.
+    if '"answers":null' not in core.describe():
+        _sound_answers(read_settings(core), outputs)
+
+
+def _sound_answers(about: Description, outputs: Sequence[tuple[int | None, ...]]) -> dict[str, Any] | None:
+    from mpscnn.vision.answers import checked_answers, require_fitting_answers
+
+    try:
+        answers = checked_answers(about["answers"])
+        require_fitting_answers(answers, outputs)
+    except ParameterError as error:
+        raise WeightsError(f"damaged: network {about['name']!r}: {error}") from error
+    return answers
 
 
 def model_task(boxes: bool, outputs: Sequence[tuple[int | None, ...]]) -> str:
