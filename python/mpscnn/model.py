@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from mpscnn import _core
 from mpscnn._private.arguments import name_list, path_name
-from mpscnn._private.model_name import DEFAULT_MODEL, INFORMED_SUFFIXES, register_weights
+from mpscnn._private.model_name import DEFAULT_MODEL, INFORMED_SUFFIXES, MODEL_SUFFIX, register_weights
 from mpscnn._private.other_names import (
     FixedAttributes,
     OfClass,
     accept_foreign_arguments,
     canonical_device,
     device_text,
+    number_format,
 )
 from mpscnn.errors import Error, ParameterError
 from mpscnn.opening_models import (
@@ -412,12 +413,34 @@ class Model(FixedAttributes, Generic[Answer]):
 
         Files of other formats than mpscnn's store float32, unless `dtype` says otherwise. `mpscnn convert` stores
         float16 in Core ML files, which are half as large: `model.save("Pets.mlpackage", dtype="float16")`.
+
+        A model file keeps a calibration, except with `dtype="uint8"` if that rounds weights: then a RuntimeWarning says
+        so, and the new model must be calibrated.
         """
         if path_name("path", path).lower().endswith(INFORMED_SUFFIXES) and self.information:
             options.setdefault("information", self.information)
         network = network_of(self)
-        network.calibration = self._calibration
+        network.calibration = self._calibration_kept(network, options.get("dtype"), path_name("path", path))
         network.save(path, **options)
+
+    def _calibration_kept(self, network: Network, dtype: object, path: str) -> Calibration | None:
+        """Return the calibration for a file; None with a warning if it was measured with other weights."""
+        from mpscnn.graph.quantized import has_rounded_weights
+
+        known = self._calibration
+        if known is None or not path.lower().endswith(MODEL_SUFFIX) or number_format(dtype) != "uint8":
+            return known
+        if not has_rounded_weights(network):
+            return known
+        import warnings
+
+        warnings.warn(
+            f"{path}: has no calibration, since dtype='uint8' rounds the weights that it was "
+            "measured with; load the file and calibrate it",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+        return None
 
     @accept_foreign_arguments
     def calibrate(

@@ -32,6 +32,16 @@ def has_integers(network: NetworkStructure) -> bool:
     )
 
 
+def has_rounded_weights(network: NetworkStructure) -> bool:
+    """Return True if a file with dtype "uint8" rounds weights: floats of layers that are not kept in float32."""
+    kept = {node["name"] for node in network.to_dict()["nodes"] if node.get("keep_float32")}
+    return any(
+        network.graph.get_weight(spec["layer"], "weight")[0].dtype != np.uint8
+        for spec in network.weight_specs()
+        if spec["set"] and spec["role"] == "weight" and spec["layer"] not in kept
+    )
+
+
 def stored_type(network: NetworkStructure, dtype: str | None, floats: str) -> str:
     """Return the type of weights in a written file: `dtype`, or by default "uint8" for a quantised network.
 

@@ -128,6 +128,29 @@ def test_files_and_copies_keep_the_calibration(
     assert pickle.loads(pickle.dumps(one)).set(0.7) == one.set(0.7)
 
 
+def test_rounded_weights_have_no_calibration(model: mpscnn.Model, tmp_path: Path, command: Command) -> None:
+    path = tmp_path / "rounded.safetensors"
+    for dtype in ("uint8", np.uint8):
+        with pytest.warns(RuntimeWarning, match="rounded.safetensors: has no calibration") as given:
+            model.save(path, dtype=dtype)
+        assert [one.filename for one in given] == [__file__]
+        assert mpscnn.load(path).calibration is None
+    integers = mpscnn.load(path).calibrate(photos(60, 1))
+    for kept in ("uint8", None):  # the integers do not change, and no warning is given
+        integers.save(path, dtype=kept)
+        assert mpscnn.load(path).calibration is not None
+    model.save(path)
+    image = pytest.importorskip("PIL.Image", reason="needs Pillow")
+    image.fromarray(photos(1, 3)[0][0]).save(tmp_path / "a.png")
+    output = tmp_path / "integers.safetensors"
+    ended = command("quantize", str(path), "--images", str(tmp_path / "a.png"), "--output", str(output))
+    assert f"{output} has no calibration" in ended.stderr
+    assert mpscnn.load(output).calibration is None
+    call = ("quantize", str(output.with_name("plain.safetensors")), "--images", str(tmp_path / "a.png"))
+    mpscnn.Model(network()).save(call[1])
+    assert "calibration" not in command(*call, "--output", str(tmp_path / "b.safetensors")).stderr
+
+
 def test_a_calibrated_model_is_a_classifier_as_before(model: mpscnn.Model) -> None:
     samples = photos(30, 4)
     plain = mpscnn.Model(network())

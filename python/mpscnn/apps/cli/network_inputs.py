@@ -32,6 +32,11 @@ def open_one_input(model: str, size: Size | None, instead: str) -> tuple[Network
     return network, information
 
 
+def is_calibrated(model: str) -> bool:
+    """Return True if a model file has a calibration."""
+    return open_model(model_path(model)).calibration() is not None
+
+
 def chosen_inputs(network: Network, paths: Sequence[str], size: Size | None) -> list[NDArray[np.float32]]:
     """Return the inputs of a network with one input: photos, or random numbers in [-1, 1] without any."""
     if paths:

@@ -11,7 +11,13 @@ from mpscnn._private.files import require_replaceable
 from mpscnn._private.summary import bytes_text
 from mpscnn.apps.cli.arguments import JsonOption, ModelArgument, split_names
 from mpscnn.apps.cli.existing_outputs import OverwriteOption, require_new
-from mpscnn.apps.cli.network_inputs import open_one_input, preprocess_photos, select_photos, true_classes
+from mpscnn.apps.cli.network_inputs import (
+    is_calibrated,
+    open_one_input,
+    preprocess_photos,
+    select_photos,
+    true_classes,
+)
 from mpscnn.apps.cli.output import hint, sentences, show, show_json, table_width
 from mpscnn.apps.cli.sizes import SizeOption
 from mpscnn.errors import ParameterError, WeightsError
@@ -118,6 +124,11 @@ def quantize(
         test_classes=true_classes(tested, network.labels or []),
     )
     result.save(target, information=information or None)
+    if is_calibrated(model):
+        hint(
+            f"{target} has no calibration, since integers round what that of {model} was measured with: "
+            f"mpscnn calibrate DIR --model {target} --precision int8 --output FILE"
+        )
     if as_json:
         show_json(report.to_dict() | {"output": str(target), "bytes": target.stat().st_size})
         return
