@@ -52,15 +52,18 @@ class CsvTable:
 
     Args:
         task: the task of the model, as `Model.task`.
+        calibrated: whether the model is a calibrated classifier. Then the table has a column "unfamiliar", and a row
+            without a class for a photo whose set is empty.
     """
 
-    def __init__(self, task: str) -> None:
+    def __init__(self, task: str, *, calibrated: bool) -> None:
         self._columns = _COLUMNS[task]
+        self._more = ("unfamiliar",) if calibrated else ()
 
     def head(self, moment: Mapping[str, float] | None = None) -> tuple[str, ...]:
         """Return the names of the columns: those of photos, or of a video's frames if `moment` is given."""
         origin = ("image",) if moment is None else ("video", *moment)
-        return (*origin, *self._columns, ERROR, KIND)
+        return (*origin, *self._columns, *self._more, ERROR, KIND)
 
     def rows(
         self, path: str, result: PhotoResult, moment: Mapping[str, float] | None = None
@@ -68,11 +71,15 @@ class CsvTable:
         """Return the rows of a result, whose columns `head` then names: those of tracked objects are more."""
         self._columns = result.columns
         at = () if moment is None else moment.values()
-        return [(path, *at, *row, "", "") for row in result.rows()]
+        rows = result.rows()
+        if self._more:
+            rows = rows or [("",) * len(self._columns)]
+        more = [getattr(result, name) for name in self._more]
+        return [(path, *at, *row, *more, "", "") for row in rows]
 
     def failure(self, path: str, error: Error) -> tuple[Cell, ...]:
         """Return the row of a photo that failed."""
-        return (path, *("" for _ in self._columns), *error_fields(path, error).values())
+        return (path, *("" for _ in (*self._columns, *self._more)), *error_fields(path, error).values())
 
 
 class RowText:
@@ -81,12 +88,13 @@ class RowText:
     Args:
         task: the task of the model, as `Model.task`.
         origin: the model, device and precision, for photos that failed.
+        calibrated: as for `CsvTable`.
         as_json: whether the file has lines of JSON.
     """
 
-    def __init__(self, task: str, origin: Mapping[str, str], *, as_json: bool) -> None:
+    def __init__(self, task: str, origin: Mapping[str, str], *, calibrated: bool, as_json: bool) -> None:
         self._origin = origin
-        self._table = None if as_json else CsvTable(task)
+        self._table = None if as_json else CsvTable(task, calibrated=calibrated)
 
     def head(self, moment: Mapping[str, float] | None = None) -> str:
         """Return the first line of the file, which names the columns; "" for lines of JSON."""

@@ -135,6 +135,21 @@ def test_rows_of_calibrated_classifiers_say_how_unfamiliar_photos_are(
         assert row["unfamiliar"] == expected[-1].unfamiliar
         known = result_columns(model.task, calibrated=True).names
         assert set(row_from_result(expected[-1])) < {*known}  # Arrow leaves out what no column is for
+    files = [tmp_path / name for name in ("cluster.csv", "here.csv")]
+    for file, where in zip(files, (["--ray", "auto"], []), strict=True):
+        command("classify", str(photos), "--model", str(path), "--output", str(file), *where)
+    assert files[0].read_text() == files[1].read_text()
+    with writer(tmp_path / "table.csv") as write:
+        for table in mpscnn.ray.map(photos, path, top=5).iter_batches(
+            batch_size=None, batch_format="pyarrow"
+        ):
+            write(table)
+    assert (tmp_path / "table.csv").read_text() == files[0].read_text()
+    source = pa.table({"path": names, "unfamiliar": ["a", "b", "c"]})
+    rows = rows_of(
+        mpscnn.ray.map(ray.data.from_arrow(source), save_colour_model(tmp_path / "plain.safetensors"))
+    )
+    assert [row["source_unfamiliar"] for row in rows] == ["a", "b", "c"]
     call = ("classify", *names, "--model", str(path), "--coverage", "0.5", "--json", "--ray")
     for line, one in zip(command(*call).stdout.splitlines(), expected, strict=True):
         shown = json.loads(line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import csv
 import io
 import json
 import pickle
@@ -225,6 +226,44 @@ def test_the_commands_calibrate_and_use_it(command: Command, tmp_path: Path) -> 
     ended = command("classify", str(photo), "--model", str(plain), "--coverage", "0.9")
     assert ended.returncode != 0
     assert "not calibrated" in ended.stderr
+
+
+@pytest.mark.parametrize("coverage", [None, 0.5, 0.0001])
+def test_rows_of_files_have_the_set(
+    model: mpscnn.Model, tmp_path: Path, command: Command, coverage: float | None
+) -> None:
+    image = pytest.importorskip("PIL.Image", reason="needs Pillow")
+    path = tmp_path / "calibrated.safetensors"
+    model.save(path, dtype="float32")
+    names = [str(tmp_path / f"{i}.png") for i in range(2)]
+    for name, photo in zip(names, photos(2, 3)[0], strict=True):
+        image.fromarray(photo).save(name)
+    spoiled = tmp_path / "spoiled.png"
+    spoiled.write_bytes(b"none")
+    found = [model.classify(name) for name in names]
+    kept = [list(one) if coverage is None else one.set(coverage) for one in found]
+    call = ["classify", *names, str(spoiled), "--model", str(path)]
+    call += () if coverage is None else ("--coverage", str(coverage))
+
+    command(*call, "--output", str(tmp_path / "rows.jsonl"))
+    lines = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert [one.get("unfamiliar") for one in lines] == [*(one.unfamiliar for one in found), None]
+    assert [[entry["index"] for entry in one["predictions"]] for one in lines[:2]] == [
+        [entry.index for entry in one] for one in kept
+    ]
+
+    command(*call, "--output", str(tmp_path / "rows.csv"))
+    text = (tmp_path / "rows.csv").read_text()
+    assert text == command(*call, "--csv").stdout
+    rows = list(csv.DictReader(io.StringIO(text)))
+    expected = [
+        (name, index, str(one.unfamiliar))
+        for name, one, entries in zip(names, found, kept, strict=True)
+        for index in ([str(entry.index) for entry in entries] or [""])  # an empty set has a row, too
+    ]
+    assert [(row["image"], row["index"], row["unfamiliar"]) for row in rows[:-1]] == expected
+    assert rows[-1]["unfamiliar"] == ""
+    assert rows[-1]["error_kind"] == "ImageError"
 
 
 def test_models_refuse_photos_that_do_not_calibrate() -> None:

@@ -23,14 +23,14 @@ from mpscnn.apps.cli.ray_options import (
     connect_to_cluster,
     show_cluster_results,
 )
-from mpscnn.apps.cli.result_printer import Form, ResultPrinter, origin_of
+from mpscnn.apps.cli.result_printer import Form, ResultPrinter, text_of_rows
 from mpscnn.apps.cli.row_file import is_row_file, row_file, settings_of
 from mpscnn.apps.cli.task import COMMANDS, require_task
 from mpscnn.apps.cli.video_options import Reading, show_frames, write_frames
 from mpscnn.errors import Error
 from mpscnn.model import Model
 from mpscnn.vision.preprocessing import decoded_size
-from mpscnn.vision.result_rows import RowText, photo_error_text
+from mpscnn.vision.result_rows import photo_error_text
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
@@ -153,7 +153,7 @@ def _write_rows(
 
     Photos whose rows an ended command has left are not computed again.
     """
-    text = RowText(model.task, origin_of(model), as_json=output.suffix.lower() == ".jsonl")
+    text = text_of_rows(model, output)
     settings = settings_of(
         model,
         {**task.options, "channel_order": reading.channel_order}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -14,7 +15,7 @@ from mpscnn.apps.cli.output import report, show, show_as_is, show_json
 from mpscnn.errors import Error
 from mpscnn.model import Model
 from mpscnn.vision.photo_result import PhotoResult
-from mpscnn.vision.result_rows import CsvTable, failure_object, photo_error_text, result_object
+from mpscnn.vision.result_rows import CsvTable, RowText, failure_object, photo_error_text, result_object
 
 
 class Form(Enum):
@@ -38,6 +39,12 @@ def origin_of(model: Model) -> dict[str, str]:
     return {"model": model.name, "device": program.device, "precision": program.precision}
 
 
+def text_of_rows(model: Model, output: Path) -> RowText:
+    """Return what turns the results of a model into the text of a file of rows."""
+    calibrated, as_json = model.calibration is not None, output.suffix.lower() == ".jsonl"
+    return RowText(model.task, origin_of(model), calibrated=calibrated, as_json=as_json)
+
+
 class ResultPrinter:
     """Prints the results of photos one by one: one JSON object a line, a CSV table, or text.
 
@@ -51,7 +58,7 @@ class ResultPrinter:
         self._model = model
         self._form = form
         self._text = text
-        self._table = CsvTable(model.task)
+        self._table = CsvTable(model.task, calibrated=model.calibration is not None)
         self._begun = False
 
     def show(

@@ -18,10 +18,9 @@ from mpscnn.apps.cli.arguments import ChannelOrderOption
 from mpscnn.apps.cli.line_file import LineFile
 from mpscnn.apps.cli.output import hint
 from mpscnn.apps.cli.ray_options import RayOption
-from mpscnn.apps.cli.result_printer import ResultPrinter, origin_of
+from mpscnn.apps.cli.result_printer import ResultPrinter, text_of_rows
 from mpscnn.errors import ParameterError
 from mpscnn.vision.photo_formats import ANIMATION_SUFFIXES, suffix_of
-from mpscnn.vision.result_rows import RowText
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
@@ -230,7 +229,7 @@ def show_frames(
 
 def write_frames(part: VideoPart, model: Model, output: Path, **options: Any) -> None:
     """Write the result of each frame to a file of rows. Frames before Ctrl-C or damage are kept."""
-    text = RowText(model.task, origin_of(model), as_json=output.suffix.lower() == ".jsonl")
+    text = text_of_rows(model, output)
     file, frames = LineFile(output), 0
     try:
         with part.through(model, **options) as results, status(results, part) as tick:

@@ -184,7 +184,9 @@ class _Compute:
         results = pa.Table.from_pylist(records, schema=self._schema)
         made = pa.table({IMAGE: pa.array(names, pa.string())})
         others = [name for name in table.column_names if name not in (columns.photo, columns.name)]
-        for name, kept in kept_columns(others, results.column_names).items():
+        # A column of the source is not taken for that of calibrated models, whichever the model is.
+        reserved = result_columns(self._work.task, self._work.layers, calibrated=True).names
+        for name, kept in kept_columns(others, reserved).items():
             made = made.append_column(kept, table.column(name))
         for name in results.column_names:
             made = made.append_column(name, results.column(name))

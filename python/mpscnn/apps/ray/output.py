@@ -80,7 +80,8 @@ class _CsvFile:
     def __call__(self, table: Any, /) -> None:
         rows: list[Sequence[Cell]] = []
         if self._table is None:
-            self._table = CsvTable(task_of(table.column_names))
+            names = table.column_names
+            self._table = CsvTable(task_of(names), calibrated="unfamiliar" in names)
             rows.append(self._table.head())
         for row in table.to_pylist():
             error = error_from_row(row)
