@@ -165,7 +165,7 @@ def test_converted_files_keep_the_integers(tmp_path: Path, capsys: pytest.Captur
     x = numbers(read_tflite(source).tensors[0], made.inputs[0])
     converters.convert_files([source], saved)
     by_python = saved.read_bytes()
-    assert call("convert", str(source), str(saved)) == 0
+    assert call("convert", str(source), str(saved), "--overwrite") == 0
     assert "(uint8)" in capsys.readouterr().out
     assert saved.read_bytes() == by_python
     program = mpscnn.load(saved, device="cpu", precision="int8").network.compile(

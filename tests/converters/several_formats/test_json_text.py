@@ -107,6 +107,7 @@ def test_files_with_half_a_pair_of_surrogates_are_refused(
 OWN_TEXTS = {
     "__init__.py": (1, "the core"),
     "reading/coreml/placing.py": (2, "the core"),
+    "writing/coreai/image_input.py": (1, "the core"),
     "writing/coreml/compiled_program.py": (1, "the core"),
     "writing/coreml/export.py": (2, "the core and coremltools"),
     "reading/keras/live.py": (2, "Keras, from an object"),

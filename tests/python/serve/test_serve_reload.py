@@ -97,6 +97,13 @@ def asking(service: Service, photo: bytes, count: int) -> Iterator[list[Client]]
     assert [client.failure for client in clients] == [None] * count
 
 
+def wait_for_models(service: Service) -> None:
+    """Wait until new workers answer, and the two former ones take no connections any more."""
+    service.wait_for("loaded", models=["colours"])
+    for _ in range(2):
+        service.wait_for("worker retired")
+
+
 def version_of(service: Service, photo: bytes) -> int:
     return version_in(service.request("/v1/classify", photo).body)
 
@@ -130,7 +137,7 @@ def test_a_request_that_has_begun_is_answered_by_the_former_model(
         half_body.sendall(begun + photo[:-1])
         until(lambda: service.metric("mpscnn_body_bytes") == len(photo) - 1)
         write_version(model, before + 1)
-        service.wait_for("loaded")
+        wait_for_models(service)
         assert version_of(service, photo) == before + 1
         for client, rest in ((half_body, photo[-1:]), (nothing, begun + photo)):
             client.sendall(rest)
@@ -154,14 +161,14 @@ def test_a_file_that_cannot_be_loaded_changes_nothing(service: Service, model: P
     assert "colours.safetensors" in line["error"]
     assert version_of(service, photo) == version
     write_version(model, version + 1)
-    service.wait_for("loaded")
+    wait_for_models(service)
     assert version_of(service, photo) == version + 1
 
 
 def test_the_signal_loads_files_that_have_not_changed(service: Service, photo: bytes) -> None:
     version = version_of(service, photo)
     service.process.send_signal(signal.SIGHUP)
-    service.wait_for("loaded", models=["colours"])
+    wait_for_models(service)
     assert version_of(service, photo) == version
 
 

@@ -157,12 +157,12 @@ class _Supervisor:
         if isinstance(message, Exception):
             self._note_failure(message)
         elif message is not None:
-            self._retire_others(generation)
             if self._is_started:
                 log_event("loaded", models=message)
             else:
                 self._is_started = True
                 ready(message)
+            self._retire_others(generation)
         if self._has_ended(generation):
             about = f"the process {generation.loader.number} ended {generation.loader.describe_end()}"
             if generation.serves:

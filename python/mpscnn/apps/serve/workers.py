@@ -22,7 +22,7 @@ import uvicorn
 
 from mpscnn.apps.serve.connections import Taker
 from mpscnn.apps.serve.hosting import HostedModel, LoadedModel, Models, load_model, require_distinct
-from mpscnn.apps.serve.logs import LogFormat, log_failure, log_to_stderr
+from mpscnn.apps.serve.logs import LogFormat, log_event, log_failure, log_to_stderr
 from mpscnn.apps.serve.metrics import Metrics, share_metrics
 from mpscnn.apps.serve.processes import RETIRE
 from mpscnn.apps.serve.server import Server, run_server
@@ -146,7 +146,9 @@ class _WorkerServer(Server):
         if self._shall_retire and not self._is_retired:
             await self._taker.stop()
             self._is_retired = True
-            for connection in [*self.server_state.connections]:
+            left = [*self.server_state.connections]
+            log_event("worker retired", connections=len(left))
+            for connection in left:
                 connection.retire()
         is_unused = self._is_retired and not self.server_state.connections
         if is_unused or os.getppid() != self._parent:
