@@ -7,9 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from converters.onnx_files import assert_like_onnxruntime, model, node, nodes_of, operations, read, weights
-
-from mpscnn import UnsupportedError
+from converters.onnx_files import assert_like_onnxruntime, model, node, nodes_of, operations, weights
 
 NUMBERS = {
     "half": 0.5,
