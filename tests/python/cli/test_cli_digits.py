@@ -115,6 +115,20 @@ def test_experiment_as_json(idx: tuple[str, str], capsys: pytest.CaptureFixture[
     assert (answer["images"], answer["right"], answer["accuracy"]) == (20, None, None)
 
 
+def test_a_calibrated_model_names_as_many(idx: tuple[str, str], tmp_path: Path, command: Command) -> None:
+    import mpscnn
+
+    model = mpscnn.load("digits")
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 28, 28, 3), dtype=np.uint8)
+    model.calibrate((pixels, np.arange(12) % 10)).save(tmp_path / "calibrated.safetensors", dtype="float32")
+    call = ("digits", "--idx", idx[0], "--idx-labels", idx[1], "--json")
+    plain, calibrated = (
+        json.loads(command(*call, *more).stdout)
+        for more in ((), ("--model", str(tmp_path / "calibrated.safetensors")))
+    )
+    assert calibrated["right"] == plain["right"]
+
+
 def test_what_is_refused(idx: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     images, labels = idx
     colours = str(save_colour_model(tmp_path / "colours.safetensors"))

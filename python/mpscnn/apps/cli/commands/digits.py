@@ -153,14 +153,17 @@ def _name_all(
     runs: RunOptions,
 ) -> _Experiment:
     """Classify the images one by one, with `inflight` of them in progress. Only the network's time is measured."""
-    outputs = next(iter(model.program.outputs.values()))
+    program = model.program
+    if model.calibration is not None:  # its features are a second output, which is not needed here
+        program = model.network.compile(**model.compile_options.to_dict())
+    outputs = next(iter(program.outputs.values()))
     if classes is not None and classes.max() >= (outputs[-1] or 0):
         raise ParameterError(
             f"the labels go up to {classes.max()}, but {model.name} has {outputs[-1]} classes"
         )
     images = _normalised(model, pixels)
     found = np.empty((len(images), outputs[-1] or 0), np.float32)
-    session = model.program.session(inflight=inflight, **runs.to_dict())
+    session = program.session(inflight=inflight, **runs.to_dict())
     session.run(images[:1], out=found[:1])  # the first run allocates the memory, so it is not timed
     started = time.perf_counter()
     requests = [session.submit(images[i : i + 1], out=found[i : i + 1]) for i in range(len(images))]
