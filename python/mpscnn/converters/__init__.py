@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 #: A part of the cache's file names. Raise it when a change of a converter changes its results for existing files.
-CONVERTER_VERSION = 38
+CONVERTER_VERSION = 39
 
 
 @accept_foreign_arguments

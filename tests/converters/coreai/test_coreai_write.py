@@ -207,6 +207,42 @@ def test_operations_of_an_image_input(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found, np.maximum(right, 0).transpose(2, 0, 1)[None])
 
 
+@pytest.mark.parametrize("kind", ["plain", "flipped", "computed", "rows"])
+def test_other_operations_among_the_preprocessing(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scales after other operations than those that unpack the pixels stay in the network."""
+
+    def prepared(ai: Any, image: Any, name: str, *_: Any) -> Any:
+        from coreai.authoring.constant import constant
+
+        with ai.DebugInfo.metadata_only([f"layer:{name}__pixels__"]).activate():
+            ends = ((0, 0, 0), (3, 3, 3), (1, 1, 1))
+            x = ai.slice_(ai.image_to_tensor(image), *(np.array(one, np.int32) for one in ends))
+            if kind != "rows":
+                x = ai.transpose(x, np.array([2, 0, 1], np.uint32))
+            x = ai.cast(ai.expand_dims(x, np.array([0], np.int32)), np.float32)
+            if kind == "flipped":
+                x = ai.reverse(x, constant(np.array([1], np.int32)))
+            if kind == "computed":
+                x = ai.relu(ai.broadcasting_add(x, constant(np.array([[[[-100]]]], np.float32))))
+        with ai.DebugInfo.metadata_only([f"layer:{name}__biased__"]).activate():
+            return ai.broadcasting_add(x, constant(np.array([[[[9]], [[30]], [[90]]]], np.float32)))
+
+    monkeypatch.setattr("mpscnn.converters.writing.coreai.export.prepared", prepared)
+    network = Network(input=(3, 3, 3))
+    network.output(network.relu(network.input))
+    network.preprocess = {"mean": [1.0, 2.0, 3.0]}
+    export_coreai(network, tmp_path / "one.aimodel", image=True)
+    photo = np.random.default_rng(3).integers(0, 256, (3, 3, 3), np.uint8)
+    pixels = np.concatenate([photo[..., ::-1], np.full((3, 3, 1), 255, np.uint8)], axis=2)  # BGRA
+    right = interpreted(read_program(open_asset(tmp_path / "one.aimodel"))["main"].operations, pixels)
+    made = read_network(tmp_path / "one.aimodel")
+    assert made.preprocess is not None
+    (found,) = results(made, mpscnn.preprocess(photo, (3, 3), made.preprocess))
+    np.testing.assert_array_equal(found, right.transpose(0, 2, 3, 1))
+
+
 def interpreted(operations: Any, pixels: NDArray[np.uint8]) -> NDArray[Any]:
     """Compute the operations of a program whose input is an image, with NumPy."""
     values: dict[int, Any] = {}

@@ -91,6 +91,22 @@ def _values_read(graph: Graph) -> Iterator[str]:
         yield from (names.get(number, f"%{number}") for number in operation.operands)
 
 
+def _unpacking(shape: Extents, pixels: str) -> list[tuple[str, list[list[int]]]]:
+    """Return the operations that unpack the pixels before their preprocessing, with their constants.
+
+    After any others, the channels of scales might not be those of the photo.
+    """
+    _, _, height, width = (extent or 0 for extent in shape)
+    colours = COLOUR_PLACES.get(pixels, range(0))
+    return [
+        ("image_to_tensor", []),
+        ("slice", [[0, 0, colours.start], [height, width, colours.stop], [1, 1, 1]]),
+        ("transpose", [[2, 0, 1]]),
+        ("reshape", [[1, _COLOURS, height, width]]),
+        ("cast", []),
+    ]
+
+
 class _Program:
     """Adds the operations of a program to a graph.
 
@@ -126,11 +142,13 @@ class _Program:
         self._tensors: dict[str, str] = {}
         self._added = 0
         self._numbers = count()  # of blobs without a name, in all graphs
+        self._unpacking: list[tuple[str, list[list[int]]]] = []  # what still has to unpack the pixels
         self.scaling: PhotoScaling | None = None
         if len(self._pixels) == len(graph.inputs) == 1:
             ((name, pixels),) = self._pixels.items()
             order = "bgr" if pixels == "k32BGRA" else "rgb"
             self.scaling = PhotoScaling(name, order, _values_read(graph))
+            self._unpacking = _unpacking(shapes[name], pixels)
 
     def add(self, graph: Graph, blobs: dict[int, str], depth: int) -> list[str]:
         """Add the operations of a graph whose inputs are these blobs, and return the blobs of its outputs."""
@@ -236,7 +254,15 @@ class _Program:
         ]
         given = operation.stem, computed
         made = [f"%{number}" for number, _ in operation.results]
-        if self.scaling.unpacks(*given, made):
+        if self._unpacking:
+            kind, constants = self._unpacking[0]
+            is_next = operation.kind == kind and all(constant[1:])
+            if (
+                is_next
+                and [self._array(one).tolist() for one in reads[1:]] == constants
+                and self.scaling.unpacks(*given, made)
+            ):
+                self._unpacking.pop(0)
             return False  # it stays in the network
         if (
             operation.kind == "reverse"
