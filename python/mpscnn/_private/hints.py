@@ -148,8 +148,8 @@ _PREPROCESSORS = (
     "it for one photo"
 )
 _RECURRENT = (
-    "a layer of a Network reads all steps of a sequence: net.lstm(x, units) and net.gru(x, units), which also take and "
-    "return states"
+    "a layer of a Network reads all steps of a sequence: net.lstm(x, units).steps and net.gru(x, units).last, which "
+    "also take and return states"
 )
 _MATRICES = (
     "matrices are arrays, or tensors of a Network: net.matmul(a, b), net.dense(x, units), net.softmax(x), net.top_k(x, "

@@ -127,10 +127,14 @@ class GraphMaker(ArithmeticLayers):
     def require_own(self, tensor: object) -> None:
         """Raise ParameterError if the value is not a tensor of this graph."""
         if not isinstance(tensor, Tensor):
-            array = "; arrays are for network.predict(x)" if hasattr(tensor, "shape") else ""
+            hint = "; arrays are for network.predict(x)" if hasattr(tensor, "shape") else ""
+            if fields := [
+                name for name in getattr(tensor, "_fields", ()) if getattr(tensor, name) is not None
+            ]:
+                hint = f"; take one of its tensors: {', '.join(f'.{name}' for name in fields)}"
             raise ParameterError(
                 f"expected a Tensor of network {self.owner!r} (network.input or a layer's result), "
-                f"got {type(tensor).__name__}{array}"
+                f"got {type(tensor).__name__}{hint}"
             )
         if tensor.maker is not self:
             raise ParameterError(f"{tensor!r} belongs to another network")

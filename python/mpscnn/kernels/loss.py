@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.copies import NoCopies
+from mpscnn._private.other_names import accept_foreign_arguments
 from mpscnn.errors import ParameterError, ShapeError, StateError, UnsupportedError
 from mpscnn.kernels.classes import Add
 from mpscnn.kernels.fields import LossDescriptorFields, LossFields
@@ -103,6 +104,7 @@ class LossLabels(NoCopies):
 
     _instead = "commands of a device write its loss; make another of the same images"
 
+    @accept_foreign_arguments
     def __init__(
         self, labels: LossDataDescriptor | Image, weights: LossDataDescriptor | Image | None = None
     ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mpscnn import kernels
 from mpscnn._private.arguments import whole_numbers
@@ -47,6 +47,13 @@ class MPSNNImageNode:
         if name not in known:
             raise ParameterError(f"MPSNNImageNode: unknown property {name!r}{property_hint(name, known)}")
         super().__setattr__(name, value)
+
+    if not TYPE_CHECKING:  # type checkers would accept every name
+
+        def __getattr__(self, name: str) -> Any:
+            """Raise AttributeError with mpscnn's name for Apple's. Python calls this for missing attributes only."""
+            hint = "" if name.startswith("_") else property_hint(name, tuple(vars(self)))
+            raise AttributeError(f"'MPSNNImageNode' object has no attribute {name!r}{hint}")
 
     def __repr__(self) -> str:
         if self.producer is not None:

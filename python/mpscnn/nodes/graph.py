@@ -101,6 +101,7 @@ class MPSNNGraph(Expected):
         """The `input_labels` of the loss nodes, in the order in which `encode` takes labels."""
         return [] if self._training is None else list(self._training.labels)
 
+    @accept_foreign_arguments
     def encode(
         self,
         commands: CommandBuffer,

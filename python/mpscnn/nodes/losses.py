@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from mpscnn import kernels
+from mpscnn._private.other_names import accept_foreign_arguments
 from mpscnn.errors import ParameterError
 from mpscnn.nodes.filter_node import FilterNode, GradientNode, MPSNNImageNode, NodeHandler, gradients_before
 
@@ -27,6 +28,7 @@ class LossNode(FilterNode):
 
     _own: ClassVar[tuple[str, ...]] = (*FilterNode._own, "input_labels")
 
+    @accept_foreign_arguments
     def __init__(self, source: MPSNNImageNode, loss_descriptor: Any, *, label: str = "") -> None:
         super().__init__(source, loss_descriptor, label=label)
         self.input_labels = MPSNNLabelsNode()

@@ -152,6 +152,16 @@ LED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: mpscnn.nodes.MPSCNNPoolingMaxNode(mpscnn.nodes.MPSNNImageNode((4, 4, 4)), filterSize=2),
         "it is 'kernel_width' and 'kernel_height' here",
     ),
+    "exportFromGraph": (
+        lambda: mpscnn.nodes.MPSNNImageNode((4, 4, 4)).exportFromGraph,
+        "it is 'export_from_graph' here",
+    ),
+    "lossDescriptor:": (
+        lambda: mpscnn.nodes.MPSCNNLossNode(mpscnn.nodes.MPSNNImageNode((1, 1, 4)), lossDescriptor=None),
+        "did you mean 'loss_descriptor'?",
+    ),
+    "MPSLSTMDescriptor": (lambda: kernels.MPSLSTMDescriptor, "net.lstm(x, units).steps"),
+    "MPSMatrixMultiplication": (lambda: mpscnn.MPSMatrixMultiplication, "net.matmul(a, b)"),
     "Runner(commandQueue:)": (lambda: mpscnn.Runner(mpscnn.load(), command_queue=1), "device='cpu'"),
 }
 

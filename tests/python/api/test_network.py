@@ -30,6 +30,17 @@ def test_values_that_are_no_tensors(value: Any) -> None:
     assert net.outputs == []
 
 
+def test_several_results_of_a_layer_are_no_tensor() -> None:
+    net = mpscnn.Network(input=(6, 8))
+    several: list[tuple[Any, str]] = [
+        (net.lstm(net.input, 5), r"got Recurrent; take one of its tensors: \.steps, \.last, \.cell$"),
+        (net.gru(net.input, 5), r"got Recurrent; take one of its tensors: \.steps, \.last$"),
+    ]
+    for results, message in several:
+        with pytest.raises(mpscnn.ParameterError, match=message):
+            net.output(results)
+
+
 def test_tensors_of_another_network() -> None:
     net, other = network(), network()
     for add in (net.softmax, net.output, lambda x: net.concat([net.input, x])):
