@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 # The largest size of a wheel in bytes, without the bundled models and sample photos. These take 1.64 MB and 0.15 MB, so
-# a wheel for Linux has less than 7.1 MB. A wheel for macOS may have METAL_BYTES more for the Metal engine: its objects
+# a wheel for Linux has less than 7.2 MB. A wheel for macOS may have METAL_BYTES more for the Metal engine: its objects
 # take 1.19 MB compressed and the shaders' source 0.04 MB, measured on the emulation's build. The compiled shaders are
 # allowed 4 MB; nobody has measured them yet.
-MAX_BYTES = 5_300_000
+MAX_BYTES = 5_400_000
 METAL_BYTES = 5_250_000
 # A wheel that is not optimised at link time may have this many bytes more.
 NOT_OPTIMISED_BYTES = 200_000
