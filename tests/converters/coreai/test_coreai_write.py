@@ -193,6 +193,21 @@ def test_names_of_layers(name: str, tmp_path: Path) -> None:
     assert name in read_network(tmp_path / "one.aimodel").layer_names()
 
 
+@pytest.mark.parametrize(
+    ("image", "what"), [(True, "photo of 4 x 5 pixels, BGRA"), (False, "array 1 x 3 x 5 x 4 of float32")]
+)
+def test_info_shows_what_an_app_passes(
+    image: bool, what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = Network(input=(5, 4, 3))
+    network.output(network.relu(network.input, name="result"))
+    network.preprocess = "tensorflow"
+    export_coreai(network, tmp_path / "one.aimodel", image=image)
+    assert call("info", str(tmp_path / "one.aimodel")) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"app function: 'main' app input: 'image' ({what}) app output: 'result'" in shown
+
+
 def test_operations_of_an_image_input(tmp_path: Path) -> None:
     """An interpreter of the program's own operations gives the numbers that mpscnn prepares."""
     network = Network(input=(2, 3, 3))

@@ -260,7 +260,58 @@ def test_a_network_of_two_inputs_is_not_measured(tmp_path: Path, capsys: pytest.
         )
 
 
-@pytest.mark.parametrize("size", ["20", "0x30", "2000000x4", "axb", "20x-3", "x"])
+def test_a_size_of_one_number_is_a_square(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Commands that set the size of an input take one number, too."""
+    network = mpscnn.Network(input=(None, None, 3), name="free")
+    network.output(network.relu(network.input))
+    network.save(file := tmp_path / "free.safetensors")
+    for size in ("24", "24x24"):
+        assert call("info", str(file), "--size", size) == 0
+        assert "1 x 24 x 24 x 3" in capsys.readouterr().out
+    assert call("convert", str(file), str(tmp_path / "free.tflite"), "--size", "16") == 0
+    (made,) = mpscnn.converters.read_network(tmp_path / "free.tflite").inputs
+    assert made.shape == (None, 16, 16, 3)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "writer"),
+    [
+        (".onnx", "export_onnx"),
+        (".tflite", "export_tflite"),
+        (".mlpackage", "export_coreml"),
+        (".mlmodel", "export_coreml"),
+        (".aimodel", "export_coreai"),
+    ],
+)
+def test_errors_of_writing_name_the_file_of_the_command(
+    suffix: str,
+    writer: str,
+    model: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A file is made in a temporary folder first, whose name tells the user nothing."""
+
+    def refuse(_: object, path: Path, **_options: object) -> None:
+        raise mpscnn.UnsupportedError(f"{path}: lacks a layer; see {path}")
+
+    monkeypatch.setattr(mpscnn.converters, writer, refuse)
+    output = tmp_path / f"one{suffix}"
+    assert call("convert", model, str(output)) == 1
+    assert f"error: {output}: lacks a layer; see {output}\n" in capsys.readouterr().err
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("suffix", ["mlmodelc", "coreml"])
+def test_compiled_models_lead_to_packages(
+    suffix: str, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("convert", model, str(tmp_path / f"one.{suffix}")) == 2
+    assert "write an .mlpackage, which Xcode compiles" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("size", ["0", "0x30", "2000000x4", "axb", "20x-3", "x"])
 def test_info_size_is_checked(size: str, model: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("info", model, "--size", size) == 2
     assert "HEIGHTxWIDTH" in capsys.readouterr().err

@@ -19,7 +19,7 @@ from mpscnn.apps.cli.output import report, show, warn
 from mpscnn.apps.cli.sizes import Size
 from mpscnn.apps.cli.written_network import network_to_write
 from mpscnn.converters.writing.integer_weights import of_stored_type
-from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.errors import Error, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.graph.quantized import has_integer_tensors, stored_type
 
@@ -42,7 +42,11 @@ def write_checked(
     output, verdict, different = given.output, "", ""
     with tempfile.TemporaryDirectory(prefix="mpscnn_convert_") as temporary:
         made = Path(temporary) / output.name
-        write(made)
+        try:
+            write(made)
+        except Error as error:  # its message names the temporary file
+            error.args = tuple(_named(argument, made, output) for argument in error.args)
+            raise
         if given.check:
             verdict, different = compare(network, made, given.size)
         if different and not given.force:
@@ -61,6 +65,11 @@ def write_checked(
         show(verdict)
     if different:
         warn(f"{output} is written because of --force, but {different}")
+
+
+def _named(argument: object, made: Path, output: Path) -> object:
+    """Return an argument of an error with the name of the output in place of the temporary file's."""
+    return argument.replace(str(made), str(output)) if isinstance(argument, str) else argument
 
 
 def compare_floats(network: Network, output: Path, size: Size | None) -> tuple[str, str]:

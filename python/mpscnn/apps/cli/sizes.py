@@ -21,12 +21,15 @@ _MAX_ELEMENTS = 1 << 30  # the maximum number of elements of an image, as in the
 
 
 def parse_size(text: str | Size | None) -> Size | None:
-    """Parse a size such as "480x640" to (height, width)."""
+    """Parse a size such as "480x640" to (height, width). A single number is the side of a square."""
     if text is None or isinstance(text, tuple):
         return text
-    height, width = (whole_number_in(side) for side in text.lower().partition("x")[::2])
+    first, cross, second = text.lower().partition("x")
+    height, width = (whole_number_in(side) for side in (first, second if cross else first))
     if not height or not width:
-        raise typer.BadParameter(f"expected HEIGHTxWIDTH, for example 224x224, got {text!r:.100}")
+        raise typer.BadParameter(
+            f"expected HEIGHTxWIDTH or one number, for example 224x224, got {text!r:.100}"
+        )
     if max(height, width) > _MAX_SIDE:
         raise typer.BadParameter(
             f"expected HEIGHTxWIDTH with sides of at most {_MAX_SIDE:,} pixels, got {text!r:.100}"

@@ -120,6 +120,13 @@ def convert(
         write_model(given)
 
 
+def _lead_of(suffix: str) -> str:
+    """Return a hint for a suffix that is not written."""
+    if suffix in (".mlmodelc", ".coreml"):
+        return "; write an .mlpackage, which Xcode compiles to an .mlmodelc for the app"
+    return did_you_mean(suffix, _SUFFIXES)
+
+
 def _require_output(given: Conversion) -> None:
     """Refuse a file that cannot be written, and options that have no meaning for it."""
     output, suffix = given.output, given.output.suffix.lower()
@@ -131,7 +138,7 @@ def _require_output(given: Conversion) -> None:
         raise typer.BadParameter(f"{output} is a file to read, too: give another name", param_hint="OUT")
     if suffix not in _SUFFIXES:
         raise typer.BadParameter(
-            f"the name must end in {', '.join(_SUFFIXES)}, got {output}{did_you_mean(suffix, _SUFFIXES)}",
+            f"the name must end in {', '.join(_SUFFIXES)}, got {output}{_lead_of(suffix)}",
             param_hint="OUT",
         )
     for name, suffixes, what in (

@@ -16,6 +16,7 @@ from mpscnn.apps.cli.arguments import JsonOption, ModelArgument
 from mpscnn.apps.cli.output import show, show_json, table_width
 from mpscnn.apps.cli.sizes import SizeOption, check_size, shape_text
 from mpscnn.apps.cli.task import COMMANDS, setting_command
+from mpscnn.converters.reading.coreai.asset_facts import asset_facts
 from mpscnn.converters.reading.coreml.file_facts import coreml_facts
 from mpscnn.graph.network import Network
 from mpscnn.opening_models import described_network, model_path, model_task, open_model
@@ -96,6 +97,7 @@ def _facts(model: str, network: Network, about: dict[str, Any]) -> list[tuple[st
         *([("scores", _scores_text(network))] if _is_classifier(network) else []),
         *([("answers", _answers_text(network.answers))] if network.answers else []),
         *([("detection", _detection_text(about["detection"]["suppression"]))] if about["detection"] else []),
+        *asset_facts(Path(model)),
         *(coreml_facts(Path(model)) or sorted(about["information"].items())),
     ]
 
