@@ -109,7 +109,9 @@ def test_a_damaged_archive_is_deleted(checked_copy: Path, damage: str) -> None:
     assert archive_hits(checked_copy) == 0
     assert not archives(checked_copy)
     subprocess.run([str(check_program())], env={**os.environ, "MPSCNN_CACHE": str(checked_copy)}, check=True)
-    assert archives(checked_copy) == [archive], "a new check writes it again"
+    # The name ends with a hash of the content, which may have its shaders in another order.
+    (again,) = archives(checked_copy)
+    assert again.name.partition("-")[0] == archive.name.partition("-")[0], "a new check writes it again"
 
 
 def test_an_archive_that_metal_refuses_is_deleted(checked_copy: Path) -> None:
