@@ -475,7 +475,7 @@ class Model(FixedAttributes, Generic[Answer]):
             This model.
 
         Raises:
-            The errors of `mpscnn.evaluate`.
+            Error: the errors of `mpscnn.evaluate`.
             UnsupportedError: the network does not end in a layer of classes.
             ParameterError: there are fewer than 11 photos, or no score threshold has this precision.
         """
