@@ -79,8 +79,8 @@ def ask(service: Service, photo: bytes, name: str, text: str) -> Answer:
     """Send a request whose numeric parameter `name` has this text."""
     if name == "runs":
         return service.request(f"/v1/models/colours/profile?runs={quote(text)}")
-    if name == "top":
-        return service.request(f"/v1/classify?top={quote(text)}", photo)
+    if name in ("top", "coverage"):
+        return service.request(f"/v1/classify?{name}={quote(text)}", photo)
     if name == HEADER_LENGTH:
         return service.request("/v2/models/colours/infer", infer(), {name: text})
     if name == "X-Request-Timeout":
@@ -89,7 +89,7 @@ def ask(service: Service, photo: bytes, name: str, text: str) -> Answer:
 
 
 PARAMETERS = (
-    "runs", "top", "score_threshold", "iou_threshold", "max_detections", "classes", "tiles", "overlap",
+    "runs", "top", "coverage", "score_threshold", "iou_threshold", "max_detections", "classes", "tiles", "overlap",
     HEADER_LENGTH, "X-Request-Timeout",
 )  # fmt: skip
 
