@@ -300,7 +300,8 @@ def test_other_calls_lead_to_the_session(file: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("OrtDevice", "it has .*OrtValue"),
+        ("OrtDevice", "did you mean .get_device."),
+        ("Arena", "it has .*OrtValue"),
         ("quantization", r"mpscnn\.quantize"),
         ("InferenceSesion", "did you mean 'InferenceSession'"),
         ("io_bindin", "did you mean 'io_binding'"),
