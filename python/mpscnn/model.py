@@ -326,6 +326,13 @@ class Model(FixedAttributes, Generic[Answer]):
     def _detection(self) -> dict[str, Any] | None:
         return self._description["detection"]
 
+    @property
+    def _score_threshold(self) -> float:
+        """The lowest score of the objects that a detector shows."""
+        assert self._detection is not None
+        threshold: float = self._detection["suppression"]["score_threshold"]
+        return threshold
+
     @cached_property
     def _description(self) -> Description:
         return read_settings(self._core)

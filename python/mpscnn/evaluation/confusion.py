@@ -46,9 +46,10 @@ def confusion_table(
         width: lines have at most this number of characters if possible.
     """
     seen = seen_classes(counts)
-    matrix = _matrix(counts[np.ix_(seen, seen)], [labels[index] for index in seen])
-    if len(seen) <= MAX_COLUMNS and (width is None or len(matrix.partition("\n")[0]) <= width):
-        return matrix
+    if len(seen) <= MAX_COLUMNS:
+        matrix = _matrix(counts[np.ix_(seen, seen)], [labels[index] for index in seen])
+        if width is None or len(matrix.partition("\n")[0]) <= width:
+            return matrix
     rows = [
         (true, found, f"{number:,}") for true, found, number in frequent_mistakes(counts, labels, MAX_COLUMNS)
     ]

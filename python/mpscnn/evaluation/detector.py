@@ -176,7 +176,7 @@ def evaluate_with(
     results: list[dict[str, Any]] = []
     seen: list[int] = []
     labels = [str(entry["name"]) for entry in dataset["categories"]]
-    confusion = ObjectConfusion(len(labels), max(_own_threshold(model), score_threshold))
+    confusion = ObjectConfusion(len(labels), max(model._score_threshold, score_threshold))
     started = time.perf_counter()
     options = {"score_threshold": score_threshold, "max_detections": _MAX_DETECTIONS}
     for image, found in find(truth.samples, **options):
@@ -210,15 +210,6 @@ def evaluate_with(
         counts=count_objects(truth.labelled[image] for image in seen),
         matches=ObjectMatches(tuple(labels), confusion.threshold, confusion.counts, curves),
     )
-
-
-def _own_threshold(model: Model) -> float:
-    """Return the lowest score of the objects that a detector shows."""
-    head = model.network.detection
-    assert head is not None
-    height, width = (extent or 0 for extent in model.network.input.shape[1:3])
-    threshold: float = head.detector((height, width)).settings["suppression"]["score_threshold"]
-    return threshold
 
 
 def _count(

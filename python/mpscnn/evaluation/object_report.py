@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.report import Column, Drawable, Report
-from mpscnn.evaluation.confusion import confusion_table, frequent_mistakes, seen_classes
+from mpscnn.evaluation.confusion import MAX_COLUMNS, confusion_table, frequent_mistakes, seen_classes
 from mpscnn.training.curves import Chart, charts_picture
+from mpscnn.training.scenes.average_precision import STEPS
 from mpscnn.training.scenes.object_matches import ClassMatches, ObjectMatches
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 #: The name of the last row and the last column of a detector's confusion matrix.
 BACKGROUND = "background"
-_MISTAKES = 20
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class ObjectReport(Report, Drawable):
         """The lowest score of the objects in `confusion`: the lowest one that the model shows."""
         return self.matches.threshold
 
-    def mistakes(self, count: int = _MISTAKES) -> list[tuple[str, str, int]]:
+    def mistakes(self, count: int = MAX_COLUMNS) -> list[tuple[str, str, int]]:
         """Return the most frequent mistakes as (true class, found class, number of objects)."""
         return frequent_mistakes(self.confusion, self.labels, count)
 
@@ -175,7 +175,7 @@ def _chart(title: str, across: str, rows: dict[str, list[NDArray[np.float64]]]) 
 
 def _mean(rows: Iterable[NDArray[np.float64]]) -> list[float]:
     """Return the mean of the numbers at each place that are known; NaN for none."""
-    values = np.array([*rows]).reshape(-1, 101)
+    values = np.array([*rows]).reshape(-1, len(STEPS))
     known = ~np.isnan(values)
     counts = known.sum(axis=0)
     sums = np.where(known, values, 0.0).sum(axis=0)

@@ -65,11 +65,13 @@ def keep_fewest(
         trial.keep_float32(kept)
         return quantize_network(trial, seen, correct_bias=correct_bias, scales=scales)
 
-    def is_enough(kept: Sequence[str]) -> bool:
-        return measures.points(mixture(kept)) <= allowed
+    def within(kept: Sequence[str]) -> Network | None:
+        """Return the network with these layers in float32, or None if it loses too much."""
+        trial = mixture(kept)
+        return trial if measures.points(trial) <= allowed else None
 
-    if is_enough(()):
-        return mixture(()), ()
+    if (best := within(())) is not None:
+        return best, ()
     effects = {
         name: measures.error(mixture([other for other in operations if other != name])) for name in operations
     }
@@ -77,8 +79,11 @@ def keep_fewest(
     few, enough = 0, len(order)
     while enough - few > 1:
         middle = (few + enough) // 2
-        few, enough = (few, middle) if is_enough(order[:middle]) else (middle, enough)
-    if enough == len(order):
+        if (trial := within(order[:middle])) is None:
+            few = middle
+        else:
+            best, enough = trial, middle
+    if best is None:
         raise ParameterError(
             f"quantize: loss: network {network.name!r} loses more than {allowed:g} points unless all layers stay in "
             "float32; allow more, or calibrate with more photos"
@@ -86,6 +91,6 @@ def keep_fewest(
     kept = order[:enough]
     for name in kept[::-1]:
         fewer = [other for other in kept if other != name]
-        if is_enough(fewer):
-            kept = fewer
-    return mixture(kept), tuple(KeptLayer(name, operations[name], effects[name]) for name in kept)
+        if (trial := within(fewer)) is not None:
+            best, kept = trial, fewer
+    return best, tuple(KeptLayer(name, operations[name], effects[name]) for name in kept)

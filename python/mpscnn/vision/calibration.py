@@ -1,4 +1,4 @@
-"""Hold what labelled photos have told about a classifier."""
+"""Hold the numbers that labelled photos gave with a classifier."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class PhotoModel(Protocol):
 
     @property
     def _calibration(self) -> Calibration | None:
-        """What `Model.calibrate` found out."""
+        """The result of `Model.calibrate`; None for a model that is not calibrated."""
 
 
 @dataclass(frozen=True)

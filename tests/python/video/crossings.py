@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mpscnn.apps.video.tracker import Tracker, overlaps
+from mpscnn.apps.video.tracker import Tracker
+from mpscnn.training.scenes.average_precision import overlaps_of
 from mpscnn.vision.box import Box
 from mpscnn.vision.found_object import Detection
 
@@ -44,7 +45,7 @@ def crossings(seed: int) -> Iterator[tuple[Truth, list[Detection]]]:
         boxes = np.concatenate((centres - sides / 2, centres + sides / 2), 1)
         inside = np.all((centres > 0) & (centres < SIZE), 1)
         truth: Truth = [(i, Box(*boxes[i].tolist())) for i in range(8) if inside[i]]
-        common = np.triu(overlaps(boxes, boxes), 1)
+        common = np.triu(overlaps_of(boxes, boxes), 1)
         hidden = np.where(inside[:, None] & inside, common, 0).max(0)
         found = []
         for i, box in truth:
@@ -69,7 +70,7 @@ def trackeval_scores(seed: int) -> tuple[int, int, float]:
             np.array([*rows], float).reshape(-1, 4)
             for rows in ((b for _, b in truth), (o.box for o in tracked))
         ]
-        similarities.append(overlaps(*boxes))
+        similarities.append(overlaps_of(*boxes))
     data = {
         "gt_ids": truths,
         "tracker_ids": tracks,

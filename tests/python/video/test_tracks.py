@@ -19,7 +19,8 @@ from video.crossings import SEEDS, crossings
 import mpscnn
 from mpscnn.apps.video.assignment import best_pairs
 from mpscnn.apps.video.following import Following
-from mpscnn.apps.video.tracker import Tracker, overlaps
+from mpscnn.apps.video.tracker import Tracker
+from mpscnn.training.scenes.average_precision import overlaps_of
 from mpscnn.vision.box import Box
 from mpscnn.vision.found_object import Detection
 
@@ -51,7 +52,7 @@ def test_objects_that_cross_keep_their_identities(seed: int, pairs: int) -> None
     tracker, met = Tracker(0.5), Counter[tuple[int, int | None]]()
     for truth, found in crossings(seed):
         tracked = tracker.update(found)
-        likeness = overlaps(
+        likeness = overlaps_of(
             np.array([box for _, box in truth]).reshape(-1, 4),
             np.array([one.box for one in tracked]).reshape(-1, 4),
         )

@@ -170,8 +170,7 @@ class HostedModel:
         shape = next(iter(program.inputs.values()))
         outputs = list(model._outputs.values())
         is_classifier = model.task == "classification" and score_count(outputs) is not None
-        head = model.network.detection
-        threshold = None if head is None else round(head.settings["suppression"]["score_threshold"], 6)
+        threshold = None if model._detection is None else round(model._score_threshold, 6)
         size = {"height": shape[1], "width": shape[2]} if len(shape) == 4 else None
         return {
             "name": self.name,

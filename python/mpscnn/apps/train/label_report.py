@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mpscnn._private.arguments import path_name
-from mpscnn.apps.train.report import curves_picture, write_files
+from mpscnn.apps.train.report import PhotoReport, curves_picture, write_files
 from mpscnn.evaluation.labels import LabelEvaluation, evaluation_of_values
 from mpscnn.training.classifier import ClassifierTraining
-from mpscnn.training.recorded import Record, convergence
+from mpscnn.training.recorded import Record
 
 LABEL_REPORT_FILES = ("curves.png", "labels.csv")
 
 
 @dataclass(frozen=True, eq=False)
-class LabelReport:
+class LabelReport(PhotoReport):
     """How well a network for tags, numbers or points does on its photos for validation.
 
     Args:
@@ -43,16 +43,8 @@ class LabelReport:
             },
         )
 
-    @property
-    def convergence(self) -> str:
-        """A sentence that says whether more epochs would help; "" if there are too few epochs to say it."""
-        return convergence(self.records)
-
     def __repr__(self) -> str:
         return f"<LabelReport: {repr(self.evaluation)[1:-1]}>"
-
-    def _repr_html_(self) -> str:
-        return self.evaluation._repr_html_()
 
 
 def label_report(trained: ClassifierTraining, seconds: float) -> LabelReport:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +30,24 @@ _MAX_MISTAKES = 50
 _THUMBNAIL = 200
 
 
+class PhotoReport:
+    """Base class of the reports of trainings on photos, with an evaluation and the epochs."""
+
+    evaluation: Any
+    records: tuple[Record, ...]
+
+    @property
+    def convergence(self) -> str:
+        """A sentence that says whether more epochs would help; "" if there are too few epochs to say it."""
+        return convergence(self.records)
+
+    def _repr_html_(self) -> str:
+        html: str = self.evaluation._repr_html_()
+        return html
+
+
 @dataclass(frozen=True, eq=False)
-class TrainingReport:
+class TrainingReport(PhotoReport):
     """How well a trained classifier does on its validation photos.
 
     Args:
@@ -65,16 +81,8 @@ class TrainingReport:
             },
         )
 
-    @property
-    def convergence(self) -> str:
-        """A sentence that says whether more epochs would help; "" if there are too few epochs to say it."""
-        return convergence(self.records)
-
     def __repr__(self) -> str:
         return f"<TrainingReport: {self.evaluation.top1:.2%} right of {self.evaluation.images:,} photos>"
-
-    def _repr_html_(self) -> str:
-        return self.evaluation._repr_html_()
 
 
 def write_files(folder: Path, files: Mapping[str, Callable[[BinaryIO], object]]) -> None:

@@ -14,11 +14,11 @@ import numpy as np
 
 from mpscnn._private.arguments import path_name
 from mpscnn.apps.train.example_pictures import example_pictures
-from mpscnn.apps.train.report import curves_picture, write_files
+from mpscnn.apps.train.report import PhotoReport, curves_picture, write_files
 from mpscnn.evaluation.detector import precision_text
 from mpscnn.evaluation.object_report import ClassPrecisions, ObjectReport
 from mpscnn.evaluation.segmenter import SegmenterEvaluation
-from mpscnn.training.recorded import Record, convergence
+from mpscnn.training.recorded import Record
 from mpscnn.training.scenes.object_matches import MeasuredObjects, ObjectMatches
 from mpscnn.training.scenes.training import SceneTraining
 
@@ -65,7 +65,7 @@ class DetectorMeasures(ObjectReport):
 
 
 @dataclass(frozen=True, eq=False)
-class SceneReport:
+class SceneReport(PhotoReport):
     """How well a trained detector or segmenter does on its photos for validation.
 
     Args:
@@ -107,16 +107,8 @@ class SceneReport:
             f"<body><p>{html.escape(self.convergence)}</p>{self._repr_html_()}{shown}</body></html>\n"
         )
 
-    @property
-    def convergence(self) -> str:
-        """A sentence that says whether more epochs would help; "" if there are too few epochs to say it."""
-        return convergence(self.records)
-
     def __repr__(self) -> str:
         return f"<SceneReport: {repr(self.evaluation)[1:-1]}>"
-
-    def _repr_html_(self) -> str:
-        return self.evaluation._repr_html_()
 
 
 def _save_picture(picture: PillowImage.Image, file: Any) -> None:

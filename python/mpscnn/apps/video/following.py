@@ -58,7 +58,7 @@ class Following:
         self._line = None if count_line is None else checked_line(count_line)
         threshold = options.get("score_threshold")
         if threshold is None:
-            threshold = model.network.detection.settings["suppression"]["score_threshold"]  # type: ignore[union-attr]
+            threshold = model._score_threshold  # type: ignore[union-attr]
         self._tracker = Tracker(threshold)
         self.options = {**options, "score_threshold": min(threshold, LOWEST_SCORE)}
         """The options for the model: it must find improbable objects, too, since they continue tracks."""

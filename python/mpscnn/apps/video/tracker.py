@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mpscnn.apps.video.assignment import best_pairs
 from mpscnn.apps.video.motion import Motion
+from mpscnn.training.scenes.average_precision import overlaps_of
 from mpscnn.vision.found_object import Detection
 
 #: The lowest score of a box that continues a track.
@@ -65,7 +65,7 @@ class Tracker:
         self._motion.predict(gone)
         classes = np.array([one.index for one in found], np.int64)
         same = np.array([track.label for track in self._tracks], np.int64)[:, None] == classes
-        likeness = np.where(same, overlaps(self._motion.boxes(), boxes), 0.0)
+        likeness = np.where(same, overlaps_of(self._motion.boxes(), boxes), 0.0)
 
         pairs: dict[int, int] = {}
         free = np.ones(len(found), bool)
@@ -116,19 +116,9 @@ class Tracker:
         )
         lost = np.array([track.missed > 0 for track in self._tracks], bool)
         places = self._motion.boxes()
-        for row, column in np.argwhere(overlaps(places[lost], places[~lost]) > _SAME):
+        for row, column in np.argwhere(overlaps_of(places[lost], places[~lost]) > _SAME):
             old, new = int(np.flatnonzero(lost)[row]), int(np.flatnonzero(~lost)[column])
             if self._tracks[old].label == self._tracks[new].label:
                 kept[old if self._tracks[old].age <= self._tracks[new].age else new] = False
         self._tracks = [track for track, stays in zip(self._tracks, kept, strict=True) if stays]
         self._motion.keep(kept)
-
-
-def overlaps(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the IoU of each box of `a` (n, 4) with each of `b` (m, 4), as an array (n, m)."""
-    corner = np.maximum(a[:, None, :2], b[None, :, :2])
-    sides = np.maximum(np.minimum(a[:, None, 2:], b[None, :, 2:]) - corner, 0.0)
-    common: NDArray[np.float64] = sides[..., 0] * sides[..., 1]
-    areas = [(one[:, 2] - one[:, 0]) * (one[:, 3] - one[:, 1]) for one in (a, b)]
-    common /= np.maximum(areas[0][:, None] + areas[1] - common, 1e-12)
-    return common

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _THRESHOLDS = np.linspace(0.5, 0.95, 10)
-_RECALLS = np.linspace(0, 1, 101)
+#: The recalls at which a precision is stated, and the score thresholds of curves.
+STEPS = np.linspace(0, 1, 101)
 
 
 @dataclass(frozen=True)
@@ -130,5 +131,5 @@ def highest_precision(right: NDArray[np.bool_], objects: int) -> NDArray[np.floa
     hits = np.cumsum(right)
     precision = hits / np.arange(1, len(right) + 1)
     highest = np.maximum.accumulate(precision[::-1])[::-1]
-    places = np.searchsorted(hits / objects, _RECALLS, side="left")
+    places = np.searchsorted(hits / objects, STEPS, side="left")
     return np.append(highest, 0.0)[places]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mpscnn._private.arguments import is_finite_number
 from mpscnn.errors import ParameterError
 from mpscnn.training.scenes.average_precision import (
+    STEPS,
     AveragePrecision,
     FoundObjects,
     highest_precision,
@@ -19,8 +20,6 @@ from mpscnn.training.scenes.average_precision import (
 
 #: The intersection over union from which on a found object is a true one.
 MATCHING_IOU = 0.5
-#: The score thresholds of the curves, and the recalls at which a precision is stated.
-STEPS = np.linspace(0, 1, 101)
 
 
 @dataclass(eq=False)

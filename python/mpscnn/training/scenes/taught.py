@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mpscnn._private.names import shown_names
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.model import Model
+from mpscnn.training.scenes.average_precision import overlaps_of
 from mpscnn.training.scenes.labelled import LabelledPhoto
 from mpscnn.training.scenes.photos import opened_as_labelled
 
@@ -54,7 +54,7 @@ def _with_found(photo: LabelledPhoto, known: dict[str, int], teacher: Model) -> 
     boxes = np.asarray([one.box for one in found], np.float64).reshape(-1, 4)
     boxes = np.clip(boxes, 0, np.tile(opened.size, 2))
     new = (boxes[:, :2] < boxes[:, 2:]).all(1)
-    new &= ~(_overlaps(boxes, photo.boxes_in_pixels(opened.size)) >= _SAME).any(1)
+    new &= ~(overlaps_of(boxes, photo.boxes_in_pixels(opened.size)) >= _SAME).any(1)
     boxes, added = boxes[new], int(new.sum())
     classes = np.asarray([known[one.label] for one in found], np.int64)[new]
     unit = np.tile(opened.size, 2) if photo.size is None else np.ones(4)
@@ -66,12 +66,3 @@ def _with_found(photo: LabelledPhoto, known: dict[str, int], teacher: Model) -> 
         areas=None,
         shapes=None if photo.shapes is None else (*photo.shapes, *[None] * added),
     )
-
-
-def _overlaps(boxes: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the IoU of each box with each other one, (boxes, others)."""
-    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    shared = (high - low).clip(0).prod(-1)
-    areas = [(one[:, 2:] - one[:, :2]).prod(-1) for one in (boxes, others)]
-    return np.asarray(shared / (areas[0][:, None] + areas[1] - shared))

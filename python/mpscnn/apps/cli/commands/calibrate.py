@@ -97,8 +97,7 @@ def calibrate(
 
 
 def _show_threshold(model: Model, output: Path, as_json: bool) -> None:
-    assert model.network.detection is not None
-    least = model.network.detection.settings["suppression"]["score_threshold"]
+    least = model._score_threshold
     if as_json:
         show_json({"model": model.name, "score_threshold": least, "output": str(output)})
     else:

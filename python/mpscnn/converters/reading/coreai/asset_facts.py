@@ -8,7 +8,6 @@ from mpscnn._private.files import is_folder
 from mpscnn.converters.opening.layer_names import quote_name
 from mpscnn.converters.reading.coreai.asset import ASSET, open_asset
 from mpscnn.converters.reading.coreai.program import image_type, read_program, tensor_type
-from mpscnn.converters.reading.coreai.reader import main_graph
 
 _ELEMENTS = {"f32": "float32", "f16": "float16"}
 
@@ -20,6 +19,8 @@ def asset_facts(path: Path) -> list[tuple[str, str]]:
     """
     if path.suffix.lower() != ASSET or not is_folder(path):
         return []
+    from mpscnn.converters.reading.coreai.reader import main_graph  # it imports the readers of all operations
+
     asset = open_asset(path)
     graph = main_graph(read_program(asset), asset.origin, None)
     return [
