@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mpscnn._private.confined import ConfinedProcess, Limits, is_confinement_waived, run_confined
 from mpscnn.comparison.packed import pack, unpack
-from mpscnn.comparison.trace import Array, Trace, Value
+from mpscnn.comparison.trace import Array, Steps, Trace, Value
 from mpscnn.errors import UnsupportedError, WeightsError
 
 #: The limits of a comparison that the user asks for with `mpscnn.compare`.
@@ -81,7 +81,10 @@ class ConfinedEngine:
             self.title = str(facts["title"]) + (", not confined" if is_confinement_waived() else "")
             self.precision = str(facts["precision"])
             self.inputs = {str(key): tuple(shape) for key, shape in facts["inputs"].items()}
-            self.ranges = {str(key): (float(a), float(b)) for key, (a, b) in facts["ranges"].items()}
+            self.steps = {
+                str(key): Steps(tuple(map(float, lowest)), tuple(map(float, step)), int(last))
+                for key, (lowest, step, last) in facts["steps"].items()
+            }
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise WeightsError(f"{name}: its engine describes it wrongly: {error}") from error
 

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
 import os
 import platform
 from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mpscnn import _core
 from mpscnn._private.confined import Limits
 from mpscnn._private.installation import install_command
+from mpscnn._private.settings import as_json
 from mpscnn.comparison.confined_engine import ConfinedEngine
-from mpscnn.comparison.trace import Array, Trace, Value, channels_first, channels_last
+from mpscnn.comparison.trace import Array, Steps, Trace, Value, channels_first, channels_last
 from mpscnn.errors import UnsupportedError, WeightsError
+
+if TYPE_CHECKING:
+    from mpscnn.converters.reading.coreai.program import ImageType
 
 _FIRST_MACOS = 27
 _IMAGE_RANK = 4
+_COLOURS, _LARGEST_SAMPLE = 3, 255
 _TYPES = {"f16": "float16", "f32": "float32"}
 
 
@@ -39,12 +47,13 @@ def missing_coreai() -> str | None:
 def open_coreai(path: Path, limits: Limits) -> ConfinedEngine:
     """Return Core AI with the function "main" of an asset, or its only one, in a confined process that may read it.
 
-    Raises UnsupportedError for an archive and for a function whose inputs are not tensors of floats, WeightsError if
+    Raises UnsupportedError for an archive and for a function whose inputs are neither tensors of floats
+    nor one image, WeightsError if
     the asset is damaged, and the errors of `ConfinedEngine`.
     """
     from mpscnn.converters.reading.coreai.archive import is_archived
     from mpscnn.converters.reading.coreai.asset import open_asset
-    from mpscnn.converters.reading.coreai.program import read_program, tensor_type
+    from mpscnn.converters.reading.coreai.program import image_type, read_program, tensor_type
     from mpscnn.converters.reading.coreai.reader import main_graph
 
     if is_archived(path):
@@ -54,9 +63,13 @@ def open_coreai(path: Path, limits: Limits) -> ConfinedEngine:
     inputs = {}
     for _, name, text in graph.inputs:
         kind = tensor_type(text)
+        if len(graph.inputs) == 1 and (photo := image_type(text)) is not None:
+            inputs[name] = _photo_facts(path, photo)
+            continue
         if kind is None or kind.element not in _TYPES or None in kind.extents:
             raise UnsupportedError(
-                f"{path}: its input {name} is {text[:80]}; Core AI is compared for tensors of floats of one size"
+                f"{path}: its input {name} is {text[:80]}; Core AI is compared for tensors of floats of one size, "
+                "and for one image"
             )
         inputs[name] = {"extents": kind.extents, "type": _TYPES[kind.element]}
     has_halves = any(
@@ -75,6 +88,25 @@ def open_coreai(path: Path, limits: Limits) -> ConfinedEngine:
     return ConfinedEngine("coreai", path.name, options, [], limits, reads=[path])
 
 
+def _photo_facts(path: Path, photo: ImageType) -> dict[str, Any]:
+    """Return what `CoreaiEngine` must know of an image: extents, the mode in Pillow, and the preprocessing."""
+    from mpscnn.converters import read_network
+
+    found = read_network([path]).preprocess
+    facts: dict[str, Any] = json.loads(
+        _core.describe_preprocess(as_json("preprocess", found or {"mean": 0, "scale": 1}), _COLOURS)
+    )
+    if 0 in facts["scale"]:
+        raise UnsupportedError(
+            f"{path}: it multiplies colours by 0, so its results do not show which photo it got"
+        )
+    return {
+        "extents": [1, _COLOURS, photo.height, photo.width],
+        "type": "RGB" if photo.pixels == "k24RGB" else "RGBA",
+        **{key: facts[key] for key in ("mean", "scale", "order")},
+    }
+
+
 def import_coreai() -> None:
     """Import Core AI, and make the loop in which it runs: a loop has sockets, which a confined process cannot open."""
     from coreai import runtime
@@ -90,15 +122,14 @@ class CoreaiEngine:
         name: the name of the asset.
         folder: the asset.
         function: the name of the function.
-        inputs: the extents and the type of each input by its name, as the asset states them.
+        inputs: the extents and the type of each input by its name, as the asset states them. An image has the mode
+            that Pillow gives it as its type, and the mean, scale and order of its preprocessing.
         outputs: the names of the outputs.
         precision: the type of intermediate results.
 
     Raises:
         UnsupportedError: this system has no Core AI. WeightsError: Core AI cannot read the asset.
     """
-
-    ranges: ClassVar[dict[str, tuple[float, float]]] = {}
 
     def __init__(
         self,
@@ -117,6 +148,7 @@ class CoreaiEngine:
         self.inputs: dict[str, tuple[int | None, ...]] = {
             own: _own_shape(one["extents"]) for own, one in inputs.items()
         }
+        self.steps = {own: _steps(one) for own, one in inputs.items() if "scale" in one}
         options = runtime.SpecializationOptions
         if not options.is_supported():
             raise UnsupportedError(f"{name}: Core AI says that it does not run on this system")
@@ -128,8 +160,11 @@ class CoreaiEngine:
 
     def trace(self, inputs: Sequence[Array]) -> Trace:
         """Run the function once, and return its outputs."""
-        given = {}
+        given: dict[str, Any] = {}
         for (name, stated), array in zip(self._stated.items(), inputs, strict=True):
+            if name in self.steps:
+                given[name] = _photo(self.steps[name].places(array[0]), stated)
+                continue
             numbers = channels_first(array).reshape(stated["extents"]).astype(stated["type"])
             given[name] = self._runtime.NDArray(np.ascontiguousarray(numbers))
         try:
@@ -142,6 +177,24 @@ class CoreaiEngine:
             for place, array in enumerate(arrays)
         )
         return Trace(values, tuple(value.name for value in values))
+
+
+def _steps(stated: Mapping[str, Any]) -> Steps:
+    """Return the numbers that the preprocessing makes of bytes, in the order of the network's channels."""
+    scale, mean = (
+        np.broadcast_to(np.asarray(stated[key], np.float64), (_COLOURS,)) for key in ("scale", "mean")
+    )
+    if stated["order"] == "bgr":  # preprocessing lists them in the order RGB
+        scale, mean = scale[::-1], mean[::-1]
+    return Steps(tuple(map(float, -mean * scale)), tuple(map(float, scale)), _LARGEST_SAMPLE)
+
+
+def _photo(samples: NDArray[Any], stated: Mapping[str, Any]) -> Any:
+    """Return the photo of Pillow with these samples, (height, width, 3) in the order of the network's channels."""
+    from PIL import Image
+
+    colours = samples[..., ::-1] if stated["order"] == "bgr" else samples
+    return Image.fromarray(np.ascontiguousarray(colours, np.uint8)).convert(stated["type"])
 
 
 def _awaited(computation: Coroutine[Any, Any, Any]) -> Any:

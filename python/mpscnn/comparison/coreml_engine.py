@@ -15,7 +15,7 @@ import numpy as np
 from mpscnn._private.confined import Limits
 from mpscnn._private.installation import install_command
 from mpscnn.comparison.confined_engine import ConfinedEngine
-from mpscnn.comparison.trace import Array, Trace, Value, channels_first, channels_last
+from mpscnn.comparison.trace import Array, Steps, Trace, Value, channels_first, channels_last
 from mpscnn.errors import UnsupportedError, WeightsError
 
 SUFFIXES = (".mlmodel", ".mlpackage")
@@ -80,7 +80,7 @@ class CoremlEngine:
     Raises WeightsError if Core ML cannot read the file.
     """
 
-    ranges: ClassVar[dict[str, tuple[float, float]]] = {}
+    steps: ClassVar[dict[str, Steps]] = {}
 
     def __init__(self, name: str, options: dict[str, Any]) -> None:
         coremltools: Any = import_module("coremltools")

@@ -33,7 +33,7 @@ def serve(kind: str) -> Callable[[bytes], bytes]:
             "title": engine.title,
             "precision": engine.precision,
             "inputs": engine.inputs,
-            "ranges": engine.ranges,
+            "steps": {name: (one.lowest, one.step, one.last) for name, one in engine.steps.items()},
         }
         return pack(facts, [])
 

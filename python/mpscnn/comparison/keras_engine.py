@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.comparison.trace import ACTIVATION, NORMALIZATION, Array, Trace, Value
+from mpscnn.comparison.trace import ACTIVATION, NORMALIZATION, Array, Steps, Trace, Value
 from mpscnn.converters.reading.keras.live_layers import inner_layer, layer_at
 from mpscnn.converters.reading.keras.weights import inner_weight_position
 from mpscnn.errors import WeightsError
@@ -69,7 +69,7 @@ class KerasEngine:
     """
 
     precision = "float32"
-    ranges: ClassVar[dict[str, tuple[float, float]]] = {}
+    steps: ClassVar[dict[str, Steps]] = {}
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.comparison.trace import ACTIVATION, Array, Trace, Value, mark_inner_values
+from mpscnn.comparison.trace import ACTIVATION, Array, Steps, Trace, Value, mark_inner_values
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _ACTIVATIONS = [
@@ -90,7 +90,7 @@ class LitertEngine:
         self.precision = "int8" if self._computes_in_integers() else "float32"
         self.inputs = {entry["name"]: _shape(entry) for entry in self._details}
         integers = [entry for entry in self._details if np.dtype(entry["dtype"]).kind in "iu"]
-        self.ranges = {entry["name"]: _range(entry) for entry in integers}
+        self.steps = {entry["name"]: _steps(entry) for entry in integers}
 
     def _computes_in_integers(self) -> bool:
         """Return True if an input is not in float32, or if an operator computes with quantised integers.
@@ -145,10 +145,10 @@ def _shape(entry: Any) -> tuple[int | None, ...]:
     return (None, *(None if extent < 0 else int(extent) for extent in extents[1:]))
 
 
-def _range(entry: Any) -> tuple[float, float]:
+def _steps(entry: Any) -> Steps:
     info = np.iinfo(entry["dtype"])
     scale, zero_point = entry["quantization"]
-    return (info.min - zero_point) * (scale or 1.0), (info.max - zero_point) * (scale or 1.0)
+    return Steps(((info.min - zero_point) * (scale or 1.0),), (scale or 1.0,), info.max - info.min)
 
 
 def _unique_names(tensors: dict[int, Any]) -> dict[int, str]:

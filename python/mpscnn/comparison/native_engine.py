@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mpscnn._private.literals import PrecisionName
-from mpscnn.comparison.trace import Array, Trace, Value
+from mpscnn.comparison.trace import Array, Steps, Trace, Value
 from mpscnn.graph.network import Network
 from mpscnn.runtime.library import operations
 from mpscnn.runtime.program import named_results
@@ -33,7 +33,7 @@ class NativeEngine:
         device, precision: as for `Network.compile`.
     """
 
-    ranges: ClassVar[dict[str, tuple[float, float]]] = {}
+    steps: ClassVar[dict[str, Steps]] = {}
 
     def __init__(
         self, network: Network, name: str, *, device: str = "cpu", precision: PrecisionName = "float32"

@@ -14,6 +14,7 @@ from mpscnn.comparison.trace import (
     ACTIVATION,
     NORMALIZATION,
     Array,
+    Steps,
     Trace,
     Value,
     channels_first,
@@ -82,7 +83,7 @@ class OnnxEngine:
             the same order, or is a row of pixels (n, channels, width).
     """
 
-    ranges: ClassVar[dict[str, tuple[float, float]]] = {}
+    steps: ClassVar[dict[str, Steps]] = {}
 
     def __init__(
         self,

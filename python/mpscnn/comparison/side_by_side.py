@@ -226,18 +226,16 @@ def _inputs(
 
 
 def random_inputs(a: Engine, b: Engine, size: tuple[int, int] | None, seed: int = 0) -> list[Array]:
-    """Return random inputs that both sides accept, from -1 to 1 or over the range of an integer input.
+    """Return random inputs that both sides accept, from -1 to 1 or of the numbers that an input can be.
 
     Raises ShapeError if the inputs of both sides differ, or if both leave more free than the batch and `size`.
     """
     fixed = [_fixed(shape, a) for shape in _common_shapes(a, b, size)]
     generator = np.random.default_rng(seed)
-    ranges = a.ranges or b.ranges
-    limits = list(ranges.values()) if len(ranges) == len(fixed) else [(-1.0, 1.0)] * len(fixed)
-    return [
-        generator.uniform(*limit, shape).astype(np.float32)
-        for limit, shape in zip(limits, fixed, strict=True)
-    ]
+    steps = list((a.steps or b.steps).values())
+    if len(steps) == len(fixed):
+        return [one.random(generator, shape) for one, shape in zip(steps, fixed, strict=True)]
+    return [generator.uniform(-1.0, 1.0, shape).astype(np.float32) for shape in fixed]
 
 
 def _common_shapes(a: Engine, b: Engine, size: tuple[int, int] | None) -> list[tuple[int | None, ...]]:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mpscnn.comparison.trace import Array, Trace, Value
+from mpscnn.comparison.trace import Array, Steps, Trace, Value
 from mpscnn.converters.opening.layer_names import quote_name
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -28,7 +28,7 @@ class TensorflowEngine:
     """
 
     precision = "float32"
-    ranges: ClassVar[dict[str, tuple[float, float]]] = {}
+    steps: ClassVar[dict[str, Steps]] = {}
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from mpscnn.comparison.trace import (
     NORMALIZATION,
     TOLERANCES,
     Array,
+    Steps,
     Trace,
     Value,
     channels_first,
@@ -67,7 +68,7 @@ class TorchEngine:
         shapes: the shapes of its inputs by name, as in `Value.array`, because a module does not define them.
     """
 
-    ranges: ClassVar[dict[str, tuple[float, float]]] = {}
+    steps: ClassVar[dict[str, Steps]] = {}
 
     def __init__(self, module: Any, shapes: dict[str, tuple[int | None, ...]]) -> None:
         self._module = module

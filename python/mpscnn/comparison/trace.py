@@ -45,6 +45,32 @@ class Value:
         return self.aliases | {self.name}
 
 
+@dataclass(frozen=True)
+class Steps:
+    """The numbers that an input can be: `lowest + k * step` for each whole k from 0 to `last`.
+
+    Attributes:
+        lowest: the first number, for all channels or for each.
+        step: the distance of two numbers, for all channels or for each.
+        last: the largest k.
+    """
+
+    lowest: tuple[float, ...]
+    step: tuple[float, ...]
+    last: int
+
+    def random(self, generator: np.random.Generator, shape: Sequence[int]) -> Array:
+        """Return random numbers of these, whose last axis is the channels."""
+        places = generator.integers(0, self.last, shape, endpoint=True)
+        return np.asarray(np.asarray(self.lowest) + places * np.asarray(self.step), np.float32)
+
+    def places(self, array: Array) -> NDArray[np.float64]:
+        """Return k for the nearest of these numbers, whose last axis is the channels."""
+        exact = (array.astype(np.float64) - np.asarray(self.lowest)) / np.asarray(self.step)
+        found: NDArray[np.float64] = np.clip(np.rint(exact), 0, self.last)
+        return found
+
+
 @dataclass(frozen=True, eq=False)
 class Trace:
     """All results of a network for one input, in the order of computation."""
@@ -70,8 +96,8 @@ class Engine(Protocol):
         """The shapes of the inputs in the order of axes of `Value.array`, with the batch; None for free extents."""
 
     @property
-    def ranges(self) -> dict[str, tuple[float, float]]:
-        """The smallest and largest number that each input can represent, for inputs that are stored as integers."""
+    def steps(self) -> dict[str, Steps]:
+        """The numbers that each input can be, for inputs that are integers or the pixels of a photo."""
 
     def trace(self, inputs: Sequence[Array]) -> Trace:
         """Run the network once, and return the results of all layers.

@@ -148,6 +148,10 @@ def __getattr__(name):  # what the rest of the package imports
 class NDArray:
     def __init__(self, numbers): self.numbers = numbers
     def numpy(self): return self.numbers
+def prepared(photo):
+    assert (photo.mode, photo.size) == ("RGBA", (5, 4))
+    colours = np.asarray(photo)[..., :3].astype(np.float32)
+    return np.moveaxis(((colours - [1, 2, 130]) * [0.5, -2, 1 / 3])[..., ORDER], -1, 0)[None]
 class SpecializationOptions:
     @staticmethod
     def is_supported(): return True
@@ -165,12 +169,13 @@ class AIModel:
     def load_function(self, name):
         async def run(inputs):
             (x,) = inputs.values()
-            return {NAME: NDArray(np.maximum(x.numbers, 0) + ADDED)}
+            numbers = x.numbers if isinstance(x, NDArray) else prepared(x)
+            return {NAME: NDArray(np.maximum(numbers, 0) + ADDED)}
         return run
 """
 
 
-def mac(monkeypatch: pytest.MonkeyPatch, folder: Path, added: float) -> None:
+def mac(monkeypatch: pytest.MonkeyPatch, folder: Path, added: float, order: str = "rgb") -> None:
     """Let a module in another process replace Core AI's runtime, beside the rest of Apple's package."""
     import coreai
 
@@ -179,6 +184,7 @@ def mac(monkeypatch: pytest.MonkeyPatch, folder: Path, added: float) -> None:
     (real,) = coreai.__path__
     (place / "coreai" / "__init__.py").write_text(f"__path__.append({real!r})\n")
     text = FILE.replace("NAME", repr("y")).replace("ADDED", repr(added))
+    text = text.replace("ORDER", repr(["rgb".index(colour) for colour in order]))
     (place / "coreai" / "runtime.py").write_text(textwrap.dedent(text))
     monkeypatch.syspath_prepend(str(place))
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
@@ -201,6 +207,25 @@ def test_check_of_conversions(added: float, tmp_path: Path, monkeypatch: pytest.
     assert found is not None, said
     assert found.equal == (added == 0.0)
     assert said.startswith("checked against one.aimodel (Core AI)")
+    assert mpscnn.compare(str(path), f"{path}@coreai").equal == (added == 0.0)
+
+
+@pytest.mark.parametrize("order", ["rgb", "bgr"])
+@pytest.mark.parametrize("added", [0.0, 0.5])
+def test_check_of_image_inputs(
+    added: float, order: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Core AI gets a photo of bytes, and mpscnn's network the same photo after its preprocessing."""
+    pytest.importorskip("coreai.authoring", reason="coreai-core is not installed")
+    network = Network(input=(4, 5, 3))
+    network.output(network.relu(network.input, name="y"))
+    network.preprocess = {"mean": [1, 2, 130], "scale": [0.5, -2, 1 / 3], "order": order}
+    path = tmp_path / "one.aimodel"
+    export_coreai(network, path, image=True)
+    mac(monkeypatch, tmp_path / "stand-in", added, order)
+    found, said = check_conversion(network, [path])
+    assert found is not None, said
+    assert found.equal == (added == 0.0)
     assert mpscnn.compare(str(path), f"{path}@coreai").equal == (added == 0.0)
 
 
