@@ -371,6 +371,16 @@ def test_modules_are_not_imported_by_strings() -> None:
     assert found == allowed
 
 
+def test_warnings_point_to_the_caller() -> None:
+    """One function finds the line of the user's program. A number of callers would be wrong after the next change."""
+    found = {
+        str(path.relative_to(PROJECT))
+        for path in (PROJECT / "python" / "mpscnn").rglob("*.py")
+        if re.search(r"\bstacklevel\b|\bwarnings\.warn\(", path.read_text("utf-8"))
+    }
+    assert found == {"python/mpscnn/_private/given_warnings.py"}
+
+
 def test_torchvision_is_imported_in_one_place() -> None:
     """The compiled operators of torchvision fit one build of torch, so a direct import fails with other builds.
 

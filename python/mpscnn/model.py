@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from mpscnn import _core
 from mpscnn._private.arguments import name_list, path_name
+from mpscnn._private.given_warnings import warn_caller
 from mpscnn._private.model_name import DEFAULT_MODEL, INFORMED_SUFFIXES, MODEL_SUFFIX, register_weights
 from mpscnn._private.other_names import (
     FixedAttributes,
@@ -439,13 +440,10 @@ class Model(FixedAttributes, Generic[Answer]):
             return known
         if not has_rounded_weights(network):
             return known
-        import warnings
 
-        warnings.warn(
+        warn_caller(
             f"{path}: has no calibration, since dtype='uint8' rounds the weights that it was "
             "measured with; load the file and calibrate it",
-            RuntimeWarning,
-            stacklevel=4,
         )
         return None
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import threading
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from importlib import import_module
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from mpscnn import _core
 from mpscnn._private.files import convert_read_errors, is_folder, require_regular
+from mpscnn._private.given_warnings import warn_caller
 from mpscnn._private.installation import install_command
 from mpscnn._private.names import did_you_mean, shown_names
 from mpscnn._private.other_names import Expected, accept_foreign_arguments, explain_unknown_names
@@ -442,10 +442,8 @@ def _chosen(providers: Sequence[Any] | None) -> list[str]:
     names = [one if isinstance(one, str) else one[0] for one in providers or (_CPU,)]
     available = get_available_providers()
     if absent := [name for name in names if name not in available]:
-        warnings.warn(
+        warn_caller(
             f"providers that are not available: {shown_names(absent)}; available are {', '.join(available)}",
-            RuntimeWarning,
-            stacklevel=3,
         )
     return [next((name for name in names if name in available), _CPU)]
 

@@ -94,7 +94,7 @@ def test_several_outputs() -> None:
 
 def test_training_mode_is_left_on_a_copy() -> None:
     module = randomized(Small()).train()
-    with pytest.warns(UserWarning, match="Small is in training mode; converted is a copy"):
+    with pytest.warns(RuntimeWarning, match="Small is in training mode; converted is a copy"):
         network = mpscnn.from_torch(module, EXAMPLE)
     assert module.training
     image = photo((64, 64))

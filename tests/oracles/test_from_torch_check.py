@@ -142,7 +142,7 @@ class Dropping(nn.Module):  # type: ignore[misc, name-defined]
 
 
 def test_dropout_does_not_drop() -> None:
-    with pytest.warns(UserWarning, match="training mode"):
+    with pytest.warns(RuntimeWarning, match="training mode"):
         mpscnn.from_torch(Dropping().train(), torch.rand(1, 3, 6, 6))
 
 

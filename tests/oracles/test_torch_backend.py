@@ -251,7 +251,7 @@ def test_gradients_are_left_to_torch_with_one_warning() -> None:
     twin.load_state_dict(module.state_dict())
     compiled = Compiled(module)
     with torch.enable_grad():
-        with pytest.warns(UserWarning, match="runs inference only, and this call needs gradients"):
+        with pytest.warns(RuntimeWarning, match="runs inference only, and this call needs gradients"):
             compiled(PHOTO).sum().backward()
         with warnings.catch_warnings():
             warnings.simplefilter("error")

@@ -297,7 +297,7 @@ def test_shared_weights_learn_apart_and_are_warned_of(tied: bool) -> None:
     if tied:  # two modules with one weight
         module.second = nn.Conv2d(3, 3, 1)
         module.second.weight = module.first.weight
-    with pytest.warns(UserWarning, match="is shared by 2 layers") as warned:
+    with pytest.warns(RuntimeWarning, match="is shared by 2 layers") as warned:
         network = mpscnn.from_torch(module.eval(), torch.zeros(1, 3, 5, 4), fold=False)
     messages = [str(one.message) for one in warned]
     assert any("parameter 'first.weight' is shared by 2 layers" in message for message in messages)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.arguments import path_name
 from mpscnn._private.files import is_folder
+from mpscnn._private.given_warnings import warn_caller
 from mpscnn._private.literals import StoredTypeName
 from mpscnn._private.other_names import accept_foreign_arguments, attribute_error, twin_attribute
 from mpscnn.converters.finishing.photo_settings import choose_settings, drop_wrong_labels, read_labels
@@ -316,10 +316,8 @@ def export_coreml(
     )
     if changed:
         names = ", ".join(f"{quote_name(name)} to {quote_name(now)}" for name, now in changed.items())
-        warnings.warn(
+        warn_caller(
             f"{path}: Core ML allows letters, digits and _ in names, so these outputs are renamed: {names}",
-            RuntimeWarning,
-            stacklevel=2,
         )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import sys
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from itertools import islice
@@ -22,6 +21,7 @@ from mpscnn._private.arguments import (
     whole_number,
     whole_numbers,
 )
+from mpscnn._private.given_warnings import warn_caller
 from mpscnn._private.literals import ScoresName, StoredTypeName
 from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn._private.names import did_you_mean
@@ -438,11 +438,9 @@ class Network(
 
         features, layer = features or feature_layer(self), class_layer(self)
         if has_integer_tensors(self):
-            warnings.warn(
+            warn_caller(
                 f"network {self.name!r} is quantised, and {title!r} is not: after its training "
                 "mpscnn.quantize(network, photos) quantises it",
-                RuntimeWarning,
-                stacklevel=3,
             )
         structure = unquantized(self.subgraph([features]).to_dict())
         result = self.restructured(structure | {"name": title, "outputs": []})

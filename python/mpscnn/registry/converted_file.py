@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from mpscnn._private.files import convert_read_errors
+from mpscnn._private.given_warnings import warn_caller
 from mpscnn.errors import WeightsError
 from mpscnn.registry.cache import first_file, replace_file
 
@@ -25,19 +25,13 @@ def is_intact(path: Path) -> bool:
         return stated.startswith(b"%d bytes" % path.stat().st_size) and stated == _checksum(path)
 
 
-def warn_of_damage(path: Path, stacklevel: int = 6) -> None:
+def warn_of_damage(path: Path) -> None:
     """Warn if a file and its checksum exist. Call it when the file is not intact, before it is made again.
-
-    `stacklevel` is that of `warnings.warn`, and points to the caller of `mpscnn.load`.
 
     A file without a checksum is not known to be damaged: another version of mpscnn may have made it.
     """
     if first_file([path]) and first_file([_checksum_path(path)]):
-        warnings.warn(
-            f"{path}: is damaged, so it is made again",
-            RuntimeWarning,
-            stacklevel=stacklevel,
-        )
+        warn_caller(f"{path}: is damaged, so it is made again")
 
 
 @contextlib.contextmanager

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from mpscnn._private.given_warnings import warn_caller
 from mpscnn.errors import ParameterError
 from mpscnn.runtime.options import CompileOptions
 
@@ -64,7 +64,7 @@ def backend(
     import torch
 
     if torch.is_grad_enabled() and any(getattr(value, "requires_grad", False) for value in example_inputs):
-        warnings.warn(_GRADIENTS, stacklevel=2)
+        warn_caller(_GRADIENTS)
         return graph.forward  # type: ignore[no-any-return]
     from mpscnn.torch_backend.compiled import CompiledGraph
 

@@ -66,7 +66,7 @@ def list_class_folders(folder: str | os.PathLike[str]) -> ClassFolders:
         raise ImageError(
             f"{top}: has one class, {folders[0].name!r}; a classifier needs two or more folders of photos"
         )
-    warn_of_left_out(top, _left_out(found_in), stacklevel=5)
+    warn_of_left_out(top, _left_out(found_in))
     return ClassFolders(
         tuple(entry.name for entry in folders),
         tuple(path for found in found_in for path in found.paths),

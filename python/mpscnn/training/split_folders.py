@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from mpscnn._private.files import convert_read_errors, is_folder
+from mpscnn._private.given_warnings import warn_caller
 from mpscnn.errors import ImageError, ParameterError
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
@@ -139,11 +139,9 @@ def _warn_of_copies(training: Sequence[_File], validation: Sequence[_File]) -> N
         return
     held, trained = copies[0]
     count = f"{len(copies):,} photos have" if len(copies) > 1 else "1 photo has"
-    warnings.warn(
+    warn_caller(
         f"validation: {count} the bytes of a photo for training, first {held.path!r} those of {trained.path!r}; "
         "the measures are too high: remove the copies",
-        RuntimeWarning,
-        stacklevel=2,
     )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arguments import whole_number
+from mpscnn._private.given_warnings import warn_caller
 from mpscnn.errors import ImageError
 
 GIVE_BITS = (
@@ -30,11 +30,9 @@ def require_all_bits(pixels: NDArray[np.uint16], name: str) -> None:
             "give numpy.asarray(array, numpy.uint8), or say the bits: mpscnn.open_photo(array, bits=16)"
         )
     if 0 < highest <= _MAX_12:
-        warnings.warn(
+        warn_caller(
             f"{name}: has no value above {highest}, and uint16 means 0 to 65535, so the photo is nearly black. Say the "
             f"bits: mpscnn.open_photo(array, bits={10 if highest < 1 << 10 else 12}), or bits=16 if it is right",
-            RuntimeWarning,
-            stacklevel=2,
         )
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mpscnn._private.files import convert_read_errors, is_file, is_folder
+from mpscnn._private.given_warnings import warn_caller
 from mpscnn.errors import ImageError
 from mpscnn.vision.photo_formats import left_out_text, suffix_of, suffixes
 
@@ -142,9 +142,7 @@ def no_photos_text(folder: str, left_out: Counter[str]) -> str:
     return f"{folder}: the folder has no photos in it, nor have its subfolders{files}"
 
 
-def warn_of_left_out(folder: str | os.PathLike[str], left_out: Counter[str], *, stacklevel: int = 3) -> None:
+def warn_of_left_out(folder: str | os.PathLike[str], left_out: Counter[str]) -> None:
     """Warn of files in a folder that are not read as photos, once for all of them."""
     if left_out:
-        warnings.warn(
-            f"{os.fspath(folder)}: {left_out_text(left_out)}", RuntimeWarning, stacklevel=stacklevel
-        )
+        warn_caller(f"{os.fspath(folder)}: {left_out_text(left_out)}")

@@ -237,6 +237,6 @@ def test_models_of_other_frameworks_are_explained() -> None:
             mpscnn.from_torch(given, example)
     with pytest.raises(TypeError, match=r"no argument 'dynamic_axes'; did you mean 'dynamic_shapes'"):
         mpscnn.from_torch(module, torch.rand(1, 4), dynamic_axes={})  # type: ignore[call-arg]
-    with pytest.warns(UserWarning, match="training mode") as warned:
+    with pytest.warns(RuntimeWarning, match="training mode") as warned:
         mpscnn.from_torch(torch.nn.Linear(4, 2).train(), torch.rand(1, 4))
     assert warned[0].filename == __file__

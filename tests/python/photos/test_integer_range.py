@@ -49,8 +49,9 @@ def test_bits_give_the_range_of_integers(dtype: Any, bits: int) -> None:
 
 @pytest.mark.parametrize(("highest", "bits"), [(256, 10), (1023, 10), (1024, 12), (4095, 12)])
 def test_a_photo_of_uint16_that_is_nearly_black_warns(highest: int, bits: int) -> None:
-    with pytest.warns(RuntimeWarning, match=f"no value above {highest}.*bits={bits}"):
+    with pytest.warns(RuntimeWarning, match=f"no value above {highest}.*bits={bits}") as warned:
         opened = mpscnn.open_photo(scene(highest).astype(np.uint16))
+    assert warned[0].filename == __file__
     assert opened.pixels.max() == highest
 
 

@@ -7,13 +7,13 @@ import hashlib
 import os
 import shutil
 import tempfile
-import warnings
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.files import convert_read_errors, exists, read_content, require_regular
+from mpscnn._private.given_warnings import warn_caller
 from mpscnn._private.literals import StoredTypeName
 from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn.converters import CONVERTER_VERSION, convert_files, read_network
@@ -89,10 +89,10 @@ def convert_cached(name: str, *, fold: bool = True, note_photos: bool = True, re
     except CacheError as error:
         target = _folder_of_process(os.getpid()) / target.name
         if not exists(target):
-            warnings.warn(f"{error} {path} is converted for this process only.", RuntimeWarning, stacklevel=5)
+            warn_caller(f"{error} {path} is converted for this process only.")
         note = _converted(path, files, digest, target, fold, record)
     if note_photos and note:
-        warnings.warn(f"{path}: {note}", RuntimeWarning, stacklevel=5)
+        warn_caller(f"{path}: {note}")
     return str(target)
 
 
@@ -106,7 +106,7 @@ def _converted(path: Path, files: Sequence[Path], digest: str, target: Path, fol
         note = _kept_note(target)
         if note is not None:
             return note
-        warn_of_damage(target, stacklevel=7)
+        warn_of_damage(target)
         network = read_network([path], fold=fold)
         if _digest_of(path, files) != digest:
             raise WeightsError(f"{path}: it or a file next to it changed while it was read: load it again")
@@ -122,7 +122,7 @@ def _converted(path: Path, files: Sequence[Path], digest: str, target: Path, fol
                 ) from error
         for weights in network.notes:
             if isinstance(weights, WeightNote):
-                warnings.warn(f"{path}: {weights}", RuntimeWarning, stacklevel=6)
+                warn_caller(f"{path}: {weights}")
     return note
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.files import convert_read_errors, is_file, is_folder, require_regular
+from mpscnn._private.given_warnings import warn_caller
 from mpscnn._private.names import shown_names
 from mpscnn.errors import ImageError
 from mpscnn.training.scenes.class_names import NAME_FILES, names_beside
@@ -255,11 +255,9 @@ def black_and_white_text(classes: int) -> str:
 
 def warn_of_black_and_white(masks: object) -> None:
     """Warn that 255 is taken as the class 1."""
-    warnings.warn(
+    warn_caller(
         f"{masks}: the masks have no other numbers than 0 and 255, so 255 is the class 1. Otherwise it is for pixels "
         "to ignore",
-        RuntimeWarning,
-        stacklevel=2,
     )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mpscnn._private.given_warnings import warn_caller
 from mpscnn.errors import ParameterError, UnsupportedError
 
 _EXAMPLE = "{2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}"
@@ -121,4 +121,4 @@ def require_free(free: Sequence[Mapping[int, Any] | None], exported: Any, title:
             told = f"{title}: axis {axis} of {name!r} cannot be free: the module requires {extent}"
             if asked != torch.export.Dim.AUTO:
                 raise UnsupportedError(told)
-            warnings.warn(told, stacklevel=4)
+            warn_caller(told)

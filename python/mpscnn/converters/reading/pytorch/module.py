@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from mpscnn._private.arguments import require_bool
+from mpscnn._private.given_warnings import warn_caller
 from mpscnn._private.installation import install_command
 from mpscnn._private.other_names import accept_foreign_arguments, conversion_hint
 from mpscnn.converters.finishing.simplify.simplifier import simplify
@@ -171,7 +171,7 @@ def _converted(
     made.network.notes += read.notes
     for note in made.network.notes:
         if note.startswith("parameter "):
-            warnings.warn(f"{title}: {note}", stacklevel=4)
+            warn_caller(f"{title}: {note}")
     return made, _with_own_results(made, read.file, options)
 
 

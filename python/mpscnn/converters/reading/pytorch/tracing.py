@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from mpscnn._private.given_warnings import warn_caller
 from mpscnn.converters.reading.pytorch.calls import Call
 from mpscnn.errors import ParameterError, UnsupportedError
 
@@ -97,7 +98,7 @@ def for_inference(module: Any, title: str) -> Any:
     if not training and not elsewhere:
         return module
     if training:
-        warnings.warn(f"{title} is in training mode; converted is a copy after eval()", stacklevel=4)
+        warn_caller(f"{title} is in training mode; converted is a copy after eval()")
     try:
         copied = copy.deepcopy(module)
     except (RuntimeError, TypeError) as error:

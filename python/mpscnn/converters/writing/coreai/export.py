@@ -8,7 +8,6 @@ from __future__ import annotations
 import inspect
 import json
 import keyword
-import warnings
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from os import PathLike
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn._private.arguments import path_name
 from mpscnn._private.files import replace_folder
+from mpscnn._private.given_warnings import warn_caller
 from mpscnn._private.installation import install_command
 from mpscnn._private.json_text import parse_json
 from mpscnn.converters.finishing.metadata_entries import metadata_entries
@@ -86,11 +86,9 @@ def export(
     if network.labels is not None or network.detection is not None:
         core_model(network)  # raises the error of settings with which the asset could not be loaded
     if network.detection is not None:
-        warnings.warn(
+        warn_caller(
             f"{path.name}: the suppression of boxes is not part of the file: an app gets the network's boxes and "
             "scores, and suppresses boxes itself",
-            RuntimeWarning,
-            stacklevel=3,
         )
     model = build(network, size=size, layout="nchw").model(_core.version())
     names = [one.name for one in network.outputs]

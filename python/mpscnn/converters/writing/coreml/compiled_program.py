@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import json
 import shutil
-import warnings
 import zlib
 from collections.abc import Mapping, Sequence
 from importlib import metadata
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpscnn import _core
 from mpscnn._private.files import convert_read_errors, is_file, is_folder, replace_folder
+from mpscnn._private.given_warnings import warn_caller
 from mpscnn.converters.reading.coreml.file import PACKAGE, read_coreml
 from mpscnn.converters.writing.coreml.export import export
 from mpscnn.converters.writing.coreml.program import first_line
@@ -189,9 +189,7 @@ def _is_intact(folder: Path) -> bool:
     with convert_read_errors(folder, WeightsError), checksum.open("rb") as stream:
         if stream.read(_CHUNK) == _checksum(folder):
             return True
-    warnings.warn(
-        f"{folder}: is damaged, as its checksum shows; it is made again", RuntimeWarning, stacklevel=2
-    )
+    warn_caller(f"{folder}: is damaged, as its checksum shows; it is made again")
     return False
 
 

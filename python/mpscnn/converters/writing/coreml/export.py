@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
 from os import PathLike
@@ -17,6 +16,7 @@ from typing import Any
 from mpscnn import _core
 from mpscnn._private.arguments import path_name
 from mpscnn._private.files import is_folder, replace_atomically, replace_folder
+from mpscnn._private.given_warnings import warn_caller
 from mpscnn._private.settings import as_json
 from mpscnn.converters.finishing.metadata_entries import ANSWERS, LABELS, SCORES
 from mpscnn.converters.opening.unsupported import CHOOSE_SIZE
@@ -172,10 +172,8 @@ def _limit_time(graph: Any, path: Path) -> None:
                 f"{path}: {count:,} operations read the result {name!r}; in a Core ML model {_MAX_READERS:,} may"
             )
     if len(graph.node) > _MANY_LAYERS:
-        warnings.warn(
+        warn_caller(
             f"{path}: coremltools can take minutes to write {len(graph.node):,} operations",
-            RuntimeWarning,
-            stacklevel=4,
         )
 
 
