@@ -64,6 +64,14 @@ template <class Number, std::size_t size> struct OneOrEach {
     std::size_t count;
 };
 
+/// Reads one number for all, or the first `count` numbers of an array. Writes an array.
+template <class Number, std::size_t size> struct EachOrOne {
+    EachOrOne(std::array<Number, size> &all, std::size_t used) : numbers(all), count(used) {}
+
+    std::array<Number, size> &numbers;
+    std::size_t count;
+};
+
 class FieldWriter {
 public:
     template <class T> void operator()(const char *key, const T &value) { object_.set(key, json(value)); }
@@ -86,6 +94,9 @@ private:
     }
     template <class Number, std::size_t size> static Json json(const OneOrEach<Number, size> &value) {
         return value.equal() ? Json(*value.begin()) : json(First{value.numbers, value.count});
+    }
+    template <class Number, std::size_t size> static Json json(const EachOrOne<Number, size> &value) {
+        return json(First{value.numbers, value.count});
     }
     template <class T>
         requires(!std::is_arithmetic_v<T>)
@@ -137,6 +148,12 @@ private:
         First each{value.numbers, value.count};
         if (json.value().get_if<Json::Array>() != nullptr) return read(json, each);
         value.numbers.fill(json.get<Number>());
+    }
+    template <class Number, std::size_t size>
+    static void read(const JsonView &json, EachOrOne<Number, size> &value) {
+        First each{value.numbers, value.count};
+        if (json.value().get_if<Json::Array>() != nullptr) return read(json, each);
+        std::fill_n(value.numbers.begin(), value.count, json.get<Number>());
     }
     template <class T>
         requires(!std::is_arithmetic_v<T>)

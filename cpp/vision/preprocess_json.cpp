@@ -25,8 +25,8 @@ void fields(auto &visit, Preprocess &options) {
     // The order comes before mean and scale, because it determines their number.
     visit("order", Named{options.order, channel_order_names});
     const auto channels = static_cast<std::size_t>(options.channels());
-    visit("mean", First{options.mean, channels});
-    visit("scale", First{options.scale, channels});
+    visit("mean", EachOrOne{options.mean, channels});
+    visit("scale", EachOrOne{options.scale, channels});
     visit("letterbox_value", OneOrEach{options.letterbox_value, channels});
     visit("letterbox_position", Named{options.letterbox_position, position_names});
 }

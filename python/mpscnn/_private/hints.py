@@ -65,10 +65,7 @@ _SAVES = (
     "options, such as target='iOS16'; detectors are written with their suppression of boxes; mpscnn.load(path) reads "
     "them; `mpscnn convert` in a shell"
 )
-_EXPORTS = (
-    "convert to_torch format opset opset_version input_names output_names convert_to "
-    "minimum_deployment_target nms --opset --nms"
-)
+_EXPORTS = "convert to_torch opset opset_version input_names output_names --opset"
 _ACTIVATION = (
     "net.activation(x, name) applies an activation, and net.custom(function, x) a function of arrays of yours"
 )
@@ -200,6 +197,27 @@ NEAREST: tuple[tuple[str, str, str], ...] = (
         "validation_data validation_split",
         "validation= of mpscnn.train, and validation_data= of Trainer.fit",
     ),
+    (
+        "dtype",
+        "half fp16",
+        "dtype= of mpscnn.Model.save stores float16, and precision= of mpscnn.load (--precision in a shell) computes "
+        "in it",
+    ),
+    (
+        "",
+        "format coreml spec convert_to",
+        "the suffix of the file that is written chooses its format: `mpscnn convert MODEL FILE.mlpackage`",
+    ),
+    (
+        "suppression",
+        "nms",
+        "suppression= of mpscnn.converters.export_onnx writes it; files of Core ML and TensorFlow Lite have it",
+    ),
+    (
+        "target",
+        "minimum_deployment_target",
+        "target= of mpscnn.converters.export_coreml is the oldest system, such as 'iOS16'",
+    ),
     ("loss", "loss criterion", "loss= of mpscnn.train and mpscnn.Trainer"),
     (
         "",
@@ -266,7 +284,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ),
     ("*", "train fit train_on_batch", _FIT),
     ("* argument mpscnn", _DEVICE_WORDS, _DEVICE),
-    ("* argument", "half float dtype --half --fp16 --precision", _PRECISION),
+    ("* argument", "half float dtype compute_precision --precision", _PRECISION),
     ("*", "profile benchmark warmup end_profiling", _MEASURES),
     ("Model Network mpscnn argument", _EXPORTS, _SAVES),
     ("* argument", "submit stream predict_async run_async predict_batch", _RUNS),
@@ -360,7 +378,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         "dim axis",
         "images are (n, height, width, channels): it is axis= here, and -1 are the channels",
     ),
-    ("argument", "save show verbose --save --format --coreml --spec --to -q --quiet -v --verbose", _SHOWS),
+    ("argument", "save show verbose --save --to -q --quiet -v --verbose", _SHOWS),
     (
         "argument mpscnn.onnxruntime",
         "quantize quantized quantization bits int8 "

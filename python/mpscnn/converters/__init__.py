@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpscnn._private.arguments import path_name
+from mpscnn._private.arguments import path_name, require_bool
 from mpscnn._private.files import is_folder
 from mpscnn._private.given_warnings import warn_caller
 from mpscnn._private.literals import StoredTypeName
@@ -129,6 +129,9 @@ def convert_files(
     architecture: str | None = None,
     fold: bool = True,
     signature: str | None = None,
+    score_threshold: float | None = None,
+    iou_threshold: float | None = None,
+    max_detections: int | None = None,
     approve: Callable[[Network], bool] | None = None,
 ) -> Network:
     """Convert model files and write the result; see `read_network` and `Network.save`.
@@ -148,6 +151,8 @@ def convert_files(
         scores: what the results of a classifier are, "softmax", "sigmoid" or "as is", as for `mpscnn.load`; None: as
             the sources say, if they do.
         size, shapes, outputs, architecture, fold, signature: as for `read_network`.
+        score_threshold, iou_threshold, max_detections: limits of a detector in the file, as for `Model.detect`; None:
+            those of the sources.
         approve: a function that gets the network before it is written. If it returns False, no file is written.
 
     Raises the errors of `read_network` and `Network.save`, WeightsError if the number of labels differs from the number
@@ -165,7 +170,16 @@ def convert_files(
         fold=fold,
         signature=signature,
     )
-    choose_settings(network, detection=detection, preprocess=preprocess, labels=labels, scores=scores)
+    choose_settings(
+        network,
+        detection=detection,
+        preprocess=preprocess,
+        labels=labels,
+        scores=scores,
+        score_threshold=score_threshold,
+        iou_threshold=iou_threshold,
+        max_detections=max_detections,
+    )
     drop_wrong_labels(network)
     if approve is None or approve(network):
         network.save(output, dtype=dtype, information=information)
@@ -180,6 +194,10 @@ def export_onnx(
     size: tuple[int, int] | None = None,
     layout: str = "nchw",
     dtype: str | None = None,
+    suppression: bool = False,
+    score_threshold: float | None = None,
+    iou_threshold: float | None = None,
+    max_detections: int | None = None,
 ) -> None:
     """Write a network as an ONNX file (opset 17) with the same inputs and outputs, for any batch.
 
@@ -193,18 +211,35 @@ def export_onnx(
         dtype: the type of weights, inputs, outputs and intermediate results: "float32" or "float16". "uint8" writes
             8-bit weights, and QuantizeLinear and DequantizeLinear around the layers of a quantised network; inputs and
             outputs are float32 then. None: "uint8" for a quantised network, otherwise "float32".
+        suppression: True: a detector's file ends with NonMaxSuppression and takes one image. Its outputs are
+            `detection_boxes` (objects, 4) float32, the left, top, right and bottom edges as fractions of the input;
+            `detection_classes` (objects,) int64; and `detection_scores` (objects,) float32, the best ones first.
+            False: the outputs are those of the network.
+        score_threshold, iou_threshold, max_detections: limits of a detector in the file, as for `Model.detect`; None:
+            the network's own.
 
     Raises:
-        UnsupportedError: the package `onnx` is not installed, ONNX cannot express a layer or, with "uint8", its 8-bit
-            weights, or there are more than 2 GB of weights. WeightsError: weights are missing or beyond float16, or the
-            file cannot be written. ParameterError: an unknown layout or type. ShapeError: the network leaves its height
-            or width free, and `size` is not given.
+        UnsupportedError: the package `onnx` is not installed, ONNX cannot express a layer, a detector's suppression or,
+            with "uint8", its 8-bit weights, or there are more than 2 GB of weights. WeightsError: weights are missing
+            or beyond float16, or the file cannot be written. ParameterError: a path without the suffix .onnx, an
+            unknown layout or type, or limits or `suppression` for a network that is not a detector. ShapeError: the
+            network leaves its height or width free, and `size` is not given.
     """
+    from mpscnn.converters.writing.convention import require_suffix
     from mpscnn.converters.writing.integer_weights import of_stored_type
     from mpscnn.converters.writing.onnx.export import export
 
-    network, stored = of_stored_type(network_of(network), dtype, "float32")
-    export(network, path, size=size, layout=layout, dtype=stored)
+    require_suffix(path, "an ONNX file", ".onnx")
+    network = with_limits(network_of(network), score_threshold, iou_threshold, max_detections)
+    network, stored = of_stored_type(network, dtype, "float32")
+    export(
+        network,
+        path,
+        size=size,
+        layout=layout,
+        dtype=stored,
+        suppression=require_bool("suppression", suppression),
+    )
 
 
 @accept_foreign_arguments
@@ -235,12 +270,15 @@ def export_tflite(
 
     Raises:
         UnsupportedError: TensorFlow Lite cannot express a layer, or the file has more than 2 GB. WeightsError: weights
-            are missing or beyond float16, or the file cannot be written. ParameterError: an unknown type. ShapeError:
-            the network leaves its height or width free, and `size` is not given.
+            are missing or beyond float16, or the file cannot be written. ParameterError: a path without the suffix
+            .tflite, an unknown type, or limits for a network that is not a detector. ShapeError: the network leaves its
+            height or width free, and `size` is not given.
     """
+    from mpscnn.converters.writing.convention import require_suffix
     from mpscnn.converters.writing.integer_weights import of_stored_type
     from mpscnn.converters.writing.tflite.export import export
 
+    require_suffix(path, "a TensorFlow Lite file", ".tflite")
     network, stored = of_stored_type(
         with_limits(network_of(network), score_threshold, iou_threshold, max_detections), dtype, "float32"
     )

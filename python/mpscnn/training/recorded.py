@@ -70,19 +70,19 @@ def _record(entry: Any) -> Record:
 def record_text(record: Record, total: int) -> str:
     """Return the numbers of an epoch of a phase as a line. `total` is the largest number of epochs.
 
-    The best epoch is the one with the best measure of the validation, and among equal ones with the lowest loss. The
-    line of a classifier has no room for that loss in a terminal of 80 columns.
+    The best epoch is the one with the best measure of the validation, and among equal ones with the lowest loss. Both
+    numbers end the line. In a terminal of 80 columns there is then no room for a classifier's accuracy on the training
+    photos, which the report's curves show.
     """
     best = " (best)" if record.best else ""
     line = f"{record.phase} {record.epoch}/{total}: loss {record.loss:.4f}, "
     if (names := _measures(record.phase)) is None:
-        return f"{line}accuracy {record.accuracy:.2%}, validation {record.validation_accuracy:.2%}{best}"
-    training, validation = names
-    accuracy = "" if isnan(record.accuracy) else f"{training} {record.accuracy:.2%}, "
-    return (
-        f"{line}{accuracy}validation {validation} {record.validation_accuracy:.2%}, "
-        f"loss {record.validation_loss:.4f}{best}"
-    )
+        measured = f"validation {record.validation_accuracy:.2%}"
+    else:
+        training, validation = names
+        accuracy = "" if isnan(record.accuracy) else f"{training} {record.accuracy:.2%}, "
+        measured = f"{accuracy}validation {validation} {record.validation_accuracy:.2%}"
+    return f"{line}{measured}, loss {record.validation_loss:.4f}{best}"
 
 
 def _measures(phase: str) -> tuple[str, str] | None:

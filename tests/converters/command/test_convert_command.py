@@ -76,13 +76,13 @@ def test_choices_that_would_be_ignored(option: list[str], tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".onnx", ".tflite", ".mlpackage", ".mlmodel", ".aimodel"])
 @pytest.mark.parametrize(
-    "option", [("--target", "iOS16"), ("--palette", "4"), ("--layout", "nhwc"), ("--image-input",)]
+    "option", [("--target", "iOS16"), ("--palette", "4"), ("--layout", "nhwc"), ("--image-input",), ("--suppression",)]
 )
 def test_options_of_other_formats_are_refused(
     option: tuple[str, ...], suffix: str, path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each of these options is for one format, and would change nothing in files of the others."""
-    suffixes = {"--layout": (".onnx",), "--image-input": (".aimodel",)}
+    suffixes = {"--layout": (".onnx",), "--image-input": (".aimodel",), "--suppression": (".onnx",)}
     if suffix in suffixes.get(option[0], (".mlpackage", ".mlmodel")):
         return
     output = tmp_path / f"out{suffix}"

@@ -63,6 +63,14 @@ TEST(absent_keys_mean_defaults) {
     CHECK(read(R"({"letterbox_value": [7, 8, 9]})").letterbox_value == std::array{7.0f, 8.0f, 9.0f});
 }
 
+TEST(one_number_is_that_of_all_channels) {
+    CHECK(read(R"({"scale": 0.017})").scale == std::array{0.017f, 0.017f, 0.017f});
+    CHECK(read(R"({"mean": 127})") == read(R"({"mean": [127, 127, 127]})"));
+    CHECK(read(R"({"order": "gray", "scale": 2})", 1) == read(R"({"order": "gray", "scale": [2]})", 1));
+    CHECK(mpscnn::to_text(to_json(read(R"({"scale": 2})"))).find(R"("scale":[2.0,2.0,2.0])") !=
+          std::string::npos);
+}
+
 TEST(a_string_is_a_preset) {
     CHECK(read(R"("torch")") == Preprocess::named("torch"));
     CHECK(read(R"("unit")", 1) == Preprocess::named("unit", 1));
@@ -82,7 +90,7 @@ TEST(anything_else_is_refused_with_its_place) {
     refused(R"({"crop_fraction": 2})", "at most 1");
     refused(R"({"mean": [1, 2]})", "2 numbers");
     refused(R"({"order": "gray", "scale": [1, 2, 3]})", "3 numbers");
-    refused(R"({"mean": {"a": 1, "b": 2, "c": 3}})", "an array");
+    refused(R"({"mean": {"a": 1, "b": 2, "c": 3}})", "a number");
     refused(R"({"scale": [1, 2, 1e40]})", "scale");
     refused(R"({"letterbox_value": [1, 2]})", "2 numbers");
     refused(R"({"whole_pixels": 1})", "whole_pixels");

@@ -287,7 +287,10 @@ BUNDLED = "cifar10_mobilenet_v2"
         (lambda: mpscnn.ImageDescriptor(featureChannels=4), "did you mean 'feature_channels'?"),
         (lambda: mpscnn.Conv2D, "'conv2d' here; layers are methods of mpscnn.Network"),
         (lambda: mpscnn.MaxPooling2D, "'max_pooling2d' here; layers are methods of mpscnn.Network"),
-        (lambda: mpscnn.load().save(format="onnx"), "write the format of the suffix"),
+        (
+            lambda: mpscnn.load().save(format="onnx"),
+            "the suffix of the file that is written chooses its format",
+        ),
         (lambda: mpscnn.load().weights, "model.network.weights"),
         (lambda: mpscnn.sklearn.Classifier, "did you mean 'ImageClassifier'?"),
         (lambda: mpscnn.profile("digits"), "mpscnn.load(path) reads files"),
@@ -386,6 +389,13 @@ def test_files_to_write_and_integers_lead_to_their_options(capsys: pytest.Captur
     assert "--output small.safetensors writes to it" in " ".join(capsys.readouterr().err.split())
     assert call("convert", "digits", "small.mlpackage", "--dtype", "int8") == 2
     assert "; uint8 stores 8-bit weights" in " ".join(capsys.readouterr().err.split())
+    for option, lead in (
+        ("--half", "it is --dtype here"),
+        ("--format", "the suffix of the file that is written chooses its format"),
+        ("--nms", "it is --suppression here"),
+    ):
+        assert call("convert", "digits", "small.mlpackage", option) == 2
+        assert f"No such option: {option}; {lead}" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_model_before_photos_leads_to_its_option(

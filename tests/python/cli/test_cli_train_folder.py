@@ -27,7 +27,7 @@ from training.small_backbone import save_small_backbone
 import mpscnn
 from mpscnn import WeightsError
 from mpscnn.training import classifier, feature_store
-from mpscnn.training.recorded import LogLines, Progress, Record, RecordedTraining
+from mpscnn.training.recorded import LogLines, Progress, Record, RecordedTraining, record_text
 from mpscnn.training.trainer import Trainer
 
 LABELS = ["blue", "green", "red"]
@@ -334,6 +334,14 @@ def test_a_log_states_the_remaining_time_once_in_each_long_phase(monkeypatch: py
         "features: 700 more photos take up to 1 min",
         "last blocks: 10 more epochs take up to 3 min",
     ]
+
+
+def test_the_line_of_an_epoch_ends_with_what_decides_and_fits_into_80_columns() -> None:
+    for best in (False, True):
+        record = Record("last blocks", 100, 10.25, 1.0, 10.5, 1.0, best, 0.001, 1.0)
+        line = record_text(record, 100)
+        assert line == "last blocks 100/100: loss 10.2500, validation 100.00%, loss 10.5000" + " (best)" * best
+        assert len(line) <= 80
 
 
 def test_a_full_disk_leaves_what_there_is(

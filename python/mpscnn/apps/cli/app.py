@@ -16,7 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 from mpscnn._private.files import exists
 from mpscnn._private.hints import nearest_option, option_of, twin_of
 from mpscnn._private.names import did_you_mean
-from mpscnn._private.other_names import ARGUMENTS
+from mpscnn._private.other_names import ARGUMENTS, number_format
 from mpscnn._private.printable import printable
 from mpscnn.apps.cli.commands import COMMANDS, command_function, first_sentence
 from mpscnn.apps.cli.failures import handle_errors, raise_on_signals
@@ -172,6 +172,23 @@ def _ending_of(name: str, context: Any) -> str:
     return f"it is {found} here" if found else ""
 
 
+#: The message about a value that an option does not take, that value, and those that it takes.
+_CHOICE = re.compile(r"'([^']*)' is not one of (.*)")
+
+
+def _value_instead(message: str) -> str:
+    """Return a hint for a value that an option does not take: the one that means it, or a similar one."""
+    if not (found := _CHOICE.search(message)):
+        return ""
+    given, values = found[1].lower(), re.findall(r"'([^']*)'", found[2])
+    if given == "int8":
+        return "; uint8 stores 8-bit weights, and mpscnn quantize makes integers"
+    from mpscnn.apps.cli.task import COMMANDS as TASKS  # it imports the models
+
+    own = next((one for one in (TASKS.get(given), number_format(given)) if one in values), None)
+    return f"; it is {own!r} here" if own else did_you_mean(given, values)
+
+
 #: The message about arguments that a command does not take, and the first one of them.
 _EXTRA = re.compile(r"Got unexpected extra argument\(?s?\)? \((\S+?)[ )]")
 
@@ -217,10 +234,8 @@ def _printable_usage() -> Iterator[None]:
                 error.message += f"; options begin with two hyphens, and paths have no name: {pairs}"
             elif "--output" in options:
                 error.message += f"; --output {extra[1]} writes to it"
-        if "'int8' is not one of" in error.message:
-            error.message = (
-                f"{error.message.rstrip('.')}; uint8 stores 8-bit weights, and mpscnn quantize makes integers"
-            )
+        if instead := _value_instead(error.message):
+            error.message = f"{error.message.rstrip('.')}{instead}"
         if not hint and error.ctx:
             hint = _ending_of(getattr(error, "option_name", ""), error.ctx)
         if hint and type(error).__name__ == "NoSuchOption":

@@ -39,6 +39,13 @@ def parse_device(text: str) -> str:
     )
 
 
+def above_zero(value: float | None) -> float | None:
+    """Check that the value of an option is above 0, if it is given."""
+    if value is not None and not value > 0.0:
+        raise typer.BadParameter(f"must be above 0, got {value}")
+    return value
+
+
 def parse_scores(text: str) -> ScoresName | None:
     """Check the value of --scores."""
     try:

@@ -100,7 +100,14 @@ def write_onnx(given: Conversion) -> None:
     write_checked(
         given,
         network,
-        lambda path: export_onnx(network, path, size=given.size, layout=layout, dtype=given.dtype),
+        lambda path: export_onnx(
+            network,
+            path,
+            size=given.size,
+            layout=layout,
+            dtype=given.dtype,
+            suppression=given.suppression,
+        ),
         _compare_integers if dtype == "uint8" and has_integer_tensors(network) else compare_floats,
         f"{dtype}, {layout}",
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from mpscnn._private.literals import StoredTypeName
-from mpscnn.apps.cli.arguments import ScoresOption, split_names
+from mpscnn.apps.cli.arguments import ScoresOption, above_zero, split_names
 from mpscnn.apps.cli.sizes import SizeOption
 
 if TYPE_CHECKING:
@@ -127,6 +127,43 @@ class ConvertOptions:
             help="Let a .aimodel take an image (BGRA) and scale its samples itself. Default: an array.",
         ),
     ] = False
+    score_threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--score-threshold",
+            "--threshold",
+            "--conf",
+            max=1.0,
+            callback=above_zero,
+            help="Store that a detector omits objects with a lower probability; default: the model's. Measures of "
+            "accuracy by other tools need a low one, such as 0.01.",
+        ),
+    ] = None
+    iou_threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--iou-threshold",
+            "--iou",
+            max=1.0,
+            callback=above_zero,
+            help="Store that a detector omits a box whose overlap (intersection over union) with a more probable one "
+            "of its class is larger; default: the model's.",
+        ),
+    ] = None
+    max_detections: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Store that a detector finds at most N objects; default: the model's."
+        ),
+    ] = None
+    suppression: Annotated[
+        bool,
+        typer.Option(
+            "--suppression",
+            help="Let the .onnx file of a detector end with NonMaxSuppression, so that its outputs are boxes, classes "
+            "and scores. Default: the network's outputs.",
+        ),
+    ] = False
 
 
 OPTIONS = ConvertOptions()
@@ -165,7 +202,7 @@ class Conversion(ConvertOptions):
         return {**own, "shapes": self.shapes, "outputs": self.output_names}
 
     def choose_settings(self, network: Network) -> None:
-        """Set the detection, preprocessing, labels and scores of the user, and drop labels that do not fit."""
+        """Set the detection, preprocessing, labels, scores and limits of the user, and drop labels that do not fit."""
         from mpscnn.converters.finishing.photo_settings import choose_settings, drop_wrong_labels
 
         choose_settings(network, **self.settings())
@@ -173,7 +210,10 @@ class Conversion(ConvertOptions):
 
     def settings(self) -> dict[str, Any]:
         """Return the named arguments of `mpscnn.converters.finishing.photo_settings.choose_settings`."""
-        return {name: getattr(self, name) for name in ("detection", "preprocess", "labels", "scores")}
+        limits = ("score_threshold", "iou_threshold", "max_detections")
+        return {
+            name: getattr(self, name) for name in ("detection", "preprocess", "labels", "scores", *limits)
+        }
 
 
 def _parsed_shape(text: str) -> tuple[str, tuple[int, ...]]:

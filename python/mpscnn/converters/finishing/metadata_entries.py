@@ -38,6 +38,8 @@ def parse_labels(text: str) -> list[str]:
 LABELS, PREPROCESS, SCORES, ANSWERS, DETECTION, ANCHORS = (
     f"mpscnn.{part}" for part in ("labels", "preprocess", "scores", "answers", "detection", "anchors")
 )
+OUTPUTS = "mpscnn.outputs"
+"""The entry with the names of a detector's outputs, before the operators that choose boxes."""
 # The preprocessing of classifiers of Ultralytics, whose files do not state it: the centre of the photo, from 0 to 1.
 _CENTRE = {"fit": "center_crop", "whole_pixels": True, "scale": [1.0 / 255.0] * 3}
 _COLOURS = 3
@@ -58,6 +60,16 @@ def metadata_entries(network: Network, outputs: Sequence[str]) -> dict[str, str]
         if network.detection.anchors is not None:
             entries[ANCHORS] = as_json("anchors", network.detection.anchors.astype(np.float32))
     return entries
+
+
+def listed_names(metadata: Mapping[str, str], entry: str) -> list[str]:
+    """Return the names in an entry; none if there is no such entry. Raises WeightsError for a damaged one."""
+    if entry not in metadata:
+        return []
+    try:
+        return list(name_list(entry, parse_json(metadata[entry])) or ())
+    except (ParameterError, RecursionError, ValueError) as error:
+        raise WeightsError(f"damaged: its metadata: {error}") from error
 
 
 def has_detection(metadata: Mapping[str, str]) -> bool:

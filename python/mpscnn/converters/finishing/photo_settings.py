@@ -19,7 +19,7 @@ from mpscnn._private.json_text import parse_json
 from mpscnn.converters.finishing.metadata_entries import parse_labels
 from mpscnn.converters.finishing.photo_input import PhotoNote
 from mpscnn.errors import ParameterError, WeightsError
-from mpscnn.graph.network import Network
+from mpscnn.graph.network import Network, with_limits
 from mpscnn.graph.structure import checked_scores
 from mpscnn.opening_models import require_scores
 from mpscnn.vision.detector import DetectionHead
@@ -64,14 +64,17 @@ def choose_settings(
     preprocess: str | PathLike[str] | Mapping[str, Any] | None = None,
     labels: str | PathLike[str] | None = None,
     scores: str | None = None,
+    score_threshold: float | None = None,
+    iou_threshold: float | None = None,
+    max_detections: int | None = None,
 ) -> None:
-    """Set a network's detection, preprocessing, labels and scores, except for those that are None.
+    """Set a network's detection, preprocessing, labels, scores and limits of boxes, except for those that are None.
 
     A known detector also sets preprocessing and labels, unless the user gives them. If the preprocessing changes, notes
     that it is a guess are dropped.
 
-    Raises the errors of `choose_detection`, `choose_preprocess` and `choose_labels`, and ParameterError for scores that
-    are not known, and for those of a network that is not a classifier.
+    Raises the errors of `choose_detection`, `choose_preprocess`, `choose_labels` and `with_limits`, and ParameterError
+    for scores that are not known, and for those of a network that is not a classifier.
     """
     stated = network.preprocess
     if detection is not None:
@@ -85,6 +88,7 @@ def choose_settings(
     if scores is not None:
         require_scores(network)
         network.scores = checked_scores(scores)
+    network.detection = with_limits(network, score_threshold, iou_threshold, max_detections).detection
 
 
 def choose_preprocess(network: Network, choice: str | PathLike[str] | Mapping[str, Any]) -> None:

@@ -53,12 +53,6 @@ def _chosen(model: str | None) -> str:
     raise typer.Exit(USAGE)
 
 
-def _above_zero(value: float | None) -> float | None:
-    if value is not None and not value > 0.0:
-        raise typer.BadParameter(f"must be above 0, got {value}")
-    return value
-
-
 @add_options()
 def detect(
     photos: PhotosArgument,
@@ -78,7 +72,7 @@ def detect(
             "--threshold",
             "--conf",
             max=1.0,
-            callback=_above_zero,
+            callback=above_zero,
             help="Omit objects with a lower probability, from 0 to 1; default: the model's.",
         ),
     ] = None,
@@ -88,7 +82,7 @@ def detect(
             "--iou-threshold",
             "--iou",
             max=1.0,
-            callback=_above_zero,
+            callback=above_zero,
             help="Omit a box whose overlap (intersection over union) with a more probable one of its class is larger; "
             "default: the model's.",
         ),

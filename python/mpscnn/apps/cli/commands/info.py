@@ -18,6 +18,8 @@ from mpscnn.apps.cli.sizes import SizeOption, check_size, shape_text
 from mpscnn.apps.cli.task import COMMANDS, setting_command
 from mpscnn.converters.reading.coreai.asset_facts import asset_facts
 from mpscnn.converters.reading.coreml.file_facts import coreml_facts
+from mpscnn.converters.reading.onnx.file_facts import onnx_facts
+from mpscnn.converters.reading.tflite.file_facts import tflite_facts
 from mpscnn.graph.network import Network
 from mpscnn.opening_models import described_network, model_path, model_task, open_model
 from mpscnn.runtime.library import devices
@@ -98,6 +100,8 @@ def _facts(model: str, network: Network, about: dict[str, Any]) -> list[tuple[st
         *([("answers", _answers_text(network.answers))] if network.answers else []),
         *([("detection", _detection_text(about["detection"]["suppression"]))] if about["detection"] else []),
         *asset_facts(Path(model)),
+        *onnx_facts(Path(model)),
+        *tflite_facts(Path(model)),
         *(coreml_facts(Path(model)) or sorted(about["information"].items())),
     ]
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mpscnn._private.files import is_folder
 from mpscnn.converters.opening.layer_names import quote_name
+from mpscnn.converters.reading.array_text import array_text
 from mpscnn.converters.reading.coreai.asset import ASSET, open_asset
 from mpscnn.converters.reading.coreai.program import image_type, read_program, tensor_type
 
@@ -39,5 +40,4 @@ def _type_text(text: str) -> str:
     kind = tensor_type(text)
     if kind is None:
         return text[:80]
-    extents = " x ".join("any" if extent is None else str(extent) for extent in kind.extents)
-    return f"array {extents} of {_ELEMENTS.get(kind.element, kind.element)}"
+    return array_text(kind.extents, _ELEMENTS.get(kind.element, kind.element))

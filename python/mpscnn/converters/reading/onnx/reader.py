@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-from mpscnn.converters.finishing.metadata_entries import describe, has_detection
+from mpscnn.converters.finishing.metadata_entries import OUTPUTS, describe, has_detection, listed_names
 from mpscnn.converters.finishing.planned_names import PlannedNames
 from mpscnn.converters.opening.layer_names import quote_name
 from mpscnn.converters.opening.read_options import ReadOptions
@@ -30,7 +30,7 @@ from mpscnn.converters.reading.onnx.outputs import Outputs
 from mpscnn.converters.reading.onnx.parameters import Parameters
 from mpscnn.converters.values.layout import Atom, batch_atom
 from mpscnn.converters.values.tensor import FileTensor
-from mpscnn.errors import ParameterError, UnsupportedError
+from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 
 
@@ -69,7 +69,8 @@ def converted(file: OnnxFile, options: ReadOptions, ready: Context | None = None
     """
     options.check_inputs([described.name for described in file.inputs], file.origin)
     found = _found(file, options, ready)
-    describe(found.network, file.metadata, file.origin, None if options.outputs else file.outputs)
+    results = None if options.outputs else _wanted_outputs(file, options)
+    describe(found.network, file.metadata, file.origin, results)
     return found
 
 
@@ -191,13 +192,20 @@ def _with_named_extents(value: FileTensor, names: Sequence[str], known: dict[str
 
 
 def _wanted_outputs(file: OnnxFile, options: ReadOptions) -> list[str]:
-    if not options.outputs:
+    """Return the tensors to compute: those of the user; or the file's outputs, or what its suppression reads.
+
+    The suppression that mpscnn writes is described in the metadata. Others are recognised later.
+    """
+    own = listed_names(file.metadata, OUTPUTS) if has_detection(file.metadata) else []
+    wanted = list(options.outputs) or own
+    if not wanted:
         return file.outputs
     known = {name for node in file.nodes for name in node.outputs if name}
-    for name in options.outputs:
+    for name in wanted:
         if name not in known:
-            raise ParameterError(f"{file.origin}: it has no tensor {quote_name(name)} to stop at")
-    return list(options.outputs)
+            error = ParameterError if options.outputs else WeightsError
+            raise error(f"{file.origin}: it has no tensor {quote_name(name)} to stop at")
+    return wanted
 
 
 def _before_suppression(processing: PostProcessing, wanted: list[str]) -> tuple[list[str], list[str]]:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.finishing.metadata_entries import OUTPUTS
 from mpscnn.converters.reading.tflite.file import read_tflite
-from mpscnn.converters.reading.tflite.metadata import OUTPUTS
 from mpscnn.converters.reading.tflite.operation import Operation
 from mpscnn.converters.reading.tflite.row_calls import Batched, Given
 from mpscnn.converters.values.rows import Row, ignores

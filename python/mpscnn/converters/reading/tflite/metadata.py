@@ -12,19 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mpscnn._private.arguments import name_list
-from mpscnn._private.json_text import parse_json
-from mpscnn.converters.finishing.metadata_entries import parse_labels
+from mpscnn.converters.finishing.metadata_entries import listed_names, parse_labels
 from mpscnn.converters.opening.archives import ARCHIVE_ERRORS, entries_of
 from mpscnn.converters.opening.file_bytes import MemoryBytes
 from mpscnn.converters.reading.tflite.flatbuffer import Table
-from mpscnn.errors import ParameterError, WeightsError
+from mpscnn.errors import WeightsError
 
 NAME = "TFLITE_METADATA"
 OWN = "mpscnn."
 """The beginning of the names of entries that mpscnn writes."""
-OUTPUTS = f"{OWN}outputs"
-"""The entry with the names of a detector's outputs, before the operator that chooses boxes."""
 LIMITS = f"{OWN}limits"
 """The entry with the names of layers that clip their results to the range of their integers."""
 VERSION = f"{OWN}version"
@@ -53,12 +49,7 @@ class Metadata:
 
     def own_names(self, entry: str) -> list[str]:
         """Return the names in one of mpscnn's own entries; none if the file does not have it."""
-        if entry not in self.own:
-            return []
-        try:
-            return list(name_list(entry, parse_json(self.own[entry])) or ())
-        except (ParameterError, RecursionError, ValueError) as error:
-            raise WeightsError(f"damaged: its metadata: {error}") from error
+        return listed_names(self.own, entry)
 
 
 NO_METADATA = Metadata()

@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
-from mpscnn._private.arguments import path_name
 from mpscnn._private.files import replace_folder
 from mpscnn._private.given_warnings import warn_caller
 from mpscnn._private.installation import install_command
@@ -30,6 +29,7 @@ from mpscnn.converters.opening.unsupported import CHOOSE_SIZE, OTHER_FORMAT, Uns
 from mpscnn.converters.reading.coreai.asset import ASSET, DESCRIPTION
 from mpscnn.converters.reading.coreai.extraction import LAYER
 from mpscnn.converters.reading.coreml.placing import PLACING, placing_entries
+from mpscnn.converters.writing.convention import require_suffix
 from mpscnn.converters.writing.coreai.folding import fold_normalizations
 from mpscnn.converters.writing.coreai.image_input import image_type, prepared
 from mpscnn.converters.writing.coreai.operator import Operator, shape_of
@@ -73,9 +73,7 @@ def export(
             them. WeightsError: weights are missing, or the folder cannot be written. ParameterError: an unknown suffix
             or type.
     """
-    path = Path(path_name("path", path))
-    if path.suffix.lower() != ASSET:
-        raise ParameterError(f"{path}: the name of a Core AI asset ends in {ASSET}")
+    path = require_suffix(path, "a Core AI asset", ASSET)
     require_stored_type(dtype)
     if find_spec("coreai") is None:
         raise UnsupportedError(f"{path}: writing Core AI needs coreai-core: {install_command('coreai')}")

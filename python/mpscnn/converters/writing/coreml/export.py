@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from mpscnn import _core
-from mpscnn._private.arguments import path_name
 from mpscnn._private.files import is_folder, replace_atomically, replace_folder
 from mpscnn._private.given_warnings import warn_caller
 from mpscnn._private.settings import as_json
@@ -22,6 +21,7 @@ from mpscnn.converters.finishing.metadata_entries import ANSWERS, LABELS, SCORES
 from mpscnn.converters.opening.unsupported import CHOOSE_SIZE
 from mpscnn.converters.reading.coreml.file import MODEL, PACKAGE, package_files
 from mpscnn.converters.reading.coreml.placing import placing_entries
+from mpscnn.converters.writing.convention import require_suffix
 from mpscnn.converters.writing.coreml.compression import (
     PALETTE_BITS,
     cast_weights_to_float16,
@@ -88,10 +88,8 @@ def export(
         UnsupportedError: coremltools is not installed, or Core ML cannot express a layer. WeightsError: weights are
             missing, or the file cannot be written. ParameterError: an unknown suffix, type or target.
     """
-    path = Path(path_name("path", path))
+    path = require_suffix(path, "a Core ML model", *SUFFIXES)
     kind = path.suffix.lower()
-    if kind not in SUFFIXES:
-        raise ParameterError(f"{path}: the name of a Core ML model ends in {PACKAGE} or {MODEL}")
     if len(network.outputs) > _MAX_OUTPUTS:
         raise UnsupportedError(
             f"{path}: the network has {len(network.outputs):,} outputs; a Core ML model may have {_MAX_OUTPUTS}"

@@ -70,6 +70,8 @@ class Builder:
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
         self._used: dict[str, int] = {}
+        # The outputs of the graph, by the names of the network's.
+        self.results: dict[str, Value] = {}
         # Whether local response normalizations over an odd number of channels become LRN.
         self.uses_lrn = False
         # The kinds of layers' activations, by the results of the nodes that compute them.
@@ -183,14 +185,30 @@ class Builder:
             return value
         return Value(self.add("Transpose", [value.name], name, perm=TO_NCHW), shape)
 
-    def output(self, value: Value, name: str, layout: str) -> None:
-        """Add an output whose name is derived from the layer's name."""
+    def output(self, value: Value, name: str, layout: str) -> Value:
+        """Add an output whose name is derived from the layer's name, and return it."""
         result = self._free_name(f"{name}.output")
         if value.is_image and layout == "nhwc":
             self._node("Transpose", [value.name], result, name, {"perm": TO_NHWC})
         else:
             self._node("Identity", [value.name], result, name, {})
         self._outputs.append(self._info(Value(result, value.shape), layout))
+        return Value(result, value.shape)
+
+    def replace_outputs(self, outputs: Mapping[str, tuple[str, int, Sequence[int | str]]]) -> None:
+        """Make other values the outputs of a graph, which then takes one image.
+
+        Args:
+            outputs: for each output's name the value, ONNX' number of its element type, and its shape.
+        """
+        for name, (value, _, _) in outputs.items():
+            self._node("Identity", [value], name, name, {})
+        self._outputs = [
+            self._onnx.helper.make_tensor_value_info(name, number, shape)
+            for name, (_, number, shape) in outputs.items()
+        ]
+        for taken in self._inputs:
+            taken.type.tensor_type.shape.dim[0].dim_value = 1
 
     def model(self, producer_version: str) -> onnx.ModelProto:
         """Return the checked model."""

@@ -6,6 +6,8 @@ about ONNX' automatic padding.
 
 from __future__ import annotations
 
+import json
+import os
 from os import PathLike
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,7 @@ import numpy as np
 from mpscnn import _core
 from mpscnn._private.copies import require_no_functions
 from mpscnn._private.files import replace_atomically
-from mpscnn.converters.finishing.metadata_entries import metadata_entries
+from mpscnn.converters.finishing.metadata_entries import OUTPUTS, metadata_entries
 from mpscnn.converters.values.layout import TO_NCHW, TO_NHWC
 from mpscnn.converters.writing.convention import Write
 from mpscnn.converters.writing.explicit_window import shapes_of, window_of
@@ -37,6 +39,7 @@ from mpscnn.converters.writing.onnx.layer import Layer
 from mpscnn.converters.writing.onnx.neuron import activation
 from mpscnn.converters.writing.onnx.pooling import pooling
 from mpscnn.converters.writing.onnx.shapes import padding, part, resize
+from mpscnn.converters.writing.onnx.suppression import choose_boxes
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.opening_models import core_model
 
@@ -56,8 +59,11 @@ def export(
     size: tuple[int, int] | None = None,
     layout: str = "nhwc",
     dtype: str = "float32",
+    suppression: bool = False,
 ) -> None:
     """Write `to_onnx(network, ...)` to a file, with the network's labels, preprocessing and detection.
+
+    With `suppression`, the file of a detector ends with the choice of its boxes (`choose_boxes`).
 
     Raises WeightsError if the file cannot be written. Settings that do not fit the network are a ParameterError or
     WeightsError, as for a model file. An existing file then stays unchanged.
@@ -65,8 +71,14 @@ def export(
     if network.labels is not None or network.detection is not None:
         # This raises an error for settings with which the file could not be loaded.
         core_model(network)
-    model = to_onnx(network, size=size, layout=layout, dtype=dtype)
-    for key, value in metadata_entries(network, [output.name for output in model.graph.output]).items():
+    builder = build(network, size=size, layout=layout, dtype=dtype)
+    heads = [value.name for value in builder.results.values()]
+    entries = metadata_entries(network, heads)
+    if suppression:
+        choose_boxes(builder, network, builder.results, os.fspath(path))
+        entries[OUTPUTS] = json.dumps(heads)
+    model = builder.model(_core.version())
+    for key, value in entries.items():
         model.metadata_props.add(key=key, value=value)
     content = model.SerializeToString()
     with replace_atomically(path, WeightsError) as file:
@@ -160,7 +172,7 @@ def build(
     if integers is not None:
         integers.require_all_written()
     for name in structure["outputs"]:
-        builder.output(values[name], name, layout)
+        builder.results[name] = builder.output(values[name], name, layout)
     return builder
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from mpscnn._private.copies import require_no_functions
 from mpscnn._private.files import replace_atomically
-from mpscnn.converters.finishing.metadata_entries import LABELS, metadata_entries
+from mpscnn.converters.finishing.metadata_entries import LABELS, OUTPUTS, metadata_entries
 from mpscnn.converters.reading.tflite.detection import OPERATOR
-from mpscnn.converters.reading.tflite.metadata import LIMITS, OUTPUTS
+from mpscnn.converters.reading.tflite.metadata import LIMITS
 from mpscnn.converters.reading.tflite.metadata import NAME as METADATA
 from mpscnn.converters.reading.tflite.metadata import VERSION as OWN_VERSION
 from mpscnn.converters.writing.convention import Write
