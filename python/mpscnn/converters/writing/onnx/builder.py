@@ -201,12 +201,10 @@ class Builder:
         Args:
             outputs: for each output's name the value, ONNX' number of its element type, and its shape.
         """
-        for name, (value, _, _) in outputs.items():
-            self._node("Identity", [value], name, name, {})
-        self._outputs = [
-            self._onnx.helper.make_tensor_value_info(name, number, shape)
-            for name, (_, number, shape) in outputs.items()
-        ]
+        self._outputs = []
+        for wanted, (value, number, shape) in outputs.items():
+            name = self.add("Identity", [value], wanted)
+            self._outputs.append(self._onnx.helper.make_tensor_value_info(name, number, shape))
         for taken in self._inputs:
             taken.type.tensor_type.shape.dim[0].dim_value = 1
 

@@ -14,6 +14,7 @@ from mpscnn.vision.detector import LARGEST_LOG_SIZE, Detector
 
 BOXES, CLASSES, SCORES = "detection_boxes", "detection_classes", "detection_scores"
 """The outputs of a file that chooses boxes."""
+_LAYER, _HEAD_AXES = "suppression", 3
 _SWAPPED = [1, 0, 3, 2]  # x and y, width and height
 _FLOAT, _INT64 = 1, 7  # ONNX' numbers of element types
 
@@ -36,10 +37,13 @@ def choose_boxes(builder: Builder, network: Network, heads: Mapping[str, Value],
         raise ParameterError(
             f"network {network.name!r} is not a detector, so suppression has no meaning; leave it out"
         )
+    boxes, scores = (heads[head.output(part)] for part in ("boxes", "scores"))
+    if wrong := [value.shape for value in (boxes, scores) if len(value.shape) != _HEAD_AXES]:
+        raise UnsupportedError(f"{origin}: suppression is written for outputs (n, boxes, numbers), got {wrong[0]}")
     _, height, width, _ = network.input.shape
     detector = head.detector((height or 0, width or 0))
     _require_known(detector, sorted({group for group, _ in head.outputs()} - {"boxes", "scores"}), origin)
-    _Choice(builder, detector).write(*(heads[head.output(part)].name for part in ("boxes", "scores")))
+    _Choice(builder, detector).write(boxes.name, scores.name)
 
 
 def _require_known(detector: Detector, details: list[str], origin: str) -> None:
@@ -83,7 +87,7 @@ class _Choice:
         classes = self._column(chosen, 1) if suppression["per_class"] else self._taken(best, boxes_found)
         most = self._integers([suppression["max_detections"]])
         count = self._add("Min", self._add("Shape", found), most)
-        values, order = self._builder.add_several("TopK", [found, count], SCORES, 2, axis=0)
+        values, order = self._builder.add_several("TopK", [found, count], _LAYER, 2, axis=0)
         flat = self._add("Squeeze", edges, self._integers([0]))
         self._builder.replace_outputs(
             {
@@ -138,7 +142,7 @@ class _Choice:
         return self._add("Gather", values, places, axis=0)
 
     def _add(self, operator: str, *inputs: str, **attributes: Any) -> str:
-        return self._builder.add(operator, inputs, "suppression", **attributes)
+        return self._builder.add(operator, inputs, _LAYER, **attributes)
 
     def _floats(self, values: list[float]) -> str:
         return self._stored(np.array(values, np.float32))
@@ -147,4 +151,4 @@ class _Choice:
         return self._stored(np.array(values, np.int64))
 
     def _stored(self, values: Any) -> str:
-        return self._builder.stored(np.asarray(values), "suppression.constant")
+        return self._builder.stored(np.asarray(values), f"{_LAYER}.constant")
