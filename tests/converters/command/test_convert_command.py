@@ -74,9 +74,33 @@ def test_choices_that_would_be_ignored(option: list[str], tmp_path: Path) -> Non
     assert not (tmp_path / "out.onnx").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (
+            "a.onnx",
+            "app input: 'image' (array n x 3 x 6 x 5 of float32) app output: 'r.output' (array n x 3 x 6 x 5",
+        ),
+        (
+            "a.tflite",
+            "app input: 'image' (array any x 6 x 5 x 3 of float32) app output: 'r' (array any x 6 x 5 x 3",
+        ),
+    ],
+)
+def test_info_shows_the_names_and_shapes_that_an_app_uses(
+    name: str, shown: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = mpscnn.Network(input=(6, 5, 3))
+    network.output(network.relu(network.input, name="r"))
+    network.save(tmp_path / name)
+    assert call("info", str(tmp_path / name)) == 0
+    assert f"{shown} of float32)" in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize("suffix", [".safetensors", ".onnx", ".tflite", ".mlpackage", ".mlmodel", ".aimodel"])
 @pytest.mark.parametrize(
-    "option", [("--target", "iOS16"), ("--palette", "4"), ("--layout", "nhwc"), ("--image-input",), ("--suppression",)]
+    "option",
+    [("--target", "iOS16"), ("--palette", "4"), ("--layout", "nhwc"), ("--image-input",), ("--suppression",)],
 )
 def test_options_of_other_formats_are_refused(
     option: tuple[str, ...], suffix: str, path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

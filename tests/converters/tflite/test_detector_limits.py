@@ -30,7 +30,9 @@ def _as_onnx(model: mpscnn.Model, path: Path) -> Path:
 def _convert(model: mpscnn.Model, written: str) -> None:
     """Convert by the command. Files that are not mpscnn's own are read in another way than model files."""
     path = Path(written)
-    given = _as_onnx(model, path) if path.suffix == ".safetensors" else path.with_name("constants.safetensors")
+    given = (
+        _as_onnx(model, path) if path.suffix == ".safetensors" else path.with_name("constants.safetensors")
+    )
     options = [part for name, value in LIMITS.items() for part in (option_of(name), str(value))]
     assert call("convert", str(given), written, "--no-check", *options) == 0
 
@@ -73,7 +75,7 @@ def test_limits_are_checked(tmp_path: Path, model: mpscnn.Model) -> None:
         network.save(tmp_path / "a.onnx", score_threshold=0.5)
     network.save(tmp_path / "n.safetensors")
     for name in ("--score-threshold", "--iou-threshold", "--max-detections"):
-        assert call("convert", str(tmp_path / "n.safetensors"), str(tmp_path / "a.onnx"), name, "1") == 1
+        assert call("convert", str(tmp_path / "n.safetensors"), str(tmp_path / "a.onnx"), name, "1") == 2
 
 
 @pytest.mark.parametrize("export", ["export_onnx", "export_tflite", "export_coreml", "export_coreai"])

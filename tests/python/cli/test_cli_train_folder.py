@@ -340,7 +340,9 @@ def test_the_line_of_an_epoch_ends_with_what_decides_and_fits_into_80_columns() 
     for best in (False, True):
         record = Record("last blocks", 100, 10.25, 1.0, 10.5, 1.0, best, 0.001, 1.0)
         line = record_text(record, 100)
-        assert line == "last blocks 100/100: loss 10.2500, validation 100.00%, loss 10.5000" + " (best)" * best
+        assert (
+            line == "last blocks 100/100: loss 10.2500, validation 100.00%, loss 10.5000" + " (best)" * best
+        )
         assert len(line) <= 80
 
 

@@ -40,7 +40,8 @@ def change_model(model: str, settings: Sequence[str]) -> None:
     if core is None or path.suffix != MODEL_SUFFIX or not holds_network(path):
         raise ParameterError(f"{model}: --set changes model files ({MODEL_SUFFIX}); mpscnn convert makes one")
     network, information = described_network(core)
-    choose_settings(network, **{key: chosen.get(key) for key in _SETTINGS})
+    given: dict[str, Any] = {key: chosen.get(key) for key in _SETTINGS}
+    choose_settings(network, **given)
     if _ANSWERS in chosen:
         network.answers = _parsed(chosen[_ANSWERS])
     information |= {key: chosen[key] for key in _INFORMATION if key in chosen}

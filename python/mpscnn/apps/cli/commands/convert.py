@@ -146,7 +146,11 @@ def _require_output(given: Conversion) -> None:
         ("palette", COREML_SUFFIXES, "only Core ML models have palettes"),
         ("layout", (ONNX_SUFFIX,), "only ONNX files have a choice of the order of axes"),
         ("image_input", (COREAI_SUFFIX,), "only Core AI assets have a choice of the input"),
-        ("suppression", (ONNX_SUFFIX,), "only ONNX files have a choice of it; Core ML and TensorFlow Lite files of detectors have it"),
+        (
+            "suppression",
+            (ONNX_SUFFIX,),
+            "only ONNX files have a choice of it; Core ML and TensorFlow Lite files of detectors have it",
+        ),
     ):
         if getattr(given, name) not in (None, False) and suffix not in suffixes:
             raise typer.BadParameter(what, param_hint=f"--{name.replace('_', '-')}")

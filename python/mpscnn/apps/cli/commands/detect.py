@@ -16,6 +16,7 @@ from mpscnn.apps.cli.arguments import (
     OverlapOption,
     PhotosArgument,
     TilesOption,
+    above_zero,
 )
 from mpscnn.apps.cli.existing_outputs import OverwriteOption
 from mpscnn.apps.cli.failures import USAGE

@@ -30,10 +30,11 @@ def onnx_facts(path: Path) -> list[tuple[str, str]]:
 
 
 def _text(described: Described) -> str:
-    extents = described.shape
-    if extents is not None and described.names:
-        extents = tuple(
-            name or extent for name, extent in zip(described.names, extents, strict=True)
-        )
-    kind = array_text(extents, _ELEMENTS.get(described.type, described.type))
+    extents, names = described.shape, described.names
+    named = (
+        [name or extent for name, extent in zip(names, extents, strict=True)]
+        if extents and names
+        else extents
+    )
+    kind = array_text(named, _ELEMENTS.get(described.type, described.type))
     return f"{quote_name(described.name)} ({kind})"

@@ -191,13 +191,17 @@ def _with_named_extents(value: FileTensor, names: Sequence[str], known: dict[str
     return value.with_atoms(same)
 
 
+def own_heads(file: OnnxFile) -> list[str]:
+    """Return the tensors that the suppression of a file of mpscnn reads; none for other files."""
+    return listed_names(file.metadata, OUTPUTS) if has_detection(file.metadata) else []
+
+
 def _wanted_outputs(file: OnnxFile, options: ReadOptions) -> list[str]:
     """Return the tensors to compute: those of the user; or the file's outputs, or what its suppression reads.
 
     The suppression that mpscnn writes is described in the metadata. Others are recognised later.
     """
-    own = listed_names(file.metadata, OUTPUTS) if has_detection(file.metadata) else []
-    wanted = list(options.outputs) or own
+    wanted = list(options.outputs) or own_heads(file)
     if not wanted:
         return file.outputs
     known = {name for node in file.nodes for name in node.outputs if name}

@@ -11,7 +11,6 @@ import keyword
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from os import PathLike
-from pathlib import Path
 from types import GenericAlias
 from typing import Annotated, Any
 
@@ -37,7 +36,7 @@ from mpscnn.converters.writing.coreai.operators import OPERATORS
 from mpscnn.converters.writing.coreai.recurrent import RECURRENT
 from mpscnn.converters.writing.coreml.program import first_line, folded
 from mpscnn.converters.writing.onnx.export import build
-from mpscnn.errors import Error, ParameterError, UnsupportedError, WeightsError
+from mpscnn.errors import Error, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.graph.quantized import require_stored_type
 from mpscnn.opening_models import core_model

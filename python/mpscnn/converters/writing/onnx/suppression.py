@@ -39,7 +39,9 @@ def choose_boxes(builder: Builder, network: Network, heads: Mapping[str, Value],
         )
     boxes, scores = (heads[head.output(part)] for part in ("boxes", "scores"))
     if wrong := [value.shape for value in (boxes, scores) if len(value.shape) != _HEAD_AXES]:
-        raise UnsupportedError(f"{origin}: suppression is written for outputs (n, boxes, numbers), got {wrong[0]}")
+        raise UnsupportedError(
+            f"{origin}: suppression is written for outputs (n, boxes, numbers), got {wrong[0]}"
+        )
     _, height, width, _ = network.input.shape
     detector = head.detector((height or 0, width or 0))
     _require_known(detector, sorted({group for group, _ in head.outputs()} - {"boxes", "scores"}), origin)
@@ -102,7 +104,9 @@ class _Choice:
         scores = self._add("Cast", scores, to=_FLOAT)
         if given["kind"] != "probability":
             kind = given["kind"]
-            scores = self._add("Sigmoid", scores) if kind == "sigmoid" else self._add("Softmax", scores, axis=2)
+            scores = (
+                self._add("Sigmoid", scores) if kind == "sigmoid" else self._add("Softmax", scores, axis=2)
+            )
         if given["background"]:
             last = np.iinfo(np.int64).max
             scores = self._add("Slice", scores, *map(self._integers, ([1], [last], [2])))
