@@ -4,6 +4,7 @@
 #import <objc/runtime.h>
 
 #include <cstring>
+#include <filesystem>
 #include <stdexcept>
 #include <utility>
 
@@ -15,7 +16,9 @@ NSString *const MTLLibraryErrorDomain = @"MTLLibraryErrorDomain";
 
 namespace metal_emulation {
 
-LoadedLibrary::LoadedLibrary(const std::string &path) : handle_(dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL)) {
+// dlopen looks up a name without a folder elsewhere.
+LoadedLibrary::LoadedLibrary(const std::string &path)
+    : handle_(dlopen(std::filesystem::absolute(path).c_str(), RTLD_NOW | RTLD_LOCAL)) {
     if (!handle_) throw std::runtime_error(dlerror());
     contents_ = static_cast<const msl::Library *>(dlsym(handle_, "msl_library"));
     if (!contents_ || contents_->version != msl::library_version) {
