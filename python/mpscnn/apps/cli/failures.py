@@ -14,7 +14,7 @@ from typing import Any
 
 from mpscnn._private.command_start import finish
 from mpscnn._private.memory_errors import is_out_of_memory
-from mpscnn.apps.cli.output import report, warn
+from mpscnn.apps.cli.output import hint, report, warn
 from mpscnn.errors import Error, ParameterError
 
 FAILED = 1
@@ -52,7 +52,7 @@ def handle_errors() -> Iterator[None]:
         _discard_output()
         sys.exit(READER_GONE)
     except KeyboardInterrupt as error:
-        print("interrupted", file=sys.stderr)  # Ctrl-C is not an error
+        hint("interrupted")  # Ctrl-C is not an error
         sys.exit(BY_SIGNAL + error.args[0] if error.args else INTERRUPTED)
     except Exception as error:
         lacks_memory = not isinstance(error, Error) and is_out_of_memory(error)
