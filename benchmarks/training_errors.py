@@ -1,7 +1,7 @@
 """Measure the errors of sums in training against float64: weight gradients, batch statistics, gradients of batch norms.
 
-Prints the table of docs/training.md: the largest error divided by the largest result, for mpscnn, for torch, and for
-plain sums in float32 that add one pixel after the other.
+Prints a table, a part of which is in docs/training.md: the largest error divided by the largest result, for mpscnn, for
+torch, and for plain sums in float32 that add one pixel after the other.
 
     python benchmarks/training_errors.py
 """
