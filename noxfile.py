@@ -109,7 +109,7 @@ def more_tests(session: nox.Session) -> None:
     install_system_packages(session, "g++", "ccache", *packages.MORE_PROGRAMS, required=False)
     install_package(session, "all", *packages.OTHER_ENGINES)
     session.run("python", ".ci/check_wheel.py", "--not-optimised", str(built_wheel(session, "all")))
-    build_cpp(session, "all-tests", "-DMPSCNN_BUILD_TESTS=ON")
+    build_cpp(session, "all-tests", "-DMPSCNN_BUILD_TESTS=ON", "-DMPSCNN_BUILD_BENCHMARKS=ON")
     run_ctest(session, "all-tests")
     # The session `tests` skips tests that need these engines.
     beside = f"--with={','.join(packages.MODULES_OF_ENGINES)}"

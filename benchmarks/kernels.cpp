@@ -91,9 +91,15 @@ Measurement measure(const KernelTable &table, ThreadPool &pool, const Layer &lay
     const std::int64_t depth = layer.kernel * layer.kernel * layer.inputs / layer.groups;
     const std::vector<float> weights(static_cast<std::size_t>(depth * layer.outputs), 0.01f);
     WeightMemory memory(0);
+    const bool is_depthwise = layer.groups > 1;
     const PackedConvolution packed =
-        table.pack_convolution(memory, weights.data(), nullptr, layer.outputs, layer.kernel, layer.kernel,
-                               layer.inputs / layer.groups, layer.groups);
+        table.pack_convolution(memory, weights.data(), nullptr,
+                               {.outputs = layer.outputs,
+                                .inputs_per_group = layer.inputs / layer.groups,
+                                .groups = layer.groups,
+                                .kernel_height = layer.kernel,
+                                .kernel_width = layer.kernel,
+                                .algorithm = is_depthwise ? Algorithm::depthwise : Algorithm::gemm});
     std::vector<float> source, destination;
     const WindowAxis axis{
         .kernel = layer.kernel, .stride = layer.stride, .before = layer.stride == 1 ? layer.kernel / 2 : 0};
@@ -104,17 +110,15 @@ Measurement measure(const KernelTable &table, ThreadPool &pool, const Layer &lay
         .horizontal = axis,
         .packed = &packed,
         .epilogue = {.activation = {.kind = Activation::Kind::clamp, .low = 0.0f, .high = 6.0f}}};
-    const Work work = table.kernel<ConvolutionTask>().work(task, pool.threads());
+    const ReadyConvolution ready(table, task, pool.threads());
     std::vector<AlignedBuffer<std::byte>> scratch;
-    for (int i = 0; i < pool.threads(); ++i) scratch.emplace_back(work.scratch_bytes);
+    for (int i = 0; i < pool.threads(); ++i) scratch.emplace_back(ready.scratch_bytes());
     double best = 1e9, best_peak = 1e9;
     const auto start = Clock::now();
     do {
         best = std::min(best, seconds_of([&] {
-                            pool.run(work.items, [&](int worker, std::int64_t first, std::int64_t last) {
-                                table.kernel<ConvolutionTask>().run(
-                                    task, pool.threads(), first, last,
-                                    scratch[static_cast<std::size_t>(worker)].data());
+                            pool.run(ready.items(), [&](int worker, std::int64_t first, std::int64_t last) {
+                                ready.run(first, last, scratch[static_cast<std::size_t>(worker)].data());
                             });
                         }));
         // Measure the peak between the runs, because the clock rate changes with temperature and with the

@@ -62,14 +62,12 @@ View view_of(AlignedBuffer<float> &floats, std::int64_t size, std::int64_t chann
 }
 
 double measure(const KernelTable &table, const ConvolutionTask &task, double limit) {
-    const Work work = table.kernel<ConvolutionTask>().work(task, 1);
-    AlignedBuffer<std::byte> scratch(work.scratch_bytes);
+    const ReadyConvolution ready(table, task, 1);
+    AlignedBuffer<std::byte> scratch(ready.scratch_bytes());
     double best = 1e9;
     const auto begin = Clock::now();
     do {
-        best = std::min(best, seconds_of([&] {
-                            table.kernel<ConvolutionTask>().run(task, 1, 0, work.items, scratch.data());
-                        }));
+        best = std::min(best, seconds_of([&] { ready.run(0, ready.items(), scratch.data()); }));
     } while (seconds_since(begin) < limit);
     return best;
 }
@@ -82,8 +80,12 @@ void report(const KernelTable &table, const Layer &layer, double limit, double p
                           std::max<std::int64_t>((size - 1) * layer.stride + reach - layer.size, 0) / 2};
     const std::vector<float> weights(static_cast<std::size_t>(outputs * layer.kernel * layer.kernel), 0.01f);
     WeightMemory memory(0);
-    const PackedConvolution packed = table.pack_convolution(memory, weights.data(), nullptr, outputs,
-                                                            layer.kernel, layer.kernel, 1, layer.channels);
+    const PackedConvolution packed = table.pack_convolution(memory, weights.data(), nullptr,
+                                                            {.outputs = outputs,
+                                                             .groups = layer.channels,
+                                                             .kernel_height = layer.kernel,
+                                                             .kernel_width = layer.kernel,
+                                                             .algorithm = Algorithm::depthwise});
     AlignedBuffer<float> source, destination;
     ConvolutionTask task;
     task.source = view_of(source, layer.size, layer.channels);

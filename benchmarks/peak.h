@@ -1,14 +1,38 @@
 #pragma once
 
-// The FMA peak that kernels are compared with.
+// The FMA peak that kernels are compared with, and a task that is ready to run.
 
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
 
 #include "cpu/isa/kernels.h"
+#include "cpu/plan/caches.h"
+#include "cpu/plan/plan_memory.h"
 
 namespace benchmark {
+
+/// A convolution's task and the kernel's decisions for it. The task must outlive it.
+class ReadyConvolution {
+public:
+    ReadyConvolution(const mpscnn::cpu::KernelTable &table, const mpscnn::cpu::ConvolutionTask &task,
+                     int threads)
+        : kernel_(table.kernel(task)), task_(task),
+          prepared_(mpscnn::cpu::prepare(kernel_, task, {threads, mpscnn::cpu::machine_caches(), &memory_})) {
+    }
+    std::int64_t items() const { return prepared_.items; }
+    std::size_t scratch_bytes() const { return prepared_.scratch_bytes; }
+    void run(std::int64_t begin, std::int64_t end, std::byte *scratch) const {
+        mpscnn::cpu::Worker worker{.scratch = scratch};
+        kernel_.run(task_, prepared_, begin, end, worker);
+    }
+
+private:
+    mpscnn::cpu::PlanMemory memory_;
+    mpscnn::cpu::Kernel<mpscnn::cpu::ConvolutionTask> kernel_;
+    const mpscnn::cpu::ConvolutionTask &task_;
+    mpscnn::cpu::Prepared prepared_;
+};
 
 constexpr std::int64_t peak_rounds = 2000;
 

@@ -1,11 +1,11 @@
 """Measure mpscnn and its peers, and write the tables of docs/performance.md, its picture, and the README's table.
 
-    python benchmarks/performance.py [options of compare.py] [--parts networks,start,memory] [--starts N]
-        [--page docs/performance.md] [--readme README.md]
+    python benchmarks/performance.py [options of compare.py] [--parts networks,photo,start,memory] [--starts N]
+        [--photo-runs N] [--page docs/performance.md] [--readme README.md] [--machine "Zen 4"]
 
 A page marks each part that this script writes by comments. All other text of the page stays as it is, so read it again
 afterwards. The part `more_networks` has the networks that `networks` leaves out, and is measured on request only.
-`--readme` writes the times of one thread into the column of this processor's instruction set.
+`--readme` writes the times of one thread into the column of this processor's instruction set, with machine and date.
 """
 
 from __future__ import annotations
@@ -28,13 +28,17 @@ import mpscnn
 
 MAIN = "mobilenet_v1", "mobilenet_v2", "ssdlite", "deeplab", "deep_mnist", "deep_mnist_64"
 """The networks of the part `networks`."""
-PARTS = "networks", "more_networks", "start", "memory"
+PARTS = "networks", "more_networks", "photo", "start", "memory"
+ON_REQUEST = ("more_networks",)
+"""The parts that are measured on request only."""
 README_ROWS = {
     "MobileNet V1, 224 x 224": "mobilenet_v1",
     "MobileNet V2, 224 x 224": "mobilenet_v2",
     "SSDLite MobileNet V2, 300 x 300": "ssdlite",
     "DeepLabv3 MobileNet V2, 513 x 513": "deeplab",
 }
+README_PHOTO = "JPEG, 1280 x 720, to the label of MobileNet V2"
+"""The README's row for the part `photo`."""
 README_COLUMNS = {"amx": "AVX-512", "avx512": "AVX-512", "avx2": "AVX2"}
 """The beginning of a column's heading, by instruction set."""
 MEDIAN_DIFFERS = 0.05
@@ -45,17 +49,21 @@ THREADS = 2
 
 def main() -> None:
     arguments = parsed()
-    parts = arguments.parts.split(",")
-    for part in parts:
+    page = arguments.page.read_text()
+    wanted = arguments.parts.split(",") if arguments.parts else parts_of(page)
+    for part in wanted or PARTS:
         # An unknown part raises an error before anything is measured.
-        replaced_part(arguments.page.read_text(), part, "")
+        replaced_part(page, part, "")
     if arguments.readme:
-        readme_with(arguments.readme.read_text(), [])
+        readme_column(arguments.readme.read_text())
     text = {}
-    for part in parts:
+    parts = set(wanted)
+    for part in wanted:
         if part in ("networks", "more_networks"):
             text[part] = networks(part, arguments)
-    if {"start", "memory"} & set(parts):
+    if "photo" in parts:
+        text["photo"] = photo(arguments)
+    if {"start", "memory"} & parts:
         with mobilenet_v2(arguments.peers.split(","), THREADS) as processes:
             if "start" in parts:
                 text["start"] = (
@@ -72,10 +80,18 @@ def main() -> None:
 def parsed() -> argparse.Namespace:
     parser = argument_parser(__doc__)
     parser.set_defaults(only="")
-    parser.add_argument("--parts", default="networks,start,memory", help=f"of {', '.join(PARTS)}")
+    parser.add_argument(
+        "--parts", help=f"of {', '.join(PARTS)}; default: those of the page without {', '.join(ON_REQUEST)}"
+    )
+    parser.add_argument(
+        "--photo-runs", type=int, default=20, help="calls of each engine for a photo; default: 20"
+    )
     parser.add_argument("--starts", type=int, default=15, help="processes of each engine; default: 15")
     parser.add_argument("--page", type=Path, default=Path("docs/performance.md"))
     parser.add_argument("--readme", type=Path)
+    parser.add_argument(
+        "--machine", default=compare_report.processor(), help="the name of this machine in the README"
+    )
     return parser.parse_args()
 
 
@@ -90,20 +106,50 @@ def networks(part: str, arguments: argparse.Namespace) -> str:
     picture = arguments.page.with_suffix(".svg")
     picture.write_text(compare_report.picture(comparisons))
     if arguments.readme:
-        arguments.readme.write_text(readme_with(arguments.readme.read_text(), comparisons))
+        written = readme_with(arguments.readme.read_text(), comparisons, arguments.machine)
+        arguments.readme.write_text(written)
     return f"{text}\n\n![Minimum time of each engine relative to mpscnn]({picture.name})"
 
 
+def photo(arguments: argparse.Namespace) -> str:
+    """Measure the time from a file to its label, write the README's row, and return the part's text."""
+    import photo_to_label  # needs OpenCV
+
+    rows = list(photo_to_label.measured(photo_to_label.MODELS, arguments.photo_runs))
+    if arguments.readme:
+        text = arguments.readme.read_text()
+        row = next(row for row in rows if (row.model, row.file) == ("mobilenet_v2", "720p, JPEG"))
+        ratio = max(row.ratio(peer) for peer in photo_to_label.PEERS)
+        ours = min(row.times[photo_to_label.OURS])
+        cell = f"{ratio:.2f} ({ours:.1f} ms; {arguments.machine}, {today()})"
+        arguments.readme.write_text(readme_cell(text, README_PHOTO, cell))
+    return f"{photo_to_label.versions()}.\n\n" + "\n".join(photo_to_label.lines(rows))
+
+
+def parts_of(page: str) -> list[str]:
+    """Return the parts of a page that are not measured on request only."""
+    return [part for part in PARTS if part not in ON_REQUEST and marks(part)[0] in page]
+
+
+def today() -> str:
+    return datetime.date.today().isoformat()
+
+
 def written_by() -> str:
-    """Return a sentence with the command and the date."""
+    """Return a sentence with the date, the command and the machine."""
     given = (Path(argument).name if argument.endswith(".tflite") else argument for argument in sys.argv[1:])
     command = shlex.join(["python", "benchmarks/performance.py", *given])
-    return f"Written on {datetime.date.today().isoformat()} by `{command}`."
+    return f"Written on {today()} by `{command}` on {compare_report.processor()}."
+
+
+def marks(part: str) -> tuple[str, str]:
+    """Return the comments around a part of a page."""
+    return f"<!-- {part}: written by benchmarks/performance.py -->\n", f"\n<!-- end of {part} -->"
 
 
 def replaced_part(page: str, part: str, text: str) -> str:
     """Return the page with another text between the comments of a part."""
-    begin, end = f"<!-- {part}: written by benchmarks/performance.py -->\n", f"\n<!-- end of {part} -->"
+    begin, end = marks(part)
     before, found, rest = page.partition(begin)
     _, found_end, after = rest.partition(end)
     if not (found and found_end):
@@ -111,30 +157,52 @@ def replaced_part(page: str, part: str, text: str) -> str:
     return f"{before}{begin}{text}{end}{after}"
 
 
-def readme_with(readme: str, comparisons: Sequence[Comparison]) -> str:
-    """Return the README with the ratios and times of one thread in float32 in the column of this processor."""
+def readme_column(readme: str) -> tuple[str, str]:
+    """Return the line of the heading of the README's table, and the heading of this processor's column."""
     used = mpscnn.build_config()["instruction_set"]
     if used not in README_COLUMNS:
         sys.exit(f"the README has no column for the instruction set {used}")
-    heading = README_COLUMNS[used]
-    (head,) = re.findall(rf"^\| network \|.* {re.escape(heading)} \(.*$", readme, re.MULTILINE)
-    column = next(i for i, cell in enumerate(head.split("|")) if cell.strip().startswith(f"{heading} ("))
+    (head,) = re.findall(rf"^\| network \|.* {re.escape(README_COLUMNS[used])} \(.*$", readme, re.MULTILINE)
+    (column,) = (
+        cell.strip() for cell in head.split("|") if cell.strip().startswith(f"{README_COLUMNS[used]} (")
+    )
+    return head, column
+
+
+def readme_cell(readme: str, row: str, text: str) -> str:
+    """Return the README with another text in a row, in the column of this processor."""
+    head, column = readme_column(readme)
+    place = [cell.strip() for cell in head.split("|")].index(column)
+    (line,) = re.findall(rf"^\| {re.escape(row)} \|.*$", readme, re.MULTILINE)
+    cells = line.split("|")
+    cells[place] = f" {text} "
+    return readme.replace(line, "|".join(cells))
+
+
+def readme_with(readme: str, comparisons: Sequence[Comparison], machine: str) -> str:
+    """Return the README with the ratios and times of one thread in float32 in the column of this processor.
+
+    If all rows were measured, the column is named after this machine and this day.
+    """
     measured = {
         comparison.title: (comparison.turn, comparison.results)
         for comparison in comparisons
         if comparison.precision == "float32" and comparison.threads == 1
     }
+    written = [name for name in README_ROWS.values() if CASES[name].title in measured]
     for row, name in README_ROWS.items():
-        if CASES[name].title not in measured:
+        if name not in written:
             continue
         turn, (ours, *peers) = measured[CASES[name].title]
         ratio = ours.minimum / min(peer.minimum for peer in peers)
         middle = max(compare_report.ratio_of_rounds(ours, peer, turn) for peer in peers)
         differs = abs(middle / ratio - 1.0) > MEDIAN_DIFFERS
-        (line,) = re.findall(rf"^\| {re.escape(row)} \|.*$", readme, re.MULTILINE)
-        cells = line.split("|")
-        cells[column] = f" {ratio:.2f}{f', median {middle:.2f}' if differs else ''} ({ours.minimum:.1f} ms) "
-        readme = readme.replace(line, "|".join(cells))
+        median = f", median {middle:.2f}" if differs else ""
+        readme = readme_cell(readme, row, f"{ratio:.2f}{median} ({ours.minimum:.1f} ms)")
+    if len(written) == len(README_ROWS):
+        head, column = readme_column(readme)
+        named = f"{column.partition(' (')[0]} ({machine}, {today()})"
+        readme = readme.replace(head, head.replace(column, named))
     return readme
 
 

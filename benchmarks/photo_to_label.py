@@ -15,13 +15,15 @@ import io
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 import onnxruntime
+import PIL
 from harness import random_network, table_head, table_row
 from PIL import Image
 
@@ -34,6 +36,7 @@ FORMATS: dict[str, dict[str, int]] = {
     "WEBP": {"quality": 80},
 }
 OURS = "mpscnn"
+PEERS = OPENCV, PILLOW = "OpenCV, onnxruntime", "Pillow, onnxruntime"
 #: The network of `mpscnn.models` of a detector, and the model that is a part of the package.
 SSDLITE, BUNDLED = "ssdlite_mobilenet_v2", "cifar10_mobilenet_v2"
 MODELS = ("mobilenet_v2", SSDLITE, BUNDLED)
@@ -85,7 +88,7 @@ def engines(folder: Path, name: str) -> dict[str, Callable[[bytes], int]]:
         values = pixels.astype(np.float32) * np.float32(1 / 127.5) - np.float32(1)
         values = values[None] if given.shape[3] == 3 else values.transpose(2, 0, 1)[None]
         scores = session.run(None, {given.name: np.ascontiguousarray(values)})[-1]
-        return int(scores.argmax()) % scores.shape[-1]
+        return int(scores.argmax() % scores.shape[-1])
 
     def opencv(content: bytes) -> int:
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
@@ -104,12 +107,66 @@ def engines(folder: Path, name: str) -> dict[str, Callable[[bytes], int]]:
 
     named: dict[str, Callable[[bytes], int]] = {
         OURS: ours,
-        "OpenCV, onnxruntime": opencv,
-        "Pillow, onnxruntime": pillow,
+        OPENCV: opencv,
+        PILLOW: pillow,
     }
     if name != SSDLITE:
         named["mpscnn, fast_decode"] = partial(ours, fast=True)
     return named
+
+
+def versions() -> str:
+    """Return the versions of the peers."""
+    return f"Pillow {PIL.__version__}, OpenCV {cv2.__version__}, onnxruntime {onnxruntime.__version__}"
+
+
+def files() -> dict[str, bytes]:
+    """Return the contents of photos, by size and format."""
+    photo = Image.open(mpscnn.samples.photo("cat")).convert("RGB")
+    contents = {}
+    for size_name, size in SIZES.items():
+        for kind, settings in FORMATS.items():
+            stream = io.BytesIO()
+            photo.resize(size, Image.Resampling.BICUBIC).save(stream, kind, **settings)
+            contents[f"{size_name}, {kind}"] = stream.getvalue()
+    return contents
+
+
+@dataclass(frozen=True)
+class Row:
+    """The milliseconds of each engine for one file, mpscnn's first."""
+
+    model: str
+    file: str
+    times: dict[str, list[float]]
+
+    def ratio(self, engine: str) -> float:
+        """Return the minimum of mpscnn divided by that of another engine."""
+        return min(self.times[OURS]) / min(self.times[engine])
+
+
+def measured(models: Sequence[str], runs: int) -> Iterator[Row]:
+    """Measure, and yield one row after the other."""
+    contents = files()
+    for model in models:
+        with tempfile.TemporaryDirectory() as folder:
+            named = engines(Path(folder), model)
+        for about, content in contents.items():
+            calls = {engine: partial(call, content) for engine, call in named.items()}
+            yield Row(model, about, processor_times(calls, runs))
+
+
+def lines(rows: Iterable[Row]) -> Iterator[str]:
+    """Yield the lines of one table for each model."""
+    model = ""
+    for row in rows:
+        if row.model != model:
+            if model:
+                yield ""
+            model = row.model
+            yield table_head(model, *row.times, *(f"mpscnn / {peer.split(',')[0]}" for peer in PEERS))
+        cells = [f"{min(ms):.1f} ({statistics.median(ms):.1f})" for ms in row.times.values()]
+        yield table_row([row.file, *cells, *(f"{row.ratio(peer):.2f}" for peer in PEERS)])
 
 
 def main() -> None:
@@ -119,24 +176,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=20, help="calls of each engine (default: 20)")
     parser.add_argument("--models", nargs="*", default=MODELS, choices=MODELS, help="default: all")
     options = parser.parse_args()
-    photo = Image.open(mpscnn.samples.photo("cat")).convert("RGB")
-    files = {}
-    for size_name, size in SIZES.items():
-        for kind, settings in FORMATS.items():
-            stream = io.BytesIO()
-            photo.resize(size, Image.Resampling.BICUBIC).save(stream, kind, **settings)
-            files[f"{size_name}, {kind}"] = stream.getvalue()
-    print(f"Minimum (median) milliseconds of the processor of {options.runs}.")
-    for model in options.models:
-        with tempfile.TemporaryDirectory() as folder:
-            named = engines(Path(folder), model)
-        print(f"\n{table_head(model, *named, 'mpscnn / OpenCV', 'mpscnn / Pillow')}")
-        for about, content in files.items():
-            calls = {engine: partial(call, content) for engine, call in named.items()}
-            times = processor_times(calls, options.runs)
-            cells = [f"{min(ms):.1f} ({statistics.median(ms):.1f})" for ms in times.values()]
-            own, opencv, pillow = (min(ms) for ms in [*times.values()][:3])
-            print(table_row([about, *cells, f"{own / opencv:.2f}", f"{own / pillow:.2f}"]), flush=True)
+    print(f"Minimum (median) milliseconds of the processor of {options.runs}; {versions()}.\n")
+    for line in lines(measured(options.models, options.runs)):
+        print(line, flush=True)
 
 
 if __name__ == "__main__":
