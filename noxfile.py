@@ -36,6 +36,8 @@ from session_steps import (
     install_wheel,
     instruction_sets,
     kernels_of_this_machine,
+    link_package,
+    pybind11_options,
     reports_of_sanitizers,
     run_ctest,
     sanitizer_runtime,
@@ -81,7 +83,7 @@ CROSS_TARGETS = tuple(
 EVERYTHING = (
     *("lint", "portable", "libcxx", "tidy", "isa", "emulated", "sanitize", "fuzz", "instructions", "oracles"),
     *("generators", "zoo"),
-    *("metal", "metal_sanitize", "cuda", "free_threading", "ray", "docs", "release", "tensorflow"),
+    *("metal", "metal_sanitize", "python_sanitize", "cuda", "free_threading", "ray", "docs", "release", "tensorflow"),
     *("more_tests", "environments", "oldest_packages", "tests"),
 )
 
@@ -390,6 +392,33 @@ def sanitize(session: nox.Session) -> None:
         sets = f"-DMPSCNN_INSTRUCTION_SETS={';'.join(kernels)}"
         build_cpp(session, name, "-DMPSCNN_BUILD_TESTS=ON", f"-DMPSCNN_SANITIZE={sanitizers}", sets, *clang())
         run_ctest(session, name, TSAN_OPTIONS=THREAD_SANITIZER)
+
+
+@nox.session
+def python_sanitize(session: nox.Session) -> None:
+    """Test the kernels' classes and the code for photos with AddressSanitizer and UndefinedBehaviorSanitizer.
+
+    Arguments go to pytest.
+    """
+    install_system_packages(session, *packages.SANITIZERS)
+    install_package(session)  # for the packages that tests need
+    runtime = sanitizer_runtime(session, "asan")
+    build_cpp(
+        session,
+        "python-asan",
+        *("-DMPSCNN_BUILD_PYTHON=ON", "-DMPSCNN_SANITIZE=address,undefined"),
+        f"-DMPSCNN_INSTRUCTION_SETS={kernels_of_this_machine()[0]}",
+        f"-DCMAKE_MODULE_LINKER_FLAGS=-shared-libsan -Wl,-rpath,{runtime.parent}",
+        *pybind11_options(session),
+        *clang(),
+    )
+    build = BUILD / "python-asan"
+    link_package(build / "package" / "mpscnn", sorted(build.glob("_core*")))
+    # Python keeps memory until it ends, which would count as leaks.
+    with reports_of_sanitizers(session, build / "reports", {"ASAN_OPTIONS": "detect_leaks=0"}) as settings:
+        environment = emulation_environment(build) | settings | {"LD_PRELOAD": str(runtime)}
+        places = ("tests/kernels", "tests/detection", "tests/python/photos")
+        session.run("pytest", *places, *ON_ALL_CORES, *session.posargs, env=environment)
 
 
 @nox.session

@@ -3,8 +3,8 @@
 With `--until EXECUTIONS`, run each fuzzer of C++ again and again for that time, until it has executed so many inputs in
 all runs together. The counts are in executions.json next to the corpus, so the command goes on where it was ended.
 
-With `--python`, run the fuzzers of files in tests/fuzz, which need the package. They choose inputs by code coverage if
-Atheris is installed, too.
+With `--python`, run the fuzzers of files in tests/fuzz, which need the package. If Atheris is installed, they choose
+inputs by code coverage in a second run, whose executions are counted in the same file.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 FUZZERS = Path(__file__).resolve().parents[1] / "tests" / "fuzz"
@@ -31,19 +32,10 @@ def run_cpp(build: Path, corpora: Path, seconds: str, until: int) -> None:
     """Run the programs of libFuzzer once, or until each has executed `until` inputs."""
     run(sys.executable, FUZZERS / "seeds.py", corpora)
     for source in sorted(FUZZERS.glob("*.cpp")):
-        run_until(build / source.stem, corpora, seconds, until)
-
-
-def run_until(program: Path, corpora: Path, seconds: str, until: int) -> None:
-    """Run a fuzzer in steps, and count its executions in a file, until they are `until`. 0: run it once."""
-    record = corpora / "executions.json"
-    corpus = corpora / program.name
-    corpus.mkdir(parents=True, exist_ok=True)
-    once = until == 0
-    while once or counts_in(record).get(program.name, 0) < until:
-        once = False
+        corpus = corpora / source.stem
+        corpus.mkdir(parents=True, exist_ok=True)
         command = (
-            program,
+            build / source.stem,
             f"-max_total_time={seconds}",
             "-timeout=60",  # the fuzzers have stricter limits, by the size of each input
             "-max_len=1000000",
@@ -53,6 +45,15 @@ def run_until(program: Path, corpora: Path, seconds: str, until: int) -> None:
             f"-dict={FUZZERS / 'model_file.dict'}",
             corpus,
         )
+        run_until(command, source.stem, corpora, until)
+
+
+def run_until(command: Sequence[str | Path], name: str, corpora: Path, until: int) -> None:
+    """Run a fuzzer in steps, and count its executions in a file, until they are `until`. 0: run it once."""
+    record = corpora / "executions.json"
+    once = until == 0
+    while once or counts_in(record).get(name, 0) < until:
+        once = False
         ended = subprocess.run(
             [str(word) for word in command],
             cwd=FUZZERS.parents[1],
@@ -65,12 +66,12 @@ def run_until(program: Path, corpora: Path, seconds: str, until: int) -> None:
         counts = counts_in(record)
         found = EXECUTED.search(ended.stderr)
         if found is None:
-            sys.exit(f"{program.name} did not say how many inputs it has executed")
-        counts[program.name] = counts.get(program.name, 0) + int(found[1])
+            sys.exit(f"{name} did not say how many inputs it has executed")
+        counts[name] = counts.get(name, 0) + int(found[1])
         replacement = record.with_suffix(".part")
         replacement.write_text(json.dumps(counts, indent=1, sort_keys=True))
         replacement.replace(record)
-        print(f"{program.name}: {counts[program.name]:,} executions in all runs", flush=True)
+        print(f"{name}: {counts[name]:,} executions in all runs", flush=True)
 
 
 def counts_in(record: Path) -> dict[str, int]:
@@ -87,8 +88,11 @@ def run_python(corpora: Path, seconds: str) -> None:
     for target in sorted(FUZZERS.glob("*_target.py")):
         name = target.stem.removesuffix("_target")
         options = (name, f"--seconds={seconds}", f"--artifacts={corpora}")
-        for choice in ((), ("--atheris",)) if guided else ((),):
-            run(sys.executable, FUZZERS / "file_fuzzer.py", *options, *choice)
+        run(sys.executable, FUZZERS / "file_fuzzer.py", *options)
+        if guided:
+            run_until(
+                (sys.executable, FUZZERS / "file_fuzzer.py", *options, "--atheris"), target.stem, corpora, 0
+            )
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 #include "ops/resize.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdlib>
 #include <numbers>
@@ -179,9 +180,13 @@ LanczosSpan lanczos_weights(const ResizeAxis &axis, std::int64_t size, bool zero
     const auto weight = [&](std::int64_t at) {
         return lanczos((static_cast<double>(at) - position) / stretch);
     };
+    // The sines take nearly all of the time, so each of the few weights of an enlarged image is computed once.
+    std::array<double, 8> kept;
+    const bool are_few = high - low < static_cast<std::int64_t>(kept.size());
     double all = 0.0, before = 0.0, behind = 0.0;
     for (std::int64_t at = low; at <= high; ++at) {
         const double own = weight(at);
+        if (are_few) kept[static_cast<std::size_t>(at - low)] = own;
         all += own;
         if (at < 0) before += own;
         if (at >= size) behind += own;
@@ -192,7 +197,7 @@ LanczosSpan lanczos_weights(const ResizeAxis &axis, std::int64_t size, bool zero
     }
     LanczosSpan span{std::clamp(low, std::int64_t{0}, size - 1), 0};
     for (std::int64_t at = span.first; at <= std::clamp(high, std::int64_t{0}, size - 1); ++at) {
-        double own = weight(at);
+        double own = are_few ? kept[static_cast<std::size_t>(at - low)] : weight(at);
         if (at == 0) own += before;
         if (at == size - 1) own += behind;
         // Skip pixels with weight 0, because an infinite pixel would make the sum NaN.

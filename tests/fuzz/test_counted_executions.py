@@ -1,4 +1,4 @@
-"""Test that the command for the fuzzers of C++ counts executions in all runs, and goes on where it was ended."""
+"""Test that the command for fuzzers counts executions in all runs, and goes on where it was ended."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ def program_in(folder: Path, code: int) -> Path:
 
 def test_a_fuzzer_runs_until_it_has_executed_so_many_inputs(tmp_path: Path) -> None:
     program, corpora = program_in(tmp_path, 0), tmp_path / "corpus"
+    corpora.mkdir()
     for until, runs, executed in ((0, 1, 400), (1_000, 3, 1_200), (1_000, 3, 1_200), (1_201, 4, 1_600)):
-        fuzz.run_until(program, corpora, "1", until)
+        fuzz.run_until([program], program.name, corpora, until)
         assert len((tmp_path / "runs").read_text().splitlines()) == runs
         assert json.loads((corpora / "executions.json").read_text()) == {"json_fuzz": executed}
 
@@ -37,5 +38,5 @@ def test_a_fuzzer_runs_until_it_has_executed_so_many_inputs(tmp_path: Path) -> N
 def test_a_crash_ends_the_command_and_is_not_counted(tmp_path: Path) -> None:
     program, corpora = program_in(tmp_path, 77), tmp_path / "corpus"
     with pytest.raises(subprocess.CalledProcessError):
-        fuzz.run_until(program, corpora, "1", 1_000)
+        fuzz.run_until([program], program.name, corpora, 1_000)
     assert not (corpora / "executions.json").exists()

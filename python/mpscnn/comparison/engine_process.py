@@ -124,16 +124,16 @@ _ENGINES: dict[str, Callable[[dict[str, Any], list[NDArray[Any]]], Engine]] = {
 
 def _warm_up(kind: str) -> None:
     if kind == "keras":
-        from mpscnn.comparison.keras_engine import choose_backend
+        from mpscnn.comparison.keras_engine import import_keras
 
-        choose_backend()
+        import_keras()
         import keras
 
         keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])(np.zeros((1, 2), np.float32))
     elif kind == "tensorflow":
-        import tensorflow
+        from mpscnn.comparison.tensorflow_engine import relu_graph
 
-        tensorflow.nn.relu(tensorflow.zeros((1, 2)))
+        relu_graph().run([("x:0", np.zeros(1, np.float32))], ["y:0"])
     elif kind == "onnxruntime":
         from onnx import TensorProto, helper
 

@@ -7,7 +7,9 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from importlib import import_module
+from types import ModuleType
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +42,10 @@ _KINDS = {
 _MOVING = {"Cropping2D", "Dropout", "Flatten", "InputLayer", "Permute", "Reshape"}
 
 
-#: Backends of Keras in the order of preference. One of them must be installed.
-BACKENDS = ("tensorflow", "torch", "jax")
+#: Backends of Keras in the order of preference: torch's imports take a third of the time of TensorFlow's.
+BACKENDS = ("torch", "tensorflow", "jax")
+#: Packages that Keras imports for training, pictures and notebooks, if they are installed.
+_NEEDLESS = ("IPython", "cv2", "huggingface_hub", "matplotlib", "pandas", "psutil", "pydot", "sklearn")
 
 
 def installed_backend() -> str | None:
@@ -49,11 +53,41 @@ def installed_backend() -> str | None:
     return next((name for name in BACKENDS if importlib.util.find_spec(name) is not None), None)
 
 
-def choose_backend() -> None:
-    """Make Keras use an installed backend. Without KERAS_BACKEND it imports TensorFlow."""
+def import_keras() -> None:
+    """Import Keras in a process that only runs networks: with an installed backend, and without what it can miss.
+
+    Without KERAS_BACKEND, Keras imports TensorFlow.
+    """
     backend = installed_backend()
     if "keras" not in sys.modules and backend is not None:
-        os.environ.setdefault("KERAS_BACKEND", backend)
+        used = os.environ.setdefault("KERAS_BACKEND", backend)
+        for name in (*_NEEDLESS, *(("requests",) if used == "torch" else ())):  # TensorFlow needs requests
+            sys.modules.setdefault(name, cast("ModuleType", None))
+        if used == "torch":
+            torch = import_module("torch")
+            torch._dynamo = sys.modules.setdefault(_Dynamo.NAME, _Dynamo(_Dynamo.NAME))
+    import_module("keras")
+
+
+class _Dynamo(ModuleType):
+    """Stands for torch's compiler, until something of it but `disable` is used.
+
+    Keras imports it for this decorator, and calls no compiler to run a network. Its import takes more than two seconds.
+    """
+
+    NAME = "torch._dynamo"
+
+    @staticmethod
+    def disable(function: Any = None, **_: Any) -> Any:
+        """Return the function, or a decorator that returns it: nothing is compiled."""
+        return (lambda decorated: decorated) if function is None else function
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name != "__path__":
+            raise AttributeError(name)
+        if sys.modules.get(self.NAME) is self:
+            del sys.modules[self.NAME]
+        return getattr(import_module(self.NAME), name)
 
 
 class KerasEngine:

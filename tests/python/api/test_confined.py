@@ -227,7 +227,11 @@ def test_its_environment_has_no_secrets(probe: str, monkeypatch: pytest.MonkeyPa
 
 
 def _imported(tree: ast.AST) -> Iterator[str]:
-    """Yield the packages that a module imports, also by name."""
+    """Yield the packages that a module imports, also by name, and those whose libraries it loads."""
+    called = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    if any(ast.unparse(node.func).endswith("CDLL") for node in called):
+        found = (node.args[0] for node in called if ast.unparse(node.func).endswith("find_spec"))
+        yield from (str(one.value) for one in found if isinstance(one, ast.Constant))
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)

@@ -51,7 +51,10 @@ def unpacked(path: Path) -> Iterator[Path]:
             raise
         except ARCHIVE_ERRORS as error:
             raise WeightsError(f"damaged: {path}: {error}") from error
-        yield root
+        try:
+            yield root
+        except Error as error:  # users know the archive, and not the temporary folder
+            raise type(error)(str(error).replace(str(root), str(path))) from error
 
 
 def _entries(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
