@@ -83,7 +83,17 @@ CROSS_TARGETS = tuple(
 EVERYTHING = (
     *("lint", "portable", "libcxx", "tidy", "isa", "emulated", "sanitize", "fuzz", "instructions", "oracles"),
     *("generators", "zoo"),
-    *("metal", "metal_sanitize", "python_sanitize", "cuda", "free_threading", "ray", "docs", "release", "tensorflow"),
+    *(
+        "metal",
+        "metal_sanitize",
+        "python_sanitize",
+        "cuda",
+        "free_threading",
+        "ray",
+        "docs",
+        "release",
+        "tensorflow",
+    ),
     *("more_tests", "environments", "oldest_packages", "tests"),
 )
 

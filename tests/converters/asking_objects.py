@@ -154,7 +154,12 @@ def _(place: Place) -> Path:
     with zipfile.ZipFile(path) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     model = json.loads(parts["config.json"])
-    model |= {"compile_config": {"optimizer": of_module("os", "system", place.command), "loss": of_module("os", "system", place.command)}}
+    model |= {
+        "compile_config": {
+            "optimizer": of_module("os", "system", place.command),
+            "loss": of_module("os", "system", place.command),
+        }
+    }
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in (parts | {"config.json": json.dumps(model).encode()}).items():
             archive.writestr(name, content)
@@ -265,7 +270,9 @@ def _text(number: int, text: str) -> dict[int, Any]:
     return {number: encode_fields({1: encode_fields({1: text})})}
 
 
-case("Core ML", "start", "in the app's model")(other_model(555, lambda place: {10: f"NSTask {place.command}"}))
+case("Core ML", "start", "in the app's model")(
+    other_model(555, lambda place: {10: f"NSTask {place.command}"})
+)
 case("Core ML", "connect", "for a linked model")(
     other_model(556, lambda place: _text(1, f"http://{place.address}/model.mlmodel"))
 )

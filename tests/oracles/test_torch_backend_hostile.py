@@ -1,7 +1,7 @@
 """Graphs that would break a careless backend of torch.compile: each gives torch's own result, or torch's own error.
 
-They take much memory, change their inputs, have effects, depend on values, or have many or empty parts. The default tier
-runs every tenth of them.
+They take much memory, change their inputs, have effects, depend on values, or have many or empty parts. The
+default tier runs every tenth of them.
 """
 
 from __future__ import annotations
@@ -191,11 +191,37 @@ def fails(x: Any) -> Any:
 
 
 GRAPHS: list[Graph] = [
-    memory_of_a_view, slices_of_a_view, chain, wide, deep, writes_its_input, writes_a_view, writes_overlapping_memory,
-    swaps, changes_a_weight, resizes, prints, keeps, writes_a_file, starts_a_program, waits, depends_on_values,
-    as_many_as_it_says, places, nothing, infinite, complex_numbers, whole_numbers, doubles, draws, own_gradient, aliases, out_of_range, wrong_shapes,
+    memory_of_a_view,
+    slices_of_a_view,
+    chain,
+    wide,
+    deep,
+    writes_its_input,
+    writes_a_view,
+    writes_overlapping_memory,
+    swaps,
+    changes_a_weight,
+    resizes,
+    prints,
+    keeps,
+    writes_a_file,
+    starts_a_program,
+    waits,
+    depends_on_values,
+    as_many_as_it_says,
+    places,
+    nothing,
+    infinite,
+    complex_numbers,
+    whole_numbers,
+    doubles,
+    draws,
+    own_gradient,
+    aliases,
+    out_of_range,
+    wrong_shapes,
     fails,
-]  # fmt: skip
+]
 
 
 def outcome(graph: Graph) -> tuple[Any, Any, str]:

@@ -64,7 +64,7 @@ def import_keras() -> None:
         for name in (*_NEEDLESS, *(("requests",) if used == "torch" else ())):  # TensorFlow needs requests
             sys.modules.setdefault(name, cast("ModuleType", None))
         if used == "torch":
-            torch = import_module("torch")
+            torch: Any = import_module("torch")
             torch._dynamo = sys.modules.setdefault(_Dynamo.NAME, _Dynamo(_Dynamo.NAME))
     import_module("keras")
 

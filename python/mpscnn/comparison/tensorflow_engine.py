@@ -10,7 +10,7 @@ import ctypes
 import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,8 +47,10 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "TF_NewSession": (_POINTER, [_POINTER, _POINTER, _POINTER]),
     "TF_SessionRun": (
         None,
-        [_POINTER, _POINTER, _OUTPUTS, _POINTERS, _INT, _OUTPUTS, _POINTERS, _INT, _POINTER, _INT, _POINTER]
-        + [_POINTER],
+        [
+            *(_POINTER, _POINTER, _OUTPUTS, _POINTERS, _INT, _OUTPUTS, _POINTERS, _INT),
+            *(_POINTER, _INT, _POINTER, _POINTER),
+        ],
     ),
     "TF_AllocateTensor": (_POINTER, [_INT, ctypes.POINTER(ctypes.c_int64), _INT, _SIZE]),
     "TF_TensorType": (_INT, [_POINTER]),
@@ -157,9 +159,7 @@ class TensorflowGraph:
         self._status = library.TF_NewStatus()
         self._graph = library.TF_NewGraph()
         held = library.TF_NewBufferFromString(content, len(content))
-        library.TF_GraphImportGraphDef(
-            self._graph, held, library.TF_NewImportGraphDefOptions(), self._status
-        )
+        library.TF_GraphImportGraphDef(self._graph, held, library.TF_NewImportGraphDefOptions(), self._status)
         self._check()
         options = library.TF_NewSessionOptions()
         library.TF_SetConfig(options, _ON_THE_CPU, len(_ON_THE_CPU), self._status)
@@ -173,9 +173,7 @@ class TensorflowGraph:
             raise _GraphError(f"{tensor} has the type {number}, which has no numbers of NumPy")
         return _TYPES[number]
 
-    def run(
-        self, inputs: Sequence[tuple[str, NDArray[Any]]], outputs: Sequence[str]
-    ) -> list[NDArray[Any]]:
+    def run(self, inputs: Sequence[tuple[str, NDArray[Any]]], outputs: Sequence[str]) -> list[NDArray[Any]]:
         """Return the values of some tensors for values of others, which have the types of the tensors.
 
         Raises _GraphError if TensorFlow cannot run the graph.
@@ -190,7 +188,7 @@ class TensorflowGraph:
             *(None, 0, None, self._status),
         )
         self._check()
-        return [self._array(pointer) for pointer in results]
+        return [self._array(cast(int, pointer)) for pointer in results]
 
     def _check(self) -> None:
         if self._calls.TF_GetCode(self._status) != 0:
