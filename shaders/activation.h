@@ -16,10 +16,15 @@ inline float4 max_or_nan(float4 x, float low) { return select(x, float4(low), x 
 inline float4 min_or_nan(float4 x, float high) { return select(x, float4(high), x > float4(high)); }
 
 /// Return x^c like C's pow: NaN for a finite negative x and a fractional c, infinity or 0 for x = -infinity.
-/// Like pow it returns 1 for NaN^0; activate_as returns NaN instead.
+/// The powers 1/2 and -1/2 of -0 are -0 and -infinity, as those of square roots are. Like pow it returns 1
+/// for NaN^0; activate_as returns NaN instead.
 inline float4 signed_power(float4 x, float c) {
     const float4 magnitude = pow(fabs(x), float4(c));
-    if (c != trunc(c)) return select(magnitude, float4(NAN), x < float4(0.0f) && x > float4(-INFINITY));
+    if (c != trunc(c)) {
+        const bool is_root = fabs(c) == 0.5f;
+        const float4 result = select(magnitude, copysign(magnitude, x), x == float4(0.0f) && bool4(is_root));
+        return select(result, float4(NAN), x < float4(0.0f) && x > float4(-INFINITY));
+    }
     const bool odd = fabs(fmod(c, 2.0f)) == 1.0f;
     return odd ? copysign(magnitude, x) : magnitude;
 }

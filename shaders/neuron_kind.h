@@ -17,7 +17,7 @@
     NEURON(elu)          /* x >= 0 ? x : a * (e^x - 1) */                                                    \
     NEURON(prelu)        /* x >= 0 ? x : slope[channel] * x */                                               \
     NEURON(relun)        /* min(x >= 0 ? x : a * x, b) */                                                    \
-    NEURON(power)        /* (a * x + b)^c as C's pow, but NaN^0 is NaN */                                    \
+    NEURON(power)        /* (a * x + b)^c as C's pow, but NaN^0 is NaN, and roots of -0 keep its sign */     \
     NEURON(exponential)  /* c^(a * x + b); c = -1 means e */                                                 \
     NEURON(logarithm)    /* log_c(a * x + b); c = -1 means e */                                              \
     NEURON(gelu)         /* x / 2 * (1 + erf(x / sqrt 2)) */                                                 \

@@ -113,6 +113,20 @@ class Subgraph:
     outputs: Sequence[int]
 
 
+@dataclass
+class Signature:
+    """A signature of a file.
+
+    Attributes:
+        subgraph: the index of the subgraph.
+        inputs, outputs: the indices of tensors by the names in the signature.
+    """
+
+    subgraph: int
+    inputs: Mapping[str, int]
+    outputs: Mapping[str, int]
+
+
 def constant(name: str, values: Any, dtype: str = "float32") -> Tensor:
     """Return a constant tensor with these values."""
     array = np.asarray(values, dtype)
@@ -196,7 +210,7 @@ def write_metadata(
 def write_subgraphs(
     subgraphs: Sequence[Subgraph],
     *,
-    signatures: Mapping[str, int] | None = None,
+    signatures: Mapping[str, int | Signature] | None = None,
     repeat: Mapping[str, int] | None = None,
     share: bool = False,
     metadata: bytes | None = None,
@@ -205,7 +219,7 @@ def write_subgraphs(
 
     Args:
         subgraphs: the subgraphs.
-        signatures: the index of the subgraph for each signature's key.
+        signatures: for each signature's key the index of the subgraph, or a signature that names tensors.
         repeat: how often the last table of a list is listed again, by the list's name: "subgraphs", "tensors",
             "operators", "codes" or "buffers".
         share: whether equal strings, lists of integers, quantizations, buffers and operator codes are written once.
@@ -223,7 +237,10 @@ class _Writer:
         self._written: dict[Any, int] = {}
 
     def file(
-        self, subgraphs: Sequence[Subgraph], signatures: Mapping[str, int], metadata: bytes | None = None
+        self,
+        subgraphs: Sequence[Subgraph],
+        signatures: Mapping[str, int | Signature],
+        metadata: bytes | None = None,
     ) -> bytes:
         self._buffers = [self._table(())]
         self._codes: list[int] = []
@@ -243,11 +260,20 @@ class _Writer:
         if entries:
             fields.append(_reference(6, self._tables("metadata", entries)))
         if signatures:
-            keyed = [(self._string(key), index) for key, index in signatures.items()]
-            defined = [self._table([_reference(2, key), (4, "Uint32", index)]) for key, index in keyed]
+            defined = [self._signature(key, one) for key, one in signatures.items()]
             fields.append(_reference(7, self._tables("signatures", defined)))
         self._builder.Finish(self._table(fields), b"TFL3")
         return bytes(self._builder.Output())
+
+    def _signature(self, key: str, signature: int | Signature) -> int:
+        given = signature if isinstance(signature, Signature) else Signature(signature, {}, {})
+        fields = [_reference(2, self._string(key)), (4, "Uint32", given.subgraph)]
+        for slot, named in enumerate((given.inputs, given.outputs)):
+            texts = [(self._string(name), index) for name, index in named.items()]
+            if texts:
+                entries = [self._table([_reference(0, text), (1, "Uint32", index)]) for text, index in texts]
+                fields.append(_reference(slot, self._tables("names", entries)))
+        return self._table(fields)
 
     def _subgraph(self, subgraph: Subgraph) -> int:
         tensors = [self._tensor(tensor) for tensor in subgraph.tensors]

@@ -48,6 +48,8 @@ def _power(x: Any, a: Any, b: Any, c: Any) -> Any:
     base = a * x + b
     # NaN^0 is NaN here, unlike with C's pow. For c = 0.5 numpy computes a square root, which is NaN for -infinity.
     result = np.where(np.isneginf(base), math.pow(-math.inf, c), np.power(base, c))
+    if abs(c) == 0.5:  # the root of -0 is -0, as with sqrt
+        result = np.where(base == 0.0, base if c > 0.0 else 1.0 / base, result)
     return np.where(np.isnan(base), base, result)
 
 

@@ -120,7 +120,8 @@ MPSCNN_INLINE typename V::reg scaled_exponential(typename V::reg a, float factor
     return exponential<V>(scaled.high, V::select(in_range, low, V::zero()));
 }
 
-/// Compute x^c like C's pow, with an error of 2 ulp, except that NaN^0 is NaN.
+/// Compute x^c like C's pow, with an error of 2 ulp, except that NaN^0 is NaN, and that the powers 1/2 and
+/// -1/2 of -0 are -0 and -infinity, as those of square roots are.
 template <class V> MPSCNN_INLINE typename V::reg power(typename V::reg x, float c) {
     const auto zero = V::zero(), one = V::set1(1.0f), infinity = V::set1(__builtin_inff());
     const bool is_large = c >= 0x1p24f || c <= -0x1p24f; // then c is an even number
@@ -132,7 +133,8 @@ template <class V> MPSCNN_INLINE typename V::reg power(typename V::reg x, float 
     const auto low = V::fma(logarithm.low, exponent, scaled.low);
     const auto in_range = V::less(absolute<V>(scaled.high), V::set1(128.0f));
     auto result = exponential<V>(scaled.high, V::select(in_range, low, zero));
-    const auto signed_zero = is_odd ? x : V::add(magnitude, zero); // an odd power of -0 is -0 or -infinity
+    const bool is_root = c == 0.5f || c == -0.5f;
+    const auto signed_zero = is_odd || is_root ? x : V::add(magnitude, zero); // -0 gives -0 or -infinity
     const auto at_zero = c > 0.0f ? signed_zero : c < 0.0f ? V::div(one, signed_zero) : one;
     result = V::select(V::less(zero, magnitude), result, at_zero);
     // Magnitudes that are not below infinity are infinity or NaN.

@@ -47,7 +47,7 @@ def check_conversion(
         size: (height, width) if the network accepts any size.
         outputs: tensors of the source at which the conversion stopped, instead of its outputs.
         shapes: shapes of the source's free inputs, as for the conversion.
-        signature: the signature of a SavedModel that was converted; None: its default.
+        signature: the signature or function that was converted; None: the file's default.
         quick: run a TensorFlow Lite file with LiteRT's fast kernels instead of its reference kernels, which also
             happens if the reference kernels would take long.
 

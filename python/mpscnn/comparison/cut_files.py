@@ -47,7 +47,9 @@ def open_cut(
         from mpscnn.converters.reading.tflite.cut import cut_tflite
         from mpscnn.converters.reading.tflite.detection import own_heads
 
-        return litert_engine(path.name, cut_tflite(path), limits, quick=quick, heads=own_heads(path))
+        return litert_engine(
+            path.name, cut_tflite(path, signature), limits, quick=quick, heads=own_heads(path)
+        )
     if suffix == ".pb":
         from mpscnn.converters.reading.tensorflow.cut import cut_tensorflow
 

@@ -48,7 +48,7 @@ class Side:
         path: the file, if it is one.
         preprocess: the preprocessing for photos, if it is known.
         outputs: tensors of an ONNX file to stop at; empty: its outputs.
-        signature: the signature of a SavedModel; None: its default.
+        signature: the signature or function of the file; None: its default.
         exported: the engine of `WRITTEN` for which the network is written; empty: mpscnn runs it.
         quick: run a TensorFlow Lite file with LiteRT's fast kernels instead of its reference kernels.
     """
@@ -141,7 +141,7 @@ def reference_engine(
         path: the file.
         outputs: tensors of an ONNX file, or operators of a frozen graph, at which the computation stops.
         shapes: the shapes of the other side's inputs, if known.
-        signature: the signature of a SavedModel.
+        signature: the signature or function of the file.
         quick: whether to use LiteRT's fast kernels.
         limits: what the process may use.
 
@@ -149,6 +149,8 @@ def reference_engine(
     """
     suffix = engine_key(path)
     if suffix in COREML:
+        if signature is not None:
+            raise UnsupportedError(f"{path}@coreml: only a program's default function is compared")
         return open_coreml(path, limits)
     missing = missing_engine(path)
     if missing is not None:

@@ -35,7 +35,10 @@ __all__ = [
 ]
 
 #: A part of the cache's file names. Raise it when a change of a converter changes its results for existing files.
-CONVERTER_VERSION = 39
+CONVERTER_VERSION = 40
+
+#: The keys of formats whose files may hold several networks, of which `signature` chooses one.
+_WITH_SIGNATURES = (".tflite", ".pb", ".mlmodel", ".mlpackage", ".mlmodelc", ".aimodel")
 
 
 @accept_foreign_arguments
@@ -75,9 +78,10 @@ def read_network(
             formats: normalizations in the file stay layers, and those that TensorFlow Lite has already folded stay
             folded.
 
-        signature: the name of the signature to convert, for a TensorFlow Lite file or a SavedModel with several; None:
-            "serving_default". If there is none of this name: the first one of a TensorFlow Lite file, and the only one
-            of a SavedModel.
+        signature: the name of the signature or function to convert, for a file with several. None: "serving_default"
+            of a TensorFlow Lite file or a SavedModel, and if there is none of this name, the first one of a TensorFlow
+            Lite file and the only one of a SavedModel; the default function of a Core ML program; "main" of an asset
+            of Core AI.
 
     Raises:
         UnsupportedError: an unknown format, a missing package, or layers that mpscnn lacks; the message names all of
@@ -95,9 +99,10 @@ def read_network(
         return _read_folder(paths[0], name)
     if architecture is not None and not named_by_file(paths[0]):
         raise ParameterError(f"{paths[0]}: an architecture can be chosen for files of weights only")
-    if signature is not None and engine_key(paths[0]) not in (".tflite", ".pb", ".aimodel"):
+    if signature is not None and engine_key(paths[0]) not in _WITH_SIGNATURES:
         raise ParameterError(
-            f"{paths[0]}: a signature can be chosen for SavedModels, TensorFlow Lite files and Core AI's assets only"
+            f"{paths[0]}: a signature can be chosen for SavedModels, TensorFlow Lite files, Core ML's programs and "
+            "Core AI's assets only"
         )
     options = ReadOptions(
         name or paths[0].stem,

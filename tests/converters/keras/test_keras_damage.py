@@ -170,6 +170,24 @@ def test_archives_that_cannot_be_unpacked(tmp_path: Path) -> None:
     assert "damaged: Error -3 while decompressing" in refusal(path)
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, 93])
+def test_archives_that_others_have_packed(tmp_path: Path, method: int) -> None:
+    """Keras packs nothing. Its files are read if zipfile can unpack them; 93 is Zstandard."""
+    path = tmp_path / "model.keras"
+    write_keras(
+        path, DENSE, {"layers/dense": [KERNEL]}, compression=zipfile.ZIP_STORED if method == 93 else method
+    )
+    if method != 93:
+        assert converters.read_network([path]).outputs[0].shape == (None, 2)
+        return
+    content = bytearray(path.read_bytes())
+    for mark, place in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        first = content.find(mark) + place
+        content[first : first + 2] = method.to_bytes(2, "little")
+    path.write_bytes(content)
+    assert "packed by the method 93 of zip archives, which is not supported" in refusal(path)
+
+
 def test_models_nested_too_deeply(path: Path) -> None:
     inner = image(3)
     model = {"class_name": "Sequential", "config": {"name": "m", "layers": [inner]}}

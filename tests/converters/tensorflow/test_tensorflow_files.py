@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,11 @@ from reference.recurrent import lstm
 
 import mpscnn
 from mpscnn.converters import read_network
+from mpscnn.converters.formats.readers import model_files
 from mpscnn.converters.opening.unsupported import STOP_BEFORE
 from mpscnn.converters.reading.tensorflow.bundle import Bundle
 from mpscnn.converters.reading.tensorflow.slim import FAMILIES, _slim_name
+from mpscnn.converters.reading.tensorflow.values import TYPE_NUMBERS
 
 Array = NDArray[Any]
 RANDOM = np.random.default_rng(11)
@@ -795,11 +798,54 @@ def test_the_manifest_of_a_coreml_package(tmp_path: Path) -> None:
         read_network([path])
 
 
+def as_text(message: Any) -> str:
+    """Return a message in the text format of protocol buffers, with the names of element types."""
+    from google.protobuf import text_format
+
+    names = {number: name for name, number in TYPE_NUMBERS.items()}
+    text = text_format.MessageToString(message)
+    return re.sub(r"\b(d?type): (\d+)", lambda found: f"{found[1]}: {names[int(found[2])]}", text)
+
+
+@pytest.mark.parametrize("comment", ["", "# written by hand\n"])
+def test_a_graph_as_text(tmp_path: Path, comment: str) -> None:
+    graph, _ = small_graph()
+    path = tmp_path / "graph.pb"
+    path.write_text(comment + as_text(graph.message))
+    near(run(read_network([path])), expected())
+
+
+def saved_model(folder: Path) -> Path:
+    graph, result = small_graph("kernel")
+    graph.node("VarHandleOp", name="kernel", shared_name="kernel")
+    return save_model(folder, graph, {"image": "image"}, {"result": result}, {"kernel": KERNEL})
+
+
+@pytest.mark.parametrize("name", ["saved_model.pb", "renamed.pb"])
+@pytest.mark.parametrize("is_text", [False, True])
+def test_a_saved_model_under_another_name_and_as_text(tmp_path: Path, name: str, is_text: bool) -> None:
+    """Its variables are in the folder next to it, and count among its files."""
+    folder = saved_model(tmp_path / "model")
+    (folder / "saved_model.pb").rename(folder / name)
+    if is_text:
+        model = tensorflow_message("SavedModel")()
+        model.ParseFromString((folder / name).read_bytes())
+        (folder / name).write_text(as_text(model))
+    near(run(read_network([folder / name])), expected())
+    names = {path.name for path in model_files(folder / name)}
+    assert names == {name, "variables.index", "variables.data-00000-of-00001"}
+
+
 @pytest.mark.parametrize(
-    "text", ['node {\n  name: "x"\n}\n', "# written by hand\nversions {\n}\n", "node: < name: 'x' >"]
+    ("text", "message"),
+    [
+        ("node { name: 3 op: }", "line 1: expected a value"),
+        ("node { attr { key: 'T' value { type: DT_NOTHING } } }", "type is 'DT_NOTHING', expected int32"),
+        ("node { name: 'x'", "a bracket is not closed"),
+    ],
 )
-def test_a_graph_as_text_is_not_called_damaged(tmp_path: Path, text: str) -> None:
+def test_a_damaged_graph_as_text(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "graph.pb"
     path.write_text(text)
-    with pytest.raises(mpscnn.UnsupportedError, match=r"is a graph as text, .*SerializeToString"):
+    with pytest.raises(mpscnn.WeightsError, match=message):
         read_network([path])

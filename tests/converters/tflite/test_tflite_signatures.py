@@ -44,7 +44,7 @@ def test_one_of_several_signatures(
     assert str(refused.value).startswith(str(path))
     with pytest.raises(
         mpscnn.ParameterError,
-        match="a signature can be chosen for SavedModels, TensorFlow Lite files and Core AI's assets only",
+        match="a signature can be chosen for SavedModels, TensorFlow Lite files, Core ML's programs and ",
     ):
         converters.read_network([tmp_path / "file.onnx"], signature="embed")
 

@@ -252,6 +252,12 @@ OTHERS = {
     "page.tflite": (b"\n<!DOCTYPE html><html>", "is a web page, not the file itself"),
     "net.tflite.gz": (b"\x1f\x8b\x08\0", "is compressed by gzip; `gunzip` it first"),
     "net.caffemodel": (b"\x1f\x8b\x08\0", "is compressed by gzip"),
+    "net.keras": (b"\x04\x22\x4d\x18\x64\x40", "is compressed by LZ4; `unlz4` it first"),
+    "net.h5": (b"\x28\xb5\x2f\xfd\x04", "is compressed by Zstandard; `unzstd` it first"),
+    "net.onnx.xz": (b"\xfd7zXZ\0\0", "is compressed by xz; `unxz` it first"),
+    "net.pth": (b"BZh91AY&SY", "is compressed by bzip2; `bunzip2` it first"),
+    "net.pb": (b"7z\xbc\xaf\x27\x1c", "is an archive of 7-Zip; unpack it first"),
+    "net.mlmodel": (b"Rar!\x1a\x07\1", "is an archive of RAR; unpack it first"),
     "conv1_W.bin": (b"\0\0\x80\x3f", "weights alone.*Network.load_raw_weights"),
 }
 

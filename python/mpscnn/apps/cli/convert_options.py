@@ -72,8 +72,9 @@ class ConvertOptions:
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Convert this signature of a TensorFlow Lite file or a SavedModel that has several. Default: "
-            "serving_default; otherwise the first of a TensorFlow Lite file, and the only one of a SavedModel.",
+            help="Convert this signature of a TensorFlow Lite file or a SavedModel, or this function of a Core ML "
+            "program, if the file has several. Default: serving_default, otherwise the first of a TensorFlow Lite file "
+            "and the only one of a SavedModel; the default function of a program.",
         ),
     ] = None
     fold: Annotated[

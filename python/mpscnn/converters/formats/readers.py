@@ -83,7 +83,7 @@ def is_package(path: Path) -> bool:
 def model_files(path: Path) -> list[Path]:
     """Return all files that a network is read from: the given one and its companions, such as external weights."""
     if is_saved_model(path):
-        return _saved_model_files(path)
+        return _network_files(path)
     if is_package(path):
         return _FOLDERS[path.suffix.lower()](path)
     others = _COMPANIONS.get(path.suffix.lower())
@@ -238,10 +238,10 @@ def _bundle_files(path: Path) -> list[Path]:
     return Bundle(path).files()[1:]
 
 
-def _saved_model_files(path: Path) -> list[Path]:
-    from mpscnn.converters.reading.tensorflow.file import saved_model_files
+def _network_files(path: Path) -> list[Path]:
+    from mpscnn.converters.reading.tensorflow.file import network_files
 
-    return saved_model_files(path)
+    return network_files(path)
 
 
 def _read_coreai(paths: list[Path], options: ReadOptions) -> Network:
@@ -310,7 +310,7 @@ _COMPANIONS: dict[str, Callable[[Path], list[Path]]] = {
     ".onnx": _external_data,
     ".caffemodel": _caffe_files,
     ".prototxt": _caffe_files,
-    ".pb": lambda path: _saved_model_files(path.parent)[1:] if path.name == "saved_model.pb" else [],
+    ".pb": lambda path: _network_files(path)[1:],
     ".index": _bundle_files,
     ".json": _web_files,
 }

@@ -46,9 +46,7 @@ class ReadOptions:
             stay separate layers. It has no effect on other formats.
         parameters: for an ONNX file exported from a module: the tensors that are trained, with their names in the
             module. No other tensor is trained then. None: each operation decides which of its weights are trained.
-        signature: the name of the signature to convert, for a TensorFlow Lite file or a SavedModel with several; None:
-            "serving_default". If there is none of this name: the first one of a TensorFlow Lite file, and the only one
-            of a SavedModel.
+        signature: the name of the signature or function to convert, for a file with several; None: its default.
         has_batch: whether the first axis of an ONNX file's tensors is the batch. False: no axis is the batch, and the
             network computes whole tensors as one image.
     """

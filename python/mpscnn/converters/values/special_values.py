@@ -1,8 +1,8 @@
 """Add elementwise functions that are right for infinities, zeros and NaN, where a single neuron layer is not.
 
-The power function of a neuron layer is C's pow, except that it ignores the sign of a zero. Computed by a neuron layer
-alone, the square root of minus infinity would be infinity instead of NaN, and the reciprocal of -0 would be infinity
-instead of minus infinity.
+The power function of a neuron layer is C's pow of a * x + b. The sum with b = 0 loses the sign of a zero, and with
+b = -0 it keeps it. Computed by a neuron layer alone, the square root of minus infinity would be infinity instead of
+NaN, and the reciprocal of -0 would be infinity instead of minus infinity.
 """
 
 from __future__ import annotations
@@ -26,11 +26,10 @@ _BELOW_ZERO: Activation = {"kind": "clamp", "a": -1.0, "b": _LARGEST}
 
 
 def sqrt(network: Network, x: Tensor, name: Named, *, inverse: bool = False) -> Tensor:
-    """Return the square root, or 1 divided by it: NaN for all numbers below zero."""
+    """Return the square root, or 1 divided by it: NaN for all numbers below zero. -0 keeps its sign."""
     limited = network.activation(x, _BELOW_ZERO, name=name("/limited"))
-    return network.activation(
-        limited, {"kind": "power", "a": 1.0, "c": -0.5 if inverse else 0.5}, name=name("")
-    )
+    root = {"kind": "power", "a": 1.0, "b": -0.0, "c": -0.5 if inverse else 0.5}
+    return network.activation(limited, root, name=name(""))
 
 
 def quotient(
@@ -58,8 +57,9 @@ def power(network: Network, x: Tensor, exponent: float, name: Named) -> Tensor:
             return network.power(base, one_number(network, exponent, base, name("/exponent")), name=named)
 
         return _with_one_number(network, x, name, raised)
-    # The sum of x and -0 is x, also for x = -0, whose sign odd powers keep.
-    return network.activation(x, {"kind": "power", "a": 1.0, "b": -0.0, "c": exponent}, name=name(""))
+    # The sum of x and -0 is x, also for x = -0, whose sign odd powers keep. So would roots, but not those of pow.
+    zero = 0.0 if abs(exponent) == 0.5 else -0.0
+    return network.activation(x, {"kind": "power", "a": 1.0, "b": zero, "c": exponent}, name=name(""))
 
 
 def exponential(network: Network, base: float, x: Tensor, name: Named) -> Tensor:

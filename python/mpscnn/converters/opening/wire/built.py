@@ -66,6 +66,12 @@ class Built:
         field: Field = self._kind.fields[name]
         return field
 
+    @property
+    def message_kind(self) -> Kind:
+        """The kind of message."""
+        kind: Kind = self._kind
+        return kind
+
     def has(self, name: str) -> bool:
         """Return True if the message states a field."""
         self._field(name)

@@ -10,18 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.opening import varints
+from mpscnn.converters.opening.wire.built import Built
 from mpscnn.converters.opening.wire.kinds import Field
 from mpscnn.converters.opening.wire.message import Message
 
+Stated = Message | Built
 Changes = Mapping[str, Any]
 """New values of fields by name. None leaves a field out. Messages may be given as their bytes."""
 
 
-def encode(message: Message, change: Callable[[Message], Changes]) -> bytes:
+def encode(message: Stated, change: Callable[[Any], Changes]) -> bytes:
     """Return the bytes of a message with the fields that its kind has, and no others.
 
     Args:
-        message: the message.
+        message: the message, of a file or built in memory.
         change: returns what changes in a message, which may be this one or one within it.
 
     Raises WeightsError where the file is damaged.
@@ -52,7 +54,7 @@ def encode_fields(values: Mapping[int, Any]) -> bytes:
     return b"".join(parts)
 
 
-def _value(message: Message, field: Field) -> Any:
+def _value(message: Stated, field: Field) -> Any:
     if field.is_number and field.is_repeated:
         return message.numbers(field.name)
     if field.type == "bytes" and not field.is_repeated:
@@ -60,7 +62,7 @@ def _value(message: Message, field: Field) -> Any:
     return getattr(message, field.name)
 
 
-def _encoded(field: Field, value: Any, change: Callable[[Message], Changes]) -> bytes:
+def _encoded(field: Field, value: Any, change: Callable[[Any], Changes]) -> bytes:
     if field.is_number:
         if not field.is_repeated:
             return varints.encode(field.tag) + _number(field.type, value)
@@ -69,8 +71,8 @@ def _encoded(field: Field, value: Any, change: Callable[[Message], Changes]) -> 
     return b"".join(_with_length(field.tag, _content(one, change)) for one in values)
 
 
-def _content(value: Any, change: Callable[[Message], Changes]) -> bytes:
-    if isinstance(value, Message):
+def _content(value: Any, change: Callable[[Any], Changes]) -> bytes:
+    if isinstance(value, (Message, Built)):
         return encode(value, change)
     return value.encode() if isinstance(value, str) else bytes(value)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from mpscnn.converters.opening.layer_names import quote_name
-from mpscnn.converters.opening.wire.built import Built, checked_value
+from mpscnn.converters.opening.wire.built import LIMITS, Built, checked_value
 from mpscnn.converters.opening.wire.kinds import Field, Kind
 from mpscnn.errors import WeightsError
 
@@ -25,22 +26,28 @@ _TRUTHS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": 
 _CLOSING = {"{": "}", "<": ">", "[": "]"}
 
 
-def parse_text(kind: Kind, text: str) -> Built:
+def parse_text(kind: Kind, text: str, words: Mapping[str, int] | None = None) -> Built:
     """Return the message of a text.
+
+    Args:
+        kind: the kind of message.
+        text: the text.
+        words: the numbers of words that may stand for integers, the values of enumerations.
 
     Fields that the kind does not have are skipped, and `Built.skipped_names` returns their names. A field of texts may
     also have a word or a number. These are the values of enumerations, whose names differ from version to version.
 
     Raises WeightsError for a text that is not in this format, and for values of other types than those of the fields.
     """
-    return _Parser(text).message(kind)
+    return _Parser(text, words or {}).message(kind)
 
 
 class _Parser:
     """A recursive-descent parser with one token of lookahead."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, words: Mapping[str, int]) -> None:
         self._text = text
+        self._words = words
         self._at = self._begin = 0
         self._kind, self._token = "", ""
         self._next()
@@ -140,17 +147,26 @@ class _Parser:
         if self._kind not in ("text", "number", "word"):
             raise self._wrong(f"expected a value and not {quote_name(self._token)}")
         kind, token = self._kind, self._next()
+        content = b""
         if kind == "text":
-            token = _plain(token)
+            content = _plain(token)
             while self._kind == "text":  # texts next to one another are one text
-                token += _plain(self._next())
+                content += _plain(self._next())
+            token = content.decode("utf-8", "replace")
         if message is None or field is None:
             return
         try:
-            value = checked_value(field, _converted(field, kind, token))
+            given = (
+                content if kind == "text" and field.type == "bytes" else self._converted(field, kind, token)
+            )
+            value = checked_value(field, given)
         except (ValueError, OverflowError):
             raise self._wrong(f"{field.name} is {quote_name(token)}, expected {field.type}") from None
         self._put(message, field, value)
+
+    def _converted(self, field: Field, kind: str, token: str) -> Any:
+        is_word = kind == "word" and field.type in LIMITS and token in self._words
+        return self._words[token] if is_word else _converted(field, kind, token)
 
     def _put(self, message: Built, field: Field, value: Any) -> None:
         if field.is_repeated:
@@ -161,8 +177,8 @@ class _Parser:
             setattr(message, field.name, value)
 
 
-def _plain(token: str) -> str:
-    """Return the text for a token in quotation marks, with escapes decoded."""
+def _plain(token: str) -> bytes:
+    """Return the bytes for a token in quotation marks, with escapes decoded."""
 
     def decoded(found: re.Match[bytes]) -> bytes:
         octal, hexadecimal, other = found.groups()
@@ -170,7 +186,7 @@ def _plain(token: str) -> str:
             return _ESCAPED.get(other, other)
         return bytes([(int(octal, 8) if octal else int(hexadecimal, 16)) & 0xFF])
 
-    return _ESCAPE.sub(decoded, token[1:-1].encode()).decode("utf-8", "replace")
+    return _ESCAPE.sub(decoded, token[1:-1].encode())
 
 
 def _converted(field: Field, kind: str, token: str) -> Any:

@@ -23,9 +23,9 @@ from mpscnn.converters.reading.coreml.pipeline import (
     vectorizer_note,
 )
 from mpscnn.converters.reading.coreml.placing import PLACING, state_placing
-from mpscnn.converters.reading.coreml.program.reader import other_functions, read_program
+from mpscnn.converters.reading.coreml.program.reader import description_of, other_functions, read_program
 from mpscnn.converters.reading.coreml.schema import OTHER_MODELS
-from mpscnn.errors import UnsupportedError
+from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
 from mpscnn.graph.quantized import has_integers
 from mpscnn.graph.settings import copy_settings
@@ -43,6 +43,10 @@ def convert(file: CoremlFile, options: ReadOptions) -> Network:
             does not have, or a shape that contradicts it.
     """
     with prefix_errors(file.origin):
+        if options.signature is not None and not file.model.has(_PROGRAM):
+            raise ParameterError(
+                f"{file.origin}: only programs (mlProgram) have functions that can be chosen"
+            )
         network = _network(file, file.model, options)
         state_placing(network, _text_of(file.model.description.metadata, PLACING))
         network.notes += file.notes
@@ -56,12 +60,12 @@ def _text_of(metadata: Any, key: str) -> str | None:
     return next((entry.value for entry in metadata.userDefined if entry.key == key), None)
 
 
-def _with_allowed_sizes(network: Network, model: Any, origin: str) -> Network:
-    """Return the network with the sizes that its model allows for inputs whose size stays free.
+def _with_allowed_sizes(network: Network, description: Any, origin: str) -> Network:
+    """Return the network with the sizes that its description allows for inputs whose size stays free.
 
-    The inputs are those of the model, in its order: a network may rename them.
+    The inputs are those of the description, in its order: a network may rename them.
     """
-    described = [feature(message, origin) for message in model.description.input]
+    described = [feature(message, origin) for message in description.input]
     if len(described) != len(network.inputs):
         return network
     structure = network.to_dict()
@@ -84,11 +88,12 @@ def _network(
             held = getattr(model, kind)
             network = read_neural_network(file, model, held, options, post_processing)
             network.notes += left_out("its settings for training", _training(held.updateParams))
-            return _with_allowed_sizes(network, model, file.origin)
+            return _with_allowed_sizes(network, model.description, file.origin)
     if model.has(_PROGRAM):
         network = read_program(file, model, options, post_processing)
-        network.notes += left_out("other functions", map(quote_name, other_functions(model)))
-        return _with_allowed_sizes(network, model, file.origin)
+        others = other_functions(model, options.signature)
+        network.notes += left_out("other functions", map(quote_name, others))
+        return _with_allowed_sizes(network, description_of(model, options.signature), file.origin)
     if post_processing is None:
         for kind in _PIPELINES:
             if model.has(kind):

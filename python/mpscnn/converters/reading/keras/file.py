@@ -21,6 +21,8 @@ from mpscnn.errors import UnsupportedError, WeightsError
 _MAX_UNPACKED = 16
 _ALWAYS = 1_000_000
 _CHUNK = 1 << 20
+#: The ways to pack a file in an archive that the module zipfile can unpack part by part.
+_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 _MEMBERS = ("config.json", "metadata.json", "model.weights.h5")  # of an archive
 _WEB_LAYERS = "tfjs-layers"  # the beginning of the version that TensorFlow.js states
 
@@ -144,8 +146,11 @@ def _entry(archive: zipfile.ZipFile, name: str, maximum: int) -> zipfile.ZipInfo
         raise UnsupportedError(
             f"{name} claims {entry.file_size} bytes, more than {_MAX_UNPACKED} times the file's, which is not supported"
         )
-    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise UnsupportedError(f"{name} is packed in a way that is not supported")
+    if entry.compress_type not in _PACKINGS:
+        raise UnsupportedError(
+            f"{name} is packed by the method {entry.compress_type} of zip archives, which is not supported: unpack the "
+            "archive, and pack its files by `zip`"
+        )
     return entry
 
 

@@ -7,19 +7,21 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mpscnn._private.files import convert_read_errors, exists, is_file, is_folder
-from mpscnn.converters.opening.file_bytes import FileBytes, total_size
+from mpscnn._private.files import convert_read_errors, exists, is_file, is_folder, read_content
+from mpscnn.converters.opening.file_bytes import Content, FileBytes, MemoryBytes, total_size
 from mpscnn.converters.opening.layer_names import quote_name
 from mpscnn.converters.opening.read_options import ReadOptions
 from mpscnn.converters.opening.unsupported import CHOOSE_EXTENTS
+from mpscnn.converters.opening.wire.encode import encode
 from mpscnn.converters.opening.wire.message import open_message
+from mpscnn.converters.opening.wire.text import parse_text
 from mpscnn.converters.reading.onnx_graph.builder import Extents
 from mpscnn.converters.reading.tensorflow.bundle import INDEX, Bundle, bundle_files
 from mpscnn.converters.reading.tensorflow.file_errors import convert_errors
 from mpscnn.converters.reading.tensorflow.reader import GraphFile
 from mpscnn.converters.reading.tensorflow.schema import KINDS
 from mpscnn.converters.reading.tensorflow.value_resolution import VARIABLES, Ref, ValueResolver
-from mpscnn.converters.reading.tensorflow.values import TEXT, Array, parse_shape
+from mpscnn.converters.reading.tensorflow.values import TEXT, TYPE_NUMBERS, Array, parse_shape
 from mpscnn.converters.reading.tensorflow.variables import stored_names, variable_name
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 
@@ -33,60 +35,71 @@ _SILENT = frozenset(
 
 
 def read_tensorflow(path: Path, options: ReadOptions) -> GraphFile:
-    """Read a folder with a SavedModel, its saved_model.pb, or a frozen graph.
+    """Read a folder with a SavedModel, its saved_model.pb under any name, or a frozen graph; both also as text.
 
     Raises WeightsError for missing or damaged files, UnsupportedError for unsupported content, and ParameterError for a
     signature or an output that the file does not have.
     """
-    folder = saved_model_folder(path)
+    model = _saved_model_file(path)
     with convert_errors(str(path)):
-        if folder is not None:
-            return _saved_model(folder, path, options)
+        if model is not None:
+            return _saved_model(model, path, options)
         if options.signature is not None:
             raise ParameterError("a frozen graph has no signatures")
         return frozen_graph(_parsed("Graph", path), str(path), options, lambda: total_size([path]))
 
 
-def saved_model_folder(path: Path) -> Path | None:
-    """Return the folder of a SavedModel for the folder itself or its saved_model.pb; None for another file."""
+def _saved_model_file(path: Path) -> Path | None:
+    """Return the file with a SavedModel for its folder, or for the file itself under any name; None for a graph.
+
+    A SavedModel begins with the number of its version, and a graph with a message.
+    """
     with convert_read_errors(path, WeightsError):
-        return path if is_folder(path) else path.parent if path.name == MODEL else None
+        if is_folder(path):
+            return path / MODEL
+    begins = FileBytes(path).read(0, _BEGINNING)
+    is_saved = path.name == MODEL or begins[:1] == _VERSION_FIELD or _TEXT_OF_SAVED.match(begins)
+    return path if is_saved else None
 
 
-def saved_model_files(folder: Path) -> list[Path]:
-    """Return all files of a SavedModel that a network is read from."""
-    variables = _index_in(folder)
-    with convert_read_errors(folder, WeightsError):
+def network_files(path: Path) -> list[Path]:
+    """Return all files that a network is read from: those of a SavedModel, or a graph alone."""
+    model = _saved_model_file(path)
+    if model is None:
+        return [path]
+    variables = _index_of(model)
+    with convert_read_errors(path, WeightsError):
         has_variables = is_file(variables)
-    return [folder / MODEL, *(bundle_files(variables) if has_variables else [])]
+    return [model, *(bundle_files(variables) if has_variables else [])]
 
 
-def _index_in(folder: Path) -> Path:
-    return folder / "variables" / f"variables{INDEX}"
+def _index_of(model: Path) -> Path:
+    return model.parent / "variables" / f"variables{INDEX}"
 
 
-_TEXT_BEGINS = 256
+_BEGINNING = 256
+_VERSION_FIELD = b"\x08"
 # The first field of a graph or SavedModel as text. The bytes of a message do not begin with these letters and a brace.
-_TEXT = re.compile(
-    rb"\s*(?:#[^\n]*\n\s*)*(?:node|versions|library|saved_model_schema_version|meta_graphs)\s*[:{]"
-)
+_COMMENTS = rb"\s*(?:#[^\n]*\n\s*)*"
+_TEXT_OF_SAVED = re.compile(_COMMENTS + rb"(?:saved_model_schema_version|meta_graphs)\s*[:{<]")
+_TEXT_OF_GRAPH = re.compile(_COMMENTS + rb"(?:node|versions|version|library)\s*[:{<]")
+#: The messages of a text, which take more memory than those of a file of bytes.
+_MAX_TEXT_MESSAGES = 1 << 19
 
 
 def refuse_damaged(path: Path) -> None:
     """Raise WeightsError if the graph of a SavedModel or of a file is damaged. Its variables are not read."""
-    folder = saved_model_folder(path)
+    model = _saved_model_file(path)
     with convert_errors(str(path)):
-        _parsed("Graph" if folder is None else "SavedModel", path if folder is None else folder / MODEL)
+        _parsed("Graph" if model is None else "SavedModel", model or path)
 
 
 def _parsed(name: str, path: Path) -> Any:
-    """Return the message of a file of which all fields have the right form."""
-    content = FileBytes(path)
-    if _TEXT.match(content.read(0, min(len(content), _TEXT_BEGINS))):
-        raise UnsupportedError(
-            "is a graph as text, which is not supported: write it as bytes, with graph.SerializeToString() after "
-            "google.protobuf.text_format.Parse(text, graph)"
-        )
+    """Return the message of a file of which all fields have the right form. The file may also be text."""
+    content: Content = FileBytes(path)
+    begins = content.read(0, _BEGINNING)
+    if _TEXT_OF_GRAPH.match(begins) or _TEXT_OF_SAVED.match(begins):
+        content = MemoryBytes(_encoded_text(name, path))
     message = open_message(KINDS[name], content)
     try:
         message.stated()
@@ -95,11 +108,26 @@ def _parsed(name: str, path: Path) -> Any:
     return message
 
 
+def _encoded_text(name: str, path: Path) -> bytes:
+    """Return the bytes of a message that a file has as text."""
+    content = read_content(path, WeightsError, is_text=True)
+    count = content.count(b"{") + content.count(b"<")
+    if count > _MAX_TEXT_MESSAGES:
+        raise UnsupportedError(
+            f"has {count} inner messages as text; more than {_MAX_TEXT_MESSAGES} are not supported"
+        )
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise WeightsError(f"damaged: is not text: {error}") from error
+    return encode(parse_text(KINDS[name], text, TYPE_NUMBERS), lambda _: {})
+
+
 # ---- SavedModel ----------------------------------------------------------------------------------------------------
 
 
-def _saved_model(folder: Path, path: Path, options: ReadOptions) -> GraphFile:
-    model = _parsed("SavedModel", folder / MODEL)
+def _saved_model(file: Path, path: Path, options: ReadOptions) -> GraphFile:
+    model = _parsed("SavedModel", file)
     graphs = list(model.meta_graphs)
     graph = _graph_for_serving(graphs)
     chosen, signature = _signature(graph, options.signature)
@@ -108,9 +136,7 @@ def _saved_model(folder: Path, path: Path, options: ReadOptions) -> GraphFile:
     if not outputs:
         raise WeightsError("damaged: its signature has no outputs")
     places = {name: info.name.partition(":")[0] for name, info in sorted(inputs.items())}
-    flow = ValueResolver(
-        graph.graph_def, frozenset(places.values()), lambda: total_size(saved_model_files(folder))
-    )
+    flow = ValueResolver(graph.graph_def, frozenset(places.values()), lambda: total_size(network_files(file)))
     for name, place in places.items():
         if place not in flow.main.nodes:
             raise WeightsError(f"damaged: the node of its input {quote_name(name)} does not exist")
@@ -120,7 +146,7 @@ def _saved_model(folder: Path, path: Path, options: ReadOptions) -> GraphFile:
         {name: _extents(name, inputs[name].dtype, inputs[name].tensor_shape, options) for name in places},
         places,
         {name: flow.main.ref(info.name) for name, info in sorted(outputs.items())},
-        _Variables(folder, flow, graph.saver_def.restore_op_name),
+        _Variables(file, flow, graph.saver_def.restore_op_name),
         chosen,
         initialisers=_initialisers(graph, flow),
         assets=graph.count("asset_file_def"),
@@ -194,8 +220,8 @@ def _extents(name: str, dtype: int, shape: Any, options: ReadOptions) -> Extents
 class _Variables:
     """Reads the variables of a SavedModel."""
 
-    def __init__(self, folder: Path, flow: ValueResolver, restore: str) -> None:
-        self._folder = folder
+    def __init__(self, model: Path, flow: ValueResolver, restore: str) -> None:
+        self._model = model
         self._flow = flow
         self._restore = restore
         self._bundle: Bundle | None = None
@@ -204,12 +230,12 @@ class _Variables:
 
     def __call__(self, ref: Ref) -> Array:
         if self._bundle is None:
-            index = _index_in(self._folder)
+            index = _index_of(self._model)
             if not exists(index):
                 raise WeightsError(
                     f"its variables are missing ({index}): copy the whole folder of the model again"
                 )
-            self._bundle = Bundle(index, self._folder / MODEL)
+            self._bundle = Bundle(index, self._model)
             self._names = stored_names(self._flow, self._restore)
         name = variable_name(ref)
         stored = self._names.get(name, name)

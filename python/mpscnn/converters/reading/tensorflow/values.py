@@ -28,6 +28,13 @@ _TYPES = {
     22: "<u4",
     23: "<u8",
 }
+_NAMES = (
+    "INVALID FLOAT DOUBLE INT32 UINT8 INT16 INT8 STRING COMPLEX64 INT64 BOOL QINT8 QUINT8 QINT32 BFLOAT16 QINT16 "
+    "QUINT16 UINT16 COMPLEX128 HALF RESOURCE VARIANT UINT32 UINT64"
+)
+TYPE_NUMBERS = {f"DT_{name}": number for number, name in enumerate(_NAMES.split())}
+"""TensorFlow's numbers of types of elements by their names in texts."""
+
 # The fields with the elements of a tensor that has no raw bytes, by element type.
 _FIELDS = {
     1: "float_val",

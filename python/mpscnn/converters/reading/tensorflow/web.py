@@ -24,7 +24,7 @@ from mpscnn.converters.reading.tensorflow.file_errors import convert_errors
 from mpscnn.converters.reading.tensorflow.node import index_by_name
 from mpscnn.converters.reading.tensorflow.reader import convert as convert_graph
 from mpscnn.converters.reading.tensorflow.schema import KINDS
-from mpscnn.converters.reading.tensorflow.values import Array, parse_dtype
+from mpscnn.converters.reading.tensorflow.values import TYPE_NUMBERS, Array, parse_dtype
 from mpscnn.converters.reading.tensorflow.web_weights import AGAIN, WebWeights
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
@@ -34,19 +34,6 @@ _MAX_JSON = 1 << 26
 _PRODUCER = 22
 # The kinds of NumPy's types, and TensorFlow's number of the type with which elements of these kinds are read.
 _KINDS = {"f": 1, "iu": 3, "b": 10}
-_TYPE_NUMBERS = {
-    "DT_FLOAT": 1,
-    "DT_DOUBLE": 2,
-    "DT_INT32": 3,
-    "DT_UINT8": 4,
-    "DT_INT16": 5,
-    "DT_INT8": 6,
-    "DT_STRING": 7,
-    "DT_INT64": 9,
-    "DT_BOOL": 10,
-    "DT_BFLOAT16": 14,
-    "DT_HALF": 19,
-}
 
 
 def read_web(path: Path, options: ReadOptions) -> Network:
@@ -227,7 +214,7 @@ def _attribute(value: Any, *, is_list: bool = False) -> Any:
     if isinstance(value, list):
         return [_attribute(one) for one in value]
     if not isinstance(value, dict):
-        return _TYPE_NUMBERS.get(value, value) if isinstance(value, str) else value
+        return TYPE_NUMBERS.get(value, value) if isinstance(value, str) else value
     made: dict[str, Any] = {}
     for key, inner in value.items():
         if key == "s":
@@ -242,7 +229,7 @@ def _attribute(value: Any, *, is_list: bool = False) -> Any:
 def _type(name: Any) -> int:
     if isinstance(name, int):
         return name
-    return _TYPE_NUMBERS.get(str(name), 0)
+    return TYPE_NUMBERS.get(str(name), 0)
 
 
 def _text(value: Any) -> str:

@@ -6,7 +6,7 @@ Field numbers are those of TensorFlow's schema, tensorflow/compiler/mlir/lite/sc
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -111,6 +111,10 @@ class TfliteFile:
     """The number of the subgraph in the file."""
     notes: Sequence[str] = ()
     """Sentences about parts of the file that are not read."""
+    input_names: Mapping[int, str] = field(default_factory=dict)
+    """The names of inputs in the signature, by tensor number; empty without a signature."""
+    output_names: tuple[str, ...] = ()
+    """The names of all outputs in the signature; empty without a signature."""
 
     @cached_property
     def users(self) -> dict[int, list[FileOperator]]:
@@ -150,8 +154,10 @@ def read_tflite(path: Path, signature: str | None = None) -> TfliteFile:
 def _parse(content: FileBytes, origin: str, signature: str | None) -> TfliteFile:
     root = Table.root(content)
     subgraphs = root.tables(2)
-    signatures = {entry.text(2): entry.integer(4, "I") for entry in root.tables(7)}
-    number = _subgraph_number(signatures, len(subgraphs), signature)
+    described = {entry.text(2): entry for entry in root.tables(7)}
+    signatures = {name: entry.integer(4, "I") for name, entry in described.items()}
+    chosen = _signature(signatures, signature)
+    number = _subgraph_number(signatures, len(subgraphs), chosen)
     graph = subgraphs[number]
     entries = root.repeated_tables(4)  # writers list the empty buffer for every tensor without elements
     contents = {entry: _buffer(entry) for entry in dict.fromkeys(entries)}
@@ -163,9 +169,49 @@ def _parse(content: FileBytes, origin: str, signature: str | None) -> TfliteFile
     if min(inputs + outputs, default=0) < 0 or len(set(inputs)) < len(inputs):
         raise WeightsError("damaged: an input or output is absent, or is one twice")
     metadata = _metadata(root, buffers, content)
-    others = [quote_name(name) for name, other in signatures.items() if other != number]
-    notes = left_out("other signatures", others)
-    return TfliteFile(origin, tensors, operators, inputs, outputs, len(content), metadata, number, notes)
+    named_inputs, named_outputs = (
+        _places(described.get(chosen or ""), slot, len(tensors)) for slot in (0, 1)
+    )
+    named_outputs = _in_order(named_outputs, outputs)
+    outputs = tuple(index for _, index in named_outputs) or outputs
+    others = [quote_name(name) for name in signatures if name != chosen]
+    return TfliteFile(
+        origin,
+        tensors,
+        operators,
+        inputs,
+        outputs,
+        len(content),
+        metadata,
+        number,
+        left_out("other signatures", others),
+        {index: name for name, index in named_inputs},
+        tuple(name for name, _ in named_outputs),
+    )
+
+
+def _in_order(named: Sequence[tuple[str, int]], outputs: Sequence[int]) -> list[tuple[str, int]]:
+    """Return a signature's outputs in the order of the subgraph's, and those that the subgraph does not list last."""
+    left = list(named)
+    found = []
+    for index in outputs:
+        entry = next((entry for entry in left if entry[1] == index), None)
+        if entry is not None:
+            left.remove(entry)
+            found.append(entry)
+    return found + left
+
+
+def _places(signature: Table | None, slot: int, tensors: int) -> list[tuple[str, int]]:
+    """Return the names and tensor numbers of a signature's inputs (slot 0) or outputs (slot 1)."""
+    listed = [] if signature is None else signature.tables(slot)
+    found = [(entry.text(0), entry.integer(1, "I")) for entry in listed]
+    for name, index in found:
+        if index >= tensors:
+            raise WeightsError(
+                f"damaged: its signature says that {quote_name(name)} is tensor {index} of {tensors}"
+            )
+    return found
 
 
 def _metadata(root: Table, buffers: list[Stretch | None], content: FileBytes) -> Metadata:
@@ -185,15 +231,21 @@ def _metadata(root: Table, buffers: list[Stretch | None], content: FileBytes) ->
     )
 
 
-def _subgraph_number(signatures: Mapping[str, int], count: int, wanted: str | None) -> int:
-    """Return the number of a signature's subgraph. Other subgraphs are bodies of operators such as WHILE."""
-    if not count:
-        raise WeightsError("damaged: has no subgraph")
+def _signature(signatures: Mapping[str, int], wanted: str | None) -> str | None:
+    """Return the signature to read: `wanted`, "serving_default", or the first of the first subgraph; None: no one."""
     if wanted is not None and wanted not in signatures:
         known = ", ".join(quote_name(key) for key in list(signatures)[:8]) or "none"
         raise ParameterError(f"it has no signature {quote_name(wanted)}; its signatures: {known}")
-    first = min(signatures.values(), default=0)
-    number = signatures.get(_DEFAULT_SIGNATURE, first) if wanted is None else signatures[wanted]
+    if wanted is not None or _DEFAULT_SIGNATURE in signatures:
+        return wanted or _DEFAULT_SIGNATURE
+    return min(signatures, key=lambda name: signatures[name], default=None)
+
+
+def _subgraph_number(signatures: Mapping[str, int], count: int, chosen: str | None) -> int:
+    """Return the number of a signature's subgraph. Other subgraphs are bodies of operators such as WHILE."""
+    if not count:
+        raise WeightsError("damaged: has no subgraph")
+    number = 0 if chosen is None else signatures[chosen]
     if number >= count:
         raise WeightsError(f"damaged: its signature is of subgraph {number} of {count}")
     return number

@@ -16,7 +16,7 @@ import numpy as np
 from mpscnn.converters.finishing.integer_scales import quantized
 from mpscnn.converters.finishing.metadata_entries import describe
 from mpscnn.converters.finishing.photo_input import preprocess_of_normalized, preprocess_of_quantized
-from mpscnn.converters.finishing.renaming import make_distinct
+from mpscnn.converters.finishing.renaming import make_distinct, name_outputs
 from mpscnn.converters.finishing.simplify.simplifier import simplify, simplify_before_integers
 from mpscnn.converters.opening.layer_names import LayerNames, quote_name
 from mpscnn.converters.opening.read_options import Extents, ReadOptions
@@ -69,8 +69,9 @@ def _takes_any_batch(file: TfliteFile, options: ReadOptions) -> bool:
     """Return True if the file states shapes of one image, but its batch is free, and the caller did not choose 1."""
     for index in file.inputs:
         tensor = file.tensors[index]
-        where = f"{file.origin}: input {quote_name(tensor.name)}"
-        extents = options.shape_of(tensor.name, tensor.extents, where) or ()
+        extents = _chosen(
+            file, index, options, f"{file.origin}: input {quote_name(_input_name(file, index))}"
+        )
         if tensor.shape[:1] == (1,) and extents[:1] != (1,):
             return True
     return False
@@ -92,8 +93,6 @@ def _converted(files: Sequence[TfliteFile], options: ReadOptions, *, has_batch: 
     network = options.network(_input_shapes(files[0], names, options, has_batch), files[0].origin)
     network.preprocess = _preprocess(files[0], network)
     network.labels = list(files[-1].metadata.labels) or None
-    if len(files) == 1 and files[0].subgraph != 0:  # LiteRT's interpreter would run subgraph 0
-        network.source_ends = [files[0].tensors[index].name for index in files[0].outputs]
     values, noted = list(network.inputs), dict[int, Grid | None]()
     any_batch = has_batch and _takes_any_batch(files[0], options)
     for file in files:
@@ -124,7 +123,10 @@ def _converted(files: Sequence[TfliteFile], options: ReadOptions, *, has_batch: 
         describe(network, own, files[-1].origin, outputs)
     elif files[-1].metadata.are_probabilities and not options.outputs:
         state_scores(network, "as is")
-    return network
+    stated = files[-1].output_names
+    if own or network.detection is not None or len(stated) != len(network.outputs):
+        return network
+    return name_outputs(network, stated)
 
 
 def _written_by_mpscnn(network: Network, file: TfliteFile, integers: Mapping[str, Grid]) -> Network:
@@ -146,7 +148,8 @@ def _stopped(file: TfliteFile, outputs: Sequence[str]) -> TfliteFile:
     """Return the file with these tensors as outputs, without the operators that they do not depend on."""
     if not outputs:
         return file
-    made = {file.tensors[index].name: index for operator in file.operators for index in operator.outputs}
+    made = dict(zip(file.output_names, file.outputs, strict=False))
+    made |= {file.tensors[index].name: index for operator in file.operators for index in operator.outputs}
     for name in outputs:
         if name not in made:
             raise ParameterError(f"{file.origin}: it has no tensor {quote_name(name)} to stop at")
@@ -156,31 +159,44 @@ def _stopped(file: TfliteFile, outputs: Sequence[str]) -> TfliteFile:
         if not needed.isdisjoint(operator.outputs):
             operators.append(operator)
             needed.update(operator.inputs)
-    return replace(file, operators=operators[::-1], outputs=tuple(made[name] for name in outputs))
+    ends = tuple(made[name] for name in outputs)
+    return replace(file, operators=operators[::-1], outputs=ends, output_names=())
 
 
 def _input_shapes(
     file: TfliteFile, names: LayerNames, options: ReadOptions, has_batch: bool
 ) -> dict[str, Sequence[int | None]]:
-    options.check_inputs([file.tensors[index].name for index in file.inputs], file.origin)
+    names_of = {index: _input_name(file, index) for index in file.inputs}
+    known = dict.fromkeys([*names_of.values(), *(file.tensors[index].name for index in file.inputs)])
+    options.check_inputs(list(known), file.origin)
     shapes: dict[str, Sequence[int | None]] = {}
     batched = _with_batch(file) if has_batch else frozenset()
     for index in file.inputs:
-        tensor = file.tensors[index]
-        where = f"{file.origin}: input {quote_name(tensor.name)}"
+        tensor, name = file.tensors[index], names_of[index]
+        where = f"{file.origin}: input {quote_name(name)}"
         if tensor.problem:
             raise UnsupportedError(f"{where}: {tensor.problem}")
         if index not in batched:
-            shapes[names.unique(tensor.name or "input")] = tensor.shape or (1,)
+            shapes[names.unique(name or "input")] = tensor.shape or (1,)
             continue
         if len(tensor.shape) < 2:
             raise UnsupportedError(f"{where} has the shape {tensor.shape}, without a batch")
-        extents = options.sized(options.shape_of(tensor.name, tensor.extents, where) or (), where)
+        extents = options.sized(_chosen(file, index, options, where), where)
         if extents[-1] is None:
             raise UnsupportedError(f"{where}: its number of channels is free; only height and width may be")
         is_image = len(file.inputs) == 1 and len(extents) == 4
-        shapes[names.unique("image" if is_image else tensor.name or "input")] = extents[1:]
+        shapes[names.unique("image" if is_image else name or "input")] = extents[1:]
     return shapes
+
+
+def _input_name(file: TfliteFile, index: int) -> str:
+    return file.input_names.get(index) or file.tensors[index].name
+
+
+def _chosen(file: TfliteFile, index: int, options: ReadOptions, where: str) -> Extents:
+    """Return the shape of an input. The caller chooses it by the name in the signature, or by that of the tensor."""
+    tensor, name = file.tensors[index], _input_name(file, index)
+    return options.shape_of(name if name in options.shapes else tensor.name, tensor.extents, where) or ()
 
 
 def _preprocess(file: TfliteFile, network: Network) -> dict[str, object] | None:

@@ -20,8 +20,8 @@ from mpscnn.converters.reading.coreml.program.row_calls import (
     unary,
 )
 from mpscnn.converters.reading.onnx.quantizations import range_of_integers
-from mpscnn.converters.reading.onnx_graph.blocks import cast_to_integers
-from mpscnn.converters.reading.onnx_graph.builder import BOOL, FLOAT, Builder
+from mpscnn.converters.reading.onnx_graph.blocks import cast_to_float, cast_to_integers
+from mpscnn.converters.reading.onnx_graph.builder import BOOL, FLOAT, INT64, Builder
 from mpscnn.converters.values.rows import Operand, Row, Stated
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -139,8 +139,14 @@ def _softplus_parametric(b: Builder, x: Tensor, alpha: Array, beta: Array) -> st
 
 
 def _floor_div(b: Builder, x: Tensor, y: Tensor) -> str:
-    quotient = ops.divide(b, x, y)
-    return quotient if b.is_integer(quotient) else ops.floor(b, quotient)
+    """Divide and round down. Whole numbers that are computed, such as positions, are divided as floats."""
+    are_constants = b.constant_of(x) is not None and b.constant_of(y) is not None
+    if are_constants and b.is_integer(x):
+        return ops.divide(b, x, y)
+    if not b.is_integer(x):
+        return ops.floor(b, ops.divide(b, x, y))
+    quotient = ops.divide(b, cast_to_float(b, x), cast_to_float(b, y))
+    return ops.cast(b, ops.floor(b, quotient), to=INT64)
 
 
 _CASTS = {

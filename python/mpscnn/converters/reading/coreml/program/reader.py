@@ -25,7 +25,7 @@ from mpscnn.converters.reading.coreml.program.row_calls import call_row
 from mpscnn.converters.reading.coreml.segmenter import describe_segmenter, leave_out_search
 from mpscnn.converters.reading.onnx_graph.builder import Builder, Extents
 from mpscnn.converters.reading.onnx_graph.walk import Walk
-from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.graph.settings import state_scores
 
@@ -36,7 +36,7 @@ def read_program(
     file: CoremlFile, model: Any, options: ReadOptions, post_processing: PostProcessing | None = None
 ) -> Network:
     """Return the network of a model's main function."""
-    function, description = _main_function(model)
+    function, description = _chosen_function(file, model, options.signature)
     features = {one.name: one for one in (feature(message, file.origin) for message in description.input)}
     inputs, whole = [], set()
     for given in function.inputs:
@@ -63,7 +63,8 @@ def read_program(
     program = _Program(file, walk, FloatTypes(block.operations), scaling)
     for message in block.operations:
         program.add(message)
-    outputs = program.outputs(list(block.outputs))
+    described = [one.name for one in description.output if one.name in set(block.outputs)]
+    outputs = program.outputs([*described, *block.outputs])
     if post_processing is not None:
         post_processing(program.walk, outputs)
     is_segmenter = is_photo and post_processing is None and leave_out_search(program.walk, outputs)
@@ -89,9 +90,9 @@ def _reads(operations: Sequence[Any]) -> Iterator[str]:
             yield from (one.name for one in entry.value.arguments)
 
 
-def other_functions(model: Any) -> list[str]:
+def other_functions(model: Any, wanted: str | None) -> list[str]:
     """Return the names of a program's functions that are not read."""
-    name = main_function_name(model)
+    name = wanted or main_function_name(model)
     return [entry.key for entry in model.mlProgram.functions if entry.key != name]
 
 
@@ -102,13 +103,24 @@ def main_function_name(model: Any) -> str:
     return names.pop() if name not in names and len(names) == 1 else name
 
 
-def _main_function(model: Any) -> tuple[Any, Any]:
-    """Return the program's default function, and the description of its inputs and outputs."""
-    name, description = main_function_name(model), model.description
+def description_of(model: Any, wanted: str | None) -> Any:
+    """Return the description of the inputs and outputs of a function; None: the program's default function."""
+    name = wanted or main_function_name(model)
+    return next((one for one in model.description.functions if one.name == name), model.description)
+
+
+def _chosen_function(file: CoremlFile, model: Any, wanted: str | None) -> tuple[Any, Any]:
+    """Return the wanted function or the program's default function, and the description of its inputs and outputs."""
+    name = wanted or main_function_name(model)
     functions = {entry.key: entry.value for entry in model.mlProgram.functions}
     if name not in functions:
+        known = ", ".join(quote_name(one) for one in list(functions)[:8]) or "none"
+        if wanted is not None:
+            raise ParameterError(
+                f"{file.origin}: it has no function {quote_name(name)}; its functions: {known}"
+            )
         raise WeightsError(f"damaged: it has no function {quote_name(name)}")
-    described = next((one for one in description.functions if one.name == name), description)
+    described = description_of(model, wanted)
     if described.state:
         raise UnsupportedError(
             f"keeps the state {quote_name(described.state[0].name)} between runs, which is not supported"

@@ -101,9 +101,9 @@ def _finite(
 
 
 def _power(g: Writer, x: str | float, exponent: str | float) -> str:
-    """Write a power. In PyTorch the exponent 1/2 means the root, which minus infinity does not have."""
-    if exponent == 0.5 and isinstance(x, str):
-        return ops.sqrt(g, g.operand(x))
+    """Write a power. In PyTorch the exponents 1/2 and -1/2 mean the root, which minus infinity does not have."""
+    if exponent in (0.5, -0.5) and isinstance(x, str):
+        return (ops.sqrt if exponent == 0.5 else ops.inverse_root)(g, g.operand(x))
     return ops.power(g, g.operand(x), g.operand(exponent))
 
 
