@@ -485,6 +485,12 @@ def test_options_of_other_tasks(scenes: Scenes, capsys: pytest.CaptureFixture[st
             ["--annotations=a.json", "--masks=a"],
             "--masks: does not go with --task detect, only with --task segment",
         ),
+        (
+            ["--task=segment", "--annotations=a.json"],
+            "only with --task detect; --masks a.json is the place of labels for --task segment",
+        ),
+        (["--task=detect", "--masks=a"], "; --annotations a is the place of labels for --task detect"),
+        (["--task=tags", "--masks=a"], "; --labels a is the place of labels for --task tags"),
         (["--annotations=a.json", "--epochs=0"], "--epochs: --task detect needs 1 or more"),
         (["--masks=a", "--epochs=0"], "--epochs: --task segment needs 1 or more"),
         (["--learning-rate=1"], "not go with --task classify, only with --task detect or --task segment"),
@@ -514,7 +520,9 @@ def test_options_that_are_refused(scenes: Scenes, options: dict[str, Any], messa
     given = {name: value for name, value in given.items() if value is not None}
     with pytest.raises(ParameterError, match=message):
         mpscnn.train(scenes.photos, tiny(), task="detect", **given)
-    with pytest.raises(ParameterError, match=r"annotations= is for task='detect', got task='segment'"):
+    with pytest.raises(
+        ParameterError, match=r"annotations= is for task='detect', got task='segment'; masks= takes"
+    ):
         mpscnn.train(scenes.photos, tiny(), task="segment", masks=scenes.masks, annotations=scenes.coco)
     with pytest.raises(ParameterError, match=r"task must be one of .*, got 'paint'"):
         mpscnn.train(scenes.photos, task="paint")  # type: ignore[arg-type]

@@ -58,6 +58,8 @@ _KINDS = {
     "teacher_share": (_CLASSIFY,),
     "augment": (_READ_DIGITS,),
 }
+#: The options that say where labels are. They are for different kinds.
+_LABELS = ("annotations", "masks", "labels")
 
 
 @dataclass(frozen=True)
@@ -323,9 +325,19 @@ def require_kind(context: typer.Context, kind: str) -> None:
         lead = f", only with {' or '.join(shared)}" if shared else ""
         if kind == _CLASSIFY and "--augment" in wrong:
             lead += "; --views, --rotation, --mixup and --cutmix say how photos vary"
+        lead += _place_of_labels(context, kind)
         raise typer.BadParameter(
             f"{'does' if len(wrong) == 1 else 'do'} not go with {kind}{lead}", param_hint=", ".join(wrong)
         )
+
+
+def _place_of_labels(context: typer.Context, kind: str) -> str:
+    """Return the option for labels of this kind, with the place that another one of `_LABELS` names; "" for none."""
+    own = next((name for name in _LABELS if kind in _KINDS[name]), None)
+    other = next((name for name in _LABELS if kind not in _KINDS[name] and _is_given(context, name)), None)
+    if own is None or other is None or _is_given(context, own):
+        return ""
+    return f"; --{own} {context.params[other]} is the place of labels for {kind}"
 
 
 def _is_given(context: typer.Context, name: str) -> bool:

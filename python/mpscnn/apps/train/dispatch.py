@@ -69,7 +69,9 @@ def train(
         if task == name and labels not in options:
             raise ParameterError(f"train: task={task!r} needs {labels}=, the place of the {labels}")
         if task != name and labels in options:
-            raise ParameterError(f"train: {labels}= is for task={name!r}, got task={task!r}")
+            own = _LABELS.get(task)
+            lead = f"; {own}= takes the place of its labels" if own is not None and own not in options else ""
+            raise ParameterError(f"train: {labels}= is for task={name!r}, got task={task!r}{lead}")
     if task not in _LABELS:
         from mpscnn.apps.train.train_classifier import train_classifier
 
