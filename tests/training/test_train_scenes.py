@@ -520,10 +520,10 @@ def test_options_that_are_refused(scenes: Scenes, options: dict[str, Any], messa
     given = {name: value for name, value in given.items() if value is not None}
     with pytest.raises(ParameterError, match=message):
         mpscnn.train(scenes.photos, tiny(), task="detect", **given)
-    with pytest.raises(
-        ParameterError, match=r"annotations= is for task='detect', got task='segment'; masks= takes"
-    ):
+    with pytest.raises(ParameterError, match=r"annotations= is for task='detect', got task='segment'$"):
         mpscnn.train(scenes.photos, tiny(), task="segment", masks=scenes.masks, annotations=scenes.coco)
+    with pytest.raises(ParameterError, match="got task='segment'; masks= takes the place of its labels"):
+        mpscnn.train(scenes.photos, tiny(), task="segment", annotations=scenes.coco)
     with pytest.raises(ParameterError, match=r"task must be one of .*, got 'paint'"):
         mpscnn.train(scenes.photos, task="paint")  # type: ignore[arg-type]
 
