@@ -49,8 +49,8 @@ _BATCHES = (
 )
 _QUANTIZE = (
     "mpscnn.quantize(model, photos) makes a network of integers, "
-    "`mpscnn quantize MODEL --images FOLDER` in a shell; for Core ML dtype='uint8' of save, "
-    "`mpscnn convert MODEL FILE.mlpackage --dtype uint8`, stores weights in 8 bits"
+    "`mpscnn quantize MODEL --images FOLDER` in a shell; without photos dtype='uint8' of save, "
+    "`mpscnn convert MODEL FILE --dtype uint8`, stores weights in 8 bits"
 )
 _CALLBACKS = (
     "Trainer.fit(callbacks=...) takes functions of an Epoch, and early_stopping= an mpscnn.EarlyStopping"
@@ -65,7 +65,7 @@ _SAVES = (
     "options, such as target='iOS16'; detectors are written with their suppression of boxes; mpscnn.load(path) reads "
     "them; `mpscnn convert` in a shell"
 )
-_EXPORTS = "convert to_torch opset opset_version input_names output_names --opset"
+_EXPORTS = "convert to_torch input_names output_names"
 _ACTIVATION = (
     "net.activation(x, name) applies an activation, and net.custom(function, x) a function of arrays of yours"
 )
@@ -212,6 +212,11 @@ NEAREST: tuple[tuple[str, str, str], ...] = (
         "suppression",
         "nms",
         "suppression= of mpscnn.converters.export_onnx writes it; files of Core ML and TensorFlow Lite have it",
+    ),
+    (
+        "",
+        "opset opset_version",
+        "ONNX files have opset 17, which every onnxruntime since 1.12 reads; leave it out",
     ),
     (
         "target",

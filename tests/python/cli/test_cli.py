@@ -386,7 +386,7 @@ def test_convert_joins_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     ("arguments", "code", "message"),
     [
         ([], 2, "Missing argument"),
-        (["a.tflite"], 2, "at least one file to read"),
+        (["a.tflite"], 2, "the file to write after a.tflite"),
         (["a.tflite", "b.safetensors", "--dtype", "int4"], 2, "'int4'"),
         (["a.tflite", "b.safetensors"], 1, "a.tflite"),
         (

@@ -132,7 +132,9 @@ def _require_output(given: Conversion) -> None:
     output, suffix = given.output, given.output.suffix.lower()
     if not given.sources:
         raise typer.BadParameter(
-            "expected at least one file to read, and the file to write", param_hint="IN... OUT"
+            f"expected the file to write after {output}, such as {output.stem}.mlpackage, {output.stem}.tflite or "
+            f"{output.stem}.onnx",
+            param_hint="FILE",
         )
     if any(exists(output) and exists(source) and output.samefile(source) for source in given.sources):
         raise typer.BadParameter(f"{output} is a file to read, too: give another name", param_hint="OUT")
