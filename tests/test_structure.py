@@ -301,17 +301,34 @@ def test_converters_lie_in_rooms_that_import_from_below_only() -> None:
     assert not wrong
 
 
+READING = PROJECT / "python" / "mpscnn" / "converters" / "reading"
+
+
 def test_readers_call_the_vocabulary_and_name_no_operator_of_onnx() -> None:
     """Only the reader of ONNX and the vocabulary add operators by their names in ONNX."""
-    reading = PROJECT / "python" / "mpscnn" / "converters" / "reading"
-    apart = {reading / "vocabulary.py", reading / "onnx_graph" / "builder.py"}  # which adds nodes again
     wrong = [
-        f"{path.relative_to(reading)}:{node.lineno}"
-        for path in sorted({*reading.rglob("*.py")} - {*(reading / "onnx").rglob("*.py")} - apart)
+        f"{path.relative_to(READING)}:{node.lineno}"
+        for path in sorted(
+            {*READING.rglob("*.py")} - {*(READING / "onnx").rglob("*.py")} - {READING / "vocabulary.py"}
+        )
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in ("op", "ops")
+    ]
+    assert not wrong
+
+
+def test_readers_of_other_formats_do_not_import_that_of_onnx() -> None:
+    """They call the vocabulary and the graph, which do. PyTorch's reader makes a graph as that of an ONNX file."""
+    apart = ("onnx", "graph", "pytorch")
+    wrong = [
+        f"{path.relative_to(READING)} imports {name}"
+        for folder in sorted(READING.iterdir())
+        if folder.is_dir() and folder.name not in apart
+        for path in sorted(folder.rglob("*.py"))
+        for name in _imported_modules(ast.parse(path.read_text("utf-8")))
+        if name.startswith("mpscnn.converters.reading.onnx.")
     ]
     assert not wrong
 

@@ -349,7 +349,7 @@ def test_an_error_of_the_converter_is_told_as_one(monkeypatch: pytest.MonkeyPatc
     def failing(*_: Any) -> Any:
         raise AssertionError("atoms")
 
-    for module_of_it in ("onnx_graph.values", "onnx.conversion"):
+    for module_of_it in ("graph.values", "onnx.conversion"):
         monkeypatch.setattr(f"mpscnn.converters.reading.{module_of_it}.convert_node", failing)
     with pytest.raises(mpscnn.UnsupportedError, match="meets an error in mpscnn"):
         mpscnn.from_torch(module, x)

@@ -489,7 +489,7 @@ def test_operators_are_converted_once(monkeypatch: pytest.MonkeyPatch, tmp_path:
         counts.append(node.name)
         convert_node(c, node, origin)
 
-    for module in ("onnx_graph.values", "onnx.conversion"):
+    for module in ("graph.values", "onnx.conversion"):
         monkeypatch.setattr(f"mpscnn.converters.reading.{module}.convert_node", counted)
     FORMATS[name](tmp_path, steps_of(CHAINS[0], 3))
     assert counts

@@ -31,7 +31,7 @@ from mpscnn.converters import read_network
 from mpscnn.converters.formats import readers as formats
 from mpscnn.converters.opening import budget
 from mpscnn.converters.opening.varints import encode as varint
-from mpscnn.converters.reading.onnx_graph.builder import Builder
+from mpscnn.converters.reading.graph.builder import Builder
 from mpscnn.converters.reading.tensorflow import file as graph_file
 from mpscnn.converters.reading.tensorflow.value_resolution import ValueResolver
 from mpscnn.errors import UnsupportedError, WeightsError

@@ -8,11 +8,48 @@ ONNX know the names of ONNX' operators.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
+
+from numpy.typing import NDArray
 
 from mpscnn.converters.reading.onnx import near_zero
 from mpscnn.converters.reading.onnx.expansions import COMPUTED, PART, Operand, Operators
 from mpscnn.converters.reading.onnx.neurons import CAST_OF_FLOATS
+from mpscnn.converters.reading.onnx.node import Node
+from mpscnn.converters.values import gates
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_KINDS: dict[Callable[..., Any], str] = {}
+"""ONNX' names of the operators that functions of the vocabulary add."""
+
+
+def _adds(kind: str) -> Callable[[Function], Function]:
+    """Return a decorator for a function that adds an operator of this kind."""
+
+    def decorate(function: Function) -> Function:
+        _KINDS[function] = kind
+        return function
+
+    return decorate
+
+
+def _added(g: Operators, function: Callable[..., Any], /, *operands: Operand, **settings: Any) -> str:
+    """Add the operator of a function, without the settings that are None."""
+    return _several(g, function, operands, 1, **settings)[0]
+
+
+def _several(
+    g: Operators, function: Callable[..., Any], operands: Sequence[Operand], results: int | Sequence[str], /,
+    **settings: Any,
+) -> list[str]:  # fmt: skip
+    """Add the operator of a function with some results, or results of these names, without settings that are None."""
+    return g.ops(_KINDS[function], operands, results, **_stated(**settings))
+
+
+def _stated(**settings: Any) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if value is not None}
+
 
 # ---- Elementwise functions. Operands of other shapes are broadcast, as in NumPy -------------------------------------
 
@@ -24,15 +61,17 @@ Binary = Callable[[Operators, Operand, Operand], str]
 
 
 def _unary(kind: str) -> Unary:
+    @_adds(kind)
     def function(g: Operators, x: Operand) -> str:
-        return _added(g, kind, x)
+        return _added(g, function, x)
 
     return function
 
 
 def _binary(kind: str) -> Binary:
+    @_adds(kind)
     def function(g: Operators, x: Operand, y: Operand) -> str:
-        return _added(g, kind, x, y)
+        return _added(g, function, x, y)
 
     return function
 
@@ -123,24 +162,28 @@ ANGLES = ("acos", "acosh", "asin", "asinh", "atan", "atanh", "cos", "cosh", "sin
 """The names of functions of angles and of hyperbolas."""
 
 
+@_adds("Where")
 def where(g: Operators, condition: Operand, x: Operand, y: Operand) -> str:
     """Add x where the condition holds, otherwise y."""
-    return _added(g, "Where", condition, x, y)
+    return _added(g, where, condition, x, y)
 
 
+@_adds("Max")
 def maximum(g: Operators, *x: Operand) -> str:
     """Add the maximum of some tensors."""
-    return _added(g, "Max", *x)
+    return _added(g, maximum, *x)
 
 
+@_adds("Min")
 def minimum(g: Operators, *x: Operand) -> str:
     """Add the minimum of some tensors."""
-    return _added(g, "Min", *x)
+    return _added(g, minimum, *x)
 
 
+@_adds("Mod")
 def modulo(g: Operators, x: Operand, y: Operand, *, fmod: int | None = None) -> str:
     """Add the rest of x / y. It has the sign of y, or with `fmod=1` the sign of x."""
-    return _added(g, "Mod", x, y, fmod=fmod)
+    return _added(g, modulo, x, y, fmod=fmod)
 
 
 def inverse_root(g: Operators, x: Operand) -> str:
@@ -148,9 +191,10 @@ def inverse_root(g: Operators, x: Operand) -> str:
     return reciprocal(g, sqrt(g, x))
 
 
+@_adds("Clip")
 def clip(g: Operators, x: Operand, low: Operand, high: Operand) -> str:
     """Limit a tensor to [low, high]; None: there is no such limit."""
-    return _added(g, "Clip", x, low, high)
+    return _added(g, clip, x, low, high)
 
 
 def expm1(g: Operators, x: str) -> str:
@@ -163,46 +207,54 @@ def log1p(g: Operators, x: str) -> str:
     return g.op(*near_zero.log1p(g, x))
 
 
+@_adds("IsInf")
 def is_infinite(
     g: Operators, x: Operand, *, detect_negative: int | None = None, detect_positive: int | None = None
 ) -> str:
     """Tell which elements are infinite: of both signs, or 0 leaves one sign out."""
-    return _added(g, "IsInf", x, detect_negative=detect_negative, detect_positive=detect_positive)
+    return _added(g, is_infinite, x, detect_negative=detect_negative, detect_positive=detect_positive)
 
 
+@_adds("Celu")
 def celu(g: Operators, x: Operand, *, alpha: float) -> str:
     """Add max(x, 0) + min(alpha (e^(x / alpha) - 1), 0)."""
-    return _added(g, "Celu", x, alpha=alpha)
+    return _added(g, celu, x, alpha=alpha)
 
 
+@_adds("Elu")
 def elu(g: Operators, x: Operand, *, alpha: float | None = None) -> str:
     """Add x where it is positive, otherwise alpha (e^x - 1)."""
-    return _added(g, "Elu", x, alpha=alpha)
+    return _added(g, elu, x, alpha=alpha)
 
 
+@_adds("Gelu")
 def gelu(g: Operators, x: Operand, *, approximate: str | None = None) -> str:
     """Add x times the normal distribution's probability of numbers below x, exactly or by tanh."""
-    return _added(g, "Gelu", x, approximate=approximate)
+    return _added(g, gelu, x, approximate=approximate)
 
 
+@_adds("HardSigmoid")
 def hard_sigmoid(g: Operators, x: Operand, *, alpha: float, beta: float) -> str:
     """Add alpha x + beta, limited to [0, 1]."""
-    return _added(g, "HardSigmoid", x, alpha=alpha, beta=beta)
+    return _added(g, hard_sigmoid, x, alpha=alpha, beta=beta)
 
 
+@_adds("LeakyRelu")
 def leaky_relu(g: Operators, x: Operand, *, alpha: float) -> str:
     """Add x where it is positive, otherwise alpha x."""
-    return _added(g, "LeakyRelu", x, alpha=alpha)
+    return _added(g, leaky_relu, x, alpha=alpha)
 
 
+@_adds("Selu")
 def selu(g: Operators, x: Operand, *, alpha: float | None = None, gamma: float | None = None) -> str:
     """Add gamma times the ELU with alpha."""
-    return _added(g, "Selu", x, alpha=alpha, gamma=gamma)
+    return _added(g, selu, x, alpha=alpha, gamma=gamma)
 
 
+@_adds("Swish")
 def swish(g: Operators, x: Operand, *, alpha: float | None = None) -> str:
     """Add x sigmoid(alpha x)."""
-    return _added(g, "Swish", x, alpha=alpha)
+    return _added(g, swish, x, alpha=alpha)
 
 
 # ---- Arrays --------------------------------------------------------------------------------------------------------
@@ -216,108 +268,134 @@ tile = _binary("Tile")
 unsqueeze = _binary("Unsqueeze")
 
 
+@_adds("Cast")
 def cast(g: Operators, x: Operand, *, to: int) -> str:
     """Add a cast to a type of elements."""
-    return _added(g, "Cast", x, to=to)
+    return _added(g, cast, x, to=to)
 
 
+@_adds(COMPUTED)
 def computed(g: Operators, *x: Operand, function: Callable[..., Any]) -> str:
     """Add an array that a function computes from arrays."""
-    return _added(g, COMPUTED, *x, function=function)
+    return _added(g, computed, *x, function=function)
 
 
+@_adds("Concat")
 def concatenate(g: Operators, *x: Operand, axis: int) -> str:
     """Join tensors along an axis."""
-    return _added(g, "Concat", *x, axis=axis)
+    return _added(g, concatenate, *x, axis=axis)
 
 
+@_adds("DepthToSpace")
 def depth_to_space(g: Operators, x: Operand, *, blocksize: int, mode: str) -> str:
     """Move channels into blocks of pixels. The mode is "DCR" or "CRD", the order of columns, rows and depth."""
-    return _added(g, "DepthToSpace", x, blocksize=blocksize, mode=mode)
+    return _added(g, depth_to_space, x, blocksize=blocksize, mode=mode)
 
 
+@_adds("Flatten")
 def flatten(g: Operators, x: Operand, *, axis: int) -> str:
     """Reshape to a matrix: the axes before `axis`, and the others."""
-    return _added(g, "Flatten", x, axis=axis)
+    return _added(g, flatten, x, axis=axis)
 
 
+@_adds("Gather")
 def gather(g: Operators, x: Operand, indices: Operand, *, axis: int) -> str:
     """Take slices of an axis at positions."""
-    return _added(g, "Gather", x, indices, axis=axis)
+    return _added(g, gather, x, indices, axis=axis)
 
 
+@_adds("GatherElements")
 def gather_elements(g: Operators, x: Operand, indices: Operand, *, axis: int) -> str:
     """Take elements along an axis, at a position for each."""
-    return _added(g, "GatherElements", x, indices, axis=axis)
+    return _added(g, gather_elements, x, indices, axis=axis)
 
 
+@_adds("GatherND")
 def gather_nd(g: Operators, x: Operand, indices: Operand, *, batch_dims: int | None = None) -> str:
     """Take slices at positions of several axes."""
-    return _added(g, "GatherND", x, indices, batch_dims=batch_dims)
+    return _added(g, gather_nd, x, indices, batch_dims=batch_dims)
 
 
+@_adds("ConstantOfShape")
+def filled(g: Operators, shape: Operand, name: str, *, value: NDArray[Any]) -> str:
+    """Add a tensor of a shape with this name, whose elements are all the same number: that of an array of one."""
+    return _several(g, filled, [shape], [name], value=value)[0]
+
+
+@_adds("OneHot")
 def one_hot(g: Operators, indices: Operand, depth: Operand, values: Operand, *, axis: int) -> str:
     """Add an axis, in which one element has the second of two values, and the others have the first."""
-    return _added(g, "OneHot", indices, depth, values, axis=axis)
+    return _added(g, one_hot, indices, depth, values, axis=axis)
 
 
+@_adds("Pad")
 def pad(g: Operators, x: Operand, amounts: Operand, *value: Operand, mode: str | None = None) -> str:
     """Add a border: of a value, or of elements of the tensor."""
-    return _added(g, "Pad", x, amounts, *value, mode=mode)
+    return _added(g, pad, x, amounts, *value, mode=mode)
 
 
+@_adds(PART)
 def part(g: Operators, x: Operand, *, entries: Sequence[slice]) -> str:
     """Take a part of each axis by slices, as in NumPy."""
-    return _added(g, PART, x, entries=entries)
+    return _added(g, part, x, entries=entries)
 
 
+@_adds("Range")
 def progression(g: Operators, start: Operand, end: Operand, step: Operand) -> str:
     """Add the numbers from `start` on, with steps, before `end`."""
-    return _added(g, "Range", start, end, step)
+    return _added(g, progression, start, end, step)
 
 
+@_adds("Reshape")
 def reshape(g: Operators, x: Operand, shape: Operand, *, allowzero: int | None = None) -> str:
     """Reshape a tensor. An extent of 0 stays as it is, unless `allowzero` is 1."""
-    return _added(g, "Reshape", x, shape, allowzero=allowzero)
+    return _added(g, reshape, x, shape, allowzero=allowzero)
 
 
+@_adds("ScatterElements")
 def scatter_elements(
     g: Operators, x: Operand, indices: Operand, updates: Operand, *, axis: int, reduction: str | None = None
 ) -> str:
     """Write elements along an axis, at a position for each."""
-    return _added(g, "ScatterElements", x, indices, updates, axis=axis, reduction=reduction)
+    return _added(g, scatter_elements, x, indices, updates, axis=axis, reduction=reduction)
 
 
+@_adds("ScatterND")
 def scatter_nd(
     g: Operators, x: Operand, indices: Operand, updates: Operand, *, reduction: str | None = None
 ) -> str:
     """Write slices at positions of several axes."""
-    return _added(g, "ScatterND", x, indices, updates, reduction=reduction)
+    return _added(g, scatter_nd, x, indices, updates, reduction=reduction)
 
 
+@_adds("Slice")
 def slice_axes(g: Operators, x: Operand, starts: Operand, ends: Operand, *axes_and_steps: Operand) -> str:
     """Take a part of some axes, or of all. The last operands are the axes and the steps."""
-    return _added(g, "Slice", x, starts, ends, *axes_and_steps)
+    return _added(g, slice_axes, x, starts, ends, *axes_and_steps)
 
 
+@_adds("SpaceToDepth")
 def space_to_depth(g: Operators, x: Operand, *, blocksize: int, mode: str | None = None) -> str:
     """Move blocks of pixels into channels. The modes are those of `depth_to_space`."""
-    return _added(g, "SpaceToDepth", x, blocksize=blocksize, mode=mode)
+    return _added(g, space_to_depth, x, blocksize=blocksize, mode=mode)
 
 
+@_adds("Split")
 def split(g: Operators, x: Operand, sizes: Sequence[Any], *, axis: int) -> list[str]:
     """Split a tensor along an axis into parts of these sizes."""
-    return g.ops("Split", [x, sizes], len(sizes), axis=axis)
+    return _several(g, split, [x, sizes], len(sizes), axis=axis)
 
 
+@_adds("Transpose")
 def transpose(g: Operators, x: Operand, *, perm: Sequence[int]) -> str:
     """Put the axes into another order."""
-    return _added(g, "Transpose", x, perm=perm)
+    return _added(g, transpose, x, perm=perm)
 
 
+@_adds("Trilu")
 def triangle(g: Operators, x: Operand, diagonal: Operand, *, upper: int) -> str:
     """Set all elements above a diagonal to 0, or with `upper=1` those below it."""
-    return _added(g, "Trilu", x, diagonal, upper=upper)
+    return _added(g, triangle, x, diagonal, upper=upper)
 
 
 # ---- Along axes ----------------------------------------------------------------------------------------------------
@@ -345,22 +423,25 @@ class Place(Protocol):
 
 
 def _reduction(kind: str) -> Reduction:
+    @_adds(kind)
     def function(g: Operators, x: Operand, axes: Operand, /, *, keepdims: int) -> str:
-        return _added(g, kind, x, axes, keepdims=keepdims)
+        return _added(g, function, x, axes, keepdims=keepdims)
 
     return function
 
 
 def _along(kind: str) -> Along:
+    @_adds(kind)
     def function(g: Operators, x: Operand, /, *, axis: int) -> str:
-        return _added(g, kind, x, axis=axis)
+        return _added(g, function, x, axis=axis)
 
     return function
 
 
 def _place(kind: str) -> Place:
+    @_adds(kind)
     def function(g: Operators, x: Operand, /, *, axis: int, keepdims: int) -> str:
-        return _added(g, kind, x, axis=axis, keepdims=keepdims)
+        return _added(g, function, x, axis=axis, keepdims=keepdims)
 
     return function
 
@@ -383,18 +464,20 @@ arg_max = _place("ArgMax")
 arg_min = _place("ArgMin")
 
 
+@_adds("CumSum")
 def cumulative_sum(
     g: Operators, x: Operand, axis: Operand, *, exclusive: int | None = None, reverse: int | None = None
 ) -> str:
     """Add the sums of all elements up to each, along an axis."""
-    return _added(g, "CumSum", x, axis, exclusive=exclusive, reverse=reverse)
+    return _added(g, cumulative_sum, x, axis, exclusive=exclusive, reverse=reverse)
 
 
+@_adds("TopK")
 def top_k(
     g: Operators, x: Operand, count: Operand, *, axis: int, largest: int, sorted: int | None = None
 ) -> list[str]:
     """Add the largest or smallest elements of an axis, and their positions."""
-    return g.ops("TopK", [x, count], 2, **_stated(axis=axis, largest=largest, sorted=sorted))
+    return _several(g, top_k, [x, count], 2, axis=axis, largest=largest, sorted=sorted)
 
 
 # ---- Matrices ------------------------------------------------------------------------------------------------------
@@ -402,22 +485,25 @@ def top_k(
 matmul = _binary("MatMul")
 
 
+@_adds("Einsum")
 def einsum(g: Operators, *x: Operand, equation: str) -> str:
     """Add a sum of products by Einstein's notation."""
-    return _added(g, "Einsum", *x, equation=equation)
+    return _added(g, einsum, *x, equation=equation)
 
 
+@_adds("Gemm")
 def gemm(
     g: Operators, x: Operand, y: Operand, *bias: Operand, alpha: float | None = None, beta: float | None = None,
     transpose_y: int | None = None,
 ) -> str:  # fmt: skip
     """Add alpha x y + beta bias for matrices. With `transpose_y=1`, y is transposed."""
-    return _added(g, "Gemm", x, y, *bias, alpha=alpha, beta=beta, transB=transpose_y)
+    return _added(g, gemm, x, y, *bias, alpha=alpha, beta=beta, transB=transpose_y)
 
 
 # ---- Normalizations ------------------------------------------------------------------------------------------------
 
 
+@_adds("BatchNormalization")
 def batch_norm(
     g: Operators,
     x: Operand,
@@ -429,31 +515,35 @@ def batch_norm(
     epsilon: float,
 ) -> str:
     """Normalize by statistics of the file, with numbers for each channel."""
-    return _added(g, "BatchNormalization", x, scale, bias, mean, variance, epsilon=epsilon)
+    return _added(g, batch_norm, x, scale, bias, mean, variance, epsilon=epsilon)
 
 
+@_adds("GroupNormalization")
 def group_norm(
     g: Operators, x: Operand, scale: Operand, bias: Operand, *, num_groups: int, epsilon: float
 ) -> str:
     """Normalize groups of channels by their own statistics."""
-    return _added(g, "GroupNormalization", x, scale, bias, num_groups=num_groups, epsilon=epsilon)
+    return _added(g, group_norm, x, scale, bias, num_groups=num_groups, epsilon=epsilon)
 
 
+@_adds("InstanceNormalization")
 def instance_norm(g: Operators, x: Operand, scale: Operand, bias: Operand, *, epsilon: float) -> str:
     """Normalize each channel of each image by its own statistics."""
-    return _added(g, "InstanceNormalization", x, scale, bias, epsilon=epsilon)
+    return _added(g, instance_norm, x, scale, bias, epsilon=epsilon)
 
 
+@_adds("LayerNormalization")
 def layer_norm(g: Operators, x: Operand, scale: Operand, *bias: Operand, axis: int, epsilon: float) -> str:
     """Normalize all axes from `axis` on by their own statistics."""
-    return _added(g, "LayerNormalization", x, scale, *bias, axis=axis, epsilon=epsilon)
+    return _added(g, layer_norm, x, scale, *bias, axis=axis, epsilon=epsilon)
 
 
+@_adds("LRN")
 def local_response_norm(
     g: Operators, x: Operand, *, size: int, alpha: float, beta: float, bias: float
 ) -> str:
     """Divide by (bias + alpha / size times the sum of squares of neighbouring channels)^beta."""
-    return _added(g, "LRN", x, size=size, alpha=alpha, beta=beta, bias=bias)
+    return _added(g, local_response_norm, x, size=size, alpha=alpha, beta=beta, bias=bias)
 
 
 # ---- Windows -------------------------------------------------------------------------------------------------------
@@ -474,13 +564,14 @@ class Pooling(Protocol):
 
 
 def _pooling(kind: str) -> Pooling:
+    @_adds(kind)
     def function(
         g: Operators, x: Operand, /, *, kernel_shape: Sequence[int], strides: Numbers = None, pads: Numbers = None,
         auto_pad: str | None = None, dilations: Numbers = None, ceil_mode: int | None = None,
         count_include_pad: int | None = None, p: int | None = None,
     ) -> str:  # fmt: skip
         return _added(
-            g, kind, x, kernel_shape=kernel_shape, strides=strides, pads=pads, auto_pad=auto_pad,
+            g, function, x, kernel_shape=kernel_shape, strides=strides, pads=pads, auto_pad=auto_pad,
             dilations=dilations, ceil_mode=ceil_mode, count_include_pad=count_include_pad, p=p,
         )  # fmt: skip
 
@@ -495,36 +586,39 @@ global_average_pool = _unary("GlobalAveragePool")
 global_max_pool = _unary("GlobalMaxPool")
 
 
+@_adds("MaxPool")
 def max_pool_with_places(
     g: Operators, x: Operand, *, kernel_shape: Sequence[int], strides: Numbers = None, pads: Numbers = None,
     auto_pad: str | None = None, dilations: Numbers = None, ceil_mode: int | None = None,
 ) -> list[str]:  # fmt: skip
     """Add a maximum pooling and the places of the maxima, which are counted in the whole tensor."""
-    settings = _stated(
-        kernel_shape=kernel_shape, strides=strides, pads=pads, auto_pad=auto_pad, dilations=dilations,
-        ceil_mode=ceil_mode,
+    return _several(
+        g, max_pool_with_places, [x], 2, kernel_shape=kernel_shape, strides=strides, pads=pads, auto_pad=auto_pad,
+        dilations=dilations, ceil_mode=ceil_mode,
     )  # fmt: skip
-    return g.ops("MaxPool", [x], 2, **settings)
 
 
+@_adds("MaxUnpool")
 def max_unpool(
     g: Operators, x: Operand, places: Operand, shape: Operand, *, kernel_shape: Sequence[int]
 ) -> str:
     """Write elements at the places of maxima of a tensor of this shape, whose other elements are 0."""
-    return _added(g, "MaxUnpool", x, places, shape, kernel_shape=kernel_shape)
+    return _added(g, max_unpool, x, places, shape, kernel_shape=kernel_shape)
 
 
+@_adds("Conv")
 def convolve(
     g: Operators, x: Operand, weight: Operand, *bias: Operand, kernel_shape: Numbers = None, strides: Numbers = None,
     pads: Numbers = None, auto_pad: str | None = None, dilations: Numbers = None, group: int | None = None,
 ) -> str:  # fmt: skip
     """Add a convolution. The weight is (filters, channels of a group, spatial axes)."""
     return _added(
-        g, "Conv", x, weight, *bias, kernel_shape=kernel_shape, strides=strides, pads=pads, auto_pad=auto_pad,
+        g, convolve, x, weight, *bias, kernel_shape=kernel_shape, strides=strides, pads=pads, auto_pad=auto_pad,
         dilations=dilations, group=group,
     )  # fmt: skip
 
 
+@_adds("ConvTranspose")
 def convolve_transposed(
     g: Operators, x: Operand, weight: Operand, *bias: Operand, kernel_shape: Numbers = None, strides: Numbers = None,
     pads: Numbers = None, auto_pad: str | None = None, dilations: Numbers = None, group: int | None = None,
@@ -532,19 +626,21 @@ def convolve_transposed(
 ) -> str:  # fmt: skip
     """Add a transposed convolution. The weight is (channels, filters of a group, spatial axes)."""
     return _added(
-        g, "ConvTranspose", x, weight, *bias, kernel_shape=kernel_shape, strides=strides, pads=pads,
+        g, convolve_transposed, x, weight, *bias, kernel_shape=kernel_shape, strides=strides, pads=pads,
         auto_pad=auto_pad, dilations=dilations, group=group, output_padding=output_padding, output_shape=output_shape,
     )  # fmt: skip
 
 
+@_adds("Col2Im")
 def join_columns(
     g: Operators, x: Operand, size: Operand, kernel: Operand, *, dilations: Numbers = None, pads: Numbers = None,
     strides: Numbers = None,
 ) -> str:  # fmt: skip
     """Add the sums of overlapping blocks, which are the columns of a matrix, as an image of a size."""
-    return _added(g, "Col2Im", x, size, kernel, dilations=dilations, pads=pads, strides=strides)
+    return _added(g, join_columns, x, size, kernel, dilations=dilations, pads=pads, strides=strides)
 
 
+@_adds("Resize")
 def resize(
     g: Operators, x: Operand, scales: Operand = None, *sizes: Operand, mode: str, coordinate_transformation_mode: str,
     nearest_mode: str | None = None, cubic_coeff_a: float | None = None, antialias: int | None = None,
@@ -552,17 +648,18 @@ def resize(
 ) -> str:  # fmt: skip
     """Resize the axes of a tensor by scales, or to sizes."""
     return _added(
-        g, "Resize", x, None, scales, *sizes, mode=mode, coordinate_transformation_mode=coordinate_transformation_mode,
+        g, resize, x, None, scales, *sizes, mode=mode, coordinate_transformation_mode=coordinate_transformation_mode,
         nearest_mode=nearest_mode, cubic_coeff_a=cubic_coeff_a, antialias=antialias,
         exclude_outside=exclude_outside, axes=axes,
     )  # fmt: skip
 
 
+@_adds("GridSample")
 def sample_grid(
     g: Operators, x: Operand, grid: Operand, *, mode: str, padding_mode: str, align_corners: int
 ) -> str:
     """Sample an image at the positions of a grid."""
-    return _added(g, "GridSample", x, grid, mode=mode, padding_mode=padding_mode, align_corners=align_corners)
+    return _added(g, sample_grid, x, grid, mode=mode, padding_mode=padding_mode, align_corners=align_corners)
 
 
 # ---- Recurrent layers ----------------------------------------------------------------------------------------------
@@ -572,13 +669,14 @@ Cells = Literal["LSTM", "GRU", "RNN"]
 
 def recurrent(
     g: Operators, kind: Cells, x: Operand, weights: Operand, state_weights: Operand, biases: Operand,
-    states: Sequence[Operand], *, hidden_size: int, direction: str, activations: Sequence[str] | None = None,
+    states: Sequence[Operand], *, hidden_size: int, direction: str, activations: Sequence[gates.Function] | None = None,
     activation_alpha: Sequence[float] | None = None, activation_beta: Sequence[float] | None = None,
     linear_before_reset: int | None = None,
 ) -> list[str]:  # fmt: skip
     """Add a recurrent layer. Its results are all steps and the last states."""
+    functions = None if activations is None else [gates.FUNCTIONS[name] for name in activations]
     settings = _stated(
-        hidden_size=hidden_size, direction=direction, activations=activations, activation_alpha=activation_alpha,
+        hidden_size=hidden_size, direction=direction, activations=functions, activation_alpha=activation_alpha,
         activation_beta=activation_beta, linear_before_reset=linear_before_reset,
     )  # fmt: skip
     operands = [x, weights, state_weights, biases, None, *states]
@@ -588,10 +686,27 @@ def recurrent(
 # ---- Operators -----------------------------------------------------------------------------------------------------
 
 
-def _added(g: Operators, kind: str, /, *operands: Operand, **settings: Any) -> str:
-    """Add an operator of ONNX, without the settings that are None."""
-    return g.op(kind, *operands, **_stated(**settings))
+def added_by(node: Node | None, *functions: Callable[..., Any]) -> Node | None:
+    """Return an operator that one of these functions has added; None for others."""
+    return node if node is not None and node.kind in [_KINDS[one] for one in functions] else None
 
 
-def _stated(**settings: Any) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if value is not None}
+def have_one_type(node: Node) -> bool:
+    """Return True for an operator whose operands have elements of one type."""
+    return added_by(node, *_OF_ONE_TYPE) is not None
+
+
+def again(g: Operators, node: Node, *operands: Operand) -> str:
+    """Add an operator again, with other operands after the first one."""
+    return g.op(node.kind, node.inputs[0], *operands, **node.attributes)
+
+
+_OF_ONE_TYPE = (
+    add, batch_norm, concatenate, convolve, convolve_transposed, divide, gemm, matmul, maximum, minimum, multiply,
+    subtract,
+)  # fmt: skip
+
+
+def axis_of_filters(node: Node) -> int:
+    """Return the axis of the weight of a convolution or a dense layer on which its filters are."""
+    return 0 if node.kind == _KINDS[convolve] or node.attributes.get("transB") else 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,14 +33,27 @@ ONNX_FUNCTIONS: dict[str, dict[str, Any]] = {
 ONNX_PARAMETERS = {"Affine": "ab", "Elu": "a", "HardSigmoid": "ab", "LeakyRelu": "a", "ScaledTanh": "ab"}
 """The parameters that the attributes activation_alpha (a) and activation_beta (b) state, by ONNX' function."""
 
-CORE_ML_FUNCTIONS = {
+Function = Literal["affine", "hard_sigmoid", "relu", "scaled_tanh", "sigmoid", "tanh"]
+"""The names of functions of recurrent layers in the vocabulary of the readers."""
+
+FUNCTIONS: dict[Function, str] = {
+    "affine": "Affine",
     "hard_sigmoid": "HardSigmoid",
-    "linear": "Affine",
     "relu": "Relu",
+    "scaled_tanh": "ScaledTanh",
     "sigmoid": "Sigmoid",
     "tanh": "Tanh",
 }
-"""For the name of a function in Core ML's programs, the name of the same function in ONNX."""
+"""For the vocabulary's name of a function, that of ONNX."""
+
+CORE_ML_FUNCTIONS: dict[str, Function] = {
+    "hard_sigmoid": "hard_sigmoid",
+    "linear": "affine",
+    "relu": "relu",
+    "sigmoid": "sigmoid",
+    "tanh": "tanh",
+}
+"""For the name of a function in Core ML's programs, that of the vocabulary."""
 
 
 def reorder_gates(values: NDArray[Any], given: str, wanted: str) -> NDArray[Any]:

@@ -8,6 +8,7 @@ added to the layer as an activation.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -31,6 +32,8 @@ class Limits(NamedTuple):
         """Return True if this range extends beyond the other one by more than the margin, at either end."""
         return self.low < other.low - margin or self.high > other.high + margin
 
+
+_INTEGERS = re.compile(r"(u?)int(\d+)")
 
 UNLIMITED = Limits(-math.inf, math.inf)
 
@@ -107,3 +110,13 @@ def clip_limits(activation: Activation, grid: Grid, given: Limits = UNLIMITED) -
     if reached.high <= limits.high + grid.step / 2.0:
         clipped = Limits(clipped.low, max(own.high, clipped.low))
     return clipped
+
+
+def range_of_integers(name: str) -> tuple[int, int] | None:
+    """Return the smallest and the largest number of an element type; None if it is not one of integers."""
+    found = _INTEGERS.fullmatch(name)
+    if found is None:
+        return None
+    is_unsigned, bits = bool(found[1]), int(found[2])
+    lowest = 0 if is_unsigned else -(1 << bits - 1)
+    return lowest, lowest + (1 << bits) - 1

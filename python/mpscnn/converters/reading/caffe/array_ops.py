@@ -8,9 +8,9 @@ from itertools import pairwise
 from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.caffe.file import CaffeLayer
 from mpscnn.converters.reading.caffe.row_calls import axis_of
-from mpscnn.converters.reading.onnx_graph.blocks import crop, split
-from mpscnn.converters.reading.onnx_graph.builder import Builder
-from mpscnn.converters.reading.onnx_graph.resizing import CORNERS, FROM_EDGE, resize
+from mpscnn.converters.reading.graph.blocks import crop, split
+from mpscnn.converters.reading.graph.builder import Builder
+from mpscnn.converters.reading.graph.resizing import CORNERS, FROM_EDGE, resize
 from mpscnn.converters.values.rows import Ints, Name, Row
 from mpscnn.errors import UnsupportedError, WeightsError
 

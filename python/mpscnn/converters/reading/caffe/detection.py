@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mpscnn.converters.opening.budget import Budget, Cost
 from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.caffe.file import CaffeLayer
-from mpscnn.converters.reading.onnx_graph.builder import Builder
+from mpscnn.converters.reading.graph.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.vision.detector import DetectionHead
 

@@ -8,8 +8,8 @@ from typing import Annotated
 from mpscnn.converters.opening.blobs import Blob
 from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.caffe.row_calls import Number, of_one
-from mpscnn.converters.reading.onnx_graph.blocks import compare
-from mpscnn.converters.reading.onnx_graph.builder import Builder
+from mpscnn.converters.reading.graph.blocks import compare
+from mpscnn.converters.reading.graph.builder import Builder
 from mpscnn.converters.values.rows import Name, Operand, Row, Stated, ignores
 from mpscnn.errors import WeightsError
 

@@ -12,7 +12,7 @@ from mpscnn.converters.reading.caffe.linear_and_reductions import LINEAR_AND_RED
 from mpscnn.converters.reading.caffe.normalizations import NORMALIZATIONS
 from mpscnn.converters.reading.caffe.row_calls import Number
 from mpscnn.converters.reading.caffe.windows import WINDOWS
-from mpscnn.converters.reading.onnx_graph.builder import Builder
+from mpscnn.converters.reading.graph.builder import Builder
 from mpscnn.converters.values.rows import Name, Row
 from mpscnn.errors import UnsupportedError
 

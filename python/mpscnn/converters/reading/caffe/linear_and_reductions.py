@@ -6,8 +6,8 @@ import math
 
 from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.caffe.row_calls import Biases, Number, Weights, axis_of, lacks
-from mpscnn.converters.reading.onnx_graph.blocks import cast_to_float, fold
-from mpscnn.converters.reading.onnx_graph.builder import Builder
+from mpscnn.converters.reading.graph.blocks import cast_to_float, fold
+from mpscnn.converters.reading.graph.builder import Builder
 from mpscnn.converters.values.rows import Floats, Name, Row
 from mpscnn.errors import UnsupportedError, WeightsError
 

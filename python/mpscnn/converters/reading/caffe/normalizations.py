@@ -13,8 +13,8 @@ from mpscnn.converters.opening.broadcast_views import stored
 from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.caffe.file import CaffeLayer
 from mpscnn.converters.reading.caffe.row_calls import Number, axis_of, image, lacks
-from mpscnn.converters.reading.onnx_graph.blocks import l2_normalize, standardize
-from mpscnn.converters.reading.onnx_graph.builder import Builder
+from mpscnn.converters.reading.graph.blocks import l2_normalize, standardize
+from mpscnn.converters.reading.graph.builder import Builder
 from mpscnn.converters.values.affine import EPSILON, VARIANCE
 from mpscnn.converters.values.rows import Name, Operand, Row, ignores
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -117,8 +117,8 @@ def _scale_channels(b: Builder, layer: CaffeLayer, x: str, factors: Array, offse
     folded = _into_layer_before(b, layer, x, factors, offsets)
     if folded is not None:
         return folded
-    normalization = b.producer(x)
-    if normalization is None or normalization.kind != "BatchNormalization":
+    normalization = b.maker(x, ops.batch_norm)
+    if normalization is None:
         operands = [b.weight("scale", factors), b.weight("bias", offsets)]
         operands += [
             b.weight(role, np.broadcast_to(np.float32(value), factors.shape))
@@ -126,12 +126,12 @@ def _scale_channels(b: Builder, layer: CaffeLayer, x: str, factors: Array, offse
         ]
         return ops.batch_norm(b, x, *operands, epsilon=EPSILON)
     # The original normalization is dropped unless another layer reads it.
-    source, *own = normalization.inputs
+    own = normalization.inputs[1:]
     known = map(b.constant_of, own[:2])
     scale, bias = (one.real("its factors") for one in known if one is not None)
     b.begin(normalization.name)
     operands = [b.weight("scale", scale * factors), b.weight("bias", bias * factors + offsets), *own[2:]]
-    return ops.batch_norm(b, source, *operands, **normalization.attributes)
+    return ops.again(b, normalization, *operands)
 
 
 def _into_layer_before(b: Builder, layer: CaffeLayer, x: str, factors: Array, offsets: Array) -> str | None:
@@ -139,14 +139,14 @@ def _into_layer_before(b: Builder, layer: CaffeLayer, x: str, factors: Array, of
 
     Return None if another layer reads x, if it is computed otherwise, or if half floats could not hold the weights.
     """
-    made = b.producer(x)
-    if made is None or made.kind not in ("Conv", "Gemm") or not layer.folds:
+    made = b.maker(x, ops.convolve, ops.gemm)
+    if made is None or not layer.folds:
         return None
     known = [b.constant_of(name) for name in made.inputs[1:]]
     if not known or None in known:
         return None
     weights, *biases = (one.real("its weights") for one in known if one is not None)
-    axis = 0 if made.kind == "Conv" or made.attributes.get("transB") else 1
+    axis = ops.axis_of_filters(made)
     if weights.shape[axis] != factors.size:
         return None
     rows = [1] * weights.ndim
@@ -161,7 +161,7 @@ def _into_layer_before(b: Builder, layer: CaffeLayer, x: str, factors: Array, of
         return None
     b.begin(made.name)
     operands = [b.weight(role, values.astype(np.float32)) for role, values in folded.items()]
-    return b.again(made, operands)
+    return ops.again(b, made, *operands)
 
 
 def _combined_with_blob(

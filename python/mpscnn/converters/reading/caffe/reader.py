@@ -18,8 +18,8 @@ from mpscnn.converters.reading.caffe.detection import Priors
 from mpscnn.converters.reading.caffe.file import CaffeFile, CaffeLayer
 from mpscnn.converters.reading.caffe.layers import ROWS, SEVERAL, refuse_twice, unsupported_reason
 from mpscnn.converters.reading.caffe.row_calls import call_row
-from mpscnn.converters.reading.onnx_graph.builder import Builder
-from mpscnn.converters.reading.onnx_graph.walk import Walk
+from mpscnn.converters.reading.graph.builder import Builder
+from mpscnn.converters.reading.graph.walk import Walk
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.graph.settings import state_scores

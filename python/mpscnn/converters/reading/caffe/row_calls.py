@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from mpscnn.converters.opening.blobs import Blob
 from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.caffe.file import CaffeLayer
-from mpscnn.converters.reading.onnx_graph.builder import Builder
+from mpscnn.converters.reading.graph.builder import Builder
 from mpscnn.converters.values.rows import Finite, Name, Operand, Parameter, Row, call, schema_of
 from mpscnn.errors import UnsupportedError, WeightsError
 

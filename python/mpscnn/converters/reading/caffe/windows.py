@@ -7,7 +7,7 @@ from typing import Any, Literal
 from mpscnn.converters.opening.blobs import Blob
 from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.caffe.row_calls import Biases, Weights, image, lacks
-from mpscnn.converters.reading.onnx_graph.builder import Builder
+from mpscnn.converters.reading.graph.builder import Builder
 from mpscnn.converters.values.rows import Ints, Name, Row
 from mpscnn.converters.values.window_sizes import count_of_caffe
 from mpscnn.errors import UnsupportedError, WeightsError

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.opening.budget import Budget, Cost
 from mpscnn.converters.reading.coreai.program import Operation
-from mpscnn.converters.reading.onnx.file import StoredIntegers
 from mpscnn.converters.values import block_weights
+from mpscnn.converters.values.stored_integers import StoredIntegers
 from mpscnn.errors import UnsupportedError, WeightsError
 
 Array = NDArray[Any]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mpscnn.converters.reading import vocabulary as ops
-from mpscnn.converters.reading.onnx_graph.builder import Builder
-from mpscnn.converters.reading.onnx_graph.resizing import CORNERS, FROM_EDGE, HALF_PIXEL, resize
+from mpscnn.converters.reading.graph.builder import Builder
+from mpscnn.converters.reading.graph.resizing import CORNERS, FROM_EDGE, HALF_PIXEL, resize
 from mpscnn.errors import UnsupportedError
 
 _LARGEST = 2**31 - 1

@@ -13,8 +13,7 @@ import numpy as np
 from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.coreai.interpolation import Resized, interpolate_linearly, take_nearest
 from mpscnn.converters.reading.coreai.parts import read_backwards, write_part
-from mpscnn.converters.reading.onnx.quantizations import range_of_integers
-from mpscnn.converters.reading.onnx_graph.blocks import (
+from mpscnn.converters.reading.graph.blocks import (
     cast_to_int,
     cast_to_integers,
     compare,
@@ -22,7 +21,8 @@ from mpscnn.converters.reading.onnx_graph.blocks import (
     reverse,
     split,
 )
-from mpscnn.converters.reading.onnx_graph.builder import BOOL, FLOAT, Builder
+from mpscnn.converters.reading.graph.builder import BOOL, FLOAT, Builder
+from mpscnn.converters.values.integer_limits import range_of_integers
 from mpscnn.converters.values.rows import Above, Counted, Floats, Ints, Operand, Row
 from mpscnn.errors import UnsupportedError, WeightsError
 

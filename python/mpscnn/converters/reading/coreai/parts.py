@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mpscnn.converters.reading import vocabulary as ops
-from mpscnn.converters.reading.onnx_graph.blocks import take_part
-from mpscnn.converters.reading.onnx_graph.builder import Builder
+from mpscnn.converters.reading.graph.blocks import take_part
+from mpscnn.converters.reading.graph.builder import Builder
 from mpscnn.converters.values.rows import Ints
 from mpscnn.errors import UnsupportedError, WeightsError
 

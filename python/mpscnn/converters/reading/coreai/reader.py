@@ -27,8 +27,8 @@ from mpscnn.converters.reading.coreai.program import (
 )
 from mpscnn.converters.reading.coreml.photo_scaling import Numbers, PhotoScaling
 from mpscnn.converters.reading.coreml.placing import PLACING, state_placing
-from mpscnn.converters.reading.onnx_graph.builder import Builder, Extents
-from mpscnn.converters.reading.onnx_graph.walk import Walk
+from mpscnn.converters.reading.graph.builder import Builder, Extents
+from mpscnn.converters.reading.graph.walk import Walk
 from mpscnn.converters.values.rows import Parameter, call
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.network import Network

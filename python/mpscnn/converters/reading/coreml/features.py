@@ -12,7 +12,7 @@ from mpscnn._private.json_text import parse_json
 from mpscnn.converters.finishing.metadata_entries import ANSWERS, LABELS, SCORES
 from mpscnn.converters.finishing.photo_settings import MAX_LABELS
 from mpscnn.converters.opening.layer_names import quote_name
-from mpscnn.converters.reading.onnx_graph.builder import Extents
+from mpscnn.converters.reading.graph.builder import Extents
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.graph.structure import checked_scores

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mpscnn.converters.opening.layer_names import quote_name
 from mpscnn.converters.opening.read_options import ReadOptions
 from mpscnn.converters.reading.coreml.features import ORDERS, Feature, Photo
-from mpscnn.converters.reading.onnx_graph.builder import Extents
+from mpscnn.converters.reading.graph.builder import Extents
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.network import Network
 

@@ -13,7 +13,7 @@ from mpscnn.converters.opening.layer_names import quote_name
 from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.coreml.features import class_labels
 from mpscnn.converters.reading.coreml.schema import OTHER_MODELS
-from mpscnn.converters.reading.onnx_graph.walk import Walk
+from mpscnn.converters.reading.graph.walk import Walk
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.vision.detector import DetectionHead

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from mpscnn.converters.reading import vocabulary as ops
-from mpscnn.converters.reading.onnx_graph.blocks import reverse
-from mpscnn.converters.reading.onnx_graph.builder import Builder
+from mpscnn.converters.reading.graph.blocks import reverse
+from mpscnn.converters.reading.graph.builder import Builder
 from mpscnn.converters.values import gates
 from mpscnn.converters.values.recurrent_layer import RecurrentWeights
 from mpscnn.errors import WeightsError
@@ -32,7 +32,7 @@ class Recurrent:
 
     kind: ops.Cells
     directions: Sequence[RecurrentWeights]
-    functions: Sequence[str]
+    functions: Sequence[gates.Function]
     reverse: bool
     every_step: bool
     attributes: dict[str, Any] = field(default_factory=dict)

@@ -7,8 +7,9 @@ from typing import Any
 
 from mpscnn._private.json_text import parse_json
 from mpscnn.converters.finishing.photo_settings import MAX_LABELS
-from mpscnn.converters.reading.onnx_graph.builder import Extents
-from mpscnn.converters.reading.onnx_graph.walk import Walk
+from mpscnn.converters.reading import vocabulary as ops
+from mpscnn.converters.reading.graph.builder import Extents
+from mpscnn.converters.reading.graph.walk import Walk
 from mpscnn.graph.network import Network
 
 PREVIEW_TYPE, PREVIEW_SETTINGS = (f"com.apple.coreml.model.preview.{key}" for key in ("type", "params"))
@@ -17,7 +18,7 @@ SEGMENTER = "imageSegmenter"
 
 _NOTE = "the search for the best class at the end is left out: the output is the scores of all classes"
 # Operators that may follow the search for the best class without changing class numbers.
-_MOVES = ("Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")
+_MOVES = (ops.cast, ops.flatten, ops.identity, ops.reshape, ops.squeeze, ops.unsqueeze)
 _MAX_MOVES = 8
 _MAX_SETTINGS = 1 << 20
 
@@ -35,15 +36,17 @@ def leave_out_search(walk: Walk, outputs: Sequence[str]) -> bool:
 
 def _scores(walk: Walk, blob: str) -> str | None:
     b = walk.builder
-    node = b.producer(b.tensor(blob))
+    places = b.tensor(blob)
     for _ in range(_MAX_MOVES):
-        if node is None or node.kind not in _MOVES:
+        move = b.maker(places, *_MOVES)
+        if move is None:
             break
-        node = b.producer(node.inputs[0])
-    if node is None or node.kind != "ArgMax":
+        places = move.inputs[0]
+    search = b.maker(places, ops.arg_max)
+    if search is None:
         return None
-    scores = node.inputs[0]
-    if b.rank(scores) != 4 or node.integer("axis", 0) not in (1, -3):
+    scores = search.inputs[0]
+    if b.rank(scores) != 4 or search.integer("axis", 0) not in (1, -3):
         return None
     pixels = _pixels(b.extents(scores)[2:])
     return scores if pixels == _pixels(b.extents(b.tensor(blob))) else None

@@ -88,7 +88,7 @@ def _refuse_wrapping(c: Context, node: Node) -> None:
 def _of_one_constant(c: Context, node: Node, names: Sequence[str]) -> FileTensor | None:
     """Convert arithmetic of a tensor and a constant; None if it needs the constant as a tensor."""
     constants = _constants(c, names)
-    if len(names) != 2 or not constants or node.kind == "Mean" or c.learns(constants[0]):
+    if len(names) != 2 or not constants or node.kind == "Mean" or c.parameters.learns(constants[0]):
         return None
     if _is_of_integers(c, node, constants[0]):
         return None
@@ -104,9 +104,9 @@ def _constants(c: Context, names: Sequence[str]) -> list[str]:
     constants = [name for name in names if c.is_constant(name)]
     if len(constants) < len(names):
         return constants
-    if not any(map(c.learns, constants)):
+    if not any(map(c.parameters.learns, constants)):
         raise UnsupportedError("all its inputs are constants, which is not supported")
-    return [name for name in constants if not c.learns(name)]
+    return [name for name in constants if not c.parameters.learns(name)]
 
 
 def _broadcast_operands(c: Context, node: Node, names: Sequence[str]) -> list[FileTensor]:
@@ -176,7 +176,7 @@ def _with_constant(
         elif values is not None:
             along[role] = values
     tensor, rest, tail = c.arranger.channels_last(x, suffix)
-    y = affine(c.network, tensor, **along, name=c.layer_name(node))
+    y = affine(c.network, tensor, **along, name=c.naming.of_node(node))
     return x.with_tensor(y, rest + tail)
 
 
@@ -214,15 +214,15 @@ def _with_numbers(
         return None
     shape = [math.prod(atom.high for atom in group) if set(group) <= set(varying) else 1 for group in groups]
     lies = [varying.index(atom) for atom in x.order if atom in varying]
-    layer = c.constant_layer(name)
+    layer = c.naming.of_constant(name)
     tensor = c.arranger.physical(x, groups)
     operands = [tensor, c.network.constant(tensor, shape, name=layer)]
-    c.set_weight(
+    c.weights.set(
         layer, "value", constant.reshape([atom.high for atom in varying]).transpose(lies).reshape(shape)
     )
     compute = getattr(c.network, _TWO_TENSORS[node.kind])
     ordered = reversed(operands) if constant_first else operands
-    return x.with_same_layout(compute(*ordered, name=c.layer_name(node)))
+    return x.with_same_layout(compute(*ordered, name=c.naming.of_node(node)))
 
 
 ARITHMETIC_OF_CONSTANTS: dict[str, Row] = {kind: _of_constants(kind) for kind in _TWO_TENSORS}

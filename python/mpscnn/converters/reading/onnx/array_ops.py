@@ -132,7 +132,7 @@ def _padded_image(
         return None
     attributes = {"front": front, "back": back, "top": top, "bottom": bottom, "left": left, "right": right}
     settings = attributes | {"mode": PAD_MODES[mode], "value": value}
-    y = x.wrap_image(c.network.layer("padding", [x.image()], settings, name=c.layer_name(node)))
+    y = x.wrap_image(c.network.layer("padding", [x.image()], settings, name=c.naming.of_node(node)))
     return y.transpose(TO_NHWC) if lies_channels_last else y
 
 

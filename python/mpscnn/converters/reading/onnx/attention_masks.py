@@ -44,9 +44,9 @@ def masked_scores(c: Context, softmax: Node, axis: int) -> FileTensor:
         masked = c.known.masked.get(name)
         if masked is not None and axis == max(masked.x.rank, masked.mask.ndim) - 1:
             hidden = np.isneginf(masked.mask)
-            c.begin(masked.node)
+            c.naming.begin(masked.node)
             scores = _sum(c, masked, np.broadcast_to(hidden.all(axis=-1, keepdims=True), hidden.shape))
-            c.begin(softmax)
+            c.naming.begin(softmax)
             return scores
         maker = c.file.makers.get(name)
         if maker is None or maker.kind not in _SAME_NUMBERS:

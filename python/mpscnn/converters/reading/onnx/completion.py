@@ -13,6 +13,7 @@ from typing import Any
 from mpscnn._private.needed_nodes import needed_nodes
 from mpscnn.converters.finishing.renaming import rename_layers
 from mpscnn.converters.reading.onnx.context import Context
+from mpscnn.converters.reading.onnx.expansions import CHANNEL_GROUP_NORM
 from mpscnn.converters.reading.onnx.neurons import PLAIN
 from mpscnn.converters.reading.onnx.node import Node
 from mpscnn.converters.values.integer_limits import clip_limits
@@ -62,7 +63,7 @@ class Attachments:
 # Operators to whose layer an activation is attached.
 _TAKE_ACTIVATION = frozenset(
     {
-        "Add", "BatchNormalization", "Conv", "ConvTranspose", "Div", "Gemm", "GroupNormalization",
+        CHANNEL_GROUP_NORM, "Add", "BatchNormalization", "Conv", "ConvTranspose", "Div", "Gemm", "GroupNormalization",
         "InstanceNormalization", "LayerNormalization", "MatMul", "Max", "Min", "Mul", "Pow", "RMSNormalization", "Sub",
         "Sum",
     }
@@ -84,7 +85,7 @@ def complete(c: Context) -> None:
     merged = _Merging(c, structure).merged()
     made = merged.structure()
     kept = {node["name"] for node in made["nodes"]}
-    names = c.names.finished({node["name"] for node in structure["nodes"]} - kept)
+    names = c.naming.planned.finished({node["name"] for node in structure["nodes"]} - kept)
     final = {name: names.final_of(name) for name in kept}
     network = c.network.restructured(rename_layers(made, final), final)
     copy_settings(c.network, network)
@@ -106,12 +107,12 @@ class _Merging:
         self._all = Attachments(structure)
         self._structure = structure
         # The tensor of the file that a layer computes with all its parts.
-        self._ends = {layer: node.outputs[0] for layer, node in c.operators.items()}
+        self._ends = {layer: node.outputs[0] for layer, node in c.naming.operators.items()}
 
     def merged(self) -> Attachments:
         """Return the layers, with all parts merged."""
         for layer in self._structure["nodes"]:
-            node = self._c.operators.get(layer["name"])
+            node = self._c.naming.operators.get(layer["name"])
             if node is not None:
                 self._merge(layer, node)
         return self._all
@@ -120,7 +121,7 @@ class _Merging:
         name = layer["name"]
         for source in dict.fromkeys(layer["inputs"]):
             before = self._all.before(source)
-            operator = None if before is None else self._c.operators.get(before)
+            operator = None if before is None else self._c.naming.operators.get(before)
             if before is None or operator is None:
                 continue
             if self._becomes_part(layer, node, before, operator):
@@ -186,10 +187,10 @@ class _Merging:
     def _becomes_bias(self, name: str, layer: str, target: Mapping[str, Any]) -> bool:
         """Let a constant that is added to each column of a product become the bias of its dense layer."""
         c = self._c
-        if target["operation"] not in ("fully_connected", "convolution") or c.has_weight(layer, "bias"):
+        if target["operation"] not in ("fully_connected", "convolution") or c.weights.has(layer, "bias"):
             return False
         constant, units = c.constants.find(name), c.network[layer].shape[-1]
         if constant is None or not constant.is_fixed or constant.low.shape != (units,):
             return False
-        c.set_weight(layer, "bias", c.constants.real_view(name, "its biases"), name)
+        c.weights.set(layer, "bias", c.constants.real_view(name, "its biases"), name)
         return True

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from mpscnn.converters.opening.broadcast_views import is_filled, stored
 from mpscnn.converters.opening.budget import Budget, Cost
 from mpscnn.converters.opening.layer_names import quote_name
-from mpscnn.converters.reading.onnx.file import OnnxFile, StoredIntegers
+from mpscnn.converters.reading.onnx.file import OnnxFile
 from mpscnn.converters.reading.onnx.node import Node
 from mpscnn.converters.reading.onnx.parameters import Parameters
 from mpscnn.converters.values.constant import Constant
 from mpscnn.converters.values.layout import Atom
+from mpscnn.converters.values.stored_integers import StoredIntegers
 from mpscnn.errors import UnsupportedError, WeightsError
 
 Array = NDArray[Any]

@@ -5,21 +5,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from mpscnn.converters.finishing.planned_names import PlannedNames
 from mpscnn.converters.opening.unsupported import UnsupportedLayers
 from mpscnn.converters.reading.onnx.constants import Constants
 from mpscnn.converters.reading.onnx.context import Context
-from mpscnn.converters.reading.onnx.layouts import Extents
 from mpscnn.converters.reading.onnx.local_response_norm import begins_local_response_norm
 from mpscnn.converters.reading.onnx.node import Node
 from mpscnn.converters.reading.onnx.operators import ROWS, ROWS_OF_CONSTANTS, reason_against
 from mpscnn.converters.reading.onnx.row_calls import call_row
 from mpscnn.converters.values.constant import Constant
 from mpscnn.converters.values.float32_intermediates import Origin
-from mpscnn.converters.values.layout import TO_NHWC
-from mpscnn.converters.values.tensor import FileTensor
-from mpscnn.errors import Error, UnsupportedError
-from mpscnn.graph.network import Network
+from mpscnn.errors import UnsupportedError
 
 
 def convert_node(c: Context, node: Node, origin: Origin | None = None) -> None:
@@ -28,7 +23,7 @@ def convert_node(c: Context, node: Node, origin: Origin | None = None) -> None:
     `origin` is the layer of another format that the node was made of.
     """
     known = len(c.values)
-    c.begin(node)
+    c.naming.begin(node)
     try:
         if compute(c.constants, node):
             return
@@ -80,7 +75,7 @@ class Conversion:
             if id(node) in early:
                 continue
             if not self._missing.isdisjoint(node.inputs):
-                self._try_alone(node)
+                self._leave_out(node)
             elif id(node) not in self._c.known.merged:
                 self._attempt(node)
         if self._unsupported:
@@ -97,7 +92,7 @@ class Conversion:
             filter(None, node.inputs)
         ):
             return False
-        self._c.begin(node)
+        self._c.naming.begin(node)
         computed: list[bool] = []
         done = self._unsupported.attempt(
             node.kind,
@@ -125,50 +120,8 @@ class Conversion:
                 raise
             raise UnsupportedError(f"{error}; so {', '.join(parameters)} would not learn") from error
 
-    def _try_alone(self, node: Node) -> None:
-        """Check whether a node whose inputs could not be converted is supported itself.
-
-        The error then names all unsupported nodes of the file, not only the first ones.
-        """
+    def _leave_out(self, node: Node) -> None:
+        """Leave out a node that reads what could not be converted. The error names it if its operator is refused."""
         self._missing.update(filter(None, node.outputs))
         if node.refused or node.kind not in ROWS:
             self._unsupported.add(node.kind, node.name, node.refused or reason_against(node.kind))
-            return
-        alone = self._alone(node)
-        if alone is None:
-            return
-        try:
-            call_row(ROWS[node.kind], node, alone.constants, alone)
-        except UnsupportedError as error:
-            self._unsupported.add(node.kind, node.name, str(error))
-        except (Error, ArithmeticError, LookupError, TypeError, ValueError):
-            return  # the cause may be shapes that the file states wrongly, so nothing is reported
-
-    def _alone(self, node: Node) -> Context | None:
-        """Return an empty network with the node's inputs; None if the shape of an input is not known."""
-        shapes: dict[str, Extents] = {}
-        for name in dict.fromkeys(node.inputs):
-            if not name or self._c.is_constant(name):
-                continue
-            value = self._c.values.get(name)
-            stated = self._c.file.stated.get(name)
-            shape = value.shape if value is not None else stated.shape if stated is not None else None
-            if shape is None or len(shape) < 2 or None in shape[1:]:
-                return None
-            shapes[name] = shape
-        if self._c.arranger.batch is None:
-            return None
-        network = Network(input={name: self._own(shape) for name, shape in shapes.items()})
-        c = self._c
-        alone = Context(
-            network, c.file, c.constants, PlannedNames(), c.arranger.batch, c.results, c.parameters
-        )
-        alone.begin(node)
-        for (name, shape), tensor in zip(shapes.items(), network.inputs, strict=True):
-            made = FileTensor.from_image if len(shape) == 4 else FileTensor.from_tensor
-            alone.values[name] = made(alone.arranger, tensor)
-        return alone
-
-    @staticmethod
-    def _own(shape: Extents) -> Extents:
-        return tuple(shape[axis] for axis in TO_NHWC)[1:] if len(shape) == 4 else shape[1:]

@@ -145,7 +145,7 @@ def _yolo(c: Context, processing: PostProcessing, name: str, prototypes: str | N
     if node is None or node.kind != "Concat" or value.rank != 3 or None in value.shape[1:]:
         return None
     first, second = (extent or 0 for extent in value.shape[1:])
-    c.begin(node)
+    c.naming.begin(node)
     if (
         first > 4
         and (centers := _centers(c, second, 1)) is not None
@@ -374,7 +374,7 @@ def _mark(c: Context, heads: Heads) -> bool:
     _, height, width, _ = c.network.inputs[0].shape
     weight, description = form
     boxes, scores, *more = c.network.outputs
-    c.set_weight(c.names.final_of(edges), "weight", weight.reshape(4, 1, 1, 4))
+    c.weights.set(c.naming.planned.final_of(edges), "weight", weight.reshape(4, 1, 1, 4))
     c.network.detection = DetectionHead(
         {
             "version": 1,
@@ -406,16 +406,16 @@ def _edges(c: Context, heads: Heads) -> tuple[Tensor, str]:
     """
     rows, numbers = _two_axes(heads.boxes, heads.number_axis)
     image = c.arranger.physical(heads.boxes, (*image_rows(rows), numbers))
-    name = c.names.unique("edges")
+    name = c.naming.planned.unique("edges")
     y = c.network.conv2d(image, 4, 1, name=name)
-    c.set_weight(name, "weight", np.eye(4).reshape(4, 1, 1, 4))
-    return c.network.reshape(y, (-1, 4), name=c.names.unique("boxes")), name
+    c.weights.set(name, "weight", np.eye(4).reshape(4, 1, 1, 4))
+    return c.network.reshape(y, (-1, 4), name=c.naming.planned.unique("boxes")), name
 
 
 def _rows(c: Context, value: Arranged, column_axis: int) -> Tensor:
     """Return scores as a tensor (n, boxes, columns)."""
     return c.network.activation(
-        _table(c, value, column_axis), {"kind": "none"}, name=c.names.unique("scores")
+        _table(c, value, column_axis), {"kind": "none"}, name=c.naming.planned.unique("scores")
     )
 
 

@@ -61,7 +61,7 @@ class Angles(Details):
     what = "rotated boxes"
 
     def add(self, c: Context, rows: Tensor) -> list[Tensor]:
-        return [c.network.activation(rows, {"kind": "none"}, name=c.names.unique("angles"))]
+        return [c.network.activation(rows, {"kind": "none"}, name=c.naming.planned.unique("angles"))]
 
     def fits(self, results: NDArray[np.float64]) -> bool:
         return super().fits(results) and bool(np.abs(results).max(initial=0.0) <= math.pi)
@@ -87,13 +87,13 @@ class Keypoints(Details):
     def add(self, c: Context, rows: Tensor) -> list[Tensor]:
         """Add a pointwise convolution that turns points into fractions of the image, and adds probabilities of 1."""
         count = rows.shape[-1] or 0
-        image = c.network.reshape(rows, (-1, 1, count), name=c.names.unique("keypoints/rows"))
-        name = c.names.unique("points")
+        image = c.network.reshape(rows, (-1, 1, count), name=c.naming.planned.unique("keypoints/rows"))
+        name = c.naming.planned.unique("points")
         y = c.network.conv2d(image, self._wide(count), 1, name=name)
-        c.set_weight(name, "weight", np.zeros((self._wide(count), 1, 1, count), np.float32))
-        c.set_weight(name, "bias", np.ones(self._wide(count), np.float32))
+        c.weights.set(name, "weight", np.zeros((self._wide(count), 1, 1, count), np.float32))
+        c.weights.set(name, "bias", np.ones(self._wide(count), np.float32))
         self._layer = name
-        return [c.network.reshape(y, (-1, self._wide(count)), name=c.names.unique("keypoints"))]
+        return [c.network.reshape(y, (-1, self._wide(count)), name=c.naming.planned.unique("keypoints"))]
 
     def _wide(self, columns: int) -> int:
         return columns // self.numbers * 3
@@ -109,9 +109,9 @@ class Keypoints(Details):
             for place, factor in enumerate((*scale, 1.0)[: self.numbers]):
                 weight[3 * point + place, self.numbers * point + place] = factor
             bias[3 * point + 2] = 3 - self.numbers
-        layer = c.names.final_of(self._layer)
-        c.set_weight(layer, "weight", weight.reshape(len(weight), 1, 1, count))
-        c.set_weight(layer, "bias", bias)
+        layer = c.naming.planned.final_of(self._layer)
+        c.weights.set(layer, "weight", weight.reshape(len(weight), 1, 1, count))
+        c.weights.set(layer, "bias", bias)
 
     def settings(self, names: list[str]) -> dict[str, dict[str, str]]:
         """Return the settings of `DetectionHead` that name the outputs."""
@@ -136,7 +136,7 @@ class Masks(Details):
         _, channels, *place = self.prototypes.axes
         grid = c.arranger.physical(self.prototypes, (*place, channels))
         return [
-            c.network.activation(tensor, {"kind": "none"}, name=c.names.unique(name))
+            c.network.activation(tensor, {"kind": "none"}, name=c.naming.planned.unique(name))
             for tensor, name in ((rows, "coefficients"), (grid, "prototypes"))
         ]
 

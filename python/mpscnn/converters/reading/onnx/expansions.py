@@ -14,48 +14,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.opening.layer_names import LayerNames, quote_name
-from mpscnn.converters.reading.onnx.node import Node
+from mpscnn.converters.reading.onnx.node import Node, OwnKind
 from mpscnn.converters.values.rows import Name, Row, call
 from mpscnn.errors import UnsupportedError, WeightsError
 
-CHANNELS_FIRST, CHANNELS_LAST = "mpscnn.ChannelsFirst", "mpscnn.ChannelsLast"
+CHANNELS_FIRST, CHANNELS_LAST = OwnKind("ChannelsFirst"), OwnKind("ChannelsLast")
 """Operators that ONNX lacks: they move the channels to the second axis, or to the last one, for any rank."""
 
-ALIGNED = "mpscnn.Aligned"
+ALIGNED = OwnKind("Aligned")
 """An operator that ONNX lacks: it adds axes of extent 1 after those of its first operand.
 
 The first axis of that operand then meets the axis of the second operand whose number is the attribute `axis`.
 """
 
-JOINT_SOFTMAX = "mpscnn.JointSoftmax"
+JOINT_SOFTMAX = OwnKind("JointSoftmax")
 """An operator that ONNX lacks since opset 13: a softmax over an axis and all axes after it together."""
 
-IMAGE = "mpscnn.Image"
+IMAGE = OwnKind("Image")
 """An operator that ONNX lacks: it turns numbers (n, channels) into an image (n, 1, 1, channels). Images stay."""
 
-PART = "mpscnn.Slice"
+PART = OwnKind("Slice")
 """An operator that ONNX lacks: it takes a part of each axis. Its attribute `entries` has their slices, as in NumPy."""
 
-COMPUTED = "mpscnn.Computed"
+COMPUTED = OwnKind("Computed")
 """An operator that ONNX lacks: its attribute `function` computes an array of the arrays of its operands."""
 
-PER_CHANNEL = "mpscnn_per_channel"
-"""An attribute that ONNX lacks: whether a GroupNormalization has factors for each channel, as since opset 21."""
+CHANNEL_GROUP_NORM = OwnKind("GroupNormalization")
+"""GroupNormalization with factors for each channel, as since opset 21, in a file of any opset."""
 
-UNPACKED = "mpscnn.Unpacked"
+UNPACKED = OwnKind("Unpacked")
 """An operator that ONNX lacks: each byte of its operand becomes several floats. Floats stay as they are."""
 
-BLOCK_TABLE = "mpscnn.BlockTable"
+BLOCK_TABLE = OwnKind("BlockTable")
 """An operator that ONNX lacks: it computes the numbers of a table of few bits, with a scale for each block.
 
 The operands are integers, scales and zero points, the attributes `axis`, `block_size` and `bits`. Bytes are packed
 along the last axis, and have the zero point 2^(bits - 1) if none is given. Integers of 4 bits have the zero point 0.
 """
 
-TRANSPOSED = "mpscnn.TransposeLast"
+TRANSPOSED = OwnKind("TransposeLast")
 """An operator that ONNX lacks: it swaps the last two axes, for any rank."""
 
-ROWS_FROM_FRONT = "mpscnn.RowsFromFront"
+ROWS_FROM_FRONT = OwnKind("RowsFromFront")
 """An operator that ONNX lacks: it moves the first axis before the last one, for any rank."""
 
 
@@ -77,17 +77,19 @@ class Operators(ABC):
         """Add an operator with one result and return the result's name; see `ops`."""
         return self.ops(kind, inputs, 1, **attributes)[0]
 
-    def ops(self, kind: str, inputs: Sequence[Operand], results: int, /, **attributes: Any) -> list[str]:
+    def ops(
+        self, kind: str, inputs: Sequence[Operand], results: int | Sequence[str], /, **attributes: Any
+    ) -> list[str]:
         """Add an operator and return the names of its results.
 
         Args:
             kind: the name of the operator in ONNX.
             inputs: the names of its operands. An operand can also be a number or a list of whole numbers.
-            results: the number of its results.
+            results: the number of its results, or their names.
             attributes: its attributes.
         """
         name = f"{self.layer}/{kind.rpartition('.')[2].lower()}"
-        made = [self.unique(name) for _ in range(results)]
+        made = [self.unique(name) for _ in range(results)] if isinstance(results, int) else [*results]
         title = self.layer if self._named_by_layer else made[0]
         self._add(Node(kind, [*map(self._named, inputs)], made, attributes, title))
         return made

@@ -31,6 +31,7 @@ from mpscnn.converters.reading.onnx.schema import EXTERNAL, KINDS, PRODUCER, VAL
 from mpscnn.converters.reading.onnx.tensors import decode_tensor, element_type
 from mpscnn.converters.reading.onnx.topological_sort import sort_nodes
 from mpscnn.converters.values.float32_intermediates import Origin
+from mpscnn.converters.values.stored_integers import StoredIntegers
 from mpscnn.errors import UnsupportedError, WeightsError
 
 if TYPE_CHECKING:
@@ -74,18 +75,6 @@ class Described:
     """The names of the extents, which are empty for those without a name."""
 
 
-@dataclass(frozen=True)
-class StoredIntegers:
-    """The integers of a quantized constant, which DequantizeLinear reads.
-
-    The constant is (values - zero point) * scale, with one scale for all elements or one for each index of an axis.
-    """
-
-    values: NDArray[Any]
-    scales: NDArray[np.float32]
-    zero_points: NDArray[Any]
-
-
 class OnnxFile:
     """A graph of ONNX' operators: that of a file, or one that was built in memory.
 
@@ -105,6 +94,7 @@ class OnnxFile:
         metadata: the texts of the file's metadata by key.
         is_ours: whether mpscnn has written the file.
         notes: sentences for the user about what the file has and the graph lacks.
+        grows: whether nodes are still added, so that it is not known what will read a result.
 
     Attributes:
         nodes: the operators in topological order.
@@ -128,8 +118,10 @@ class OnnxFile:
         metadata: Mapping[str, str] | None = None,
         is_ours: bool = False,
         notes: Sequence[str] = (),
+        grows: bool = False,
     ) -> None:
         self.origin = origin
+        self.grows = grows
         self.notes = list(notes)
         self.inputs = list(inputs)
         self.outputs = list(outputs)

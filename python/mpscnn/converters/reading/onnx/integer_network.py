@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from mpscnn.converters.finishing.integer_scales import follow, quantized
 from mpscnn.converters.finishing.simplify.simplifier import simplify_before_integers
 from mpscnn.converters.reading.onnx.context import Context
-from mpscnn.converters.reading.onnx.file import StoredIntegers
 from mpscnn.converters.values.integer_limits import Grid
+from mpscnn.converters.values.stored_integers import StoredIntegers
 from mpscnn.graph.integer_layers import PRODUCTS, Node, Scale, keeps_integers, refused_layers
 from mpscnn.graph.network import Network
 
@@ -230,5 +230,5 @@ def _weight_integers(c: Context, layer: str) -> Stored | None:
 
 
 def _stored(c: Context, layer: str, role: str) -> StoredIntegers | None:
-    name = c.weights.get((layer, role))
+    name = c.weights.source(layer, role)
     return None if name is None else c.constants.integers_of(name)

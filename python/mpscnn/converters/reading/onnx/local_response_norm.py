@@ -44,7 +44,7 @@ def begins_local_response_norm(c: Context, node: Node) -> bool:
     if settings is None:
         return False
     c.known.merged.update(map(id, [*nodes, *again]))
-    c.begin(nodes[-1])
+    c.naming.begin(nodes[-1])
     c.put(nodes[-1], _layer(c.x(node), *settings))
     return True
 

@@ -176,9 +176,9 @@ def dense(
         value, tail = pointwise(c.arranger, x, x.rank - 1, units, name)
         made, extents = x.wrap(value), [1, 1, features]
     ordered = in_memory_order(weight, x.axes[-1], tail, axis=1)
-    c.set_weight(name, "weight", c.constants.reshape(ordered, (units, *extents)), names[0])
+    c.weights.set(name, "weight", c.constants.reshape(ordered, (units, *extents)), names[0])
     if bias is not None:
-        c.set_weight(name, "bias", bias, names[1])
+        c.weights.set(name, "bias", bias, names[1])
     return made
 
 

@@ -12,11 +12,11 @@ from mpscnn.converters.opening.unsupported import STOP_BEFORE
 from mpscnn.converters.reading.onnx.expansions import (
     ALIGNED,
     BLOCK_TABLE,
+    CHANNEL_GROUP_NORM,
     CHANNELS_FIRST,
     CHANNELS_LAST,
     IMAGE,
     JOINT_SOFTMAX,
-    PER_CHANNEL,
     ROWS_FROM_FRONT,
     TRANSPOSED,
     UNPACKED,
@@ -24,13 +24,14 @@ from mpscnn.converters.reading.onnx.expansions import (
     Operand,
     written_as,
 )
+from mpscnn.converters.reading.onnx.node import OwnKind
 from mpscnn.converters.values.rows import Floats, Ints, Name, Row, Stated, call, ignores
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _FLOAT = 1  # the number of float32 in ONNX
 _PARAMETERS = {"LeakyRelu": ("alpha",), "Clip": ("min", "max"), "HardSigmoid": ("alpha", "beta")}
 _NOT_ROUNDED = "DynamicQuantizeLSTM computes with floats: only its weights are rounded to 8 bits"
-PADDING_MASK = "mpscnn.PaddingMask"
+PADDING_MASK = OwnKind("PaddingMask")
 """An operator that ONNX lacks: it turns a mask of keys (n, keys) into numbers that are added to scores."""
 
 
@@ -238,8 +239,8 @@ def _group_norm(
     activation: bool = False, channels_last: bool = True,
 ) -> None:  # fmt: skip
     """GroupNorm: the channels are the last axis unless it says otherwise, and a Swish."""
-    settings = {"num_groups": groups, "epsilon": epsilon, PER_CHANNEL: 1}
-    y = e.op("GroupNormalization", e.op(CHANNELS_FIRST, x) if channels_last else x, scale, offset, **settings)
+    image = e.op(CHANNELS_FIRST, x) if channels_last else x
+    y = e.op(CHANNEL_GROUP_NORM, image, scale, offset, num_groups=groups, epsilon=epsilon)
     y = e.op("Swish", y) if activation else y
     e.end_part(e.node.outputs[:1], CHANNELS_LAST if channels_last else "Identity", y)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.opening.budget import Budget
 from mpscnn.converters.reading.onnx.context import Context
-from mpscnn.converters.reading.onnx.node import Node
+from mpscnn.converters.reading.onnx.node import Node, OwnKind
 from mpscnn.converters.reading.onnx.row_calls import Computed, Given, Opset, X
 from mpscnn.converters.values.constant import Constant
 from mpscnn.converters.values.layout import in_memory_order
@@ -21,7 +21,7 @@ from mpscnn.converters.values.with_number import clipping
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
 
-CAST_OF_FLOATS = "mpscnn.Cast"
+CAST_OF_FLOATS = OwnKind("Cast")
 """An operator that ONNX lacks: it copies a tensor between layers in float16 and layers kept in float32."""
 
 _FUNCTIONS: dict[str, Activation] = {
@@ -139,15 +139,15 @@ def _by_sign(x: Value, slopes: Value) -> Value:
 
 def _with_slopes(c: Context, node: Node, x: FileTensor, slope: NDArray[np.float32]) -> FileTensor | None:
     """Convert PRelu with one slope, or one for each channel; None for other slopes."""
-    if slope.size == 1 and not c.learns(node.inputs[1]):
+    if slope.size == 1 and not c.parameters.learns(node.inputs[1]):
         return x.map({"kind": "relu", "a": float(slope.reshape(-1)[0])})
     extents = (1,) * (x.rank - slope.ndim) + slope.shape
     if not (x.rank > 1 and len(extents) == x.rank and slope.size == extents[1] == x.shape[1]):
         return None
     tensor, rest, channels = c.arranger.channels_last(x, x.axes[1])
-    name = c.layer_name(node)
+    name = c.naming.of_node(node)
     y = c.network.activation(tensor, "prelu", name=name)
-    c.set_weight(name, "slope", in_memory_order(slope.reshape(-1), x.axes[1], channels), node.inputs[1])
+    c.weights.set(name, "slope", in_memory_order(slope.reshape(-1), x.axes[1], channels), node.inputs[1])
     return x.with_tensor(y, rest + channels)
 
 

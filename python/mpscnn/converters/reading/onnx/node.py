@@ -55,11 +55,23 @@ def kind_of(proto: Any) -> str:
     return str(kind if domain in ("", "ai.onnx") else f"{domain}.{kind}")
 
 
+class OwnKind(str):
+    """The kind of an operator that ONNX lacks. It equals no other text, so no file can state it."""
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __ne__(self, other: object) -> bool:
+        return self is not other
+
+    __hash__ = object.__hash__
+
+
 class Node:
     """One operator of a graph.
 
     Args:
-        kind: the name of the operator. If it is not one of ONNX, the name begins with a domain, as in "own.Kind".
+        kind: the name of the operator: one of ONNX, one that begins with a domain, as in "own.Kind", or an `OwnKind`.
         inputs, outputs: the names of the operands and results. An empty name stands for one that is left out.
         attributes: the attributes by name. A tensor is an array, or the message of a file.
         name: the name of the node; empty: that of its first result.

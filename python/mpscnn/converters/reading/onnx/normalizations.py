@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from mpscnn.converters.opening.broadcast_views import stored
 from mpscnn.converters.reading.onnx.attention_masks import masked_scores
 from mpscnn.converters.reading.onnx.context import Context
-from mpscnn.converters.reading.onnx.expansions import JOINT_SOFTMAX, PER_CHANNEL
+from mpscnn.converters.reading.onnx.expansions import CHANNEL_GROUP_NORM, JOINT_SOFTMAX
 from mpscnn.converters.reading.onnx.node import Node
 from mpscnn.converters.reading.onnx.row_calls import ComputedFloats, Given, Opset
 from mpscnn.converters.values.affine import is_affine
 from mpscnn.converters.values.layout import Axis, in_memory_order, product, without_batch
 from mpscnn.converters.values.layout_pass import surroundings
-from mpscnn.converters.values.rows import Name, Row, Stated, ignores
+from mpscnn.converters.values.rows import Name, Row, ignores
 from mpscnn.converters.values.tensor import FileTensor
 from mpscnn.converters.values.value import Value
 from mpscnn.converters.values.zero_epsilon import batch_norm_epsilon, group_norm_epsilon, layer_norm_epsilon
@@ -117,10 +117,10 @@ def _batch_norm(
     ordered = {
         role: (in_memory_order(values, x.axes[1], tail), sources[role]) for role, values in weights.items()
     }
-    c.set_factors(name, {role: ordered.pop(role) for role in ("gamma", "beta")})
+    c.weights.set_factors(name, {role: ordered.pop(role) for role in ("gamma", "beta")})
     for role, (values, source) in ordered.items():
         if not training_mode:
-            c.set_weight(name, role, values, source)
+            c.weights.set(name, role, values, source)
     return x.with_tensor(y, rest + tail)
 
 
@@ -158,18 +158,27 @@ def _images(x: FileTensor) -> Axis | None:
 
 @ignores("stash_type")
 def _group_normalization(
-    c: Context, opset: Opset, x: ComputedFloats, scale: Name, offset: Name, *, num_groups: int, epsilon: float = 1e-5,
-    per_channel: Annotated[bool | None, Stated(PER_CHANNEL)] = None,
+    c: Context, opset: Opset, x: ComputedFloats, scale: Name, offset: Name, *, num_groups: int, epsilon: float = 1e-5
 ) -> FileTensor:  # fmt: skip
-    count = num_groups
+    return _grouped(c, x, scale, offset, num_groups, epsilon, per_channel=opset >= 21)
+
+
+def _channel_group_normalization(
+    c: Context, x: ComputedFloats, scale: Name, offset: Name, *, num_groups: int, epsilon: float
+) -> FileTensor:
+    return _grouped(c, x, scale, offset, num_groups, epsilon, per_channel=True)
+
+
+def _grouped(
+    c: Context, x: FileTensor, scale: str, offset: str, count: int, epsilon: float, *, per_channel: bool
+) -> FileTensor:
+    """Normalize groups of channels. The factors are those of channels, or of groups."""
     channels = x.shape[1] if x.rank > 2 else None
     images = _images(x)
     if channels is None or images is None:
         raise UnsupportedError(f"normalises {x.shown}, which is not an image with this number of channels")
     if count < 1 or channels % count:
         raise WeightsError(f"damaged: {count} groups for {x.shown}")
-    if per_channel is None:
-        per_channel = opset >= 21
     shapes = [values.shape for values in _factors(c, scale, offset)]
     if any(shape != (channels if per_channel else count,) for shape in shapes):
         raise WeightsError(f"damaged: {shapes} for {count} groups of {channels} channels")
@@ -199,7 +208,7 @@ def _group_norm(
     scale, offset = (c.constants.repeat(values, times) for values in _factors(c, *names))
     if images > 1:
         scale, offset = c.constants.tile(scale, images), c.constants.tile(offset, images)
-    c.set_factors(name, {"gamma": (scale, names[0]), "beta": (offset, names[1])})
+    c.weights.set_factors(name, {"gamma": (scale, names[0]), "beta": (offset, names[1])})
     return x.with_tensor(y, order)
 
 
@@ -230,7 +239,7 @@ def _layer_normalization(
     name = c.arranger.name("")
     y = function(tensor, epsilon=used, epsilon_rule=rule, name=name)
     ordered = {role: in_memory_order(values, atoms, tail) for role, values in factors.items()}
-    c.set_factors(name, {role: (values, given[role][0]) for role, values in ordered.items()})
+    c.weights.set_factors(name, {role: (values, given[role][0]) for role, values in ordered.items()})
     return [x.with_tensor(y, rest + tail), *_statistics(c, node, x, axes, epsilon)]
 
 
@@ -250,7 +259,7 @@ def _statistics(
 def _is_left_out(c: Context, scale: str) -> bool:
     """Return True for the single number 1 without axes, which stands for a scale that another format leaves out."""
     values = c.constants.real_view(scale, "its scale")
-    return values.ndim == 0 and float(values) == 1.0 and not c.learns(scale)
+    return values.ndim == 0 and float(values) == 1.0 and not c.parameters.learns(scale)
 
 
 def _for_each(c: Context, values: NDArray[np.float32], extents: Sequence[int | None]) -> NDArray[np.float32]:
@@ -275,6 +284,7 @@ NORMALIZATIONS_OF_CONSTANTS: dict[str, Row] = {
 NORMALIZATIONS_OF_TENSORS: dict[str, Row] = {
     "BatchNormalization": _batch_norm,
     "GroupNormalization": _group_normalization,
+    CHANNEL_GROUP_NORM: _channel_group_normalization,
     "InstanceNormalization": _instance_normalization,
     JOINT_SOFTMAX: _joint_softmax,
     "LayerNormalization": _layer_normalization,

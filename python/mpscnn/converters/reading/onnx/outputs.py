@@ -24,7 +24,7 @@ class Outputs:
         c = self._c
         where = f"{c.file.origin}: its output {quote_name(name)}"
         if name in c.file.makers:
-            c.begin(c.file.makers[name])
+            c.naming.begin(c.file.makers[name])
         try:
             value = c.constant(name) if c.is_constant(name) else c.value(name, whole_numbers=True)
             value = value.prepend_batch(c.arranger.batch)
@@ -33,7 +33,7 @@ class Outputs:
             raise UnsupportedError(f"{where}: {error}") from error
         if tensor.index in self._marked:
             tensor = c.network.activation(
-                tensor, {"kind": "none"}, name=c.names.unique(c.file.layer_of(name))
+                tensor, {"kind": "none"}, name=c.naming.planned.unique(c.file.layer_of(name))
             )
         self._marked.add(tensor.index)
         c.network.output(tensor)

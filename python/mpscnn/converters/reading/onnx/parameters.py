@@ -51,6 +51,10 @@ class Parameters:
         self._claims: Counter[str] = Counter()
         self._layers: dict[str, _LayerParameters] = {}
 
+    def learns(self, name: str) -> bool:
+        """Return True if a constant is a trainable parameter, possibly with rearranged elements."""
+        return self.made_of(name) is not None
+
     def made_of(self, name: str) -> str | None:
         """Return the parameter whose (possibly rearranged) elements a constant has; None for other constants."""
         return self._made_of.get(name)

@@ -8,7 +8,6 @@ if the integers represent no number below zero. The scales and zero points are k
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -25,14 +24,13 @@ from mpscnn.converters.reading.onnx.row_calls import Given
 from mpscnn.converters.reading.onnx.tensors import FLOAT, UINT8, array_type, element_type, type_number
 from mpscnn.converters.values.constant import FUNCTION, Constant
 from mpscnn.converters.values.constant_pair import Array
-from mpscnn.converters.values.integer_limits import Grid
+from mpscnn.converters.values.integer_limits import Grid, range_of_integers
 from mpscnn.converters.values.layout import Arranged
 from mpscnn.converters.values.rows import Name, Row, ignores
 from mpscnn.converters.values.tensor import FileTensor
 from mpscnn.converters.values.value import Value
 from mpscnn.errors import Error, UnsupportedError, WeightsError
 
-_INTEGERS = re.compile(r"(u?)int(\d+)")
 _MIN_SCALE = 2.0**-126
 _STATED = ("uint8", "int8", "uint16", "int16", "int32")  # the types of integers without a zero point
 
@@ -71,16 +69,6 @@ def scales_along(shape: Sequence[int], parameters: Array, axis: int, block: int)
     extents = [1] * len(shape)
     extents[axis] = -1
     return parameters.reshape(extents)
-
-
-def range_of_integers(name: str) -> tuple[int, int] | None:
-    """Return the smallest and the largest number of an element type; None if it is not one of integers."""
-    found = _INTEGERS.fullmatch(name)
-    if found is None:
-        return None
-    is_unsigned, bits = bool(found[1]), int(found[2])
-    lowest = 0 if is_unsigned else -(1 << bits - 1)
-    return lowest, lowest + (1 << bits) - 1
 
 
 def _quantize_constant(

@@ -22,11 +22,11 @@ from mpscnn.converters.reading.onnx.expansions import (
     Expansion,
     written_as,
 )
-from mpscnn.converters.reading.onnx.node import Node
+from mpscnn.converters.reading.onnx.node import Node, OwnKind
 from mpscnn.converters.values.rows import Name, Row, Stated
 
 _FLOAT = 1  # the number of float32 in ONNX
-EXACT = "mpscnn.Exact"
+EXACT = OwnKind("Exact")
 """An operator that ONNX lacks: it keeps sums of products of integers in float32, because float16 cannot hold them."""
 
 Optional = Name | None

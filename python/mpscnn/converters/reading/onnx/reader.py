@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
 
 from mpscnn.converters.finishing.metadata_entries import OUTPUTS, describe, has_detection, listed_names
 from mpscnn.converters.finishing.planned_names import PlannedNames
@@ -135,24 +134,20 @@ def _of_inputs(
             f"{file.origin}: it has no inputs, so its results are constants, which is not supported"
         )
     parameters = Parameters(options.parameters)
-    context = begin(Context, file, options, inputs, Constants(file, parameters), wanted, parameters)
+    context = begin(file, options, inputs, Constants(file, parameters), wanted, parameters)
     context.nodes = required_nodes(file, wanted)
     Conversion(context, context.nodes).run()
     return context
 
 
-Begun = TypeVar("Begun", bound=Context)
-
-
 def begin(
-    make: type[Begun],
     file: OnnxFile,
     options: ReadOptions,
     inputs: Sequence[FileInput],
     constants: Constants,
     wanted: Sequence[str] = (),
     parameters: Parameters | None = None,
-) -> Begun:
+) -> Context:
     """Return a context with a network that has these inputs and no layers."""
     batches = {one.extents[0] for one in inputs}
     names = PlannedNames()
@@ -162,7 +157,7 @@ def begin(
         shapes[names.unique("image" if is_image else one.name)] = one.own
     network = options.network(shapes, file.origin)
     batch = batch_atom(batches.pop()) if options.has_batch else None
-    context = make(network, file, constants, names, batch, frozenset(wanted), parameters)
+    context = Context(network, file, constants, names, batch, frozenset(wanted), parameters)
     context.input_layouts = tuple(one.layout for one in inputs)
     named: dict[str, Atom] = {}
     described = {one.name: one.names for one in file.inputs}

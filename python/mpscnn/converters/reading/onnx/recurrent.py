@@ -133,7 +133,7 @@ def _recurrent(c: Context, node: Node, given: FileTensor, stated: _Stated) -> li
         )
         for place, reverse in enumerate(reversals)
     ]
-    c.take_layer_names()
+    c.naming.take()
     (directions,) = c.arranger.atoms([len(made)])
     (units,) = c.arranger.atoms([made[0].steps.shape[-1]])
     name = _name(c, node)
@@ -159,13 +159,15 @@ def _recurrent(c: Context, node: Node, given: FileTensor, stated: _Stated) -> li
 
 def _name(c: Context, node: Node, suffix: str = "") -> str:
     """Return the prefix for the names of a node's layers. In files that mpscnn wrote the node has a layer's name."""
-    return c.layer_name(node, suffix, f"{suffix}/recurrent")
+    return c.naming.of_node(node, suffix, f"{suffix}/recurrent")
 
 
 def _joined(c: Context, tensors: list[Tensor], name: str) -> Tensor:
     if len(tensors) == 1:
         return tensors[0]
-    return c.network.concat(tensors, axis=-1, name=c.names.unique(name, lambda names: names.final_of(name)))
+    return c.network.concat(
+        tensors, axis=-1, name=c.naming.planned.unique(name, lambda names: names.final_of(name))
+    )
 
 
 def _settings(c: Context, stated: _Stated, directions: int) -> list[LstmSettings]:
@@ -314,7 +316,7 @@ def _state(
     if name is None:
         return None
     known = c.constants.find(name)
-    if known is not None and not (known.low.any() or known.high.any() or c.learns(name)):
+    if known is not None and not (known.low.any() or known.high.any() or c.parameters.learns(name)):
         return None
     if known is not None:
         return _constant_state(c, stated, name, place, extents)
@@ -338,10 +340,10 @@ def _constant_state(c: Context, stated: _Stated, name: str, place: int, extents:
     if own.size != directions * several * units:
         raise WeightsError(f"damaged: its first state has {own.size} numbers, expected {math.prod(extents)}")
     states = own.reshape((several, directions, units) if along else extents)
-    layer = c.constant_layer(name)
+    layer = c.naming.of_constant(name)
     tensor = c.network.constant(c.network.inputs[0], (1, several, units), name=layer)
     values = (states[:, place] if along else states[place])[None]
-    c.set_weight(layer, "value", values, name if directions == 1 and c.learns(name) else None)
+    c.weights.set(layer, "value", values, name if directions == 1 and c.parameters.learns(name) else None)
     return tensor
 
 

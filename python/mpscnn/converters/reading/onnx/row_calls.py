@@ -74,6 +74,6 @@ def _value(c: Context, node: Node, name: str, parameter: Parameter) -> Value:
     if how.becomes_tensor:
         rank = c.rank_of(node.inputs, whole_numbers=how.whole_numbers) if parameter.is_rest else None
         return c.tensor(name, rank, whole_numbers=how.whole_numbers)
-    if how.keeps_state and c.is_constant(name) and not c.learns(name):
+    if how.keeps_state and c.is_constant(name) and not c.parameters.learns(name):
         return c.constants.operand(name, how.what)
     return c.value(name, whole_numbers=how.whole_numbers)

@@ -45,7 +45,7 @@ def _split_to_sequence(
 
 def _is_known(c: Context, name: str) -> bool:
     """Return True for a constant that is not a trainable parameter, so parts of it are constants, too."""
-    return c.is_constant(name) and not c.learns(name)
+    return c.is_constant(name) and not c.parameters.learns(name)
 
 
 def _split_constant(

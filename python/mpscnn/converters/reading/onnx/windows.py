@@ -88,11 +88,11 @@ def _convolved(
         weight = in_memory_order(weight, x.axes[1], tail, axis=3)
     name = c.arranger.name("")
     y = c.network.layer("convolution", [tensor], attributes, name=name)
-    c.set_weight(name, "weight", weight, w if images == 1 else None)
+    c.weights.set(name, "weight", weight, w if images == 1 else None)
     if b is not None:
         biases = c.constants.real_view(b, "its biases")
         biases = c.constants.tile(biases, images) if images > 1 else biases
-        c.set_weight(name, "bias", biases, b if images == 1 else None)
+        c.weights.set(name, "bias", biases, b if images == 1 else None)
     if lies is None:
         return images_apart(x.wrap_image(y), 1, images)
     (new,) = c.arranger.atoms([filters])
@@ -199,11 +199,11 @@ def _transposed(
     )
     name = c.arranger.name("")
     y = c.network.layer("transposed_convolution", [x.image()], attributes, name=name)
-    c.set_weight(name, "weight", ours, sources[0])
+    c.weights.set(name, "weight", ours, sources[0])
     if sources[1] is not None:
         biases = c.constants.real_view(sources[1], "its biases")
         biases = c.constants.tile(biases, images) if images > 1 else biases
-        c.set_weight(name, "bias", biases, sources[1] if images == 1 else None)
+        c.weights.set(name, "bias", biases, sources[1] if images == 1 else None)
     return images_apart(x.wrap_image(y), 1, images)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 
 from mpscnn.converters.reading import vocabulary as ops
-from mpscnn.converters.reading.onnx_graph.blocks import (
+from mpscnn.converters.reading.graph.blocks import (
     pad,
     reverse,
     slice_by_sizes,
@@ -17,8 +17,8 @@ from mpscnn.converters.reading.onnx_graph.blocks import (
     stack,
     take_part,
 )
-from mpscnn.converters.reading.onnx_graph.builder import Builder
-from mpscnn.converters.reading.onnx_graph.resizing import CORNERS, FROM_EDGE, HALF_PIXEL
+from mpscnn.converters.reading.graph.builder import Builder
+from mpscnn.converters.reading.graph.resizing import CORNERS, FROM_EDGE, HALF_PIXEL
 from mpscnn.converters.reading.tensorflow.operation import (
     Layout,
     Operation,

@@ -12,7 +12,7 @@ import numpy as np
 from mpscnn.converters.opening.layer_names import LayerNames, quote_name
 from mpscnn.converters.opening.read_options import ReadOptions
 from mpscnn.converters.opening.wire.encode import encode, encode_fields
-from mpscnn.converters.reading.onnx_graph.builder import Extents
+from mpscnn.converters.reading.graph.builder import Extents
 from mpscnn.converters.reading.tensorflow.file import read_tensorflow
 from mpscnn.converters.reading.tensorflow.file_errors import convert_errors
 from mpscnn.converters.reading.tensorflow.operators import ROWS

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from mpscnn.converters.reading import vocabulary as ops
-from mpscnn.converters.reading.onnx_graph.blocks import cast_to_integers, fold
-from mpscnn.converters.reading.onnx_graph.builder import FLOAT, Builder
+from mpscnn.converters.reading.graph.blocks import cast_to_integers, fold
+from mpscnn.converters.reading.graph.builder import FLOAT, Builder
 from mpscnn.converters.reading.tensorflow.operation import Number, Operation, Place
 from mpscnn.converters.reading.tensorflow.values import FLOATS, TEXT
 from mpscnn.converters.values.rows import Name, Operand, Row, ignores

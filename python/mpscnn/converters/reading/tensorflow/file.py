@@ -15,7 +15,7 @@ from mpscnn.converters.opening.unsupported import CHOOSE_EXTENTS
 from mpscnn.converters.opening.wire.encode import encode
 from mpscnn.converters.opening.wire.message import open_message
 from mpscnn.converters.opening.wire.text import parse_text
-from mpscnn.converters.reading.onnx_graph.builder import Extents
+from mpscnn.converters.reading.graph.builder import Extents
 from mpscnn.converters.reading.tensorflow.bundle import INDEX, Bundle, bundle_files
 from mpscnn.converters.reading.tensorflow.file_errors import convert_errors
 from mpscnn.converters.reading.tensorflow.reader import GraphFile

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from mpscnn.converters.reading import vocabulary as ops
-from mpscnn.converters.reading.onnx_graph.blocks import transpose_last_axes
-from mpscnn.converters.reading.onnx_graph.builder import FLOAT, Builder
+from mpscnn.converters.reading.graph.blocks import transpose_last_axes
+from mpscnn.converters.reading.graph.builder import FLOAT, Builder
 from mpscnn.converters.reading.tensorflow.operation import Operation, Place
 from mpscnn.converters.reading.tensorflow.windows import convert_fused
 from mpscnn.converters.values.rows import Ints, Name, Operand, Row, ignores

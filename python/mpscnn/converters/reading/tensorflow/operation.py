@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NewType
 import numpy as np
 
 from mpscnn.converters.reading import vocabulary as ops
-from mpscnn.converters.reading.onnx_graph.builder import Builder
+from mpscnn.converters.reading.graph.builder import Builder
 from mpscnn.converters.reading.tensorflow.values import Array
 from mpscnn.converters.values.constant import Constant
 from mpscnn.converters.values.layout import TO_NCHW, TO_NHWC

@@ -10,8 +10,8 @@ from mpscnn._private.names import did_you_mean
 from mpscnn.converters.finishing.renaming import name_outputs
 from mpscnn.converters.opening.layer_names import LayerNames, quote_name
 from mpscnn.converters.opening.read_options import ReadOptions
-from mpscnn.converters.reading.onnx_graph.builder import Builder, Extents
-from mpscnn.converters.reading.onnx_graph.walk import Walk
+from mpscnn.converters.reading.graph.builder import Builder, Extents
+from mpscnn.converters.reading.graph.walk import Walk
 from mpscnn.converters.reading.tensorflow.file_errors import convert_errors
 from mpscnn.converters.reading.tensorflow.left_out import notes
 from mpscnn.converters.reading.tensorflow.node import Node

@@ -8,8 +8,8 @@ import numpy as np
 
 from mpscnn.converters.opening.unsupported import CHOOSE_SIZE
 from mpscnn.converters.reading import vocabulary as ops
-from mpscnn.converters.reading.onnx_graph.blocks import cut
-from mpscnn.converters.reading.onnx_graph.builder import Builder
+from mpscnn.converters.reading.graph.blocks import cut
+from mpscnn.converters.reading.graph.builder import Builder
 from mpscnn.converters.reading.tensorflow.elementwise import activate
 from mpscnn.converters.reading.tensorflow.operation import (
     Layout,

@@ -12,7 +12,7 @@ from mpscnn.converters.writing.convention import Write
 from mpscnn.converters.writing.coreml.operator import PROGRAMS_DO, Operator
 from mpscnn.errors import UnsupportedError
 
-_FUNCTIONS = {own: name for name, own in gates.CORE_ML_FUNCTIONS.items()}
+_FUNCTIONS = {gates.FUNCTIONS[word]: name for name, word in gates.CORE_ML_FUNCTIONS.items()}
 # Neural networks limit the sums of their gates to 50, which changes no result of these functions.
 _BOUNDED = ("hard_sigmoid", "sigmoid", "tanh")
 

@@ -10,7 +10,7 @@ from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.coreml.neural.layer import Layer
 from mpscnn.converters.reading.coreml.neural.row_calls import numbered
 from mpscnn.converters.reading.coreml.program.operations import ROWS
-from mpscnn.converters.reading.onnx_graph.blocks import (
+from mpscnn.converters.reading.graph.blocks import (
     depth_to_space,
     image,
     space_to_depth,
@@ -19,7 +19,7 @@ from mpscnn.converters.reading.onnx_graph.blocks import (
     stack,
     take_part,
 )
-from mpscnn.converters.reading.onnx_graph.builder import Builder
+from mpscnn.converters.reading.graph.builder import Builder
 from mpscnn.converters.values.layout import TO_NHWC
 from mpscnn.converters.values.rows import Ints, Name, Row
 from mpscnn.errors import UnsupportedError, WeightsError

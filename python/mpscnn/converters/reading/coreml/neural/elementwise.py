@@ -12,8 +12,8 @@ from mpscnn.converters.reading.coreml.neural.layer import StoredWeight
 from mpscnn.converters.reading.coreml.neural.row_calls import Number, Weight, numbered, stated
 from mpscnn.converters.reading.coreml.program.operations import ROWS
 from mpscnn.converters.reading.coreml.program.row_calls import unary
-from mpscnn.converters.reading.onnx_graph.blocks import compare, fold, l2_normalize
-from mpscnn.converters.reading.onnx_graph.builder import FLOAT, Builder
+from mpscnn.converters.reading.graph.blocks import compare, fold, l2_normalize
+from mpscnn.converters.reading.graph.builder import FLOAT, Builder
 from mpscnn.converters.values.rows import Ints, Name, Row, Stated, call
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -186,8 +186,8 @@ def _comparison(comparison: ops.Binary, *, opposite: bool = False) -> Row:
 
 def _truth(b: Builder, x: str) -> str:
     """Return the truth values of numbers. Neural networks have only numbers, also as results of comparisons."""
-    maker = b.producer(x)
-    if maker is not None and maker.kind == "Cast" and b.is_boolean(maker.inputs[0]):
+    maker = b.maker(x, ops.cast)
+    if maker is not None and b.is_boolean(maker.inputs[0]):
         return maker.inputs[0]
     return ops.logical_not(b, ops.equal(b, x, 0.0))
 

@@ -8,8 +8,8 @@ from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.coreml.neural.layer import StoredWeight
 from mpscnn.converters.reading.coreml.neural.row_calls import Number, Weight, numbered, stated
 from mpscnn.converters.reading.coreml.program.operations import ROWS
-from mpscnn.converters.reading.onnx_graph.blocks import cast_to_int
-from mpscnn.converters.reading.onnx_graph.builder import Builder
+from mpscnn.converters.reading.graph.blocks import cast_to_int
+from mpscnn.converters.reading.graph.builder import Builder
 from mpscnn.converters.values.rows import Name, Row
 from mpscnn.errors import UnsupportedError, WeightsError
 

@@ -10,13 +10,13 @@ from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.coreml.neural.layer import Layer
 from mpscnn.converters.reading.coreml.neural.row_calls import Weight, bias_of, numbered, stated
 from mpscnn.converters.reading.coreml.photo_scaling import Numbers, batch_norm_scaling
-from mpscnn.converters.reading.onnx_graph.blocks import (
+from mpscnn.converters.reading.graph.blocks import (
     fill,
     l2_normalize,
     standardize,
     transpose_last_axes,
 )
-from mpscnn.converters.reading.onnx_graph.builder import Builder
+from mpscnn.converters.reading.graph.builder import Builder
 from mpscnn.converters.values.rows import Ints, Name, Row, schema_of
 from mpscnn.errors import UnsupportedError, WeightsError
 

@@ -28,8 +28,8 @@ from mpscnn.converters.reading.coreml.neural.row_calls import call_row
 from mpscnn.converters.reading.coreml.photo_scaling import PhotoScaling
 from mpscnn.converters.reading.coreml.pipeline import PostProcessing
 from mpscnn.converters.reading.coreml.segmenter import describe_segmenter, leave_out_search
-from mpscnn.converters.reading.onnx_graph.builder import Builder, Extents
-from mpscnn.converters.reading.onnx_graph.walk import Walk
+from mpscnn.converters.reading.graph.builder import Builder, Extents
+from mpscnn.converters.reading.graph.walk import Walk
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.graph.settings import state_scores

@@ -16,8 +16,8 @@ from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.coreml.neural.layer import Layer, StoredWeight
 from mpscnn.converters.reading.coreml.neural.row_calls import Weight, inner, inner_list, stated
 from mpscnn.converters.reading.coreml.recurrent import Recurrent
-from mpscnn.converters.reading.onnx_graph.blocks import split
-from mpscnn.converters.reading.onnx_graph.builder import Builder
+from mpscnn.converters.reading.graph.blocks import split
+from mpscnn.converters.reading.graph.builder import Builder
 from mpscnn.converters.values import gates
 from mpscnn.converters.values.recurrent_layer import Array, RecurrentWeights
 from mpscnn.converters.values.rows import Name, Parsed, Row, call, shown
@@ -40,8 +40,10 @@ _NO_LIMIT = 500.0
 # ---- Functions -----------------------------------------------------------------------------------------------------
 
 
-def _function(curve: Mapping[str, Any], *, of_sums: bool) -> tuple[str, float | None, float | None]:
-    """Return ONNX' name of a function and its parameters. coremltools leaves parameters at 0 to mean the usual ones."""
+def _function(
+    curve: Mapping[str, Any], *, of_sums: bool
+) -> tuple[gates.Function, float | None, float | None]:
+    """Return the name of a function and its parameters. coremltools leaves parameters at 0 to mean the usual ones."""
     stated = next(iter(curve), "")
     if stated not in _FUNCTIONS or len(curve) != 1:
         raise UnsupportedError("its function is none of Core ML's recurrent layers")
@@ -64,29 +66,29 @@ def _no_numbers() -> tuple[float, float]:
     return 0.0, 0.0
 
 
-_FUNCTIONS: dict[str, tuple[str, tuple[float, float] | None]] = {
-    "linear": ("Affine", (1.0, 0.0)),
-    "relu": ("Relu", None),
-    "tanh": ("Tanh", None),
-    "scaled_tanh": ("ScaledTanh", (1.0, 1.0)),
-    "sigmoid": ("Sigmoid", None),
-    "sigmoid_hard": ("HardSigmoid", (0.2, 0.5)),
+_FUNCTIONS: dict[str, tuple[gates.Function, tuple[float, float] | None]] = {
+    "linear": ("affine", (1.0, 0.0)),
+    "relu": ("relu", None),
+    "tanh": ("tanh", None),
+    "scaled_tanh": ("scaled_tanh", (1.0, 1.0)),
+    "sigmoid": ("sigmoid", None),
+    "sigmoid_hard": ("hard_sigmoid", (0.2, 0.5)),
 }
 
 
 def _ends_before_limit(name: str, alpha: float, beta: float) -> bool:
     """Return True if a function is constant, to the precision of float32, beyond the largest sum."""
-    if name == "HardSigmoid":
+    if name == "hard_sigmoid":
         return abs(alpha) * _MAX_SUM >= max(1.0 - beta, beta, 1.0)
-    if name == "ScaledTanh":
+    if name == "scaled_tanh":
         return abs(beta) * _MAX_SUM > 10.0
-    return name in ("Sigmoid", "Tanh")
+    return name in ("sigmoid", "tanh")
 
 
 def _functions(
     curves: Sequence[Mapping[str, Any]], count: int, *, directions: int = 1
-) -> tuple[list[str], dict[str, Any]]:
-    """Return ONNX' names of the functions of all directions, and the attributes with their parameters."""
+) -> tuple[list[gates.Function], dict[str, Any]]:
+    """Return the names of the functions of all directions, and the attributes with their parameters."""
     if len(curves) != count * directions:
         raise WeightsError(f"damaged: it has {len(curves)} functions instead of {count * directions}")
     # The third function of an LSTM is that of the cells, which are no sums.

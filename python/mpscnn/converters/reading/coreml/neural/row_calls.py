@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.coreml.neural.layer import Layer, StoredWeight
-from mpscnn.converters.reading.onnx_graph.builder import FLOAT, Builder
+from mpscnn.converters.reading.graph.builder import FLOAT, Builder
 from mpscnn.converters.values.rows import Above, Counted, Finite, Ints, Parsed, Row, call, listed, shown
 from mpscnn.errors import UnsupportedError, WeightsError
 

@@ -18,9 +18,9 @@ from mpscnn.converters.reading.coreml.neural.row_calls import (
     numbered,
     stated,
 )
-from mpscnn.converters.reading.onnx_graph.blocks import cast_to_int, crop, cut, image, pad
-from mpscnn.converters.reading.onnx_graph.builder import Builder
-from mpscnn.converters.reading.onnx_graph.resizing import (
+from mpscnn.converters.reading.graph.blocks import cast_to_int, crop, cut, image, pad
+from mpscnn.converters.reading.graph.builder import Builder
+from mpscnn.converters.reading.graph.resizing import (
     CORNERS,
     FROM_EDGE,
     HALF_PIXEL,

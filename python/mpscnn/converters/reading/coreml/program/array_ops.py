@@ -15,7 +15,7 @@ from mpscnn.converters.reading.coreml.program.row_calls import (
     Wholes,
     unary,
 )
-from mpscnn.converters.reading.onnx_graph.blocks import (
+from mpscnn.converters.reading.graph.blocks import (
     depth_to_space,
     fill,
     reverse,
@@ -26,7 +26,7 @@ from mpscnn.converters.reading.onnx_graph.blocks import (
     stack,
     take_part,
 )
-from mpscnn.converters.reading.onnx_graph.builder import Builder
+from mpscnn.converters.reading.graph.builder import Builder
 from mpscnn.converters.values.rows import Row
 from mpscnn.converters.values.strided_slice import indices
 from mpscnn.errors import UnsupportedError, WeightsError

@@ -11,8 +11,8 @@ from typing import Any
 
 from mpscnn.converters.reading.coreml.program.operation import Operation
 from mpscnn.converters.reading.coreml.program.row_calls import Tensor, Wholes
-from mpscnn.converters.reading.onnx_graph.blocks import cut, pad
-from mpscnn.converters.reading.onnx_graph.builder import Builder
+from mpscnn.converters.reading.graph.blocks import cut, pad
+from mpscnn.converters.reading.graph.builder import Builder
 from mpscnn.converters.values.rows import Ints, Row
 from mpscnn.errors import UnsupportedError, WeightsError
 

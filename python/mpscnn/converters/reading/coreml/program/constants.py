@@ -16,8 +16,8 @@ from mpscnn.converters.opening.file_bytes import FileBytes
 from mpscnn.converters.reading.coreml.file import CoremlFile
 from mpscnn.converters.reading.coreml.program import types
 from mpscnn.converters.reading.coreml.program.blob_file import BlobFile, decode_data, numbers, unpack_integers
-from mpscnn.converters.reading.onnx.file import StoredIntegers
 from mpscnn.converters.values import block_weights
+from mpscnn.converters.values.stored_integers import StoredIntegers
 from mpscnn.errors import UnsupportedError, WeightsError
 
 Array = NDArray[Any]

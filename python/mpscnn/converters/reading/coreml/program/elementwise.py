@@ -19,9 +19,9 @@ from mpscnn.converters.reading.coreml.program.row_calls import (
     binary,
     unary,
 )
-from mpscnn.converters.reading.onnx.quantizations import range_of_integers
-from mpscnn.converters.reading.onnx_graph.blocks import cast_to_float, cast_to_integers
-from mpscnn.converters.reading.onnx_graph.builder import BOOL, FLOAT, INT64, Builder
+from mpscnn.converters.reading.graph.blocks import cast_to_float, cast_to_integers
+from mpscnn.converters.reading.graph.builder import BOOL, FLOAT, INT64, Builder
+from mpscnn.converters.values.integer_limits import range_of_integers
 from mpscnn.converters.values.rows import Operand, Row, Stated
 from mpscnn.errors import UnsupportedError, WeightsError
 

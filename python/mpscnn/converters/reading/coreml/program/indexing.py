@@ -8,8 +8,8 @@ import numpy as np
 
 from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.coreml.program.row_calls import Flag, Real, Tensor, Whole
-from mpscnn.converters.reading.onnx_graph.blocks import cast_to_int
-from mpscnn.converters.reading.onnx_graph.builder import Builder
+from mpscnn.converters.reading.graph.blocks import cast_to_int
+from mpscnn.converters.reading.graph.builder import Builder
 from mpscnn.converters.values.rows import Operand, Row, ignores
 from mpscnn.errors import UnsupportedError, WeightsError
 

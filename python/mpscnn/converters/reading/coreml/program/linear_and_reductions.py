@@ -21,12 +21,12 @@ from mpscnn.converters.reading.coreml.program.row_calls import (
     Whole,
     Wholes,
 )
-from mpscnn.converters.reading.onnx_graph.blocks import (
+from mpscnn.converters.reading.graph.blocks import (
     l2_normalize,
     standardize,
     transpose_last_axes,
 )
-from mpscnn.converters.reading.onnx_graph.builder import Builder
+from mpscnn.converters.reading.graph.builder import Builder
 from mpscnn.converters.values.rows import Row, Stated, ignores
 from mpscnn.errors import UnsupportedError, WeightsError
 

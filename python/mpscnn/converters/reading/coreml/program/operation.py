@@ -13,7 +13,7 @@ import numpy as np
 
 from mpscnn.converters.opening.blobs import Blob
 from mpscnn.converters.reading.coreml.program.constants import Array, Constant, Constants
-from mpscnn.converters.reading.onnx_graph.builder import Builder
+from mpscnn.converters.reading.graph.builder import Builder
 from mpscnn.converters.values.rows import Ints
 from mpscnn.errors import UnsupportedError, WeightsError
 

@@ -23,8 +23,8 @@ from mpscnn.converters.reading.coreml.program.operation import Operation
 from mpscnn.converters.reading.coreml.program.operations import REFUSED, ROWS
 from mpscnn.converters.reading.coreml.program.row_calls import call_row
 from mpscnn.converters.reading.coreml.segmenter import describe_segmenter, leave_out_search
-from mpscnn.converters.reading.onnx_graph.builder import Builder, Extents
-from mpscnn.converters.reading.onnx_graph.walk import Walk
+from mpscnn.converters.reading.graph.builder import Builder, Extents
+from mpscnn.converters.reading.graph.walk import Walk
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.graph.settings import state_scores

@@ -11,7 +11,7 @@ from mpscnn.converters.reading.coreml.program.constants import Array as Numbers
 from mpscnn.converters.reading.coreml.program.operation import Operation
 from mpscnn.converters.reading.coreml.program.row_calls import Array, Flag, FreeText, Given, Tensor, Text
 from mpscnn.converters.reading.coreml.recurrent import Recurrent, split_directions
-from mpscnn.converters.reading.onnx_graph.builder import Builder
+from mpscnn.converters.reading.graph.builder import Builder
 from mpscnn.converters.values import gates
 from mpscnn.converters.values.recurrent_layer import RecurrentWeights
 from mpscnn.converters.values.rows import Operand, Row
@@ -39,8 +39,8 @@ def _direction(
     return RecurrentWeights(gates.CORE_ML[kind], *arrays, *biases)
 
 
-def _functions(*stated: str) -> list[str]:
-    """Return ONNX' names of activation functions."""
+def _functions(*stated: str) -> list[gates.Function]:
+    """Return the vocabulary's names of activation functions."""
     names = [name.lower() for name in stated]
     other = next((name for name in names if name not in gates.CORE_ML_FUNCTIONS), None)
     if other is not None:
@@ -50,7 +50,7 @@ def _functions(*stated: str) -> list[str]:
 
 def _converted(
     b: Builder, op: Operation, x: str, names: list[str], kind: ops.Cells, directions: list[RecurrentWeights],
-    functions: list[str], *, is_reverse: bool, output_sequence: bool, reset_after: bool | None = None,
+    functions: list[gates.Function], *, is_reverse: bool, output_sequence: bool, reset_after: bool | None = None,
 ) -> list[str]:  # fmt: skip
     units = directions[0].state.shape[1]
     zeros = [name for name in names if op.is_constant(name) and not op.array(name).any()]

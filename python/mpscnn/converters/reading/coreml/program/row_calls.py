@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NewType, get_origin
 from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.coreml.program.constants import Array as Numbers
 from mpscnn.converters.reading.coreml.program.operation import Operation
-from mpscnn.converters.reading.onnx_graph.builder import Builder
+from mpscnn.converters.reading.graph.builder import Builder
 from mpscnn.converters.values.rows import Ints, Operand, Parameter, Row, call
 
 GivenName = NewType("GivenName", str)

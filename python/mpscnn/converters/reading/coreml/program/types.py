@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.converters.reading.onnx_graph.builder import Extents
+from mpscnn.converters.reading.graph.builder import Extents
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _MAX_RANK = 8

@@ -18,9 +18,9 @@ from mpscnn.converters.reading.coreml.program.row_calls import (
     Whole,
     Wholes,
 )
-from mpscnn.converters.reading.onnx_graph.blocks import cut, pad
-from mpscnn.converters.reading.onnx_graph.builder import Builder
-from mpscnn.converters.reading.onnx_graph.resizing import (
+from mpscnn.converters.reading.graph.blocks import cut, pad
+from mpscnn.converters.reading.graph.builder import Builder
+from mpscnn.converters.reading.graph.resizing import (
     CORNERS,
     FROM_EDGE,
     HALF_PIXEL,

@@ -14,7 +14,7 @@ from mpscnn.converters.values.rows import Row
 from mpscnn.errors import UnsupportedError
 
 
-def _recurrent(kind: ops.Cells, activation: str = "") -> Row:
+def _recurrent(kind: ops.Cells, activation: gates.Function | None = None) -> Row:
     """Return a function that writes all layers and directions of a module for whole sequences."""
 
     def write(
@@ -102,5 +102,5 @@ RECURRENT: dict[str, Row] = {
     "lstm.input": _recurrent("LSTM"),
     "gru.input": _recurrent("GRU"),
     "rnn_tanh.input": _recurrent("RNN"),
-    "rnn_relu.input": _recurrent("RNN", "Relu"),
+    "rnn_relu.input": _recurrent("RNN", "relu"),
 }

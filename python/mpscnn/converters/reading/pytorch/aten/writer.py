@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.reading import vocabulary as ops
+from mpscnn.converters.reading.graph.graph import Graph
 from mpscnn.converters.reading.onnx.expansions import Operand
 from mpscnn.converters.reading.onnx.file import Described, OnnxFile
 from mpscnn.converters.reading.onnx.tensors import BOOL, FLOAT, INT64
-from mpscnn.converters.reading.onnx_graph.graph import Graph
 from mpscnn.converters.reading.pytorch.extents import Extent, FreeExtent
 from mpscnn.converters.values.rows import Row
 from mpscnn.errors import UnsupportedError

@@ -1,4 +1,4 @@
-"""Compose ONNX operators into functions that several readers use."""
+"""Compose operators of the vocabulary into functions that several readers use."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.reading import vocabulary as ops
+from mpscnn.converters.reading.graph.builder import FLOAT, INT64, Builder
 from mpscnn.converters.reading.onnx.expansions import Operand
-from mpscnn.converters.reading.onnx_graph.builder import FLOAT, INT64, Builder
 from mpscnn.converters.values.slicing import as_slice
 from mpscnn.converters.values.strided_slice import expand_indices, from_begins_and_sizes
 from mpscnn.errors import UnsupportedError, WeightsError

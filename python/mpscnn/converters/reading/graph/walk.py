@@ -8,7 +8,7 @@ from mpscnn.converters.finishing.renaming import name_outputs
 from mpscnn.converters.opening.read_options import ReadOptions
 from mpscnn.converters.opening.unsupported import UnsupportedLayers
 from mpscnn.converters.reading import vocabulary as ops
-from mpscnn.converters.reading.onnx_graph.builder import Builder
+from mpscnn.converters.reading.graph.builder import Builder
 from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
 

@@ -7,47 +7,30 @@ from collections.abc import Callable, Mapping, Sequence
 from mpscnn.converters.opening.blobs import Blob
 from mpscnn.converters.opening.read_options import ReadOptions
 from mpscnn.converters.opening.unsupported import CHOOSE_SIZE
+from mpscnn.converters.reading import vocabulary as ops
+from mpscnn.converters.reading.graph.graph import Graph
 from mpscnn.converters.reading.onnx.constants import Constants
 from mpscnn.converters.reading.onnx.context import Context
 from mpscnn.converters.reading.onnx.conversion import convert_node
 from mpscnn.converters.reading.onnx.element_types import type_of_elements
-from mpscnn.converters.reading.onnx.file import Described, OnnxFile, StoredIntegers
+from mpscnn.converters.reading.onnx.file import Described, OnnxFile
 from mpscnn.converters.reading.onnx.inputs import FileInput, add_batch, read_input, unify_batch
 from mpscnn.converters.reading.onnx.known_results import Expanded
 from mpscnn.converters.reading.onnx.node import Node
 from mpscnn.converters.reading.onnx.parameters import Parameters
 from mpscnn.converters.reading.onnx.reader import begin
-from mpscnn.converters.reading.onnx_graph.graph import Graph
 from mpscnn.converters.values.constant import Constant
 from mpscnn.converters.values.float32_intermediates import Origin
+from mpscnn.converters.values.stored_integers import StoredIntegers
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 
 Extents = tuple[int | None, ...]
 
-# Operators whose operands have elements of one type.
-_OF_ONE_TYPE = frozenset(
-    {
-        "Add", "BatchNormalization", "Concat", "Conv", "ConvTranspose", "Div", "Gemm", "MatMul", "Max", "Min", "Mul",
-        "Sub",
-    }
-)  # fmt: skip
-
 _KINDS = {"i": "int", "u": "int", "b": "bool"}
 
 
-class _EagerContext(Context):
-    """Converts operators when they are added. It is not known yet what will read a result."""
-
-    def is_used(self, name: str) -> bool:
-        """Return True, unless the result is left out."""
-        return bool(name)
-
-    def refuse_results(self, node: Node, first: int, what: str) -> None:
-        """Refuse nothing: the results may stay unused."""
-
-
 class Values(Graph):
-    """A graph of ONNX' operators, each of which is converted at once by the table of the ONNX reader.
+    """A graph of operators of the vocabulary, each of which is converted at once by its row.
 
     So the shapes of its tensors are known, and the numbers of those that do not depend on the inputs.
 
@@ -71,7 +54,7 @@ class Values(Graph):
         super().__init__(origin, inputs, keeps_axes=keeps_axes)
         self._of_layer = Origin()  # the layer whose operators are added
         self._origins: dict[str, Origin] = {}  # the layer of the other format, by the tensor
-        self._graph = self._file([""])
+        self._graph = self._file([""], grows=True)
         self._options, self._size = ReadOptions(title), size
         self._context: Context | None = None
         self._given: list[FileInput] = []
@@ -84,7 +67,7 @@ class Values(Graph):
 
     def _begun(self, given: Sequence[FileInput]) -> Context:
         constants = Constants(self._graph, Parameters(None), self._size)
-        return begin(_EagerContext, self._graph, self._options, given, constants)
+        return begin(self._graph, self._options, given, constants)
 
     def _converted(self, file: OnnxFile, names: Mapping[str, str]) -> Context | None:
         """Return the converted graph. It is used up.
@@ -100,8 +83,7 @@ class Values(Graph):
         c = self._context
         if c is None or given != self._given:
             return None
-        c.rename(names)
-        c.file, c.nodes = file, file.nodes
+        c.complete(file, names)
         return c
 
     def _append(self, node: Node) -> None:
@@ -111,7 +93,7 @@ class Values(Graph):
         """
         self._graph.makers.update(dict.fromkeys(node.outputs, node))
         self._origins |= dict.fromkeys(node.outputs, self._of_layer)
-        if node.kind in _OF_ONE_TYPE and len({self._kind(name) for name in node.inputs if name}) > 1:
+        if ops.have_one_type(node) and len({self._kind(name) for name in node.inputs if name}) > 1:
             raise WeightsError("damaged: its operands have elements of different types")
         if self._context is not None:
             try:
@@ -167,9 +149,9 @@ class Values(Graph):
             raise UnsupportedError("it has no inputs")
         return self._context.constants.integers(name, what)
 
-    def producer(self, tensor: str) -> Node | None:
-        """Return the operator that computes a tensor; None for inputs and constants."""
-        return self._graph.makers.get(tensor)
+    def maker(self, tensor: str, *functions: Callable[..., object]) -> Node | None:
+        """Return the operator that computes a tensor if one of these functions of the vocabulary has added it."""
+        return ops.added_by(self._graph.makers.get(tensor), *functions)
 
     def fixed_shape(self, tensor: str) -> tuple[int, ...]:
         """Return the shape of a tensor whose extents must be known, except that a free batch counts as 1."""

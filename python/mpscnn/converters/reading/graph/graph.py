@@ -1,4 +1,4 @@
-"""A graph of ONNX' operators that a reader of another format builds in memory."""
+"""A graph of the vocabulary's operators that a reader of another format builds in memory."""
 
 from __future__ import annotations
 
@@ -61,6 +61,7 @@ class Graph(Operators):
         *,
         stated: Sequence[Described] = (),
         origins: Mapping[str, Origin] | None = None,
+        grows: bool = False,
     ) -> OnnxFile:
         """Return the graph as that of a file; see `OnnxFile`. `stated` describes further tensors than the inputs."""
         weights = self._constants.values()
@@ -78,4 +79,5 @@ class Graph(Operators):
             stated=lambda: [*self._inputs, *stated],
             origins=origins,
             keeps_axes=self._keeps_axes,
+            grows=grows,
         )

@@ -1,4 +1,4 @@
-"""Add ONNX' Resize for the resizes of other formats."""
+"""Add resizes to a size and by factors, as many formats have them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mpscnn.converters.reading import vocabulary as ops
-from mpscnn.converters.reading.onnx_graph.builder import Builder
+from mpscnn.converters.reading.graph.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
 CORNERS, HALF_PIXEL, FROM_EDGE = "align_corners", "half_pixel", "asymmetric"

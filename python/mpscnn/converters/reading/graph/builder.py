@@ -1,4 +1,4 @@
-"""Build a graph of ONNX operators in memory, each of which is converted at once, for readers of other formats."""
+"""Build a graph in memory, each of whose operators is converted at once, for readers of other formats than ONNX."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from mpscnn.converters.opening.budget import Budget, Cost
 from mpscnn.converters.opening.layer_names import quote_name
 from mpscnn.converters.opening.read_options import ReadOptions
 from mpscnn.converters.reading import vocabulary as ops
+from mpscnn.converters.reading.graph.values import Extents, Values
 from mpscnn.converters.reading.onnx.file import Described
-from mpscnn.converters.reading.onnx.node import Node
 from mpscnn.converters.reading.onnx.reader import convert
 from mpscnn.converters.reading.onnx.tensors import BOOL, FLOAT, INT64
-from mpscnn.converters.reading.onnx_graph.values import Extents, Values
 from mpscnn.converters.values.float32_intermediates import Origin
 from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
@@ -96,8 +95,11 @@ class Builder(Values):
                 node is None or tensor in self._results
             ):  # one of the layer's inputs, or the value of another blob
                 continue
-            before = makers.get(node.inputs[0], node) if node.kind in ("Cast", "Transpose") else node
-            named = node if node.kind == "Transpose" and before.kind != "LayerNormalization" else before
+            before = node
+            if ops.added_by(node, ops.cast, ops.transpose):
+                before = makers.get(node.inputs[0], node)
+            moves = ops.added_by(node, ops.transpose) and not ops.added_by(before, ops.layer_norm)
+            named = node if moves else before
             named.name = self.layer if len(node.outputs) == 1 else f"{self.layer}/{node.kind.lower()}"
             named.layer = named.name
             self._results[tensor] = made
@@ -146,11 +148,8 @@ class Builder(Values):
             values = values.array()
         if is_filled(values) and values.size > _MAX_REPEATED:
             made = self._names.unique(made)
-            shape = self._names.unique(f"{made}/shape")
-            self._constants[shape] = np.asarray(values.shape, np.int64)
-            number = values[(slice(0, 1),) * values.ndim].reshape(1)
-            self._add(Node("ConstantOfShape", [shape], [made], {"value": number}))
-            return made
+            shape = super().constant(np.asarray(values.shape, np.int64), f"{made}/shape")
+            return ops.filled(self, shape, made, value=values[(slice(0, 1),) * values.ndim].reshape(1))
         return self.constant(np.array(values), made)
 
     def constant(self, array: NDArray[Any], name: str = "constant") -> str:
@@ -159,10 +158,6 @@ class Builder(Values):
         return super().constant(array, name)
 
     # ---- Common operators ------------------------------------------------------------------------------------------
-
-    def again(self, node: Node, operands: Sequence[str]) -> str:
-        """Add an operator again, with other operands after the first one."""
-        return self.op(node.kind, node.inputs[0], *operands, **node.attributes)
 
     def linear(self, tensor: str, factor: float, offset: float) -> str:
         """Return tensor * factor + offset."""
