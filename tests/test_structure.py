@@ -382,7 +382,9 @@ def test_rooms_of_the_package_import_each_other_in_no_circle() -> None:
 def test_modules_are_not_imported_by_strings() -> None:
     """The tests above would not see imports by a module's name in a string."""
     package = PROJECT / "python" / "mpscnn"
-    allowed = {package / "__init__.py"}  # it imports lazy names, converters and writers
+    # The first imports lazy names, converters and writers. The second imports readers, which lie in a lower room;
+    # several_formats/test_records.py imports each.
+    allowed = {package / "__init__.py", package / "converters" / "formats" / "records.py"}
     call = re.compile(r"""(import_module|__import__)\(\s*f?["'](mpscnn|\.)""")
     found = {path for path in package.rglob("*.py") if call.search(path.read_text("utf-8"))}
     assert found == allowed

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mpscnn._private.confined import Limits
 from mpscnn.comparison.confined_engine import ConfinedEngine
-from mpscnn.converters.formats.reference_engines import engine_key
+from mpscnn.converters.formats.readers import engine_key
 
 Shapes = Mapping[str, tuple[int | None, ...]]
 

@@ -19,7 +19,8 @@ from mpscnn.comparison.coreml_engine import open_coreml
 from mpscnn.comparison.keras_engine import BACKENDS, installed_backend
 from mpscnn.comparison.native_engine import NativeEngine
 from mpscnn.comparison.trace import Engine
-from mpscnn.converters.formats.reference_engines import NO_REFERENCE_ENGINE, REFERENCE_ENGINES, engine_key
+from mpscnn.converters.formats.readers import engine_key, format_of
+from mpscnn.converters.formats.records import Engine as FormatEngine
 from mpscnn.converters.reading.coreai.asset import ASSET
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
@@ -34,9 +35,6 @@ PRECISIONS: tuple[PrecisionName, ...] = ("float32", "float16", "bfloat16")
 ENGINES = ("mpscnn", "onnxruntime", "litert")
 #: The engines for which the network is written, with the suffix of their files.
 WRITTEN = {"onnxruntime": ".onnx", "litert": ".tflite"}
-
-# The suffixes of files with PyTorch's weights.
-_STATE_DICTS = (".pth", ".pt", ".safetensors")
 
 
 @dataclass(frozen=True)
@@ -154,7 +152,7 @@ def reference_engine(
         return open_coreml(path, limits)
     missing = missing_engine(path)
     if missing is not None:
-        instead = f"; {path}@cpu computes it in mpscnn" if suffix in REFERENCE_ENGINES else ""
+        instead = f"; {path}@cpu computes it in mpscnn" if _format_engine(path) else ""
         raise UnsupportedError(f"{path}: {missing}{instead}")
     if suffix == ASSET:
         return open_coreai(path, limits)
@@ -163,20 +161,23 @@ def reference_engine(
     return open_cut(path, outputs, shapes, signature=signature, quick=quick, limits=limits)
 
 
+def _format_engine(path: Path) -> FormatEngine | None:
+    """Return the engine of a file's format; None if there is none."""
+    stated = format_of(path)
+    return stated.engine if stated is not None and isinstance(stated.engine, FormatEngine) else None
+
+
 def missing_engine(path: Path) -> str | None:
     """Return why a file's own engine cannot run it here; None if it can."""
-    if path.suffix.lower() in _STATE_DICTS:
-        return (
-            "a state dict has weights, but not the network that they belong to, so torch alone cannot run it; compare "
-            "the result with your module: mpscnn.compare(module, model)"
-        )
     if engine_key(path) == ASSET:
         return missing_coreai()
-    if reason := NO_REFERENCE_ENGINE.get(engine_key(path)):
-        return reason
-    if engine_key(path) not in REFERENCE_ENGINES:
+    stated = format_of(path)
+    engine = None if stated is None else stated.engine
+    if isinstance(engine, str):
+        return engine
+    if engine is None:
         return f"there is no engine for files with the suffix {path.suffix or '(none)'}"
-    module, package = REFERENCE_ENGINES[engine_key(path)]
+    module, package = engine
     if importlib.util.find_spec(module.partition(".")[0]) is None:
         return f"{package} is not installed: pip install {package}"
     if package == "keras" and installed_backend() is None:
@@ -224,7 +225,7 @@ def _named(text: str) -> Side:
         if not exists(path):
             raise WeightsError(f"{path}: cannot be read: there is no such file")
         return Side(None, path.name, path)
-    foreign = engine_key(path) in REFERENCE_ENGINES
+    foreign = _format_engine(path) is not None
     own = foreign and engine in WRITTEN and path.suffix.lower() == WRITTEN[engine]
     if engine in WRITTEN and device != "cpu":
         raise ParameterError(f"compare: {text!r}: {engine} runs on the CPU here, not on {device}")

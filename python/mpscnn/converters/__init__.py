@@ -15,9 +15,8 @@ from mpscnn._private.given_warnings import warn_caller
 from mpscnn._private.literals import StoredTypeName
 from mpscnn._private.other_names import accept_foreign_arguments, attribute_error, twin_attribute
 from mpscnn.converters.finishing.photo_settings import choose_settings, drop_wrong_labels, read_labels
-from mpscnn.converters.formats.readers import find_reader, is_package, named_by_file
-from mpscnn.converters.formats.reference_engines import engine_key
-from mpscnn.converters.opening.format_detection import refuse_other_formats
+from mpscnn.converters.formats.format_detection import refuse_other_formats
+from mpscnn.converters.formats.readers import format_of, format_of_files, is_package
 from mpscnn.converters.opening.read_options import ReadOptions
 from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network, with_limits
@@ -36,9 +35,6 @@ __all__ = [
 
 #: A part of the cache's file names. Raise it when a change of a converter changes its results for existing files.
 CONVERTER_VERSION = 40
-
-#: The keys of formats whose files may hold several networks, of which `signature` chooses one.
-_WITH_SIGNATURES = (".tflite", ".pb", ".mlmodel", ".mlpackage", ".mlmodelc", ".aimodel")
 
 
 @accept_foreign_arguments
@@ -97,9 +93,10 @@ def read_network(
         raise ParameterError("convert: no input file given")
     if len(paths) == 1 and is_folder(paths[0]) and not is_package(paths[0]):
         return _read_folder(paths[0], name)
-    if architecture is not None and not named_by_file(paths[0]):
+    stated = format_of(paths[0])
+    if architecture is not None and not (stated and stated.has_weights_only):
         raise ParameterError(f"{paths[0]}: an architecture can be chosen for files of weights only")
-    if signature is not None and engine_key(paths[0]) not in _WITH_SIGNATURES:
+    if signature is not None and not (stated and stated.has_signatures):
         raise ParameterError(
             f"{paths[0]}: a signature can be chosen for SavedModels, TensorFlow Lite files, Core ML's programs and "
             "Core AI's assets only"
@@ -113,7 +110,7 @@ def read_network(
         fold,
         signature=signature,
     )
-    network = keep_intermediates(simplify(find_reader(paths)(paths, options)))
+    network = keep_intermediates(simplify(format_of_files(paths).read(paths, options)))
     return drop_wrong_labels(with_library_names(network))
 
 

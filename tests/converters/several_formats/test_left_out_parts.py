@@ -15,7 +15,7 @@ from converters.tensorflow_writer import Graph, Type, save_model, save_web, save
 from converters.tflite_writer import CODES, Operator, Subgraph, Tensor, write_subgraphs
 
 from mpscnn.converters import read_network
-from mpscnn.converters.formats.readers import _READERS
+from mpscnn.converters.formats.records import BY_SUFFIX
 from mpscnn.converters.reading.pytorch.state_dict import read_state_dict
 
 #: For each case: the suffix, a function that writes the file, and the notes.
@@ -255,4 +255,4 @@ def test_other_entries_of_a_checkpoint(tmp_path: Path) -> None:
 
 def test_all_formats_have_a_case() -> None:
     covered = {suffix for suffix, _, notes in CASES.values() if notes} | {".pth", *WITHOUT}
-    assert {SAME.get(suffix, suffix) for suffix in _READERS} <= covered
+    assert {SAME.get(suffix, suffix) for suffix in BY_SUFFIX} <= covered

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,8 @@ VARINT = 0
 
 
 def _caffe(folder: Path, kind: str) -> list[Path]:
-    text = caffe_writer.layer(kind, "y", "data", f"{parameter_field(kind)} {{ unheard_of: 3 }}")
+    inputs = "data data data" if kind == "Axpy" else "data"
+    text = caffe_writer.layer(kind, "y", inputs, f"{parameter_field(kind)} {{ unheard_of: 3 }}")
     return caffe_writer.write(folder, caffe_writer.image(*SHAPE) + text)
 
 
@@ -52,40 +53,53 @@ def _coreml_layer(folder: Path, kind: str) -> list[Path]:
 
 def _coreml_operation(folder: Path, kind: str) -> list[Path]:
     program = Program({"x0": SHAPE})
-    program.add(kind, x="%x0", unheard_of=3)
+    program.add(
+        kind, unheard_of=3, **({"x": "%x0", "block_shape": [2, 2]} if kind == "space_to_batch" else {})
+    )
     return [program.saved(folder / "one.mlpackage")]
 
 
 def _onnx(folder: Path, kind: str) -> list[Path]:
-    domain, _, name = kind.rpartition(".")
-    operator = node(name, ["x"], unheard_of=3)
-    operator.domain = domain
-    onnx.save(model([operator], {"x": list(SHAPE)}), folder / "one.onnx")
+    made = model([node("Relu", ["x"], unheard_of=3)], {"x": list(SHAPE)})
+    domain, _, made.graph.node[0].op_type = kind.rpartition(".")
+    made.graph.node[0].domain = domain
+    onnx.save(made, folder / "one.onnx")
     return [folder / "one.onnx"]
 
 
 def _tensorflow(folder: Path, kind: str) -> list[Path]:
     graph = Graph()
-    graph.node(kind, graph.placeholder(*SHAPE), name="y", unheard_of=3)
+    count = {"ShapeN": "N", "Split": "num_split", "SplitV": "num_split", "Unpack": "num"}.get(kind)
+    graph.node(kind, graph.placeholder(*SHAPE), name="y", unheard_of=3, **({count: 1} if count else {}))
     return [graph.save(folder / "graph.pb")]
 
 
 def _tflite(folder: Path, kind: str) -> list[Path]:
-    options = [(FIELD, "Int", 3)]
+    options = [(FIELD, "Int32", 3)]
     operator = Operator(operator_number(kind), [0], [1], OPTIONS.get(kind, 1), options)
     content = write_tflite([Tensor("x", SHAPE), Tensor("y", SHAPE)], [operator], [0], [1])
     (folder / "one.tflite").write_bytes(content)
     return [folder / "one.tflite"]
 
 
-#: The writer of a file, the operators, and how the error names the setting.
+#: Layers of Keras but those that pass their input on whatever they state for training, and those whose weights are read
+#: before their settings.
+KERAS_KINDS = [
+    kind for kind, row in KERAS.items() if row is not KERAS["Dropout"] and kind not in ("GRU", "LSTM")
+]
+#: TensorFlow's operators but those that are several others, which check the settings.
+SEVERAL = ("FusedConv", "FusedDepth", "FusedMat")
+TENSORFLOW_KINDS = [kind for kind in TENSORFLOW if not kind.lstrip("_").startswith(SEVERAL)]
+
+#: The writer of a file, the operators, and how the error names the setting. Caffe's layer without results is left
+#: out.
 FORMATS: dict[str, tuple[Callable[[Path, str], list[Path]], Iterable[str], str]] = {
-    "Caffe": (_caffe, CAFFE, "its parameter 'unheard_of'"),
-    "Keras": (_keras, KERAS, "its 'unheard_of' is 3"),
+    "Caffe": (_caffe, [kind for kind in CAFFE if kind != "Silence"], "its parameter '"),
+    "Keras": (_keras, KERAS_KINDS, "its 'unheard_of' is 3"),
     "Core ML, layers": (_coreml_layer, COREML_LAYERS, f"{FIELD}"),
     "Core ML, operations": (_coreml_operation, COREML_OPERATIONS, "its operand 'unheard_of'"),
     "ONNX": (_onnx, [kind for kind in ONNX if not isinstance(kind, OwnKind)], "its 'unheard_of' is 3"),
-    "TensorFlow": (_tensorflow, TENSORFLOW, "its 'unheard_of' is 3"),
+    "TensorFlow": (_tensorflow, TENSORFLOW_KINDS, "its 'unheard_of' is 3"),
     "TensorFlow Lite": (
         _tflite,
         [kind for kind in TFLITE if not kind.startswith("CUSTOM")],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from mpscnn.comparison.detector_outputs import decoded_sides
 from mpscnn.comparison.layer_comparison import compare_layer
 from mpscnn.comparison.sides import open_side
 from mpscnn.comparison.trace import Trace, Value, mark_inner_values
-from mpscnn.converters.formats.reference_engines import REFERENCE_ENGINES
+from mpscnn.converters.formats.records import BY_SUFFIX, Engine
 from mpscnn.converters.writing.onnx.export import export
 
 
@@ -631,7 +632,8 @@ def test_convert_says_what_storing_costs(
 
 
 def test_an_engine_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(REFERENCE_ENGINES, ".onnx", ("no_such_module", "no-such-package"))
+    engine = Engine("no_such_module", "no-such-package")
+    monkeypatch.setitem(BY_SUFFIX, ".onnx", replace(BY_SUFFIX[".onnx"], engine=engine))
     path = tmp_path / "net.onnx"
     path.write_bytes(b"x")
     with pytest.raises(

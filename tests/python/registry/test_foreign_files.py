@@ -18,7 +18,7 @@ from converters.tflite_writer import Operator, Tensor, constant, write_tflite
 import mpscnn
 from mpscnn import converters
 from mpscnn.converters.formats import conversion_cache
-from mpscnn.converters.formats import readers as formats
+from mpscnn.converters.formats.records import BY_SUFFIX
 from mpscnn.models.deep_mnist import deep_mnist, export_deep_mnist
 
 
@@ -156,7 +156,7 @@ def test_damaged_files_leave_nothing(tmp_path: Path, cache: Path) -> None:
 
 
 @pytest.mark.parametrize("begin", [b"", b"\x80\x02\x8a\x0al\xfc\x9cF\xf9\x20j\xa8P\x19.", b"\x1c\0\0\0TFL3"])
-@pytest.mark.parametrize("suffix", [".pb folder", *formats._READERS])
+@pytest.mark.parametrize("suffix", [".pb folder", *BY_SUFFIX])
 def test_large_files_that_are_damaged_are_refused_before_they_are_hashed(
     suffix: str, begin: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

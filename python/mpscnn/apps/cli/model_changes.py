@@ -14,7 +14,7 @@ from mpscnn._private.model_name import MODEL_SUFFIX, holds_network, is_path
 from mpscnn.apps.cli.output import show
 from mpscnn.converters.finishing.photo_settings import choose_settings
 from mpscnn.converters.formats.readers import is_foreign
-from mpscnn.converters.opening.format_detection import is_saved_model
+from mpscnn.converters.opening.saved_models import is_saved_model
 from mpscnn.errors import ParameterError
 from mpscnn.graph.model_file import change_metadata, description
 from mpscnn.opening_models import described_network, open_model

@@ -63,6 +63,6 @@ def _is_other_format(given: str) -> bool:
     """Return True for a file of another framework, or a folder with a SavedModel, whose name may have no suffix."""
     if is_path(given) or not is_folder(given):
         return is_path(given) and not given.endswith(MODEL_SUFFIX)
-    from mpscnn.converters.opening.format_detection import is_saved_model
+    from mpscnn.converters.opening.saved_models import is_saved_model
 
     return not given.endswith(MODEL_SUFFIX) and is_saved_model(Path(given))

@@ -18,15 +18,15 @@ from mpscnn._private.literals import StoredTypeName
 from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn.converters import CONVERTER_VERSION, convert_files, read_network
 from mpscnn.converters.finishing.photo_input import PhotoNote, WeightNote
+from mpscnn.converters.formats.format_detection import refuse_other_formats
 from mpscnn.converters.formats.readers import (
-    find_reader,
+    format_of_files,
     is_foreign,
     model_files,
     named_by_file,
     refuse_damaged,
 )
 from mpscnn.converters.opening.file_bytes import total_size
-from mpscnn.converters.opening.format_detection import refuse_other_formats
 from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.registry.cache import CacheError, cache_directory, first_file, hold_lock, replace_file
@@ -75,7 +75,7 @@ def convert_cached(name: str, *, fold: bool = True, note_photos: bool = True, re
         refuse_other_formats(path)
     if not foreign:
         return name
-    find_reader([path])  # raises for unknown formats, before companion files are searched
+    format_of_files([path])  # raises for unknown formats, before companion files are searched
     with convert_read_errors(path, WeightsError):
         files = model_files(path)
     _refuse_damaged(path, files)

@@ -111,3 +111,12 @@ class ReadOptions:
     def sized(self, extents: Extents, where: str) -> Extents:
         """Return the extents (n, height, width, channels) of an image with the chosen `size`, see `set_size`."""
         return set_size(extents, self.size, where)
+
+
+def only(paths: Sequence[Path]) -> Path:
+    """Return the only file. Raises UnsupportedError for several files, because their format cannot be joined."""
+    if len(paths) != 1:
+        raise UnsupportedError(
+            f"{paths[1]}: {paths[1].suffix} files cannot be joined; convert them one by one"
+        )
+    return paths[0]

@@ -77,6 +77,11 @@ def companions(path: Path) -> list[Path]:
     return [other] if is_file(other) else []
 
 
+def model_files(path: Path) -> list[Path]:
+    """Return a file, and the other one of its network if it is found."""
+    return [path, *companions(path)]
+
+
 def read_caffe(*paths: Path) -> CaffeFile:
     """Read the two files of a network. If only one is given, the other one is found by its name.
 
@@ -186,8 +191,16 @@ def _layer(entry: Any, blobs: list[Blob]) -> CaffeLayer:
         parameters,
         entry.transform_param if entry.has("transform_param") else None,
         blobs,
-        [] if parameters is None else [name for name in parameters.skipped_names() if name not in UNUSED],
+        _unknown(entry, kind),
     )
+
+
+def _unknown(entry: Any, kind: str) -> list[str]:
+    """Return the names of a layer's parameters that are not read. Most kinds without parameters have no field."""
+    parameters = getattr(entry, parameter_field(kind), None)
+    if parameters is None:
+        return [name for name in entry.skipped_names() if name == parameter_field(kind)]
+    return [name for name in parameters.skipped_names() if name not in UNUSED]
 
 
 def _net_inputs(net: Any) -> dict[str, tuple[int, ...]]:

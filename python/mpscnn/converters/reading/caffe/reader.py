@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from mpscnn.converters.finishing.left_out import left_out
@@ -15,7 +16,7 @@ from mpscnn.converters.opening.file_bytes import total_size
 from mpscnn.converters.opening.layer_names import quote_name
 from mpscnn.converters.opening.read_options import ReadOptions
 from mpscnn.converters.reading.caffe.detection import Priors
-from mpscnn.converters.reading.caffe.file import CaffeFile, CaffeLayer
+from mpscnn.converters.reading.caffe.file import CaffeFile, CaffeLayer, read_caffe
 from mpscnn.converters.reading.caffe.layers import ROWS, SEVERAL, refuse_twice, unsupported_reason
 from mpscnn.converters.reading.caffe.row_calls import call_row
 from mpscnn.converters.reading.graph.builder import Builder
@@ -39,6 +40,11 @@ _TRAINING = (
     "DetectionEvaluate",
     "MultiBoxLoss",
 )
+
+
+def read(paths: Sequence[Path], options: ReadOptions) -> Network:
+    """Return the network of some files. Raises the errors of `convert`, and those of opening the files."""
+    return convert(read_caffe(*paths), options)
 
 
 def convert(file: CaffeFile, options: ReadOptions) -> Network:

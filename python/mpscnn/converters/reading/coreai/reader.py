@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
+from pathlib import Path
 from typing import Any, get_origin
 
 import numpy as np
@@ -12,8 +14,9 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.finishing.metadata_entries import describe
 from mpscnn.converters.opening.layer_names import quote_name
-from mpscnn.converters.opening.read_options import ReadOptions
-from mpscnn.converters.reading.coreai.asset import Asset
+from mpscnn.converters.opening.read_options import ReadOptions, only
+from mpscnn.converters.reading.coreai.archive import unpacked
+from mpscnn.converters.reading.coreai.asset import Asset, open_asset
 from mpscnn.converters.reading.coreai.biases import with_biases
 from mpscnn.converters.reading.coreai.compressed import COMPRESSED, decompressed
 from mpscnn.converters.reading.coreai.operators import COLOUR_PLACES, REFUSED, ROWS, photo_colours
@@ -23,6 +26,7 @@ from mpscnn.converters.reading.coreai.program import (
     Stored,
     TensorType,
     image_type,
+    read_program,
     tensor_type,
 )
 from mpscnn.converters.reading.coreml.photo_scaling import Numbers, PhotoScaling
@@ -45,6 +49,21 @@ _MAX_CALLS = 32  # the maximum depth of graphs that call graphs
 # Attributes of operations that say nothing about their results.
 _SCANS = ("sum", "product", "min", "max")
 _MODES = {"interpolation_mode", "padding_mode", "scan_op", "scatter_mode", "approximate"}
+
+
+def read(paths: Sequence[Path], options: ReadOptions) -> Network:
+    """Return the network of an asset. Raises the errors of `convert`, and those of opening the asset."""
+    asset = open_asset(only(paths))
+    return convert(asset, read_program(asset), options)
+
+
+def read_archived(paths: Sequence[Path], options: ReadOptions) -> Network:
+    """Return the network of an asset in an archive. Raises the errors of `read` and `unpacked`."""
+    path = only(paths)
+    if options.name == path.stem:  # which ends in the suffix of the asset
+        options = replace(options, name=Path(path.stem).stem)
+    with unpacked(path) as asset:
+        return read([asset], options)
 
 
 def convert(asset: Asset, graphs: Mapping[str, Graph], options: ReadOptions) -> Network:

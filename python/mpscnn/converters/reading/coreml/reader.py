@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from mpscnn.converters.finishing.left_out import left_out
 from mpscnn.converters.finishing.photo_input import WeightNote
 from mpscnn.converters.opening.layer_names import quote_name
-from mpscnn.converters.opening.read_options import ReadOptions
+from mpscnn.converters.opening.read_options import ReadOptions, only
 from mpscnn.converters.opening.unsupported import prefix_errors
+from mpscnn.converters.reading.coreml.compiled import read_compiled
 from mpscnn.converters.reading.coreml.features import feature
-from mpscnn.converters.reading.coreml.file import CoremlFile
+from mpscnn.converters.reading.coreml.file import CoremlFile, read_coreml
 from mpscnn.converters.reading.coreml.neural.reader import read_neural_network
 from mpscnn.converters.reading.coreml.pipeline import (
     PostProcessing,
@@ -32,6 +34,16 @@ from mpscnn.graph.settings import copy_settings
 
 _NETWORKS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
 _PIPELINES = ("pipeline", "pipelineClassifier", "pipelineRegressor")
+
+
+def read(paths: Sequence[Path], options: ReadOptions) -> Network:
+    """Return the network of a file. Raises the errors of `convert`, and those of opening the file."""
+    return convert(read_coreml(only(paths)), options)
+
+
+def read_compiled_model(paths: Sequence[Path], options: ReadOptions) -> Network:
+    """Return the network of a file. Raises the errors of `convert`, and those of opening the file."""
+    return convert(read_compiled(only(paths)), options)
 
 
 def convert(file: CoremlFile, options: ReadOptions) -> Network:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,10 +12,10 @@ from mpscnn.converters.finishing.photo_input import takes_photos
 from mpscnn.converters.finishing.renaming import make_distinct
 from mpscnn.converters.opening.budget import Budget, max_calls
 from mpscnn.converters.opening.layer_names import LayerNames, quote_name
-from mpscnn.converters.opening.read_options import ReadOptions
+from mpscnn.converters.opening.read_options import ReadOptions, only
 from mpscnn.converters.opening.unsupported import UnsupportedLayers
 from mpscnn.converters.reading.keras.config import KerasLayer, KerasModel, Source, calls_in_order
-from mpscnn.converters.reading.keras.file import KerasFile
+from mpscnn.converters.reading.keras.file import KerasFile, read_keras
 from mpscnn.converters.reading.keras.layer_call import LayerCall
 from mpscnn.converters.reading.keras.layers import (
     FUNCTIONS,
@@ -41,6 +42,11 @@ _QUANTIZED = "is quantised by Keras: save the model before Model.quantize is cal
 _MAX_STEPS = 1024
 # A model that scales its input by at most this factor (255 becomes about 2) takes photos with samples 0 to 255.
 _MAX_SCALE = 2.01 / 255.0
+
+
+def read(paths: Sequence[pathlib.Path], options: ReadOptions) -> Network:
+    """Return the network of a file. Raises the errors of `convert`, and those of opening the file."""
+    return convert(read_keras(only(paths)), options)
 
 
 def convert(file: KerasFile, options: ReadOptions) -> Network:

@@ -10,18 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from mpscnn.converters.finishing.metadata_entries import OUTPUTS, describe, has_detection, listed_names
 from mpscnn.converters.finishing.planned_names import PlannedNames
 from mpscnn.converters.opening.layer_names import quote_name
-from mpscnn.converters.opening.read_options import ReadOptions
+from mpscnn.converters.opening.read_options import ReadOptions, only
 from mpscnn.converters.reading.onnx.completion import complete
 from mpscnn.converters.reading.onnx.constants import Constants
 from mpscnn.converters.reading.onnx.context import Context
 from mpscnn.converters.reading.onnx.conversion import Conversion
 from mpscnn.converters.reading.onnx.detection import mark_detection, undecoded_note, unknown_boxes_note
 from mpscnn.converters.reading.onnx.detector_postprocess import PostProcessing, candidates, required_nodes
-from mpscnn.converters.reading.onnx.file import OnnxFile
+from mpscnn.converters.reading.onnx.file import OnnxFile, read_onnx
 from mpscnn.converters.reading.onnx.inputs import FileInput, add_batch, read_input, unify_batch
 from mpscnn.converters.reading.onnx.integer_network import keep_integers
 from mpscnn.converters.reading.onnx.layouts import InputLayout, OutputLayout
@@ -46,6 +47,11 @@ class Converted:
     network: Network
     inputs: tuple[InputLayout, ...]
     outputs: tuple[OutputLayout, ...]
+
+
+def read(paths: Sequence[Path], options: ReadOptions) -> Network:
+    """Return the network of a file. Raises the errors of `convert`, and those of opening the file."""
+    return convert(read_onnx(only(paths)), options)
 
 
 def convert(file: OnnxFile, options: ReadOptions, ready: Context | None = None) -> Network:

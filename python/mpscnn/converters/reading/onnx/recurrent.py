@@ -260,7 +260,7 @@ def _direction(
         RecurrentWeights(_ORDER[stated.kind], *own),
         functions,
         name=_name(c, node, "/reverse" if reverse else ""),
-        set_weight=c.set_weight,
+        set_weight=c.weights.set,
         reset_after=stated.resets_after,
         hidden=hidden,
         reverse=reverse,

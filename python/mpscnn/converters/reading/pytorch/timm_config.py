@@ -104,6 +104,11 @@ def read_timm_config(weights: Path) -> TimmConfig | None:
     )
 
 
+def model_files(path: Path) -> list[Path]:
+    """Return a file of weights, and the config.json of timm next to it if there is one."""
+    return [path, *([path.with_name(CONFIG)] if read_timm_config(path) else [])]
+
+
 def _labels(config: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the names of the classes, if there is a list of them."""
     found = config.get("label_names")

@@ -138,6 +138,11 @@ class Bundle(Mapping[str, Variable]):
         return _files(self._index, self._count)
 
 
+def model_files(path: Path) -> list[Path]:
+    """Return the index of a checkpoint, and the files with its data. The whole index is checked."""
+    return [path, *Bundle(path).files()[1:]]
+
+
 def bundle_files(index: Path) -> list[Path]:
     """Return the index of a checkpoint, and the files with its data. Only the first entry of the index is read."""
     with prefix_errors(str(index)):

@@ -10,7 +10,7 @@ from typing import Any
 from mpscnn._private.files import convert_read_errors, exists, is_file, is_folder, read_content
 from mpscnn.converters.opening.file_bytes import Content, FileBytes, MemoryBytes, total_size
 from mpscnn.converters.opening.layer_names import quote_name
-from mpscnn.converters.opening.read_options import ReadOptions
+from mpscnn.converters.opening.read_options import ReadOptions, only
 from mpscnn.converters.opening.unsupported import CHOOSE_EXTENTS
 from mpscnn.converters.opening.wire.encode import encode
 from mpscnn.converters.opening.wire.message import open_message
@@ -18,12 +18,13 @@ from mpscnn.converters.opening.wire.text import parse_text
 from mpscnn.converters.reading.graph.builder import Extents
 from mpscnn.converters.reading.tensorflow.bundle import INDEX, Bundle, bundle_files
 from mpscnn.converters.reading.tensorflow.file_errors import convert_errors
-from mpscnn.converters.reading.tensorflow.reader import GraphFile
+from mpscnn.converters.reading.tensorflow.reader import GraphFile, convert
 from mpscnn.converters.reading.tensorflow.schema import KINDS
 from mpscnn.converters.reading.tensorflow.value_resolution import VARIABLES, Ref, ValueResolver
 from mpscnn.converters.reading.tensorflow.values import TEXT, TYPE_NUMBERS, Array, parse_shape
 from mpscnn.converters.reading.tensorflow.variables import stored_names, variable_name
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
+from mpscnn.graph.network import Network
 
 MODEL = "saved_model.pb"
 _DEFAULT_SIGNATURE, _SERVING, _INITIALISER = "serving_default", "serve", "__saved_model_init_op"
@@ -32,6 +33,11 @@ _EMPTY_IS_UNKNOWN = 21
 _SILENT = frozenset(
     {"NoOp", "Assert", "Const", "Placeholder", "VarHandleOp", "VariableV2", "PlaceholderWithDefault"}
 )
+
+
+def read(paths: Sequence[Path], options: ReadOptions) -> Network:
+    """Return the network of a file. Raises the errors of `convert`, and those of opening the file."""
+    return convert(read_tensorflow(only(paths), options), options)
 
 
 def read_tensorflow(path: Path, options: ReadOptions) -> GraphFile:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.finishing.left_out import left_out
 from mpscnn.converters.finishing.renaming import copy_with_name
-from mpscnn.converters.opening.format_detection import is_saved_model
 from mpscnn.converters.opening.layer_names import quote_name
-from mpscnn.converters.opening.read_options import ReadOptions
+from mpscnn.converters.opening.read_options import ReadOptions, only
+from mpscnn.converters.opening.saved_models import is_saved_model
 from mpscnn.converters.reading.tensorflow.bundle import Bundle
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
@@ -50,6 +50,13 @@ class Family:
     members: Callable[[Bundle, ReadOptions], Iterator[Network]]
     rules: Rules
     head_epsilon: float = _EPSILON
+
+
+def read(paths: Sequence[Path], options: ReadOptions) -> Network:
+    """Return the network of a file. Raises the errors of `convert`, and those of opening the file."""
+    path = only(paths)
+    options.refuse_choices(path)
+    return convert(Bundle(path), options)
 
 
 def convert(bundle: Bundle, options: ReadOptions) -> Network:

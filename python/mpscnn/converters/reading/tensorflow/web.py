@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from mpscnn._private.files import read_content
 from mpscnn._private.json_text import parse_json
 from mpscnn.converters.finishing.left_out import left_out
 from mpscnn.converters.opening.layer_names import display_kind, quote_name
-from mpscnn.converters.opening.read_options import ReadOptions
+from mpscnn.converters.opening.read_options import ReadOptions, only
 from mpscnn.converters.opening.wire.json_form import message_of
 from mpscnn.converters.reading.keras.config import parse_model
 from mpscnn.converters.reading.keras.file import KerasFile, major_version, samples_corners
@@ -36,11 +36,12 @@ _PRODUCER = 22
 _KINDS = {"f": 1, "iu": 3, "b": 10}
 
 
-def read_web(path: Path, options: ReadOptions) -> Network:
+def read(paths: Sequence[Path], options: ReadOptions) -> Network:
     """Return the network of a model.json.
 
     Raises WeightsError for missing or damaged files, and UnsupportedError for layers that mpscnn does not support.
     """
+    path = only(paths)
     with convert_errors(str(path)):
         return _network(path, options)
 
@@ -63,10 +64,10 @@ def _network(path: Path, options: ReadOptions) -> Network:
     return network
 
 
-def web_files(path: Path) -> list[Path]:
-    """Return the files with the weights of a model.json."""
+def model_files(path: Path) -> list[Path]:
+    """Return a model.json and the files with its weights."""
     with convert_errors(str(path)):
-        return WebWeights(path, _json(path).get("weightsManifest")).files()
+        return [path, *WebWeights(path, _json(path).get("weightsManifest")).files()]
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from mpscnn.converters.opening.read_options import Extents, ReadOptions
 from mpscnn.converters.opening.unsupported import MixedImagesError, UnsupportedLayers, UnsupportedLayersError
 from mpscnn.converters.reading.tflite.constants import Constants
 from mpscnn.converters.reading.tflite.conversion import Conversion
-from mpscnn.converters.reading.tflite.file import FileOperator, TfliteFile
+from mpscnn.converters.reading.tflite.file import FileOperator, TfliteFile, read_tflite
 from mpscnn.converters.reading.tflite.operators import ROWS, unsupported_reason
 from mpscnn.converters.reading.tflite.restored_layers import restored
 from mpscnn.converters.reading.tflite.row_calls import call_row
@@ -35,6 +36,11 @@ from mpscnn.errors import Error, ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 from mpscnn.graph.settings import copy_settings, state_scores
+
+
+def read(paths: Sequence[Path], options: ReadOptions) -> Network:
+    """Return the network of some files. Raises the errors of `convert`, and those of opening the files."""
+    return convert([read_tflite(path, options.signature) for path in paths], options)
 
 
 def convert(files: Sequence[TfliteFile], options: ReadOptions) -> Network:

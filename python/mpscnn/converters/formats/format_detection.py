@@ -9,11 +9,9 @@ from pathlib import Path
 from mpscnn._private.files import convert_read_errors, exists, is_file, is_folder, require_regular
 from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn._private.printable import quote_path
+from mpscnn.converters.formats.records import ARCHIVE, FORMATS
 from mpscnn.converters.opening.archives import ARCHIVE_ERRORS
 from mpscnn.errors import UnsupportedError, WeightsError
-
-SAVED_MODEL = "saved_model.pb"
-"""The file that makes a folder a SavedModel."""
 
 _FROM_ONNX = "export the network it was made of as ONNX, which is read"
 _TORCH_EXPORT = "in Python: mpscnn.from_torch(torch.export.load(FILE))"
@@ -22,21 +20,8 @@ _ENOUGH = 64
 _ARCHIVE = b"PK\x03\x04"
 _SAFETENSORS = re.compile(rb".{8}\{", re.DOTALL)  # the size of the header, and the header, which is JSON
 
-#: Formats that are read, by their first bytes, and the suffix that the file should have.
-_READ = (
-    (re.compile(rb".{4}TFL3", re.DOTALL), "a TensorFlow Lite file", ".tflite"),
-    (re.compile(rb"\x89HDF\r\n\x1a\n"), "an HDF5 file, as Keras writes", ".h5"),
-    (re.compile(rb"\x80\x02\x8a\x0al\xfc\x9cF\xf9"), "a file of torch.save", ".pth"),
-    # ONNX files begin with ir_version and the producer's name. Core ML's begin alike, but a message replaces the name.
-    (re.compile(rb"\x08[\x01-\x20]\x12[\x00-\x7f][ -~]"), "an ONNX file", ".onnx"),
-    (re.compile(rb"\x08[\x01-\x20][\x3a\x42]"), "an ONNX file", ".onnx"),
-    # Core ML's files begin with the version, then the description, which begins with inputs, outputs or functions.
-    (
-        re.compile(rb"\x08[\x01-\x20]\x12[\x80-\xff]{0,4}[\x00-\x7f][\x0a\x52\xa2]"),
-        "a Core ML model",
-        ".mlmodel",
-    ),
-)
+#: How files of the formats that are read are recognised by their contents.
+_MARKS = [mark for one in (*FORMATS, ARCHIVE) for mark in one.marks]
 #: Other formats by their first bytes: the name of the format, and the remedy.
 _NEVER_READ = (
     (
@@ -86,11 +71,6 @@ _SUFFIXES = {
 }
 
 
-def is_saved_model(path: Path) -> bool:
-    """Return True for a folder with a SavedModel of TensorFlow."""
-    return is_file(path / SAVED_MODEL)
-
-
 def refuse_other_formats(path: Path) -> None:
     """Raise an error that says what a file or folder is. Return only for a file that begins like a safetensors file.
 
@@ -134,7 +114,7 @@ def format_by_contents(path: Path) -> tuple[str, str] | None:
         return _format_of_archive(_names_in(path) or [])
     if _SAFETENSORS.match(beginning):
         return "a safetensors file", MODEL_SUFFIX
-    return next(((what, suffix) for pattern, what, suffix in _READ if pattern.match(beginning)), None)
+    return next(((mark.what, mark.suffix) for mark in _MARKS if mark.begins(beginning)), None)
 
 
 _TRAINING = (
@@ -166,9 +146,9 @@ def _of_folder(path: Path) -> tuple[str, str]:
 
 
 def _of_file(path: Path, beginning: bytes) -> tuple[str, str] | None:
-    for pattern, what, suffix in _READ:
-        if pattern.match(beginning):
-            return what, _rename(path, suffix)
+    for mark in _MARKS:
+        if mark.begins(beginning):
+            return mark.what, _rename(path, mark.suffix)
     if beginning.startswith(_ARCHIVE):
         return _of_archive(path)
     for pattern, what, remedy in _OTHERS:
@@ -210,11 +190,7 @@ def _names_in(path: Path) -> list[str] | None:
 
 
 def _format_of_archive(names: list[str]) -> tuple[str, str] | None:
-    if any(name.endswith("data.pkl") for name in names):
-        return "a file of torch.save", ".pth"
-    if any(name.rpartition("/")[2] == "main.mlirb" for name in names):
-        return "an archived asset of Core AI", ".aimodel.zip"
-    return ("a Keras file", ".keras") if "model.weights.h5" in names else None
+    return next(((mark.what, mark.suffix) for mark in _MARKS if mark.is_archive_of(names)), None)
 
 
 def _rename(path: Path, suffix: str) -> str:

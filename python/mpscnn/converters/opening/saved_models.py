@@ -1,0 +1,15 @@
+"""Recognise the folder of a SavedModel of TensorFlow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mpscnn._private.files import is_file
+
+SAVED_MODEL = "saved_model.pb"
+"""The file that makes a folder a SavedModel."""
+
+
+def is_saved_model(path: Path) -> bool:
+    """Return True for a folder with a SavedModel of TensorFlow."""
+    return is_file(path / SAVED_MODEL)
