@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,17 @@ import pytest
 from converters import caffe_writer, keras_writer
 from converters.coreml_writer import Program, one_layer, saved
 from converters.onnx_files import model, node, onnx
-from converters.tensorflow_writer import Graph
+from converters.tensorflow_writer import Graph as TensorFlowGraph
 from converters.tflite_writer import OPTIONS, Operator, Tensor, write_tflite
 
 from mpscnn.converters import read_network
+from mpscnn.converters.opening.read_options import ReadOptions
 from mpscnn.converters.reading.caffe.file import parameter_field
 from mpscnn.converters.reading.caffe.layers import ROWS as CAFFE
+from mpscnn.converters.reading.coreai.asset import Asset
+from mpscnn.converters.reading.coreai.operators import ROWS as COREAI
+from mpscnn.converters.reading.coreai.program import Graph, decode
+from mpscnn.converters.reading.coreai.reader import convert
 from mpscnn.converters.reading.coreml.neural.layers import ROWS as COREML_LAYERS
 from mpscnn.converters.reading.coreml.program.operations import ROWS as COREML_OPERATIONS
 from mpscnn.converters.reading.keras.layers import ROWS as KERAS
@@ -68,7 +74,7 @@ def _onnx(folder: Path, kind: str) -> list[Path]:
 
 
 def _tensorflow(folder: Path, kind: str) -> list[Path]:
-    graph = Graph()
+    graph = TensorFlowGraph()
     count = {"ShapeN": "N", "Split": "num_split", "SplitV": "num_split", "Unpack": "num"}.get(kind)
     graph.node(kind, graph.placeholder(*SHAPE), name="y", unheard_of=3, **({count: 1} if count else {}))
     return [graph.save(folder / "graph.pb")]
@@ -122,3 +128,27 @@ def test_settings_that_no_operator_has_are_refused_by_name(name: str, tmp_path: 
             if said not in str(error):
                 wrong[kind] = str(error).partition("): ")[2] or str(error)
     assert wrong == {}
+
+
+def _coreai(kind: str) -> dict[str, Graph]:
+    """Return a program as `extraction.py` takes it out of an asset, so Apple's package is not needed."""
+    image = "tensor<1x4x4x4xf32>"
+    operation = {"kind": f"coreai.{kind}", "operands": [0], "results": [[1, image]], "regions": []}
+    end = {"kind": "coreai.output", "operands": [1], "results": [], "regions": []}
+    graph = {
+        "kind": "coreai.graph",
+        "attributes": {"sym_name": '"main"'},
+        "arguments": [[0, image]],
+        "argument_names": ["x"],
+        "result_names": ["y"],
+        "body": [operation | {"attributes": {"unheard_of": "3"}}, end],
+    }
+    header = json.dumps({"operations": [graph]}).encode()
+    return decode(len(header).to_bytes(8, "little") + header, "one.aimodel")
+
+
+def test_attributes_that_no_operation_of_core_ai_has_are_refused_by_name() -> None:
+    asset, options = Asset("one.aimodel", Path("main.mlirb"), 1_000, {}), ReadOptions("one")
+    for kind in sorted(COREAI.keys() - {"split"}):  # which reads its second operand first
+        with pytest.raises(Error, match="its 'unheard_of' is '3', which is not known"):
+            convert(asset, _coreai(kind), options)

@@ -46,9 +46,10 @@ _SCALINGS: dict[str, Callable[[NDArray[Any]], Numbers]] = {
     "broadcasting_mul": lambda scale: (np.float64(scale), _ZERO),
 }
 _MAX_CALLS = 32  # the maximum depth of graphs that call graphs
-# Attributes of operations that say nothing about their results.
 _SCANS = ("sum", "product", "min", "max")
-_MODES = {"interpolation_mode", "padding_mode", "scan_op", "scatter_mode", "approximate"}
+# The attribute that states how many operands each group has. It is no setting, nor are those whose names begin with
+# that of a dialect, such as "debuginfo.stem".
+_GROUPS = "operandSegmentSizes"
 
 
 def read(paths: Sequence[Path], options: ReadOptions) -> Network:
@@ -310,7 +311,9 @@ class _Program:
 
     def _called(self, row: Any, operation: Operation, reads: Sequence[str]) -> Any:
         settings: dict[str, Any] = {
-            name: operation.attribute(name) for name in operation.attributes if name in _MODES
+            name: operation.attribute(name)
+            for name in operation.attributes
+            if name != _GROUPS and "." not in name
         }
         if operation.kind == "scan":  # the attribute is the number of the operation
             number = operation.attributes.get("scan_op", "").partition(" ")[0]
