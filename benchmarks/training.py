@@ -7,7 +7,8 @@ Peers: mpscnn_bfloat16, torch, torch_compile, tensorflow, tensorflow_xla, jax (w
 own process. On Linux the process may use only as many cores as it has threads, since some engines start more threads.
 Steps of the engines are interleaved. Batch normalization is in training mode, all layers are trained, and the loss must
 fall before times count. Prints Markdown: the minimum time of a step of each engine in milliseconds, the peak memory of
-its process, and mpscnn's time divided by that of the fastest other engine. --profile prints the time of each part of
+its process, and mpscnn's time divided by that of the fastest other engine. --processor measures the time of the
+processor instead, which other programs of a busy machine change little. --profile prints the time of each part of
 mpscnn's step.
 """
 
@@ -34,6 +35,7 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=15)
     arguments.add_argument("--networks", default=",".join(CASES))
     arguments.add_argument("--threads", default="1,2")
+    arguments.add_argument("--processor", action="store_true", help="measure the time of the processor")
     arguments.add_argument("--profile", action="store_true")
     arguments.add_argument("--precision", default="float32", help="of the profile")
     given = arguments.parse_args()
@@ -48,12 +50,12 @@ def main() -> None:
     print(table_head("network", "threads", *(f"{engine}, ms (MB)" for engine in engines), "ratio"))
     for name in given.networks.split(","):
         for threads in map(int, given.threads.split(",")):
-            print(measured(engines, name, threads, given.rounds), flush=True)
+            print(measured(engines, name, threads, given.rounds, given.processor), flush=True)
 
 
-def measured(engines: list[str], name: str, threads: int, count: int) -> str:
+def measured(engines: list[str], name: str, threads: int, count: int, processor: bool) -> str:
     """Measure one network with all engines, and return a row of the table."""
-    workers = [Worker(engine, name, threads) for engine in engines]
+    workers = [Worker(engine, name, threads, processor) for engine in engines]
     times: list[list[float]] = [[] for _ in workers]
     for engine, worker in zip(engines, workers, strict=True):
         losses = [worker.step()[1] for _ in range(_WARM_UP)]
@@ -87,10 +89,11 @@ def batch_of(name: str) -> tuple[np.ndarray, np.ndarray]:
 class Worker:
     """A process that runs a training step on request."""
 
-    def __init__(self, engine: str, name: str, threads: int) -> None:
+    def __init__(self, engine: str, name: str, threads: int, processor: bool) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, other = context.Pipe()
-        self._process = context.Process(target=_serve, args=(other, engine, name, threads), daemon=True)
+        given = (other, engine, name, threads, processor)
+        self._process = context.Process(target=_serve, args=given, daemon=True)
         self._process.start()
         other.close()  # so that reading from the pipe ends when the process ends
 
@@ -108,14 +111,15 @@ class Worker:
         return peak
 
 
-def _serve(pipe: Connection, engine: str, name: str, threads: int) -> None:
+def _serve(pipe: Connection, engine: str, name: str, threads: int, processor: bool) -> None:
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     x, y = batch_of(name)
     step = ENGINES[engine](CASES[name], threads)
+    clock = time.process_time if processor else time.perf_counter
     while pipe.recv() == "step":
-        start = time.perf_counter()
+        start = clock()
         loss = step(x, y)
-        pipe.send((time.perf_counter() - start, loss))
+        pipe.send((clock() - start, loss))
     pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
