@@ -86,3 +86,11 @@ def test_a_page_without_parts_is_refused_before_anything_is_measured(tmp_path: P
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode != 0
     assert "has no part 'networks'" in done.stderr
+
+
+def test_folders_are_classified_by_all_engines() -> None:
+    for module in ("torch", "onnxruntime", "cv2"):
+        pytest.importorskip(module)
+    table = run("benchmarks/folder.py", "--photos", "100", "--size", "320x240", "--rounds", "1")
+    for name in ("mpscnn classify", "torch, DataLoader", "onnxruntime, threads"):
+        assert f"| {name} |" in table
