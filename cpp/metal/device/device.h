@@ -59,6 +59,9 @@ public:
     /// Return whether gradient kernels of MPS run on the device: whether it is of the family Mac 2, Apple 7
     /// or Metal 3.
     bool trains_by_mps() const;
+    /// Return whether the GPU uses the main memory. Otherwise it has memory of its own, and reads shared
+    /// memory over a bus.
+    bool has_unified_memory() const;
     /// Return whether the device is a GPU of a virtual machine, which shares the host's GPU and supports only
     /// a part of its features.
     bool is_paravirtual() const;

@@ -11,6 +11,7 @@
 #include "core/json.h"
 #include "core/platform.h"
 #include "core/text.h"
+#include "metal/device/buffer_copies.h"
 #include "metal/device/custom_kernel.h"
 #include "metal/device/device_list.h"
 #include "metal/device/shaders.h"
@@ -148,6 +149,8 @@ bool Device::trains_by_mps() const {
     return false;
 }
 
+bool Device::has_unified_memory() const { return [device_.get() hasUnifiedMemory]; }
+
 bool Device::is_paravirtual() const {
     for (const int family : {2002, 1007}) // Mac 2 and Apple 7
         if ([device_.get() supportsFamily:static_cast<MTLGPUFamily>(family)]) return false;
@@ -219,22 +222,15 @@ objc_ptr<id<MTLBuffer>> Device::make_buffer(const void *contents, std::size_t by
 }
 
 objc_ptr<id<MTLBuffer>> Device::make_constants(const void *contents, std::size_t bytes) const {
-    if ([device_.get() hasUnifiedMemory]) return make_buffer(contents, bytes);
-    constexpr std::size_t unit = 4; // macOS copies only multiples of 4 bytes
+    if (has_unified_memory()) return make_buffer(contents, bytes);
+    constexpr std::size_t unit = BufferCopies::unit;
     const std::size_t copied = (bytes + unit - 1) / unit * unit;
     const autorelease_scope pool;
     const auto shared = make_buffer(copied);
     std::memcpy([shared.get() contents], contents, bytes);
     auto buffer = make_private_buffer(copied);
     id<MTLCommandBuffer> commands = [queue() commandBuffer];
-    id<MTLBlitCommandEncoder> encoder = [commands blitCommandEncoder];
-    if (!encoder) fail(ErrorKind::device, "Metal gives no encoder to copy weights to the GPU's memory");
-    [encoder copyFromBuffer:shared.get()
-               sourceOffset:0
-                   toBuffer:buffer.get()
-          destinationOffset:0
-                       size:copied];
-    [encoder endEncoding];
+    BufferCopies(commands, "copy weights to the GPU's memory").copy({shared.get()}, {buffer.get()}, copied);
     // A run may be encoded for another queue, so it must not begin before the copy has ended.
     commit_and_wait(commands);
     if ([commands status] == MTLCommandBufferStatusError)

@@ -12,7 +12,9 @@
 namespace mpscnn::metal {
 
 /// The steps of a network on arrays. Inputs and outputs are floats without gaps. The arrays of all other
-/// values share one buffer.
+/// values share one buffer. On a GPU with memory of its own, this buffer also has inputs and outputs, among
+/// them weights and moments in training: each is copied once over the bus before or after the steps, because
+/// several kernels read it.
 class ArrayPlan : public MetalPlan {
 public:
     ArrayPlan(std::shared_ptr<const ArrayNetwork> network, const std::vector<Shape> &input_shapes);
@@ -53,10 +55,10 @@ private:
         std::vector<Place> scratch;
         std::unique_ptr<const ArrayStep> array_step; ///< if set, it is used instead of kernels
     };
-    /// A copy to an output whose array is also another output or an input.
-    struct OutputCopy {
+    /// A copy between an array and an input or output.
+    struct PortCopy {
         engine::ValueId array;
-        std::size_t output;
+        std::size_t port;
     };
 
     ArrayOperand operand_of(engine::ValueId value) const;
@@ -83,16 +85,22 @@ private:
     const Place &place_of(engine::ValueId array) const { return places_[static_cast<std::size_t>(array)]; }
     ArrayView view_of(const Place &place, const Slot &slot) const;
     void encode_step(id<MTLCommandBuffer> command_buffer, const NodeStep &step, const Slot &slot) const;
-    void encode_copy(id<MTLCommandBuffer> command_buffer, const OutputCopy &copy, const Slot &slot) const;
+    void encode_copy(id<MTLCommandBuffer> command_buffer, const PortCopy &copy, const Slot &slot) const;
+    /// Copy inputs to the GPU's memory, before the first step.
+    void encode_uploads(id<MTLCommandBuffer> command_buffer, const Slot &slot) const;
+    /// Copy outputs from the GPU's memory, after the last step.
+    void encode_downloads(id<MTLCommandBuffer> command_buffer, const Slot &slot) const;
+    std::size_t bytes_of(const std::vector<PortCopy> &copies) const;
     std::string name_of(const NodeStep &step) const { return network_->graph.nodes()[step.node].name; }
-    std::string name_of(const OutputCopy &copy) const {
-        return network_->graph.value_name(network_->graph.outputs()[copy.output]);
+    std::string name_of(const PortCopy &copy) const {
+        return network_->graph.value_name(network_->graph.outputs()[copy.port]);
     }
 
     std::shared_ptr<const ArrayNetwork> network_;
     std::vector<NodeStep> steps_;
-    std::vector<OutputCopy> copies_;
-    std::vector<Place> places_; ///< the places of values that have a separate array
+    std::vector<PortCopy> copies_;              ///< to outputs whose arrays are also other outputs, or inputs
+    std::vector<PortCopy> uploads_, downloads_; ///< for a GPU with memory of its own
+    std::vector<Place> places_;                 ///< the places of values that have a separate array
     std::size_t arena_bytes_ = 0, image_bytes_ = 0;
 };
 

@@ -6,6 +6,7 @@
 
 #include "core/json.h"
 #include "engine/backend/memory_plan.h"
+#include "metal/device/buffer_copies.h"
 #include "metal/gradients/gradient_step.h"
 #include "metal/run/slots.h"
 #include "ops/unsupported.h"
@@ -101,6 +102,13 @@ ArrayOperand ArrayPlan::operand_of(ValueId value) const {
 
 void ArrayPlan::place_ports() {
     const Graph &graph = network_->graph;
+    if (!device()->has_unified_memory()) {
+        for (std::size_t i = 0; i < graph.inputs().size(); ++i)
+            uploads_.push_back({static_cast<ValueId>(i), i});
+        for (std::size_t i = 0; i < graph.outputs().size(); ++i)
+            downloads_.push_back({array_of(graph, graph.outputs()[i]), i});
+        return;
+    }
     for (std::size_t i = 0; i < graph.inputs().size(); ++i)
         places_[i] = {Place::Kind::input, i, DType::float32};
     for (std::size_t i = 0; i < graph.outputs().size(); ++i) {
@@ -275,7 +283,7 @@ bool ArrayPlan::bind_gradient(NodeStep &step, const engine::Node &node) const {
     return true;
 }
 
-/// Choose the memory of each array. Inputs and outputs use the caller's memory.
+/// Choose the memory of each array. Inputs and outputs use the caller's memory, unless they are copied.
 void ArrayPlan::place_arrays() {
     std::vector<engine::BufferLifetime> lifetimes(places_.size());
     for (std::size_t i = 0; i < steps_.size(); ++i) {
@@ -290,6 +298,10 @@ void ArrayPlan::place_arrays() {
         for (std::size_t bytes : step.scratch_bytes) lifetimes.push_back({bytes, now, now});
         if (step.array_step) image_bytes_ = std::max(image_bytes_, step.array_step->bytes());
     }
+    for (const PortCopy &copy : uploads_)
+        lifetimes[index_of(copy.array)].bytes = operand_of(copy.array).bytes();
+    for (const PortCopy &copy : downloads_)
+        lifetimes[index_of(copy.array)].last = static_cast<int>(steps_.size());
     const engine::MemoryPlan plan = engine::plan_memory(lifetimes);
     for (std::size_t i = 0; i < places_.size(); ++i)
         if (lifetimes[i].bytes > 0)
@@ -305,6 +317,12 @@ void ArrayPlan::place_arrays() {
 std::vector<engine::StepDescription> ArrayPlan::describe_steps() const {
     std::vector<engine::StepDescription> descriptions;
     const Graph &graph = network_->graph;
+    const auto add_copies = [&](const std::vector<PortCopy> &copies) {
+        if (!copies.empty())
+            descriptions.push_back(
+                {{}, "copy", "MTLBlitCommandEncoder", static_cast<std::int64_t>(2 * bytes_of(copies))});
+    };
+    add_copies(uploads_);
     for (const NodeStep &step : steps_) {
         const engine::Node &node = graph.nodes()[step.node];
         std::string kernels = step.array_step ? step.array_step->kernel() : "";
@@ -315,10 +333,17 @@ std::vector<engine::StepDescription> ArrayPlan::describe_steps() const {
         descriptions.push_back(
             {{node.name}, ops::info_of(node.operation).name, kernels, static_cast<std::int64_t>(bytes)});
     }
-    for (const OutputCopy &copy : copies_)
+    for (const PortCopy &copy : copies_)
         descriptions.push_back(
             {{}, "copy", "array_copy", static_cast<std::int64_t>(2 * operand_of(copy.array).bytes())});
+    add_copies(downloads_);
     return descriptions;
+}
+
+std::size_t ArrayPlan::bytes_of(const std::vector<PortCopy> &copies) const {
+    std::size_t bytes = 0;
+    for (const PortCopy &copy : copies) bytes += operand_of(copy.array).bytes();
+    return bytes;
 }
 
 bool ArrayPlan::are_shared(std::span<const TensorView> inputs, std::span<const TensorView> outputs) const {
@@ -372,9 +397,9 @@ void ArrayPlan::encode_step(id<MTLCommandBuffer> command_buffer, const NodeStep 
     }
 }
 
-void ArrayPlan::encode_copy(id<MTLCommandBuffer> command_buffer, const OutputCopy &copy,
+void ArrayPlan::encode_copy(id<MTLCommandBuffer> command_buffer, const PortCopy &copy,
                             const Slot &slot) const {
-    const ArrayView from = view_of(place_of(copy.array), slot), to = slot.outputs[copy.output].floats();
+    const ArrayView from = view_of(place_of(copy.array), slot), to = slot.outputs[copy.port].floats();
     const std::int64_t elements = shapes()[index_of(copy.array)].elements();
     const ArrayRun run{static_cast<unsigned int>(elements), from.type == DType::float16 ? 2u : 0u};
     Dispatch dispatch(command_buffer, name_of(copy), device()->shaders().pipeline("array_copy"));
@@ -384,19 +409,45 @@ void ArrayPlan::encode_copy(id<MTLCommandBuffer> command_buffer, const OutputCop
     dispatch.run(MTLSizeMake(static_cast<NSUInteger>(elements), 1, 1));
 }
 
+namespace {
+
+BufferPlace place_in_buffer(const ArrayView &array) { return {array.buffer, array.offset}; }
+
+} // namespace
+
+void ArrayPlan::encode_uploads(id<MTLCommandBuffer> command_buffer, const Slot &slot) const {
+    if (uploads_.empty()) return;
+    BufferCopies copies(command_buffer, "copy inputs to the GPU's memory");
+    for (const PortCopy &copy : uploads_)
+        copies.copy(place_in_buffer(slot.inputs[copy.port].floats()),
+                    place_in_buffer(view_of(place_of(copy.array), slot)), operand_of(copy.array).bytes());
+}
+
+void ArrayPlan::encode_downloads(id<MTLCommandBuffer> command_buffer, const Slot &slot) const {
+    if (downloads_.empty()) return;
+    BufferCopies copies(command_buffer, "copy outputs from the GPU's memory");
+    for (const PortCopy &copy : downloads_)
+        copies.copy(place_in_buffer(view_of(place_of(copy.array), slot)),
+                    place_in_buffer(slot.outputs[copy.port].floats()), operand_of(copy.array).bytes());
+}
+
 void ArrayPlan::encode(id<MTLCommandBuffer> command_buffer, const Slot &slot, Part part) const {
     const std::lock_guard lock(network_->encoding);
     MPSHintTemporaryMemoryHighWaterMark(command_buffer, image_bytes_);
-    const auto shared = share_encoder(command_buffer);
-    for (std::size_t unit = part.first; unit < part.behind; ++unit)
-        if (unit < steps_.size())
-            encode_step(command_buffer, steps_[unit], slot);
-        else
-            encode_copy(command_buffer, copies_[unit - steps_.size()], slot);
+    if (part.first == parts().front().first) encode_uploads(command_buffer, slot);
+    {
+        const auto shared = share_encoder(command_buffer);
+        for (std::size_t unit = part.first; unit < part.behind; ++unit)
+            if (unit < steps_.size())
+                encode_step(command_buffer, steps_[unit], slot);
+            else
+                encode_copy(command_buffer, copies_[unit - steps_.size()], slot);
+    }
+    if (part.behind == parts().back().behind) encode_downloads(command_buffer, slot);
 }
 
 engine::RunTimes ArrayPlan::run_steps_apart(Handlers &handlers, const Slot &slot) const {
-    TimedRun run(device(), handlers, steps_.size() + copies_.size());
+    TimedRun run(device(), handlers, describe_steps().size());
     std::size_t number = 0;
     const auto step = [&](const std::string &name, auto encode_one) {
         run.step(number++, name, [&](id<MTLCommandBuffer> command_buffer) {
@@ -404,10 +455,15 @@ engine::RunTimes ArrayPlan::run_steps_apart(Handlers &handlers, const Slot &slot
             encode_one(command_buffer);
         });
     };
+    const auto copies = [&](const std::vector<PortCopy> &all, auto encode_all) {
+        if (!all.empty()) step("copy", encode_all);
+    };
+    copies(uploads_, [&](id<MTLCommandBuffer> commands) { encode_uploads(commands, slot); });
     for (const NodeStep &one : steps_)
         step(name_of(one), [&](id<MTLCommandBuffer> commands) { encode_step(commands, one, slot); });
-    for (const OutputCopy &copy : copies_)
+    for (const PortCopy &copy : copies_)
         step(name_of(copy), [&](id<MTLCommandBuffer> commands) { encode_copy(commands, copy, slot); });
+    copies(downloads_, [&](id<MTLCommandBuffer> commands) { encode_downloads(commands, slot); });
     return run.take();
 }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/backend/custom_kernel.h"
+#include "metal/device/buffer_copies.h"
 #include "metal/device/custom_kernel.h"
 #include "metal/device/device.h"
 #include "metal/run/slots.h"
@@ -37,12 +38,6 @@ private:
 /// True if the run may share a command buffer with others. The GPU then accesses the run's images and its
 /// arrays in PageMemory directly. Arrays in other memory have copies that all runs of the command buffer use.
 bool can_reach(const Device &device, const engine::CustomRun &run);
-
-/// Buffer and offset of an array.
-struct BufferPlace {
-    id<MTLBuffer> buffer = nil;
-    std::size_t offset = 0;
-};
 
 /// Put the run's images into the slot; written ones become its outputs. Return the buffers of the arrays.
 std::vector<BufferPlace> prepare(Slot &slot, const Device &device, const engine::CustomRun &run,

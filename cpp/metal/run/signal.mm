@@ -2,7 +2,10 @@
 
 #include <initializer_list>
 #include <iterator>
+#include <span>
+#include <vector>
 
+#include "metal/device/buffer_copies.h"
 #include "metal/encoding/encoding.h"
 #include "metal/run/request.h"
 #include "metal/run/slots.h"
@@ -60,6 +63,45 @@ SignalParams params_of(const ops::SignalConvolution &convolution, const Extents 
 /// Return a layout for an array without gaps. Only its number of elements matters.
 ImageLayout any_layout(const TensorView &view) { return {1, 1, 1, view.shape.elements()}; }
 
+/// The places of the arrays for the shader, which reads each number several times. On a GPU with memory of
+/// its own they are in that memory, so each number crosses the bus once.
+class SignalArrays {
+public:
+    SignalArrays(const Device &device, std::span<const TensorView *const> views,
+                 std::span<const PortMemory> memory) {
+        for (std::size_t i = 0; i < views.size(); ++i) {
+            const ArrayView array = memory[i].array(0);
+            const std::size_t bytes = static_cast<std::size_t>(views[i]->shape.elements()) * sizeof(float);
+            arrays_.push_back({{array.buffer, array.offset}, {}, bytes});
+            if (!device.has_unified_memory()) arrays_.back().own = device.make_private_buffer(bytes);
+        }
+    }
+    BufferPlace place(std::size_t number) const {
+        const Array &array = arrays_[number];
+        return array.own ? BufferPlace{array.own.get()} : array.shared;
+    }
+    /// Copy arrays to the GPU's memory, or back. Without such memory there is nothing to copy.
+    void copy(id<MTLCommandBuffer> command_buffer, std::initializer_list<std::size_t> numbers,
+              bool to_gpu) const {
+        if (!arrays_.front().own) return;
+        BufferCopies copies(command_buffer, to_gpu ? "copy signals to the GPU's memory"
+                                                   : "copy signals from the GPU's memory");
+        for (const std::size_t number : numbers) {
+            const Array &array = arrays_[number];
+            const BufferPlace own{array.own.get()};
+            copies.copy(to_gpu ? array.shared : own, to_gpu ? own : array.shared, array.bytes);
+        }
+    }
+
+private:
+    struct Array {
+        BufferPlace shared;
+        objc_ptr<id<MTLBuffer>> own;
+        std::size_t bytes;
+    };
+    std::vector<Array> arrays_;
+};
+
 } // namespace
 
 void convolve_signals(const std::shared_ptr<Device> &device, const ops::SignalConvolution &convolution,
@@ -77,15 +119,19 @@ void convolve_signals(const std::shared_ptr<Device> &device, const ops::SignalCo
     memory[0].read(*device, signal, any_layout(signal), buffers);
     memory[1].read(*device, kernel, any_layout(kernel), buffers);
     memory[2].write(*device, result, any_layout(result), buffers);
+    const TensorView *const views[] = {&signal, &kernel, &result};
+    const SignalArrays arrays(*device, views, memory);
     const char *const name = ops::SignalConvolution::info.name;
     id<MTLCommandBuffer> command_buffer = make_command_buffer(*device, name);
+    arrays.copy(command_buffer, {0, 1}, true);
     {
         Dispatch dispatch(command_buffer, name, device->shaders().pipeline(name));
         for (NSUInteger i = 0; i < std::size(memory); ++i)
-            dispatch.buffer(memory[i].array(0).buffer, memory[i].array(0).offset, i);
+            dispatch.buffer(arrays.place(i).buffer, arrays.place(i).offset, i);
         dispatch.bytes(std::as_bytes(std::span(&params, 1)), std::size(memory));
         dispatch.run(MTLSizeMake(params.result_width, params.result_height, params.signals));
     }
+    arrays.copy(command_buffer, {2}, false);
     commit_and_wait(command_buffer, device, handlers);
     memory[2].finish();
 }

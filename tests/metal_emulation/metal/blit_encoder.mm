@@ -22,6 +22,7 @@ using namespace metal_emulation;
         return;
     [commandBuffer_ useResource:source written:NO];
     [commandBuffer_ useResource:destination written:YES];
+    switches().copied_bytes += static_cast<long>(size);
     unsigned char *from = [source deviceBytes] + sourceOffset;
     unsigned char *to = [destination deviceBytes] + destinationOffset;
     [commandBuffer_ append:[from, to, size] { std::memmove(to, from, size); }];

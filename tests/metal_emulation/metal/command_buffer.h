@@ -72,6 +72,8 @@ bool is_removed(id<MTLDevice> device);
 - (BOOL)acceptsCommands:(const char *)action fromEncoder:(id)encoder;
 - (void)append:(std::function<void()>)command;
 - (void)useResource:(EmulatedResource *)resource written:(BOOL)written;
+// Use a buffer as an argument of a kernel.
+- (void)useArgument:(EmulatedBuffer *)buffer written:(BOOL)written;
 - (void)encoderEnded:(id)encoder;
 /// Record the announced peak of temporary images, and the bytes that each takes and releases.
 - (void)announceTemporaryBytes:(NSUInteger)bytes;

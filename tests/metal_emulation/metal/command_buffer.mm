@@ -240,6 +240,11 @@ void work_off(const std::shared_ptr<QueueState> &state) {
     if (written) [self append:[resource] { [resource wasWritten]; }];
 }
 
+- (void)useArgument:(EmulatedBuffer *)buffer written:(BOOL)written {
+    if ([buffer storageMode] != MTLStorageModePrivate) ++switches().shared_arguments;
+    [self useResource:buffer written:written];
+}
+
 - (void)announceTemporaryBytes:(NSUInteger)bytes {
     announcedBytes_ = std::max(announcedBytes_, bytes);
     switches().announced_bytes = static_cast<long>(bytes);

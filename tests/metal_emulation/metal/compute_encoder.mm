@@ -196,7 +196,7 @@ struct Launch {
             if (bound.bytes)
                 launch->bytes.push_back(bound.bytes);
             else
-                [commandBuffer_ useResource:bound.buffer written:argument.written];
+                [commandBuffer_ useArgument:bound.buffer written:argument.written];
             launch->bindings.buffers[index] =
                 bound.bytes ? bound.bytes->data() : [bound.buffer deviceBytes] + bound.offset;
             launch->bindings.buffer_length[index] =

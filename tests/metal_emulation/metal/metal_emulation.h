@@ -75,6 +75,8 @@ const char *metal_emulation_live_object_names(void);
 ///   threadgroups_started     counts up: their threadgroups
 ///   buffers_made             counts up: buffers with new memory
 ///   private_buffers_made     counts up: those of them that only the GPU accesses
+///   shared_arguments         counts up: arguments of kernels that are buffers of other storage
+///   copied_bytes             counts up: bytes that are copied between buffers
 ///   command_buffers_made     counts up: command buffers
 ///   no_copy_buffers_made     counts up: buffers over the caller's memory
 ///   texture_caches_made      counts up: Core Video's texture caches

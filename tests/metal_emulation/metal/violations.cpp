@@ -89,6 +89,8 @@ constexpr NamedSwitch named_switches[] = {
     {"threadgroups_started", &Switches::threadgroups_started, 0},
     {"buffers_made", &Switches::buffers_made, 0},
     {"private_buffers_made", &Switches::private_buffers_made, 0},
+    {"shared_arguments", &Switches::shared_arguments, 0},
+    {"copied_bytes", &Switches::copied_bytes, 0},
     {"command_buffers_made", &Switches::command_buffers_made, 0},
     {"no_copy_buffers_made", &Switches::no_copy_buffers_made, 0},
     {"texture_caches_made", &Switches::texture_caches_made, 0},

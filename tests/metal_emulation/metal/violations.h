@@ -70,6 +70,8 @@ struct Switches {
     std::atomic<long> threadgroups_started{0};
     std::atomic<long> buffers_made{0};
     std::atomic<long> private_buffers_made{0};
+    std::atomic<long> shared_arguments{0};
+    std::atomic<long> copied_bytes{0};
     std::atomic<long> command_buffers_made{0};
     std::atomic<long> no_copy_buffers_made{0};
     std::atomic<long> texture_caches_made{0};

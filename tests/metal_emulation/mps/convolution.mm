@@ -247,8 +247,8 @@ std::vector<float> floats_of(NSData *data) {
                       "a convolution is reloaded from a state without weights or without biases") ||
         ![buffer acceptsCommands:"a convolution is reloaded" fromEncoder:nil])
         return;
-    [buffer useResource:static_cast<EmulatedBuffer *>([state weights]) written:NO];
-    [buffer useResource:static_cast<EmulatedBuffer *>([state biases]) written:NO];
+    [buffer useArgument:static_cast<EmulatedBuffer *>([state weights]) written:NO];
+    [buffer useArgument:static_cast<EmulatedBuffer *>([state biases]) written:NO];
 }
 
 - (MPSCNNConvolutionDescriptor *)descriptor {

@@ -190,7 +190,7 @@ void write(const std::vector<double> &sums, id<MTLBuffer> buffer, bool wrong) {
         !METAL_EXPECT([state biases], "a convolution's biases are reloaded from a state without them") ||
         ![buffer acceptsCommands:"weights are reloaded" fromEncoder:nil])
         return;
-    [buffer useResource:given written:NO];
+    [buffer useArgument:given written:NO];
     const BOOL exact = [convolution_ holdsFloat32];
     [buffer append:[held, given, offset, bytes, exact] {
         std::memcpy(held->data(), [given deviceBytes] + offset, bytes);

@@ -28,7 +28,7 @@ bool have_one_shape(MPSCNNConvolutionDescriptor *a, MPSCNNConvolutionDescriptor 
     const auto buffer = [&](NSUInteger floats) {
         return [[EmulatedBuffer alloc] initWithDevice:[convolution device]
                                                length:floats * sizeof(float)
-                                              options:MTLResourceStorageModeShared];
+                                              options:MTLResourceStorageModePrivate];
     };
     gradientForWeights_ = buffer(plan->weights.size());
     gradientForBiases_ = buffer(plan->outputs);
