@@ -173,7 +173,9 @@ void bind_queues(py::module_ &module) {
     py::class_<CommandQueue, std::unique_ptr<CommandQueue, DeleteUnlocked>>(module, "CommandQueue",
                                                                             "Runs command buffers in order.")
         .def(py::init([](const std::string &device, int threads) {
-                 return CommandQueue({.device = device, .threads = threads});
+                 const GilReleased unlocked; // it may wait for a device, as a compilation does
+                 return std::unique_ptr<CommandQueue, DeleteUnlocked>(
+                     new CommandQueue({.device = device, .threads = threads}));
              }),
              py::arg("device") = "auto", py::arg("threads") = 0)
         .def("device", &CommandQueue::device, py::call_guard<Exclusive>())

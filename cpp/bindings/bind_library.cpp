@@ -48,7 +48,8 @@ void bind_library(py::module_ &module) {
     module.def("operations", &operations, "All operations with their parameters, as JSON.");
     module.def("cases", &cases, "Cases of operations, as JSON.");
     module.def("unsupported_features", &unsupported_features, "What an engine cannot do, as JSON.");
-    module.def("devices", &devices_json, "Devices that programs can be compiled for, as JSON.");
+    module.def("devices", &devices_json, py::call_guard<GilReleased>(),
+               "Devices that programs can be compiled for, as JSON.");
     module.def("processors", &processors_json, "The processors of this process, as JSON.");
     module.def("check_device", &check_device, py::arg("device"), py::call_guard<GilReleased>(),
                "Compares a device's results with the CPU engine's; returns the verdict.");

@@ -4,7 +4,6 @@
 
 #include "arrays.h"
 #include "bind.h"
-#include "exclusive.h"
 #include "gil.h"
 
 namespace mpscnn::bindings {
@@ -97,8 +96,8 @@ py::tuple output_shapes(const Program &program, const std::vector<Shape> &inputs
 
 void bind_program(py::module_ &module) {
     py::class_<Program>(module, "Program", "A graph compiled for a device; may be used from several threads.")
-        // The GIL, or Exclusive without a GIL, stays locked: another thread must not change the graph during
-        // the call.
+        // A compilation may wait for a device, and for another thread's check of one, which calls Python. So
+        // other threads go on meanwhile. The Python package passes a graph that nobody changes.
         .def_static(
             "compile",
             [](const Graph &graph, const std::vector<std::string> &outputs, const std::string &device,
@@ -118,7 +117,7 @@ void bind_program(py::module_ &module) {
             py::arg("graph"), py::arg("outputs") = std::vector<std::string>(), py::arg("device") = "auto",
             py::arg("precision") = "auto", py::arg("weights") = "auto", py::arg("accumulate_dtype") = "auto",
             py::arg("winograd") = true, py::arg("metal_kernels") = "mps", py::arg("neural_engine") = false,
-            py::arg("max_memory") = 0, py::call_guard<Exclusive>())
+            py::arg("max_memory") = 0, py::call_guard<GilReleased>())
         .def("describe", &Program::describe)
         .def("device", &Program::device)
         .def("warning", &Program::warning)

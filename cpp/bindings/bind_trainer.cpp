@@ -1,5 +1,7 @@
 #include <pybind11/stl.h>
 
+#include <memory>
+#include <optional>
 #include <string>
 
 #include "arrays.h"
@@ -9,6 +11,19 @@
 namespace mpscnn::bindings {
 
 namespace {
+
+/// Make a trainer. This may wait for a device, as a compilation does, so other threads go on meanwhile; they
+/// may change the network then.
+std::unique_ptr<Trainer, DeleteUnlocked> make_trainer(const Graph &network, const std::string &options,
+                                                      const std::string &device, int threads,
+                                                      const Graph *loss) {
+    const Graph own = network.copy();
+    const std::optional<Graph> own_loss = loss == nullptr ? std::nullopt : std::optional(loss->copy());
+    const GilReleased unlocked;
+    return std::unique_ptr<Trainer, DeleteUnlocked>(
+        own_loss ? new Trainer(own, *own_loss, options, device, threads)
+                 : new Trainer(own, options, device, threads));
+}
 
 /// Write the loss after the step. If a signal handler then raises, the loss still shows that the step was
 /// made.
@@ -39,14 +54,9 @@ py::tuple profile_steps(Trainer &trainer, const py::list &inputs, const py::arra
 } // namespace
 
 void bind_trainer(py::module_ &module) {
-    py::class_<Trainer>(module, "Trainer")
-        .def(py::init([](const Graph &network, const std::string &options, const std::string &device,
-                         int threads, const Graph *loss) {
-                 return loss == nullptr ? Trainer(network, options, device, threads)
-                                        : Trainer(network, *loss, options, device, threads);
-             }),
-             py::arg("network"), py::arg("options"), py::arg("device"), py::arg("threads"),
-             py::arg("loss") = py::none())
+    py::class_<Trainer, std::unique_ptr<Trainer, DeleteUnlocked>>(module, "Trainer")
+        .def(py::init(&make_trainer), py::arg("network"), py::arg("options"), py::arg("device"),
+             py::arg("threads"), py::arg("loss") = py::none())
         .def("step", step, py::arg("inputs"), py::arg("labels"), py::arg("learning_rate"),
              py::arg("prediction"), py::arg("loss").noconvert())
         .def("profile", profile_steps, py::arg("inputs"), py::arg("labels"), py::arg("runs"))
