@@ -32,6 +32,7 @@ try:
     {run}
 except (mpscnn.DeviceError, KeyboardInterrupt) as error:
     print(type(error).__name__, error)
+{after}
 emulation.set("discrete_memory", 0)  # nothing more is copied while a network is compiled
 try:
     print(net.compile().device, net.compile().reason)
@@ -41,16 +42,19 @@ os._exit(0)  # the emulation would wait for the GPU
 """
 
 
-#: Ctrl-C from outside: a thread of the process could not run while a compilation holds Python's lock.
+#: Ctrl-C, half a second later.
 INTERRUPT = 'subprocess.Popen(["sh", "-c", f"sleep 0.5; kill -INT {os.getpid()}"]); '
 
 
-def after_hang(run: str, **environment: str) -> list[str]:
-    """Return the error of a run that does not end, and what "auto" chooses in the same process afterwards."""
+def after_hang(run: str, after: str = "", **environment: str) -> list[str]:
+    """Return the error of a run that does not end, and what "auto" chooses in the same process afterwards.
+
+    `after` is done between both.
+    """
     variables = {**os.environ, "MPSCNN_SKIP_SELF_CHECK": "1", **environment}
     variables["PYTHONPATH"] = os.pathsep.join(sys.path)
     variables.pop("MPSCNN_DEVICE", None)
-    command = [sys.executable, "-u", "-c", HANGS.format(held=HELD, run=run)]
+    command = [sys.executable, "-u", "-c", HANGS.format(held=HELD, run=run, after=after)]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
@@ -95,6 +99,23 @@ def test_ctrl_c_ends_the_wait_for_a_gpu(run: str) -> None:
     error, chosen = after_hang(run, MPSCNN_GPU_SECONDS="0")
     assert error.startswith("KeyboardInterrupt")
     assert chosen.startswith("metal "), "the GPU may only be slow"
+
+
+def test_a_session_ends_after_ctrl_c_although_the_gpu_does_not_finish() -> None:
+    closed = 'del session; print("closed")'
+    error, ended, _ = after_hang(INTERRUPT + "session.run(x)", after=closed, MPSCNN_GPU_SECONDS="0")
+    assert (error.split()[0], ended) == ("KeyboardInterrupt", "closed")
+
+
+def test_a_session_goes_on_after_ctrl_c_with_other_memory() -> None:
+    """The GPU still works with the memory of the run that was left."""
+    again = (
+        "finish = lambda: emulation.set('worker_delay_ms', 0); threading.Timer(0.2, finish).start(); "
+        "print(session.run(x + 1).min(), emulation.violations())"
+    )
+    run = "import threading; " + INTERRUPT + "session.run(x)"
+    error, results, _ = after_hang(run, after=again, MPSCNN_GPU_SECONDS="0")
+    assert (error.split()[0], results) == ("KeyboardInterrupt", "1.0 []")
 
 
 def test_an_exception_of_a_framework_keeps_its_name_and_reason(emulation: Emulation) -> None:

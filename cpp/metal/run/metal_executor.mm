@@ -4,6 +4,7 @@
 #include <future>
 #include <mutex>
 #include <utility>
+#include <vector>
 
 #include "metal/device/exceptions.h"
 
@@ -32,18 +33,29 @@ public:
 
     const Slot &slot() const { return *slot_; }
     void begin() { ++open_; }
-    /// End the request now. The results of command buffers that end later are not written to the caller's
-    /// memory, which the caller may free.
-    void abandon(Failure failure) {
+    void add(const std::shared_ptr<Committed> &committed) {
+        const std::lock_guard lock(mutex_);
+        committed_.push_back(committed);
+    }
+    /// End the request now, and do not wait for its command buffers when the session is destroyed. They keep
+    /// the memory of the slot, so the next request gets other memory. Results that are not in the caller's
+    /// memory then are not copied there, because the caller may free it.
+    void abandon(const Failure &failure) {
+        const autorelease_scope pool;
         engine::Completion done;
         std::shared_ptr<Slot> slot;
+        std::vector<std::weak_ptr<Committed>> committed;
         {
             const std::lock_guard lock(mutex_);
             done = std::exchange(done_, nullptr);
             slot = std::move(slot_);
+            committed.swap(committed_);
         }
+        if (slot) *slot = Slot();
         slot.reset();
-        if (done) done(std::move(failure));
+        if (done) done(failure);
+        for (const auto &one : committed)
+            if (const auto left = one.lock()) left->end(failure);
     }
     /// Take the end of a command buffer, or of the encoding. The first failure is the request's.
     void end(Failure failure) {
@@ -68,6 +80,7 @@ private:
     std::atomic<int> open_{1}; ///< the encoding, and command buffers that have not ended
     std::mutex mutex_;
     Failure failure_;
+    std::vector<std::weak_ptr<Committed>> committed_; ///< weak, because they own this object
 };
 
 namespace {
@@ -84,8 +97,8 @@ void commit_parts(const MetalPlan &plan, const std::shared_ptr<Device> &device, 
             plan.encode(command_buffer, run->slot(), part);
             run->begin();
             begun = true;
-            commit(command_buffer, device, handlers,
-                   [run](Failure of_part) { run->end(std::move(of_part)); });
+            run->add(commit(command_buffer, device, handlers,
+                            [run](Failure of_part) { run->end(std::move(of_part)); }));
             committed = true;
             begun = false;
         }
@@ -116,7 +129,7 @@ void MetalExecutor::run(const engine::Plan &plan, std::span<const TensorView> in
     std::future<Failure> done = result->get_future();
     const auto run =
         begin(plan, inputs, outputs, [result](Failure failure) { result->set_value(std::move(failure)); });
-    wait_for(done, [&](Failure failure) { run->abandon(std::move(failure)); }).raise();
+    wait_for(done, [&](const Failure &failure) { run->abandon(failure); }).raise();
 }
 
 void MetalExecutor::submit(const engine::Plan &plan, std::span<const TensorView> inputs,

@@ -85,6 +85,7 @@ private:
             std::vector<Open> looked = std::move(open_);
             open_.clear();
             lock.unlock(); // a completion may commit again
+            const autorelease_scope pool;
             std::erase_if(looked, [](const Open &open) {
                 const auto committed = open.committed.lock();
                 return !committed || committed->end_if_hung(open.limit);
