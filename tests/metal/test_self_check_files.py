@@ -127,6 +127,19 @@ def test_a_device_without_archives_does_without(tmp_path: Path) -> None:
         assert len(records(tmp_path / switches)) == 1
 
 
+def test_an_exception_while_shaders_are_written_ends_no_check(tmp_path: Path) -> None:
+    variables = {
+        **os.environ,
+        "MPSCNN_CACHE": str(tmp_path),
+        "METAL_EMULATION_SWITCHES": "fail_archives=1000,throw_failures=1",
+    }
+    # A process with more than 16 cases also compiles all shaders and writes them to a file.
+    command = [str(check_program()), "metal", "cases " + " ".join(map(str, range(17)))]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "@mpscnn end"), done.stderr
+    assert not archives(tmp_path)
+
+
 def test_few_archives_are_kept(tmp_path: Path) -> None:
     folder = tmp_path / "self_check"
     folder.mkdir()

@@ -4,6 +4,8 @@
 #include <exception>
 
 #include "core/log.h"
+#include "core/text.h"
+#include "metal/device/exceptions.h"
 
 namespace mpscnn::metal {
 
@@ -33,7 +35,7 @@ PipelinePreparation::~PipelinePreparation() {
 void PipelinePreparation::prepare() noexcept {
     std::vector<std::thread> threads;
     try {
-        functions_ = shaders_.functions();
+        functions_ = with_framework_errors([&] { return shaders_.functions(); });
         progress_(0, functions_.size());
     } catch (const std::exception &) { // all cases fail, too, and report it
         return;
@@ -61,9 +63,9 @@ void PipelinePreparation::make_pipelines() noexcept {
 
 void PipelinePreparation::write() noexcept {
     try {
-        shaders_.archive().write(progress_);
+        with_framework_errors([&] { shaders_.archive().write(progress_); });
     } catch (const std::exception &error) {
-        log(LogLevel::information, error.what());
+        log(LogLevel::information, concat({"no file of compiled shaders is written: ", error.what()}));
     }
 }
 

@@ -58,7 +58,8 @@ public:
 
     std::shared_ptr<void>
     compile_ahead(const std::function<void(std::size_t done, std::size_t all)> &progress) const override {
-        return std::make_shared<PipelinePreparation>(device_->shaders(), progress);
+        return with_framework_errors(
+            [&] { return std::make_shared<PipelinePreparation>(device_->shaders(), progress); });
     }
     std::string why_not_automatic() const override {
         if (!device_->is_paravirtual()) return "";
