@@ -159,6 +159,34 @@ def test_pipelines_detect(batch: bool, per_class: bool, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("batch", [True, False])
+@pytest.mark.parametrize("swapped", [True, False])
+def test_pipelines_of_one_class(batch: bool, swapped: bool, tmp_path: Path) -> None:
+    """BlazeFace has one score for each box, (896, 1). The description may list its outputs in another order."""
+    message = detector(batch=batch, per_class=False)
+    part = message.pipeline.models[0]
+    net = part.neuralNetwork
+    net.layers[-1].splitND.splitSizes[:] = [4, 1, 1]
+    net.layers[-1].output.append("rest")
+    suppression = message.pipeline.models[1].nonMaximumSuppression
+    suppression.stringClassLabels.vector[:] = ["face"]
+    if swapped:
+        first, second = (type(one).FromString(one.SerializeToString()) for one in part.description.output)
+        del part.description.output[:]
+        part.description.output.extend([second, first])
+    rows = 1 / (1 + np.exp(-(PIXELS.reshape(48, 3) @ KERNEL.reshape(6, 3).T)))
+    wanted = suppressed_scores(rows[:, :4], rows[:, 4:5])
+    found = mpscnn.load(saved(message, tmp_path / "faces.mlmodel"), device="cpu").predict(
+        Image.fromarray(PIXELS)
+    )
+    assert [one.label for one in found] == ["face"] * len(wanted)
+    np.testing.assert_allclose([one.score for one in found], wanted, atol=1e-5)
+
+
+def suppressed_scores(places: NDArray[Any], chances: NDArray[Any]) -> list[float]:
+    return [score for _, score in suppressed(places, chances, per_class=False)]
+
+
 def test_other_pipelines_are_refused_by_name(tmp_path: Path) -> None:
     message = detector(batch=True, per_class=True)
     message.pipeline.models.add(specificationVersion=5).featureVectorizer.SetInParent()

@@ -212,6 +212,37 @@ def test_operations(name: str, tmp_path: Path) -> None:
     compare(run_program(program, inputs, tmp_path), expected)
 
 
+def test_whole_numbers_are_divided_and_rounded_down(tmp_path: Path) -> None:
+    """A detector finds boxes and classes by positions among all scores: position // 7 and position % 7."""
+    program = Program({"x0": (1, 5, 7)})
+    program.add("reshape", "flat", x="%x0", shape=[1, 35])
+    program.add("topk", "best places", x="%flat", k=6, axis=1)
+    program.add("floor_div", "row", x="%places", y=7)
+    program.add("mod", "column", x="%places", y=7)
+    program.add("sub", "below", x="%places", y=20)
+    program.add("floor_div", "lower", x="%below", y=7)
+    program.add("expand_dims", "index", x="%row", axes=[-1])
+    program.add("gather_along_axis", "taken", x="%flat", indices="%row", axis=1)
+    program.block.outputs[:] = ["row", "column", "lower", "taken"]
+    (x,) = random_inputs(((1, 5, 7),))
+    places = np.argsort(-x.reshape(1, 35), axis=1, kind="stable")[:, :6]
+    taken = np.take_along_axis(x.reshape(1, 35), places // 7, 1)
+    wanted = [places // 7, places % 7, (places - 20) // 7, taken]
+    compare(run_program(program, [x], tmp_path), [one.astype(np.float32) for one in wanted])
+
+
+@pytest.mark.parametrize("first", [-1, 0, 1])
+def test_a_shape_that_leaves_out_the_batch(first: int, tmp_path: Path) -> None:
+    """Shuffled channels and subpixels reshape images to five or six axes with -1 for the batch."""
+    program = Program({"x0": (1, 8, 4, 6)})
+    program.add("reshape", "apart", x="%x0", shape=[first, 2, 2, 2, 4, 6])
+    program.add("transpose", "moved", x="%apart", perm=[0, 1, 4, 2, 5, 3])
+    program.add("reshape", "y", x="%moved", shape=[first, 2, 8, 12])
+    (x,) = random_inputs(((1, 8, 4, 6),))
+    wanted = x.reshape(1, 2, 2, 2, 4, 6).transpose(0, 1, 4, 2, 5, 3).reshape(1, 2, 8, 12)
+    compare(run_program(program, [x], tmp_path), [wanted])
+
+
 def test_positions_that_the_program_computes(tmp_path: Path) -> None:
     """Integers of one operation are positions of the next, and an input of integers looks up words."""
     program = Program({"x0": _IMAGE, "x1": (1, 5)}, whole=["x1"])

@@ -110,8 +110,12 @@ def test_lists_may_be_packed_or_not(name: str, values: list[Any]) -> None:
     assert read(packed).position(name) == (2, len(packed) - 2)
     assert read(plain).position(name) is None
     assert getattr(read(packed + packed), name) == values + values
-    with pytest.raises(WeightsError, match="both packed and not packed"):
-        getattr(read(packed + plain), name)
+    other = values[::-1]
+    reversed_plain = b"".join(encode(single) + part for part in parts[::-1])
+    assert getattr(read(packed + reversed_plain), name) == values + other
+    assert getattr(read(reversed_plain + packed + plain), name) == other + values + values
+    assert read(reversed_plain + packed).numbers(name).tolist() == other + values
+    assert read(packed + plain).position(name) is None
 
 
 def test_defaults() -> None:

@@ -107,9 +107,10 @@ FORMATS = (
     Format(
         (".onnx",),
         Late("onnx.reader:read"),
-        # Files begin with ir_version and the producer's name. Core ML's begin alike, but a message replaces the name.
+        # Files begin with ir_version and the producer's name. Core ML's begin alike, but a message replaces the name,
+        # which begins with two printable bytes at most.
         marks=(
-            Mark("an ONNX file", ".onnx", rb"\x08[\x01-\x20]\x12[\x00-\x7f][ -~]"),
+            Mark("an ONNX file", ".onnx", rb"\x08[\x01-\x20]\x12(?:\0[ -~]|[\x01-\x7f][ -~]{3})"),
             Mark("an ONNX file", ".onnx", rb"\x08[\x01-\x20][\x3a\x42]"),
         ),
         files=Late("onnx.file:model_files"),

@@ -29,6 +29,10 @@ class Content(Protocol):
         """Return `size` bytes from `start` on, or fewer at the end of the content."""
         ...
 
+    def part(self, start: int, size: int) -> Content:
+        """Return a part of the content, with positions relative to the part's start."""
+        ...
+
 
 class MemoryBytes:
     """Bytes that are in memory."""
@@ -42,6 +46,10 @@ class MemoryBytes:
     def read(self, start: int, size: int) -> bytes:
         """Return `size` bytes from `start` on, or fewer at the end."""
         return self._content[start : start + max(size, 0)]
+
+    def part(self, start: int, size: int) -> MemoryBytes:
+        """Return a part of the bytes, with positions relative to the part's start."""
+        return MemoryBytes(self.read(start, size))
 
 
 class FileBytes:

@@ -159,8 +159,7 @@ class Message:
         dtype = _TYPES[field.type]
         is_float = dtype.kind == "f"
         if len(plain):
-            self._refuse_both(field, packed)
-            bits = np.array(plain, np.uint64)
+            bits = np.array(self._in_order(field) if len(packed) else plain, np.uint64)
             return bits.astype(f"<u{dtype.itemsize}").view(dtype) if is_float else _integers(bits, dtype)
         parts = [self._read(begin, end) for begin, end in _pairs(packed)]
         content = parts[0] if len(parts) == 1 else b"".join(parts)
@@ -235,8 +234,7 @@ class Message:
 
     def _listed(self, field: Field, plain: Sequence[int]) -> list[Any]:
         packed = self._of_tag(field.packed_tag)
-        self._refuse_both(field, packed if plain else ())
-        count = len(plain) or sum(end - begin for begin, end in _pairs(packed))
+        count = len(plain) + sum(end - begin for begin, end in _pairs(packed))
         if count > _FEW:
             numbers = self.numbers(field.name)
             if numbers.size > _MAX_LISTED:
@@ -247,7 +245,9 @@ class Message:
             return listed
         if field.type in ("float", "double"):
             return self.numbers(field.name).tolist() if count else []
-        if not plain:
+        if plain and packed:
+            plain = self._in_order(field)
+        elif not plain:
             plain = [number for begin, end in _pairs(packed) for number in self._few_integers(begin, end)]
         return [_number(field.type, number) for number in plain]
 
@@ -257,9 +257,33 @@ class Message:
             number, at = _varint(content, at, begin)
             yield number
 
-    def _refuse_both(self, field: Field, packed: Sequence[int]) -> None:
-        if packed:
-            raise _damage(packed[0], f"{field.name} is stored both packed and not packed")
+    def _in_order(self, field: Field) -> list[int]:
+        """Return the bits of a list of numbers, of which some are stored together and others one by one.
+
+        No program writes such lists, but a list that is joined from two messages has this form.
+        """
+        records: list[tuple[bool, int]] = []
+        found: dict[int, Any] = {
+            field.tag: _Records(records, False),
+            field.packed_tag: _Records(records, True),
+        }
+        for begin, end in _pairs(self._spans):
+            self._scan(begin, end, found)
+        bits: list[int] = []
+        ends = iter(records)
+        for is_packed, value in ends:
+            if not is_packed:
+                bits.append(value)
+                continue
+            content = self._read(value, next(ends)[1])
+            width = _FIXED_SIZES.get(field.tag & 7)
+            if width is not None and len(content) % width:
+                raise _damage(value, f"{field.name} has {len(content)} bytes")
+            numbers = (
+                _packed_integers(content, value) if width is None else np.frombuffer(content, f"<u{width}")
+            )
+            bits += numbers.tolist()
+        return bits
 
     # ---- Bytes -----------------------------------------------------------------------------------------------------
 
@@ -278,7 +302,7 @@ class Message:
             self._found = found
         return self._found
 
-    def _scan(self, begin: int, end: int, found: dict[int, Found]) -> None:
+    def _scan(self, begin: int, end: int, found: dict[int, Any]) -> None:
         groups: list[int] = []
         position = begin
         while position < end:
@@ -297,6 +321,18 @@ class Message:
 def open_message(kind: Kind, content: Content) -> Message:
     """Return the outer message of a file."""
     return Message(kind, _File(content), (0, len(content)))
+
+
+class _Records:
+    """A list to which a scan adds numbers or positions, each with a mark whether they are positions."""
+
+    def __init__(self, records: list[tuple[bool, int]], is_packed: bool) -> None:
+        self._records = records
+        self._is_packed = is_packed
+
+    def append(self, value: int) -> None:
+        """Add a number or a position."""
+        self._records.append((self._is_packed, value))
 
 
 class _Messages(Sequence[Message]):
@@ -329,7 +365,7 @@ class _Messages(Sequence[Message]):
 
 
 def _scan_window(
-    window: bytes, base: int, end: int, kind: Kind, found: dict[int, Found], groups: list[int]
+    window: bytes, base: int, end: int, kind: Kind, found: dict[int, Any], groups: list[int]
 ) -> int:
     """Find the fields that begin in a window of a message, and return the position after the last of them.
 

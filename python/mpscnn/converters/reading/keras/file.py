@@ -12,7 +12,8 @@ from mpscnn._private.json_text import parse_json
 from mpscnn.converters.opening.archives import ARCHIVE_ERRORS, data_offset, entries_of
 from mpscnn.converters.opening.file_bytes import Content, FileBytes, MemoryBytes
 from mpscnn.converters.reading.keras.config import KerasModel, parse_model
-from mpscnn.converters.reading.keras.hdf5 import SIGNATURE, Hdf5
+from mpscnn.converters.reading.keras.hdf5 import Hdf5
+from mpscnn.converters.reading.keras.hdf5_objects import is_hdf5
 from mpscnn.converters.reading.keras.left_out import notes
 from mpscnn.converters.reading.keras.weights import NamedWeights, NumberedWeights, WeightSource
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -56,7 +57,7 @@ def read_keras(path: Path) -> KerasFile:
     try:
         if content.read(0, 2) == b"PK":
             return _archive(content, str(path))
-        if content.read(0, len(SIGNATURE)) == SIGNATURE:
+        if is_hdf5(content):
             return _hdf5(content, str(path))
     except (UnsupportedError, WeightsError) as error:
         raise type(error)(f"{path}: {error}") from error

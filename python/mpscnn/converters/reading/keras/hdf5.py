@@ -13,10 +13,8 @@ from mpscnn.converters.opening.budget import Budget
 from mpscnn.converters.opening.file_bytes import Content
 from mpscnn.converters.opening.layer_names import quote_name
 from mpscnn.converters.reading.keras import hdf5_objects as objects
-from mpscnn.converters.reading.keras.hdf5_objects import OTHER_FORM, SIGNATURE, UNDEFINED, Message, Objects
+from mpscnn.converters.reading.keras.hdf5_objects import OTHER_FORM, UNDEFINED, Message, Objects
 from mpscnn.errors import UnsupportedError, WeightsError
-
-__all__ = ["SIGNATURE", "Hdf5"]
 
 _MAX_DEPTH = 64
 _MAX_RANK = 32
@@ -30,6 +28,7 @@ _FLOATS = {
     (8, 0, 64, 52, 11, 0, 52, 1023): "<f8",
     (2, 0, 16, 7, 8, 0, 7, 127): "bfloat16",
 }
+_BIG_ENDIAN, _VAX = 0x01, 0x40  # flags of the order of bytes
 _NAMES = {
     0: "integer",
     1: "float",
@@ -263,11 +262,13 @@ def _dtype(path: str, elements: _Type) -> str:
     """Return the numpy type of an array's elements, or "bfloat16"."""
     if elements.kind == _OPAQUE and elements.size == 2:
         return "bfloat16"  # as h5py stores it
-    if elements.kind == _FLOAT and not elements.flags & 0x41 and len(elements.properties) >= 12:
+    if elements.kind == _FLOAT and not elements.flags & _VAX and len(elements.properties) >= 12:
         layout = struct.unpack_from("<HHBBBBI", elements.properties)
         known = _FLOATS.get((elements.size, *layout))
-        if known is not None:
+        if known is not None and not elements.flags & _BIG_ENDIAN:
             return known
+        if known is not None and known != "bfloat16":
+            return known.replace("<", ">")
     raise UnsupportedError(
         f"weight {quote_name(path)} is of type {elements.name} ({elements.size} bytes), which is not supported"
     )

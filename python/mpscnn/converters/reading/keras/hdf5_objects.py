@@ -23,7 +23,23 @@ DATASPACE, LINK_INFO, DATATYPE, LINK, EXTERNAL, LAYOUT, FILTERS, ATTRIBUTE = 1, 
 CONTINUATION, SYMBOLS, ATTRIBUTE_INFO = 16, 17, 21
 
 _MAX_NAME = 4096
+_USER_BLOCK = 512
 _SHARED = 2  # the flag of a message whose data is stored elsewhere
+
+
+def _start(content: Content) -> int | None:
+    """Return where an HDF5 file begins: at 0, or after a block of the user's of 512, 1024, 2048, ... bytes."""
+    start = 0
+    while start < len(content):
+        if content.read(start, len(SIGNATURE)) == SIGNATURE:
+            return start
+        start = max(2 * start, _USER_BLOCK)
+    return None
+
+
+def is_hdf5(content: Content) -> bool:
+    """Return True if the content is an HDF5 file."""
+    return _start(content) is not None
 
 
 @dataclass(frozen=True)
@@ -47,13 +63,17 @@ class Objects:
     """
 
     def __init__(self, content: Content) -> None:
+        start = _start(content)
+        if start is None:
+            raise WeightsError("is not an HDF5 file")
+        if start:
+            content = content.part(start, len(content) - start)
         self._content = content
         self._left = len(content)
         self._headers: dict[int, list[Message]] = {}
         self._groups: dict[int, dict[str, int | None]] = {}
         self._heaps: dict[int, dict[int, tuple[int, int]]] = {}
-        if content.read(0, len(SIGNATURE)) != SIGNATURE:
-            raise WeightsError("is not an HDF5 file")
+        self._start = start
         self.root = self._superblock()
 
     def at(self, address: int, size: int) -> bytes:
@@ -88,7 +108,8 @@ class Objects:
             root = addresses[3]
         else:
             raise UnsupportedError(f"HDF5 files of version {version} are not supported")
-        if sizes != (8, 8) or addresses[0] != 0:
+        # Addresses count from the base, which h5py's user block moves; libhdf5 takes the signature's place for it.
+        if sizes != (8, 8) or addresses[0] not in (0, self._start):
             raise UnsupportedError(f"HDF5 with offsets of {sizes} bytes from {addresses[0]} is not supported")
         return root
 

@@ -76,11 +76,11 @@ CURVES: dict[str, Row] = {
 
 
 def _activation(b: Builder, x: Name, **curves: Any) -> str:
+    if unknown := [kind for kind in curves if kind not in CURVES]:
+        raise UnsupportedError(f"its {quote_name(unknown[0])} is not a function that is known")
     if len(curves) != 1:
         raise WeightsError(f"damaged: it says {len(curves)} times which function it is")
     ((kind, settings),) = curves.items()
-    if kind not in CURVES:
-        raise UnsupportedError(f"its {quote_name(kind)} is not a function that is known")
     made: str = call(CURVES[kind], [x], settings, lambda _, name: name, {Builder: b})
     return made
 
