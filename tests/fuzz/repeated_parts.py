@@ -436,6 +436,7 @@ PARTS: dict[str, Part] = {
     "Core ML: norms": Part(
         ".mlmodel", programs("layer_norm", axes=np.array([1], np.int32), epsilon=np.float32(1e-5)), 15
     ),
+    "Core ML: lengths": Part(".mlmodel", programs("l2_norm", epsilon=np.float32(1e-6)), 15),
     "TensorFlow: activations": Part(".pb", graph("Relu"), 60),
     "TensorFlow: sums": Part(".pb", graph("AddV2", 2), 60),
     "TensorFlow: control inputs": Part(".pb", control_inputs, 100),

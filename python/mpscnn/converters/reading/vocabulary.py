@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from numpy.typing import NDArray
 
 from mpscnn.converters.reading.onnx import near_zero
-from mpscnn.converters.reading.onnx.expansions import COMPUTED, PART, Operand, Operators
+from mpscnn.converters.reading.onnx.expansions import COMPUTED, PART, UNIT_NORM, Operand, Operators
 from mpscnn.converters.reading.onnx.neurons import CAST_OF_FLOATS
 from mpscnn.converters.reading.onnx.node import Node
 from mpscnn.converters.values import gates
@@ -536,6 +536,12 @@ def instance_norm(g: Operators, x: Operand, scale: Operand, bias: Operand, *, ep
 def layer_norm(g: Operators, x: Operand, scale: Operand, *bias: Operand, axis: int, epsilon: float) -> str:
     """Normalize all axes from `axis` on by their own statistics."""
     return _added(g, layer_norm, x, scale, *bias, axis=axis, epsilon=epsilon)
+
+
+@_adds(UNIT_NORM)
+def unit_norm(g: Operators, x: Operand, *, axes: Sequence[int], epsilon: float) -> str:
+    """Return x / sqrt(sum of squares over these axes + epsilon). The axes and their extents are known."""
+    return _added(g, unit_norm, x, axes=list(axes), epsilon=epsilon)
 
 
 @_adds("LRN")

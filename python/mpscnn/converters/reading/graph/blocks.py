@@ -74,8 +74,17 @@ def cast_to_integers(b: Builder, x: str, dtype: str) -> str:
     return ops.cast(b, x, to=INT64)
 
 
-def l2_normalize(b: Builder, x: str, axes: Sequence[int], epsilon: float) -> str:
-    """Return x / sqrt(sum of squares + epsilon) over some axes."""
+def l2_normalize(b: Builder, x: str, axes: Sequence[int], epsilon: float, *, at_once: bool = False) -> str:
+    """Return x / sqrt(sum of squares + epsilon) over some axes.
+
+    With `at_once`, this is one operator where that is possible. It is read several times as fast, but factors after it
+    do not become a part of its layer.
+    """
+    if at_once and epsilon > 0.0 and b.constant_of(x) is None:
+        extents = b.extents(x)
+        places = sorted(b.axis(x, axis) for axis in axes)
+        if 0 not in places and all(extents[place] for place in places):
+            return ops.unit_norm(b, x, axes=places, epsilon=epsilon)
     sums = ops.reduce_sum(b, ops.multiply(b, x, x), axes, keepdims=True)
     return ops.divide(b, x, ops.sqrt(b, ops.add(b, sums, epsilon)))
 

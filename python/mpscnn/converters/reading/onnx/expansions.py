@@ -30,6 +30,9 @@ The first axis of that operand then meets the axis of the second operand whose n
 JOINT_SOFTMAX = OwnKind("JointSoftmax")
 """An operator that ONNX lacks since opset 13: a softmax over an axis and all axes after it together."""
 
+UNIT_NORM = OwnKind("UnitNorm")
+"""An operator that ONNX lacks: x / sqrt(sum of squares over `axes` + `epsilon`). It stands for four others."""
+
 IMAGE = OwnKind("Image")
 """An operator that ONNX lacks: it turns numbers (n, channels) into an image (n, 1, 1, channels). Images stay."""
 

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from mpscnn.converters.opening.broadcast_views import stored
 from mpscnn.converters.reading.onnx.attention_masks import masked_scores
 from mpscnn.converters.reading.onnx.context import Context
-from mpscnn.converters.reading.onnx.expansions import CHANNEL_GROUP_NORM, JOINT_SOFTMAX
+from mpscnn.converters.reading.onnx.expansions import CHANNEL_GROUP_NORM, JOINT_SOFTMAX, UNIT_NORM
 from mpscnn.converters.reading.onnx.node import Node
 from mpscnn.converters.reading.onnx.row_calls import ComputedFloats, Given, Opset
 from mpscnn.converters.values.affine import is_affine
 from mpscnn.converters.values.layout import Axis, in_memory_order, product, without_batch
 from mpscnn.converters.values.layout_pass import surroundings
-from mpscnn.converters.values.rows import Name, Row, ignores
+from mpscnn.converters.values.rows import Ints, Name, Row, ignores
 from mpscnn.converters.values.tensor import FileTensor
 from mpscnn.converters.values.value import Value
 from mpscnn.converters.values.zero_epsilon import batch_norm_epsilon, group_norm_epsilon, layer_norm_epsilon
@@ -34,6 +34,11 @@ def _lp_normalization(x: ComputedFloats, *, axis: int = -1, p: int = 2) -> FileT
         raise UnsupportedError(f"a norm of order {p} along axis {along}; supported are orders 1 and 2")
     x.fixed_count([along])
     return x.apply_along([along], x.network.unit_norm, order=p, epsilon=0.0)
+
+
+def _unit_norm(x: ComputedFloats, *, axes: Ints, epsilon: float) -> FileTensor:
+    """Convert `UNIT_NORM`."""
+    return x.apply_along(axes, x.network.unit_norm, epsilon=epsilon, epsilon_rule="inside")
 
 
 def _softmax_axes(x: Value, axis: int | None, *, is_joint: bool) -> range:
@@ -292,4 +297,5 @@ NORMALIZATIONS_OF_TENSORS: dict[str, Row] = {
     "LpNormalization": _lp_normalization,
     "RMSNormalization": _layer_normalization,
     "Softmax": _softmax,
+    UNIT_NORM: _unit_norm,
 }

@@ -116,7 +116,7 @@ def _mean_variance(
 
 
 def _l2_normalize(b: Builder, x: Name, *, epsilon: float = _EPSILON) -> str:
-    return l2_normalize(b, x, [-3, -2, -1], epsilon)
+    return l2_normalize(b, x, [-3, -2, -1], epsilon, at_once=True)
 
 
 def _local_response(

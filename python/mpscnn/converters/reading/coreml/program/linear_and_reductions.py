@@ -155,7 +155,7 @@ def _norm_of_last_axes(
 
 
 def _l2_norm(b: Builder, x: Tensor, epsilon: Real = 1e-6) -> str:
-    return l2_normalize(b, x, [-3, -2, -1], epsilon)
+    return l2_normalize(b, x, [-3, -2, -1], epsilon, at_once=True)
 
 
 def _local_response(
