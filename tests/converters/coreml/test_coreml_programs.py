@@ -96,6 +96,15 @@ def test_same_padding_of_free_size(tmp_path: Path) -> None:
     compare(run_program(program, [x], tmp_path), windows(padded, 3, 2, np.mean))
 
 
+def test_negated_truth_values(tmp_path: Path) -> None:
+    program = Program({"x0": (1, 4, 5, 6)})
+    program.add("greater", "truth", x="%x0", y=np.float32(0.5))
+    program.add("logical_not", "negated", x="%truth")
+    program.add("cast", x="%negated", dtype="fp32")
+    (x,) = random_inputs([(1, 4, 5, 6)])
+    compare(run_program(program, [x], tmp_path), x <= 0.5)
+
+
 @pytest.mark.parametrize("kind", _COMPARISONS)
 def test_comparisons(kind: str, tmp_path: Path) -> None:
     """Comparisons give truth values, which select elements or are cast to numbers."""
