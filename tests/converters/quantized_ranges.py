@@ -157,6 +157,7 @@ def file_of(
     activation: int = 0,
     seed: int = 0,
     version: int | None = None,
+    case: Case | None = None,
 ) -> bytes:
     """Return a file of one operator.
 
@@ -168,8 +169,9 @@ def file_of(
         activation: the schema's number of the fused activation.
         seed: the seed of the weights.
         version: the operator's version; None: that of its case.
+        case: a changed case; None: that of the tables.
     """
-    case, draw = (CASES | FLOAT_CASES)[kind], np.random.default_rng(seed)
+    case, draw = case or (CASES | FLOAT_CASES)[kind], np.random.default_rng(seed)
     sources = list(source) if isinstance(source, list) else [source] * len(case.inputs)
     tensors: list[Tensor] = []
     read: list[int] = []
