@@ -231,6 +231,7 @@ PYTHON_FLOORS = {
         ("models", "nodes", "samples"),
         ("registry",),
         ("opening_models", "photo_sources"),
+        ("compiled_model",),
         ("model",),
         ("runner",),
     ),

@@ -36,15 +36,15 @@ def names(network: mpscnn.Network) -> None:
 
 
 def results(model: mpscnn.Model, program: mpscnn.Program, image: NDArray[np.float32]) -> None:
-    """The type of a result follows from the options."""
-    model.predict("cat.jpg", top=3).top(2)
-    model.predict("cat.jpg", score_threshold=0.5).boxes.sum()
-    model.predict("cat.jpg", scores=True).mask("cat")
-    model.predict("cat.jpg", top=3).boxes.sum()  # type: ignore[attr-defined]
+    """The type of a result follows from the method, or from the name of the model."""
+    model.classify("cat.jpg", top=3).top(2)
+    model.detect("cat.jpg", score_threshold=0.5).boxes.sum()
+    model.segment("cat.jpg", scores=True).mask("cat")
+    model.classify("cat.jpg", top=3).boxes.sum()  # type: ignore[attr-defined]
     several: list[mpscnn.Classification] = model.predict(["a.jpg", "b.jpg"])
     several[0].top(1)
-    model.predict(["a.jpg", "b.jpg"], top=3)[0].top(1)
-    model.predict(["a.jpg"], top=3)[0].boxes.sum()  # type: ignore[attr-defined]
+    mpscnn.load().predict(["a.jpg", "b.jpg"], top=3)[0].top(1)
+    mpscnn.load().predict(["a.jpg"], top=3)[0].boxes.sum()  # type: ignore[attr-defined]
     mpscnn.load().predict("cat.jpg").top(3)
     mpscnn.load().predict("cat.jpg").boxes.sum()  # type: ignore[attr-defined]
     mpscnn.load("ssd_mobilenet_v1_coco", threads=2).predict("cat.jpg").boxes.sum()

@@ -94,7 +94,7 @@ def axis_steps(top: float) -> list[float]:
 
 def charts_picture(charts: Sequence[Chart]) -> PillowImage.Image:
     """Return the charts as a picture, one below the other. Raises UnsupportedError without Pillow."""
-    from mpscnn.vision.photo import require_pillow
+    from mpscnn.vision.pixels import require_pillow
 
     require_pillow("drawing")
     from PIL import Image

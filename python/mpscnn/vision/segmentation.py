@@ -124,7 +124,7 @@ class Segmentation(PhotoResult, AsArray):
             ParameterError: the opacity is out of its range.
             ImageError: the photo cannot be read any more, or its array was written again.
         """
-        from mpscnn.vision.photo import require_pillow
+        from mpscnn.vision.pixels import require_pillow
         from mpscnn.vision.visualize import add_legend, class_colors, result_picture
 
         require_pillow("drawing")

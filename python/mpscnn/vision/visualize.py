@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from mpscnn._private.bars import text_font
 from mpscnn._private.html_view import lines
 from mpscnn.errors import ImageError, ShapeError
-from mpscnn.vision.photo import open_photo, pixels_checksum, require_pillow
+from mpscnn.vision.photo import open_photo, pixels_checksum
+from mpscnn.vision.pixels import require_pillow
 from mpscnn.vision.upright import upright
 
 if TYPE_CHECKING:
