@@ -113,6 +113,7 @@ def test_leads_for_users_of_create_ml(tmp_path: Path, capsys: pytest.CaptureFixt
         ),
         (["convert", "page_digits", "a.mlpackage", "--half"], "; it is --dtype here"),
         (["convert", "page_digits", "a.onnx", "--opset", "12"], "ONNX files have opset 17"),
+        (["train", "photos", "--out", "a.safetensors"], "No such option: --out; it is --output here"),
         (["convert", "page_digits"], "to write after page_digits, such as page_digits.mlpackage"),
         (["train", "photos", "--task", "detection"], "; it is 'detect' here"),
         (["train", "photos", "--task", "segment "], "did you mean 'segment'?"),

@@ -35,6 +35,7 @@ from mpscnn.errors import ParameterError
 _TYPE = re.compile(r" <[^<>|]+>$")
 _CHOICES = re.compile(r" <([^<>]+)>$")
 _RAY = "--ray"
+_SHORTEST = 4  # the length of an option of two letters, with which others begin by chance
 _BRACES = re.compile(r"^\{(.*)\}")
 
 
@@ -165,10 +166,12 @@ def _lead_of(name: str, context: Any) -> str:
     return f"it is {own} here: {options[own]}" if own else twin_of("option", name)
 
 
-def _ending_of(name: str, context: Any) -> str:
-    """Return a hint if an option ends like one of the command: --minimum-deployment-target like --target."""
-    options = (option for one in context.command.params for option in one.opts if option.startswith("--"))
+def _extended(name: str, context: Any) -> str:
+    """Return a hint if an option ends like one of the command, or begins one: --minimum-deployment-target or --out."""
+    options = [option for one in context.command.params for option in one.opts if option.startswith("--")]
+    begun = [option for option in options if len(name) > _SHORTEST and option.startswith(name)]
     found = next((option for option in options if name.endswith(option[1:])), None)
+    found = found or (begun[0] if len(begun) == 1 else None)
     return f"it is {found} here" if found else ""
 
 
@@ -237,7 +240,7 @@ def _printable_usage() -> Iterator[None]:
         if instead := _value_instead(error.message):
             error.message = f"{error.message.rstrip('.')}{instead}"
         if not hint and error.ctx:
-            hint = _ending_of(getattr(error, "option_name", ""), error.ctx)
+            hint = _extended(getattr(error, "option_name", ""), error.ctx)
         if hint and type(error).__name__ == "NoSuchOption":
             error.message, error.possibilities = f"{error.message.rstrip('.')}; {hint}", None
         raise
