@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from mpscnn import _core
-from mpscnn._private.model_name import DEFAULT_MODEL, register_weights
+from mpscnn._private.model_name import DEFAULT_MODEL
 from mpscnn._private.other_names import OfClass, accept_foreign_arguments
 from mpscnn.compiled_model import ASSIGNED, CompiledModel
 from mpscnn.compiled_model import network_of as network_of
@@ -129,9 +129,6 @@ def _fastest_options(core: _core.Model, options: LoadArguments, within: float) -
     compiled, runs = load_options(options)
     threads = None if runs.threads == "auto" else runs.threads
     return precisions().fastest_options(described_network(core)[0], compiled, threads, within)
-
-
-register_weights(lambda model: load(model).network.weights)
 
 
 def _restored(content: bytes, options: LoadArguments, assigned: dict[str, Any]) -> Model:

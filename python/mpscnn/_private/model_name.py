@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Mapping
 from typing import Any
 
 #: The model that `load` takes if no name is given. It is part of the package.
@@ -43,15 +44,8 @@ def holds_network(path: str | os.PathLike[str]) -> bool:
         return True
 
 
-Weights = Callable[[str | os.PathLike[str]], Mapping[str, Any]]
-_weights: list[Weights] = []
-
-
-def register_weights(weights: Weights) -> None:
-    """Register the function that finds a model's weights. `mpscnn.model` calls this, since models cannot import it."""
-    _weights[:] = [weights]
-
-
 def read_weights(model: str | os.PathLike[str]) -> Mapping[str, Any]:
     """Return the weights of a model file or a registry name. Raises the same errors as `mpscnn.load`."""
-    return _weights[0](model)
+    # Functions that build networks cannot import `mpscnn.model`, which is above them.
+    weights: Mapping[str, Any] = sys.modules["mpscnn"].load(model).network.weights
+    return weights

@@ -334,7 +334,16 @@ def attribute_error(module: str, name: str, hint: str) -> AttributeError | Impor
     if hint and not is_module and _is_import_from(sys._getframe(2)):
         file = sys.modules[module].__file__
         return ImportError(f"cannot import name {name!r} from {module!r}{hint}", name=module, path=file)
-    return AttributeError(f"module {module!r} has no attribute {name!r}{hint}")
+    return lacking(f"module {module!r}", name, hint)
+
+
+def lacking(owner: str, name: str, hint: str) -> AttributeError:
+    """Return the error about an attribute that an owner lacks, such as "module 'mpscnn'".
+
+    Python's tracebacks add a similar name, which would contradict the hint. They do not if the object is not stated.
+    """
+    message = f"{owner} has no attribute {name!r}"
+    return AttributeError(f"{message}{hint}", name=name) if hint else AttributeError(message)
 
 
 def explain_unknown_names(
@@ -398,7 +407,7 @@ class Expected:
             owner = type(self).__name__
             twin, hint = twin_attribute(self, owner, name)
             if not twin:
-                raise AttributeError(f"{owner!r} object has no attribute {name!r}{hint}")
+                raise lacking(f"{owner!r} object", name, hint)
             return twin[0]
 
 
@@ -426,9 +435,7 @@ class ExplainedClass(type):
             text = (
                 "" if name.startswith("_") else twin_of(cls.__name__, name) or _instead_of_factory(cls, name)
             )
-            raise AttributeError(
-                f"type object {cls.__name__!r} has no attribute {name!r}{text and f'; {text}'}"
-            )
+            raise lacking(f"type object {cls.__name__!r}", name, text and f"; {text}")
 
 
 class FixedAttributes(Expected):
@@ -447,7 +454,7 @@ class FixedAttributes(Expected):
                     return setattr(self, own, value)
                 shown = owner.__name__
                 _, hint = twin_attribute(self, shown, name)
-                raise AttributeError(f"{shown!r} object has no attribute {name!r} to set{hint}")
+                raise AttributeError(f"{shown!r} object has no attribute {name!r} to set{hint}", name=name)
             return object.__setattr__(self, name, value)
 
 
@@ -463,9 +470,7 @@ class OfClass(Generic[Function]):
     def __get__(self, instance: object, owner: type) -> Function:
         if instance is not None:
             shown, _, name = self._called.partition(".")
-            raise AttributeError(
-                f"{shown!r} object has no attribute {name!r}; mpscnn.{self._called}(path) returns another object"
-            )
+            raise lacking(f"{shown!r} object", name, f"; mpscnn.{self._called}(path) returns another object")
         return self._function
 
 

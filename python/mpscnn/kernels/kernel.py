@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.arguments import whole_numbers
-from mpscnn._private.other_names import ExplainedClass
+from mpscnn._private.other_names import ExplainedClass, lacking
 from mpscnn.errors import Error, ParameterError, ShapeError, WeightsError
 from mpscnn.kernels.apple_names import property_hint, with_argument_hints
 from mpscnn.kernels.fields import BinaryKernelFields, KernelFields, PlacedKernelFields, UnaryKernelFields
@@ -123,9 +123,7 @@ class Kernel(KernelFields, metaclass=ExplainedClass):
             """Raise AttributeError with a hint. Python calls this method only for missing attributes."""
             if name.startswith("_"):
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-            raise AttributeError(
-                f"{type(self).__name__!r} object has no attribute {name!r}{self._hint(name)}"
-            )
+            raise lacking(f"{type(self).__name__!r} object", name, self._hint(name))
 
     def _checked(self, name: str, value: Any) -> Any:
         found = getattr(type(self), name, None)

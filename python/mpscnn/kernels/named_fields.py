@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from mpscnn._private.other_names import ExplainedClass
+from mpscnn._private.other_names import ExplainedClass, lacking
 from mpscnn.errors import ParameterError
 from mpscnn.kernels.apple_names import property_hint
 
@@ -37,7 +37,7 @@ class NamedFields(metaclass=ExplainedClass):
 
         def __getattr__(self, name: str) -> Any:
             hint = "" if name.startswith("_") else property_hint(name, [*dir(type(self)), *vars(self)])
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
+            raise lacking(f"{type(self).__name__!r} object", name, hint)
 
     def properties(self) -> dict[str, Any]:
         """Return the properties of a kernel with this descriptor."""

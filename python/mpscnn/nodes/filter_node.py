@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from mpscnn import kernels
 from mpscnn._private.arguments import whole_numbers
-from mpscnn._private.other_names import accept_foreign_arguments
+from mpscnn._private.other_names import accept_foreign_arguments, lacking
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 from mpscnn.kernels.apple_names import property_hint
 
@@ -53,7 +53,7 @@ class MPSNNImageNode:
         def __getattr__(self, name: str) -> Any:
             """Raise AttributeError with mpscnn's name for Apple's. Python calls this for missing attributes only."""
             hint = "" if name.startswith("_") else property_hint(name, tuple(vars(self)))
-            raise AttributeError(f"'MPSNNImageNode' object has no attribute {name!r}{hint}")
+            raise lacking("'MPSNNImageNode' object", name, hint)
 
     def __repr__(self) -> str:
         if self.producer is not None:
@@ -200,7 +200,7 @@ class FilterNode:
         if name.startswith("_") or name in self._own:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         if (hint := property_hint(name, self._own)).startswith("; it is ") or self.kernel is None:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
+            raise lacking(f"{type(self).__name__!r} object", name, hint)
         return getattr(self.kernel, name)
 
     def __setattr__(self, name: str, value: Any) -> None:

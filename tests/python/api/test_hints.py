@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import pickle
 import re
+import subprocess
+import sys
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
@@ -353,6 +355,37 @@ def test_tables_are_written_as_pages(tmp_path: Path) -> None:
     found = mpscnn.compare(mpscnn.load().network, mpscnn.load().network)
     found.save(tmp_path / "c.csv")
     assert (tmp_path / "c.csv").read_text() == found.to_csv()
+
+
+def test_python_adds_no_name_to_a_hint() -> None:
+    """Tracebacks of Python end with a similar name unless the error has a hint. Starting Python takes half a second."""
+    places = [
+        ("mpscnn", "MPSImage"),
+        ("mpscnn.kernels", "MPSCNNConvolutionDescriptor"),
+        ("mpscnn.Network", "lod"),
+        ("mpscnn.kernels.NeuronReLU()", "lable"),
+        ("mpscnn.Network(input=(8, 8, 3))", "conv2D"),
+        ("mpscnn.nodes.MPSNNImageNode((8, 8, 3))", "shapes"),
+        ("mpscnn.ImageDescriptor(8, 8, 3)", "widht"),
+    ]
+    code = "import sys, mpscnn, mpscnn.kernels, mpscnn.nodes\n" + "\n".join(
+        f"try: {owner}.{name}\nexcept AttributeError: sys.__excepthook__(*sys.exc_info())"
+        for owner, name in places
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    errors = [line for line in found.stderr.splitlines() if line.startswith("AttributeError: ")]
+    assert len(errors) == len(places), found.stderr
+    assert [line for line in errors if "; " in line and ". Did you mean: " in line] == []
+    assert sum("; " in line for line in errors) >= 4
+
+
+@pytest.mark.parametrize("made", ["ssdlite_mobilenet_v2", "mobilenet_v2", "deeplab_v3", "deep_mnist"])
+def test_weights_of_files_are_read_before_anything_else_is_imported(made: str, tmp_path: Path) -> None:
+    """A function of mpscnn.models may be the first thing that a program calls. This starts Python."""
+    call_of_it = f"mpscnn.models.{made}({str(tmp_path / 'a.safetensors')!r})"
+    code = f"import mpscnn\ntry: {call_of_it}\nexcept mpscnn.WeightsError as error: print(error)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "a.safetensors" in found.stdout, found.stderr
 
 
 def test_a_loss_is_a_number_that_has_no_gradient() -> None:
