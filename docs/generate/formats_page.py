@@ -27,6 +27,7 @@ from mpscnn.converters.reading.tflite import names as tflite_names
 from mpscnn.converters.reading.tflite.array_ops import SHAPES as TFLITE_SHAPES
 from mpscnn.converters.reading.tflite.operators import REFUSED as TFLITE_REFUSED
 from mpscnn.converters.reading.tflite.operators import ROWS as TFLITE
+from mpscnn.converters.values.rows import Row, schema_of
 
 DOCS = Path(__file__).resolve().parent.parent
 
@@ -34,7 +35,8 @@ INTRODUCTION = """# Layers of other formats
 
 Look up here which layers of each format `mpscnn convert` supports, and which it refuses, with the reason.
 [conversion.md](conversion.md) explains the conversion, and has a table of [ONNX' own operators](conversion.md#onnx).
-A supported layer may still have settings that are refused: the error names them.
+The settings that are read stand after a layer in brackets. A file with others is refused, and so are values that are
+not supported: the error names them.
 `python docs/generate` writes this page from the converters' tables.
 """
 
@@ -44,9 +46,16 @@ results are only near those of onnxruntime.
 """
 
 
-def lists(read: Iterable[str], refused: Mapping[str, str]) -> list[str]:
-    """Return a list of supported names, and a table of refused names by reason."""
-    lines = ["Supported: " + ", ".join(sorted(read)) + ".", "", "| refused | reason |", "|---|---|"]
+def with_settings(kind: str, row: Row | None) -> str:
+    """Return a name, with the settings of its row, which its signature states."""
+    settings = [] if row is None else list(schema_of(row).settings)
+    return f"{kind} ({', '.join(settings)})" if settings else kind
+
+
+def lists(read: Iterable[str], rows: Mapping[str, Row], refused: Mapping[str, str]) -> list[str]:
+    """Return a list of supported names with their settings, and a table of refused names by reason."""
+    names = [with_settings(kind, rows.get(kind)) for kind in sorted(read)]
+    lines = ["Supported: " + ", ".join(names) + ".", "", "| refused | reason |", "|---|---|"]
     for reason in dict.fromkeys(refused.values()):
         kinds = sorted(kind for kind, given in refused.items() if given == reason)
         lines.append(f"| {', '.join(kinds)} | {reason} |")
@@ -57,7 +66,7 @@ def text() -> str:
     """Return the whole page."""
     lines = [INTRODUCTION, "## TensorFlow Lite's built-in operators"]
     layers = (kind for kind in TFLITE if not kind.startswith("CUSTOM") and kind not in TFLITE_SHAPES)
-    lines += lists(layers, TFLITE_REFUSED)
+    lines += lists(layers, TFLITE, TFLITE_REFUSED)
     lines += [
         "",
         "These operators are computed during the conversion, from constants and shapes only: "
@@ -66,17 +75,35 @@ def text() -> str:
         f"{', '.join(sorted(kind.removeprefix('CUSTOM ') for kind in TFLITE if kind.startswith('CUSTOM ')))}. "
         "StableHLO operators are refused.",
     ]
-    lines += ["", "## Layers of Keras", *lists({*KERAS, "InputLayer", "TimeDistributed"}, KERAS_REFUSED)]
+    lines += [
+        "",
+        "## Layers of Keras",
+        *lists({*KERAS, "InputLayer", "TimeDistributed"}, KERAS, KERAS_REFUSED),
+    ]
     lines += ["", f"Supported functions of keras.ops: {', '.join(sorted(KERAS_FUNCTIONS))}."]
     read = ({*CAFFE, *CAFFE_DETECTION, "Input", "MemoryData"}) - set(CAFFE_REFUSED)
-    lines += ["", "## Layers of Caffe", *lists(read, CAFFE_REFUSED)]
+    lines += ["", "## Layers of Caffe", *lists(read, CAFFE, CAFFE_REFUSED)]
     lines += ["", "Losses, accuracies and other layers for training only are omitted."]
-    lines += ["", "## Layers of Core ML's neural networks", *lists(COREML_LAYERS, COREML_LAYERS_REFUSED)]
+    lines += [
+        "",
+        "## Layers of Core ML's neural networks",
+        *lists(COREML_LAYERS, COREML_LAYERS, COREML_LAYERS_REFUSED),
+    ]
     operations = {*COREML_OPERATIONS, *CONSTEXPR, "classify", "const"}
-    lines += ["", "## Operations of Core ML's programs", *lists(operations, COREML_OPERATIONS_REFUSED)]
+    lines += [
+        "",
+        "## Operations of Core ML's programs",
+        *lists(operations, COREML_OPERATIONS, COREML_OPERATIONS_REFUSED),
+    ]
     lines += ["", "## Operations of Core AI's programs"]
-    lines += lists({*COREAI, *COREAI_WEIGHTS, "constant", "graph", "invoke", "output"}, COREAI_REFUSED)
-    lines += ["", "## TensorFlow's operators", *lists({*TENSORFLOW, *FOLLOWED}, TENSORFLOW_REFUSED)]
+    lines += lists(
+        {*COREAI, *COREAI_WEIGHTS, "constant", "graph", "invoke", "output"}, COREAI, COREAI_REFUSED
+    )
+    lines += [
+        "",
+        "## TensorFlow's operators",
+        *lists({*TENSORFLOW, *FOLLOWED}, TENSORFLOW, TENSORFLOW_REFUSED),
+    ]
     lines += ["", "## Operators of ONNX that are replaced", _REPLACED]
     domain = "com.microsoft."
     theirs = sorted(kind.removeprefix(domain) for kind in EXPANSIONS if kind.startswith(domain))

@@ -171,8 +171,12 @@ class Network(
     @accept_foreign_arguments
     def from_graph(cls, graph: _core.Graph) -> Network:
         """Wrap a graph of the core, for example one that was read from a model file."""
+        return cls._wrapped(graph, json.loads(graph.to_json()))
+
+    @classmethod
+    def _wrapped(cls, graph: _core.Graph, description: Mapping[str, Any]) -> Network:
+        """Wrap a graph that has this description, in the form of `to_dict`."""
         network = cls.__new__(cls)
-        description = json.loads(graph.to_json())
         network.graph = graph
         network.name = description["name"]
         network._detection = None
@@ -460,7 +464,7 @@ class Network(
         """
         if names is None:
             names = {node["name"]: node["name"] for node in structure["nodes"]}
-        result = Network.from_graph(_core.Graph.from_json(json.dumps(dict(structure))))
+        result = Network._wrapped(_core.Graph.from_json(json.dumps(dict(structure))), structure)
         for spec in self.weight_specs():
             if spec["set"] and spec["layer"] in names:
                 result.graph.share_weight(names[spec["layer"]], spec["role"], self.graph, spec["layer"])

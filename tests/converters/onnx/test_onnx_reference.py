@@ -412,6 +412,12 @@ def number(d: Draw) -> Case:
     return Case([node(d.choice(*kinds), ["x"], keepdims=d.integer(0, 1))], {"x": x}, opset=18)
 
 
+def gated_swish(d: Draw) -> Case:
+    shape = (2, *d.shape(2))
+    feeds = {"gate": d.numbers(*shape), "x": d.numbers(*shape)}
+    return Case([node("SwiGLU", ["gate", "x"], **({"alpha": 1.5} if d.flag() else {}))], feeds, opset=28)
+
+
 def lstm(d: Draw) -> Case:
     return _recurrent(d, "LSTM", 4)
 
@@ -446,8 +452,8 @@ def _recurrent(d: Draw, kind: str, gates: int) -> Case:
 
 
 KINDS: list[Callable[[Draw], Case]] = [
-    attention, border, cubic, gather_by_computed, gather_computed, gather_elements, gather_nd, gemm, gru,
-    hidden_scores, linear, lstm, matmul, max_positions, mean_square, number, one_hot, response, rnn, running_sum,
+    attention, border, cubic, gated_swish, gather_by_computed, gather_computed, gather_elements, gather_nd, gemm,
+    gru, hidden_scores, linear, lstm, matmul, max_positions, mean_square, number, one_hot, response, rnn, running_sum,
     samples, scatter_elements, scatter_nd, several_images, top_k, transposed_convolution, unpool,
 ]  # fmt: skip
 

@@ -92,6 +92,11 @@ class _Operator:
         own = self.origin
         return [layer for name, layer in self.made.items() if own is None or name in own.results]
 
+    @property
+    def keeps_float32(self) -> bool:
+        """True if the operator was made of a layer that its file computes in float32."""
+        return self.origin is not None and self.origin.float32
+
 
 class Operators:
     """Record which layers each operator of a file became, and keep the results between these layers in float32.
@@ -143,7 +148,8 @@ class Operators:
 
         If an operator was made of a layer that its file computes in float32, all its layers are kept.
         """
-        if not self._operators:
+        results = {layer for operator in self._operators for layer in operator.results}
+        if all(results.issuperset(one.layers) and not one.keeps_float32 for one in self._operators):
             return
         structure = self._network.to_dict()
         nodes = {node["name"]: node for node in structure["nodes"]}
@@ -153,9 +159,8 @@ class Operators:
         for node in nodes.values():
             for name in node["inputs"]:
                 readers.setdefault(name, set()).add(node["name"])
-        results = {layer for operator in self._operators for layer in operator.results}
         for operator in self._operators:
-            if operator.origin is not None and operator.origin.float32:
+            if operator.keeps_float32:
                 self._network.keep_float32(operator.layers)
                 continue
             own, between = set(operator.layers), list[str]()

@@ -41,6 +41,11 @@ def _tangent(e: Expansion, x: Name) -> None:
     e.end("Div", e.op("Sin", x), e.op("Cos", x))
 
 
+def _gated_swish(e: Expansion, gate: Name, value: Name, *, alpha: float = 1.0) -> None:
+    """SwiGLU: a value times the Swish of its gate."""
+    e.end("Mul", e.op("Swish", gate, alpha=alpha), value)
+
+
 def _scatter(e: Expansion, x: Name, indices: Name, updates: Name, *, axis: int = 0) -> None:
     e.end("ScatterElements", x, indices, updates, axis=axis)
 
@@ -54,6 +59,7 @@ COMPOSED: dict[str, Row] = {
     "Scatter": _scatter,
     "Shrink": _shrink,
     "Sinh": _composed(sinh),
+    "SwiGLU": _gated_swish,
     "Tan": _tangent,
     "ThresholdedRelu": _thresholded_relu,
 }

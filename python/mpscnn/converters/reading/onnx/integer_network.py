@@ -72,6 +72,8 @@ def keep_integers(c: Context) -> None:
 
 def _keep_weights(c: Context) -> None:
     """Set the integer weights of convolutions and dense layers. All precisions but "int8" compute the same numbers."""
+    if not c.file.integers and "DequantizeLinear" not in c.file.kinds:
+        return
     for node in c.network.to_dict()["nodes"]:
         if node["operation"] in PRODUCTS and (stored := _weight_integers(c, node["name"])) is not None:
             c.network.set_quantized_weight(f"{node['name']}.weight", *stored)
