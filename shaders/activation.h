@@ -21,8 +21,8 @@ inline float4 min_or_nan(float4 x, float high) { return select(x, float4(high), 
 inline float4 signed_power(float4 x, float c) {
     const float4 magnitude = pow(fabs(x), float4(c));
     if (c != trunc(c)) {
-        const bool is_root = fabs(c) == 0.5f;
-        const float4 result = select(magnitude, copysign(magnitude, x), x == float4(0.0f) && bool4(is_root));
+        const float4 of_zero = fabs(c) == 0.5f ? copysign(magnitude, x) : magnitude;
+        const float4 result = select(magnitude, of_zero, x == float4(0.0f));
         return select(result, float4(NAN), x < float4(0.0f) && x > float4(-INFINITY));
     }
     const bool odd = fabs(fmod(c, 2.0f)) == 1.0f;

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import platform
 import resource
 import sys
 import time
@@ -48,7 +49,8 @@ class Outcome:
     """The result for a network.
 
     `kind` is "right", "wrong", "refused", "slow" (stopped), or "left out". `error` is relative to the largest result,
-    `ratio` is the time over torch's, and `seconds` the processor seconds of the conversion.
+    `ratio` is the time over torch's, `seconds` the processor seconds of the conversion, and `machine` where both were
+    measured.
     """
 
     kind: str
@@ -56,6 +58,7 @@ class Outcome:
     ratio: float | None = None
     reason: str = ""
     seconds: float = 0.0
+    machine: str = ""
 
 
 # ---- Trying them -----------------------------------------------------------------------------------------------------
@@ -93,7 +96,7 @@ def tried(entry: Entry) -> Outcome:
         theirs, ours = _minima(lambda: module(x), lambda: session.run(given))
     found = _error(network, session, given, module, x)
     if found is None or found <= TOLERANCE:
-        return Outcome("right", found, ours / theirs, seconds=seconds)
+        return Outcome("right", found, ours / theirs, seconds=seconds, machine=_machine())
     if not (own := _error_of_torch(module, x)) <= TOLERANCE:
         return Outcome(
             "left out", reason=f"torch's results in float32 differ from those in float64 by {own:.2g}"
@@ -135,6 +138,16 @@ def _difference(ours: Any, theirs: Any) -> float:
         sides.append(theirs.transpose(0, 2, 3, 1).reshape(-1))
     largest = max(float(np.abs(theirs).max()), 1e-30)
     return min(float(np.abs(ours.reshape(-1) - one).max()) for one in sides) / largest
+
+
+def _machine() -> str:
+    """Return the processor and the version of torch."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text("utf-8").splitlines() if path.exists() else []
+    named = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    processor = next(iter(named), platform.processor() or platform.machine())
+    amx = " with AMX" if any(" amx_tile" in line for line in lines) else ""
+    return f"{processor}{amx}, torch {torch.__version__.partition('+')[0]}"
 
 
 def _minima(*calls: Callable[[], Any]) -> list[float]:
@@ -216,7 +229,9 @@ def page(outcomes: dict[str, Outcome]) -> str:
         "runs alternate with them (lower is better). The conversion is in processor seconds, with the comparison that "
         "`from_torch` makes: it runs the module on 11 images and the network on 4. A machine that does other work "
         "changes both. A time is missing where it was last measured in another way.",
+        "",
     ]
+    lines += [f"- {machine}: {', '.join(packages)}" for machine, packages in _machines(made).items()]
     for package in dict.fromkeys(name.partition("/")[0] for name in made):
         lines += [
             "",
@@ -234,6 +249,16 @@ def page(outcomes: dict[str, Outcome]) -> str:
         lines += ["| network | reason |", "|---|---|"]
         lines += [f"| {name} | {_escaped(one.reason)} |" for name, one in left.items()]
     return "\n".join([*lines, ""])
+
+
+def _machines(outcomes: dict[str, Outcome]) -> dict[str, list[str]]:
+    """Return the packages whose times were measured on each machine."""
+    found: dict[str, list[str]] = {}
+    for name, outcome in outcomes.items():
+        package = name.partition("/")[0]
+        if outcome.machine and package not in found.setdefault(outcome.machine, []):
+            found[outcome.machine].append(package)
+    return found
 
 
 def _result(outcome: Outcome) -> str:
