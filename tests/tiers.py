@@ -58,7 +58,6 @@ IN_CI_ONLY = {
         "converters/pytorch/test_pytorch_networks.py",
         "converters/pytorch/test_timm_config.py",
         "converters/several_formats/test_composed_operators.py",
-        "converters/several_formats/test_settings.py",
         "oracles",
         "python/api/test_conversion_check.py",
         "python/api/test_sklearn.py",

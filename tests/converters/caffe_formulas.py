@@ -115,3 +115,8 @@ FORMULAS: dict[str, tuple[Mapping[str, Any], Callable[..., Array]]] = {
     "Tile": ({"axis": 2, "tiles": 3}, lambda x, axis, tiles: np.concatenate([x] * tiles, axis)),
     "Upsample": ({"scale": 3}, lambda x, scale: x.repeat(scale, 2).repeat(scale, 3)),
 }
+#: Other texts of a sample's settings.
+VARIANTS: dict[str, list[dict[str, Any]]] = {
+    "Pooling": [{"pool": pool} for pool in ("MAX", "AVE")],
+    "Reduction": [{"operation": operation} for operation in ("SUM", "ASUM", "SUMSQ", "MEAN")],
+}

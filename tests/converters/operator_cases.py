@@ -277,10 +277,6 @@ def _reduce(mode: int, axis: int) -> Layer:
     return layer("reduce", mode=mode, axis=axis, epsilon=0.1)
 
 
-def _pooling_of_caffe(text: str) -> CaffeLayer:
-    return CaffeLayer("Pooling", f"pooling_param {{ {text} }}")
-
-
 def _with_last_row(x: Array) -> Array:
     return windows(padded(x, 0, 1, 0, 0, constant_values=-9), 2, 2, np.max)
 
@@ -305,23 +301,19 @@ _ELEMENTS = {
     "clamped ReLU": row(lambda x: np.minimum(np.where(x < 0, 0.2 * x, x), 0.4),
         layer("clampedReLU", alpha=0.2, beta=0.4), operation("clamped_relu", alpha=0.2, beta=0.4)),
     "clip": row(lambda x: np.clip(x, -0.3, 0.4), layer("clip", minVal=-0.3, maxVal=0.4),
-        operation("clip", alpha=-0.3, beta=0.4), CaffeLayer("Clip", "clip_param { min: -0.3 max: 0.4 }")),
-    "copy": row(lambda x: x, layer("copy"), layer("sequenceRepeat", nRepetitions=1), operation("identity"),
-        CaffeLayer("Dropout", "dropout_param { dropout_ratio: 0.5 }")),
+        operation("clip", alpha=-0.3, beta=0.4)),
+    "copy": row(lambda x: x, layer("copy"), layer("sequenceRepeat", nRepetitions=1), operation("identity")),
     "ELU": row(lambda x: np.where(x < 0, 0.5 * np.expm1(x), x), activation("ELU", alpha=0.5),
-        operation("elu", alpha=0.5), CaffeLayer("ELU", "elu_param { alpha: 0.5 }")),
+        operation("elu", alpha=0.5)),
     "equal to a number": row(lambda x: x == 0.5, layer("equal", alpha=0.5)),
     "erf": row(np.vectorize(math.erf), layer("erf"), operation("erf")),
     "exp": row(np.exp, layer("unary", type=4), operation("exp")),
     "exp2": row(np.exp2, layer("exp2"), operation("exp2")),
-    "exp2 of a line": row(lambda x: 2 ** (1 + 0.5 * x),
-        CaffeLayer("Exp", "exp_param { base: 2 scale: 0.5 shift: 1 }")),
     "floor": row(np.floor, layer("floor"), operation("floor")),
     "GELU": row(gelu, layer("gelu"), operation("gelu", mode="EXACT")),
     "GELU by sigmoid": row(lambda x: x * sigmoid(1.702 * x), layer("gelu", mode=2),
         operation("gelu", mode="SIGMOID_APPROXIMATION")),
-    "greater than a number": row(lambda x: x > 0.1, layer("greaterThan", alpha=0.1),
-        CaffeLayer("Threshold", "threshold_param { threshold: 0.1 }")),
+    "greater than a number": row(lambda x: x > 0.1, layer("greaterThan", alpha=0.1)),
     "acosh": row(_or_nan(np.arccosh), layer("acosh")),
     "asinh": row(np.arcsinh, layer("asinh")),
     **{
@@ -336,29 +328,24 @@ _ELEMENTS = {
     "inverse": row(lambda x: 1 / (x + 0.1), layer("unary", type=2, epsilon=0.1), positive=True),
     "inverse, default": row(lambda x: 1 / (x + 1e-4), operation("inverse"), positive=True),
     "leaky ReLU": row(lambda x: np.where(x < 0, 0.3 * x, x), activation("leakyReLU", alpha=0.3),
-        operation("leaky_relu", alpha=0.3), CaffeLayer("ReLU", "relu_param { negative_slope: 0.3 }"),
+        operation("leaky_relu", alpha=0.3),
         CaffeLayer("PReLU", "prelu_param { channel_shared: true }", [np.array([0.3])])),
     "line": row(lambda x: 2 * x - 1, activation("linear", alpha=2.0, beta=-1.0),
         operation("linear_activation", alpha=2.0, beta=-1.0),
-        CaffeLayer("Power", "power_param { scale: 2 shift: -1 }"),
         CaffeLayer("Scale", "scale_param { num_axes: 0 bias_term: true }", [np.array(2.0), np.array(-1.0)])),
     "log": row(np.log, layer("unary", type=5), operation("log"), positive=True),
     "log of more": row(lambda x: np.log(x + 1), operation("log", epsilon=1.0), positive=True),
-    "log of base 10": row(lambda x: np.log10(5 + 0.1 * x),
-        CaffeLayer("Log", "log_param { base: 10 scale: 0.1 shift: 5 }")),
     "maximum with a number": row(lambda x: np.maximum(x, 0.2), layer("unary", type=7, alpha=0.2),
         operation("threshold", alpha=0.2)),
     "not": row(lambda x: x == 0, layer("logicalNot")),
     "not equal to a number": row(lambda x: x != 0.5, layer("notEqual", alpha=0.5)),
     "plus a number": row(lambda x: x + 1.5, layer("add", alpha=1.5)),
     "power": row(lambda x: x**1.5, layer("unary", type=3, alpha=1.5), positive=True),
-    "power of a line": row(lambda x: (3 + 0.5 * x) ** 2,
-        CaffeLayer("Power", "power_param { power: 2 scale: 0.5 shift: 3 }")),
     "PReLU": row(lambda x: np.where(x < 0, _CHANNELS[0] * x, x), activation("PReLU", alpha=_FOUR[0]),
         operation("prelu", alpha=_FOUR[0]), CaffeLayer("PReLU", "", [_FOUR[0]])),
     "PReLU, one slope": row(lambda x: np.where(x < 0, 0.75 * x, x), activation("PReLU", alpha=np.array([0.75])),
         Layer("activation", _half_slope)),
-    "ReLU": row(lambda x: np.maximum(x, 0), activation("ReLU"), operation("relu"), CaffeLayer("ReLU")),
+    "ReLU": row(lambda x: np.maximum(x, 0), activation("ReLU"), operation("relu")),
     "ReLU6": row(lambda x: np.clip(x, 0, 6), operation("relu6"), CaffeLayer("ReLU6")),
     "round": row(np.round, layer("round"), operation("round")),
     "rsqrt": row(lambda x: 1 / np.sqrt(x + 0.1), layer("unary", type=1, epsilon=0.1), operation("rsqrt", epsilon=0.1),
@@ -367,8 +354,7 @@ _ELEMENTS = {
         operation("scaled_tanh", alpha=2.0, beta=0.5)),
     "sigmoid": row(sigmoid, activation("sigmoid"), operation("sigmoid"), CaffeLayer("Sigmoid")),
     "sign": row(np.sign, layer("sign"), operation("sign")),
-    "SiLU": row(lambda x: x * sigmoid(x), operation("silu"), CaffeLayer("Swish")),
-    "SiLU of half": row(lambda x: x * sigmoid(x / 2), CaffeLayer("Swish", "swish_param { beta: 0.5 }")),
+    "SiLU": row(lambda x: x * sigmoid(x), operation("silu")),
     "softplus": row(lambda x: np.log1p(np.exp(x)), activation("softplus"), operation("softplus"), CaffeLayer("BNLL")),
     "softplus of channels": row(lambda x: _CHANNELS[0] * np.log1p(np.exp(_CHANNELS[1] * x)),
         activation("parametricSoftplus", alpha=_FOUR[0], beta=_FOUR[1]),
@@ -409,8 +395,6 @@ _ARITHMETIC = {
     "bias": row(lambda x: x + _CHANNELS[0], layer("bias", shape=[4], bias=_FOUR[0]),
         CaffeLayer("Bias", "", [_FOUR[0]])),
     "bias of rows": row(lambda x: x + _ROWS[:, None], CaffeLayer("Bias", "bias_param { axis: 2 }", [_ROWS])),
-    "dropout that scales in inference": row(lambda x: 0.7 * x,
-        CaffeLayer("Dropout", "dropout_param { dropout_ratio: 0.3 scale_train: false }")),
     "scale": row(lambda x: x * _CHANNELS[0] + 0.5,
         layer("scale", shapeScale=[4], scale=_FOUR[0], hasBias=True, shapeBias=[1], bias=np.array([0.5]))),
 }
@@ -446,25 +430,19 @@ _CONVOLUTIONS = {
         _transposed_operation(pad_type="custom", pad=[1, 1, 1, 1], output_shape=[1, 3, 10, 11])),
 }
 _POOLINGS = {
-    "max pool": row(lambda x: windows(x, 2, 2, np.max), _pool(0, 2, 2), _pool_operation("max_pool", 2, 2),
-        _pooling_of_caffe("pool: MAX kernel_size: 2 stride: 2 round_mode: FLOOR")),
+    "max pool": row(lambda x: windows(x, 2, 2, np.max), _pool(0, 2, 2), _pool_operation("max_pool", 2, 2)),
     # With 5 rows, the third window has one row.
     "max pool with the last pixel": row(_with_last_row, _pool(0, 2, 2, includeLastPixel={"paddingAmounts": [0, 0]}),
-        _pool_operation("max_pool", 2, 2, ceil_mode=True), _pooling_of_caffe("pool: MAX kernel_size: 2 stride: 2")),
+        _pool_operation("max_pool", 2, 2, ceil_mode=True)),
     # A fourth row of windows would begin after the image.
-    "max pool, a window after the image": row(
-        lambda x: windows(padded(x, 1, 1, 1, 1, constant_values=-9), 2, 2, np.max),
-        _pooling_of_caffe("kernel_size: 2 stride: 2 pad: 1"), shapes=((1, 4, 5, 5),)),
     "average pool": row(lambda x: windows(x, 3, 1, np.mean), _pool(1, 3, 1)),
     "average pool with the border": row(_average_of_3, _pool(1, 3, 1, same={"asymmetryMode": 0}),
-        _pool_operation("avg_pool", 3, 1, "custom", pad=[1, 1, 1, 1]), _pool_operation("avg_pool", 3, 1, "same"),
-        _pooling_of_caffe("pool: AVE kernel_size: 3 stride: 1 pad: 1")),
+        _pool_operation("avg_pool", 3, 1, "custom", pad=[1, 1, 1, 1]), _pool_operation("avg_pool", 3, 1, "same")),
     "average pool, same": row(lambda x: windows(padded(x, 0, 1, 0, 1), 2, 1, np.mean),
         _pool_operation("avg_pool", 2, 1, "same")),
     "average pool, same before": row(lambda x: windows(padded(x, 1, 0, 1, 0), 2, 1, np.mean),
         _pool_operation("avg_pool", 2, 1, "same_lower")),
-    "average pool of all": row(lambda x: x.mean((2, 3), keepdims=True), layer("pooling", type=1, globalPooling=True),
-        _pooling_of_caffe("pool: AVE global_pooling: true")),
+    "average pool of all": row(lambda x: x.mean((2, 3), keepdims=True), layer("pooling", type=1, globalPooling=True)),
     "L2 pool": row(lambda x: windows(x, 2, 2, root_of_squares), _pool(2, 2, 2), _pool_operation("l2_pool", 2, 2)),
 }
 _NORMALIZATIONS = {
@@ -481,8 +459,7 @@ _NORMALIZATIONS = {
         shapes=((4, 5, 6),)),
     "instance norm without factors": row(lambda x: centred(x, (2, 3), 1e-5), operation("instance_norm")),
     "length of an image": row(lambda x: x / np.sqrt((x * x).sum((1, 2, 3), keepdims=True) + 0.1),
-        layer("l2normalize", epsilon=0.1), operation("l2_norm", epsilon=0.1),
-        CaffeLayer("Normalize", "norm_param { eps: 0.1 }", [np.ones(1)])),
+        layer("l2normalize", epsilon=0.1), operation("l2_norm", epsilon=0.1)),
     "length of channels times factors": row(lambda x: x / np.sqrt((x * x).sum(1, keepdims=True) + 0.5) * _CHANNELS[0],
         CaffeLayer("Normalize", "norm_param { across_spatial: false channel_shared: false eps: 0.5 }", [_FOUR[0]])),
     "layer norm": row(lambda x: centred(x, (-1,), 1e-3) * _SIX + _SIX,
@@ -491,16 +468,12 @@ _NORMALIZATIONS = {
     "layer norm of channels": row(lambda x: centred(x, (1,), 1e-5) * _CHANNELS[0] + _CHANNELS[1],
         operation("layer_norm", axes=[1], gamma=_FOUR[0], beta=_FOUR[1])),
     "local response": row(lambda x: response(x, 1.5), layer("lrn", alpha=0.3, beta=0.6, localSize=3, k=1.5),
-        operation("local_response_norm", size=3, alpha=0.3, beta=0.6, k=1.5),
-        CaffeLayer("LRN", "lrn_param { local_size: 3 alpha: 0.3 beta: 0.6 k: 1.5 }")),
+        operation("local_response_norm", size=3, alpha=0.3, beta=0.6, k=1.5)),
     "local response within a channel": row(lambda x: x / (1 + 0.5 * _average_of_3(x * x)) ** 0.75,
         CaffeLayer("LRN", "lrn_param { local_size: 3 alpha: 0.5 beta: 0.75 norm_region: WITHIN_CHANNEL }")),
     "mean and variance": row(lambda x: centred(x, (2, 3), 1e-3), layer("mvn", normalizeVariance=True, epsilon=1e-3)),
-    "mean and deviation": row(lambda x: (x - x.mean((2, 3), keepdims=True)) / (x.std((2, 3), keepdims=True) + 0.25),
-        CaffeLayer("MVN", "mvn_param { eps: 0.25 }")),
-    "mean of all channels": row(lambda x: x - x.mean((1, 2, 3), keepdims=True), layer("mvn", acrossChannels=True),
-        CaffeLayer("MVN", "mvn_param { across_channels: true normalize_variance: false }")),
-    "softmax": row(softmax, layer("softmax"), operation("softmax", axis=1), CaffeLayer("Softmax"),
+    "mean of all channels": row(lambda x: x - x.mean((1, 2, 3), keepdims=True), layer("mvn", acrossChannels=True)),
+    "softmax": row(softmax, layer("softmax"), operation("softmax", axis=1),
         CaffeLayer("SoftmaxWithLoss")),
     "softmax of rows": row(lambda x: softmax(x, 3), layer("softmaxND", axis=-1)),
 }
@@ -528,19 +501,12 @@ _PRODUCTS = {
 }
 
 
-def _summed(operator: str, axis: int) -> CaffeLayer:
-    return CaffeLayer("Reduction", f"reduction_param {{ operation: {operator} axis: {axis} coeff: 0.5 }}")
-
-
 _REDUCTIONS = {
     "index of the maximum": row(lambda x: x.argmax(1)[:, None], layer("argMax", axis=1), _reduce(9, 2),
-        operation("reduce_argmax", axis=1, keep_dims=True), CaffeLayer("ArgMax", "argmax_param { axis: 1 }"),
-        CaffeLayer("ArgMax", "argmax_param { axis: -3 out_max_val: false }")),
+        operation("reduce_argmax", axis=1, keep_dims=True)),
     "index of the minimum": row(lambda x: x.argmin(1), layer("argMin", axis=1, removeDim=True),
         operation("reduce_argmin", axis=1)),
     "index of an image's maximum": row(lambda x: x.reshape(len(x), -1).argmax(1)[:, None, None], CaffeLayer("ArgMax")),
-    "maximum of rows": row(lambda x: x.max(2, keepdims=True),
-        CaffeLayer("ArgMax", "argmax_param { axis: 2 out_max_val: true }")),
     "sum of images": row(lambda x: x.sum((2, 3), keepdims=True), _reduce(0, 1)),
     "mean of all": row(lambda x: x.mean((1, 2, 3), keepdims=True), _reduce(1, 0)),
     "product of channels": row(lambda x: x.prod(1, keepdims=True), _reduce(2, 2)),
@@ -550,10 +516,6 @@ _REDUCTIONS = {
     "length of images": row(lambda x: root_of_squares(x, (2, 3), keepdims=True), _reduce(6, 1)),
     "maximum of channels": row(lambda x: x.max(1, keepdims=True), _reduce(7, 2)),
     "minimum of channels": row(lambda x: x.min(1, keepdims=True), _reduce(8, 2)),
-    "half a sum": row(lambda x: 0.5 * x.sum((2, 3)), _summed("SUM", 2)),
-    "half a mean": row(lambda x: 0.5 * x.mean(3), _summed("MEAN", 3)),
-    "half a sum of magnitudes": row(lambda x: 0.5 * abs(x).sum(3), _summed("ASUM", 3)),
-    "half a sum of squares": row(lambda x: 0.5 * (x * x).sum((2, 3)), _summed("SUMSQ", 2)),
 }
 #: Reductions that both of Core ML's forms have: the end of their names, and functions of an array and `axis`.
 _NUMBERS_OF_AXES: dict[tuple[str, str], Callable[..., Any]] = {
@@ -601,13 +563,9 @@ _MOVES = {
     "flatten": row(lambda x: x.reshape(1, 120, 1, 1), layer("flatten")),
     "flatten, channels last": row(lambda x: x.transpose(0, 2, 3, 1).reshape(1, 120, 1, 1), layer("flatten", mode=1)),
     "flatten to features": row(lambda x: x.reshape(-1, 120), layer("flattenTo2D", axis=1),
-        operation("flatten2d", axis=1), CaffeLayer("Flatten")),
+        operation("flatten2d", axis=1)),
     "flatten rows": row(lambda x: x.reshape(-1, 4, 30),
-        CaffeLayer("Flatten", "flatten_param { axis: -2 end_axis: -1 }"),
-        CaffeLayer("Flatten", "flatten_param { axis: 2 }"),
         CaffeLayer("Reshape", "reshape_param { axis: 2 shape { dim: -1 } }")),
-    "flatten channels and rows": row(lambda x: x.reshape(-1, 20, 6),
-        CaffeLayer("Flatten", "flatten_param { axis: 1 end_axis: 2 }")),
     "pad": row(lambda x: padded(x, 1, 2, 3, 0, constant_values=0.25), _padding("constant", 0.25),
         layer("constantPad", value=0.25, padAmounts=[0, 0, 0, 0, 1, 2, 3, 0]),
         operation("pad", pad=[1, 2, 3, 0], mode="constant", constant_val=0.25)),
@@ -639,8 +597,6 @@ _MOVES = {
         CaffeLayer("Reshape", "reshape_param { axis: -2 num_axes: 1 shape { dim: 6 } }")),
     "reverse": row(lambda x: x[:, ::-1, :, ::-1], layer("reverse", reverseDim=[False, True, False, True]),
         operation("reverse", axes=[1, 3])),
-    "shuffle": row(lambda x: _moved(x, (2, 2, 5, 6), (0, 2, 1, 3, 4), IMAGE[1:]),
-        CaffeLayer("ShuffleChannel", "shuffle_channel_param { group: 2 }")),
     "slice of rows": row(lambda x: x[:, :, 1:-1:2], layer("slice", startIndex=1, endIndex=-1, stride=2, axis=1)),
     "slice": row(lambda x: x[:, 1:3, ::2, -2:],
         layer("sliceStatic", beginIds=_CUT["begin"], beginMasks=_BEGINNINGS, endIds=_CUT["end"], endMasks=_ENDS,
@@ -658,8 +614,7 @@ _MOVES = {
         shapes=((1, 4, 5, 1),)),
     "stack": row(lambda x, y: np.stack([x, y], 1), layer("stack", axis=1), shapes=((1, 5, 6), (1, 5, 6))),
     "transpose": row(lambda x: x.transpose(0, 1, 3, 2), layer("permute", axis=[0, 1, 3, 2]),
-        layer("transpose", axes=[0, 1, 3, 2]), operation("transpose", perm=[0, 1, 3, 2]),
-        CaffeLayer("Permute", "permute_param { order: 0 order: 1 order: 3 order: 2 }")),
+        layer("transpose", axes=[0, 1, 3, 2]), operation("transpose", perm=[0, 1, 3, 2])),
     "depth to space": row(lambda x: _shuffled(x, 0, 3, 4, 1, 5, 2), layer("reorganizeData", mode=1, blockSize=2),
         operation("depth_to_space", block_size=2), shapes=((1, 8, 2, 3),)),
     "pixel shuffle": row(lambda x: _shuffled(x, 0, 1, 4, 2, 5, 3), layer("reorganizeData", mode=2, blockSize=2),
@@ -695,8 +650,6 @@ _RESIZES = {
         operation("resize_nearest_neighbor", target_size_height=10, target_size_width=9)),
     "upsample": row(lambda x: x.repeat(2, 2).repeat(3, 3), layer("upsample", scalingFactor=[2, 3]),
         operation("upsample_nearest_neighbor", scale_factor_height=2, scale_factor_width=3)),
-    "upsample by one factor": row(lambda x: x.repeat(3, 2).repeat(3, 3),
-        CaffeLayer("Upsample", "upsample_param { scale: 3 }")),
     "upsample, bilinear": row(lambda x: bilinear(x, 10, 18, from_edge),
         layer("upsample", scalingFactor=[2, 3], mode=1)),
     "upsample, corners": row(lambda x: bilinear(x, 10, 18, corners),

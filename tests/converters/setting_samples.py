@@ -369,7 +369,7 @@ _X = (2, 4, 5, 6)
 def caffe_samples(folder: Path) -> Iterator[Sample]:
     """Yield Caffe's layers of one input, with their formulas."""
     pytest.importorskip("google.protobuf", reason="needs protobuf")
-    from converters.caffe_formulas import FORMULAS
+    from converters.caffe_formulas import FORMULAS, VARIANTS
     from converters.caffe_writer import image
     from converters.caffe_writer import layer as layer_text
     from converters.caffe_writer import write as write_caffe
@@ -407,4 +407,6 @@ def caffe_samples(folder: Path) -> Iterator[Sample]:
         def theirs(made: tuple[list[Path], Any], formula: Any = formula) -> list[Array]:
             return [formula(x.astype(np.float64), **made[1])]
 
-        yield Sample(kind, ROWS[kind], settings, write, read, ours, theirs)
+        for variant in VARIANTS.get(kind, [{}]):
+            stated = {**settings, **variant}
+            yield Sample(kind, ROWS[kind], stated, write, read, ours, theirs)

@@ -20,6 +20,7 @@
 #include "core/child_process.h"
 #include "core/log.h"
 #include "core/platform.h"
+#include "engine/trust/check_follower.h"
 #include "engine/trust/check_record.h"
 #include "tests/cpp/check.h"
 #include "tests/engine/spoiled_backend.h"
