@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import runpy
@@ -71,6 +72,19 @@ def test_planes_go_to_the_model_as_they_lie(clip: Path) -> None:
     assert not photo.y.flags.owndata  # the decoder's memory, not a copy
     assert photo.v is not None
     assert (photo.matrix, photo.range, photo.siting, photo.orientation) == ("bt601", "video", "left", 1)
+
+
+def test_the_memory_of_a_frame_is_free_when_the_frame_is(clip: Path) -> None:
+    """Frames whose side data were read keep their memory until the garbage collection, so few may be read."""
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in open_source(clip).frames():
+            pass
+        kept = sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects())
+    finally:
+        gc.enable()
+    assert kept < 5, f"{kept} of 50 frames are in memory"
 
 
 @pytest.mark.parametrize(

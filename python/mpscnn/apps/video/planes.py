@@ -38,15 +38,35 @@ _ORIENTATIONS = {
 }
 
 
-def photo_from_frame(frame: Any, codec: str, name: str, max_pixels: int = MAX_PIXELS) -> YuvImage | Photo:
+class Orientations:
+    """The EXIF orientations of the frames of a stream.
+
+    A frame of PyAV whose side data were read is part of a reference cycle, so its memory stays in use until Python's
+    garbage collection. They are read at key frames, and where the rotation changes. A flip that begins at another
+    frame is not seen before the next key frame.
+    """
+
+    def __init__(self) -> None:
+        self._rotation: int | None = None
+        self._orientation = 1
+
+    def of(self, frame: Any) -> int:
+        """Return the orientation of the next frame."""
+        if frame.rotation != self._rotation or frame.key_frame:
+            self._rotation, self._orientation = frame.rotation, _orientation(frame)
+        return self._orientation
+
+
+def photo_from_frame(
+    frame: Any, codec: str, name: str, max_pixels: int = MAX_PIXELS, orientation: int = 1
+) -> YuvImage | Photo:
     """Return a frame of PyAV as a photo. 8-bit NV12 and I420 are not copied, others are converted by FFmpeg.
 
-    Both use the same matrix, also if the stream does not name one.
+    Both use the same matrix, also if the stream does not name one. `orientation` is that of EXIF.
 
     Raises ImageError if the frame is too large.
     """
     require_size(name, frame.width, frame.height, max_pixels)
-    orientation = _orientation(frame)
     matrix = _matrix(frame)
     planar = frame.format.name in _I420
     if matrix is None or not (planar or frame.format.name == _NV12) or frame.planes[0].line_size <= 0:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from mpscnn._private.files import convert_read_errors, is_folder, require_regular
 from mpscnn._private.installation import install_command
 from mpscnn._private.other_names import Expected
-from mpscnn.apps.video.planes import photo_from_frame, require_size
+from mpscnn.apps.video.planes import Orientations, photo_from_frame, require_size
 from mpscnn.apps.video.truncation import describe_truncation
 from mpscnn.errors import Error, ImageError, ParameterError, UnsupportedError
 from mpscnn.vision.photo import open_photo
@@ -256,18 +256,20 @@ class _AvSource(VideoSource):
 
     def frames(self) -> Iterator[VideoFrame]:
         origin = self._origin()
-        clock = _Clock(origin, 1 / (self.rate or 25))
+        clock, orientations = _Clock(origin, 1 / (self.rate or 25)), Orientations()
         decoded = number = 0
         with _failures(self.name, lambda: self._damage(decoded), lambda: f"failed after {decoded} frames"):
             for frame in self._decoded(origin):
                 at = time.perf_counter()
                 decoded += 1
+                orientation = orientations.of(frame)
                 seconds = clock.seconds(frame.time)
                 if self._end is not None and seconds >= self._end:
                     return
                 if self._start > 0 and seconds < self._start:
                     continue
-                photo = photo_from_frame(frame, self._stream.codec_context.name, self.name, self._max_pixels)
+                codec = self._stream.codec_context.name
+                photo = photo_from_frame(frame, codec, self.name, self._max_pixels, orientation)
                 yield VideoFrame(number, seconds, photo, at, self._pixel_aspect(photo))
                 number += 1
         if decoded == 0:
