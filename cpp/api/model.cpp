@@ -122,7 +122,13 @@ mpscnn_status mpscnn_model_describe(const mpscnn_model *model, mpscnn_text **jso
 mpscnn_status mpscnn_model_set_scores(mpscnn_model *model, const char *scores) {
     return guarded([&] {
         require(model, "model");
-        model->file.scores = scores ? std::optional(engine::scores_named(scores)) : std::nullopt;
+        const auto given = scores ? std::optional(engine::scores_named(scores)) : std::nullopt;
+        const auto end = engine::scores_of(model->file.graph);
+        // The probabilities of a calibration are those of the scores that it was measured with.
+        if (given.value_or(end.value_or(engine::Scores::softmax)) !=
+            model->file.scores.value_or(end.value_or(engine::Scores::softmax)))
+            model->file.calibration.reset();
+        model->file.scores = given;
     });
 }
 
@@ -148,6 +154,10 @@ mpscnn_status mpscnn_model_set_calibration(mpscnn_model *model, const mpscnn_cal
         require(model, "model");
         require(calibration, "calibration");
         const mpscnn_calibration &given = *calibration;
+        if (!given.layer) {
+            model->file.calibration.reset();
+            return;
+        }
         if (given.width < 0 || (given.width > 0 && given.photos > INT64_MAX / given.width))
             fail(ErrorKind::parameter, {"calibration: the width ", given.width, " is not possible"});
         c_api::require_array(given.distances, given.photos, "distances");

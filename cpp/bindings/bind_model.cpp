@@ -32,6 +32,11 @@ py::tuple classify(const ModelFile &model, Session &session, const Pixels &image
     return ranked_classes(predictions);
 }
 
+/// Rank the classes of a program's output.
+py::tuple rank(const ModelFile &model, const Program &program, const py::array &output) {
+    return ranked_classes(model.rank(program, float_tensor(output, "output", Access::read)));
+}
+
 py::list detect(const ModelFile &model, Session &session, const Pixels &image, float score_threshold,
                 float iou_threshold, int max_detections, int tile_side, double tile_overlap) {
     const ImageView &view = image.view();
@@ -121,13 +126,16 @@ void bind_model(py::module_ &module) {
         .def("describe", &ModelFile::describe)
         .def("content", &content)
         .def("classify", &classify, py::arg("session"), py::arg("image"), py::arg("top") = 0)
+        .def("rank", &rank, py::arg("program"), py::arg("output"))
         .def("detect", &detect, py::arg("session"), py::arg("image"), py::arg("score_threshold") = 0.0f,
              py::arg("iou_threshold") = 0.0f, py::arg("max_detections") = 0, py::arg("tile_side") = 0,
              py::arg("tile_overlap") = 0.0)
         .def("anchors", &anchors)
         .def("calibration", &calibration)
+        .def("outputs", &ModelFile::outputs)
         .def("set_calibration", &set_calibration, py::arg("layer"), py::arg("features"), py::arg("distances"),
              py::arg("probabilities"))
+        .def("remove_calibration", [](ModelFile &model) { model.set_calibration({}); })
         .def("segment", &segment, py::arg("session"), py::arg("image"), py::arg("classes") = 0,
              py::arg("tile_side") = 0, py::arg("tile_overlap") = 0.0);
 

@@ -234,6 +234,9 @@ class Model:
     def classify(
         self, session: Session, image: Pixels, top: int = 0
     ) -> tuple[list[tuple[str, int, float]], str, float]: ...
+    def rank(
+        self, program: Program, output: NDArray[Any]
+    ) -> tuple[list[tuple[str, int, float]], str, float]: ...
     def detect(
         self,
         session: Session,
@@ -248,6 +251,8 @@ class Model:
     def calibration(
         self,
     ) -> tuple[str, NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]] | None: ...
+    def outputs(self) -> list[str]: ...
+    def remove_calibration(self) -> None: ...
     def set_calibration(
         self,
         layer: str,

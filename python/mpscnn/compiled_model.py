@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from mpscnn import _core
 from mpscnn._private.arguments import name_list, path_name
 from mpscnn._private.given_warnings import warn_caller
-from mpscnn._private.model_name import INFORMED_SUFFIXES, MODEL_SUFFIX
+from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn._private.other_names import (
     FixedAttributes,
     accept_foreign_arguments,
@@ -20,7 +20,13 @@ from mpscnn._private.other_names import (
     number_format,
 )
 from mpscnn.errors import ParameterError
-from mpscnn.opening_models import described_network, model_task, read_settings
+from mpscnn.opening_models import (
+    LOST_CALIBRATION,
+    computes_alike,
+    described_network,
+    model_task,
+    read_settings,
+)
 from mpscnn.runtime.program import Program, Session, compile_graph
 from mpscnn.runtime.session_pool import SessionPool
 
@@ -66,12 +72,10 @@ class CompiledModel(FixedAttributes):
         if found is None:
             self._calibration = None
         else:
-            import json
-
             from mpscnn.vision.calibration import Calibration
 
             self._calibration = Calibration(*found)
-            outputs = [*json.loads(core.graph().to_json())["outputs"], self._calibration.layer]
+            outputs = core.outputs()
         self._core = core
         self.program = compile_graph(core.graph(), outputs, self.compile_options)
         self._sessions = SessionPool(self.program, self.run_options)
@@ -246,30 +250,50 @@ class CompiledModel(FixedAttributes):
         Files of other formats than mpscnn's store float32, unless `dtype` says otherwise. `mpscnn convert` stores
         float16 in Core ML files, which are half as large: `model.save("Pets.mlpackage", dtype="float16")`.
 
-        A model file keeps a calibration, except with `dtype="uint8"` if that rounds weights: then a RuntimeWarning says
-        so, and the new model must be calibrated.
+        A model file keeps a calibration, unless it was measured with other weights, preprocessing or scores: those of
+        `network` or `preprocess` were changed, or `dtype="uint8"` rounds the weights. Then a RuntimeWarning says so,
+        and the new model must be calibrated.
         """
-        if path_name("path", path).lower().endswith(INFORMED_SUFFIXES) and self.information:
+        if self.information:
             options.setdefault("information", self.information)
         network = network_of(self)
-        network.calibration = self._calibration_kept(network, options.get("dtype"), path_name("path", path))
+        network.calibration = self._calibration_kept(network, options, path_name("path", path))
         network.save(path, **options)
 
-    def _calibration_kept(self, network: Network, dtype: object, path: str) -> Calibration | None:
-        """Return the calibration for a file; None with a warning if it was measured with other weights."""
+    def _calibration_kept(
+        self, network: Network, options: Mapping[str, Any], path: str
+    ) -> Calibration | None:
+        """Return the calibration for a file; None with a warning if it was measured with another network."""
+        known = self._calibration
+        if known is None or not path.lower().endswith(MODEL_SUFFIX):
+            return known
         from mpscnn.graph.quantized import has_rounded_weights
 
-        known = self._calibration
-        if known is None or not path.lower().endswith(MODEL_SUFFIX) or number_format(dtype) != "uint8":
+        reason = LOST_CALIBRATION
+        if number_format(options.get("dtype")) == "uint8" and has_rounded_weights(network):
+            reason = (
+                "has no calibration, since dtype='uint8' rounds the weights that it was measured with; "
+                "load the file and calibrate it"
+            )
+        elif self._computes_like(network, options.get("preprocess")):
             return known
-        if not has_rounded_weights(network):
-            return known
-
-        warn_caller(
-            f"{path}: has no calibration, since dtype='uint8' rounds the weights that it was "
-            "measured with; load the file and calibrate it",
-        )
+        warn_caller(f"{path}: {reason}")
         return None
+
+    def _computes_like(self, network: Network, preprocess: str | Mapping[str, Any] | None) -> bool:
+        """Return True if a network, with this preprocessing or its own, has the results of this model's file."""
+        import numpy as np
+
+        own, _ = described_network(self._core)
+        given = network if preprocess is None else network.copy()
+        if given is not network:
+            given.preprocess = preprocess
+        mine, others = own.weights, given.weights
+        return (
+            own.to_dict() == given.to_dict()
+            and computes_alike(own, given)
+            and all(np.array_equal(values, others[name]) for name, values in mine.items())
+        )
 
     def _limit(self, score_threshold: float) -> None:
         """Set the score threshold of a detector."""

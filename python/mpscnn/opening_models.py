@@ -31,6 +31,10 @@ if TYPE_CHECKING:  # other modules are imported where they are used, so that run
         answers: dict[str, Any] | None
 
 
+#: The end of a message about a calibrated model that has changed.
+LOST_CALIBRATION = "loses its calibration, which was measured with other preprocessing, scores or weights; calibrate it again"
+
+
 def model_path(model: str | os.PathLike[str], *, fold: bool = True, note_photos: bool = True) -> str:
     """Return the path of the model file for a registry name or path.
 
@@ -135,7 +139,13 @@ def core_model(
         if scores is not None:
             require_scores(described)
         changes = description(described, labels, preprocess, scores, None)
-        return _core.Model.parse(with_metadata(network.content(), changes), "model")
+        changed = _core.Model.parse(with_metadata(network.content(), changes), "model")
+        if changed.calibration() is not None and not computes_alike(described, described_network(changed)[0]):
+            changed.remove_calibration()
+            from mpscnn._private.given_warnings import warn_caller
+
+            warn_caller(f"network {described.name!r} {LOST_CALIBRATION}")
+        return changed
     from mpscnn.graph.model_file import model_content
     from mpscnn.graph.network import Network
 
@@ -172,6 +182,26 @@ def described_network(core: _core.Model) -> tuple[Network, dict[str, str]]:
 
         network.detection = DetectionHead(about["detection"], core.anchors())
     return network, about["information"]
+
+
+def computes_alike(first: Network, second: Network) -> bool:
+    """Return True if two networks with the same layers and weights have the same results for a photo.
+
+    It compares how photos become inputs, and what the results are.
+    """
+    settings = [
+        (_full_preprocess(network), network.scores_are, network.answers) for network in (first, second)
+    ]
+    return settings[0] == settings[1]
+
+
+def _full_preprocess(network: Network) -> str | None:
+    if network.preprocess is None:
+        return None
+    from mpscnn._private.settings import as_json
+
+    text = as_json("preprocess", network.preprocess)
+    return _core.describe_preprocess(text, network.input.shape[-1] or 0)
 
 
 def require_sound_answers(core: _core.Model, outputs: Sequence[tuple[int | None, ...]]) -> None:

@@ -67,6 +67,41 @@ def relative_error(found: NDArray[np.float32], right: NDArray[np.float32]) -> fl
     return float(np.linalg.norm(found - right) / np.linalg.norm(right))
 
 
+# ---- Wide ranges -------------------------------------------------------------------------------------------
+
+#: Images of one colour each, with noise.
+IMAGES = [0.2 * image + np.clip(4 * image[:, :1, :1], -1, 1) for image in noise(60)]
+
+
+def wide() -> mpscnn.Network:
+    """Return a classifier with a sum whose channels have ranges that differ up to a thousandfold.
+
+    Two layers read the sum's first operand, so equalisation does not help.
+    """
+    network = mpscnn.Network(SHAPE, name="wide")
+    x = network.conv2d(network.input, 16, 3, padding="same", name="stem")
+    y = network.conv2d(x, 16, 1, activation="relu", name="expand")
+    y = network.conv2d(y, 16, 1, name="project")
+    x = network.add(x, y, name="sum")
+    x = network.conv2d(x, 16, 1, activation="relu", name="read")
+    x = network.conv2d(x, 24, 3, activation="relu", name="last")
+    x = network.global_average_pool2d(x, name="pooled")
+    network.output(network.dense(network.flatten(x, name="flat"), 6, name="scores"))
+    drawn_weights(network)
+    factors = 2.0 ** np.random.default_rng(2).integers(-5, 6, 16)
+    weights = {name: np.array(values, np.float32) for name, values in network.weights.items()}
+    for name in ("stem", "project"):
+        weights[f"{name}.weight"] *= factors[:, None, None, None].astype(np.float32)
+        weights[f"{name}.bias"] *= factors.astype(np.float32)
+    for name in ("expand", "read"):
+        weights[f"{name}.weight"] /= factors.astype(np.float32)
+    network.set_weights(weights, layout="OHWI")
+    # Scores without their means, so that all classes occur.
+    scores = results(network, IMAGES, "float32")
+    network.set_weights({"scores.bias": weights["scores.bias"] - scores.mean(0)}, layout="OHWI")
+    return network
+
+
 # ---- Equalisation and bias correction -----------------------------------------------------------------------
 
 

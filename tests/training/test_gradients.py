@@ -121,13 +121,13 @@ def test_a_softmax_at_the_end_is_part_of_cross_entropy() -> None:
 def test_a_wrong_gradient_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     from mpscnn.graph import gradients as module
 
-    run = module._Differentiated.__call__
+    run = module.Differentiated.__call__
 
     def wrong(self: Any, *arguments: Any) -> Any:
         loss, found = run(self, *arguments)
         return loss, found | {"after.weight": 1.1 * found["after.weight"]}
 
-    monkeypatch.setattr(module._Differentiated, "__call__", wrong)
+    monkeypatch.setattr(module.Differentiated, "__call__", wrong)
     net = network(LAYERS["layer norm"])
     checks = mpscnn.check_gradients(net, values(4, 6, 7, 3), values(4, 5), loss="mean_squared_error")
     assert checks[0].name == "after.weight"

@@ -522,7 +522,7 @@ MPSCNN_API mpscnn_status mpscnn_model_describe(const mpscnn_model *model, mpscnn
  * are probabilities of classes that exclude each other. "sigmoid": each class has an independent probability.
  * The function is applied to the network's output, unless the network ends in it. "as is": the output has the
  * scores. NULL: they follow from the network's end, and a network without softmax or sigmoid gets a softmax.
- * Call it before other threads use the model. */
+ * If they change, the model loses its calibration. Call it before other threads use the model. */
 MPSCNN_API mpscnn_status mpscnn_model_set_scores(mpscnn_model *model, const char *scores);
 /* What labelled photos have told about a classifier: mpscnn.Model.calibrate of Python, or `mpscnn calibrate`,
  * finds it out. docs/evaluation.md, "Calibration", says what it means. */
@@ -537,8 +537,8 @@ typedef struct mpscnn_calibration {
 
 /* Return the calibration of a model. It is valid until the model is released or gets another one. */
 MPSCNN_API mpscnn_status mpscnn_model_calibration(const mpscnn_model *model, mpscnn_calibration *calibration);
-/* Set the calibration, which is copied, for this model and the files that are made of it. Call it before
- * other threads use the model. */
+/* Set the calibration, which is copied, for this model and the files that are made of it. One without a
+ * `layer` removes the model's. Call it before other threads use the model. */
 MPSCNN_API mpscnn_status mpscnn_model_set_calibration(mpscnn_model *model,
                                                       const mpscnn_calibration *calibration);
 /* Return the lowest probability of the classes in a set: the set has the right class in a share `coverage` of

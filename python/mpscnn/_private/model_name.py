@@ -13,8 +13,6 @@ DEFAULT_MODEL = "cifar10_mobilenet_v2"
 
 #: The suffix of model files. Weights of other frameworks also come in files with this suffix.
 MODEL_SUFFIX = ".safetensors"
-#: The suffixes of files with texts about a model, such as its licence.
-INFORMED_SUFFIXES = (MODEL_SUFFIX, ".mlpackage", ".mlmodel", ".aimodel")
 
 # The largest header of a safetensors file in bytes. Readers of the format refuse longer ones.
 _MAX_HEADER = 100_000_000

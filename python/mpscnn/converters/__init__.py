@@ -196,6 +196,7 @@ def export_onnx(
     size: tuple[int, int] | None = None,
     layout: str = "nchw",
     dtype: str | None = None,
+    information: Mapping[str, str] | None = None,
     suppression: bool = False,
     score_threshold: float | None = None,
     iou_threshold: float | None = None,
@@ -204,6 +205,7 @@ def export_onnx(
     """Write a network as an ONNX file (opset 17) with the same inputs and outputs, for any batch.
 
     The network's labels, preprocessing and detection are in the file's metadata, from where `read_network` takes them.
+    They also have the texts about the model.
 
     Args:
         network: the network, with all its weights.
@@ -213,6 +215,7 @@ def export_onnx(
         dtype: the type of weights, inputs, outputs and intermediate results: "float32" or "float16". "uint8" writes
             8-bit weights, and QuantizeLinear and DequantizeLinear around the layers of a quantised network; inputs and
             outputs are float32 then. None: "uint8" for a quantised network, otherwise "float32".
+        information: "license", "author", "description", "source", ... of the model; None: those of a `Model`.
         suppression: True: a detector's file ends with NonMaxSuppression and takes one image. Its outputs are
             `detection_boxes` (objects, 4) float32, the left, top, right and bottom edges as fractions of the input;
             `detection_classes` (objects,) int64; and `detection_scores` (objects,) float32, the best ones first.
@@ -232,6 +235,8 @@ def export_onnx(
     from mpscnn.converters.writing.onnx.export import export
 
     require_suffix(path, "an ONNX file", ".onnx")
+    if information is None and isinstance(network, Model):
+        information = network.information
     network = with_limits(network_of(network), score_threshold, iou_threshold, max_detections)
     network, stored = of_stored_type(network, dtype, "float32")
     export(
@@ -241,6 +246,7 @@ def export_onnx(
         layout=layout,
         dtype=stored,
         suppression=require_bool("suppression", suppression),
+        information=information,
     )
 
 
@@ -251,6 +257,7 @@ def export_tflite(
     *,
     size: tuple[int, int] | None = None,
     dtype: str | None = None,
+    information: Mapping[str, str] | None = None,
     score_threshold: float | None = None,
     iou_threshold: float | None = None,
     max_detections: int | None = None,
@@ -267,6 +274,7 @@ def export_tflite(
         dtype: the type of weights: "float32", or "float16" for weights that LiteRT converts to float32 when it loads
             them. "uint8" writes 8-bit weights, and the integers of a quantised network. None: "uint8" for a quantised
             network, otherwise "float32".
+        information: "license", "author", "description", "source", ... of the model; None: those of a `Model`.
         score_threshold, iou_threshold, max_detections: limits of a detector in the file, as for `Model.detect`; None:
             the network's own.
 
@@ -281,10 +289,12 @@ def export_tflite(
     from mpscnn.converters.writing.tflite.export import export
 
     require_suffix(path, "a TensorFlow Lite file", ".tflite")
+    if information is None and isinstance(network, Model):
+        information = network.information
     network, stored = of_stored_type(
         with_limits(network_of(network), score_threshold, iou_threshold, max_detections), dtype, "float32"
     )
-    export(network, path, size=size, dtype=stored)
+    export(network, path, size=size, dtype=stored, information=information)
 
 
 @accept_foreign_arguments

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 _MOST_PHOTOS = 2000
 #: The number of the neighbour that `cpp/vision/calibration.h` measures the distance to.
 _NEIGHBOURS = 10
-_BATCH = 16
 
 
 def calibration_of(model: Model, samples: Any, *, inflight: int, failed: Failed | None) -> Calibration:
@@ -30,28 +30,34 @@ def calibration_of(model: Model, samples: Any, *, inflight: int, failed: Failed 
             f"network {model.name!r} has {model.answers['kind']} and no classes, which calibrate needs"
         )
     pairs = checked_samples(model, samples, failed)
-    layer = feature_layer(model.network)
-    photos: list[Any] = []
+    own = copy(
+        model
+    )  # with the network and the preprocessing of the file, which users can change in the model
+    for name in ("network", "preprocess"):
+        own.__dict__.pop(name, None)
+    layer, (output,) = feature_layer(own.network), own._outputs
+    kept: list[NDArray[np.float32]] = []
     probabilities: list[float] = []
-    for photo, true, found in iterate_results(model, pairs, inflight):
+    every = 1
+    extractor = own.features([output, layer])
+    for photo, true, found in iterate_results(extractor, pairs, inflight, own.run_options):
         if isinstance(found, BaseException):
             if failed is None or not isinstance(found, Error):
                 raise found
             failed(photo, found)
             continue
-        photos.append(photo)
-        probabilities.append(float(found.probabilities[true]))
-    if len(photos) <= _NEIGHBOURS:
+        ranked, *_ = own._core.rank(own.program._program, found[output])
+        if len(probabilities) % every == 0:
+            kept.append(np.asarray(found[layer], np.float32).reshape(-1))
+        if len(kept) == 2 * _MOST_PHOTOS:  # the memory does not depend on the number of photos
+            kept, every = kept[::2], 2 * every
+        probabilities.append(next(share for _, index, share in ranked if index == true))
+    if len(probabilities) <= _NEIGHBOURS:
         raise ParameterError(
-            f"calibrate needs more than {_NEIGHBOURS} photos with their classes, got {len(photos)}"
+            f"calibrate needs more than {_NEIGHBOURS} photos with their classes, got {len(probabilities)}"
         )
-    spread = np.linspace(0, len(photos) - 1, min(len(photos), _MOST_PHOTOS)).round().astype(int)
-    extractor = model.features(layer)
-    parts = [
-        extractor.run([photos[i] for i in spread[start : start + _BATCH]])[layer]
-        for start in range(0, len(spread), _BATCH)
-    ]
-    features = np.concatenate(parts).reshape(len(spread), -1).astype(np.float32)
+    spread = np.linspace(0, len(kept) - 1, min(len(kept), _MOST_PHOTOS)).round().astype(int)
+    features = np.stack([kept[i] for i in spread])
     return Calibration(layer, features, _distances(features), np.sort(np.array(probabilities, np.float32)))
 
 

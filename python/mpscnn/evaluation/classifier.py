@@ -292,7 +292,7 @@ def number_of_classes(model: Model) -> int:
 
 def _ranked(model: Model, samples: Iterable[tuple[Any, int]], inflight: int) -> Iterator[Ranked]:
     """Yield photos with their classes and the most probable ones, or an error. Several photos run in parallel."""
-    for photo, true, result in iterate_results(model, samples, inflight, top=RANKS):
+    for photo, true, result in iterate_results(model, samples, inflight, model.run_options, top=RANKS):
         found = result if isinstance(result, BaseException) else [entry.index for entry in result]
         yield photo, true, found
 

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.report import Column, Report
+from mpscnn._private.report import Column, Drawable, Report
 from mpscnn.errors import ParameterError
 from mpscnn.evaluation.photo_stream import Failed, readable_results
 from mpscnn.model import Model
-from mpscnn.training.label_measures import average_precision, determination, distances, near_points
+from mpscnn.training.label_measures import (
+    average_precision,
+    determination,
+    distances,
+    near_points,
+    similarities,
+)
 from mpscnn.training.label_table import read_label_table
 from mpscnn.vision.answers import KINDS
+from mpscnn.vision.photo import open_photo
+
+if TYPE_CHECKING:
+    from PIL import Image as PillowImage
+
+    from mpscnn.vision.results import Classification
 
 Values = NDArray[np.float32]
 
@@ -65,6 +77,8 @@ class PointFigures:
     """In pixels."""
     pck: float | None
     """The share of photos where the distance is at most 5% of the photo's longer side (PCK@0.05)."""
+    oks: float | None
+    """The mean object keypoint similarity of COCO, 0 to 1. The whole photo counts as the object."""
 
 
 #: For each kind of answers: the measure that stands for all labels, and its name.
@@ -73,12 +87,12 @@ _MAIN = {"tags": ("average_precision", "mAP"), "number": ("r2", "R2"), "keypoint
 _MEASURES = {
     "tags": ("threshold", "precision", "recall", "f1", "average_precision"),
     "number": ("mean_absolute_error", "root_mean_squared_error", "r2"),
-    "keypoints": ("mean_distance", "pck"),
+    "keypoints": ("mean_distance", "pck", "oks"),
 }
 
 
 @dataclass(frozen=True, eq=False)
-class LabelEvaluation(Report):
+class LabelEvaluation(Report, Drawable):
     """The results of a model for tags, numbers or points on photos whose labels are known."""
 
     kind: str
@@ -92,8 +106,20 @@ class LabelEvaluation(Report):
     @property
     def score(self) -> float | None:
         """The mean over labels: average precision of tags, R2 of numbers, or PCK of points; None if none has one."""
-        values = [value for one in self.labels if (value := getattr(one, _MAIN[self.kind][0])) is not None]
+        values = [value for _, value in self._scores()]
         return sum(values) / len(values) if values else None
+
+    def _scores(self) -> list[tuple[str, float]]:
+        """Return the labels that have the measure that `score` is the mean of, and their values."""
+        measure = _MAIN[self.kind][0]
+        return [(one.label, value) for one in self.labels if (value := getattr(one, measure)) is not None]
+
+    def draw(self) -> PillowImage.Image:
+        """Return a picture with a bar for each label: the measure that `score` is the mean of."""
+        from mpscnn._private.bars import bar_picture
+
+        entries = [(f"{label}: {value:.3f}", max(value, 0.0)) for label, value in self._scores()]
+        return bar_picture(f"{self.images:,} images: {self.summary()}", entries)
 
     def _entries(self) -> Sequence[Any]:
         return self.labels
@@ -125,6 +151,25 @@ def evaluate_labels(
     model: Model, photos: Path, table: Path, *, inflight: int = 3, failed: Failed | None = None
 ) -> LabelEvaluation:
     """Run a model for tags, numbers or points on the photos of a table of labels: see `mpscnn.evaluate`."""
+
+    def find(samples: Iterable[tuple[Any, int]]) -> Iterator[tuple[int, Classification]]:
+        return readable_results(model, samples, inflight, failed)
+
+    return evaluate_with(find, model, photos, table)
+
+
+def evaluate_with(
+    find: Callable[[Iterable[tuple[Any, int]]], Iterator[tuple[int, Classification]]],
+    model: Model,
+    photos: Path,
+    table: Path,
+) -> LabelEvaluation:
+    """Evaluate a model like `evaluate_labels`.
+
+    Args:
+        find: yields the results of photos that can be read, each with the number that it got with the photo.
+        model, photos, table: as for `evaluate_labels`.
+    """
     answers = model.answers
     if answers is None:
         raise ParameterError(
@@ -137,14 +182,15 @@ def evaluate_labels(
     if kind != "tags" and read.parts != answers[KINDS[kind]]:
         raise ParameterError(f"{table}: has the {KINDS[kind]} {read.parts}, the model {answers[KINDS[kind]]}")
     started = time.perf_counter()
-    found, true, sizes = [], [], []
-    for row, result in readable_results(model, zip(read.paths, read.values, strict=True), inflight, failed):
+    found, known, sizes = [], [], []
+    for row, result in find(zip(read.paths, range(len(read.paths)), strict=True)):
         found.append(result.probabilities)
-        true.append(row)
-        sizes.append(result.size)
+        known.append(row)
+        if kind == "keypoints":  # rows of a cluster lack the size
+            sizes.append(result.size or open_photo(read.paths[row]).size)
     if not found:
         raise ParameterError(f"{table}: none of its {len(read.paths)} photos can be read")
-    values, truth, seconds = np.array(found), np.array(true), time.perf_counter() - started
+    values, truth, seconds = np.array(found), read.values[known], time.perf_counter() - started
     extents = None
     if kind == "keypoints":
         extents = np.array(sizes, np.float32)
@@ -167,8 +213,10 @@ def evaluation_of_values(
     """
     kind, columns = answers["kind"], zip(labels, found.T, true.T, strict=True)
     if sizes is not None:
-        apart, near = distances(found, true, sizes), near_points(found, true, sizes)
-        points = tuple(map(_point, answers["names"], apart.T, near.T))
+        names = answers["names"]
+        measures = (measure(found, true, sizes).T for measure in (distances, near_points))
+        alike = similarities(found, true, sizes, names).T
+        points = tuple(map(_point, names, *measures, alike))
         return LabelEvaluation(kind, points, len(true), max(seconds, 1e-9))
     figures: Any = (
         (_tag(*one, limit) for one, limit in zip(columns, answers["thresholds"], strict=True))
@@ -202,8 +250,8 @@ def _number(label: str, found: Values, true: Values, unit: str) -> NumberFigures
     return NumberFigures(label, unit, len(apart), absolute, square, determination(found, true))
 
 
-def _point(label: str, apart: Values, near: Values) -> PointFigures:
-    known = ~np.isnan(apart)
+def _point(label: str, *measures: Values) -> PointFigures:
+    known = ~np.isnan(measures[0])
     if not known.any():
-        return PointFigures(label, 0, None, None)
-    return PointFigures(label, int(known.sum()), float(apart[known].mean()), float(near[known].mean()))
+        return PointFigures(label, 0, None, None, None)
+    return PointFigures(label, int(known.sum()), *(float(one[known].mean()) for one in measures))

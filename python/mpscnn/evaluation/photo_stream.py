@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import closing
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from mpscnn._private.calls_ahead import call_ahead
 from mpscnn._private.progress_line import notebook_count
 from mpscnn.errors import Error, ImageError, ParameterError, ShapeError
 from mpscnn.model import Model
@@ -16,28 +17,44 @@ from mpscnn.photo_sources import one_photo
 from mpscnn.runtime.library import available_processors
 from mpscnn.vision.photo import open_photo
 
+if TYPE_CHECKING:
+    from mpscnn.graph.features import FeatureExtractor
+    from mpscnn.runtime.options import RunOptions
+
 Truth = TypeVar("Truth")
 Failed = Callable[[Any, Error], object]
 """A function that gets a photo that cannot be read, and the error."""
 
 
 def iterate_results(
-    model: Model, samples: Iterable[tuple[Any, Truth]], inflight: int, **options: Any
+    model: Model | FeatureExtractor,
+    samples: Iterable[tuple[Any, Truth]],
+    inflight: int,
+    runs: RunOptions,
+    **options: Any,
 ) -> Iterator[tuple[Any, Truth, Any]]:
-    """Yield each photo, its label, and the model's result or an exception."""
+    """Yield each photo, its label, and the result or an exception.
+
+    Args:
+        model: a model, or an extractor of features.
+        samples: photos and their labels.
+        inflight: the number of photos in progress.
+        runs: the options of runs.
+        options: those of the model's results.
+    """
     from mpscnn.runner.runner import Runner
 
     under_way: deque[tuple[Any, Truth]] = deque()
 
-    def photos(opened: Iterable[tuple[tuple[Any, Truth], Any]]) -> Iterator[Any]:
+    def photos(opened: Iterable[tuple[tuple[Any, Truth], Future[Any]]]) -> Iterator[Any]:
         for sample, photo in opened:
             under_way.append(sample)
-            yield photo
+            yield photo.result()
 
     with (
-        closing(_opened_ahead(samples)) as opened,
+        closing(call_ahead(_opened, samples, available_processors())) as opened,
         notebook_count("photos evaluated") as one_more,
-        Runner(model, inflight, **model.run_options.to_dict()) as runner,
+        Runner(model, inflight, **runs.to_dict()) as runner,
     ):
         for found in runner.map(photos(opened), return_exceptions=True, **options):
             one_more()
@@ -51,7 +68,7 @@ def readable_results(
 
     Others are passed to `failed`, or their error is raised.
     """
-    for photo, truth, found in iterate_results(model, samples, inflight, **options):
+    for photo, truth, found in iterate_results(model, samples, inflight, model.run_options, **options):
         if isinstance(found, (ImageError, ParameterError, ShapeError)) and failed is not None:
             failed(photo, found)
         elif isinstance(found, BaseException):
@@ -60,37 +77,12 @@ def readable_results(
             yield truth, found
 
 
-def _opened_ahead(
-    samples: Iterable[tuple[Any, Truth]],
-) -> Generator[tuple[tuple[Any, Truth], Any], None, None]:
-    """Yield each sample and its photo. Threads open files before they are needed."""
-    threads = available_processors()
-    begun: deque[tuple[tuple[Any, Truth], Future[Any]]] = deque()
-    failure: Exception | None = None
-    waiting = iter(samples)
-    pool = ThreadPoolExecutor(threads, "mpscnn-photos")
-    try:
-        while True:
-            while failure is None and len(begun) < 2 * threads:
-                try:
-                    sample = next(waiting)
-                except Exception as error:  # it is raised after the samples before; StopIteration ends them
-                    failure = error
-                else:
-                    begun.append((sample, pool.submit(_opened, sample[0])))
-            if not begun:
-                break
-            first, photo = begun.popleft()
-            yield first, photo.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-    if not isinstance(failure, StopIteration):
-        assert failure is not None
-        raise failure
+def _opened(sample: tuple[Any, Any]) -> Any:
+    """Open a sample's file.
 
-
-def _opened(photo: Any) -> Any:
-    """Open a file. Return other photos as they are, and a file that cannot be opened, whose error the runner gives."""
+    Return other photos as they are, and the path of a file that cannot be opened, whose error the runner gives.
+    """
+    photo, _ = sample
     if not isinstance(photo, (str, os.PathLike)):
         return photo
     try:

@@ -37,7 +37,7 @@ _SUFFIX = ".gradient"
 _LOSS_ERROR = 3e-5
 
 
-class _Differentiated:
+class Differentiated:
     """The gradient computation of a network, compiled once. Each call may use other weights."""
 
     def __init__(
@@ -124,7 +124,7 @@ def gradients(
     else:
         # Unlike a cross entropy, the mean squared error does not absorb a final softmax.
         settings["loss"] = {"kind": "mean_squared_error"}
-    both = _Differentiated(network, settings, of_output=labels is None, threads=threads)
+    both = Differentiated(network, settings, of_output=labels is None, threads=threads)
     if labels is None:
         targets = to_array("output_gradient", output_gradient)
         shape = prediction_shape(len(next(iter(inputs.values()))), both.prediction, targets)
@@ -188,7 +188,7 @@ def check_gradients(
     inputs = {name: array.astype(np.float32) for name, array in _named_inputs(network, x).items()}
     seed = whole_number("seed", seed, minimum=0, maximum=2**63 - 1)
     settings = {"seed": seed, "loss": loss_settings(network, loss)}
-    both = _Differentiated(network, settings, of_output=False, threads="auto")
+    both = Differentiated(network, settings, of_output=False, threads="auto")
     targets = both.targets(inputs, labels)
     _, found = both(inputs, targets, both.weights)
     random = np.random.default_rng(seed)

@@ -160,7 +160,11 @@ def _stored(
 
 
 def change_metadata(
-    path: str | os.PathLike[str], output: str | os.PathLike[str], changes: Mapping[str, str]
+    path: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    changes: Mapping[str, str],
+    *,
+    calibrated: bool = True,
 ) -> None:
     """Write a model file with changed metadata ("mpscnn.graph", "mpscnn.labels", ...) and the same tensors.
 
@@ -168,12 +172,16 @@ def change_metadata(
         path: the model file.
         output: the new file. If it is the same path, the file is replaced when the new one is complete.
         changes: new or changed entries.
+        calibrated: False to leave out the calibration.
 
     Raises:
         WeightsError: the file is not a model file, the changes would make it invalid, or it cannot be read or written.
     """
     content = read_content(path, WeightsError)
-    _core.Model.parse(content, os.fsencode(path))  # raises an error if the file is invalid
+    core = _core.Model.parse(content, os.fsencode(path))  # raises an error if the file is invalid
+    if not calibrated:
+        core.remove_calibration()
+        content = core.content()
     header, tensors = _with_metadata(content, changes)
 
     def write(file: BinaryIO) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network
-from mpscnn.quantization.calibration import Seen
-from mpscnn.quantization.integers import choose_scales, is_kept, quantize_network
+from mpscnn.quantization.integers import is_kept
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Measures:
 
 
 def keep_fewest(
-    network: Network, seen: Mapping[str, Seen], allowed: float, measures: Measures, *, correct_bias: bool
+    network: Network, rounded: Callable[[Network], Network], allowed: float, measures: Measures
 ) -> tuple[Network, tuple[KeptLayer, ...]]:
     """Return the quantised network with the fewest layers in float32 that loses at most `allowed` points, and these.
 
@@ -50,20 +49,18 @@ def keep_fewest(
 
     Args:
         network: a network from `prepare`.
-        seen: the values of this network on some images.
+        rounded: quantises this network with other layers in float32.
         allowed: the points that may be lost, in percent.
         measures: how networks are measured.
-        correct_bias: as for `quantize_network`.
 
     Raises ParameterError if all layers would have to stay in float32.
     """
     operations = {node["name"]: node["operation"] for node in network.to_dict()["nodes"] if not is_kept(node)}
-    scales = choose_scales(network, seen)
 
     def mixture(kept: Sequence[str]) -> Network:
         trial = network.copy()
         trial.keep_float32(kept)
-        return quantize_network(trial, seen, correct_bias=correct_bias, scales=scales)
+        return rounded(trial)
 
     def within(kept: Sequence[str]) -> Network | None:
         """Return the network with these layers in float32, or None if it loses too much."""

@@ -43,12 +43,18 @@ def count_images(given: Given) -> int:
     return len(next(iter(given.values())))
 
 
-def batches(images: Sequence[Given]) -> Iterator[Given]:
-    """Yield batches of consecutive images of the same size, with at most `_BATCH` numbers or one image each."""
+def batches(images: Sequence[Given], numbers: int = _BATCH, most: int | None = None) -> Iterator[Given]:
+    """Yield batches of consecutive images of the same size.
+
+    Args:
+        images: the images, in any number at a time.
+        numbers: the largest number of elements of a batch of several images.
+        most: the largest number of images of a batch; None: any.
+    """
     waiting: list[Given] = []
-    for image in (one for given in images for one in _one_by_one(given)):
+    for image in one_by_one(images):
         size = (len(waiting) + 1) * sum(array.size for array in image.values())
-        if waiting and (_shapes(image) != _shapes(waiting[0]) or size > _BATCH):
+        if waiting and (_shapes(image) != _shapes(waiting[0]) or size > numbers or len(waiting) == most):
             yield _joined(waiting)
             waiting = []
         waiting.append(image)
@@ -56,9 +62,11 @@ def batches(images: Sequence[Given]) -> Iterator[Given]:
         yield _joined(waiting)
 
 
-def _one_by_one(given: Given) -> Iterator[Given]:
-    for i in range(count_images(given)):
-        yield {name: array[i : i + 1] for name, array in given.items()}
+def one_by_one(images: Sequence[Given]) -> Iterator[Given]:
+    """Yield each image separately."""
+    for given in images:
+        for i in range(count_images(given)):
+            yield {name: array[i : i + 1] for name, array in given.items()}
 
 
 def _shapes(given: Given) -> list[tuple[int, ...]]:

@@ -45,18 +45,17 @@ def quantize_network(
     seen: Mapping[str, Seen],
     *,
     correct_bias: bool,
-    scales: Mapping[str, Scale] | None = None,
+    scales: Mapping[str, Scale],
 ) -> Network:
-    """Return the network with integers. Scales of tensors follow from the images, those of weights from the weights.
+    """Return the network with integers. Scales of weights follow from the weights.
 
     Args:
         network: a network from `prepare`.
         seen: the values of this network on some images.
         correct_bias: whether biases compensate the change of each channel's mean by rounding the weights.
-        scales: the scales of the tensors; None: those of `choose_scales`.
+        scales: the scales of the tensors, from `choose_scales`.
     """
     result = deepcopy(network)
-    scales = scales or choose_scales(network, seen)
     for name, scale in scales.items():
         result.quantize(name, "int8", scale.scale, scale.zero_point)
     given = network.weights

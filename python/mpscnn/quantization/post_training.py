@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mpscnn._private.arguments import is_finite_number, name_list, require_bool
+from mpscnn._private.arguments import is_finite_number, name_list, require_bool, whole_number
 from mpscnn._private.other_names import accept_foreign_arguments, conversion_hint
 from mpscnn.comparison.precision_table import Answers, AnswerSums, right_classes
 from mpscnn.errors import ParameterError, UnsupportedError
-from mpscnn.graph.integer_layers import refused_layers
+from mpscnn.graph.integer_layers import Scale, refused_layers
 from mpscnn.graph.network import Network
 from mpscnn.graph.slicing import read_results
 from mpscnn.model import Model
-from mpscnn.quantization.calibration import Computed, calibrate
+from mpscnn.quantization.calibration import Computed, Seen, calibrate
 from mpscnn.quantization.equalization import equalize_weights
 from mpscnn.quantization.fewest_floats import KeptLayer, Measures, keep_fewest
 from mpscnn.quantization.inputs import Array, Given, batches, count_images, to_arrays
-from mpscnn.quantization.integers import is_kept, quantize_network, separate_integer_layers
+from mpscnn.quantization.integer_training import train_integers
+from mpscnn.quantization.integers import (
+    choose_scales,
+    is_kept,
+    quantize_network,
+    separate_integer_layers,
+)
 from mpscnn.quantization.preparation import prepare
 from mpscnn.quantization.report import QuantizationReport, QuantizedLayer
 from mpscnn.runtime.program import named_results
@@ -58,6 +65,7 @@ def quantize(
     test_classes: Sequence[int] | None = None,
     keep_float32: Sequence[str] = (),
     loss: float | None = None,
+    epochs: int = 0,
     equalize: bool | None = None,
     correct_bias: bool = True,
 ) -> Quantized:
@@ -80,15 +88,19 @@ def quantize(
         loss: keep the fewest layers in float32 so that at most this number of points is lost on the test images, in
             percent, such as 0.5: of the accuracy with `test_classes`, otherwise of the answers that stay the same. It
             takes as long as two runs on the test images for each of several layers; None: keep no more layers.
+        epochs: train the quantised network with `images` so many times, before layers are kept for `loss`. Each step
+            computes the engine's integers, and the results come closer to those of the float network. It takes some
+            five times as long as other training on so many images; 0: no training.
         equalize: whether to equalise channels between layers (Nagel et al. 2019) if the activation between them is
             none or relu; None: if that reduces the error of the results on `images`.
         correct_bias: whether biases compensate the mean error of rounded weights.
 
-    Returns the quantised network and a report. Batch normalizations and activations that became part of the layer
-    before them are no longer separate layers.
+    Returns the quantised network and a report. A trained network has other weights than `network`. Batch normalizations
+    and activations that became part of the layer before them are no longer separate layers.
 
     Raises:
-        UnsupportedError: no layer has an integer version, or layers read more than 1,000 results.
+        UnsupportedError: no layer has an integer version, layers read more than 1,000 results, or with `epochs`, a
+            layer has no gradient.
         ParameterError: the network is quantised already; with `loss`, its results have no classes or objects, or all
             layers would have to stay in float32; a layer to keep does not exist; there are no images, or they
             are not the network's inputs; results are not finite; or `test_classes` has another length or unknown
@@ -108,6 +120,7 @@ def quantize(
     require_bool("quantize: correct_bias", correct_bias)
     if loss is not None and (not is_finite_number(loss) or not 0 <= loss <= 100):
         raise ParameterError(f"quantize: loss must be 0 to 100 points, got {loss!r}")
+    whole_number("quantize: epochs", epochs, minimum=0)
     quantizable = require_quantizable(network, keep_float32)
     prepared = quantizable.network
     given = to_arrays(network, images, "images")
@@ -118,11 +131,13 @@ def quantize(
         if test_classes is None
         else right_classes("quantize: test_classes", network, test_classes, count)
     )
-    used, result, was_equalized = _quantized(prepared, given, equalize, correct_bias)
-    answers = _answers_of(network, tested)
-    promised: tuple[KeptLayer, ...] = ()
+    made = _quantized(prepared, given, equalize, correct_bias)
+    if epochs:
+        made = made.trained(given, epochs)
+    result, promised = made.quantized, ()
     if loss is not None:
-        result, promised = _within(used, given, tested, loss, right, correct_bias)
+        result, promised = _within(network, made, tested, loss, right)
+    answers = _answers_of(network, tested)
     before, after = _answers(network, result, tested, answers)
     report = QuantizationReport(
         name=network.name,
@@ -133,12 +148,13 @@ def quantize(
         accuracy_before=before.accuracy(right),
         accuracy=after.accuracy(right),
         error=after.error(),
-        equalized=was_equalized,
+        equalized=made.equalized,
         kept=tuple(node["name"] for node in result.to_dict()["nodes"] if is_kept(node)),
         refused=quantizable.refused,
-        layers=_layers(used, result, given),
+        layers=_layers(made.floats, result, given),
         loss=None if loss is None else _points(before, after, right),
         promised=promised,
+        epochs=epochs,
     )
     return Quantized(result, report)
 
@@ -184,22 +200,58 @@ def _answers_of(network: Network, images: Sequence[Given]) -> Answers:
     return Answers(network, next(iter(images[0].values())).shape)
 
 
+@dataclass(frozen=True)
+class _Made:
+    """A network before and after its quantisation.
+
+    Args:
+        floats: the float network, from `prepare`.
+        seen: the values of this network on the images.
+        scales: the scales of the tensors.
+        correct_bias: as for `quantize_network`.
+        equalized: whether channels were equalised between layers.
+    """
+
+    floats: Network
+    seen: Mapping[str, Seen]
+    scales: Mapping[str, Scale]
+    correct_bias: bool
+    equalized: bool = False
+
+    @cached_property
+    def quantized(self) -> Network:
+        """The network with integers."""
+        return self.rounded(self.floats)
+
+    def rounded(self, floats: Network) -> Network:
+        """Return a network with other layers in float32, but the same weights and scales, in integers."""
+        return quantize_network(floats, self.seen, correct_bias=self.correct_bias, scales=self.scales)
+
+    def trained(self, images: Sequence[Given], epochs: int) -> _Made:
+        """Return the network after training with its integers, whose biases need no correction."""
+        floats = train_integers(self.floats, self.quantized, self.scales, images, epochs)
+        return replace(self, floats=floats, correct_bias=False)
+
+
+def _measured(network: Network, images: Sequence[Given], correct_bias: bool) -> _Made:
+    seen = calibrate(network, images)
+    return _Made(network, seen, choose_scales(network, seen), correct_bias)
+
+
 def _quantized(
     prepared: Network, images: Sequence[Given], equalize: bool | None, correct_bias: bool
-) -> tuple[Network, Network, bool]:
-    """Return the float network that was quantised, the quantised network, and whether it was equalised."""
-    seen = calibrate(prepared, images)
-    plain = quantize_network(prepared, seen, correct_bias=correct_bias)
-    other = None if equalize is False else equalize_weights(prepared, seen)
+) -> _Made:
+    plain = _measured(prepared, images, correct_bias)
+    other = None if equalize is False else equalize_weights(prepared, plain.seen)
     if other is None:
-        return prepared, plain, False
-    changed = quantize_network(other, calibrate(other, images), correct_bias=correct_bias)
+        return plain
+    changed = replace(_measured(other, images, correct_bias), equalized=True)
     if equalize is None:
         answers = _answers_of(prepared, images)
-        errors = [_answers(prepared, one, images, answers)[1].error() for one in (plain, changed)]
+        errors = [_answers(prepared, one.quantized, images, answers)[1].error() for one in (plain, changed)]
         if errors[0] <= errors[1]:
-            return prepared, plain, False
-    return other, changed, True
+            return plain
+    return changed
 
 
 def _points(before: AnswerSums, after: AnswerSums, right: Any) -> float:
@@ -213,25 +265,18 @@ def _points(before: AnswerSums, after: AnswerSums, right: Any) -> float:
 
 
 def _within(
-    used: Network,
-    images: Sequence[Given],
-    tested: Sequence[Given],
-    loss: float,
-    right: Any,
-    correct_bias: bool,
+    network: Network, made: _Made, tested: Sequence[Given], loss: float, right: Any
 ) -> tuple[Network, tuple[KeptLayer, ...]]:
     """Return the network that loses at most `loss` points, and the layers that stay in float32 for this."""
-    answers, few = _answers_of(used, tested), [next(batches(tested))]
+    answers, few = _answers_of(network, tested), [next(batches(tested))]
 
     def points(trial: Network) -> float:
-        return _points(*_answers(used, trial, tested, answers), right)
+        return _points(*_answers(network, trial, tested, answers), right)
 
     def error(trial: Network) -> float:
-        return _answers(used, trial, few, answers)[1].error()
+        return _answers(network, trial, few, answers)[1].error()
 
-    return keep_fewest(
-        used, calibrate(used, images), loss, Measures(points, error), correct_bias=correct_bias
-    )
+    return keep_fewest(made.floats, made.rounded, loss, Measures(points, error))
 
 
 def _answers(

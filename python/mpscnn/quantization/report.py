@@ -54,6 +54,7 @@ class QuantizationReport(Report):
             for.
         promised: those of the `kept` layers without which the network would lose more than promised, the largest effect
             first.
+        epochs: the number of times that the quantised network was trained with the calibration images.
     """
 
     name: str
@@ -70,6 +71,7 @@ class QuantizationReport(Report):
     layers: tuple[QuantizedLayer, ...]
     loss: float | None = None
     promised: tuple[KeptLayer, ...] = ()
+    epochs: int = 0
 
     def worst(self, count: int = 10) -> list[QuantizedLayer]:
         """Return the layers with the largest `own_error`, the worst first."""
@@ -114,7 +116,8 @@ class QuantizationReport(Report):
             more = f" and {len(self.refused) - _SHOWN} more" if len(self.refused) > _SHOWN else ""
             refused = f"; integers do not have {', '.join(list(self.refused)[:_SHOWN])}{more}"
         images = "1 image" if self.images == 1 else f"{self.images} images"
-        return f"int8{kept} on {images}: {', '.join(found)}{refused}"
+        trained = f" after {self.epochs} epoch{'s' * (self.epochs > 1)} of training" if self.epochs else ""
+        return f"int8{kept}{trained} on {images}: {', '.join(found)}{refused}"
 
     def __repr__(self) -> str:
         return f"{self.table()}\n\n{self.verdict()}"

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 Values = NDArray[np.float32]
 #: A point is found if its distance from the truth is at most this share of the photo's longer side (PCK@0.05).
 NEAR = 0.05
+#: COCO's standard deviations of the points of a person, relative to the square root of the person's area.
+_COCO = {
+    "nose": 0.026,
+    "eye": 0.025,
+    "ear": 0.035,
+    "shoulder": 0.079,
+    "elbow": 0.072,
+    "wrist": 0.062,
+    "hip": 0.107,
+    "knee": 0.087,
+    "ankle": 0.089,
+}
 
 
 def _steps(scores: Values, true: Values) -> tuple[NDArray[np.float64], ...]:
@@ -72,3 +87,24 @@ def near_points(found: Values, true: Values, sizes: Values) -> Values:
     """Return 1 for points at most `NEAR` of the photo's longer side from the truth, 0 for others; NaN: not known."""
     apart = distances(found, true, sizes)
     return np.where(np.isnan(apart), np.nan, apart <= NEAR * sizes.max(1, keepdims=True)).astype(np.float32)
+
+
+def similarities(found: Values, true: Values, sizes: Values, names: Sequence[str]) -> Values:
+    """Return the object keypoint similarity of each point (photos, points), as pycocotools; NaN: not known.
+
+    The similarity is exp(-distance^2 / (2 * area * (2 * deviation)^2)). Each photo shows one object, whose area is
+    that of the photo. Points that COCO does not have get the mean of COCO's deviations.
+
+    Args:
+        found, true, sizes: as for `distances`.
+        names: the names of the points. "left_eye", "right eye" and "eye" have COCO's deviation of eyes.
+    """
+    deviations = np.array([_deviation(name) for name in names])
+    area = sizes.astype(np.float64).prod(1, keepdims=True)
+    squares = np.square(distances(found, true, sizes), dtype=np.float64)
+    return np.exp(-squares / (2 * area * np.square(2 * deviations))).astype(np.float32)
+
+
+def _deviation(name: str) -> float:
+    part = re.split(r"[ _.:-]", name.lower())[-1]
+    return _COCO.get(part, sum(_COCO.values()) / len(_COCO))

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import call
-from converters.integer_networks import branched, in_integers, mixed
+from converters.integer_networks import branched, here, in_integers, litert, mixed
 from converters.quantized_files import OPERATORS, RandomFile
-from exact_engines import invoke_litert, litert_interpreter
+from exact_engines import litert_interpreter
 from numpy.typing import NDArray
 from quantized_networks import noise
 
@@ -42,40 +42,6 @@ def v3() -> Network:
 def bundled() -> Network:
     model = mpscnn.load("cifar10_mobilenet_v2", device="cpu")
     return mpscnn.quantize(model, [mpscnn.samples.photo("cat")])[0]
-
-
-def stored(x: Array, described: dict[str, Any]) -> Array:
-    """Return numbers as the integers of an input, and floats unchanged."""
-    if described["dtype"] == np.float32:
-        return x
-    (scale, zero_point), limits = described["quantization"], np.iinfo(described["dtype"])
-    steps = x / np.float32(scale)
-    nearest = np.copysign(np.floor(np.abs(steps) + 0.5), steps) + zero_point
-    return np.clip(nearest, limits.min, limits.max).astype(described["dtype"])
-
-
-def litert(content: bytes, *inputs: Array) -> list[Array]:
-    """Return the results of a file in LiteRT as numbers of steps: integer minus zero point."""
-    interpreter = litert_interpreter(content)
-    described = interpreter.get_input_details()
-    invoke_litert(interpreter, *(stored(x, one) for x, one in zip(inputs, described, strict=True)))
-    return [
-        interpreter.get_tensor(one["index"]).astype(np.int64) - one["quantization"][1]
-        for one in interpreter.get_output_details()
-    ]
-
-
-def here(network: Network, *inputs: Array) -> list[Array]:
-    """Return the results of a network in integers as numbers of steps."""
-    given = {tensor.name: x for tensor, x in zip(network.inputs, inputs, strict=True)}
-    found: Any = network.compile(device="cpu", precision="int8").session().run(given)
-    structure = network.to_dict()
-    scales = {
-        entry["name"]: entry["quantization"]["scale"] for entry in [*structure["inputs"], *structure["nodes"]]
-        if "quantization" in entry
-    }  # fmt: skip
-    results = found if isinstance(found, dict) else {network.outputs[0].name: found}
-    return [np.rint(values / scales[name]).astype(np.int64) for name, values in results.items()]
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from PIL import Image
 
 import mpscnn
 from mpscnn._private.toolkit import writers
+from mpscnn.converters.opening.file_bytes import MemoryBytes
+from mpscnn.converters.reading.tflite.file import read_tflite
+from mpscnn.converters.reading.tflite.flatbuffer import Table
 
 LABELS = ["red", "green", "blue"]
 
@@ -137,9 +141,26 @@ def test_a_model_keeps_the_texts_about_itself(tmp_path: Path) -> None:
     assert mpscnn.load(tmp_path / "changed.safetensors").information == {"license": "MIT"}
 
 
-def test_what_other_formats_do_not_hold_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(
-        mpscnn.ParameterError,
-        match=r"does not hold information; \.safetensors, \.mlpackage, \.mlmodel, \.aimodel files do",
-    ):
-        network().save(tmp_path / "colours.onnx", information={"license": "MIT"})
+def test_onnx_and_tensorflow_lite_files_have_the_texts(tmp_path: Path) -> None:
+    """ONNX has them as an entry of the metadata, TensorFlow Lite also in the fields that its metadata have for them."""
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    stated = {"license": "MIT", "author": "Ada", "source": "a test"}
+    for suffix in (".onnx", ".tflite"):
+        path = tmp_path / f"colours{suffix}"
+        network().save(path, information=stated)
+        assert b"mpscnn.information" in path.read_bytes()
+        network().save(path)
+        assert b"mpscnn.information" not in path.read_bytes()
+    network().save(tmp_path / "stated.safetensors", information=stated)
+    model = mpscnn.load(tmp_path / "stated.safetensors")
+    model.save(tmp_path / "of_model.onnx")
+    entries = {one.key: one.value for one in onnx.load(tmp_path / "of_model.onnx").metadata_props}
+    assert json.loads(entries["mpscnn.information"]) == stated
+    mpscnn.converters.export_tflite(model, tmp_path / "of_model.tflite")
+    content = (tmp_path / "of_model.tflite").read_bytes()
+    described = Table.root(MemoryBytes(content[content.index(b"M001") - 4 :]))
+    assert (described.text(4), described.text(5)) == ("Ada", "MIT")
+    own = read_tflite(tmp_path / "of_model.tflite").metadata.own
+    assert json.loads(own["mpscnn.information"]) == stated
+    for path in tmp_path.glob("of_model.*"):  # the texts change nothing else
+        assert mpscnn.load(path).labels is None

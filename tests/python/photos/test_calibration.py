@@ -17,6 +17,7 @@ from command_line import LABELS, Command
 from numpy.typing import NDArray
 
 import mpscnn
+from mpscnn.evaluation import calibration, photo_stream
 from mpscnn.graph.model_file import with_metadata
 
 Samples = tuple[NDArray[np.uint8], NDArray[np.int64]]
@@ -150,6 +151,111 @@ def test_rounded_weights_have_no_calibration(model: mpscnn.Model, tmp_path: Path
     call = ("quantize", str(output.with_name("plain.safetensors")), "--images", str(tmp_path / "a.png"))
     mpscnn.Model(network()).save(call[1])
     assert "calibration" not in command(*call, "--output", str(tmp_path / "b.safetensors")).stderr
+
+
+OTHER = {"scale": [1 / 80] * 3}
+
+
+def assigned(model: mpscnn.Model, path: Path) -> mpscnn.Model:
+    model.preprocess = OTHER
+    return saved(model, path)
+
+
+def other_weights(model: mpscnn.Model, path: Path) -> mpscnn.Model:
+    changed = {"fc.weight": 2 * model.network.weights["fc.weight"]}
+    model.network.set_weights(changed)
+    return saved(model, path)
+
+
+def saved_with(model: mpscnn.Model, path: Path) -> mpscnn.Model:
+    model.save(path / "other.safetensors", preprocess=OTHER)
+    return mpscnn.load(path / "other.safetensors")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model, _: mpscnn.Model(model._core, preprocess=OTHER),
+        lambda model, _: mpscnn.Model(model._core, scores="sigmoid"),
+        lambda model, path: mpscnn.load(saved_path(model, path), preprocess=OTHER),
+        assigned,
+        other_weights,
+        saved_with,
+    ],
+)
+def test_other_preprocessing_scores_and_weights_have_no_calibration(
+    model: mpscnn.Model, tmp_path: Path, change: Callable[[mpscnn.Model, Path], mpscnn.Model]
+) -> None:
+    with pytest.warns(RuntimeWarning, match="loses its calibration") as given:
+        changed = change(copy.deepcopy(model), tmp_path)
+    assert changed.calibration is None
+    assert [one.filename for one in given] == [__file__]
+    assert changed.classify(photos(1, 3)[0][0]).unfamiliar is None
+
+
+def saved_path(model: mpscnn.Model, folder: Path) -> Path:
+    model.save(folder / "model.safetensors", dtype="float32")
+    return folder / "model.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("setting", "kept"),
+    [
+        ("labels=a,b,c", True),
+        ("license=MIT", True),
+        ("scores=softmax", True),
+        ("scores=sigmoid", False),
+        ("preprocess=tensorflow", False),
+        ('answers={"kind": "tags", "thresholds": [0.5, 0.5, 0.5]}', False),
+    ],
+)
+def test_the_command_that_changes_settings_drops_it(
+    model: mpscnn.Model, tmp_path: Path, command: Command, setting: str, kept: bool
+) -> None:
+    path = saved_path(model, tmp_path)
+    ended = command("info", str(path), "--set", setting)
+    assert ended.returncode == 0
+    assert ("loses its calibration" in ended.stderr) != kept
+    assert (mpscnn.load(path).calibration is not None) == kept
+
+
+def test_what_is_stated_again_keeps_the_calibration(model: mpscnn.Model, tmp_path: Path) -> None:
+    path = saved_path(model, tmp_path)
+    for options in ({"preprocess": model.preprocess}, {"labels": ["a", "b", "c"]}, {"scores": "softmax"}):
+        assert mpscnn.load(path, **options).calibration is not None  # type: ignore[arg-type]
+
+
+def test_calibrating_reads_each_photo_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It measures what predictions see, even if the model's preprocessing was assigned."""
+    image = pytest.importorskip("PIL.Image", reason="needs Pillow")
+    pixels, classes = photos(30, 1)
+    read: list[str] = []
+    for i, photo in enumerate(pixels):
+        image.fromarray(photo).save(tmp_path / f"{i}.png")
+    paths = [str(tmp_path / f"{i}.png") for i in range(30)]
+    opened = photo_stream.open_photo
+    monkeypatch.setattr(photo_stream, "open_photo", lambda path: read.append(path) or opened(path))
+    changed = mpscnn.Model(network())
+    changed.preprocess = OTHER
+    changed.calibrate((paths, classes))
+    assert sorted(read) == sorted(paths)
+    plain = mpscnn.Model(network()).calibrate((pixels, classes))
+    assert changed.calibration is not None
+    assert plain.calibration is not None
+    for one, other in zip(changed.calibration, plain.calibration, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_many_photos_keep_an_even_spread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibration, "_MOST_PHOTOS", 20)
+    samples = photos(130, 1)
+    found = mpscnn.Model(network()).calibrate(samples).calibration
+    assert found is not None
+    assert (len(found.features), len(found.probabilities)) == (20, 130)
+    all_features = mpscnn.Model(network()).features("features").run(samples[0])["features"]
+    places = [int(np.abs(all_features - one).sum(1).argmin()) for one in found.features]
+    assert places == sorted(places)
+    assert np.diff(places).max() <= 3 * np.diff(places).min()
 
 
 def test_a_calibrated_model_is_a_classifier_as_before(model: mpscnn.Model) -> None:

@@ -162,10 +162,12 @@ def test_files_and_revisions(tmp_path: Path) -> None:
         mpscnn.load("hf://owner/other")
 
 
-@pytest.mark.parametrize("suffix", [".safetensors", ".mlpackage", ".mlmodel"])
+@pytest.mark.parametrize("suffix", [".safetensors", ".onnx", ".tflite", ".mlpackage", ".mlmodel"])
 def test_converted_files_say_where_they_are_from(tmp_path: Path, suffix: str) -> None:
-    if suffix != ".safetensors":
+    if suffix.startswith(".ml"):
         pytest.importorskip("coremltools", reason="coremltools is not installed")
+    if suffix == ".onnx":
+        pytest.importorskip("onnx", reason="onnx is not installed")
     data, output = content(tmp_path), tmp_path / f"made{suffix}"
     with hub({"owner/name": {COMMIT: {"a.tflite": data}}}):
         assert call("convert", "hf://owner/name", str(output), "--no-check") == 0
@@ -173,6 +175,10 @@ def test_converted_files_say_where_they_are_from(tmp_path: Path, suffix: str) ->
     record = f"hf://owner/name@{COMMIT}/a.tflite (SHA-256 {digest})"
     if suffix == ".safetensors":
         assert mpscnn.load(output).information["source"] == record
+        return
+    if not suffix.startswith(".ml"):
+        entry = json.dumps({"source": record}, separators=(",", ":")).encode()
+        assert entry in output.read_bytes()
         return
     import coremltools
 

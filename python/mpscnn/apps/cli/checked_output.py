@@ -95,7 +95,8 @@ def write_onnx(given: Conversion) -> None:
     """
     from mpscnn.converters import export_onnx
 
-    network, dtype = of_stored_type(network_to_write(given)[0], given.dtype, "float32")
+    found, information = network_to_write(given)
+    network, dtype = of_stored_type(found, given.dtype, "float32")
     layout = given.layout or "nchw"
     write_checked(
         given,
@@ -107,6 +108,7 @@ def write_onnx(given: Conversion) -> None:
             layout=layout,
             dtype=given.dtype,
             suppression=given.suppression,
+            information=information,
         ),
         _compare_integers if dtype == "uint8" and has_integer_tensors(network) else compare_floats,
         f"{dtype}, {layout}",
@@ -144,11 +146,14 @@ def write_tflite(given: Conversion) -> None:
     """
     from mpscnn.converters import export_tflite
 
-    network, dtype = of_stored_type(network_to_write(given)[0], given.dtype, "float32")
+    found, information = network_to_write(given)
+    network, dtype = of_stored_type(found, given.dtype, "float32")
     write_checked(
         given,
         network,
-        lambda path: export_tflite(network, path, size=given.size, dtype=given.dtype),
+        lambda path: export_tflite(
+            network, path, size=given.size, dtype=given.dtype, information=information
+        ),
         compare_floats,
         dtype,
     )

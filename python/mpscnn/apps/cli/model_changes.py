@@ -11,13 +11,13 @@ import typer
 from mpscnn._private.files import is_folder
 from mpscnn._private.json_text import parse_json
 from mpscnn._private.model_name import MODEL_SUFFIX, holds_network, is_path
-from mpscnn.apps.cli.output import show
+from mpscnn.apps.cli.output import hint, show
 from mpscnn.converters.finishing.photo_settings import choose_settings
 from mpscnn.converters.formats.readers import is_foreign
 from mpscnn.converters.opening.saved_models import is_saved_model
 from mpscnn.errors import ParameterError
 from mpscnn.graph.model_file import change_metadata, description
-from mpscnn.opening_models import described_network, open_model
+from mpscnn.opening_models import LOST_CALIBRATION, computes_alike, described_network, open_model
 
 _SETTINGS = ("detection", "preprocess", "labels", "scores")
 _ANSWERS = "answers"
@@ -40,6 +40,7 @@ def change_model(model: str, settings: Sequence[str]) -> None:
     if core is None or path.suffix != MODEL_SUFFIX or not holds_network(path):
         raise ParameterError(f"{model}: --set changes model files ({MODEL_SUFFIX}); mpscnn convert makes one")
     network, information = described_network(core)
+    before, _ = described_network(core)
     given: dict[str, Any] = {key: chosen.get(key) for key in _SETTINGS}
     choose_settings(network, **given)
     if _ANSWERS in chosen:
@@ -49,7 +50,10 @@ def change_model(model: str, settings: Sequence[str]) -> None:
     if "detection" not in chosen:
         # The numbers stay as the user wrote them, not rounded to float32.
         entries.pop("mpscnn.detection", None)
-    change_metadata(path, path, entries)
+    lost = core.calibration() is not None and not computes_alike(before, network)
+    change_metadata(path, path, entries, calibrated=not lost)
+    if lost:
+        hint(f"{model} {LOST_CALIBRATION}")
     show(f"{model}: {', '.join(sorted(chosen))} changed")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,21 +21,25 @@ from mpscnn.vision.preprocessing import preprocess
 _RANDOM_INPUTS = 4
 
 
-def open_one_input(model: str, size: Size | None, instead: str) -> tuple[Network, dict[str, str]]:
-    """Return a model's network and the texts about it.
+class OneInput(NamedTuple):
+    """A network with one input, the texts of its file about it, and whether the file has a calibration."""
+
+    network: Network
+    information: dict[str, str]
+    is_calibrated: bool
+
+
+def open_one_input(model: str, size: Size | None, instead: str) -> OneInput:
+    """Open a model whose network has one input.
 
     Raises UnsupportedError if the network has several inputs. `instead` ends the message.
     """
-    network, information = described_network(open_model(model_path(model)))
+    core = open_model(model_path(model))
+    network, information = described_network(core)
     if len(network.inputs) != 1:
         raise UnsupportedError(f"{model} has {len(network.inputs)} inputs{instead}")
     check_size(network, size)
-    return network, information
-
-
-def is_calibrated(model: str) -> bool:
-    """Return True if a model file has a calibration."""
-    return open_model(model_path(model)).calibration() is not None
+    return OneInput(network, information, core.calibration() is not None)
 
 
 def chosen_inputs(network: Network, paths: Sequence[str], size: Size | None) -> list[NDArray[np.float32]]:

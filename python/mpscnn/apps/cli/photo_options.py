@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from copy import copy
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
+from mpscnn._private.calls_ahead import call_ahead
 from mpscnn._private.literals import ChannelOrderName
 from mpscnn._private.summary import bytes_text
 from mpscnn.apps.cli.output import report
@@ -70,7 +68,7 @@ def for_each_photo(
         return photo, compute(photo)
 
     failures = 0
-    with with_progress(paths) as tracked, _ordered(outcome_of, paths, workers) as outcomes:
+    with with_progress(paths) as tracked, closing(_ordered(outcome_of, paths, workers)) as outcomes:
         for path in tracked:
             try:
                 action(path, *next(outcomes)())
@@ -80,27 +78,16 @@ def for_each_photo(
     return failures
 
 
-@contextmanager
 def _ordered(
     call: Callable[[str], Outcome], arguments: Sequence[str], workers: int
-) -> Iterator[Iterator[Callable[[], Outcome]]]:
-    """Yield an iterator of functions, each of which returns the result of one call or raises its error."""
+) -> Generator[Callable[[], Outcome], None, None]:
+    """Yield a function for each argument, which returns the result of the call or raises its error."""
     if workers == 1:
-        yield (partial(call, argument) for argument in arguments)
+        yield from (partial(call, argument) for argument in arguments)
         return
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="mpscnn-photos")
-
-    def results() -> Iterator[Callable[[], Outcome]]:
-        waiting = iter(arguments)
-        under_way = deque(pool.submit(call, argument) for argument in islice(waiting, 2 * workers))
-        while under_way:
-            yield under_way.popleft().result
-            under_way.extend(pool.submit(call, argument) for argument in islice(waiting, 1))
-
-    try:
-        yield results()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with closing(call_ahead(call, arguments, workers)) as under_way:
+        for _, future in under_way:
+            yield future.result
 
 
 def for_many_photos(model: Model, count: int) -> tuple[Model, int]:

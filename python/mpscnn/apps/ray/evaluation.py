@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +16,8 @@ from mpscnn.apps.ray.sources import Source, from_paths
 from mpscnn.errors import UnsupportedError
 from mpscnn.evaluation.classifier import RANKS, Evaluation, Ranked, evaluation_of
 from mpscnn.evaluation.detector import DetectorEvaluation, evaluate_with
+from mpscnn.evaluation.labels import LabelEvaluation
+from mpscnn.evaluation.labels import evaluate_with as evaluate_labels_with
 from mpscnn.evaluation.photo_stream import Failed
 from mpscnn.evaluation.segmenter import (
     SegmenterEvaluation,
@@ -53,18 +55,30 @@ def detector_evaluation(
     ray: Any, rows: RowsOf, model: Model, photos: Path | None, annotations: Path, failed: Failed
 ) -> DetectorEvaluation:
     """Evaluate a detector like `mpscnn.evaluate_detector`."""
+    return evaluate_with(_finder(ray, rows, failed), model, photos, annotations)
+
+
+def label_evaluation(
+    ray: Any, rows: RowsOf, model: Model, photos: Path, table: Path, failed: Failed
+) -> LabelEvaluation:
+    """Evaluate a model of tags, numbers or points like `mpscnn.evaluate`."""
+    return evaluate_labels_with(_finder(ray, rows, failed), model, photos, table)
+
+
+def _finder(ray: Any, rows: RowsOf, failed: Failed) -> Callable[..., Iterator[tuple[int, Any]]]:
+    """Return a function that yields the result of each photo that can be read, with the photo's number."""
 
     def find(samples: Iterable[tuple[Any, int]], **options: Any) -> Iterator[tuple[int, Any]]:
         listed = list(samples)
         source = from_paths(ray, [str(path) for path, _ in listed], {}, len(nodes(ray)))
-        for (path, image), row in zip(listed, rows(source, options), strict=True):
+        for (path, number), row in zip(listed, rows(source, options), strict=True):
             error = error_from_row(row)
             if error is None:
-                yield image, result_from_row(row)
+                yield number, result_from_row(row)
             else:
                 failed(path, error)
 
-    return evaluate_with(find, model, photos, annotations)
+    return find
 
 
 def segmenter_evaluation(

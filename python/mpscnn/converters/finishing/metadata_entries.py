@@ -46,14 +46,17 @@ _COLOURS = 3
 _MAX_LABELS = 100_000  # the maximum number of characters of the list of classes in a file of Ultralytics
 
 
-def metadata_entries(network: Network, outputs: Sequence[str]) -> dict[str, str]:
+def metadata_entries(
+    network: Network, outputs: Sequence[str], information: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """Return the entries that describe a network. Raises ParameterError for invalid settings.
 
     Args:
         network: the network.
         outputs: the file's names of the network's outputs, in order.
+        information: texts about the network, such as "license" and "source".
     """
-    entries = description(network, network.labels, network.preprocess, network.scores, None)
+    entries = description(network, network.labels, network.preprocess, network.scores, information or None)
     if network.detection is not None:
         own = dict(zip((output.name for output in network.outputs), outputs, strict=True))
         entries[DETECTION] = as_json("detection", _with_outputs(network.detection.settings, own))

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from os import PathLike, fspath
-from pathlib import PurePath
+from os import PathLike
 
-from mpscnn._private.model_name import INFORMED_SUFFIXES
 from mpscnn.converters import export_coreai, export_coreml, export_onnx, export_tflite
-from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network
 
 
 def _onnx(
     network: Network, path: str | PathLike[str], dtype: str | None, information: Mapping[str, str] | None
 ) -> None:
-    _require_none(path, information)
-    export_onnx(network, path, dtype=dtype)
+    export_onnx(network, path, dtype=dtype, information=information)
 
 
 def _coreml(
@@ -34,16 +30,7 @@ def _coreai(
 def _tflite(
     network: Network, path: str | PathLike[str], dtype: str | None, information: Mapping[str, str] | None
 ) -> None:
-    _require_none(path, information)
-    export_tflite(network, path, dtype=dtype)
-
-
-def _require_none(path: str | PathLike[str], information: Mapping[str, str] | None) -> None:
-    if information is not None:
-        raise ParameterError(
-            f"{fspath(path)}: a {PurePath(path).suffix} file does not hold information; "
-            f"{', '.join(INFORMED_SUFFIXES)} files do"
-        )
+    export_tflite(network, path, dtype=dtype, information=information)
 
 
 #: The writer for each suffix: a function of the network, the path, the type of weights and information (None: the

@@ -81,7 +81,7 @@ def check_precision(
             f"layers are kept in float32 in float16 only, not in {precision}", param_hint="--keep-float32"
         )
     path = Path(model_path(model))
-    network, _ = open_one_input(model, size, "; a network with one can be checked")
+    network = open_one_input(model, size, "; a network with one can be checked").network
     named = None if keep_float32 is None or keep_float32 == _AUTO else split_names(keep_float32)
     for name in named or []:
         network[name]  # raises an error for an unknown layer

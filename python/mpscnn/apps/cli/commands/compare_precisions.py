@@ -56,7 +56,7 @@ def compare_precisions(
     """
     from mpscnn import comparison
 
-    network, _ = open_one_input(model, size, "; a network with one can be compared")
+    network = open_one_input(model, size, "; a network with one can be compared").network
     paths = select_photos(images, max_images) if images else []
     found = comparison.compare_precisions(
         network,

@@ -23,6 +23,7 @@ from mpscnn.apps.cli.result_printer import ResultPrinter, output_format
 from mpscnn.apps.cli.task import require_task
 from mpscnn.errors import ImageError, ParameterError
 from mpscnn.model import Model, load
+from mpscnn.opening_models import model_path, open_model
 from mpscnn.registry.catalogue import DIGITS
 from mpscnn.runtime.options import CompileOptions, RunOptions
 from mpscnn.vision.idx import read_labelled
@@ -110,8 +111,10 @@ def digits(
     paths, failures = list_photos(images or [])
     if idx is None and not paths:
         raise typer.Exit(FAILED)
-    loaded = load(model, **program.to_dict(), **runs.to_dict())
     if idx is not None:
+        core = open_model(model_path(model))
+        core.remove_calibration()  # its features would be a second output, which is not needed here
+        loaded = Model(core, **program.to_dict(), **runs.to_dict())
         pixels, classes = _read(idx, idx_labels, count)
         result = _name_all(loaded, pixels, classes, inflight, runs)
         if as_json:
@@ -119,6 +122,7 @@ def digits(
         else:
             show(*_experiment_lines(idx, loaded, result))
         return
+    loaded = load(model, **program.to_dict(), **runs.to_dict())
     require_task(loaded, model, "classification")
     task = classifying(_lines, 10, "_digit")
     folder = None if output is None else picture_folder(task, output, paths, overwrite=overwrite)
@@ -154,8 +158,6 @@ def _name_all(
 ) -> _Experiment:
     """Classify the images one by one, with `inflight` of them in progress. Only the network's time is measured."""
     program = model.program
-    if model.calibration is not None:  # its features are a second output, which is not needed here
-        program = model.network.compile(**model.compile_options.to_dict())
     outputs = next(iter(program.outputs.values()))
     if classes is not None and classes.max() >= (outputs[-1] or 0):
         raise ParameterError(

@@ -19,7 +19,12 @@ from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import hint, report, sentences, show, show_json, table_width
 from mpscnn.apps.cli.progress import with_progress
 from mpscnn.apps.cli.ray_options import RayOption, compute_rows, connect_to_cluster
-from mpscnn.apps.ray.evaluation import classifier_evaluation, detector_evaluation, segmenter_evaluation
+from mpscnn.apps.ray.evaluation import (
+    classifier_evaluation,
+    detector_evaluation,
+    label_evaluation,
+    segmenter_evaluation,
+)
 from mpscnn.apps.ray.sources import Source
 from mpscnn.errors import Error, ParameterError
 from mpscnn.evaluation import classifier
@@ -90,7 +95,8 @@ def evaluate(
             "--output",
             "-o",
             metavar="FILE.png",
-            help="Write the confusion matrix as a picture, or the results to FILE.html, FILE.csv or FILE.json.",
+            help="Write the confusion matrix as a picture (with --labels bars), or the results to FILE.html, FILE.csv "
+            "or FILE.json.",
         ),
     ] = None,
     overwrite: OverwriteOption = False,
@@ -128,8 +134,6 @@ def evaluate(
         raise typer.BadParameter("go with DIR", param_hint=_OF_LABELS)
     if len(given) > 1:
         raise typer.BadParameter("choose one", param_hint=_OF_LABELS)
-    if labels is not None and (cluster is not None or output is not None):
-        raise typer.BadParameter("goes without --ray and --output; --json prints all", param_hint="--labels")
     if cluster is not None and idx is not None:
         raise typer.BadParameter("goes with DIR; an IDX file is read on one machine", param_hint="--ray")
     if output is not None and output.suffix.lower() not in _OUTPUTS:
@@ -167,9 +171,13 @@ def evaluate(
             show_segmenter(loaded, areas, as_json)
             _save(areas, output)
         elif folder is not None and labels is not None:
-            show_labels(
-                loaded, evaluate_labels(loaded, folder, labels, inflight=inflight, failed=failed), as_json
+            labelled = (
+                evaluate_labels(loaded, folder, labels, inflight=inflight, failed=failed)
+                if machines is None
+                else machines(label_evaluation, folder, labels, failed)
             )
+            show_labels(loaded, labelled, as_json)
+            _save(labelled, output)
         else:
             files = idx, idx_labels
             _evaluate_classifier(loaded, folder, files, output, inflight, as_json, failed, failures, machines)

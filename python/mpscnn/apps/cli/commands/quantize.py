@@ -12,7 +12,6 @@ from mpscnn._private.summary import bytes_text
 from mpscnn.apps.cli.arguments import JsonOption, ModelArgument, split_names
 from mpscnn.apps.cli.existing_outputs import OverwriteOption, require_new
 from mpscnn.apps.cli.network_inputs import (
-    is_calibrated,
     open_one_input,
     preprocess_photos,
     select_photos,
@@ -74,8 +73,18 @@ def quantize(
             "0.5: of the accuracy in percent, or of the answers that stay the same if the classes are not known.",
         ),
     ] = None,
+    epochs: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Train the quantised model with the photos of --images, each of them N times. It learns the float "
+            "model's results, so the photos need no classes.",
+        ),
+    ] = 0,
     max_images: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Use at most N images for the calibration.")
+        int,
+        typer.Option(min=1, metavar="N", help="Use at most N images for the calibration and the training."),
     ] = 256,
     size: SizeOption = None,
     as_json: JsonOption = False,
@@ -91,11 +100,15 @@ def quantize(
     as few layers as possible.
 
     Example: mpscnn quantize cifar10_mobilenet_v2 --images photos/ --loss 0.5
+
+    --epochs trains the model with the integers in which it will run, before --loss chooses layers.
+
+    Example: mpscnn quantize cifar10_mobilenet_v2 --images photos/ --test-images others/ --epochs 2 --max-images 1000
     """
     from mpscnn.quantization import quantize as quantized
     from mpscnn.quantization.post_training import require_quantizable
 
-    network, information = open_one_input(
+    network, information, was_calibrated = open_one_input(
         model, size, ", but photos are one input; mpscnn.quantize takes arrays for each"
     )
     target = output or Path(f"{Path(model).stem}_int8.safetensors")
@@ -121,10 +134,11 @@ def quantize(
         test_images=preprocess_photos(network, tested, size) if test_images else given,
         keep_float32=kept,
         loss=loss,
+        epochs=epochs,
         test_classes=true_classes(tested, network.labels or []),
     )
     result.save(target, information=information or None)
-    if is_calibrated(model):
+    if was_calibrated:
         hint(
             f"{target} has no calibration, since integers round what that of {model} was measured with: "
             f"mpscnn calibrate DIR --model {target} --precision int8 --output FILE"

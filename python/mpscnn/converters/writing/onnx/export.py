@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from os import PathLike
 from typing import TYPE_CHECKING
 
@@ -60,8 +61,9 @@ def export(
     layout: str = "nhwc",
     dtype: str = "float32",
     suppression: bool = False,
+    information: Mapping[str, str] | None = None,
 ) -> None:
-    """Write `to_onnx(network, ...)` to a file, with the network's labels, preprocessing and detection.
+    """Write `to_onnx(network, ...)` to a file, with the network's labels, preprocessing, detection and information.
 
     With `suppression`, the file of a detector ends with the choice of its boxes (`choose_boxes`).
 
@@ -73,7 +75,7 @@ def export(
         core_model(network)
     builder = build(network, size=size, layout=layout, dtype=dtype)
     heads = [value.name for value in builder.results.values()]
-    entries = metadata_entries(network, heads)
+    entries = metadata_entries(network, heads, information)
     if suppression:
         choose_boxes(builder, network, builder.results, os.fspath(path))
         entries[OUTPUTS] = json.dumps(heads)

@@ -54,17 +54,24 @@ def export(
     *,
     size: tuple[int, int] | None = None,
     dtype: str = "float32",
+    information: Mapping[str, str] | None = None,
 ) -> None:
     """Write `to_tflite(network, ...)` to a file.
 
     Raises WeightsError if the file cannot be written. An existing file then stays unchanged.
     """
-    content = to_tflite(network, size=size, dtype=dtype)
+    content = to_tflite(network, size=size, dtype=dtype, information=information)
     with replace_atomically(path, WeightsError) as file:
         file.write(content)
 
 
-def to_tflite(network: Network, *, size: tuple[int, int] | None = None, dtype: str = "float32") -> bytes:
+def to_tflite(
+    network: Network,
+    *,
+    size: tuple[int, int] | None = None,
+    dtype: str = "float32",
+    information: Mapping[str, str] | None = None,
+) -> bytes:
     """Return the bytes of a TensorFlow Lite file with the same inputs and outputs, for any batch."""
     require_stored_type(dtype)
     require_no_functions(network.graph, "exported")
@@ -107,7 +114,7 @@ def to_tflite(network: Network, *, size: tuple[int, int] | None = None, dtype: s
             builder.output(name, values[name])
     else:
         _choose_boxes(builder, network, weights, detector, integers, values)
-    return _with_description(builder, network, outputs, chooses_boxes=detector is not None)
+    return _with_description(builder, network, outputs, information or {}, chooses_boxes=detector is not None)
 
 
 def _choose_boxes(
@@ -129,13 +136,18 @@ def _choose_boxes(
 
 
 def _with_description(
-    builder: Builder, network: Network, outputs: Sequence[str], *, chooses_boxes: bool
+    builder: Builder,
+    network: Network,
+    outputs: Sequence[str],
+    information: Mapping[str, str],
+    *,
+    chooses_boxes: bool,
 ) -> bytes:
-    """Return the bytes of the file, with the network's labels, preprocessing, scores and detection.
+    """Return the bytes of the file, with the network's labels, preprocessing, scores, detection and information.
 
     `outputs` are the names of the tensors that are the network's outputs.
     """
-    own = metadata_entries(network, outputs)
+    own = metadata_entries(network, outputs, information)
     labels = network.labels
     if labels is not None and are_in_label_file(labels):
         del own[LABELS]
@@ -146,7 +158,7 @@ def _with_description(
         entries[OUTPUTS] = json.dumps(list(outputs))
     metadata = {
         **{name: text.encode() for name, text in entries.items()},
-        METADATA: described(network, outputs, chooses_boxes=chooses_boxes),
+        METADATA: described(network, outputs, information, chooses_boxes=chooses_boxes),
     }
     return with_labels(builder.file(network.name, metadata), labels)
 

@@ -25,6 +25,8 @@ _LABELS = "labels.txt"
 _COLOURS = {"rgb": 1, "gray": 2}
 _FEATURES, _IMAGE, _BOXES = 1, 2, 3  # the kinds of contents
 _BOUNDARIES = 1  # boxes are given by their edges
+#: The fields of texts about the network.
+_INFORMATION = {"description": 1, "version": 2, "author": 4, "license": 5}
 _PARSER = "1.0.0"  # the oldest version of the schema that has these fields
 _OF_DETECTORS = {
     "location": "The locations of the detected boxes.",
@@ -52,12 +54,15 @@ def with_labels(content: bytes, labels: Sequence[str] | None) -> bytes:
     return made.getvalue()
 
 
-def described(network: Network, outputs: Sequence[str], *, chooses_boxes: bool) -> bytes:
+def described(
+    network: Network, outputs: Sequence[str], information: Mapping[str, str], *, chooses_boxes: bool
+) -> bytes:
     """Return the metadata of a network.
 
     Args:
         network: the network.
         outputs: the names of the file's outputs.
+        information: texts about the network, such as "license".
         chooses_boxes: whether the outputs are those of an operator that chooses a detector's boxes.
     """
     inputs = [_input(network, tensor.name) for tensor in network.inputs]
@@ -69,6 +74,7 @@ def described(network: Network, outputs: Sequence[str], *, chooses_boxes: bool) 
         0: network.name,
         3: [{0: network.name, 2: inputs, 3: results}],
         7: _PARSER,
+        **{field: information[name] for name, field in _INFORMATION.items() if name in information},
     }
     return flatbuffer(root, IDENTIFIER)
 
