@@ -5,6 +5,8 @@
 #include "pixels.h"
 #include "results.h"
 
+#include <pybind11/stl.h>
+
 namespace mpscnn::bindings {
 
 namespace {

@@ -69,26 +69,32 @@ def relative_error(found: NDArray[np.float32], right: NDArray[np.float32]) -> fl
 
 # ---- Wide ranges -------------------------------------------------------------------------------------------
 
-#: Images of one colour each, with noise.
-IMAGES = [0.2 * image + np.clip(4 * image[:, :1, :1], -1, 1) for image in noise(60)]
+
+def coloured(count: int, seed: int = 0) -> list[NDArray[np.float32]]:
+    """Return images of one colour each, with noise."""
+    return [0.2 * image + np.clip(4 * image[:, :1, :1], -1, 1) for image in noise(count, seed=seed)]
 
 
-def wide() -> mpscnn.Network:
-    """Return a classifier with a sum whose channels have ranges that differ up to a thousandfold.
+IMAGES = coloured(60)
 
-    Two layers read the sum's first operand, so equalisation does not help.
+
+def wide(reach: int = 5, *, limited: bool = True) -> mpscnn.Network:
+    """Return a classifier with a sum whose channels have ranges of 2^-reach to 2^reach.
+
+    With `limited` the sum has limits, so that it cannot be equalised.
     """
     network = mpscnn.Network(SHAPE, name="wide")
     x = network.conv2d(network.input, 16, 3, padding="same", name="stem")
     y = network.conv2d(x, 16, 1, activation="relu", name="expand")
     y = network.conv2d(y, 16, 1, name="project")
-    x = network.add(x, y, name="sum")
+    limits = {"kind": "clamp", "a": -1e6, "b": 1e6} if limited else None
+    x = network.add(x, y, activation=limits, name="sum")
     x = network.conv2d(x, 16, 1, activation="relu", name="read")
     x = network.conv2d(x, 24, 3, activation="relu", name="last")
     x = network.global_average_pool2d(x, name="pooled")
     network.output(network.dense(network.flatten(x, name="flat"), 6, name="scores"))
     drawn_weights(network)
-    factors = 2.0 ** np.random.default_rng(2).integers(-5, 6, 16)
+    factors = 2.0 ** np.random.default_rng(2).integers(-reach, reach + 1, 16)
     weights = {name: np.array(values, np.float32) for name, values in network.weights.items()}
     for name in ("stem", "project"):
         weights[f"{name}.weight"] *= factors[:, None, None, None].astype(np.float32)

@@ -41,8 +41,8 @@ class Measures:
 
 def keep_fewest(
     network: Network, rounded: Callable[[Network], Network], allowed: float, measures: Measures
-) -> tuple[Network, tuple[KeptLayer, ...]]:
-    """Return the quantised network with the fewest layers in float32 that loses at most `allowed` points, and these.
+) -> tuple[KeptLayer, ...]:
+    """Return the fewest layers that stay in float32, so that the quantised network loses at most `allowed` points.
 
     Layers are ordered by their effect. Bisection finds how many of the first ones are enough. Then each of these is
     computed in integers again if the network still loses little enough, beginning with the smallest effect.
@@ -62,13 +62,11 @@ def keep_fewest(
         trial.keep_float32(kept)
         return rounded(trial)
 
-    def within(kept: Sequence[str]) -> Network | None:
-        """Return the network with these layers in float32, or None if it loses too much."""
-        trial = mixture(kept)
-        return trial if measures.points(trial) <= allowed else None
+    def is_enough(kept: Sequence[str]) -> bool:
+        return measures.points(mixture(kept)) <= allowed
 
-    if (best := within(())) is not None:
-        return best, ()
+    if is_enough(()):
+        return ()
     effects = {
         name: measures.error(mixture([other for other in operations if other != name])) for name in operations
     }
@@ -76,11 +74,11 @@ def keep_fewest(
     few, enough = 0, len(order)
     while enough - few > 1:
         middle = (few + enough) // 2
-        if (trial := within(order[:middle])) is None:
-            few = middle
+        if is_enough(order[:middle]):
+            enough = middle
         else:
-            best, enough = trial, middle
-    if best is None:
+            few = middle
+    if enough == len(order):
         raise ParameterError(
             f"quantize: loss: network {network.name!r} loses more than {allowed:g} points unless all layers stay in "
             "float32; allow more, or calibrate with more photos"
@@ -88,6 +86,6 @@ def keep_fewest(
     kept = order[:enough]
     for name in kept[::-1]:
         fewer = [other for other in kept if other != name]
-        if (trial := within(fewer)) is not None:
-            best, kept = trial, fewer
-    return best, tuple(KeptLayer(name, operations[name], effects[name]) for name in kept)
+        if is_enough(fewer):
+            kept = fewer
+    return tuple(KeptLayer(name, operations[name], effects[name]) for name in kept)

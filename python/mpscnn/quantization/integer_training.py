@@ -22,10 +22,10 @@ from mpscnn.quantization.inputs import Array, Given, batches, count_images, one_
 from mpscnn.quantization.integers import is_kept, quantize_network
 from mpscnn.runtime.program import named_results
 
-#: How much the first step changes a weight, relative to the largest weight of the same output.
+#: How much the first step changes a weight, relative to the largest weights of the same output and the same input.
 _RATE = 1e-3
 #: A step takes at most so many images, with at most so many numbers.
-_IMAGES, _NUMBERS = 16, 1 << 20
+_IMAGES, _NUMBERS = 8, 1 << 20
 #: The decay rates of Adam (Kingma and Ba 2015). A training has few steps, so the second one is lower than usual.
 _BETAS = 0.9, 0.99
 _TINY = 1e-30
@@ -91,7 +91,9 @@ class IntegerTraining:
         for name in products:
             low, high = self._ranges[name]
             weight = np.abs(self._weights[f"{name}.weight"])
-            self._units[f"{name}.weight"] = weight.max(axis=tuple(range(1, weight.ndim)), keepdims=True)
+            rows = weight.max(axis=tuple(range(1, weight.ndim)), keepdims=True)
+            shares = (weight / np.maximum(rows, _TINY)).max(axis=tuple(range(weight.ndim - 1)))
+            self._units[f"{name}.weight"] = rows * shares
             self._units[f"{name}.bias"] = np.float32((high - low) / 2)
         self._moments = {name: [np.zeros_like(self._weights[name]) for _ in _BETAS] for name in self._units}
         self._steps = 0
@@ -108,7 +110,7 @@ class IntegerTraining:
 
         Args:
             images: a batch.
-            rate: how much weights change, relative to the largest weight of the same output.
+            rate: how much weights change, relative to the largest weights of the same output and the same input.
         """
         right = named_results(self._teacher, list(images.values()))
         target = np.concatenate([self._flat(name, right[name]) for name in self._ends], axis=1)

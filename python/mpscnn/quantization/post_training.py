@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -88,9 +88,10 @@ def quantize(
         loss: keep the fewest layers in float32 so that at most this number of points is lost on the test images, in
             percent, such as 0.5: of the accuracy with `test_classes`, otherwise of the answers that stay the same. It
             takes as long as two runs on the test images for each of several layers; None: keep no more layers.
-        epochs: train the quantised network with `images` so many times, before layers are kept for `loss`. Each step
-            computes the engine's integers, and the results come closer to those of the float network. It takes some
-            five times as long as other training on so many images; 0: no training.
+        epochs: train the quantised network with `images` so many times. Each step computes the engine's integers, and
+            the results come closer to those of the float network. Layers are kept for `loss` only if training alone is
+            not enough; then the network with these layers is trained. A training that does not reduce the error on
+            `images` is left out. 0: no training.
         equalize: whether to equalise channels between layers (Nagel et al. 2019) if the activation between them is
             none or relu; None: if that reduces the error of the results on `images`.
         correct_bias: whether biases compensate the mean error of rounded weights.
@@ -131,12 +132,17 @@ def quantize(
         if test_classes is None
         else right_classes("quantize: test_classes", network, test_classes, count)
     )
-    made = _quantized(prepared, given, equalize, correct_bias)
-    if epochs:
-        made = made.trained(given, epochs)
-    result, promised = made.quantized, ()
+    untrained = _quantized(prepared, given, equalize, correct_bias)
+    made = _trained(prepared, untrained, given, epochs)
+    promised: tuple[KeptLayer, ...] = ()
     if loss is not None:
-        result, promised = _within(network, made, tested, loss, right)
+        points = _lost_points(network, tested, right)
+        if points(made.quantized) > loss:
+            made, promised = _within(network, untrained, tested, loss, points)
+            again = _trained(prepared, made, given, epochs)
+            if points(again.quantized) <= points(made.quantized):
+                made = again
+    result = made.quantized
     answers = _answers_of(network, tested)
     before, after = _answers(network, result, tested, answers)
     report = QuantizationReport(
@@ -154,7 +160,7 @@ def quantize(
         layers=_layers(made.floats, result, given),
         loss=None if loss is None else _points(before, after, right),
         promised=promised,
-        epochs=epochs,
+        epochs=made.epochs,
     )
     return Quantized(result, report)
 
@@ -210,6 +216,7 @@ class _Made:
         scales: the scales of the tensors.
         correct_bias: as for `quantize_network`.
         equalized: whether channels were equalised between layers.
+        epochs: how often it was trained with each image.
     """
 
     floats: Network
@@ -217,6 +224,7 @@ class _Made:
     scales: Mapping[str, Scale]
     correct_bias: bool
     equalized: bool = False
+    epochs: int = 0
 
     @cached_property
     def quantized(self) -> Network:
@@ -227,10 +235,21 @@ class _Made:
         """Return a network with other layers in float32, but the same weights and scales, in integers."""
         return quantize_network(floats, self.seen, correct_bias=self.correct_bias, scales=self.scales)
 
-    def trained(self, images: Sequence[Given], epochs: int) -> _Made:
-        """Return the network after training with its integers, whose biases need no correction."""
-        floats = train_integers(self.floats, self.quantized, self.scales, images, epochs)
-        return replace(self, floats=floats, correct_bias=False)
+
+def _trained(prepared: Network, made: _Made, images: Sequence[Given], epochs: int) -> _Made:
+    """Return the network after training with its integers, or `made` if that has less error on the images."""
+    if not epochs:
+        return made
+    floats = train_integers(made.floats, made.quantized, made.scales, images, epochs)
+    # The biases need no correction, since they were trained.
+    return _better(prepared, made, replace(made, floats=floats, correct_bias=False, epochs=epochs), images)
+
+
+def _better(prepared: Network, first: _Made, second: _Made, images: Sequence[Given]) -> _Made:
+    """Return the one whose results are closer to those of the prepared network, `first` if they are equally close."""
+    answers = _answers_of(prepared, images)
+    errors = [_answers(prepared, one.quantized, images, answers)[1].error() for one in (first, second)]
+    return first if errors[0] <= errors[1] else second
 
 
 def _measured(network: Network, images: Sequence[Given], correct_bias: bool) -> _Made:
@@ -246,12 +265,7 @@ def _quantized(
     if other is None:
         return plain
     changed = replace(_measured(other, images, correct_bias), equalized=True)
-    if equalize is None:
-        answers = _answers_of(prepared, images)
-        errors = [_answers(prepared, one.quantized, images, answers)[1].error() for one in (plain, changed)]
-        if errors[0] <= errors[1]:
-            return plain
-    return changed
+    return changed if equalize else _better(prepared, plain, changed, images)
 
 
 def _points(before: AnswerSums, after: AnswerSums, right: Any) -> float:
@@ -264,19 +278,29 @@ def _points(before: AnswerSums, after: AnswerSums, right: Any) -> float:
     return 100 * (1 - agreement)
 
 
+def _lost_points(network: Network, tested: Sequence[Given], right: Any) -> Callable[[Network], float]:
+    """Return a function that returns the points which a quantised network loses."""
+    answers = _answers_of(network, tested)
+    return lambda trial: _points(*_answers(network, trial, tested, answers), right)
+
+
 def _within(
-    network: Network, made: _Made, tested: Sequence[Given], loss: float, right: Any
-) -> tuple[Network, tuple[KeptLayer, ...]]:
+    network: Network,
+    made: _Made,
+    tested: Sequence[Given],
+    loss: float,
+    points: Callable[[Network], float],
+) -> tuple[_Made, tuple[KeptLayer, ...]]:
     """Return the network that loses at most `loss` points, and the layers that stay in float32 for this."""
     answers, few = _answers_of(network, tested), [next(batches(tested))]
-
-    def points(trial: Network) -> float:
-        return _points(*_answers(network, trial, tested, answers), right)
 
     def error(trial: Network) -> float:
         return _answers(network, trial, few, answers)[1].error()
 
-    return keep_fewest(made.floats, made.rounded, loss, Measures(points, error))
+    kept = keep_fewest(made.floats, made.rounded, loss, Measures(points, error))
+    floats = made.floats.copy()
+    floats.keep_float32([layer.name for layer in kept])
+    return replace(made, floats=floats), kept
 
 
 def _answers(

@@ -11,7 +11,7 @@ import pytest
 from command_line import call
 from converters.integer_networks import here, litert
 from numpy.typing import NDArray
-from quantized_networks import IMAGES, classifier, noise, results, wide
+from quantized_networks import IMAGES, classifier, coloured, noise, results, wide
 
 import mpscnn
 from mpscnn import ParameterError, UnsupportedError
@@ -96,24 +96,27 @@ def test_gradients_pass_through_the_rounding() -> None:
     gradient = ((q - t) * passed).T @ read
     training.step(batch, 1e-3)
     moved = training.network.weights["scores.weight"] - before["scores.weight"]
-    expected = -1e-3 * np.abs(before["scores.weight"]).max(1, keepdims=True) * np.sign(gradient)
+    largest = np.abs(before["scores.weight"])
+    of_outputs = largest.max(1, keepdims=True)
+    expected = -1e-3 * of_outputs * (largest / of_outputs).max(0) * np.sign(gradient)
     clear = np.abs(gradient) > 1e-2 * np.abs(gradient).max()
     assert clear.mean() > 0.7
     np.testing.assert_allclose(moved[clear], expected[clear], rtol=1e-2)
 
 
 def test_three_quarters_of_the_loss_come_back() -> None:
-    """Two layers of the network have channels with ranges that differ up to a thousandfold. It takes two seconds."""
-    others = [0.2 * image + np.clip(4 * image[:, :1, :1], -1, 1) for image in noise(120, seed=5)]
-    network = wide()
-    plain = mpscnn.quantize(network, IMAGES, test_images=others).report
-    report = mpscnn.quantize(network, IMAGES, test_images=others, epochs=16).report
+    """Measured on images that did not train. It takes four seconds, since it trains."""
+    images, others = coloured(240, seed=7), coloured(200, seed=5)
+    network = wide(3)
+    plain = mpscnn.quantize(network, images, test_images=others).report
+    report = mpscnn.quantize(network, images, test_images=others, epochs=12).report
     assert plain.agreement is not None
     assert report.agreement is not None
+    assert plain.agreement < 0.9
     assert 1 - report.agreement <= 0.25 * (1 - plain.agreement)
     assert report.kept == ()
-    assert "after 16 epochs of training" in report.verdict()
-    assert report.to_dict()["epochs"] == 16
+    assert "after 12 epochs of training" in report.verdict()
+    assert report.to_dict()["epochs"] == 12
 
 
 @pytest.fixture(scope="module")
@@ -143,21 +146,37 @@ def test_core_ml_packages_have_the_trained_weights(trained: mpscnn.Network, tmp_
     read = mpscnn.load(tmp_path / "trained.mlpackage").network
     for name, values in trained.weights.items():
         if name.endswith(".weight"):
-            np.testing.assert_allclose(read.weights[name], values, rtol=2e-3, atol=1e-6)
+            own = read.weights[name].reshape(values.shape)
+            np.testing.assert_allclose(own, values, rtol=2e-3, atol=1e-4)
 
 
-def test_layers_are_kept_after_the_training() -> None:
-    network = wide()
-    few = mpscnn.quantize(network, IMAGES, loss=2, epochs=8).report
-    assert few.loss is not None
-    assert few.loss <= 2
-    assert len(few.promised) < 5  # without training it is five layers: test_quantize_loss.py
+def test_fewer_layers_are_kept_after_training() -> None:
+    """The promise also holds where training alone is not enough. It takes three seconds, since it trains four times."""
+    network, images = wide(3), coloured(60, seed=7)
+    plain = mpscnn.quantize(network, images, loss=8).report
+    assert plain.promised
+    trained = mpscnn.quantize(network, images, loss=8, epochs=20).report
+    assert (trained.promised, trained.epochs) == ((), 20)
+    for loss in (1, 8):
+        found = mpscnn.quantize(network, images, loss=loss, epochs=2).report
+        assert found.loss is not None
+        assert found.loss <= loss
+        assert len(found.promised) <= len(mpscnn.quantize(network, images, loss=loss).report.promised)
+
+
+def test_a_training_that_does_not_help_is_left_out() -> None:
+    network = mpscnn.Network((4,), name="zero")
+    network.output(network.dense(network.input, 3, name="scores"))
+    network.load_weights(
+        {"scores.weight": np.zeros((3, 4), np.float32), "scores.bias": np.ones(3, np.float32)}
+    )
+    assert mpscnn.quantize(network, noise(4, 4), epochs=3).report.epochs == 0
 
 
 def without_gradient() -> mpscnn.Network:
     network = mpscnn.Network((12, 12, 3), name="sorted")
     x = network.conv2d(network.input, 4, 1, name="conv")
-    network.output(network.layer("argument", [x], {"kind": "max", "axis": -1}, name="best"))
+    network.output(network.layer("argument", [x], {"kind": "max"}, name="best"))
     network.initialize_weights(0)
     return network
 
@@ -165,8 +184,8 @@ def without_gradient() -> mpscnn.Network:
 @pytest.mark.parametrize(
     ("make", "epochs", "kind", "message"),
     [
-        (wide, -1, ParameterError, "epochs must be a whole number of at least 0, got -1"),
-        (wide, 1.5, ParameterError, "epochs must be a whole number of at least 0, got 1.5"),
+        (wide, -1, ParameterError, "epochs must be a number of at least 0, got -1"),
+        (wide, 1.5, ParameterError, "epochs must be a number of at least 0, got 1.5"),
         (without_gradient, 1, UnsupportedError, "best"),
     ],
 )

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pytest
 from numpy.typing import NDArray
-from quantized_networks import (
-    drawn_weights,
-    noise,
-    results,
-    seen_on,
-    uneven,
-)
+from quantized_networks import IMAGES, drawn_weights, noise, results, seen_on, uneven, wide
 
 import mpscnn
 from mpscnn.graph.integer_layers import Scale
@@ -121,6 +118,68 @@ def test_equalisation_changes_no_bit_and_helps() -> None:
         errors[choice] = report.error
         assert report.equalized is (choice is not False)
     assert errors[None] == errors[True] < 0.5 * errors[False]
+
+
+def test_results_that_are_added_are_equalised_together() -> None:
+    """Their channels have ranges that differ up to a thousandfold. Some layer reads the results to which it adds."""
+    network = wide(limited=False)
+    other = equalize_weights(network, seen_on(network, IMAGES))
+    assert other is not None
+    np.testing.assert_array_equal(results(other, IMAGES, "float32"), results(network, IMAGES, "float32"))
+    ranges = seen_on(other, IMAGES)["sum"].largest
+    assert ranges.max() / ranges.min() < 16.0
+    assert mpscnn.quantize(network, IMAGES, equalize=False).report.agreement < 0.5  # type: ignore[operator]
+    report = mpscnn.quantize(network, IMAGES).report
+    assert report.equalized
+    assert report.agreement is not None
+    assert report.agreement > 0.95
+
+    residual = mpscnn.Network((6, 6, 8), name="residual")
+    x = residual.conv2d(residual.input, 8, 1, name="first")
+    x = residual.add(
+        x, residual.conv2d(x, 8, 3, padding="same", name="second"), activation="relu", name="sum"
+    )
+    x = residual.flatten(
+        residual.global_average_pool2d(residual.max_pool2d(x, 2, name="halved"), name="pooled")
+    )
+    residual.output(residual.dense(x, 3, name="scores"))
+    drawn_weights(residual)
+    factors = np.geomspace(0.1, 10.0, 8).astype(np.float32)
+    weights = residual.weights
+    residual.set_weights(
+        {"first.weight": weights["first.weight"] * factors.reshape(-1, 1, 1, 1)}, layout="OHWI"
+    )
+    images = noise(8, 6, 6, 8)
+    even = equalize_weights(residual, seen_on(residual, images))
+    assert even is not None
+    np.testing.assert_array_equal(results(even, images, "float32"), results(residual, images, "float32"))
+
+
+def stream(end: Any) -> mpscnn.Network:
+    """Return a network with a residual sum, which ends with other layers."""
+    network = mpscnn.Network((6, 6, 8), name="stream")
+    x = network.conv2d(network.input, 8, 1, name="first")
+    x = network.add(x, network.conv2d(x, 8, 1, name="second"), name="sum")
+    network.output(end(network, x))
+    return drawn_weights(network)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda network, x: x,  # the sum is an output
+        lambda network, x: network.conv2d(network.add(x, network.input, name="more"), 4, 1, name="last"),
+        lambda network, x: network.conv2d(network.multiply(x, x, name="square"), 4, 1, name="last"),
+        lambda network, x: network.conv2d(
+            network.activation(x, "hard_swish", name="curved"), 4, 1, name="last"
+        ),
+        lambda network, x: network.conv2d(x, 4, 1, groups=2, name="last"),
+        lambda network, x: network.conv2d(network.channel_shuffle(x, 2, name="shuffled"), 4, 1, name="last"),
+    ],
+)
+def test_sums_that_other_layers_read_are_not_equalised(end: Any) -> None:
+    network, images = stream(end), noise(4, 6, 6, 8)
+    assert equalize_weights(network, seen_on(network, images)) is None
 
 
 def test_limits_that_would_move_along_forbid_equalisation() -> None:

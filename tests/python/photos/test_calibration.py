@@ -201,7 +201,7 @@ def saved_path(model: mpscnn.Model, folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("setting", "kept"),
     [
-        ("labels=a,b,c", True),
+        ("description=Colours", True),
         ("license=MIT", True),
         ("scores=softmax", True),
         ("scores=sigmoid", False),
