@@ -32,7 +32,9 @@ if TYPE_CHECKING:  # other modules are imported where they are used, so that run
 
 
 #: The end of a message about a calibrated model that has changed.
-LOST_CALIBRATION = "loses its calibration, which was made with other preprocessing, scores or weights; calibrate it again"
+LOST_CALIBRATION = (
+    "loses its calibration, made with other preprocessing, scores or weights: calibrate it again"
+)
 
 
 def model_path(model: str | os.PathLike[str], *, fold: bool = True, note_photos: bool = True) -> str:

@@ -112,7 +112,7 @@ def _streams(network: Network) -> Iterator[_Stream]:
 
 def _is_plain(node: Node) -> bool:
     activation: Mapping[str, Any] = node.get("activation", {"kind": "none"})
-    return activation["kind"] == "none" or (activation["kind"] == "relu" and activation["a"] == 0.0)
+    return bool(activation["kind"] == "none" or (activation["kind"] == "relu" and activation["a"] == 0.0))
 
 
 def _carries_channels(node: Node, channels: Mapping[str, int | None]) -> bool:

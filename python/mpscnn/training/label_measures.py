@@ -102,7 +102,7 @@ def similarities(found: Values, true: Values, sizes: Values, names: Sequence[str
     deviations = np.array([_deviation(name) for name in names])
     area = sizes.astype(np.float64).prod(1, keepdims=True)
     squares = np.square(distances(found, true, sizes), dtype=np.float64)
-    return np.exp(-squares / (2 * area * np.square(2 * deviations))).astype(np.float32)
+    return np.asarray(np.exp(-squares / (2 * area * np.square(2 * deviations))), np.float32)
 
 
 def _deviation(name: str) -> float:
