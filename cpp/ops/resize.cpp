@@ -180,7 +180,8 @@ LanczosSpan lanczos_weights(const ResizeAxis &axis, std::int64_t size, bool zero
     const auto weight = [&](std::int64_t at) {
         return lanczos((static_cast<double>(at) - position) / stretch);
     };
-    // The sines take nearly all of the time, so each of the few weights of an enlarged image is computed once.
+    // The sines take nearly all of the time, so each of the few weights of an enlarged image is computed
+    // once.
     std::array<double, 8> kept;
     const bool are_few = high - low < static_cast<std::int64_t>(kept.size());
     double all = 0.0, before = 0.0, behind = 0.0;
