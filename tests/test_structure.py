@@ -320,6 +320,34 @@ def test_readers_call_the_vocabulary_and_name_no_operator_of_onnx() -> None:
     assert not wrong
 
 
+def test_readers_have_one_type_of_rows() -> None:
+    """A row is a `Row` in every format. No class reads its operands and settings: its signature is the schema."""
+    folder = PROJECT / "python" / "mpscnn" / "converters"
+    others = {"Handler", "Operands", "Operator", "OperatorReader"}
+    defined = [
+        (path.relative_to(folder).as_posix(), name)
+        for path in sorted([*(folder / "values").glob("*.py"), *READING.rglob("*.py")])
+        for node in ast.parse(path.read_text("utf-8")).body
+        for name in _defined_names(node)
+        if name in {*others, "Row"}
+    ]
+    assert defined == [("values/rows.py", "Row")]
+
+
+def _defined_names(node: ast.stmt) -> list[str]:
+    """Return the names of a class, a function or a variable that a statement of a module defines."""
+    if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+        return [node.name]
+    targets = (
+        node.targets
+        if isinstance(node, ast.Assign)
+        else [node.target]
+        if isinstance(node, ast.AnnAssign)
+        else []
+    )
+    return [one.id for one in targets if isinstance(one, ast.Name)]
+
+
 def test_readers_of_other_formats_do_not_import_that_of_onnx() -> None:
     """They call the vocabulary and the graph, which do. PyTorch's reader makes a graph as that of an ONNX file."""
     apart = ("onnx", "graph", "pytorch")
