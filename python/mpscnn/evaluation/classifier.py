@@ -277,6 +277,30 @@ def require_model(model: Any) -> None:
         raise ParameterError(f"expected a Model, got {kind}{hint}")
 
 
+#: For each value of `Model.task`, such a model and the call that measures it.
+_TASKS = {
+    "classification": ("a classifier", "mpscnn.evaluate(model, 'photos/')"),
+    "detection": ("a detector", "mpscnn.evaluate(model, photos, annotations='instances.json')"),
+    "segmentation": (
+        "a segmenter",
+        "mpscnn.evaluate(model, photos, masks='masks/'), or mpscnn.evaluate_segmenter(model, pairs),",
+    ),
+}
+
+
+def require_task(model: Any, task: str) -> None:
+    """Raise ShapeError for a model of another task. The message has the call that measures it.
+
+    Raise ParameterError if the value is not a Model.
+    """
+    require_model(model)
+    if model.task != task:
+        raise ShapeError(
+            f"network {model.name!r} is not {_TASKS[task][0]}, but made for {model.task}: {_TASKS[model.task][1]} "
+            "measures it"
+        )
+
+
 def number_of_classes(model: Model) -> int:
     """Return the number of classes. Raise ShapeError if the model is not a classifier."""
     require_model(model)

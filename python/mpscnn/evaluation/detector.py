@@ -17,8 +17,8 @@ from mpscnn._private.installation import install_command
 from mpscnn._private.names import first_repeated, shown_names
 from mpscnn._private.other_names import accept_foreign_arguments
 from mpscnn.converters.finishing.photo_settings import labelled_classes
-from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
-from mpscnn.evaluation.classifier import require_model
+from mpscnn.errors import ParameterError, UnsupportedError
+from mpscnn.evaluation.classifier import require_task
 from mpscnn.evaluation.detector_truth import Truth, read_truth
 from mpscnn.evaluation.object_report import ClassPrecisions, ObjectReport
 from mpscnn.evaluation.photo_stream import Failed, readable_results
@@ -166,9 +166,7 @@ def evaluate_with(
 
     `find` gets pairs of a photo and its number in COCO's file, and options for `Model.detect`.
     """
-    require_model(model)
-    if model.task != "detection":
-        raise ShapeError(f"network {model.name!r} is not a detector, but made for {model.task}")
+    require_task(model, "detection")
     truth = read_truth(photos, annotations)
     dataset = truth.dataset
     categories = _categories(model, truth, annotations)

@@ -12,7 +12,7 @@ import numpy as np
 from mpscnn._private.arguments import path_name
 from mpscnn._private.other_names import accept_foreign_arguments
 from mpscnn.errors import ParameterError, ShapeError
-from mpscnn.evaluation.classifier import Evaluation, evaluate_classifier, require_model
+from mpscnn.evaluation.classifier import Evaluation, evaluate_classifier, require_model, require_task
 from mpscnn.evaluation.photo_stream import Failed
 from mpscnn.model import Model
 from mpscnn.training.scenes.yolo_parts import is_settings
@@ -21,12 +21,6 @@ if TYPE_CHECKING:
     from mpscnn.evaluation.detector import DetectorEvaluation
     from mpscnn.evaluation.labels import LabelEvaluation
     from mpscnn.evaluation.segmenter import SegmenterEvaluation
-
-#: The arguments with the labels for models that are not classifiers.
-_CALLS = {
-    "detection": "mpscnn.evaluate(model, photos, annotations='instances.json')",
-    "segmentation": "mpscnn.evaluate(model, photos, masks='masks/'), or mpscnn.evaluate_segmenter(model, pairs),",
-}
 
 
 @overload
@@ -134,11 +128,7 @@ def evaluate(
             raise ParameterError(f"evaluate: {samples} has the outlines itself; leave masks= out")
         samples, masks = None, samples
     if annotations is None and masks is None:
-        if model.task in _CALLS:
-            raise ShapeError(
-                f"network {model.name!r} is not a classifier, but made for {model.task}: "
-                f"{_CALLS[model.task]} measures it"
-            )
+        require_task(model, "classification")
         return evaluate_classifier(model, samples, preprocess=preprocess, inflight=inflight, failed=failed)
     if preprocess is not None or (annotations is not None and masks is not None):
         raise ParameterError("evaluate takes one of annotations=, masks= and preprocess=")
@@ -148,6 +138,7 @@ def evaluate(
         return evaluate_detector(model, samples, annotations, inflight=inflight, failed=failed)
     from mpscnn.evaluation.segmenter import evaluate_segmenter, pair_photos_and_masks
 
+    require_task(model, "segmentation")
     photos = None if samples is None else Path(path_name("photos", samples))
     masked = Path(path_name("masks", masks))
     pairs = pair_photos_and_masks(model, photos, masked, failed)

@@ -18,7 +18,7 @@ from mpscnn._private.names import shown_names
 from mpscnn._private.other_names import accept_foreign_arguments
 from mpscnn._private.report import Column, Drawable, Report
 from mpscnn.errors import ImageError, ParameterError, ShapeError
-from mpscnn.evaluation.classifier import require_model
+from mpscnn.evaluation.classifier import require_task
 from mpscnn.evaluation.confusion import seen_classes
 from mpscnn.evaluation.detector_truth import photos_to_measure
 from mpscnn.evaluation.photo_stream import Failed, readable_results
@@ -260,9 +260,7 @@ def _require_same_numbers(model: Model, masks: Path) -> None:
 
 def classes_of_segmenter(model: Model) -> int:
     """Return the number of a segmenter's classes. Raises ShapeError for another model."""
-    require_model(model)
-    if model.task != "segmentation":
-        raise ShapeError(f"network {model.name!r} is not a segmenter, but made for {model.task}")
+    require_task(model, "segmentation")
     return int(next(iter(model.program.outputs.values()))[-1] or 0)
 
 

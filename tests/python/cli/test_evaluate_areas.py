@@ -58,8 +58,15 @@ def test_evaluate_names_the_call_for_the_task(tmp_path: Path, detector: str, seg
     for path, argument in ((detector, "annotations="), (segmenter, "masks=")):
         with pytest.raises(mpscnn.ShapeError, match=rf"not a classifier, .* mpscnn\.evaluate.*{argument}"):
             mpscnn.evaluate(mpscnn.load(path, device="cpu"), tmp_path)
+    for path, argument, lead in ((detector, "masks", "annotations="), (segmenter, "annotations", "masks=")):
+        with pytest.raises(
+            mpscnn.ShapeError, match=rf"but made for .*: mpscnn\.evaluate\(model, .*{lead}.* measures"
+        ):
+            mpscnn.evaluate(mpscnn.load(path, device="cpu"), tmp_path, **{argument: tmp_path / "a"})
     model = mpscnn.load("digits", device="cpu")
-    with pytest.raises(mpscnn.ShapeError, match="is not a detector, but made for classification"):
+    with pytest.raises(
+        mpscnn.ShapeError, match=r"is not a detector, but made for classification: mpscnn\.evaluate"
+    ):
         mpscnn.evaluate(model, tmp_path, annotations=tmp_path / "a.json")
     for options in ({"masks": "a", "annotations": "b"}, {"masks": "a", "preprocess": "unit"}):
         with pytest.raises(mpscnn.ParameterError, match="takes one of annotations=, masks= and preprocess="):

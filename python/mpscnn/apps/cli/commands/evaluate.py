@@ -191,7 +191,8 @@ _OF_LABELS = "--annotations, --masks, --labels"
 _LABELS = {
     "detection": "the objects on the photos: --annotations FILE.json of COCO or Create ML, a folder of .xml files of "
     "Pascal VOC, or a folder of .txt files or a data.yaml of YOLO",
-    "segmentation": "the classes of all pixels: --masks DIR, a folder with a PNG file for each photo",
+    "segmentation": "the classes of all pixels: --masks DIR, a folder with a PNG file for each photo, or "
+    "--masks PLACE of outlines in a format of annotations, such as labelme, YOLO's data.yaml or COCO",
 }
 
 
