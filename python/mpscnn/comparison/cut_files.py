@@ -39,9 +39,9 @@ def open_cut(
     if suffix == ".onnx":
         from mpscnn.converters.reading.onnx.cut import cut_onnx
         from mpscnn.converters.reading.onnx.file import read_onnx
-        from mpscnn.converters.reading.onnx.reader import own_heads
+        from mpscnn.converters.reading.onnx.reader import written_heads
 
-        outputs = outputs or own_heads(read_onnx(path))
+        outputs = outputs or written_heads(read_onnx(path))
         return onnxruntime_engine(path.name, cut_onnx(path, outputs), outputs, shapes, limits)
     if suffix == ".tflite":
         from mpscnn.converters.reading.tflite.cut import cut_tflite

@@ -192,7 +192,7 @@ def _with_named_extents(value: FileTensor, names: Sequence[str], known: dict[str
     return value.with_atoms(same)
 
 
-def own_heads(file: OnnxFile) -> list[str]:
+def written_heads(file: OnnxFile) -> list[str]:
     """Return the tensors that the suppression of a file of mpscnn reads; none for other files."""
     return listed_names(file.metadata, OUTPUTS) if has_detection(file.metadata) else []
 
@@ -202,7 +202,7 @@ def _wanted_outputs(file: OnnxFile, options: ReadOptions) -> list[str]:
 
     The suppression that mpscnn writes is described in the metadata. Others are recognised later.
     """
-    wanted = list(options.outputs) or own_heads(file)
+    wanted = list(options.outputs) or written_heads(file)
     if not wanted:
         return file.outputs
     known = {name for node in file.nodes for name in node.outputs if name}
