@@ -104,6 +104,23 @@ def test_numbers(trained: dict[str, Any], photos: Path) -> None:
     assert result.draw().height > 40
 
 
+def oks_of_coco(true: Any, found: Any, results: list[Any]) -> list[float]:
+    """Return the similarity of a point that COCO does not have, by pycocotools."""
+    cocoeval = pytest.importorskip("pycocotools.cocoeval", reason="needs pycocotools")
+    deviations = (0.026, 0.025, 0.035, 0.079, 0.072, 0.062, 0.107, 0.087, 0.089)
+    alike = []
+    for place, (point, other, result) in enumerate(zip(true, found, results, strict=True)):
+        judge = cocoeval.COCOeval(iouType="keypoints")
+        judge.params.kpt_oks_sigmas = np.array([np.mean(deviations)])
+        width, height = result.size
+        judge._gts[place, 0] = [
+            {"keypoints": [*point, 2], "bbox": [0, 0, width, height], "area": width * height}
+        ]
+        judge._dts[place, 0] = [{"keypoints": [*other, 2], "score": 1.0}]
+        alike.append(float(judge.computeOks(place, 0)[0, 0]))
+    return alike
+
+
 def test_points(tmp_path: Path) -> None:
     """A training on 60 photos, after which a network with random weights finds a red disc, takes a second."""
     random, rows = np.random.default_rng(3), []
@@ -128,6 +145,14 @@ def test_points(tmp_path: Path) -> None:
     assert figures.mean_distance == pytest.approx(apart.mean(), rel=1e-4)
     assert figures.pck == pytest.approx(np.mean(near)) == evaluation.score
     assert figures.mean_distance < 6  # 15 for the middle of all photos
+    assert figures.oks == pytest.approx(
+        np.mean(oks_of_coco(np.array([row[1:] for row in rows]), found, results))
+    )
+    for suffix in (".csv", ".json", ".html", ".png"):
+        evaluation.save(tmp_path / f"measured{suffix}")
+    assert str(figures.oks)[:6] in (tmp_path / "measured.csv").read_text()
+    with Image.open(tmp_path / "measured.png") as picture:
+        assert picture.height > 20
     assert np.asarray(results[0].draw()).shape == np.asarray(Image.open(tmp_path / "00.png")).shape
 
 

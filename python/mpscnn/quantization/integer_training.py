@@ -23,7 +23,7 @@ from mpscnn.quantization.integers import is_kept, quantize_network
 from mpscnn.runtime.program import named_results
 
 #: How much the first step changes a weight, relative to the largest weights of the same output and the same input.
-_RATE = 1e-3
+_RATE = 3e-4
 #: A step takes at most so many images, with at most so many numbers.
 _IMAGES, _NUMBERS = 8, 1 << 20
 #: The decay rates of Adam (Kingma and Ba 2015). A training has few steps, so the second one is lower than usual.
