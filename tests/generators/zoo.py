@@ -217,7 +217,7 @@ def page(outcomes: dict[str, Outcome]) -> str:
         "After reading this page you know which networks of public packages `mpscnn.from_torch` converts.",
         "",
         f"`nox -s zoo` wrote this page: it made {len(made)} networks with random weights, converted them, and "
-        f"compared their results with torch {torch.__version__.partition('+')[0]}. {count['right']} are right, "
+        f"compared their results with torch. {count['right']} are right, "
         f"{count['wrong']} are wrong, mpscnn refused {count['refused']} with the reason that the table gives, and "
         f"{count['slow']} were stopped at the limit of time. "
         "[torch.compile](torch_compile.md) runs refused networks as well: torch computes the operators that mpscnn "

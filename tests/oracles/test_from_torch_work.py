@@ -107,3 +107,27 @@ def test_writes_that_a_view_shows_are_replaced_once(monkeypatch: pytest.MonkeyPa
         )
     mpscnn.from_torch(Scaled(replaced).eval(), torch.rand(1, 3, 6, 6))
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "Piecewise((1, Eq(u8, 1)), (0, True)) (<class 'torch.SymInt'>, 140367723294560)is not tracked with proxy "
+            "for <torch.fx.experimental.proxy_tensor._ModuleStackTracer object at 0x7fa9e83954c0>",
+            "PyTorch's trace loses a number that the module computes from a size; torch.compile runs the module",
+        ),
+        ("<function f at 0x7f00> is not known", "<function f> is not known"),
+    ],
+)
+def test_no_message_has_an_address_of_memory(text: str, told: str) -> None:
+    """Text that differs from run to run leads nowhere."""
+    from mpscnn.converters.reading.pytorch.tracing import without_writes
+
+    class Program:
+        def run_decompositions(self, _: object) -> None:
+            raise RuntimeError(text)
+
+    with pytest.raises(mpscnn.UnsupportedError) as refused:
+        without_writes(Program(), "Net")
+    assert str(refused.value).endswith(f": {told}")

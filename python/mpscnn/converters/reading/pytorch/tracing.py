@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import logging
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from mpscnn.converters.reading.pytorch.calls import Call
 from mpscnn.errors import ParameterError, UnsupportedError
 
 _FIXES = "Suggested fixes:"  # a line of PyTorch's messages
+_LOST = "is not tracked with proxy"
+_ADDRESS = re.compile(r"(?: object)? at 0x[0-9a-f]+")
 _ADVICE = ' For more information, run with TORCH_LOGS="+dynamic".'
 
 
@@ -113,7 +116,10 @@ def _reason(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     lines = [line.strip() for line in str(error).splitlines()]
-    first = next(filter(None, lines), type(error).__name__).removesuffix(_ADVICE)[:300]
+    first = next(filter(None, lines), type(error).__name__).removesuffix(_ADVICE)
+    if _LOST in first:  # the rest names objects by their addresses
+        return "PyTorch's trace loses a number that the module computes from a size; torch.compile runs the module"
+    first = _ADDRESS.sub("", first)[:300]
     if _FIXES not in lines:
         return first
     return " ".join([first, _FIXES, *itertools.takewhile(bool, lines[lines.index(_FIXES) + 1 :])])
