@@ -83,7 +83,7 @@ def test_numbers_of_numpy_serve_as_options(tmp_path: Path) -> None:
         (10**9, "unit", r"size must be at most 16,384, got 1000000000"),
         ((4, 4), None, "preprocess: expected an object, got null"),
         ((4, 4), {"mean": [float("nan")] * 3}, "preprocess: mean must be finite, got nan"),
-        ((4, 4), {"scale": 2}, "preprocess.scale: expected an array, got an integer"),
+        ((4, 4), {"scale": "2"}, "preprocess.scale: expected a number, got a string"),
     ],
 )
 def test_refused_preprocessing(size: Any, settings: Any, message: str) -> None:
