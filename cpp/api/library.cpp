@@ -17,6 +17,7 @@
 #include "cpu/isa/kernels.h"
 #include "engine/run/backends.h"
 #include "engine/run/coreml_writer.h"
+#include "engine/trust/check_follower.h"
 #include "engine/trust/device_trust.h"
 #include "ops/cases.h"
 #include "ops/op_list.h"

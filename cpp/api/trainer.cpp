@@ -172,6 +172,8 @@ mpscnn_status mpscnn_gradient_graph(const mpscnn_graph *network, const char *opt
         require(network, "network");
         require(gradients, "gradients");
         *gradients = new mpscnn_graph{
-            .graph = engine::make_gradient_graph(network->graph, options_of(options), of_output != 0)};
+            .graph = engine::make_gradient_graph(network->graph, options_of(options),
+                                                 of_output != 0 ? engine::GradientSource::input
+                                                                : engine::GradientSource::loss)};
     });
 }

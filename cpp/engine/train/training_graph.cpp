@@ -8,6 +8,7 @@
 
 #include "core/text.h"
 #include "engine/graph/differentiation.h"
+#include "engine/train/trained_layers.h"
 #include "engine/train/training_layers.h"
 #include "engine/train/training_loss.h"
 #include "engine/train/training_update.h"
@@ -23,38 +24,31 @@ std::int64_t seed_of(std::int64_t seed, const std::string &layer) {
     return static_cast<std::int64_t>(hash >> 2);
 }
 
-/// True if a layer is a batch normalization that stores its mean and variance as weights.
-bool keeps_statistics(const Node &layer) {
-    return layer.operation.is<ops::BatchNormalization>() && layer.inputs.size() == 1;
-}
-
 class TrainingGraphMaker {
 public:
-    TrainingGraphMaker(const Graph &network, const TrainingOptions &options)
-        : network_(network), options_(options), detector_(std::get_if<MultiboxOptions>(&options.loss)) {}
-
-    TrainingGraph run() {
-        look_at_layers(false);
-        add_inputs(true);
+    /// Begin a graph with the network's inputs, the labels, the variables, and copies of the layers.
+    TrainingGraphMaker(const Graph &network, const TrainingOptions &options, WantedGradients wanted)
+        : network_(network), options_(options), layers_(find_trained_layers(network, options, wanted)) {
+        for (const ValueId value : layers_.predictions)
+            result_.prediction_layers.push_back(network_.value_name(value));
+        add_inputs(wanted);
         copy_layers();
+    }
+
+    /// Add the loss, and the new values of the variables.
+    TrainingGraph training_step() && {
         add_backward();
         return std::move(result_);
     }
-    Graph gradients(bool of_output) {
-        look_at_layers(true);
-        add_inputs(false);
-        copy_layers();
-        add_gradients(of_output);
+    /// Add the gradients of the inputs and the weights, from the loss or from a given gradient.
+    Graph gradients(GradientSource source) && {
+        add_gradients(source);
         return std::move(result_.graph);
     }
 
 private:
     const Node &node(std::size_t i) const { return network_.nodes()[i]; }
-    ValueId output_named(const std::string &name) const;
-    ValueId before_softmax(ValueId value) const;
-    void find_predictions();
-    void look_at_layers(bool of_inputs);
-    void add_inputs(bool with_rates);
+    void add_inputs(WantedGradients wanted);
     void add_variable(const std::string &name, const Shape &shape, std::vector<float> first,
                       const std::string &layer, const std::string &role);
     void add_weights(std::size_t i);
@@ -72,7 +66,7 @@ private:
     NamedGradients gradients_of_weights(const std::map<ValueId, ValueId> &gradients) const;
     void add_backward();
     void add_update_graph();
-    void add_gradients(bool of_output);
+    void add_gradients(GradientSource source);
     TrainingVariable &entry(const std::string &name);
     ValueId variable(const std::string &name) const { return by_name_.at(name); }
     ValueId add(const std::string &name, ops::Operation operation, std::vector<ValueId> inputs) {
@@ -81,14 +75,8 @@ private:
 
     const Graph &network_;
     const TrainingOptions &options_;
+    const TrainedLayers layers_;
     TrainingGraph result_;
-    const MultiboxOptions *detector_ = nullptr; ///< set for a detector's loss
-    std::vector<ValueId> predictions_;          ///< outputs of the network that are predictions
-    Shape labels_shape_;                        ///< the shape of all predictions concatenated
-    std::vector<bool> needed_, trained_, reads_variables_;
-    /// True for each node that is an untrained batch normalization after layers that are trained, or after
-    /// inputs whose gradients are wanted.
-    std::vector<bool> is_fixed_;
     std::vector<ValueId> copies_; ///< the copy of each of the network's values in the training graph
     std::map<std::string, ValueId> by_name_;
     std::vector<std::string> weights_; ///< names of the trained weights
@@ -99,89 +87,6 @@ private:
     std::map<std::int64_t, ValueId> rates_;
     ValueId labels_ = -1, label_weights_ = -1, step_ = -1, prediction_ = -1, loss_ = -1;
 };
-
-ValueId TrainingGraphMaker::output_named(const std::string &name) const {
-    for (const ValueId value : network_.outputs())
-        if (network_.value_name(value) == name) return value;
-    fail(ErrorKind::parameter,
-         {"training: network ", quoted(network_.name()), " has no output ", quoted(name),
-          ", which the multibox loss compares with labels; \"boxes\" and \"scores\" of the loss name its ",
-          "outputs"});
-}
-
-/// Return the input of the final softmax that computes `value`, because the loss includes a softmax.
-ValueId TrainingGraphMaker::before_softmax(ValueId value) const {
-    if (network_.is_input(value)) return value;
-    const Node &last = network_.producer(value);
-    const bool is_softmax = last.operation.is<ops::Softmax>() || last.operation.is<ops::LogSoftmax>();
-    return is_softmax ? last.inputs[0] : value;
-}
-
-/// Find the values that the loss compares with the labels.
-void TrainingGraphMaker::find_predictions() {
-    if (detector_) {
-        const ValueId boxes = output_named(detector_->boxes);
-        const ValueId scores = before_softmax(output_named(detector_->scores));
-        const Shape &numbers = network_.shape(boxes), &logits = network_.shape(scores);
-        constexpr std::int64_t box_numbers = ops::MultiboxFields::box_numbers;
-        if (numbers.rank() != 3 || numbers[2] != box_numbers || logits.rank() != 3 || logits[2] < 2 ||
-            logits[1] != numbers[1])
-            fail(ErrorKind::shape, {"training: outputs ", quoted(detector_->boxes), " and ",
-                                    quoted(detector_->scores), " must be (n, anchors, ", box_numbers,
-                                    ") and (n, anchors, classes), the background among the classes, got ",
-                                    numbers.text(), " and ", logits.text()});
-        predictions_ = {boxes, scores};
-        labels_shape_ = Shape{numbers[0], numbers[1], box_numbers + logits[2]};
-    } else {
-        if (network_.outputs().size() != 1)
-            fail(ErrorKind::parameter, {"training: network ", quoted(network_.name()),
-                                        " must have one output, has ", network_.outputs().size()});
-        const ValueId output = network_.outputs()[0];
-        predictions_ = {includes_softmax(options_.loss) ? before_softmax(output) : output};
-        labels_shape_ = network_.shape(predictions_[0]);
-    }
-    for (const ValueId value : predictions_) result_.prediction_layers.push_back(network_.value_name(value));
-}
-
-/// Find the layers that are needed, trained, or only passed by gradients. `of_inputs`: true if gradients of
-/// the network's inputs are wanted.
-void TrainingGraphMaker::look_at_layers(bool of_inputs) {
-    network_.require_complete();
-    find_predictions();
-    const std::size_t count = network_.nodes().size(), inputs = network_.inputs().size();
-    std::set<std::string> frozen(options_.frozen.begin(), options_.frozen.end());
-    needed_.assign(static_cast<std::size_t>(network_.values()), false);
-    for (const ValueId value : predictions_) needed_[static_cast<std::size_t>(value)] = true;
-    for (std::size_t i = count; i-- > 0;)
-        if (needed_[inputs + i])
-            for (const ValueId value : node(i).inputs) needed_[static_cast<std::size_t>(value)] = true;
-    trained_.assign(count, false);
-    is_fixed_.assign(count, false);
-    reads_variables_.assign(count, false);
-    // True for each value whose gradient is computed.
-    std::vector<bool> depends(static_cast<std::size_t>(network_.values()), false);
-    std::fill_n(depends.begin(), inputs, of_inputs);
-    bool any = of_inputs;
-    for (std::size_t i = 0; i < count; ++i) {
-        const bool is_frozen = frozen.erase(node(i).name) > 0;
-        if (!needed_[inputs + i]) continue;
-        bool behind = false;
-        for (const ValueId value : node(i).inputs)
-            behind = behind || depends[static_cast<std::size_t>(value)];
-        const bool has_own = trains_weights(node(i));
-        trained_[i] = has_own && !is_frozen && node(i).learns.value_or(true);
-        reads_variables_[i] = trained_[i] || (has_own && behind);
-        is_fixed_[i] = behind && !trained_[i] && keeps_statistics(node(i));
-        depends[inputs + i] = behind || trained_[i];
-        any = any || trained_[i];
-    }
-    for (const std::string &name : frozen)
-        fail(ErrorKind::parameter,
-             {"training: network ", quoted(network_.name()), " has no layer ", quoted(name), " to freeze"});
-    if (!any)
-        fail(ErrorKind::parameter,
-             {"training: network ", quoted(network_.name()), " has no layer that can be trained"});
-}
 
 /// Group the weights by the number of updates that their moments have missed. Adam corrects each group with
 /// its own rate.
@@ -194,7 +99,7 @@ void TrainingGraphMaker::find_missed_updates() {
                                         quoted(layer), " that missed updates"});
     std::set<std::int64_t> groups;
     for (std::size_t i = 0; i < network_.nodes().size(); ++i) {
-        if (!trained_[i]) continue;
+        if (!layers_.trained[i]) continue;
         const auto found = given.find(node(i).name);
         const bool counts = options_.optimizer.kind == OptimizerKind::adam && found != given.end();
         const std::int64_t missed = counts ? found->second : 0;
@@ -237,7 +142,7 @@ void TrainingGraphMaker::add_kept(const std::string &weight, const Shape &shape,
 void TrainingGraphMaker::add_weights(std::size_t i) {
     const Node &layer = node(i);
     const bool normalizes = keeps_statistics(layer);
-    if (normalizes && !is_fixed_[i]) {
+    if (normalizes && !layers_.is_fixed[i]) {
         std::vector<float> statistics = layer.weights.at("mean").values();
         const std::vector<float> variance = layer.weights.at("variance").values();
         const auto channels = static_cast<std::int64_t>(variance.size());
@@ -247,29 +152,31 @@ void TrainingGraphMaker::add_weights(std::size_t i) {
     }
     for (const auto &[role, tensor] : layer.weights) {
         if (normalizes && (role == "mean" || role == "variance")) continue;
-        if (is_fixed_[i] && role != slope_role) continue;
+        if (layers_.is_fixed[i] && role != slope_role) continue;
         const std::string name = concat({layer.name, ".", role});
         const Shape shape = trained_shape(role, tensor.shape());
         add_variable(name, shape, {}, layer.name, role);
-        if (!trained_[i]) continue;
+        if (!layers_.trained[i]) continue;
         weights_.push_back(name);
         add_kept(name, shape, tensor);
     }
 }
 
-void TrainingGraphMaker::add_inputs(bool with_rates) {
+void TrainingGraphMaker::add_inputs(WantedGradients wanted) {
     for (const Input &input : network_.inputs())
         copies_.push_back(input.is_variable ? result_.graph.add_variable(input.name, input.shape)
                                             : result_.graph.add_input(input.name, input.shape));
     inputs_ = copies_;
     result_.network_inputs = network_.inputs().size();
-    labels_ = result_.graph.add_input("training.labels", labels_shape_);
-    if (options_.weighted) label_weights_ = result_.graph.add_input("training.weights", labels_shape_);
-    if (with_rates) find_missed_updates();
-    if (with_rates && !options_.accumulates()) rates_ = add_rates(result_.graph);
+    labels_ = result_.graph.add_input("training.labels", layers_.labels_shape);
+    if (options_.weighted) label_weights_ = result_.graph.add_input("training.weights", layers_.labels_shape);
+    if (wanted == WantedGradients::weights) { // which an optimiser reads
+        find_missed_updates();
+        if (!options_.accumulates()) rates_ = add_rates(result_.graph);
+    }
     step_ = result_.graph.add_variable("training.step", {1, 1});
     for (std::size_t i = 0; i < network_.nodes().size(); ++i)
-        if (reads_variables_[i]) add_weights(i);
+        if (layers_.reads_variables[i]) add_weights(i);
 }
 
 /// Throws unless a batch normalization's second input has the statistics of its first input. Its derivative
@@ -294,11 +201,13 @@ ValueId TrainingGraphMaker::copy_operation(std::size_t i, const std::string &nam
         random.dropout.training = true;
         return add(name, random, {inputs[0], step_});
     }
-    if (layer.inputs.size() == 2 && reads_variables_[i] && layer.operation.is<ops::BatchNormalization>())
+    if (layer.inputs.size() == 2 && layers_.reads_variables[i] &&
+        layer.operation.is<ops::BatchNormalization>())
         require_statistics_of_input(layer);
-    if (is_fixed_[i]) return add_fixed_normalization(result_.graph, name, layer, inputs[0], inputs_[0]);
+    if (layers_.is_fixed[i])
+        return add_fixed_normalization(result_.graph, name, layer, inputs[0], inputs_[0]);
     const bool normalizes = keeps_statistics(layer);
-    if (normalizes && reads_variables_[i]) {
+    if (normalizes && layers_.reads_variables[i]) {
         const ValueId statistics = add(concat({layer.name, ".batch"}), ops::BatchStatistics{}, {inputs[0]});
         const std::string running = concat({layer.name, ".", statistics_role});
         entry(running).output =
@@ -307,7 +216,7 @@ ValueId TrainingGraphMaker::copy_operation(std::size_t i, const std::string &nam
         inputs.push_back(statistics);
     }
     std::map<std::string, ValueId> weights;
-    if (reads_variables_[i])
+    if (layers_.reads_variables[i])
         for (const auto &[role, tensor] : layer.weights)
             if (!(normalizes && (role == "mean" || role == "variance")))
                 weights[role] = variable(concat({layer.name, ".", role}));
@@ -316,7 +225,7 @@ ValueId TrainingGraphMaker::copy_operation(std::size_t i, const std::string &nam
 
 ValueId TrainingGraphMaker::copy_activation(std::size_t i, const ops::Neuron &activation, ValueId before) {
     std::map<std::string, ValueId> weights;
-    if (reads_variables_[i] && node(i).weights.count("slope") > 0)
+    if (layers_.reads_variables[i] && node(i).weights.count("slope") > 0)
         weights["slope"] = variable(concat({node(i).name, ".slope"}));
     return add_trained_layer(result_.graph, node(i).name, activation, {before}, weights);
 }
@@ -329,16 +238,17 @@ void TrainingGraphMaker::copy_layer(std::size_t i) {
     for (const ValueId value : layer.inputs) inputs.push_back(copies_[static_cast<std::size_t>(value)]);
     if (!layer.activation) {
         const ValueId value = copy_operation(i, layer.name, std::move(inputs));
-        if (!reads_variables_[i] && !is_fixed_[i]) result_.graph.adopt_weights(value, layer.weights);
+        if (!layers_.reads_variables[i] && !layers_.is_fixed[i])
+            result_.graph.adopt_weights(value, layer.weights);
         copies_.push_back(value);
         return;
     }
     const ValueId before = copy_operation(i, concat({layer.name, ".before_activation"}), std::move(inputs));
     const ValueId value = copy_activation(i, *layer.activation, before);
-    if (!reads_variables_[i]) {
+    if (!layers_.reads_variables[i]) {
         std::map<std::string, WeightTensor> own = layer.weights, slopes;
         if (auto slope = own.extract("slope")) slopes.insert(std::move(slope));
-        if (!is_fixed_[i]) result_.graph.adopt_weights(before, std::move(own));
+        if (!layers_.is_fixed[i]) result_.graph.adopt_weights(before, std::move(own));
         result_.graph.adopt_weights(value, std::move(slopes));
     }
     copies_.push_back(value);
@@ -346,7 +256,7 @@ void TrainingGraphMaker::copy_layer(std::size_t i) {
 
 void TrainingGraphMaker::copy_layers() {
     for (std::size_t i = 0; i < network_.nodes().size(); ++i) {
-        if (needed_[network_.inputs().size() + i])
+        if (layers_.needed[network_.inputs().size() + i])
             copy_layer(i);
         else
             copies_.push_back(-1);
@@ -360,8 +270,8 @@ TrainingVariable &TrainingGraphMaker::entry(const std::string &name) {
 
 void TrainingGraphMaker::add_prediction() {
     std::vector<ValueId> parts;
-    for (const ValueId value : predictions_) parts.push_back(copies_[static_cast<std::size_t>(value)]);
-    prediction_ = detector_ ? add("training.prediction", ops::Concatenation{}, parts) : parts[0];
+    for (const ValueId value : layers_.predictions) parts.push_back(copies_[static_cast<std::size_t>(value)]);
+    prediction_ = parts.size() > 1 ? add("training.prediction", ops::Concatenation{}, parts) : parts[0];
 }
 
 ValueId TrainingGraphMaker::add_loss_gradient() {
@@ -431,14 +341,15 @@ void TrainingGraphMaker::add_update_graph() {
     result_.update = std::move(graph);
 }
 
-void TrainingGraphMaker::add_gradients(bool of_output) {
+void TrainingGraphMaker::add_gradients(GradientSource source) {
     Graph &graph = result_.graph;
     add_prediction();
-    const ValueId gradient = of_output ? labels_ : add_loss_gradient();
+    const bool has_loss = source == GradientSource::loss;
+    const ValueId gradient = has_loss ? add_loss_gradient() : labels_;
     std::vector<ValueId> wanted = inputs_;
     for (const std::string &weight : weights_) wanted.push_back(variable(weight));
     const std::map<ValueId, ValueId> gradients = differentiate(graph, prediction_, gradient, wanted);
-    if (!of_output) graph.mark_output(loss_);
+    if (has_loss) graph.mark_output(loss_);
     graph.mark_output(prediction_);
     for (const ValueId value : wanted)
         if (const auto found = gradients.find(value); found != gradients.end())
@@ -449,16 +360,16 @@ void TrainingGraphMaker::add_gradients(bool of_output) {
 } // namespace
 
 TrainingGraph make_training_graph(const Graph &network, const TrainingOptions &options) {
-    return TrainingGraphMaker(network, options).run();
+    return TrainingGraphMaker(network, options, WantedGradients::weights).training_step();
 }
 
-Graph make_gradient_graph(const Graph &network, const TrainingOptions &options, bool of_output) {
+Graph make_gradient_graph(const Graph &network, const TrainingOptions &options, GradientSource source) {
     TrainingOptions plain = options; // computing gradients needs no moments
     plain.optimizer = {};
     plain.optimizer.kind = OptimizerKind::sgd;
     plain.accumulate = 1;
     plain.average_rate = 0.0;
-    return TrainingGraphMaker(network, plain).gradients(of_output);
+    return TrainingGraphMaker(network, plain, WantedGradients::inputs_and_weights).gradients(source);
 }
 
 } // namespace mpscnn::engine

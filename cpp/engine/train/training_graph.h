@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -50,10 +51,13 @@ TrainingGraph make_training_graph(const Graph &network, const TrainingOptions &o
 /// The suffix of a gradient's name, after the name of its input or weight.
 inline constexpr const char *gradient_suffix = ".gradient";
 
-/// Return a graph that computes the gradients of a network's inputs and weights. It has the inputs of a
-/// TrainingGraph without the optimiser's variables. Its outputs are the loss, the prediction, and the
-/// gradients, by name. With `of_output` there is no loss, and the gradient of the prediction replaces the
+/// Where the gradient of the prediction comes from: the loss, or an input of the graph in place of the
 /// labels.
-Graph make_gradient_graph(const Graph &network, const TrainingOptions &options, bool of_output);
+enum class GradientSource : std::uint8_t { loss, input };
+
+/// Return a graph that computes the gradients of a network's inputs and weights. It has the inputs of a
+/// TrainingGraph without the optimiser's variables. Its outputs are the loss if there is one, the prediction,
+/// and the gradients, by name.
+Graph make_gradient_graph(const Graph &network, const TrainingOptions &options, GradientSource source);
 
 } // namespace mpscnn::engine

@@ -10,6 +10,7 @@
 #include "core/log.h"
 #include "core/platform.h"
 #include "core/text.h"
+#include "engine/trust/check_follower.h"
 #include "engine/trust/check_record.h"
 
 namespace mpscnn::engine {
@@ -79,7 +80,7 @@ BackgroundResult try_program(const Backend &subject, const CheckProgram &program
     const platform::ChildEnd end = platform::run_in_background(
         program.program, arguments, [&](std::string_view text) { listener.take(text); },
         [&] {
-            stopped = stopped || check_is_stopped(what);
+            stopped = stopped || follower_stops(what, 0, 1);
             const bool enough = request.empty() ? listener.greeted : listener.verdict.has_value();
             return stopped || enough || platform::awake_time() >= last;
         });

@@ -14,6 +14,7 @@
 #include "core/log.h"
 #include "core/platform.h"
 #include "core/text.h"
+#include "engine/trust/check_follower.h"
 #include "engine/trust/check_record.h"
 #include "engine/trust/self_check.h"
 
@@ -27,52 +28,31 @@ constexpr const char *skip_variable = "MPSCNN_SKIP_SELF_CHECK";
 constexpr const char *limit_variable = "MPSCNN_SELF_CHECK_SECONDS";
 constexpr const char *program_name = "mpscnn-check";
 
-/// The verdicts on devices and networks that this process knows, by the beginnings of their records.
-struct Verdicts {
-    struct Known {
-        Verdict verdict;
-        bool checked = true; ///< false: no check program could begin
-        bool of_network = false;
-    };
-    std::timed_mutex mutex;
-    std::map<std::string, Known> known;
+/// How the check ended that found a verdict.
+enum class CheckEnd : std::uint8_t {
+    complete,
+    not_begun,  ///< no check program could begin
+    interrupted ///< the verdict says nothing about the device
 };
-
-Verdicts &verdicts() {
-    // This object is never destroyed, because destructors of static objects may still compile programs.
-    static Verdicts &instance = *new Verdicts;
-    return instance;
-}
 
 struct Finding {
     Verdict verdict;
-    bool checked = true;      ///< true: the check program has checked the device
-    bool interrupted = false; ///< true: the verdict says nothing about the device
+    CheckEnd end = CheckEnd::complete;
 };
 
-/// The function that follows checks; see set_check_callback.
-struct Follower {
-    std::mutex mutex;
-    CheckCallback callback = nullptr;
-    void *context = nullptr;
+/// What this process knows about devices and networks, by the beginnings of their records.
+struct Findings {
+    std::timed_mutex mutex;
+    std::map<std::string, Finding> devices, networks;
 
-    /// Return whether the function wants the check to end.
-    bool stops(const std::string &device, std::size_t done, std::size_t all) {
-        CheckCallback called = nullptr;
-        void *with = nullptr;
-        {
-            // The function is called without the lock, because it may set another one.
-            const std::lock_guard lock(mutex);
-            called = callback;
-            with = context;
-        }
-        return called && called(device.c_str(), static_cast<std::int64_t>(done),
-                                static_cast<std::int64_t>(all), with) != 0;
+    std::map<std::string, Finding> &of(const CheckedThing &thing) {
+        return thing.network.empty() ? devices : networks;
     }
 };
 
-Follower &follower() {
-    static Follower &instance = *new Follower; // never destroyed, like the verdicts
+Findings &findings() {
+    // This object is never destroyed, because destructors of static objects may still compile programs.
+    static Findings &instance = *new Findings;
     return instance;
 }
 
@@ -83,30 +63,35 @@ struct OtherProgram {
 };
 
 OtherProgram &other_program() {
-    static OtherProgram &instance = *new OtherProgram; // never destroyed, like the verdicts
+    static OtherProgram &instance = *new OtherProgram; // never destroyed, like the findings
     return instance;
 }
 
-/// Owns the verdicts for the calling thread. While another thread checks a device, the follower is called, so
+/// Owns the findings for the calling thread. While another thread checks a device, the follower is called, so
 /// that a program can give up, and Python's other threads go on.
-class VerdictLock {
+class FindingsLock {
 public:
-    explicit VerdictLock(const Backend &subject) {
+    explicit FindingsLock(const Backend &subject) {
         while (!stopped_ && !owns_)
-            if (owns_ = verdicts().mutex.try_lock_for(std::chrono::milliseconds(50)); !owns_)
-                stopped_ = follower().stops(subject.device_name(), 0, 0);
+            if (owns_ = findings().mutex.try_lock_for(std::chrono::milliseconds(50)); !owns_)
+                stopped_ = follower_stops(subject.device_name(), 0, 0);
     }
-    ~VerdictLock() {
-        if (owns_) verdicts().mutex.unlock();
+    ~FindingsLock() {
+        if (owns_) findings().mutex.unlock();
     }
-    VerdictLock(const VerdictLock &) = delete;
-    VerdictLock &operator=(const VerdictLock &) = delete;
+    FindingsLock(const FindingsLock &) = delete;
+    FindingsLock &operator=(const FindingsLock &) = delete;
 
     bool stopped() const { return stopped_; }
 
 private:
     bool owns_ = false, stopped_ = false;
 };
+
+CheckEnd end_of(const CheckProcesses &processes) {
+    if (processes.interrupted()) return CheckEnd::interrupted;
+    return processes.not_begun() ? CheckEnd::not_begun : CheckEnd::complete;
+}
 
 Finding find_in_processes(const Backend &subject, const CheckProgram &check) {
     log(LogLevel::information, concat({"checking device ", quoted(subject.device_name()),
@@ -117,7 +102,7 @@ Finding find_in_processes(const Backend &subject, const CheckProgram &check) {
     CheckObserver observer;
     observer.began = [&](std::size_t number) { marker.begin(number); };
     observer.stop = [&](std::size_t done) {
-        return follower().stops(subject.device_name(), std::min(done, all), all);
+        return follower_stops(subject.device_name(), std::min(done, all), all);
     };
     CheckProcesses processes(subject, check, std::move(observer));
     const CaseRunner run = [&](const std::vector<std::size_t> &cases,
@@ -125,9 +110,8 @@ Finding find_in_processes(const Backend &subject, const CheckProgram &check) {
         return processes.run(cases, refused);
     };
     Finding finding{judge(networks, run)};
-    static_cast<void>(follower().stops(subject.device_name(), all, all));
-    finding.checked = !processes.not_begun();
-    finding.interrupted = processes.interrupted();
+    static_cast<void>(follower_stops(subject.device_name(), all, all));
+    finding.end = end_of(processes);
     return finding;
 }
 
@@ -138,17 +122,14 @@ Finding find_for_network(const Backend &subject, const CheckedNetwork &network, 
     CheckMarker marker({subject.identity(), network.identity});
     CheckObserver observer;
     observer.began = [&](std::size_t number) { marker.begin(number); };
-    observer.stop = [&](std::size_t done) {
-        return follower().stops(what, std::min<std::size_t>(done, 1), 1);
-    };
+    observer.stop = [&](std::size_t done) { return follower_stops(what, std::min<std::size_t>(done, 1), 1); };
     CheckProcesses processes(subject, check, std::move(observer));
     CaseBatch batch;
     do batch = processes.run(network.request());
     while (batch.refused.empty() && !batch.results.contains(0));
-    static_cast<void>(follower().stops(what, 1, 1));
+    static_cast<void>(follower_stops(what, 1, 1));
     Finding finding;
-    finding.checked = !processes.not_begun();
-    finding.interrupted = processes.interrupted();
+    finding.end = end_of(processes);
     finding.verdict.kept = batch.kept;
     finding.verdict.silent = batch.silent;
     finding.verdict.refused = batch.refused;
@@ -163,7 +144,7 @@ Finding find_for_network(const Backend &subject, const CheckedNetwork &network, 
 
 /// Keep a verdict for this process. Log why the device is refused, or which implementations are not used.
 void keep(const Backend &subject, const Finding &finding) {
-    verdicts().known[check_record_of(subject.identity())] = {finding.verdict, finding.checked};
+    findings().devices[check_record_of(subject.identity())] = finding;
     const std::string text = finding.verdict.refused.empty() ? replacement_text(subject, finding.verdict)
                                                              : refusal_text(subject, finding.verdict);
     if (!text.empty()) log(LogLevel::warning, text);
@@ -181,15 +162,16 @@ Finding finding_of_crash(std::int64_t number) {
 Finding finding_of_wait() {
     Finding finding;
     finding.verdict.refused = "the wait for its check by another process was ended";
-    finding.interrupted = true;
+    finding.end = CheckEnd::interrupted;
     return finding;
 }
 
 /// Return the verdict that this process knows.
 std::optional<Finding> known_here(const CheckedThing &thing) {
-    const auto found = verdicts().known.find(check_record_of(thing));
-    if (found == verdicts().known.end()) return std::nullopt;
-    return Finding{found->second.verdict, found->second.checked};
+    const auto &known = findings().of(thing);
+    const auto found = known.find(check_record_of(thing));
+    if (found == known.end()) return std::nullopt;
+    return found->second;
 }
 
 /// Return the recorded verdict, or the result of `check`, which is recorded. While another process checks
@@ -197,13 +179,13 @@ std::optional<Finding> known_here(const CheckedThing &thing) {
 Finding on_record_or(const Backend &subject, const CheckedThing &thing,
                      const std::function<Finding()> &check) {
     if (const auto known = verdict_on_record(thing)) return {*known};
-    const CheckTurn turn(subject.identity(), [&] { return follower().stops(subject.device_name(), 0, 0); });
+    const CheckTurn turn(subject.identity(), [&] { return follower_stops(subject.device_name(), 0, 0); });
     if (turn.stopped()) return finding_of_wait();
     // Another process may have recorded it while this one waited.
     if (const auto known = verdict_on_record(thing)) return {*known};
     const auto crashed = case_of_crash(thing);
     Finding finding = crashed ? finding_of_crash(*crashed) : check();
-    if (!finding.interrupted && !finding.verdict.times.cold) remember(thing, finding.verdict);
+    if (finding.end != CheckEnd::interrupted && !finding.verdict.times.cold) remember(thing, finding.verdict);
     return finding;
 }
 
@@ -213,7 +195,7 @@ Finding look_up_or_check(const Backend &subject, const CheckProgram &check) {
     const std::string identity = subject.identity();
     if (const auto known = known_here(identity)) return *known;
     Finding finding = on_record_or(subject, identity, [&] { return find_in_processes(subject, check); });
-    if (!finding.interrupted) keep(subject, finding);
+    if (finding.end != CheckEnd::interrupted) keep(subject, finding);
     return finding;
 }
 
@@ -255,14 +237,6 @@ void set_other_check_program(std::vector<std::string> command) {
     other_program().command = std::move(command);
 }
 
-void set_check_callback(CheckCallback callback, void *context) {
-    const std::lock_guard lock(follower().mutex);
-    follower().callback = callback;
-    follower().context = context;
-}
-
-bool check_is_stopped(const std::string &what) { return follower().stops(what, 0, 1); }
-
 bool skips_self_check() {
     const char *skip = std::getenv(skip_variable);
     return skip && std::string(skip) == "1";
@@ -270,7 +244,7 @@ bool skips_self_check() {
 
 Verdict verdict_for_auto(const Backend &subject, const CheckProgram &check) {
     if (skips_self_check()) return {};
-    const VerdictLock lock(subject);
+    const FindingsLock lock(subject);
     if (lock.stopped()) return finding_of_wait().verdict;
     if (std::string why = subject.why_not_automatic(); !why.empty() && !is_known(subject.identity())) {
         Verdict verdict;
@@ -283,7 +257,7 @@ Verdict verdict_for_auto(const Backend &subject, const CheckProgram &check) {
 
 std::optional<Verdict> verdict_so_far(const Backend &subject) {
     if (skips_self_check()) return Verdict{};
-    const VerdictLock lock(subject);
+    const FindingsLock lock(subject);
     if (lock.stopped()) return finding_of_wait().verdict;
     const std::string identity = subject.identity();
     if (const auto known = known_here(identity)) return known->verdict;
@@ -303,22 +277,23 @@ std::optional<Verdict> verdict_so_far(const Backend &subject) {
 
 Verdict verdict_when_asked(const Backend &subject, const Backend &reference, const CheckProgram &check) {
     if (skips_self_check()) return {};
-    const VerdictLock lock(subject);
+    const FindingsLock lock(subject);
     if (lock.stopped()) return require_used(subject, finding_of_wait().verdict);
     Finding finding = look_up_or_check(subject, check);
-    if (!finding.checked) finding = check_here(subject, reference);
+    if (finding.end == CheckEnd::not_begun) finding = check_here(subject, reference);
     return require_used(subject, finding.verdict);
 }
 
 Verdict check_again(const Backend &subject, const Backend &reference, const CheckProgram &check) {
-    const VerdictLock lock(subject);
+    const FindingsLock lock(subject);
     if (lock.stopped()) return require_used(subject, finding_of_wait().verdict);
     forget_networks();
-    std::erase_if(verdicts().known, [](const auto &entry) { return entry.second.of_network; });
-    const CheckTurn turn(subject.identity(), [&] { return follower().stops(subject.device_name(), 0, 0); });
+    findings().networks.clear();
+    const CheckTurn turn(subject.identity(), [&] { return follower_stops(subject.device_name(), 0, 0); });
     Finding finding = turn.stopped() ? finding_of_wait() : find_in_processes(subject, check);
-    if (!finding.checked) return require_used(subject, check_here(subject, reference).verdict);
-    if (!finding.interrupted) {
+    if (finding.end == CheckEnd::not_begun)
+        return require_used(subject, check_here(subject, reference).verdict);
+    if (finding.end != CheckEnd::interrupted) {
         remember(subject.identity(), finding.verdict);
         keep(subject, finding);
     }
@@ -326,23 +301,23 @@ Verdict check_again(const Backend &subject, const Backend &reference, const Chec
 }
 
 Verdict verdict_on_network(const Backend &subject, const CheckedNetwork &network, const CheckProgram &check) {
-    const VerdictLock lock(subject);
+    const FindingsLock lock(subject);
     if (lock.stopped()) return finding_of_wait().verdict;
     const CheckedThing thing(subject.identity(), network.identity);
     if (const auto known = known_here(thing)) return known->verdict;
     Finding finding = on_record_or(subject, thing, [&] { return find_for_network(subject, network, check); });
-    if (!finding.checked) {
+    if (finding.end == CheckEnd::not_begun) {
         log(LogLevel::information,
             concat({"network ", quoted(network.name), " is not checked: ", finding.verdict.refused}));
         finding.verdict.refused.clear();
     }
-    if (!finding.interrupted && !finding.verdict.times.cold)
-        verdicts().known[check_record_of(thing)] = {finding.verdict, finding.checked, true};
+    if (finding.end != CheckEnd::interrupted && !finding.verdict.times.cold)
+        findings().networks[check_record_of(thing)] = finding;
     return finding.verdict;
 }
 
 std::optional<Verdict> known_verdict(const Backend &subject, const std::string &network_identity) {
-    const VerdictLock lock(subject);
+    const FindingsLock lock(subject);
     const CheckedThing thing(subject.identity(), network_identity);
     if (lock.stopped()) return std::nullopt;
     if (const auto known = known_here(thing)) return known->verdict;
@@ -350,9 +325,9 @@ std::optional<Verdict> known_verdict(const Backend &subject, const std::string &
 }
 
 void keep_verdict(const Backend &subject, const std::string &network_identity, const Verdict &verdict) {
-    const VerdictLock lock(subject);
+    const FindingsLock lock(subject);
     if (lock.stopped()) return;
-    verdicts().known[check_record_of({subject.identity(), network_identity})] = {verdict, true, true};
+    findings().networks[check_record_of({subject.identity(), network_identity})] = {verdict};
 }
 
 std::shared_ptr<const Backend> trusted(std::shared_ptr<const Backend> subject, const Verdict &verdict) {

@@ -16,13 +16,6 @@ namespace mpscnn::engine {
 // backend, and the verdict is recorded (check_record.h). The check runs in child processes, because a
 // framework may end the process and a driver may hang.
 
-/// A function that follows the check of a device. See mpscnn_set_check_callback.
-using CheckCallback = int (*)(const char *device, std::int64_t done, std::int64_t all, void *context);
-void set_check_callback(CheckCallback callback, void *context);
-
-/// Tell the function that follows checks that this waits for a network. Return true if the wait should end.
-bool check_is_stopped(const std::string &what);
-
 /// Return whether the environment has MPSCNN_SKIP_SELF_CHECK=1. Every device is trusted then.
 bool skips_self_check();
 
