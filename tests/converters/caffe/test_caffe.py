@@ -73,16 +73,6 @@ def test_texts_that_look_like_numbers_of_enumerations(tmp_path: Path) -> None:
     np.testing.assert_array_equal(result(tmp_path, text, x), np.maximum(x, 0))
 
 
-def test_averages_count_padding_but_not_what_is_behind_it(tmp_path: Path) -> None:
-    x = random(1, 1, 6, 6)
-    padded = np.pad(x, [(0, 0), (0, 0), (1, 2), (1, 2)])
-    inside = np.pad(np.ones_like(x), [(0, 0), (0, 0), (1, 1), (1, 1)], constant_values=1.0)
-    counted = np.pad(inside, [(0, 0), (0, 0), (0, 1), (0, 1)])
-    expected = windows(padded, 3, 2, (4, 4)).sum((-2, -1)) / windows(counted, 3, 2, (4, 4)).sum((-2, -1))
-    found = pooled(tmp_path, x, "pool: AVE kernel_size: 3 stride: 2 pad: 1")
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
-
-
 @pytest.mark.parametrize(
     ("parameters", "shape", "stride", "dilation", "groups"),
     [

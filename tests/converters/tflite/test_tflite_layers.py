@@ -179,13 +179,7 @@ def test_each_operator_in_floats(tmp_path: Path, kind: str) -> None:
     agrees(tmp_path, content, *inputs, rtol=rtol, atol=2e-6, fast_because=missing)
 
 
-@pytest.mark.parametrize("beta", [1.0, 0.25])
-def test_softmax(tmp_path: Path, beta: float) -> None:
-    agrees(tmp_path, one("SOFTMAX", X, options=[(0, "Float32", beta)]), 3 * random(*X))
-
-
-def test_normalizations(tmp_path: Path) -> None:
-    agrees(tmp_path, one("L2_NORMALIZATION", X), random(*X))
+def test_local_response(tmp_path: Path) -> None:
     options = [(0, "Int32", 2), (1, "Float32", 1.5), (2, "Float32", 0.3), (3, "Float32", 0.75)]
     wrong = "the reference kernel leaves out the last channel of a window, unlike TensorFlow"
     agrees(tmp_path, one("LOCAL_RESPONSE_NORMALIZATION", X, options=options), random(*X), fast_because=wrong)
