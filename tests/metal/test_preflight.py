@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from metal.test_background_check import PAGE
 
 #: The first choice is by one run of each engine.
 COLD = "before its clock had risen; later programs take times that are measured in the background"
@@ -162,6 +163,7 @@ import logging
 import sys
 import numpy as np
 import mpscnn
+from metal.emulation import load
 
 logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
 net = mpscnn.Network(input=(8, 8, 4), name="shapes")
@@ -173,12 +175,14 @@ for device in ("cpu", sys.argv[1]):
     trainer = mpscnn.Trainer(net, loss="mean_squared_error", device=device, learning_rate=0.01)
     losses.append([trainer.step(x, x) for _ in range(3)])
 np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+print("cold", load().get("cold_ms"))
 """
 
 
 def test_a_training_goes_on_with_the_faster_engine(cache: Path) -> None:
-    """The first step runs on both engines, and the emulation is the slower one."""
+    """The first step runs on both engines, and the emulation is the slower one, also when its clock has risen."""
     variables = {**os.environ, "MPSCNN_CACHE": str(cache), "PYTHONPATH": os.pathsep.join(sys.path)}
+    variables["METAL_EMULATION_SWITCHES"] = "cold_ms=400"  # each step takes 20 of them
     del variables["MPSCNN_DEVICE"]
     for preflight, device, chosen in (
         ("on", "auto", True),
@@ -194,8 +198,15 @@ def test_a_training_goes_on_with_the_faster_engine(cache: Path) -> None:
             timeout=300,
         )
         assert done.returncode == 0, done.stderr
-        said = "is not used for this training: the CPU engine ran a step in " in done.stdout
+        told = "is not used for this training: the CPU engine ran a step in"
+        assert told in PAGE
+        said = told in done.stdout
         assert said == chosen, done.stdout
+        left = int(done.stdout.split()[-1])
+        if chosen:
+            assert left < 360, "two steps, and more before the device is left"
+        else:
+            assert left == 340
 
 
 def test_a_named_device_is_not_checked_with_the_network(cache: Path) -> None:

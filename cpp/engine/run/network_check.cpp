@@ -14,6 +14,7 @@
 #include "core/child_process.h"
 #include "core/platform.h"
 #include "core/text.h"
+#include "engine/run/preflight.h"
 #include "engine/trust/check_process.h"
 #include "engine/trust/self_check.h"
 
@@ -25,8 +26,6 @@ namespace {
 /// both. The runs of a block are timed until there are this many, or until they take this long.
 constexpr int blocks = 4, runs_of_block = 5;
 constexpr std::chrono::nanoseconds time_of_block = std::chrono::milliseconds(75);
-/// A GPU raises its clock only after some work.
-constexpr std::chrono::nanoseconds warm_up_time = std::chrono::milliseconds(200);
 /// Times whose quotient is below this are measured again.
 constexpr std::int64_t clear_quotient = 2;
 

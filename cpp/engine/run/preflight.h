@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -20,6 +21,9 @@ namespace mpscnn::engine {
 // and on the CPU engine. If the device's result is wrong or missing, or the CPU engine is faster, "auto"
 // takes the CPU. The result is recorded for the network, its options, the device and the system
 // (check_record.h).
+
+/// How long a GPU works before its time counts. It raises its clock only after some work.
+inline constexpr std::chrono::nanoseconds warm_up_time = std::chrono::milliseconds(200);
 
 /// Return the choice for a network for which "auto" has chosen a device: the same, or the CPU with the
 /// reason. The check runs in the background. If it does not end in time (MPSCNN_PREFLIGHT_SECONDS), this
