@@ -9,6 +9,9 @@ from concurrent.futures import Future
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+
+from mpscnn._private.arrays import unchanging
 from mpscnn._private.calls_ahead import call_ahead
 from mpscnn._private.progress_line import notebook_count
 from mpscnn.errors import Error, ImageError, ParameterError, ShapeError
@@ -16,6 +19,7 @@ from mpscnn.model import Model
 from mpscnn.photo_sources import one_photo
 from mpscnn.runtime.library import available_processors
 from mpscnn.vision.photo import open_photo
+from mpscnn.vision.pixels import Photo, YuvImage
 
 if TYPE_CHECKING:
     from mpscnn.graph.features import FeatureExtractor
@@ -52,7 +56,7 @@ def iterate_results(
             yield photo.result()
 
     with (
-        closing(call_ahead(_opened, samples, available_processors())) as opened,
+        closing(call_ahead(_opened, map(_kept, samples), available_processors())) as opened,
         notebook_count("photos evaluated") as one_more,
         Runner(model, inflight, **runs.to_dict()) as runner,
     ):
@@ -75,6 +79,21 @@ def readable_results(
             raise found
         else:
             yield truth, found
+
+
+def _kept(sample: tuple[Any, Truth]) -> tuple[Any, Truth]:
+    """Return a sample for a later time: with a copy of a photo in memory, since the next one may be written into it."""
+    photo, truth = sample
+    if isinstance(photo, np.ndarray):
+        return unchanging(photo), truth
+    if isinstance(photo, Photo):
+        return photo.unchanging(), truth
+    if isinstance(photo, (YuvImage, memoryview, bytearray)):
+        try:
+            return open_photo(photo).unchanging(), truth
+        except Error:  # the runner raises it again
+            return sample
+    return sample
 
 
 def _opened(sample: tuple[Any, Any]) -> Any:

@@ -54,7 +54,7 @@ def test_the_message_of_a_package_alone_is_named(tmp_path: Path) -> None:
 def test_a_package_as_a_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "photos.mlpackage"
     path.write_bytes(classifier().SerializeToString())
-    with pytest.raises((UnsupportedError, WeightsError), match="is not a folder"):
+    with pytest.raises(UnsupportedError, match=r"is a Core ML model; rename it to photos\.mlmodel"):
         converters.read_network([path])
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from runner_frames import doubling_program, value_of
 
 import mpscnn
+from mpscnn.evaluation.photo_stream import iterate_results
 from mpscnn.quantization.inputs import to_arrays
 
 SHADES = [0, 120, 250] * 4
@@ -97,7 +98,9 @@ def test_each_frame_of_one_memory_has_its_own_result(tmp_path: Path, kind: Calla
             return [result async for result in runner.map(frames())]
 
         awaited = asyncio.run(collected())
-    for found in (mapped, submitted, awaited):
+    samples = zip(camera(write, frame), SHADES, strict=True)
+    evaluated = [found for _, _, found in iterate_results(model, samples, 3, model.run_options)]
+    for found in (mapped, submitted, awaited, evaluated):
         assert [result.probabilities.tolist() for result in found] == [one.tolist() for one in expected]
         shades = [np.asarray(result.draw())[0, 0, 0] for result in found]
         np.testing.assert_allclose(shades, SHADES, atol=1)
