@@ -93,6 +93,27 @@ TEST(sets_have_classes_from_a_threshold_on) {
     CHECK(refused(mpscnn_set_threshold(numbers, 9, 0.5, nullptr), MPSCNN_ERROR_PARAMETER, "threshold"));
 }
 
+TEST(other_scores_and_no_layer_remove_the_calibration) {
+    Known known;
+    mpscnn_model *model = parsed(model_bytes());
+    const auto is_calibrated = [&] {
+        mpscnn_calibration found{};
+        CHECK(succeeded(mpscnn_model_calibration(model, &found)));
+        return found.layer != nullptr;
+    };
+    const mpscnn_calibration given = known.calibration(), none{};
+    CHECK(succeeded(mpscnn_model_set_calibration(model, &given)));
+    CHECK(is_calibrated());
+    CHECK(succeeded(mpscnn_model_set_scores(model, "softmax"))); // the same scores, now stated
+    CHECK(is_calibrated());
+    CHECK(succeeded(mpscnn_model_set_scores(model, "sigmoid")));
+    CHECK(!is_calibrated());
+    CHECK(succeeded(mpscnn_model_set_calibration(model, &given)));
+    CHECK(succeeded(mpscnn_model_set_calibration(model, &none)));
+    CHECK(!is_calibrated());
+    mpscnn_model_release(model);
+}
+
 TEST(calibrations_that_do_not_fit_are_refused) {
     Known known;
     mpscnn_model *model = parsed(model_bytes());
@@ -104,8 +125,6 @@ TEST(calibrations_that_do_not_fit_are_refused) {
     CHECK(refuses(given, "not the network's output"));
     given.layer = "poll";
     CHECK(refuses(given, "'poll'"));
-    given.layer = nullptr;
-    CHECK(refuses(given, "layer"));
     given = known.calibration();
     given.photos = 10;
     CHECK(refuses(given, "at least 11"));
