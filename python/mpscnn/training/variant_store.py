@@ -20,7 +20,9 @@ class VariantStore:
         self._photos = shape[1]
         self._bytes = math.prod(shape[2:]) * np.dtype(kind).itemsize
         """The bytes of a variant of a photo."""
-        np.lib.format.write_array_header_1_0(file, {"descr": kind, "fortran_order": False, "shape": shape})
+        # Some versions of NumPy state no types for this function.
+        write_header: Any = np.lib.format.write_array_header_1_0
+        write_header(file, {"descr": kind, "fortran_order": False, "shape": shape})
         self._begin = file.tell()
 
     def write(self, first: int, values: NDArray[Any]) -> None:

@@ -61,7 +61,8 @@ def train(
     }
     task = _OF_MODELS.get(str(task), task)
     if task is None:
-        task = next((name for name, labels in _LABELS.items() if labels in options), "classify")
+        labelled = [name for name, labels in _LABELS.items() if labels in options]
+        task = labelled[0] if labelled else "classify"
     if task not in get_args(TaskName):
         known = ", ".join(map(repr, get_args(TaskName)))
         raise ParameterError(f"train: task must be one of {known}, got {task!r}")
