@@ -354,3 +354,17 @@ def test_formats_say_the_same(suffix: str, package: str, tmp_path: Path) -> None
     found = mpscnn.compare(read_network(paths[0]), other)
     assert found.equal
     assert not found.uncompared
+
+
+def test_a_value_that_is_put_out_twice_stays_two_outputs(tmp_path: Path) -> None:
+    network = Network(input=(3, 4, 2))
+    product = network.multiply(network.input, network.input)
+    network.output(product)
+    network.output(network.reshape(product, (3, 4, 2)))
+    export_coreai(network, tmp_path / "m.aimodel")
+    read = read_network([tmp_path / "m.aimodel"])
+    x = np.random.default_rng(0).normal(size=(1, 3, 4, 2)).astype(np.float32)
+    results = list(read.compile(device="cpu").run(x).values())
+    assert len(results) == 2
+    for result in results:
+        np.testing.assert_array_equal(result.reshape(x.shape), x * x)

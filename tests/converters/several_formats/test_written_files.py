@@ -41,6 +41,35 @@ RESHAPES = {
             Step("multiply", (5, 6)),
         ),
     ),
+    "a reshape to the same shape as an output": Program(
+        0, (4, 4, 4), (Step("multiply", (0, 0)), Step("reshape", (1,), ((4, 4, 4),))), (1,)
+    ),
+    "a softmax of a reshape of what is computed in place and read later": Program(
+        0,
+        (4, 6, 4),
+        (
+            Step("activation", (0,), ("swish",)),
+            Step("reshape", (1,), ((2, 2, 24),)),
+            Step("softmax", (2,)),
+            Step("multiply", (3, 3)),
+            Step("dense", (1,), (4,)),
+        ),
+        (4,),
+    ),
+    "a transposition of such a reshape": Program(
+        0,
+        (6, 6, 6),
+        (
+            Step("maximum", (0, 0)),
+            Step("multiply", (1, 0)),
+            Step("reshape", (2,), ((36, 6),)),
+            Step("reshape", (2,), ((216,),)),
+            Step("softmax", (4,)),
+            Step("multiply", (5, 5)),
+            Step("transpose", (3,), ((2, 1),)),
+        ),
+        (6,),
+    ),
 }
 
 

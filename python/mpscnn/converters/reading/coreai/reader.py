@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, get_origin
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from mpscnn.converters.finishing.metadata_entries import describe
 from mpscnn.converters.opening.layer_names import quote_name
 from mpscnn.converters.opening.read_options import ReadOptions, only
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.coreai.archive import unpacked
 from mpscnn.converters.reading.coreai.asset import Asset, open_asset
 from mpscnn.converters.reading.coreai.biases import with_biases
@@ -184,7 +186,7 @@ class _Program:
         for operation in with_biases(graph.operations):
             if operation.kind == "output":
                 results = [blobs[number] for number in operation.operands]
-                return results if depth else [self._computed(blob) for blob in results]
+                return results if depth else self._outputs(results, operation, graph.output_names)
             for number, _ in operation.results:
                 own = names.get(number) if depth == 0 else ""
                 if not own or self.walk.builder.has(own):
@@ -197,6 +199,21 @@ class _Program:
             else:
                 self._operation(operation, reads, makes, is_main=depth == 0)
         raise WeightsError(f"damaged: the graph {quote_name(graph.name)} has no outputs")
+
+    def _outputs(self, blobs: Sequence[str], operation: Operation, names: Sequence[str]) -> list[str]:
+        """Return the outputs of the network. A value that is put out again becomes a layer that copies it."""
+        found: list[str] = []
+        for place, blob in enumerate(map(self._computed, blobs)):
+            if blob in found:
+                own = names[place] if place < len(names) else ""
+                if not own or self.walk.builder.has(own):
+                    own = f"%{next(self._numbers)}"
+                b, x = self.walk.builder, self._tensor(blob)
+                made = [ops.transpose(b, x, perm=list(range(b.rank(x))))]
+                self.walk.layer(operation.kind, own, [blob], [own], partial(list, made), None)
+                blob = own
+            found.append(blob)
+        return found
 
     def _computed(self, blob: str) -> str:
         """Return an output of the network. A constant becomes a layer."""

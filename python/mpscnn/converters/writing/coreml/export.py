@@ -9,6 +9,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -134,7 +135,8 @@ def export(
         parts["programs with a GRU that resets after the product"] = _OLDEST_RESETTING_AFTER
     target = _target(kind, target, path, parts)
     with quiet():
-        made = ProgramBuilder(
+        program_of = partial(
+            ProgramBuilder,
             tools,
             onnx_model,
             str(path),
@@ -146,7 +148,12 @@ def export(
             builder.activations,
             is_program=kind == PACKAGE,
         )
+        made = program_of()
         model = _converted(tools, made, labels, kind, target, dtype, str(path))
+        outputs = [one.name for one in model._spec.description.output]
+        if len({*outputs}) < len(outputs):  # such as an output and its reshape to the same shape
+            made = program_of(sets_apart=True)
+            model = _converted(tools, made, labels, kind, target, dtype, str(path))
         model = _compressed(tools, model, kind, dtype, palette, str(path), made.float32)
         name_operations(model._spec, made.kept, is_program=kind == PACKAGE)
         if post_processing is not None:

@@ -40,7 +40,13 @@ class ProgramBuilder:
         activations: Mapping[str, str],
         *,
         is_program: bool,
+        sets_apart: bool = False,
     ) -> None:
+        """Convert a network.
+
+        With `sets_apart`, each output after the first has an operation of its own, which coremltools keeps. Otherwise
+        equal outputs get one name.
+        """
         mil = tools.converters.mil.mil
         self._mb = mil.Builder
         self._names = LayerNames()
@@ -70,6 +76,7 @@ class ProgramBuilder:
                 self._input(tools, name, names[name], shape, preprocess if len(shapes) == 1 else None)
             self._layer_names = layer_names(graph, activations)
             self._results = result_names(graph)
+            self._first_output, self._sets_apart = graph.output[0].name, sets_apart
             self._given_names: dict[str, str] = {}  # the names of operations by the results of the ONNX graph
             for node in graph.node:
                 self._add(node)
@@ -210,6 +217,8 @@ class ProgramBuilder:
                 f"{self._origin}: its output {quote_name(name)} is a constant, which Core ML does not have"
             )
         own = self._given_names.get(name) or self._kept_name(name)
+        if self._sets_apart and name != self._first_output:
+            return self._mb.maximum(x=value, y=value, name=self._kept_name(own))
         if self._probabilities is not None and self._probabilities.are_added:
             mb = _WithNames(self._mb, lambda: self._free(_PART))
             return self._probabilities.added(mb, value, self._kept_name(f"{own}_probabilities"))

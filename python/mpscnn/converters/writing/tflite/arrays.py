@@ -14,8 +14,7 @@ from mpscnn.converters.writing.tflite.layer import Layer
 def reshaped(layer: Layer, x: Value, shape: Sequence[int]) -> Value:
     """Reshape to extents without the batch, which stays the first axis.
 
-    A reshape of a reshape reads what the first one reads. LiteRT lets a reshape share the memory of its operand, and
-    without XNNPACK it may overwrite this memory too early if one reshape reads another.
+    A reshape of a reshape reads what the first one reads, so that fewer operands must be copied (`shared_memory`).
     """
     if tuple(shape) == x.shape[1:]:
         return x
