@@ -19,6 +19,7 @@ from mpscnn import converters
 from mpscnn.converters.opening.unsupported import UnsupportedLayersError
 from mpscnn.converters.reading.coreml.program.operations import REFUSED, ROWS
 from mpscnn.errors import WeightsError
+from mpscnn.graph.quantized import has_integers
 
 
 class Case(NamedTuple):
@@ -155,6 +156,24 @@ def test_quantised_activations(kind: str, axis: int | None, has_zero_points: boo
     scale, zero = scale.reshape(along), zero.reshape(along).astype(np.float32) * has_zero_points
     whole = np.clip(np.rint(x / scale) + zero, limits.min, limits.max)
     compare(run_program(program, [x], tmp_path), (np.maximum(whole, 0) - zero) * scale)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_compressed_weights_stay_integers(batch: int, tmp_path: Path) -> None:
+    """The weight is that of the last layer, so its integers are needed when the graph is complete."""
+    shape, draw = (batch, 6), np.random.default_rng(4)
+    program = Program({"x0": shape})
+    weight, zero = draw.integers(-128, 128, (5, 6)).astype(np.int8), np.int8(3)
+    scale = draw.uniform(0.004, 0.02, 5).astype(np.float32)
+    given = {"quantized_data": weight, "zero_point": np.full(5, zero), "scale": scale, "axis": np.int32(0)}
+    program.add("constexpr_affine_dequantize", "weight", **given)
+    program.add("relu", "positive", x="%x0")
+    program.add("linear", x="%positive", weight="%weight", bias=np.zeros(5, np.float32))
+    network = converters.read_network([saved(program.message, tmp_path / "model.mlmodel")])
+    assert has_integers(network)
+    x = random_inputs([shape])[0]
+    expected = np.maximum(x, 0) @ ((weight - np.float32(zero)) * scale[:, None]).T
+    compare(run_program(program, [x], tmp_path), expected)
 
 
 def test_lists(tmp_path: Path) -> None:

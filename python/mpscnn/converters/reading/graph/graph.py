@@ -14,6 +14,7 @@ from mpscnn.converters.reading.onnx.expansions import Operators, expanded
 from mpscnn.converters.reading.onnx.file import NODE_BYTES, Described, OnnxFile
 from mpscnn.converters.reading.onnx.node import Node
 from mpscnn.converters.values.float32_intermediates import Origin
+from mpscnn.converters.values.stored_integers import StoredIntegers
 
 OPSET = 21
 """The version of ONNX' operators. Since 21, GroupNormalization has a scale for each channel."""
@@ -36,6 +37,7 @@ class Graph(Operators):
         self._inputs = list(inputs)
         self._nodes: list[Node] = []
         self._constants: dict[str, NDArray[Any] | Blob] = {}
+        self._integers: dict[str, StoredIntegers] = {}  # of constants, by name
 
     def unique(self, name: str) -> str:
         """Return a name that no tensor has: this one, or the same with a number."""
@@ -80,4 +82,5 @@ class Graph(Operators):
             origins=origins,
             keeps_axes=self._keeps_axes,
             grows=grows,
+            integers=self._integers,
         )

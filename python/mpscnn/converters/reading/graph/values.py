@@ -173,7 +173,7 @@ class Values(Graph):
 
     def note_integers(self, name: str, integers: StoredIntegers) -> None:
         """Record the integers from which a constant was decompressed."""
-        self._graph.integers[name] = integers
+        self._integers[name] = integers
 
     def is_integer(self, tensor: str) -> bool:
         """Return True if a tensor has whole numbers."""

@@ -101,10 +101,11 @@ class OnnxFile:
         is_ours: whether mpscnn has written the file.
         notes: sentences for the user about what the file has and the graph lacks.
         grows: whether nodes are still added, so that it is not known what will read a result.
+        integers: the integers of weights that a reader of another format has decompressed, by name. That reader may add
+            some later.
 
     Attributes:
         nodes: the operators in topological order.
-        integers: the integers of weights that a reader of another format has decompressed, by name.
     """
 
     def __init__(
@@ -125,6 +126,7 @@ class OnnxFile:
         is_ours: bool = False,
         notes: Sequence[str] = (),
         grows: bool = False,
+        integers: Mapping[str, StoredIntegers] | None = None,
     ) -> None:
         self.origin = origin
         self.grows = grows
@@ -140,7 +142,7 @@ class OnnxFile:
         self._stated = stated
         self._external = external or ExternalData(None)
         self._is_ours = is_ours
-        self.integers: dict[str, StoredIntegers] = {}
+        self.integers = {} if integers is None else integers
         known = {"", *tensors, *(described.name for described in inputs)}
         self.nodes = sort_nodes(nodes, known, origin)
         self._check_outputs(known)
