@@ -56,11 +56,6 @@ DIFFERENT = {
         "average_pool: padding='same'"
     },
     "the tests' interpreter has no such transposed convolution": {"conv_transpose: pad_type='same'"},
-    "the reader takes the other branch where both hold": {
-        "shrink_soft: lambd=-0.5",
-        "Clip: min=1.0",
-        "Clip: max=-0.5",
-    },
 }
 
 

@@ -30,7 +30,8 @@ def _clip(
     low: Annotated[Number, Stated("min")] = 0.0,
     high: Annotated[Number, Stated("max")] = 6.0,
 ) -> str:
-    return ops.clip(b, x, low, high)
+    """Convert Clip. If the limits are in the wrong order, Caffe's results are all the lower limit."""
+    return ops.clip(b, x, low, max(high, low))
 
 
 def _elu(b: Builder, x: Name, *, alpha: Number = 1.0) -> str:

@@ -15,10 +15,13 @@ def _thresholded_relu(e: Expansion, x: Name, *, alpha: float = 1.0) -> None:
 
 
 def _shrink(e: Expansion, x: Name, *, lambd: float = 0.5, bias: float = 0.0) -> None:
-    """Shrink: numbers beyond lambd on either side move towards 0 by a bias, and the others become 0."""
+    """Shrink: numbers beyond lambd on either side move towards 0 by a bias, and the others become 0.
+
+    With a negative lambd a number may be beyond it on both sides. It then counts as below, as in onnxruntime.
+    """
     above, below = e.op("Greater", x, lambd), e.op("Less", x, -lambd)
     lowered, raised = e.op("Sub", x, bias), e.op("Add", x, bias)
-    e.end("Where", above, lowered, e.op("Where", below, raised, 0.0))
+    e.end("Where", below, raised, e.op("Where", above, lowered, 0.0))
 
 
 def _mean_variance_norm(e: Expansion, x: Name, *, axes: Ints = (0, 2, 3)) -> None:
