@@ -229,6 +229,36 @@ def test_what_gpus_of_hosted_machines_compute_fails_no_job() -> None:
     assert not [step for step in with_gpu if "continue-on-error: true" not in step]
 
 
+@pytest.mark.parametrize("name", ["checks", "macs"])
+def test_jobs_on_macs_end_after_their_steps(name: str) -> None:
+    """A job that reaches its own limit first uploads no reports."""
+    text = (PROJECT / ".github" / "workflows" / f"{name}.yml").read_text()
+    jobs = [job for job in re.split(r"^  (?=\w+:$)", text, flags=re.M) if "mpscnn verify" in job]
+    assert jobs
+    for job in jobs:
+        head, *steps = re.split(r"^      - ", job, flags=re.M)
+        (whole,) = re.findall(r"^    timeout-minutes: (\d+)", head, re.M)
+        limits = [
+            int(limit)
+            for step in steps
+            for limit in re.findall(r"^        timeout-minutes: (\d+)", step, re.M)
+        ]
+        assert sum(limits) + 5 <= int(whole), "five minutes are for steps without a limit"
+        loading = [step for step in steps if re.search("brew|pip |-downloadComponent", step)]
+        assert not [step for step in loading if "timeout-minutes: " not in step]
+
+
+def test_a_verification_of_a_mac_says_that_it_has_started() -> None:
+    """A step that reaches its limit writes nothing more. The CPU engine must be right on every machine."""
+    text = (PROJECT / ".github" / "workflows" / "checks.yml").read_text()
+    steps = re.split(r"^      - ", text, flags=re.M)[1:]
+    (on_gpu,) = (step for step in steps if "verify --device metal" in step)
+    assert on_gpu.index(": started.") < on_gpu.index("verify --device metal")
+    (on_cpu,) = (step for step in steps if "verify --device cpu" in step)
+    assert on_cpu != on_gpu
+    assert "continue-on-error" not in on_cpu
+
+
 def test_workflows_name_scripts_and_sessions_that_exist() -> None:
     sessions = set(
         re.findall(r"^@nox\.session.*?^def (\w+)", (PROJECT / "noxfile.py").read_text(), re.M | re.S)
