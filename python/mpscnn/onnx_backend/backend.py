@@ -14,6 +14,7 @@ from mpscnn._private.files import convert_read_errors
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.onnx_backend.models import BackendModel
 from mpscnn.onnx_backend.programs import BoundPrograms
+from mpscnn.onnx_backend.type_inference import with_inferred_types
 from mpscnn.runtime.library import is_available
 from mpscnn.runtime.options import CompileOptions, RunOptions, load_options
 
@@ -194,7 +195,4 @@ def _model_of_node(
     )
     if outputs_info is not None:
         return model
-    try:
-        return onnx.shape_inference.infer_shapes(model)
-    except (RuntimeError, ValueError) as error:
-        raise WeightsError(f"damaged: {node.op_type}: {error}") from error
+    return with_inferred_types(model, node.op_type)

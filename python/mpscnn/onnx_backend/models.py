@@ -14,6 +14,7 @@ from mpscnn._private.arrays import remedy_for
 from mpscnn._private.names import shown_names
 from mpscnn.converters.opening.layer_names import quote_name
 from mpscnn.errors import Error, ParameterError, UnsupportedError, WeightsError
+from mpscnn.onnx_backend.type_inference import with_inferred_types
 
 if TYPE_CHECKING:
     import onnx
@@ -140,13 +141,9 @@ class BackendModel:
 
 def _with_types(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the model with the types of its outputs."""
-    import onnx
-
     if all(info.type.WhichOneof("value") for info in model.graph.output):
         return model
-    with _explained(WeightsError, f"damaged: model {quote_name(model.graph.name)}"):
-        inferred: onnx.ModelProto = onnx.shape_inference.infer_shapes(model)
-    return inferred
+    return with_inferred_types(model, f"model {quote_name(model.graph.name)}")
 
 
 @contextmanager

@@ -239,3 +239,15 @@ def test_any_wrong_byte_of_a_model_is_no_raw_error(opset: int) -> None:
             except mpscnn.Error as error:
                 outcomes.add(type(error))
     assert {UnsupportedError, WeightsError} <= outcomes
+
+
+def test_onnx_infers_types_in_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package's native code may crash, which ends the process that runs it."""
+
+    def crash(*_: Any) -> None:
+        pytest.fail("it ran in this process")
+
+    monkeypatch.setattr(onnx.shape_inference, "infer_shapes", crash)
+    relu = onnx.helper.make_node("Relu", ["x"], ["y"])
+    x = np.array([[-1.0, 2.0]], np.float32)
+    np.testing.assert_array_equal(onnx_backend.run_node(relu, [x])[0], [[0.0, 2.0]])
