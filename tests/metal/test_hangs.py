@@ -101,6 +101,26 @@ def test_ctrl_c_ends_the_wait_for_a_gpu(run: str) -> None:
     assert chosen.startswith("metal "), "the GPU may only be slow"
 
 
+#: The GPU runs a kernel, and another line waits for it.
+KERNEL = (
+    "queue = mpscnn.CommandQueue('metal'); image = mpscnn.Image.from_numpy(x[0]); commands = queue.command_buffer(); "
+    "mpscnn.kernels.NeuronReLU().encode(commands, image); "
+)
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        "commands.commit(); {0}commands.wait()",
+        "commands.commit(); {0}queue.wait()",
+        "{0}commands.__exit__(None, None, None)",
+    ],
+)
+def test_ctrl_c_ends_the_wait_for_a_queue(wait: str) -> None:
+    error, _ = after_hang(KERNEL + wait.format(INTERRUPT), MPSCNN_GPU_SECONDS="0")
+    assert error.startswith("KeyboardInterrupt")
+
+
 def test_a_session_ends_after_ctrl_c_although_the_gpu_does_not_finish() -> None:
     closed = 'del session; print("closed")'
     error, ended, _ = after_hang(INTERRUPT + "session.run(x)", after=closed, MPSCNN_GPU_SECONDS="0")
@@ -116,6 +136,18 @@ def test_a_session_goes_on_after_ctrl_c_with_other_memory() -> None:
     run = "import threading; " + INTERRUPT + "session.run(x)"
     error, results, _ = after_hang(run, after=again, MPSCNN_GPU_SECONDS="0")
     assert (error.split()[0], results) == ("KeyboardInterrupt", "1.0 []")
+
+
+def test_a_session_goes_on_after_ctrl_c_with_the_same_buffers_over_pages() -> None:
+    """The GPU still writes to the array of the run that was left. Metal orders uses of the same buffer only."""
+    again = (
+        "finish = lambda: emulation.set('worker_delay_ms', 0); threading.Timer(0.2, finish).start(); "
+        "made = emulation.get('no_copy_buffers_made'); session.run(x + 1, out=y); "
+        "print(y.min(), emulation.get('no_copy_buffers_made') - made, emulation.violations())"
+    )
+    run = "import threading; y = mpscnn.empty((1, 6, 5, 4)); " + INTERRUPT + "session.run(x, out=y)"
+    error, results, _ = after_hang(run, after=again, MPSCNN_GPU_SECONDS="0")
+    assert (error.split()[0], results) == ("KeyboardInterrupt", "1.0 0 []")
 
 
 def test_an_exception_of_a_framework_keeps_its_name_and_reason(emulation: Emulation) -> None:

@@ -1,6 +1,7 @@
 #include "engine/commands/command_buffer.h"
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -9,6 +10,7 @@
 #include <system_error>
 #include <thread>
 
+#include "core/interruption.h"
 #include "core/platform.h"
 #include "engine/commands/host_command.h"
 
@@ -53,6 +55,18 @@ struct QueueState {
 
 void keep_for_ever(const std::shared_ptr<QueueState> &state) noexcept {
     new (std::nothrow) std::shared_ptr<QueueState>(state);
+}
+
+/// Wait until `ended` says that the queue's thread has done something. `lock` holds the state's mutex. Throws
+/// if the wait is interrupted; the thread goes on.
+template <class Ended>
+void wait_for_queue(QueueState &state, std::unique_lock<std::mutex> &lock, const Ended &ended) {
+    constexpr std::chrono::milliseconds tick(100);
+    while (!state.done.wait_for(lock, tick, ended)) {
+        lock.unlock(); // Python's main thread may need the queue before it answers
+        if (is_interrupted()) fail(ErrorKind::device, "the wait for the command queue was interrupted");
+        lock.lock();
+    }
 }
 
 class HostCommandBuffer : public CommandBuffer, public std::enable_shared_from_this<HostCommandBuffer> {
@@ -144,7 +158,7 @@ void HostCommandBuffer::wait_until_completed() {
     const bool in_handler = std::this_thread::get_id() == state_->thread;
     if (in_handler && status() < CommandStatus::completed)
         fail(ErrorKind::state, "a completed handler cannot wait for a later command buffer of its queue");
-    if (!in_handler) state_->done.wait(lock, [&] { return finished_; });
+    if (!in_handler) wait_for_queue(*state_, lock, [&] { return finished_; });
     failure_.raise();
 }
 
@@ -299,7 +313,7 @@ public:
         std::unique_lock lock(state_->mutex);
         if (state_->thread == std::this_thread::get_id())
             fail(ErrorKind::state, "a completed handler cannot wait for its own queue");
-        state_->done.wait(lock, [&] {
+        wait_for_queue(*state_, lock, [&] {
             return !state_->busy && std::none_of(state_->slots.begin(), state_->slots.end(),
                                                  [](const Slot &slot) { return slot.committed != nullptr; });
         });

@@ -38,7 +38,7 @@ public:
         committed_.push_back(committed);
     }
     /// End the request now, and do not wait for its command buffers when the session is destroyed. They keep
-    /// the memory of the slot, so the next request gets other memory. Results that are not in the caller's
+    /// the slot's staging memory, so the next request gets other memory. Results that are not in the caller's
     /// memory then are not copied there, because the caller may free it.
     void abandon(const Failure &failure) {
         const autorelease_scope pool;
@@ -51,7 +51,7 @@ public:
             slot = std::move(slot_);
             committed.swap(committed_);
         }
-        if (slot) *slot = Slot();
+        if (slot) slot->leave();
         slot.reset();
         if (done) done(failure);
         for (const auto &one : committed)

@@ -28,6 +28,9 @@ public:
     void read_floats(const Device &device, const engine::TensorView &view, PageBuffers &buffers);
     void write_floats(const Device &device, const engine::TensorView &view, PageBuffers &buffers);
     void finish() const;
+    /// Leave staging memory to the GPU, which still works with it. Buffers over pages stay, because Metal
+    /// orders only uses of the same buffer.
+    void leave() { staging_ = Staging(); }
 
     /// Return the memory as floats without gaps.
     ArrayView floats() const;
@@ -77,6 +80,13 @@ struct Slot {
     ArenaMemory arena;
     /// The pass of which one command buffer has taken some layers, and the next one takes others.
     mutable std::shared_ptr<Encoding> pass;
+
+    /// Give the next request other memory than the GPU still works with, where Metal does not order both.
+    void leave() {
+        for (PortMemory &input : inputs) input.leave();
+        for (PortMemory &output : outputs) output.leave();
+        pass.reset();
+    }
 };
 
 /// A session's slots. Their number limits the requests in flight.
