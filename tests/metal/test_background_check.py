@@ -130,6 +130,21 @@ def test_a_check_that_never_ends_delays_no_network(cache: Path) -> None:
     assert told in PAGE
 
 
+def test_a_restart_of_the_machine_during_a_check_is_no_crash(cache: Path) -> None:
+    """The system ends all processes with SIGTERM then. A marker that stays would refuse the GPU afterwards."""
+    variables = {
+        **os.environ,
+        "MPSCNN_CACHE": str(cache),
+        "METAL_EMULATION_KERNELS": "MPSCNNConvolution=hang",
+        "MPSCNN_SELF_CHECK_SECONDS": "600",
+    }
+    with subprocess.Popen([str(check_program()), "metal", "background\n"], env=variables) as process:
+        wait_until(lambda: any(file.stat().st_size for file in (cache / "self_check").glob("*.begun")))
+        process.terminate()
+        assert process.wait(60) == -signal.SIGTERM
+    assert not list((cache / "self_check").glob("*.begun"))
+
+
 def test_a_slow_preflight_goes_on_while_the_cpu_answers(cache: Path) -> None:
     slow = {"METAL_EMULATION_SWITCHES": "worker_delay_ms=1500"}
     device, reason, _, queue = first_use(cache, **slow, MPSCNN_PREFLIGHT_SECONDS="0.2")

@@ -116,6 +116,7 @@ void run_in_background(const Backend &subject, const CheckProgram &program, cons
                        const std::function<NetworkChecker(const std::string &request)> &open,
                        const std::function<void(const std::string &line)> &report) {
     platform::become_independent();
+    delete_marker_when_terminated();
     report(check_greeting(subject));
     try {
         if (!request.empty()) {

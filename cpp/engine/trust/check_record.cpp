@@ -1,9 +1,11 @@
 #include "engine/trust/check_record.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <exception>
@@ -167,7 +169,20 @@ void delete_old_networks(const fs::path &written) {
     for (std::size_t i = networks_kept - 1; i < others.size(); ++i) fs::remove(others[i].second, error);
 }
 
+/// The path of the marker that exists, for a handler of signals, which may not use other memory. A process
+/// has one marker at a time.
+char path_of_marker[4096];
+std::atomic<bool> has_marker{false};
+
+extern "C" void delete_marker_and_end(int number) {
+    if (has_marker) unlink(path_of_marker);
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
 } // namespace
+
+void delete_marker_when_terminated() noexcept { signal(SIGTERM, delete_marker_and_end); }
 
 std::string check_record_of(const CheckedThing &thing) {
     std::string text = concat({"mpscnn ", build_info::version, "\n", thing.device, "\n"});
@@ -206,13 +221,19 @@ void forget_networks() noexcept {
 CheckMarker::CheckMarker(const CheckedThing &thing) : path_(file_of(thing, marker_extension).string()) {
     std::error_code ignored;
     fs::create_directories(fs::path(path_).parent_path(), ignored);
+    if (path_.size() < sizeof path_of_marker) {
+        std::copy_n(path_.c_str(), path_.size() + 1, path_of_marker);
+        has_marker = true;
+    }
     descriptor_ = open(path_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 }
 
 CheckMarker::~CheckMarker() {
-    if (descriptor_ < 0) return;
-    close(descriptor_);
-    unlink(path_.c_str());
+    if (descriptor_ >= 0) {
+        close(descriptor_);
+        unlink(path_.c_str());
+    }
+    has_marker = false;
 }
 
 void CheckMarker::begin(std::size_t number) {

@@ -61,6 +61,10 @@ private:
     std::string path_;
 };
 
+/// Let SIGTERM delete this process's marker before it ends the process: a restart or a logout of the user
+/// ends processes this way, and is no crash of the machine.
+void delete_marker_when_terminated() noexcept;
+
 /// Return the number of the case that ran when the machine stopped during a check of this thing. Return
 /// nothing if the machine was not started again within the hour after the case began: then only the process
 /// was killed.
