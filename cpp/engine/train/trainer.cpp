@@ -43,13 +43,22 @@ TensorView dense(AlignedBuffer<float> &buffer, const Shape &shape) {
     return dense(std::span(buffer.data(), buffer.size()), shape);
 }
 
-/// Return the time of a step in nanoseconds, after one that prepares memory.
+/// Return the time of a step in nanoseconds.
 std::int64_t time_of_step(Session &session, std::span<const TensorView> given,
                           std::span<const TensorView> made) {
-    session.run(given, made);
     const auto begun = std::chrono::steady_clock::now();
     session.run(given, made);
     return (std::chrono::steady_clock::now() - begun).count();
+}
+
+/// Return the time of a step on the CPU engine, after one that prepares memory. If already the first one is
+/// clearly slower than the device, and long, there is no second one: a step may take minutes.
+std::int64_t time_of_step_on_cpu(Session &session, std::span<const TensorView> given,
+                                 std::span<const TensorView> made, std::int64_t on_device) {
+    constexpr std::int64_t clearly = 4;
+    const std::int64_t first = time_of_step(session, given, made);
+    if (first > clearly * on_device && std::chrono::nanoseconds(first) > warm_up_time) return first;
+    return std::min(first, time_of_step(session, given, made));
 }
 
 /// Return the shortest time of a step while the device works for warm_up_time.
@@ -210,10 +219,19 @@ void Trainer::choose_engine(std::span<const TensorView> given, std::span<const T
     CompileOptions options = device_;
     options.precision = options_.precision;
     BackendChoice cpu = choose_backend("cpu", options.precision);
-    auto program = Program::compile(training_.graph, cpu, options);
-    Session other(program, looking_at_all(session_options_, options_.check_finite));
-    const std::int64_t on_cpu = time_of_step(other, given, made);
+    session_->run(given, made); // prepares memory
     std::int64_t on_device = time_of_step(*session_, given, made);
+    std::int64_t on_cpu = 0;
+    try {
+        Session other(Program::compile(training_.graph, cpu, options),
+                      looking_at_all(session_options_, options_.check_finite));
+        on_cpu = time_of_step_on_cpu(other, given, made, on_device);
+    } catch (const Error &error) { // for example, because it needs more memory than it may use
+        log(LogLevel::information,
+            concat({"this training stays on device ", quoted(program_->backend().device_name()),
+                    ", because the CPU engine cannot run a step: ", error.what()}));
+        return;
+    }
     if (on_device > on_cpu) on_device = std::min(on_device, warm_time_of_step(*session_, given, made));
     if (on_device <= on_cpu) return;
     cpu.reason = concat({"device ", quoted(program_->backend().device_name()),
