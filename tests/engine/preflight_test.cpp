@@ -9,6 +9,8 @@
 #include <iterator>
 #include <string>
 #include <thread>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "core/json.h"
@@ -128,6 +130,19 @@ TEST(the_faster_engine_takes_a_network) {
               "'Spoiled CPU' is not used for network 'other': the CPU engine ran an image in 1 ms"));
     setenv("MPSCNN_PREFLIGHT", "results", 1);
     CHECK(device_of(bench.check(bench.times(1, 2), other)) == "spoiled");
+}
+
+TEST(close_times_are_measured_again_another_day) {
+    for (const auto &[cpu, of_device, close] :
+         std::vector<std::tuple<std::int64_t, std::int64_t, bool>>{{2'000'000, 1'100'000, true},
+                                                                   {1'000'000, 1'900'000, true},
+                                                                   {2'000'000, 900'000, false},
+                                                                   {1'000'000, 2'000'000, false}}) {
+        Bench bench;
+        bench.check(bench.times(cpu, of_device));
+        CHECK(bench.records().size() == 1);
+        CHECK((bench.records().at(0).find("\nuntil ") != std::string::npos) == close);
+    }
 }
 
 TEST(a_process_in_the_background_tells_its_verdict) {
@@ -390,6 +405,36 @@ TEST(the_check_program_compares_results_and_measures_times) {
         CHECK(has(said.at(said.size() - 2), "@mpscnn wrong output 'softmax2' in "));
         CHECK(has(said.at(said.size() - 2), "result (0, 8, 6, 5) is "));
         CHECK(has(said.at(said.size() - 2), "(1 of 378 differ)"));
+    }
+}
+
+namespace {
+
+/// A device whose compilation takes some time and fails.
+class FailingBackend : public SpoiledBackend {
+public:
+    FailingBackend() : SpoiledBackend("photo", 0) {}
+    std::unique_ptr<engine::LoweredGraph> lower(const engine::Graph &,
+                                                const engine::LowerOptions &) const override {
+        ++calls;
+        std::this_thread::sleep_for(20ms);
+        fail(ErrorKind::device, "the device did not answer");
+    }
+    mutable int calls = 0;
+};
+
+} // namespace
+
+TEST(a_network_whose_device_does_not_answer_in_time_is_not_tried_a_second_time) {
+    for (const auto &[limit, calls] : {std::pair("0.01", 1), std::pair("60", 2)}) {
+        Bench bench;
+        const auto failing = std::make_shared<FailingBackend>();
+        bench.device = failing;
+        setenv("MPSCNN_COREML_SECONDS", limit, 1);
+        const std::vector<std::string> said = report_of(bench, network(), "float32");
+        unsetenv("MPSCNN_COREML_SECONDS");
+        CHECK(has(said.at(said.size() - 2), "@mpscnn wrong the device did not answer"));
+        CHECK(failing->calls == calls);
     }
 }
 

@@ -14,6 +14,7 @@
 #include "core/child_process.h"
 #include "core/platform.h"
 #include "core/text.h"
+#include "engine/backend/written_program.h"
 #include "engine/run/preflight.h"
 #include "engine/trust/check_process.h"
 #include "engine/trust/self_check.h"
@@ -26,8 +27,6 @@ namespace {
 /// both. The runs of a block are timed until there are this many, or until they take this long.
 constexpr int blocks = 4, runs_of_block = 5;
 constexpr std::chrono::nanoseconds time_of_block = std::chrono::milliseconds(75);
-/// Times whose quotient is below this are measured again.
-constexpr std::int64_t clear_quotient = 2;
 
 /// Roundings may add up over the layers of a network to this many times the distance between the CPU engine's
 /// results in float16 and in float32.
@@ -244,8 +243,7 @@ private:
                 times.cpu = on_cpu.best_time();
                 report_.go_on();
             }
-            const auto [less, more] = std::minmax(times.device, times.cpu);
-            if (more >= clear_quotient * less) break;
+            if (!times.are_close()) break;
         }
         return times;
     }
@@ -265,15 +263,17 @@ private:
     CheckReport &report_;
 };
 
-/// Check a network. An error counts only if a second attempt fails, too. A network that the device does not
+/// Check a network. An error counts only if a second attempt fails, too, or if the first one took as long as
+/// the backend waits for Core ML: a second wait would not end either. A network that the device does not
 /// support, or that needs more memory than it may use, has no result: its compilation tells the user why.
 CaseResult check_network(NetworkCheck &check, const std::shared_ptr<const Backend> &device,
                          const std::shared_ptr<const Backend> &cpu) {
+    const std::chrono::nanoseconds begun = platform::awake_time();
     for (int attempt = 0;; ++attempt) try {
             return check.result(device, cpu);
         } catch (const Error &error) {
             if (error.kind() != ErrorKind::device) return {CaseResult::End::without};
-            if (attempt == 0) continue;
+            if (attempt == 0 && platform::awake_time() - begun < coreml_limit()) continue;
             std::string reason = error.what();
             std::replace(reason.begin(), reason.end(), '\n', ' ');
             return {CaseResult::End::wrong, std::move(reason)};

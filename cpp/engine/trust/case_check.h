@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -23,6 +24,11 @@ struct EngineTimes {
     bool cold = false; ///< true: of one run each, for which the device did not warm up
 
     bool measured() const { return cpu > 0 && device > 0; }
+    /// True if another measurement might find the other engine faster.
+    bool are_close() const {
+        constexpr std::int64_t clear_quotient = 2;
+        return std::max(cpu, device) < clear_quotient * std::min(cpu, device);
+    }
 };
 /// Read two numbers with a blank between them. Return no times for any other text.
 EngineTimes times_of(std::string_view text);

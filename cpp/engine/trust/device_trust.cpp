@@ -137,6 +137,9 @@ Finding find_for_network(const Backend &subject, const CheckedNetwork &network, 
     const CaseResult &result = batch.results.at(0);
     finding.verdict.times = result.times;
     finding.verdict.times.cold = network.cold && result.times.measured();
+    // Other processes may have used the GPU meanwhile, so close times are measured again another day.
+    if (result.times.measured() && result.times.are_close())
+        finding.verdict.kept = std::min(finding.verdict.kept, Kept::day);
     if (result.end == CaseResult::End::wrong || result.end == CaseResult::End::ended)
         finding.verdict.refused = result.reason;
     return finding;
