@@ -198,7 +198,8 @@ class _AvSource(VideoSource):
         self._start, self._end = start, end
         self._opening: dict[str, Any] = {
             "format": form,
-            "options": options,
+            # Some decoders run while a container is opened, before its size is known here.
+            "options": {**options, "max_pixels": str(self._max_pixels)},
             "metadata_errors": "replace",  # titles need not be UTF-8
         }
         self._address = address
@@ -240,11 +241,24 @@ class _AvSource(VideoSource):
         if context is None:
             self.close()
             raise ImageError(f"{self.name}: its video has no codec that PyAV decodes, or is damaged")
-        require_size(self.name, context.width, context.height, self._max_pixels)
+        width, height = context.width, context.height
+        if not ((width and height) or self.live):
+            width, height = self._announced_size()
+        require_size(self.name, width, height, self._max_pixels)
         # The decoder checks frames whose size differs from that in the header, before it allocates their memory.
         context.options = {"max_pixels": str(self._max_pixels)}
         # Decoding several frames in parallel would delay the frames of a live source.
         self._stream.thread_type = "SLICE" if self.live else "AUTO"
+
+    def _announced_size(self) -> tuple[int, int]:
+        """Return the width and height in the container's header, also those that decoders refuse; 0 if unknown."""
+        options = {**self._opening["options"], "codec_whitelist": "none"}
+        with (
+            _File(self.name) as file,
+            import_av().open(file, **{**self._opening, "options": options}) as container,
+        ):
+            context = container.streams[self._stream.index].codec_context
+            return context.width, context.height
 
     def close(self) -> None:
         self._container.close()
