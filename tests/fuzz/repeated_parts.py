@@ -132,6 +132,15 @@ def onnx_operands(count: int) -> bytes:
     return onnx_file([node("Sum", ["x"] * count)])
 
 
+def onnx_einsum(term: str, result: str) -> Callable[[int], bytes]:
+    """Return a function that makes a file of one Einsum, which multiplies its input by itself again and again."""
+
+    def make(count: int) -> bytes:
+        return onnx_file([node("Einsum", ["x"] * count, equation=",".join([term] * count) + result)])
+
+    return make
+
+
 def onnx_names(count: int) -> bytes:
     """Return a chain of 20 nodes, all of whose names are long."""
     return onnx_chain_named(20, "n" * count)
@@ -426,6 +435,9 @@ PARTS: dict[str, Part] = {
     },
     "ONNX: norms of seven nodes": Part(".onnx", onnx_norms, 10),
     "ONNX: operands of one node": Part(".onnx", onnx_operands, 400),
+    "ONNX: operands of an Einsum": Part(".onnx", onnx_einsum("ab", "->ab"), 100),
+    "ONNX: operands of an Einsum without a result": Part(".onnx", onnx_einsum("ab", ""), 100),
+    "ONNX: operands of an Einsum with further axes": Part(".onnx", onnx_einsum("...", "->..."), 100),
     "ONNX: long names": Part(".onnx", onnx_names, 100),
     "Core ML: preparations of an input": Part(".mlmodel", preprocessing, 100),
     "Core ML: layers": Part(".mlmodel", layers_of_coreml, 60),

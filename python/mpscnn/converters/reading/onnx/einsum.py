@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import re
 import string
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from mpscnn.converters.opening.budget import Cost
 from mpscnn.converters.opening.layer_names import quote_name
 from mpscnn.converters.reading.onnx.context import Context
 from mpscnn.converters.reading.onnx.matrices import dense
@@ -20,6 +22,8 @@ _TERM = re.compile(r"[A-Za-z]*(\.\.\.[A-Za-z]*)?")
 
 
 def _einsum(c: Context, *names: Name, equation: str) -> FileTensor:
+    # Each operand after the first one becomes a few layers.
+    c.constants.budget.spend(Cost.of_layers(max(len(names) - 1, 0)))
     equation = equation.replace(" ", "")
     terms, target = _terms(c, names, equation)
     if any(len(set(term)) < len(term) for term in (*terms, target)) or not set(target) <= set("".join(terms)):
@@ -28,19 +32,21 @@ def _einsum(c: Context, *names: Name, equation: str) -> FileTensor:
             "axes of the operands"
         )
     operands = list(zip(names, terms, strict=True))
-    constant = [one for one in operands if c.is_constant(one[0])]
+    constant, computed = (
+        [one for one in operands if c.is_constant(one[0]) == wanted] for wanted in (True, False)
+    )
     if len(constant) == len(operands):
         raise UnsupportedError("all its inputs are constants, which is not supported")
     if len(operands) == 2 and len(constant) == 1 and _is_dense(terms, target):
-        (computed,) = (one for one in operands if one not in constant)
-        return _with_constant(c, computed, constant[0], target)
+        return _with_constant(c, computed[0], constant[0], target)
     # Constants come last, because only a computed operand has the batch.
-    ordered = [*(one for one in operands if one not in constant), *constant]
-    values = [_named(_operand(c, name), term) for name, term in ordered]
+    values = [_named(_operand(c, name), term) for name, term in (*computed, *constant)]
     (x, axes), *others = values
-    for place, (y, of_y) in enumerate(others, start=1):
-        later = set(target).union(*(own for _, own in others[place:]))
-        left = "".join(label for label in dict.fromkeys([*axes, *of_y]) if label in later)
+    later = [frozenset(target)]  # for each operand, the axes that operands after it or the result have
+    for _, own in others[:0:-1]:
+        later.append(later[-1] | own.keys())
+    for (y, of_y), needed in zip(others, reversed(later), strict=False):
+        left = "".join(label for label in dict.fromkeys([*axes, *of_y]) if label in needed)
         x = _of_two((x, axes), (y, of_y), left)
         axes = dict(zip(left, x.axes, strict=True))
     if others:
@@ -71,8 +77,8 @@ def _terms(c: Context, names: Sequence[str], equation: str) -> tuple[list[str], 
     if len(terms) != len(names) or not all(_TERM.fullmatch(term) for term in (*terms, target)):
         raise WeightsError(f"damaged: its equation is {quote_name(equation)} for {len(names)} operands")
     if not arrow:
-        letters = [one for one in given if one.isalpha()]
-        target = "..." * ("..." in given) + "".join(sorted(one for one in letters if letters.count(one) == 1))
+        times = Counter(filter(str.isalpha, given))
+        target = "..." * ("..." in given) + "".join(sorted(one for one in times if times[one] == 1))
     counts = [
         len(_shape(c, name)) - len(term.replace("...", "")) for name, term in zip(names, terms, strict=True)
     ]
@@ -83,20 +89,15 @@ def _terms(c: Context, names: Sequence[str], equation: str) -> tuple[list[str], 
     if most > len(free):
         raise UnsupportedError(f"its equation {quote_name(equation)} has more axes than there are letters")
     letters = free[:most]
-    shapes = [_shape(c, name) for name in names]
-    for term, count, shape in zip(terms, counts, shapes, strict=True):
+    extents: dict[str, set[int | None]] = {letter: set() for letter in letters}
+    for name, term, count in zip(names, terms, counts, strict=True):
         first = term.find("...")
         for place, letter in enumerate(letters[most - count :] if "..." in term else ()):
-            extent = shape[first + place]
-            others = [
-                other[one.find("...") + own - (most - letters.index(letter))]
-                for one, own, other in zip(terms, counts, shapes, strict=True)
-                if "..." in one and own >= most - letters.index(letter)
-            ]
-            if extent == 1 and any(one != 1 for one in others):
-                raise UnsupportedError(
-                    f"its equation {quote_name(equation)} repeats an axis of extent 1, which is not supported"
-                )
+            extents[letter].add(_shape(c, name)[first + place])
+    if any(1 in found and len(found) > 1 for found in extents.values()):
+        raise UnsupportedError(
+            f"its equation {quote_name(equation)} repeats an axis of extent 1, which is not supported"
+        )
     named = [
         term.replace("...", "".join(letters[most - count :]))
         for term, count in zip(terms, counts, strict=True)
