@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mpscnn._private.files import convert_read_errors, require_regular
 from mpscnn._private.npy_file import read_header
+from mpscnn._private.zip_members import member_pieces
 from mpscnn.errors import WeightsError
 
 _SUFFIX = ".npy"
@@ -66,8 +67,7 @@ def _read(path: Path, is_known: Callable[[str], bool]) -> dict[str, NDArray[Any]
                     f"its arrays would take more than {_MAX_UNPACKED} times the file's size: "
                     f"{entry.filename[:120]!r} claims {entry.file_size} bytes"
                 )
-            with archive.open(entry) as member:
-                arrays[name] = _array(entry.filename, member, entry.file_size)
+            arrays[name] = _array(entry.filename, member_pieces(archive, entry), entry.file_size)
     return arrays
 
 
@@ -78,19 +78,20 @@ def require_readable(path: Path) -> None:
         path.open("rb").close()
 
 
-def _array(name: str, member: Any, size: int) -> NDArray[Any]:
+def _array(name: str, pieces: Iterator[bytes], size: int) -> NDArray[Any]:
     """Read one array. Its header must describe all bytes of the member."""
     content = bytearray(size)
-    read = member.readinto(content) if size else 0
-    while read < size and (more := member.readinto(memoryview(content)[read:])):
-        read += more
+    place = 0
+    for piece in pieces:
+        content[place : place + len(piece)] = piece
+        place += len(piece)
     stream = io.BytesIO(bytes(content[:_MAX_HEADER]))
     try:
         header = read_header(stream)
     except ValueError as error:
         raise WeightsError(f"its member {name[:120]!r} {error}") from error
     begin = stream.tell()
-    if read != size or begin + header.size != size:
+    if begin + header.size != size:
         raise WeightsError(
             f"its member {name[:120]!r} is {header.dtype} {header.shape[:8]}, but has {size} bytes"
         )

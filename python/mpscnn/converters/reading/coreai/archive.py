@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from mpscnn._private.files import convert_read_errors, convert_write_errors, require_regular
+from mpscnn._private.zip_members import member_pieces
 from mpscnn.converters.opening.archives import ARCHIVE_ERRORS, entries_of
 from mpscnn.converters.reading.coreai.asset import ASSET, DESCRIPTION, HASH, PROGRAM
 from mpscnn.errors import Error, UnsupportedError, WeightsError
@@ -74,8 +74,13 @@ def _entries(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]
 
 
 def _write(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> None:
-    """Unpack a file. The module zipfile reads no more than the size that the archive states."""
-    with archive.open(entry) as source, convert_write_errors(target, WeightsError):
+    """Unpack a file."""
+    with convert_write_errors(target, WeightsError):
         target.parent.mkdir(exist_ok=True)
-        with target.open("wb") as made:
-            shutil.copyfileobj(source, made)
+        target.touch()
+    try:
+        for piece in member_pieces(archive, entry):
+            with convert_write_errors(target, WeightsError), target.open("ab") as made:
+                made.write(piece)
+    except UnsupportedError as error:
+        raise UnsupportedError(f"{archive.filename}: {error}") from error

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mpscnn._private.json_text import parse_json
+from mpscnn._private.zip_members import member_pieces
 from mpscnn.converters.opening.archives import ARCHIVE_ERRORS, data_offset, entries_of
 from mpscnn.converters.opening.file_bytes import Content, FileBytes, MemoryBytes
 from mpscnn.converters.reading.keras.config import KerasModel, parse_model
@@ -21,9 +22,6 @@ from mpscnn.errors import UnsupportedError, WeightsError
 # Decompressed data may take at most _MAX_UNPACKED times the file's size, and _ALWAYS bytes more.
 _MAX_UNPACKED = 16
 _ALWAYS = 1_000_000
-_CHUNK = 1 << 20
-#: The ways to pack a file in an archive that the module zipfile can unpack part by part.
-_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 _MEMBERS = ("config.json", "metadata.json", "model.weights.h5")  # of an archive
 _WEB_LAYERS = "tfjs-layers"  # the beginning of the version that TensorFlow.js states
 
@@ -119,11 +117,7 @@ def _member(archive: zipfile.ZipFile, name: str, maximum: int) -> bytes:
     """Return the content of a file in the archive; empty if the optional metadata.json is missing."""
     if name == "metadata.json" and name not in archive.namelist():
         return b""
-    with archive.open(_entry(archive, name, maximum)) as member:
-        content = member.read(maximum + 1)
-    if len(content) > maximum:
-        raise WeightsError(f"damaged: {name} has more than {maximum} bytes")
-    return content
+    return b"".join(member_pieces(archive, _entry(archive, name, maximum)))
 
 
 def _weights(archive: zipfile.ZipFile, content: FileBytes, maximum: int) -> Content:
@@ -132,9 +126,8 @@ def _weights(archive: zipfile.ZipFile, content: FileBytes, maximum: int) -> Cont
     entry = _entry(archive, name, maximum)
     if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
         return MemoryBytes(_member(archive, name, maximum))
-    with archive.open(entry) as member:
-        while member.read(_CHUNK):  # zipfile compares the checksum at the end
-            pass
+    for _ in member_pieces(archive, entry):  # the checksum is compared at the end
+        pass
     return content.part(data_offset(content, entry), entry.file_size)
 
 
@@ -146,11 +139,6 @@ def _entry(archive: zipfile.ZipFile, name: str, maximum: int) -> zipfile.ZipInfo
     if entry.file_size > maximum:
         raise UnsupportedError(
             f"{name} claims {entry.file_size} bytes, more than {_MAX_UNPACKED} times the file's, which is not supported"
-        )
-    if entry.compress_type not in _PACKINGS:
-        raise UnsupportedError(
-            f"{name} is packed by the method {entry.compress_type} of zip archives, which is not supported: unpack the "
-            "archive, and pack its files by `zip`"
         )
     return entry
 

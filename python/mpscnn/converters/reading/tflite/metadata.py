@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mpscnn._private.zip_members import member_pieces
 from mpscnn.converters.finishing.metadata_entries import listed_names, parse_labels
 from mpscnn.converters.opening.archives import ARCHIVE_ERRORS, entries_of
 from mpscnn.converters.opening.file_bytes import MemoryBytes
 from mpscnn.converters.reading.tflite.flatbuffer import Table
-from mpscnn.errors import WeightsError
+from mpscnn.errors import Error, WeightsError
 
 NAME = "TFLITE_METADATA"
 OWN = "mpscnn."
@@ -113,12 +114,11 @@ def _labels(name: str, path: Path) -> tuple[str, ...]:
             maximum = min(_MAX_LABELS, 4 * path.stat().st_size)
             if entry.file_size > maximum:
                 raise WeightsError(f"damaged: its labels claim {entry.file_size} bytes")
-            with archive.open(entry) as file:
-                text = file.read(maximum + 1)
+            text = b"".join(member_pieces(archive, entry))
     except KeyError:
         return ()
     except ARCHIVE_ERRORS as error:
-        if isinstance(error, WeightsError):
+        if isinstance(error, Error):
             raise
         if not zipfile.is_zipfile(path):
             return ()
