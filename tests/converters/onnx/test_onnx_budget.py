@@ -386,6 +386,30 @@ def test_weights_of_one_number_are_bounded(monkeypatch: pytest.MonkeyPatch) -> N
         read(model([constant, *nodes], {"x": (1, 1 << 10)}, shape))
 
 
+@pytest.mark.parametrize(
+    ("kind", "shape", "x", "count"),
+    [
+        ("Conv", (3000, 6000, 3, 3), (1, 6000, 8, 8), 1),
+        (
+            "ConvTranspose",
+            (700, 1200, 3, 3),
+            (1, 700, 8, 8),
+            1,
+        ),  # 30 MB, of which the engine needs three copies
+        ("MatMul", (4000, 4000), (1, 4000), 2),
+        ("Gemm", (12_000, 12_000), (1, 12_000), 1),
+    ],
+)
+def test_tiny_files_have_no_large_weights_of_one_number(
+    kind: str, shape: tuple[int, ...], x: tuple[int, ...], count: int
+) -> None:
+    constant, stated = filled("w", shape)
+    names = ["x", *(f"t{place}" for place in range(count - 1)), "y"]
+    nodes = [node(kind, [names[place], "w"], names[place + 1]) for place in range(count)]
+    with pytest.raises(Error, match="of one number each take more than"):
+        read(model([constant, *nodes], {"x": x}, stated))
+
+
 @pytest.mark.parametrize("number", [0.1, -3.0, 0.0])
 def test_a_large_weight_of_one_number_takes_a_byte_for_each_element(number: float) -> None:
     constant, shape = filled("w", (1 << 8, 1 << 9), np.float32(number))

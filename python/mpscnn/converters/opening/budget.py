@@ -30,9 +30,9 @@ _OPERATIONS_PER_BYTE = 64
 # network each layer has a copy.
 _COPIES_PER_BYTE = 16
 COPIES_FREE = 65_536
-# The allowed bytes of weights whose elements are all one number. Published test networks have such weights; the file
-# stores the number only once.
-FILLED_FREE = 640 << 20
+# The allowed bytes of weights whose elements are all one number. Published test networks have such weights: up to
+# 548 MiB in a file of 9 kB. The file stores the number only once, but the engines store it for each element.
+FILLED_FREE, _FILLED_PER_BYTE, _FILLED_MOST = 64 << 20, 1 << 16, 640 << 20
 # This many elements of such a constant count as one element, because it takes no memory until a layer uses it.
 _FILLED_PER_ELEMENT = 16
 # The allowed places of a constant that is stored as a broadcast view, if an operator computes with each place. Several
@@ -151,10 +151,13 @@ class Budget:
         """
         if is_filled:
             self._filled += size
-            if self._filled > FILLED_FREE:
+            if self._filled > FILLED_FREE and self._filled > (
+                allowed := min(FILLED_FREE + _FILLED_PER_BYTE * self._size(), _FILLED_MOST)
+            ):
                 raise WeightsError(
-                    f"its layers' weights of one number each take more than {FILLED_FREE >> 20} MiB, which no file "
-                    "holds"
+                    f"its layers' weights of one number each take more than {allowed >> 20} MiB; supported are "
+                    f"{FILLED_FREE >> 20} MiB and {_FILLED_PER_BYTE >> 10} KiB for each of the file's {self._size()} "
+                    f"bytes, but at most {_FILLED_MOST >> 20} MiB"
                 )
             return
         self._copied += size

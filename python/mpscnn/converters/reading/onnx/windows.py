@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.opening.broadcast_views import is_filled
 from mpscnn.converters.opening.budget import Cost
 from mpscnn.converters.opening.unsupported import CHOOSE_SIZE, ONE_IMAGE
 from mpscnn.converters.reading.onnx.computed_weights import convolution_of_two
@@ -199,6 +200,9 @@ def _transposed(
     )
     name = c.arranger.name("")
     y = c.network.layer("transposed_convolution", [x.image()], attributes, name=name)
+    if is_filled(ours):
+        # The engine needs three copies of such weights while it arranges them.
+        c.constants.count_weight(2 * 4 * ours.size, is_filled=True)
     c.weights.set(name, "weight", ours, sources[0])
     if sources[1] is not None:
         biases = c.constants.real_view(sources[1], "its biases")
