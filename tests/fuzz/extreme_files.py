@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import onnx
 
+from mpscnn.converters.reading.onnx.node import OwnKind
 from mpscnn.converters.reading.onnx.operators import ROWS, ROWS_OF_CONSTANTS
 
 sys.path.append(str(Path(__file__).parent.parent))
@@ -41,7 +42,7 @@ _TYPES = {
     "tensor(uint8)": np.uint8,
     "tensor(int8)": np.int8,
 }
-KINDS = sorted(kind for kind in {*ROWS, *ROWS_OF_CONSTANTS} - {"Upsample"} if not kind.startswith("mpscnn."))
+KINDS = sorted(kind for kind in {*ROWS, *ROWS_OF_CONSTANTS} - {"Upsample"} if not isinstance(kind, OwnKind))
 
 
 def draw(kind: str, random: Random) -> bytes:

@@ -30,6 +30,7 @@ from mpscnn.converters.opening import budget
 from mpscnn.converters.reading.onnx.constants import Constants
 from mpscnn.converters.reading.onnx.conversion import compute
 from mpscnn.converters.reading.onnx.file import file_from_model
+from mpscnn.converters.reading.onnx.node import OwnKind
 from mpscnn.converters.reading.onnx.operators import ROWS_OF_CONSTANTS
 from mpscnn.converters.reading.onnx.parameters import Parameters
 from mpscnn.errors import Error, UnsupportedError, WeightsError
@@ -177,7 +178,7 @@ def computed(case: Case) -> Constants:
 
 
 #: The operators of ONNX. Those of the reader itself, which onnxruntime does not know, only change views.
-KINDS = [kind for kind in ROWS_OF_CONSTANTS if not kind.startswith("mpscnn.")]
+KINDS = [kind for kind in ROWS_OF_CONSTANTS if not isinstance(kind, OwnKind)]
 
 
 def test_each_operator_has_a_case() -> None:
