@@ -24,8 +24,10 @@ from mpscnn.errors import DownloadError, ParameterError, UnsupportedError
 from mpscnn.registry.cache import hold_lock
 
 _SCHEME = re.compile(r"hf:/{1,2}")  # pathlib makes one slash of two
-_NAME = re.compile(r"([\w.-]+)/([\w.-]+)(?:@([^@/]+))?(?:/(.+))?", re.ASCII)
-_TIMM = re.compile(r"timm/[\w.-]+(@[^@/]+)?", re.ASCII)
+_NO_PARTS = ("", ".", "..")  # they would lead to other folders of the cache, and other pages of the hub
+_PART = r"(?!\.{1,2}(?:[@/]|\Z))[\w.-]+"
+_NAME = re.compile(rf"({_PART})/({_PART})(?:@([^@/]+))?(?:/(.+))?", re.ASCII)
+_TIMM = re.compile(rf"timm/{_PART}(@[^@/]+)?", re.ASCII)
 _FORM = "hf://OWNER/NAME[@REVISION][/FILE]"
 _FILES, _FOLDERS = (".safetensors", ".onnx", ".tflite"), (".mlpackage", ".aimodel")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib")
@@ -132,6 +134,10 @@ def _parsed(text: str) -> _Repository:
     if found is None or ".." in (found[4] or "").split("/"):
         raise ParameterError(f"{text}: expected {_FORM}")
     revision = None if found[3] is None else unquote(found[3])
+    if revision is not None and not set(revision.split("/")).isdisjoint(_NO_PARTS):
+        raise ParameterError(
+            f"{text}: its revision {printable(revision)} is no name of a branch, tag or commit"
+        )
     return _Repository(text, f"{found[1]}/{found[2]}", revision, (found[4] or "").rstrip("/"))
 
 

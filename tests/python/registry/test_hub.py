@@ -20,7 +20,7 @@ from serving import require_packages, serving
 
 import mpscnn
 from mpscnn import Network
-from mpscnn.registry.hub import find_on_hub, is_hub_name
+from mpscnn.registry.hub import find_on_hub, is_hub_name, model_name
 
 constants = pytest.importorskip("huggingface_hub.constants", reason="huggingface_hub is not installed")
 COMMIT, OLDER = "c0ffee" * 6 + "1234", "0ddba11" * 5 + "12345"
@@ -122,13 +122,29 @@ def content(folder: Path, seed: int = 0) -> bytes:
 def test_names() -> None:
     for text in ("hf://owner/name", "hf:/owner/name@v1/a.onnx", "timm/resnet18.a1_in1k", "timm/x@v1"):
         assert is_hub_name(text)
-    for text in ("owner/name", "timm/model.safetensors", "timm/a/b", "resnet18", "models/timm/x"):
+    no_names = ("timm/.", "timm/..", "timm/..@v1", "timm/../x")
+    for text in ("owner/name", "timm/model.safetensors", "timm/a/b", "resnet18", "models/timm/x", *no_names):
         assert not is_hub_name(text)
     with pytest.raises(mpscnn.WeightsError, match="A model of the Hugging Face hub is hf://owner/name"):
         mpscnn.load("owner/name")
     for text in ("hf://name", "hf://owner/name@", "hf://owner/name/../x.onnx", "hf://"):
         with pytest.raises(mpscnn.ParameterError, match=r"expected hf://OWNER/NAME\[@REVISION\]\[/FILE\]"):
             find_on_hub(text)
+    for part in (".", ".."):
+        for text in (
+            f"{part}/{part}",
+            f"{part}/name",
+            f"owner/{part}",
+            f"owner/{part}@v1",
+            f"owner/{part}/a.onnx",
+        ):
+            with pytest.raises(mpscnn.ParameterError, match=r"expected hf://OWNER/NAME"):
+                find_on_hub(f"hf://{text}")
+        for revision in (part, f"a%2F{part}", f"{part}%2Fa", "%2Fa", "a%2F"):
+            with pytest.raises(mpscnn.ParameterError, match="is no name of a branch, tag or commit"):
+                find_on_hub(f"hf://owner/name@{revision}/a.onnx")
+    assert is_hub_name("timm/...a")
+    assert model_name("hf://.owner/..name") == "..name"
 
 
 def test_files_and_revisions(tmp_path: Path) -> None:
