@@ -636,6 +636,44 @@ def test_layers_that_share_a_weight(tmp_path: Path) -> None:
     refused(path, WeightsError, "more than 16 times")
 
 
+# ---- Many layers ---------------------------------------------------------------------------------------------------
+
+
+def frozen(folder: Path, graph: Graph) -> Path:
+    path = folder / "frozen.pb"
+    path.write_bytes(graph.message.SerializeToString())
+    return path
+
+
+@pytest.mark.parametrize("kind", ["Expm1", "Cosh"])
+def test_layers_of_many_operators_are_counted(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A chain of 1000 such layers would take seconds to read. With a lower limit, the test reads fewer of them."""
+    monkeypatch.setattr(budget, "OPERATIONS_FREE", 1 << 27)
+
+    def chain(count: int) -> Path:
+        graph = Graph()
+        x = graph.placeholder(-1, 4)
+        for _ in range(count):
+            x = graph.node(kind, x, T=Type("float32"))
+        return frozen(tmp_path, graph)
+
+    read(chain(20))
+    refused(chain(200), UnsupportedError, "operators of many layers, would take")
+
+
+def test_a_layer_of_many_operands_says_how_many(tmp_path: Path) -> None:
+    graph = Graph()
+    x = graph.placeholder(-1, 4)
+    graph.node("AddN", *[x] * 1025, name="sum", T=Type("float32"), N=1025)
+    refused(
+        frozen(tmp_path, graph),
+        WeightsError,
+        "layer 'sum' .AddN. reads 1025 blobs and computes 1; at most 1024",
+    )
+
+
 # ---- Every cut -----------------------------------------------------------------------------------------------------
 
 

@@ -28,6 +28,8 @@ __all__ = ["BOOL", "FLOAT", "INT64", "Builder", "Extents"]
 _ELEMENTS_PER_BYTE = 8
 # The maximum number of elements of a constant that repeats one number.
 _MAX_REPEATED = 4_096
+# The operators of a layer count as work if they are more than this.
+_FEW_OPERATORS = 4
 
 
 class Builder(Values):
@@ -85,7 +87,12 @@ class Builder(Values):
 
         The operator that computes a tensor gets the layer's name. If this operator is a cast, or moves the axes of a
         norm back, the operator before it gets the name, because such an operator does not become a layer.
+
+        Raises UnsupportedError if layers of many operators take more work than a file of this size may.
         """
+        count = len(self._nodes) - self._first
+        if count > _FEW_OPERATORS:
+            self.budget.spend(Cost.of_layers(count))
         makers = {name: node for node in self._nodes[self._first :] for name in node.outputs}
         for blob, tensor in results.items():
             made = self._names.unique(blob)

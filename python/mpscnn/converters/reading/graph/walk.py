@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mpscnn.converters.finishing.renaming import name_outputs
+from mpscnn.converters.opening.layer_names import quote_name
 from mpscnn.converters.opening.read_options import ReadOptions
 from mpscnn.converters.opening.unsupported import UnsupportedLayers
 from mpscnn.converters.reading import vocabulary as ops
@@ -60,9 +61,12 @@ class Walk:
             apart: the layer's other blobs, which the network does not compute.
         """
         self._count += 1
-        if self._count > _MAX_LAYERS or max(len(reads), len(makes)) > _MAX_BLOBS:
+        if self._count > _MAX_LAYERS:
+            raise WeightsError(f"{self._origin}: has more than {_MAX_LAYERS} layers")
+        if max(len(reads), len(makes)) > _MAX_BLOBS:
             raise WeightsError(
-                f"{self._origin}: has more than {_MAX_LAYERS} layers, or a layer with more than {_MAX_BLOBS} blobs"
+                f"{self._origin}: layer {quote_name(name)} ({kind}) reads {len(reads)} blobs and computes "
+                f"{len(makes)}; at most {_MAX_BLOBS} of each are supported"
             )
         # The error names all unsupported layers, but not layers that only depend on their results.
         if refusal is not None:
