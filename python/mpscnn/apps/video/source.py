@@ -20,6 +20,7 @@ from mpscnn._private.files import convert_read_errors, is_folder, require_regula
 from mpscnn._private.installation import install_command
 from mpscnn._private.other_names import Expected
 from mpscnn.apps.video.planes import Orientations, photo_from_frame, require_size
+from mpscnn.apps.video.sample_counts import require_sample_counts
 from mpscnn.apps.video.truncation import describe_truncation
 from mpscnn.errors import Error, ImageError, ParameterError, UnsupportedError
 from mpscnn.vision.photo import open_photo
@@ -118,6 +119,7 @@ def open_source(source: str | os.PathLike[str], start: float = 0.0, end: float |
         require_regular(name, ImageError)
         if Path(name).stat().st_size == 0:
             raise ImageError(f"{name}: is empty (0 bytes)")
+        require_sample_counts(name)
     # FFmpeg reads the file that we opened, and may open nothing itself. A playlist could name itself, a pipe or
     # addresses.
     return _AvSource(name, None, None, {"protocol_whitelist": "none"}, live=False, start=start, end=end)
