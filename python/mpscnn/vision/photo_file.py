@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn.errors import ImageError
+from mpscnn.vision.avif_sizes import coded_sizes, stated_sizes
 from mpscnn.vision.photo_formats import FORMATS, OF_JPEG, load_decoders
 
 if TYPE_CHECKING:
@@ -110,6 +111,8 @@ def read_image(
             _check_tiles(image, size)
         elif image.format == "PPM":
             _check_comments(stream)
+        elif image.format == "AVIF":
+            _check_coded_sizes(image, stream, size)
         if prepare is not None:
             prepare(image)
         source.begin_pixels(image)
@@ -250,6 +253,25 @@ def _check_tiles(image: ImageFile, size: int) -> None:
             f"tiles of {width} x {height} pixels are more than the {allowed_pixels(size):,} allowed for a TIFF file of "
             f"{size:,} bytes"
         )
+
+
+def _check_coded_sizes(image: ImageFile, stream: IO[bytes], size: int) -> None:
+    """Raise ImageError for an AVIF file that codes other pictures than it states. The decoder would scale them."""
+    stream.seek(0)
+    content = stream.read(size)
+    try:
+        stated, coded = {image.size, *stated_sizes(content)}, coded_sizes(content)
+    except (ValueError, IndexError, KeyError, struct.error) as error:
+        raise _DamagedError(f"the sizes of its pictures cannot be read: {error}") from error
+    allowed = allowed_pixels(size, _samples(image))
+    for width, height in sorted(coded):
+        if (width, height) not in stated:
+            raise ImageError(f"codes a picture of {width} x {height} pixels, which it does not state")
+        if width * height > allowed:
+            raise ImageError(
+                f"codes a picture of {width} x {height} pixels, more than the {allowed:,} allowed for such an AVIF "
+                f"file of {size:,} bytes"
+            )
 
 
 def _check_comments(stream: IO[bytes]) -> None:

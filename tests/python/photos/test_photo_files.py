@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+import re
 import stat
 import struct
 import tracemalloc
@@ -352,6 +353,44 @@ def test_pictures_of_webp_count_the_four_samples_of_its_decoder() -> None:
     content = encoded(Image.new("RGB", (6_000, 4_500)), "WEBP", lossless=True)
     with little_work(), pytest.raises(ImageError, match=r"are more than the 22,[0-9]+,[0-9]+ allowed"):
         open_photo(content)
+
+
+def _stating(content: bytes, width: int, height: int) -> bytes:
+    """Return an AVIF file whose boxes state another size than that of the coded pictures."""
+    return re.sub(
+        rb"(ispe....)........",
+        lambda found: found[1] + struct.pack(">II", width, height),
+        content,
+        flags=re.DOTALL,
+    )
+
+
+@pytest.mark.skipif(not HAS_AVIF, reason="this Pillow has no AVIF")
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+@pytest.mark.parametrize("is_sequence", [False, True])
+def test_avif_files_code_what_they_state(mode: str, is_sequence: bool) -> None:
+    """The decoder would take the memory of the coded picture, and scale it."""
+    options: dict[str, Any] = {"save_all": True, "append_images": [Image.new(mode, (500, 300), 1)]}
+    image = Image.new(mode, (500, 300), 9)
+    content = encoded(image, "AVIF", speed=10, **(options if is_sequence else {}))
+    assert open_photo(content).size == (500, 300)
+    for width, height in ((64, 64), (499, 300), (500, 301)):
+        changed = _stating(content, width, height)
+        if is_sequence:  # boxes of the track state the size, too
+            sides = struct.Struct(">II")
+            changed = changed.replace(sides.pack(500 << 16, 300 << 16), sides.pack(width << 16, height << 16))
+        with pytest.raises(ImageError, match="codes a picture of 500 x 300 pixels, which it does not state"):
+            open_photo(changed)
+
+
+@pytest.mark.skipif(not HAS_AVIF, reason="this Pillow has no AVIF")
+def test_damaged_boxes_of_avif_files() -> None:
+    content = encoded(noise(), "AVIF", speed=10)
+    assert open_photo(content + b"\0\0\0\3other data of a camera").size == (60, 40)
+    for place in range(content.index(b"mdat") + 30):
+        damaged = content[:place] + bytes([content[place] ^ 0x55]) + content[place + 1 :]
+        with contextlib.suppress(ImageError):
+            open_photo(damaged)
 
 
 def test_comments_between_the_pixels_are_bounded() -> None:
