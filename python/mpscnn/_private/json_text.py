@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from typing import Any
 
 # Python's parser calls itself for each list. Python 3.12 stops it at 10,000 calls, however small the thread's stack is.
@@ -25,7 +26,13 @@ def parse_json(content: str | bytes, **options: Any) -> Any:
     text = content.decode(json.detect_encoding(content)) if isinstance(content, bytes) else content
     if _depth(text) > MAX_DEPTH:
         raise RecursionError(f"JSON has more than {MAX_DEPTH} lists and objects within each other")
-    value = json.loads(text, **options)
+    try:
+        value = json.loads(text, **options)
+    except ValueError as error:
+        if "integer string conversion" not in str(error):
+            raise
+        # Python's own text names one of its settings.
+        raise ValueError(f"a number has more than {sys.get_int_max_str_digits()} digits") from error
     if "\\u" in text:
         json.dumps(value, ensure_ascii=False).encode()  # a UnicodeEncodeError is a ValueError
     return value

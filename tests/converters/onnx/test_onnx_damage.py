@@ -282,3 +282,11 @@ def test_a_file_must_state_the_opset_of_its_operators() -> None:
     made.opset_import[0].domain = "other"
     with pytest.raises(UnsupportedError, match="states no opset"):
         read(made)
+
+
+@pytest.mark.parametrize("rank", [7, 5_000])
+def test_an_input_of_many_axes_says_how_many(rank: int, tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    onnx.save(model([node("Relu", ["x"])], {"x": (1,) * rank}, {}), path)
+    with pytest.raises(UnsupportedError, match=f"input 'x' has {rank} axes; supported are 6"):
+        read_network([path])

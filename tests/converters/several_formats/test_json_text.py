@@ -125,3 +125,8 @@ def test_texts_of_files_are_read_by_parse_json() -> None:
     assert {file: count for file, count in counts.items() if count} == {
         file: count for file, (count, _) in OWN_TEXTS.items()
     }
+
+
+def test_a_long_number_is_refused_without_a_setting_of_python() -> None:
+    with pytest.raises(ValueError, match=r"^a number has more than \d+ digits$"):
+        parse_json('{"a": ' + "9" * 90_000 + "}")

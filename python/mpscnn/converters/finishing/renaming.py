@@ -7,9 +7,12 @@ from typing import Any
 
 from mpscnn._private.arguments import whole_number_in
 from mpscnn.converters.opening.layer_names import LayerNames
+from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 from mpscnn.graph.settings import copy_settings
+
+_MAX_COPIES = 1_024  # the maximum number of outputs that have the values of another one
 
 
 def copy_with_name(network: Network, name: str) -> Network:
@@ -67,8 +70,18 @@ def name_without_number(name: str, known: Collection[str]) -> str | None:
     return stem if {stem, *(f"{stem}_{place}" for place in range(2, number))} <= set(known) else None
 
 
-def make_distinct(network: Network, names: LayerNames, results: Sequence[Tensor]) -> list[Tensor]:
-    """Return the results of a file, in order. Where one occurs again, a layer that copies it takes its place."""
+def make_distinct(
+    network: Network, names: LayerNames, results: Sequence[Tensor], origin: str
+) -> list[Tensor]:
+    """Return the results of a file, in order. Where one occurs again, a layer that copies it takes its place.
+
+    Raises UnsupportedError, whose message begins with `origin`, if very many occur again.
+    """
+    again = len(results) - len({result.index for result in results})
+    if again > _MAX_COPIES:
+        raise UnsupportedError(
+            f"{origin}: names outputs again {again} times; supported are {_MAX_COPIES} such outputs"
+        )
     seen, found = set[int](), []
     for result in results:
         is_new = result.index not in seen

@@ -60,7 +60,7 @@ def convert(file: KerasFile, options: ReadOptions) -> Network:
     options.check_inputs([source.layer for source in file.model.inputs], file.origin)
     network = options.network(_input_shapes(file, names, options), file.origin)
     outputs = _Converter(file, network, names, _model_to(file, options)).run()
-    for value in make_distinct(network, names, outputs):
+    for value in make_distinct(network, names, outputs, file.origin):
         network.output(value)
     network.preprocess = _preprocess(network)
     network.notes += file.notes

@@ -20,6 +20,7 @@ from mpscnn.errors import WeightsError
 Sides = tuple[tuple[int, int], tuple[int, int]]
 
 _MAX_LIST = 4096
+_MAX_WHOLE = 2**31 - 1
 # Settings of all layers, which change no result of inference. Weights know which of them a layer has.
 _GENERAL = re.compile(
     r".*_(initializer|regularizer|constraint)|autocast|batch_input_shape|batch_shape|batch_size|build_config|dtype"
@@ -86,16 +87,16 @@ def number_of(value: Any, name: str) -> float:
 
 def whole_of(value: Any, name: str) -> int:
     """Return an integer of 32 bits."""
-    if isinstance(value, int) and abs(value) < 2**31:
+    if isinstance(value, int) and abs(value) <= _MAX_WHOLE:
         return int(value)
-    raise _wrong(value, name, "a whole number")
+    raise _wrong(value, name, f"a whole number of at most {_MAX_WHOLE}")
 
 
 def wholes_of(value: Any, name: str) -> tuple[int, ...]:
     """Return a list of integers. A single integer is a list of one."""
     given = value if isinstance(value, (list, tuple)) else [value]
-    if len(given) > _MAX_LIST or not all(isinstance(one, int) and abs(one) < 2**31 for one in given):
-        raise _wrong(value, name, "whole numbers")
+    if len(given) > _MAX_LIST or not all(isinstance(one, int) and abs(one) <= _MAX_WHOLE for one in given):
+        raise _wrong(value, name, f"up to {_MAX_LIST} whole numbers of at most {_MAX_WHOLE}")
     return tuple(int(one) for one in given)
 
 

@@ -79,6 +79,8 @@ class Described:
     shape: tuple[Dimension, ...] | None
     names: tuple[str, ...] = ()
     """The names of the extents, which are empty for those without a name."""
+    rank: int | None = None
+    """The number of axes that the file states. The shape of a tensor of very many axes is None."""
 
 
 class OnnxFile:
@@ -378,10 +380,11 @@ def _described(info: Any) -> Described:
     tensor = info.type.tensor_type
     shape: tuple[Dimension, ...] | None = None
     names: tuple[str, ...] = ()
-    if tensor.has("shape") and tensor.shape.count("dim") <= _MAX_RANK:
+    rank = tensor.shape.count("dim") if tensor.has("shape") else None
+    if rank is not None and rank <= _MAX_RANK:
         names = tuple(extent.dim_param for extent in tensor.shape.dim)
         shape = tuple(
             extent.dim_value if extent.has("dim_value") and extent.dim_value >= 0 else None
             for extent in tensor.shape.dim
         )
-    return Described(info.name, element_type(tensor.elem_type), shape, names)
+    return Described(info.name, element_type(tensor.elem_type), shape, names, rank)

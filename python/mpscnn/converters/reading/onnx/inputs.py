@@ -98,8 +98,9 @@ def read_input(file: OnnxFile, described: Described, options: ReadOptions) -> Fi
         shape = options.shape_of(described.name, None, where)
     else:
         shape = options.shape_of(described.name, described.shape, where)
-    if shape is not None and len(shape) > _MAX_RANK:
-        raise UnsupportedError(f"{where} has {len(shape)} axes; supported are {_MAX_RANK}")
+    rank = described.rank if shape is None else len(shape)
+    if rank is not None and rank > _MAX_RANK:
+        raise UnsupportedError(f"{where} has {rank} axes; supported are {_MAX_RANK}")
     if shape is None:
         raise UnsupportedError(f"{where} has no stated shape: choose one with {CHOOSE_SHAPE}")
     whole_numbers = described.type in _INTEGERS

@@ -100,7 +100,7 @@ def _tensor(what: str, entry: object, file: FileBytes, start: int) -> StoredTens
     if isinstance(shape, list) and len(shape) > MAX_AXES:
         raise UnsupportedError(f"{what}: tensors of {len(shape)} axes are not supported")
     if not _are_counts(shape) or not _are_counts(offsets) or len(offsets) != 2:
-        raise WeightsError(f"{what}: its shape and data_offsets must be whole numbers")
+        raise WeightsError(f"{what}: its shape and data_offsets must be whole numbers below 2^48")
     first, last = offsets
     storage = Storage(dtype, math.prod(shape), file, start + first)
     if not first <= last <= len(file) - start or last - first != storage.bytes:

@@ -111,7 +111,7 @@ def _converted(files: Sequence[TfliteFile], options: ReadOptions, *, has_batch: 
         converter.integers.of_tensors = noted
         values = converter.run(values)
         network.detection = converter.detection
-    results = make_distinct(network, names, values)
+    results = make_distinct(network, names, values, files[-1].origin)
     noted |= {
         own.index: noted[value.index]
         for own, value in zip(results, values, strict=True)
