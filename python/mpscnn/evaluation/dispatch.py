@@ -138,8 +138,8 @@ def evaluate(
         return evaluate_detector(model, samples, annotations, inflight=inflight, failed=failed)
     from mpscnn.evaluation.segmenter import evaluate_segmenter, pair_photos_and_masks
 
-    require_task(model, "segmentation")
     photos = None if samples is None else Path(path_name("photos", samples))
     masked = Path(path_name("masks", masks))
+    require_task(model, "segmentation")
     pairs = pair_photos_and_masks(model, photos, masked, failed)
     return evaluate_segmenter(model, pairs, inflight=inflight, failed=failed)

@@ -51,6 +51,7 @@ MODULES_OF_A_RUN = {
     "mpscnn._private.class_scores",
     "mpscnn._private.command_start",
     "mpscnn._private.copies",
+    "mpscnn._private.given_warnings",
     "mpscnn.compiled_model",
     "mpscnn.opening_models",
     "mpscnn._private.other_names",

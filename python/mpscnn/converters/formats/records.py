@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mpscnn.converters.formats.external_weights import onnx_files
 from mpscnn.converters.opening.read_options import ReadOptions
 from mpscnn.graph.network import Network
 
@@ -113,7 +114,7 @@ FORMATS = (
             Mark("an ONNX file", ".onnx", rb"\x08[\x01-\x20]\x12(?:\0[ -~]|[\x01-\x7f][ -~]{3})"),
             Mark("an ONNX file", ".onnx", rb"\x08[\x01-\x20][\x3a\x42]"),
         ),
-        files=Late("onnx.file:model_files"),
+        files=onnx_files,
         engine=Engine("onnxruntime", "onnxruntime"),
     ),
     Format(

@@ -64,12 +64,6 @@ _TYPES = (
 )
 
 
-# The key of a tensor's attribute that names the file of its elements (onnx.proto, TensorProto.external_data), and the
-# number of bytes up to which a file is searched for it, which is faster than parsing it.
-_LOCATION = b"location"
-_SEARCHED = 1 << 26
-
-
 @dataclass(frozen=True)
 class Described:
     """The file's description of a tensor."""
@@ -254,13 +248,6 @@ class OnnxFile:
                 raise WeightsError(
                     f"damaged: {self.origin}: its output {quote_name(name)} is computed by no node"
                 )
-
-
-def model_files(path: Path) -> list[Path]:
-    """Return an ONNX file, and the files with its weights. A small file is only parsed if it can name one."""
-    if 0 < path.stat().st_size <= _SEARCHED and _LOCATION not in path.read_bytes():
-        return [path]
-    return [path, *read_onnx(path).external_files()]
 
 
 def read_onnx(path: Path) -> OnnxFile:
