@@ -434,6 +434,17 @@ def test_files_that_do_not_fit(tmp_path: Path) -> None:
         read_network(shutil.copy(outside, tmp_path / "file.aimodel"))
 
 
+@pytest.mark.parametrize("name", ["metadata.json", "main.hash"])
+def test_a_kept_conversion_hides_no_damage(name: str, tmp_path: Path) -> None:
+    """A folder in place of a file is refused, although the rest of the asset was converted before."""
+    path = simple(tmp_path / "one.aimodel")
+    (path / name).unlink(missing_ok=True)
+    mpscnn.load(path)
+    (path / name).mkdir()
+    with pytest.raises(mpscnn.WeightsError, match=rf"{name} is not a file: copy"):
+        mpscnn.load(path)
+
+
 def archived(folder: Path, target: Path, inside: str = "one.aimodel/", **more: bytes) -> Path:
     """Pack the files of an asset, and others, with their names in the archive before them."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:

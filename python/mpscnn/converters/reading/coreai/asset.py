@@ -50,7 +50,10 @@ class Asset:
 
 
 def asset_files(root: Path) -> list[Path]:
-    """Return the files of an asset."""
+    """Return the files of an asset. Raises WeightsError if something else has the name of one."""
+    for path in (root / HASH, root / DESCRIPTION):
+        if os.path.lexists(path) and not is_file(path):
+            raise WeightsError(f"damaged: {root}: {path.name} is not a file: copy the whole folder again")
     return [root / name for name in (PROGRAM, HASH, DESCRIPTION) if is_file(root / name)]
 
 
@@ -74,9 +77,6 @@ def open_asset(root: Path) -> Asset:
             raise WeightsError(
                 f"{origin}: is not a Core AI asset: it has no {PROGRAM}; copy the whole folder again"
             )
-    for path in (root / HASH, root / DESCRIPTION):
-        if os.path.lexists(path) and not is_file(path):
-            raise WeightsError(f"damaged: {origin}: {path.name} is not a file: copy the whole folder again")
     for path in asset_files(root):
         if not is_in_own_folder(path, root, root / PROGRAM):
             raise WeightsError(f"damaged: {origin}: {path.name} leads out of the asset")
