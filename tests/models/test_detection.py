@@ -312,7 +312,7 @@ def test_boxes_and_scores_that_are_not_finite(tmp_path: Path) -> None:
     ("builder", "arguments", "message"),
     [
         ("ssd_mobilenet_v1", {"classes": 0}, "classes must be a number of at least 1, got 0"),
-        ("ssdlite_mobilenet_v2", {"classes": 2.5}, "classes must be a number of at least 1, got 2.5"),
+        ("ssdlite_mobilenet_v2", {"classes": 2.5}, "classes must be a whole number of at least 1, got 2.5"),
         ("ssd_mobilenet_v1", {"score": "none"}, "score must be 'sigmoid' or 'softmax', got 'none'"),
         ("ssd_mobilenet_v1", {"input_size": 8}, "input_size must be at least 32"),
         ("ssdlite_mobilenet_v2", {"depth_multiplier": 9}, "depth_multiplier must be"),

@@ -298,7 +298,7 @@ def test_networks_with_several_inputs() -> None:
     ("options", "message"),
     [
         ({"accumulate": 0}, "accumulate must be a number of at least 1, got 0"),
-        ({"accumulate": NAN}, "accumulate must be a number of at least 1, got nan"),
+        ({"accumulate": NAN}, "accumulate must be a whole number of at least 1, got nan"),
         ({"average": 1.5}, "average must be 0 to 1, got 1.5"),
         ({"average": NAN}, "average must be 0 to 1, got nan"),
         ({"average": 10**400}, "average must be 0 to 1, got 1000"),
@@ -352,7 +352,7 @@ def test_options_may_be_numbers_of_numpy(tmp_path: Path) -> None:
 def test_bad_options_of_gradients() -> None:
     net = network()
     for call in (net.gradients, lambda *given, **options: mpscnn.check_gradients(net, *given, **options)):
-        with pytest.raises(mpscnn.ParameterError, match=r"seed must be a number from 0 to .*, got nan"):
+        with pytest.raises(mpscnn.ParameterError, match=r"seed must be a whole number from 0 to .*, got nan"):
             call(X, Y, seed=NAN)
         with pytest.raises(mpscnn.ParameterError, match="loss: delta must be finite, got nan"):
             call(X, Y, loss={"kind": "huber", "delta": NAN})

@@ -67,7 +67,9 @@ def whole_number(
         return operator.index(value)
     allowed = f"of at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
     choice = otherwise and f"{otherwise} or "
-    raise ParameterError(f"{what} must be {choice}a number {allowed}, got {value!r}")
+    # A fraction, or 2.0, is a number within the limits, so the message says what it lacks.
+    kind = "whole number" if isinstance(value, (float, np.floating)) else "number"
+    raise ParameterError(f"{what} must be {choice}a {kind} {allowed}, got {value!r}")
 
 
 def whole_numbers(what: str, values: Sequence[object]) -> list[int]:

@@ -34,6 +34,8 @@ from mpscnn.quantization.preparation import prepare
 from mpscnn.quantization.report import QuantizationReport, QuantizedLayer
 from mpscnn.runtime.program import named_results
 
+_DIGITS = 9  # of lost points after the decimal point
+
 
 class Quantized(NamedTuple):
     """The results of `quantize`: `network, report = mpscnn.quantize(model, photos)`."""
@@ -161,6 +163,7 @@ def quantize(
         loss=None if loss is None else _points(before, after, right),
         promised=promised,
         epochs=made.epochs,
+        training_left_out=epochs > made.epochs,
     )
     return Quantized(result, report)
 
@@ -269,13 +272,16 @@ def _quantized(
 
 
 def _points(before: AnswerSums, after: AnswerSums, right: Any) -> float:
-    """Return the lost points of the accuracy in percent, or those of the agreement if no classes are known."""
+    """Return the lost points of the accuracy in percent, or those of the agreement if no classes are known.
+
+    They are rounded, so that 1 of 200 photos is half a point, and not 4e-16 more.
+    """
     accuracies, agreement = [one.accuracy(right) for one in (before, after)], after.agreement()
     if accuracies[0] is not None and accuracies[1] is not None:
-        return 100 * (accuracies[0] - accuracies[1])
+        return round(100 * (accuracies[0] - accuracies[1]), _DIGITS)
     if agreement is None:
         raise ParameterError("quantize: loss needs a network whose results are classes or objects")
-    return 100 * (1 - agreement)
+    return round(100 * (1 - agreement), _DIGITS)
 
 
 def _lost_points(network: Network, tested: Sequence[Given], right: Any) -> Callable[[Network], float]:

@@ -55,6 +55,7 @@ class QuantizationReport(Report):
         promised: those of the `kept` layers without which the network would lose more than promised, the largest effect
             first.
         epochs: the number of times that the quantised network was trained with the calibration images.
+        training_left_out: whether a training was asked for, but did not reduce the error, so that `epochs` is 0.
     """
 
     name: str
@@ -72,6 +73,7 @@ class QuantizationReport(Report):
     loss: float | None = None
     promised: tuple[KeptLayer, ...] = ()
     epochs: int = 0
+    training_left_out: bool = False
 
     def worst(self, count: int = 10) -> list[QuantizedLayer]:
         """Return the layers with the largest `own_error`, the worst first."""
@@ -117,7 +119,12 @@ class QuantizationReport(Report):
             refused = f"; integers do not have {', '.join(list(self.refused)[:_SHOWN])}{more}"
         images = "1 image" if self.images == 1 else f"{self.images} images"
         trained = f" after {self.epochs} epoch{'s' * (self.epochs > 1)} of training" if self.epochs else ""
-        return f"int8{kept}{trained} on {images}: {', '.join(found)}{refused}"
+        left_out = ""
+        if self.training_left_out:
+            # Beside promised layers, a training that loses more points is left out, too.
+            or_more = " or lost more points" if self.promised else ""
+            left_out = f"; training did not reduce the error{or_more}, and is left out"
+        return f"int8{kept}{trained} on {images}: {', '.join(found)}{refused}{left_out}"
 
     def __repr__(self) -> str:
         return f"{self.table()}\n\n{self.verdict()}"

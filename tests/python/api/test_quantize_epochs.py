@@ -116,6 +116,7 @@ def test_three_quarters_of_the_loss_come_back() -> None:
     assert 1 - report.agreement <= 0.25 * (1 - plain.agreement)
     assert report.kept == ()
     assert "after 12 epochs of training" in report.verdict()
+    assert not report.training_left_out
     assert report.to_dict()["epochs"] == 12
 
 
@@ -164,13 +165,23 @@ def test_fewer_layers_are_kept_after_training() -> None:
         assert len(found.promised) <= len(mpscnn.quantize(network, images, loss=loss).report.promised)
 
 
+def zero(*shape: int) -> mpscnn.Network:
+    """Return a network whose results are always 1."""
+    network = mpscnn.Network(shape, name="zero")
+    elements = int(np.prod(shape))
+    network.output(network.dense(network.flatten(network.input), 3, name="scores"))
+    weights = {"scores.weight": np.zeros((3, elements), np.float32), "scores.bias": np.ones(3, np.float32)}
+    network.load_weights(weights, layout="OHWI")
+    return network
+
+
 def test_a_training_that_does_not_help_is_left_out() -> None:
-    network = mpscnn.Network((4,), name="zero")
-    network.output(network.dense(network.input, 3, name="scores"))
-    network.load_weights(
-        {"scores.weight": np.zeros((3, 4), np.float32), "scores.bias": np.ones(3, np.float32)}
-    )
-    assert mpscnn.quantize(network, noise(4, 4), epochs=3).report.epochs == 0
+    report = mpscnn.quantize(zero(4), noise(4, 4), epochs=3).report
+    assert (report.epochs, report.training_left_out) == (0, True)
+    assert report.verdict().endswith("; training did not reduce the error, and is left out")
+    plain = mpscnn.quantize(zero(4), noise(4, 4)).report
+    assert not plain.training_left_out
+    assert "training" not in plain.verdict()
 
 
 def without_gradient() -> mpscnn.Network:
@@ -185,7 +196,8 @@ def without_gradient() -> mpscnn.Network:
     ("make", "epochs", "kind", "message"),
     [
         (wide, -1, ParameterError, "epochs must be a number of at least 0, got -1"),
-        (wide, 1.5, ParameterError, "epochs must be a number of at least 0, got 1.5"),
+        (wide, 1.5, ParameterError, "epochs must be a whole number of at least 0, got 1.5"),
+        (wide, 2.0, ParameterError, "epochs must be a whole number of at least 0, got 2.0"),
         (without_gradient, 1, UnsupportedError, "best"),
     ],
 )
@@ -211,3 +223,16 @@ def test_the_command_trains(
     assert json.loads(capsys.readouterr().out)["epochs"] == 2
     assert call("quantize", "wide.safetensors", "--images", "photos", "--epochs", "1", "--overwrite") == 0
     assert "after 1 epoch of training" in capsys.readouterr().out
+    network = zero(12, 12, 3)
+    network.labels, network.preprocess = list("abc"), "tensorflow"
+    network.save("zero.safetensors")
+    said = "training did not reduce the error, and is left out"
+    assert call("quantize", "zero.safetensors", "--images", "photos", "--epochs", "1") == 0
+    assert said in " ".join(capsys.readouterr().out.split())
+    assert (
+        call("quantize", "zero.safetensors", "--images", "photos", "--epochs", "1", "--json", "--overwrite")
+        == 0
+    )
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["training_left_out"] is True
+    assert said in printed.err

@@ -60,6 +60,20 @@ def test_known_classes_count_instead_of_equal_answers() -> None:
     assert report.loss == pytest.approx(100 * (0.75 - report.accuracy))
 
 
+@pytest.mark.parametrize("with_classes", [False, True])
+def test_a_loss_of_the_promised_size_is_allowed(with_classes: bool) -> None:
+    """One of 200 images is half a point, which has no exact number: 100 * (1 - 0.995) is more than 0.5."""
+    network = mpscnn.Network((1,), name="one")
+    network.output(network.dense(network.input, 2, name="scores"))
+    network.load_weights(
+        {"scores.weight": np.array([[0], [1]], np.float32), "scores.bias": np.zeros(2, np.float32)}
+    )
+    images = [np.full((1, 1), value, np.float32) for value in [1.0] * 100 + [-1.0] * 99 + [1e-4]]
+    true = [1] * 100 + [0] * 99 + [1]  # the last result is 0 in integers, so class 0
+    report = mpscnn.quantize(network, images, test_classes=true if with_classes else None, loss=0.5).report
+    assert (report.loss, report.promised) == (0.5, ())
+
+
 def test_no_layer_stays_in_float32_if_integers_are_enough() -> None:
     report = mpscnn.quantize(wide(), IMAGES, loss=100).report
     assert report.promised == report.kept == ()

@@ -49,8 +49,11 @@ def test_whole_numbers() -> None:
         assert found == number
         assert type(found) is int
     for wrong in (0, 8, True, 2.0, np.float32(2), "2", None):
-        with pytest.raises(mpscnn.ParameterError, match=r"^n must be a number from 1 to 7, got "):
+        with pytest.raises(mpscnn.ParameterError, match=r"^n must be a (whole )?number from 1 to 7, got "):
             whole_number("n", wrong, maximum=7)
+    for fraction in (2.0, np.float32(2), 1.5):
+        with pytest.raises(mpscnn.ParameterError, match=r"^n must be a whole number of at least 0, got "):
+            whole_number("n", fraction, 0)
     with pytest.raises(mpscnn.ParameterError, match=r"^n must be a number of at least 2, got 1$"):
         whole_number("n", 1, 2)
 

@@ -101,7 +101,8 @@ def quantize(
 
     Example: mpscnn quantize cifar10_mobilenet_v2 --images photos/ --loss 0.5
 
-    --epochs trains the model with the integers in which it will run, before --loss chooses layers.
+    --epochs trains the model with the integers in which it will run. If --loss then still needs layers in float32, it
+    chooses them for the untrained model, and the model with these layers is trained.
 
     Example: mpscnn quantize cifar10_mobilenet_v2 --images photos/ --test-images others/ --epochs 2 --max-images 1000
     """
@@ -144,6 +145,8 @@ def quantize(
             f"mpscnn calibrate DIR --model {target} --precision int8 --output FILE"
         )
     if as_json:
+        if report.training_left_out:  # the verdict says it otherwise
+            hint("training did not reduce the error, and is left out")
         show_json(report.to_dict() | {"output": str(target), "bytes": target.stat().st_size})
         return
     show(f"{report.name}: the layers that lose most", "")
