@@ -169,6 +169,46 @@ def test_parts_of_a_data_yaml_that_are_refused(split: Path, settings: str, messa
         read_objects(split, split / "data.yaml")
 
 
+@pytest.mark.parametrize(
+    ("settings", "measured"),
+    [
+        ("train: images/two\nval: images/two", "34"),  # as coco128.yaml has it
+        ("val: images/two", "34"),
+        ("test: other/images", "5"),
+        ("train: none\nval: images/two\ntest: none", "34"),
+        ("train: images\nval: none\ntest: images/two", "34"),
+    ],
+)
+def test_an_evaluation_reads_only_the_part_that_it_measures(
+    split: Path, settings: str, measured: str
+) -> None:
+    """Rules of training, that parts differ and that there is one to train with, do not concern it."""
+    (split / "data.yaml").write_text(f"names: [green, red]\n{settings}\n", "utf-8")
+    for folder in (split, None):
+        assert numbers_of(list(read_truth(folder, split / "data.yaml").labelled.values())) == measured
+    if measured == "34":
+        two = read_truth(split / "images" / "two", split / "labels" / "two")
+        assert numbers_of(list(two.labelled.values())) == measured
+    with pytest.raises(ParameterError, match=r"is in both|but no 'train'|does not exist"):
+        read_objects(None, split / "data.yaml")
+    (split / "data.yaml").write_text("names: [green, red]\ntrain: images/one\n", "utf-8")
+    assert numbers_of(list(read_truth(None, split / "data.yaml").labelled.values())) == "012"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("test: none", "has 'test', but no photos to measure with"),
+        ("train: images/one\nval: none", "val: .*none' does not exist; entries begin in 'path'"),
+        ("val: images/two\nvalid: two.txt", "'val' and 'valid' mean the same"),
+    ],
+)
+def test_parts_that_measure_nothing_are_refused(split: Path, settings: str, message: str) -> None:
+    (split / "data.yaml").write_text(f"names: [green, red]\n{settings}\n", "utf-8")
+    with pytest.raises(ParameterError, match=message):
+        read_truth(None, split / "data.yaml")
+
+
 def test_parts_outside_of_the_given_folder_are_refused(split: Path) -> None:
     (split / "data.yaml").write_text("names: [green, red]\ntrain: images\nval: other/images\n", "utf-8")
     found = read_objects(split / "images", split / "data.yaml")

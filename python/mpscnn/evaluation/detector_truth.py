@@ -86,7 +86,7 @@ def read_truth(photos: str | PathLike[str] | None, annotations: str | PathLike[s
         if found is None:
             fail(path, "has no .json file for test or val; give the file to measure with")
         folder, path = found
-    objects = read_objects(folder, path, need_all=False)
+    objects = read_objects(folder, path, need_all=False, measures=True)
     measured = photos_to_measure(objects, folder)
     dataset: dict[str, Any] = {
         "images": [{"id": number, "file_name": photo.path} for number, photo in enumerate(measured)],

@@ -227,7 +227,7 @@ def _pairs_of_outlines(model: Model, photos: Path | None, annotations: Path) -> 
 
     Raises ParameterError for a class that the model lacks, and the errors of `read_outlines`.
     """
-    objects = read_objects(photos, annotations, need_all=False)
+    objects = read_objects(photos, annotations, need_all=False, measures=True)
     measured = photos_to_measure(objects, photos)
     require_outlines(measured)
     known = {

@@ -287,6 +287,8 @@ def test_a_data_yaml_names_photos_and_annotations(tmp_path: Path, detector: str,
         assert (measured().images, measured().map) == (2, pytest.approx(1.0))
     printed = json.loads(command("evaluate", str(settings), "--model", detector, "--json").stdout)
     assert printed["images"] == 2
+    settings.write_text("names: [cat, dog]\ntrain: images/val\nval: images/val\n")  # as coco128.yaml has it
+    assert mpscnn.evaluate(model, settings).images == 2
     with pytest.raises(mpscnn.ParameterError, match="leave annotations= out"):
         mpscnn.evaluate(model, settings, annotations=settings)
 

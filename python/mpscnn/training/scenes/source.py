@@ -35,7 +35,6 @@ _READERS: dict[str, Callable[[Path, Path], LabelledObjects]] = {
     "labelme": read_labelme,
     "via": read_via,
     "voc": read_voc,
-    "yolo": read_yolo,
 }
 
 
@@ -84,7 +83,11 @@ def _json_format(path: Path) -> str:
 
 
 def read_objects(
-    photos: str | PathLike[str] | None, annotations: str | PathLike[str], *, need_all: bool = True
+    photos: str | PathLike[str] | None,
+    annotations: str | PathLike[str],
+    *,
+    need_all: bool = True,
+    measures: bool = False,
 ) -> LabelledObjects:
     """Return photos with their objects, from annotations in the format of COCO, YOLO, Pascal VOC or Create ML.
 
@@ -95,6 +98,7 @@ def read_objects(
         annotations: a .json file of COCO or a folder with one for each part, a .json file of Create ML, a folder of
             .xml files of VOC, or a folder of .txt files or a data.yaml of YOLO.
         need_all: False if photos of a COCO file may be missing, because the caller reports each of them.
+        measures: True for an evaluation, which reads only the part of a data.yaml that it measures with.
 
     Raises:
         ParameterError: there are no such annotations, they have no object, or an entry is wrong. The message names the
@@ -106,10 +110,10 @@ def read_objects(
     if folder is not None and not is_folder(folder):
         fail(folder, "is not a folder with photos")
     form = annotation_format(path)
-    if folder is None:
-        if path.suffix.lower() not in _SETTINGS:
-            fail(path, "needs the folder with the photos; only a data.yaml of YOLO names it")
-        found = read_yolo(None, path)
+    if folder is None and path.suffix.lower() not in _SETTINGS:
+        fail(path, "needs the folder with the photos; only a data.yaml of YOLO names it")
+    if folder is None or form == "yolo":
+        found = read_yolo(folder, path, measures=measures)
     elif form == "coco":
         found = read_coco(folder, path, need_all=need_all)
     else:
@@ -118,7 +122,8 @@ def read_objects(
         fail(path, "has no photos")
     found.require_different_photos()
     if not found.counts().any():
-        fail(path, "has no objects; a detector needs some to learn from")
+        need = "nothing can be measured" if measures else "a detector needs some to learn from"
+        fail(path, f"has no objects; {need}")
     require_pixels(
         path,
         np.concatenate(

@@ -33,7 +33,7 @@ _MIN_OUTLINE = 7  # the class and three corners
 _MAX_SHARE = 1.5
 
 
-def read_yolo(folder: Path | None, annotations: Path) -> LabelledObjects:
+def read_yolo(folder: Path | None, annotations: Path, *, measures: bool = False) -> LabelledObjects:
     """Return the photos of a folder with their objects. A photo without a text file has no objects.
 
     Each line of a text file is an object: the class number, and centre x, centre y, width and height as fractions of
@@ -45,6 +45,7 @@ def read_yolo(folder: Path | None, annotations: Path) -> LabelledObjects:
         folder: the folder with the photos; None: those of a data.yaml.
         annotations: the folder of the text files, or a data.yaml with the `names` of the classes and the photos of
             `train`, `val` and `test` (see `parts_of_settings`).
+        measures: True for an evaluation, which reads only one part of a data.yaml.
 
     Raises:
         ParameterError: there are no names or no text files, a line is not an object, a class is unknown, or a box is
@@ -54,7 +55,7 @@ def read_yolo(folder: Path | None, annotations: Path) -> LabelledObjects:
     labels = _labels(annotations)
     texts = annotations if is_folder(annotations) else None
     settings = annotations if texts is None else settings_beside(annotations)
-    stated = {} if settings is None else parts_of_settings(settings)
+    stated = {} if settings is None else parts_of_settings(settings, measures=measures)
     keypoints = _keypoints(settings)
     if folder is None and stated:
         paths = [photo for part in stated.values() for photo in part.photos]
@@ -68,7 +69,8 @@ def read_yolo(folder: Path | None, annotations: Path) -> LabelledObjects:
     for path in paths:
         photo = _photo(Path(path), _text_file(Path(path), folder, texts), labels, keypoints)
         photos.append(replace(photo, part=kinds.get(photo_key(path))))
-    if texts is not None and not any(photo.part == TRAIN for photo in photos):
+    read = next(iter(stated), None) if measures else TRAIN
+    if texts is not None and not any(photo.part == read for photo in photos):
         stated = {}  # the folder of text files is for photos that a data.yaml next to it does not split
     if not any(is_file(Path(photo.place)) for photo in photos):
         where = texts or "the folders 'labels' beside 'images', or next to the photos"

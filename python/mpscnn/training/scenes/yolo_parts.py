@@ -9,9 +9,11 @@ from pathlib import Path
 from mpscnn._private.files import exists, is_file, is_folder
 from mpscnn.training.scenes.class_names import Settings, scalar, text_lines
 from mpscnn.training.scenes.labelled import StatedPart, fail, labelled_photo_paths
-from mpscnn.training.split_folders import TEST, TRAIN, split_kind
+from mpscnn.training.split_folders import TEST, TRAIN, VALIDATION, split_kind
 
 _KINDS = "a folder of photos, a list of folders, or a .txt file with the path of a photo on each line"
+#: The parts that an evaluation may measure with. The first one that has photos is taken.
+_MEASURED = (TEST, VALIDATION, TRAIN)
 
 
 def is_settings(given: object) -> bool:
@@ -41,13 +43,18 @@ def root_of_settings(settings: Path) -> Path:
     return found
 
 
-def parts_of_settings(settings: Path) -> dict[str, StatedPart]:
+def parts_of_settings(settings: Path, *, measures: bool = False) -> dict[str, StatedPart]:
     """Return the photos for training, validation and test that a data.yaml states; {} if it states none.
 
     A folder for test that does not exist is left out, because no training uses it.
 
-    Raises ParameterError for an entry that is not a folder, a list or a file of photos, for photos that are in two
-    parts, and for parts without one for training.
+    Args:
+        settings: the data.yaml.
+        measures: True for an evaluation: only the part to measure with is read and returned. It is the one for test,
+            or else the one for validation, or else the one for training.
+
+    Raises ParameterError for an entry that is not a folder, a list or a file of photos. For training also for photos
+    that are in two parts, and for parts without one for training; for an evaluation for parts without photos.
     """
     keys: dict[str, str] = {}
     content = Settings(settings)
@@ -62,7 +69,9 @@ def parts_of_settings(settings: Path) -> dict[str, StatedPart]:
     root = root_of_settings(settings)
     parts: dict[str, StatedPart] = {}
     known: dict[str, str] = {}
-    for kind, key in keys.items():
+    read = [kind for kind in _MEASURED if kind in keys] if measures else list(keys)
+    for kind in read:
+        key = keys[kind]
         places: dict[str, Path] = {}  # entries may mean the same folder or file, which is read once
         for entry in dict.fromkeys(_texts(content, key, settings)):
             if place := _place(settings, key, root, entry, kind):
@@ -77,7 +86,11 @@ def parts_of_settings(settings: Path) -> dict[str, StatedPart]:
                 )
         if photos:
             parts[kind] = StatedPart(f"{settings}: {key}", tuple(photos))
-    if TRAIN not in parts:
+            if measures:
+                break
+    if measures and not parts:
+        fail(settings, f"has {' and '.join(map(repr, keys.values()))}, but no photos to measure with")
+    if not measures and TRAIN not in parts:
         fail(settings, f"has {' and '.join(map(repr, keys.values()))}, but no 'train'")
     return parts
 
