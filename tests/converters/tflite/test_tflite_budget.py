@@ -108,7 +108,7 @@ def test_without_a_budget_nothing_is_computed(
     path.write_bytes(file_of(kind))
     assert converters.read_network([path]).outputs[0].shape == (None, 4)
     monkeypatch.setattr(budget, "ELEMENTS_FREE", -(1 << 40))
-    with pytest.raises(UnsupportedError, match=r"would take \d+ elements"):
+    with pytest.raises(UnsupportedError, match=r"would take more elements"):
         converters.read_network([path])
 
 

@@ -120,7 +120,7 @@ class Budget:
             if used > free and used > free + rate * self._size():
                 raise UnsupportedError(
                     "the constants that are computed from others, and operators of many layers, would take "
-                    f"{used} {what}; supported are {free} and {rate} times the file's size in bytes"
+                    f"more {what} than are supported: {free} and {rate} times the file's size in bytes"
                 )
 
     def look(self, array: NDArray[Any]) -> None:
