@@ -21,7 +21,7 @@ from mpscnn.evaluation.labels import evaluation_of_values
 from mpscnn.graph.model_file import change_metadata
 from mpscnn.training.classifier import ClassifierOptions, ClassifierTraining
 from mpscnn.training.goals import LOSSES
-from mpscnn.training.label_measures import best_threshold
+from mpscnn.training.label_measures import best_threshold, similarities
 from mpscnn.training.label_table import LabelTable, read_label_table
 from mpscnn.training.labelled_folder import LabelledFolder
 from mpscnn.training.point_folder import PointFolder
@@ -119,6 +119,34 @@ def oks_of_coco(true: Any, found: Any, results: list[Any]) -> list[float]:
         judge._dts[place, 0] = [{"keypoints": [*other, 2], "score": 1.0}]
         alike.append(float(judge.computeOks(place, 0)[0, 0]))
     return alike
+
+
+def test_points_have_the_deviations_of_coco() -> None:
+    """Names with a side have those of their kind, and other names the mean of the nine kinds."""
+    cocoeval = pytest.importorskip("pycocotools.cocoeval", reason="needs pycocotools")
+    of_coco = cocoeval.Params("keypoints").kpt_oks_sigmas
+    sizes, true = np.array([[200, 100]], np.float32), np.full((1, 6), 0.5, np.float32)
+    found = true + np.float32(0.02)
+    names = ["left_eye", "nose", "disc"]
+    expected = [of_coco[1], of_coco[0], np.mean([of_coco[0], *of_coco[1::2]])]
+    squares = (0.02 * 200) ** 2 + (0.02 * 100) ** 2
+    np.testing.assert_allclose(
+        similarities(found, true, sizes, names)[0],
+        [np.exp(-squares / (2 * 200 * 100 * (2 * one) ** 2)) for one in expected],
+        rtol=1e-4,
+    )
+
+
+def test_a_table_of_empty_cells_has_no_labels(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "00.png")
+    network = mpscnn.Network((8, 8, 3), name="weights")
+    network.output(network.dense(network.flatten(network.input), 1, name="scores"))
+    network.initialize_weights(0)
+    network.preprocess, network.labels = "unit", ["weight"]
+    network.answers = {"kind": "number", "units": ["kg"]}
+    table = write_table(tmp_path / "weights.csv", ("photo", "weight (kg)"), ("00", ""))
+    with pytest.raises(mpscnn.ParameterError, match="all cells beside the names of photos are empty"):
+        mpscnn.evaluate(mpscnn.Model(network), tmp_path, labels=table)
 
 
 def test_points(tmp_path: Path) -> None:

@@ -181,6 +181,8 @@ def evaluate_with(
     read = read_label_table(table, photos, kind, known=labels)
     if kind != "tags" and read.parts != answers[KINDS[kind]]:
         raise ParameterError(f"{table}: has the {KINDS[kind]} {read.parts}, the model {answers[KINDS[kind]]}")
+    if not read.paths:
+        raise ParameterError(f"{table}: has no labels: all cells beside the names of photos are empty")
     started = time.perf_counter()
     found, known, sizes = [], [], []
     for row, result in find(zip(read.paths, range(len(read.paths)), strict=True)):

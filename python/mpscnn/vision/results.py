@@ -48,7 +48,7 @@ def set_threshold(right: NDArray[np.float32] | None, coverage: float) -> float:
     """
     if right is None:
         raise ParameterError(
-            'the model is not calibrated: model.calibrate("val/") measures what sets of classes need'
+            'the model is not calibrated: model.calibrate("val/") or `mpscnn calibrate` measures what sets need'
         )
     if not is_finite_number(coverage):
         raise ParameterError(f"coverage must be above 0 and below 1, got {coverage!r}")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import LABELS, Command
+from command_line import LABELS, Command, call
 from numpy.typing import NDArray
 
 import mpscnn
@@ -332,6 +332,22 @@ def test_the_commands_calibrate_and_use_it(command: Command, tmp_path: Path) -> 
     ended = command("classify", str(photo), "--model", str(plain), "--coverage", "0.9")
     assert ended.returncode != 0
     assert "not calibrated" in ended.stderr
+    assert "mpscnn calibrate" in ended.stderr
+
+
+def test_info_says_whether_a_file_is_calibrated(
+    model: mpscnn.Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`Model.save` keeps the calibration, and `Network.save` does not."""
+    for path, save in (("of_model", model.save), ("of_network", model.network.save)):
+        file = str(tmp_path / f"{path}.safetensors")
+        save(file)
+        expected = path == "of_model"
+        assert call("info", file) == 0
+        text = " ".join(capsys.readouterr().out.split())
+        assert ("calibration: with 400 photos" in text) == expected
+        assert call("info", file, "--json") == 0
+        assert json.loads(capsys.readouterr().out)["calibrated"] is expected
 
 
 @pytest.mark.parametrize("coverage", [None, 0.5, 0.0001])

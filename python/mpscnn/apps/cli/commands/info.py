@@ -74,17 +74,21 @@ def info(
     if as_json:
         task = model_task(about["detection"] is not None, [tensor.shape for tensor in network.outputs])
         shown = {key: described[key] for key in ("name", "inputs", "outputs", "layers")}
-        show_json({"file": str(path), "task": task, **shown, **{key: about[key] for key in _ABOUT}})
+        told = {key: about[key] for key in _ABOUT} | {"calibrated": core.calibration() is not None}
+        show_json({"file": str(path), "task": task, **shown, **told})
         return
     show(*described.table(width=table_width()).split("\n"), "")
-    facts = [f"{name + ': ':<15}{text}" for name, text in _facts(model, network, about)]
+    stated = _facts(model, network, about, core.calibration())
+    facts = [f"{name + ': ':<15}{text}" for name, text in stated]
     show(*(line for fact in facts for line in prose(fact, table_width(), " " * 15)))
     files = [path] if path == Path(model) or not exists(Path(model)) else [Path(model), path]
     for name, file in zip(("file", "converted"), files, strict=False):
         show(f"{name + ':':<15}{file} ({bytes_text(size_on_disk(file))})")
 
 
-def _facts(model: str, network: Network, about: dict[str, Any]) -> list[tuple[str, str]]:
+def _facts(
+    model: str, network: Network, about: dict[str, Any], calibration: tuple[Any, ...] | None
+) -> list[tuple[str, str]]:
     inputs = [f"{tensor.name} {shape_text(tensor.shape)}" for tensor in network.inputs]
     outputs = [f"{tensor.name} {shape_text(tensor.shape)}" for tensor in network.outputs]
     labels = about["labels"]
@@ -97,6 +101,7 @@ def _facts(model: str, network: Network, about: dict[str, Any]) -> list[tuple[st
         ("precisions", _precisions_text()),
         ("labels", _labels_text(labels or [])),
         *([("scores", _scores_text(network))] if _is_classifier(network) else []),
+        *([("calibration", f"with {len(calibration[-1])} photos")] if calibration else []),
         *([("answers", _answers_text(network.answers))] if network.answers else []),
         *([("detection", _detection_text(about["detection"]["suppression"]))] if about["detection"] else []),
         *asset_facts(Path(model)),
