@@ -155,7 +155,7 @@ _MATRICES = (
 _DEVICE_WORDS = (
     "to cuda cpu mps map_location device_map compute_units compute_unit ComputeUnit device backends "
     "set_default_device device_count MLComputeUnits MTLCreateSystemDefaultDevice MTLDevice MPSSupportsMTLDevice "
-    "--compute-units --compute-unit --gpu --mps --cuda --cpu"
+    "command_queue commandQueue queue --compute-units --compute-unit --gpu --mps --cuda --cpu"
 )
 #: Rows of: an argument of mpscnn, or ""; words of trainings in other frameworks to which it is nearest; and the text
 #: that the error adds, which says where it is. A command that has the argument's option names that instead.
@@ -363,6 +363,11 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "argument",
+        "--batch --batch-size",
+        "mpscnn train has --batch-size, and mpscnn benchmark and serve have --max-batch",
+    ),
+    (
+        "argument",
         "conf score_threshold iou_threshold max_detections top --conf --max-det --topk -k -n",
         _LIMITS,
     ),
@@ -480,7 +485,6 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         _MATRICES,
     ),
     ("argument", "orientation imageOrientation", _ORIENTATION),
-    ("argument", "command_queue commandQueue queue", _DEVICE),
     ("Runner", "predict", _RUNS),
     (
         "mpscnn mpscnn.models",

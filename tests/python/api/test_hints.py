@@ -417,6 +417,22 @@ def test_commands_of_other_tools_after_a_command(capsys: pytest.CaptureFixture[s
     assert "here it is `mpscnn models` or" in " ".join(capsys.readouterr().err.split())
 
 
+def test_a_commands_own_option_wins_over_a_general_lead(capsys: pytest.CaptureFixture[str]) -> None:
+    for line, lead in (
+        ("train photos --imgsz", "it is --size here"),
+        ("detect photo.png --max-det", "it is --max-detections here"),
+        ("classify photo.png --topk", "it is --top here"),
+        ("quantize digits --dataset", "it is --images here"),
+        ("benchmark digits --batch", "it is --max-batch here"),
+        ("classify photo.png --batch", "mpscnn train has --batch-size, and mpscnn benchmark and serve have"),
+    ):
+        command, given, option = line.split()
+        assert call(command, given, option, "3") == 2
+        message = " ".join(capsys.readouterr().err.split())
+        assert f"No such option: {option}; {lead}" in message
+        assert "mpscnn.train" not in message
+
+
 def test_files_to_write_and_integers_lead_to_their_options(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("quantize", "digits", "small.safetensors", "--images", "photos") == 2
     assert "--output small.safetensors writes to it" in " ".join(capsys.readouterr().err.split())

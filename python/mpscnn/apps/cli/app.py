@@ -162,8 +162,15 @@ def _similar(name: str, commands: list[str]) -> str:
 def _lead_of(name: str, context: Any) -> str:
     """Return the lead for an unknown option: the command's option with this meaning, or a text."""
     options = {option: one.help for one in context.command.params for option in one.opts} if context else {}
-    own = nearest_option(name, options)
-    return f"it is {own} here: {options[own]}" if own else twin_of("option", name)
+    general = twin_of("option", name)
+    own = nearest_option(name, options) or (_renamed(name, options) if general else "")
+    return f"it is {own} here: {options[own]}" if own else general
+
+
+def _renamed(name: str, options: Collection[str]) -> str:
+    """Return the command's option for an argument with another name in other frameworks; "" if it has none."""
+    others = ARGUMENTS.get(name.lstrip("-").replace("-", "_"), ())
+    return next((option for option in map(option_of, others) if option in options), "")
 
 
 def _extended(name: str, context: Any) -> str:
