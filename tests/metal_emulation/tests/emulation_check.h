@@ -74,11 +74,6 @@ inline id<MTLBuffer> buffer_of(const std::vector<float> &values) {
                                       options:MTLResourceStorageModeShared]);
 }
 
-inline std::vector<float> floats_in(id<MTLBuffer> buffer) {
-    const auto *first = static_cast<const float *>([buffer contents]);
-    return {first, first + [buffer length] / sizeof(float)};
-}
-
 #ifdef TEST_METALLIB
 /// Return the library of tests/shaders, built by CMake.
 inline id<MTLLibrary> test_library() {
@@ -107,6 +102,22 @@ inline id<MTLCommandBuffer> command_buffer() { return [owned([device() newComman
 inline void finish(id<MTLCommandBuffer> commands) {
     [commands commit];
     [commands waitUntilCompleted];
+}
+
+/// Return the numbers of a buffer. Those of private storage are copied first.
+inline std::vector<float> floats_in(id<MTLBuffer> buffer) {
+    if ([buffer storageMode] == MTLStorageModePrivate) {
+        id<MTLBuffer> copy = owned([device() newBufferWithLength:[buffer length]
+                                                         options:MTLResourceStorageModeShared]);
+        id<MTLCommandBuffer> commands = command_buffer();
+        id<MTLBlitCommandEncoder> encoder = [commands blitCommandEncoder];
+        [encoder copyFromBuffer:buffer sourceOffset:0 toBuffer:copy destinationOffset:0 size:[buffer length]];
+        [encoder endEncoding];
+        finish(commands);
+        buffer = copy;
+    }
+    const auto *first = static_cast<const float *>([buffer contents]);
+    return {first, first + [buffer length] / sizeof(float)};
 }
 
 // ---- Small resources --------------------------------------------------------------------------------------
