@@ -26,19 +26,19 @@ WAITS_FOR_A_RECORD = """
 import sys, threading
 import mpscnn
 
-record, text = sys.argv[1:]
 net = mpscnn.Network(input=(4,))
 net.output(net.softmax(net.dense(net.input, 2)))
 net.initialize_weights(seed=0)
 
 
-def write() -> None:
+def write(record: str, text: str) -> None:
     while True:
         with open(record, "w") as pipe:  # opens when the library reads the record
             pipe.write(text)
 
 
-threading.Thread(target=write, daemon=True).start()
+for given in zip(sys.argv[1::2], sys.argv[2::2]):
+    threading.Thread(target=write, args=given, daemon=True).start()
 print({call})
 """
 
@@ -47,16 +47,18 @@ print({call})
 def test_the_first_use_of_a_device_lets_other_threads_go_on(tmp_path: Path, call: str) -> None:
     """Another thread writes the record of the device's check into a pipe, from which the library reads it."""
     mpscnn.CommandQueue("metal")  # the check is on record from here on
-    (record,) = (
-        path for path in records(Path(os.environ["MPSCNN_CACHE"])) if path.parent.name == "self_check"
-    )
-    text = record.read_text()
     folder = tmp_path / "self_check"
     folder.mkdir()
-    os.mkfifo(folder / record.name)
+    pipes: list[str] = []
+    for record in records(
+        Path(os.environ["MPSCNN_CACHE"])
+    ):  # those of other builds and devices are not opened
+        if record.parent.name == folder.name:
+            os.mkfifo(folder / record.name)
+            pipes += [str(folder / record.name), record.read_text()]
     environment = {**os.environ, "MPSCNN_CACHE": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
-        [sys.executable, "-c", WAITS_FOR_A_RECORD.replace("{call}", CALLS[call]), folder / record.name, text],
+        [sys.executable, "-c", WAITS_FOR_A_RECORD.replace("{call}", CALLS[call]), *pipes],
         env=environment,
         capture_output=True,
         text=True,
