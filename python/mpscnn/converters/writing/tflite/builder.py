@@ -15,7 +15,7 @@ from mpscnn.converters.reading.tflite.flatbuffer_builder import Data, Field, Fie
 from mpscnn.converters.reading.tflite.names import CUSTOM, element_type_number, operator_number
 from mpscnn.converters.values.integer_limits import Grid
 from mpscnn.converters.writing.tflite.options import version_of, written_options
-from mpscnn.converters.writing.tflite.shared_memory import Step, first_overwriting
+from mpscnn.converters.writing.tflite.shared_memory import Step, overwriting
 
 Array = NDArray[Any]
 
@@ -93,7 +93,6 @@ class Builder:
         self._tensors: list[_Tensor] = []
         self._buffers: list[Fields] = [{}]
         self._operators: list[dict[int, Field]] = []
-        self._kinds: list[str] = []
         self._codes: dict[tuple[str, int], int] = {}
         self._shared: dict[Any, Value] = {}
         self._inputs: list[Value] = []
@@ -187,7 +186,6 @@ class Builder:
             table, fields[4] = written_options(kind, options)
             fields[3] = Number("B", table)
         self._operators.append(fields)
-        self._kinds.append(kind)
 
     def add_custom(
         self, kind: str, inputs: Sequence[Value], results: Sequence[Value], options: bytes
@@ -195,7 +193,6 @@ class Builder:
         """Add a custom operator with its own options."""
         fields = self._operator(f"{_CUSTOM}{kind}", inputs, results, of_integers=False)
         self._operators.append({**fields, 5: Data(options, _ALIGNMENT)})
-        self._kinds.append(kind)
 
     def _operator(
         self, kind: str, inputs: Sequence[Value | None], results: Sequence[Value], *, of_integers: bool
@@ -211,15 +208,10 @@ class Builder:
     def _copy_overwritten(self) -> None:
         """Copy the operands that LiteRT would let an operator overwrite too early. A border of no elements copies."""
         kept = {value.number for value in (*self._inputs, *(value for _, value in self._outputs))}
-        while found := first_overwriting(
-            [
-                Step(kind, fields[1].tolist(), fields[2].tolist())  # type: ignore[union-attr]
-                for kind, fields in zip(self._kinds, self._operators, strict=True)
-            ],
-            kept | {number for number, one in enumerate(self._tensors) if one.buffer or one.is_variable},
-            [math.prod(one.shape) * np.dtype(one.dtype).itemsize for one in self._tensors],
-        ):
-            place, number = found
+        kept |= {number for number, one in enumerate(self._tensors) if one.buffer or one.is_variable}
+        sizes = [math.prod(one.shape) * np.dtype(one.dtype).itemsize for one in self._tensors]
+        found = list(overwriting(self._steps(), kept, sizes))
+        for added, (place, number) in enumerate(found):
             given = self._tensors[number]
             copied = replace(given, name=self._names.unique(f"{given.name}/copy"))
             self._tensors.append(copied)
@@ -227,12 +219,17 @@ class Builder:
                 Value(one, given.shape, given.dtype) for one in (number, len(self._tensors) - 1)
             )
             borders = self.constant(np.zeros((len(given.shape), 2), np.int32), f"{copied.name}/padding")
-            self._operators.insert(
-                place, self._operator("PAD", [original, borders], [copy], of_integers=False)
-            )
-            self._kinds.insert(place, "PAD")
-            reads = self._operators[place + 1][1]
+            operator = self._operator("PAD", [original, borders], [copy], of_integers=False)
+            self._operators.insert(place + added, operator)
+            reads = self._operators[place + added + 1][1]
             reads[reads == number] = copy.number  # type: ignore[index]
+
+    def _steps(self) -> list[Step]:
+        kinds = [kind for kind, _ in self._codes]
+        return [
+            Step(kinds[fields[0].value], fields[1].tolist(), fields[2].tolist())  # type: ignore[union-attr,index]
+            for fields in self._operators
+        ]
 
     # ---- The file --------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ operator may replace `c` although `b` is read later. With XNNPACK this does not 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 #: The operators that may write into an operand, with the number of such operands.
@@ -27,8 +27,10 @@ class Step:
     makes: Sequence[int]
 
 
-def first_overwriting(steps: Sequence[Step], kept: Set[int], sizes: Sequence[int]) -> tuple[int, int] | None:
-    """Return the first operator that would overwrite a tensor too early, and the number of its operand; None: no one.
+def overwriting(steps: Sequence[Step], kept: Set[int], sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield the place of each operator that would overwrite a tensor too early, and the number of its operand.
+
+    The operand is to be copied, so that the operator may overwrite the copy.
 
     Args:
         steps: all operators in their order.
@@ -54,8 +56,10 @@ def first_overwriting(steps: Sequence[Step], kept: Set[int], sizes: Sequence[int
                 break  # LiteRT tries one operand only
             others = shared.setdefault(first, [first])
             if changes and any(last.get(one, -1) > place for one in others):
-                return place, number
+                yield place, number
+                first = len(owner)  # the copy, which only this operator reads
+                owner.append(first)
+                readers[first], others = 1, shared.setdefault(first, [])
             owner[made] = first
             others.append(made)
             break
-    return None
