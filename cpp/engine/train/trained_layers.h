@@ -12,7 +12,7 @@ namespace mpscnn::engine {
 /// The gradients that a graph computes: those of the trained weights, or of the network's inputs as well.
 enum class WantedGradients : std::uint8_t { weights, inputs_and_weights };
 
-/// What a training graph does with the values and layers of a network.
+/// The part of each value and layer of a network in a training graph.
 struct TrainedLayers {
     std::vector<ValueId> predictions;  ///< the values that the loss compares with the labels
     Shape labels_shape;                ///< the shape of all predictions concatenated

@@ -40,7 +40,7 @@ struct Finding {
     CheckEnd end = CheckEnd::complete;
 };
 
-/// What this process knows about devices and networks, by the beginnings of their records.
+/// The findings of this process about devices and networks, by the beginnings of their records.
 struct Findings {
     std::timed_mutex mutex;
     std::map<std::string, Finding> devices, networks;

@@ -14,7 +14,7 @@ from mpscnn._private.arrays import remedy_for
 from mpscnn._private.names import shown_names
 from mpscnn.converters.opening.layer_names import quote_name
 from mpscnn.errors import Error, ParameterError, UnsupportedError, WeightsError
-from mpscnn.onnx_backend.type_inference import with_inferred_types
+from mpscnn.onnx_backend.type_inference import reason_of, with_inferred_types
 
 if TYPE_CHECKING:
     import onnx
@@ -154,8 +154,4 @@ def _explained(kind: type[Error], failure: str) -> Iterator[None]:
     try:
         yield
     except (onnx.checker.ValidationError, RuntimeError, ValueError) as error:
-        # onnx puts names of the model into its messages, which Python decodes. If it cannot, it raises an error of its
-        # own, or onnx' error without a message.
-        undecoded = isinstance(error, UnicodeDecodeError) or not str(error)
-        reason = "a name is not UTF-8" if undecoded else error
-        raise kind(f"{failure}: {reason}") from error
+        raise kind(f"{failure}: {reason_of(error)}") from error

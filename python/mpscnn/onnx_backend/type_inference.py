@@ -37,6 +37,16 @@ def with_inferred_types(model: onnx.ModelProto, title: str) -> onnx.ModelProto:
         raise UnsupportedError(f"{title}: onnx cannot infer the types of its outputs: {error}") from error
 
 
+def reason_of(error: Exception) -> str:
+    """Return the text of an error of the package onnx.
+
+    onnx puts names of the model into its messages, which Python decodes. If it cannot, it raises an error of its own,
+    or onnx' error without a message.
+    """
+    undecoded = isinstance(error, UnicodeDecodeError) or not str(error)
+    return "a name is not UTF-8" if undecoded else str(error)
+
+
 def prepare() -> Callable[[bytes], bytes]:
     """Import onnx, and return the function that infers the types of a model's bytes."""
     import onnx
@@ -48,10 +58,7 @@ def prepare() -> Callable[[bytes], bytes]:
                 onnx.load_from_string(content)
             ).SerializeToString()
         except (RuntimeError, ValueError) as error:
-            # onnx puts names of the model into its messages, which Python decodes. If it cannot, it raises an error of
-            # its own, or onnx' error without a message.
-            undecoded = isinstance(error, UnicodeDecodeError) or not str(error)
-            raise WeightsError("a name is not UTF-8" if undecoded else str(error)) from error
+            raise WeightsError(reason_of(error)) from error
         return made
 
     return answer

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+#: The largest number of inputs or outputs that are shown.
+MAX_SHOWN = 10
+
 
 def array_text(extents: Sequence[int | str | None] | None, element: str) -> str:
     """Return a text such as "array 1 x 3 x 224 x 224 of float32".

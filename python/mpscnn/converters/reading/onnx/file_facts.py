@@ -6,12 +6,10 @@ from pathlib import Path
 
 from mpscnn._private.files import exists
 from mpscnn.converters.opening.layer_names import quote_name
-from mpscnn.converters.reading.array_text import array_text
+from mpscnn.converters.reading.array_text import MAX_SHOWN, array_text
 from mpscnn.converters.reading.onnx.file import Described, read_onnx
 
 _ELEMENTS = {"float": "float32", "double": "float64"}
-#: The largest number of inputs or outputs that are shown.
-_MAX_SHOWN = 10
 
 
 def onnx_facts(path: Path) -> list[tuple[str, str]]:
@@ -24,7 +22,7 @@ def onnx_facts(path: Path) -> list[tuple[str, str]]:
     file = read_onnx(path)
     outputs = [file.stated.get(name, Described(name, "", None)) for name in file.outputs]
     return [
-        (what, ", ".join(map(_text, described[:_MAX_SHOWN])))
+        (what, ", ".join(map(_text, described[:MAX_SHOWN])))
         for what, described in (("app input", file.inputs), ("app output", outputs))
     ]
 

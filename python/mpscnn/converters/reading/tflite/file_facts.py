@@ -6,11 +6,8 @@ from pathlib import Path
 
 from mpscnn._private.files import exists
 from mpscnn.converters.opening.layer_names import quote_name
-from mpscnn.converters.reading.array_text import array_text
+from mpscnn.converters.reading.array_text import MAX_SHOWN, array_text
 from mpscnn.converters.reading.tflite.file import read_tflite
-
-#: The largest number of inputs or outputs that are shown.
-_MAX_SHOWN = 10
 
 
 def tflite_facts(path: Path) -> list[tuple[str, str]]:
@@ -23,7 +20,7 @@ def tflite_facts(path: Path) -> list[tuple[str, str]]:
     file = read_tflite(path)
 
     def texts(numbers: tuple[int, ...]) -> str:
-        shown = (file.tensors[number] for number in numbers[:_MAX_SHOWN])
+        shown = (file.tensors[number] for number in numbers[:MAX_SHOWN])
         return ", ".join(
             f"{quote_name(one.name)} ({array_text(one.extents, one.dtype.name)})" for one in shown
         )
