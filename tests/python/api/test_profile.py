@@ -219,7 +219,7 @@ def test_results_do_not_matter() -> None:
 @pytest.mark.parametrize("runs", [0, -1, 100_001, 2.0, True, "3"])
 def test_numbers_of_runs_that_are_refused(runs: Any) -> None:
     session = network_of_all_sorts().compile(device="cpu").session()
-    with pytest.raises(mpscnn.ParameterError, match="runs must be a (whole )?number from 1 to 100000"):
+    with pytest.raises(mpscnn.ParameterError, match=r"runs must be a (whole )?number from 1 to 100000"):
         session.profile(np.ones((1, 24, 20, 3), np.float32), runs=runs)
 
 

@@ -68,5 +68,5 @@ def test_a_request_of_the_cpu_is_done_at_once() -> None:
 def test_how_many_may_be_under_way_is_checked(inflight: Any) -> None:
     net = mpscnn.Network(input=(3, 4, 5))
     net.output(net.add(net.input, net.input))
-    with pytest.raises(mpscnn.ParameterError, match="inflight must be a (whole )?number from 1 to 32"):
+    with pytest.raises(mpscnn.ParameterError, match=r"inflight must be a (whole )?number from 1 to 32"):
         net.compile(device="cpu").session(inflight=inflight)
