@@ -23,31 +23,40 @@ if TYPE_CHECKING:
 
 
 def markdown(comparisons: Sequence[Comparison], arguments: Namespace) -> str:
-    """Return a page: machine and versions, a summary, and a table of all engines for each precision."""
-    parts = [conditions(comparisons, arguments), summary(comparisons)]
+    """Return a page: machine and versions, and for each precision a table of all engines and what is left out."""
+    parts = [conditions(comparisons, arguments)]
     for precision in _unique(comparison.precision for comparison in comparisons):
         group = [comparison for comparison in comparisons if comparison.precision == precision]
         parts.append(f"{HEADINGS[precision]}\n\n{_engines(group)}")
-    missing: dict[tuple[str, str, str], list[str]] = {}
-    for comparison in comparisons:
-        for engine, reason in comparison.missing.items():
-            titles = missing.setdefault((comparison.precision, engine, reason), [])
-            if comparison.title not in titles:
-                titles.append(comparison.title)
-    if missing:
-        lines = (
-            f"- in {precision}, {engine} for {'; '.join(titles)}: {reason}"
-            for (precision, engine, reason), titles in missing.items()
-        )
-        parts.append("\n".join(["Left out:", "", *lines]))
+        parts += _left_out(group)
     return "\n\n".join(parts)
 
 
 HEADINGS = {
-    "float32": "Minimum milliseconds of a run in float32, with the median in parentheses:",
-    "bfloat16": "Minimum milliseconds of a run in bfloat16, with the median in parentheses:",
-    "int8": "Minimum milliseconds of a run in 8-bit integers, with the median in parentheses:",
+    "float32": "Minimum milliseconds of a run in float32:",
+    "bfloat16": "Minimum milliseconds of a run in bfloat16:",
+    "int8": "Minimum milliseconds of a run in 8-bit integers:",
 }
+
+
+def _left_out(comparisons: Sequence[Comparison]) -> list[str]:
+    """Return a paragraph about the engines that comparisons of one precision lack, each reason once."""
+    missing: dict[str, dict[str, list[str]]] = {}
+    for comparison in comparisons:
+        for engine, reason in comparison.missing.items():
+            engines = missing.setdefault(reason.removeprefix(f"{engine}: ").removeprefix(f"{engine} "), {})
+            titles = engines.setdefault(engine, [])
+            if comparison.title not in titles:
+                titles.append(comparison.title)
+    everything = _unique(comparison.title for comparison in comparisons)
+    lines = []
+    for reason, engines in missing.items():
+        groups: dict[str, list[str]] = {}
+        for engine, titles in engines.items():
+            where = "" if titles == everything else f" for {'; '.join(titles)}"
+            groups.setdefault(where, []).append(engine)
+        lines += [f"{', '.join(names)}{where}: {reason}." for where, names in groups.items()]
+    return [f"Left out: {' '.join(lines)}"] if lines else []
 
 
 def conditions(comparisons: Sequence[Comparison], arguments: Namespace) -> str:
@@ -79,32 +88,6 @@ def processor() -> str:
     return f"{facts['model name']} ({', '.join(numbers)})" if numbers else facts["model name"]
 
 
-def summary(comparisons: Sequence[Comparison]) -> str:
-    """Return a table of mpscnn's time relative to the fastest peer of the same precision (lower is better)."""
-    rows = [
-        table_head(
-            "network",
-            "precision",
-            "threads",
-            "fastest peer",
-            "ratio, median of rounds",
-            "ratio of minima",
-            "",
-        )
-    ]
-    for comparison in comparisons:
-        ours, *peers = comparison.results
-        if not peers:
-            continue
-        rounds = {peer.engine: ratio_of_rounds(ours, peer, comparison.turn) for peer in peers}
-        engine, ratio = max(rounds.items(), key=lambda item: item[1])
-        ratio_of_minima = ours.minimum / min(peer.minimum for peer in peers)
-        slower = "mpscnn is slower" if max(ratio, ratio_of_minima) > 1 else ""
-        cells = (comparison.title, comparison.precision, comparison.threads, engine)
-        rows.append(table_row([*cells, f"{ratio:.3f}", f"{ratio_of_minima:.3f}", slower]))
-    return "\n".join(rows)
-
-
 def ratio_of_rounds(ours: Measurement, peer: Measurement, turn: int) -> float:
     """Return the median over rounds of the ratio of mpscnn's minimum to the peer's minimum in the same round.
 
@@ -119,19 +102,32 @@ def ratio_of_rounds(ours: Measurement, peer: Measurement, turn: int) -> float:
 
 
 def _engines(comparisons: Sequence[Comparison]) -> str:
-    """Return a table with a row for each comparison and a column for each engine."""
+    """Return a table with a row for each comparison and a column for each engine.
+
+    The last columns have mpscnn's time relative to the fastest peer (lower is better).
+    """
     engines = _unique(result.engine for comparison in comparisons for result in comparison.results)
-    rows = [table_head("network", "threads", *engines, "mpscnn GFLOP/s")]
+    rows = [
+        table_head(
+            "network", "threads", *engines, "fastest peer", "ratio, median of rounds", "ratio of minima"
+        )
+    ]
     for comparison in comparisons:
         results = {result.engine: result for result in comparison.results}
-        times = (
-            f"{results[name].minimum:.3f} ({results[name].median:.3f})" if name in results else ""
-            for name in engines
-        )
-        ours = comparison.results[0]
-        rate = f"{ours.flops / ours.minimum / 1e6:.0f}"
-        rows.append(table_row([comparison.title, comparison.threads, *times, rate]))
+        times = [f"{results[name].minimum:.3f}" if name in results else "" for name in engines]
+        rows.append(table_row([comparison.title, comparison.threads, *times, *_ratios(comparison)]))
     return "\n".join(rows)
+
+
+def _ratios(comparison: Comparison) -> tuple[str, str, str]:
+    """Return the fastest peer, and the ratios of rounds and of minima."""
+    ours, *peers = comparison.results
+    if not peers:
+        return "", "", ""
+    rounds = {peer.engine: ratio_of_rounds(ours, peer, comparison.turn) for peer in peers}
+    engine, ratio = max(rounds.items(), key=lambda item: item[1])
+    ratio_of_minima = ours.minimum / min(peer.minimum for peer in peers)
+    return engine, f"{ratio:.3f}", f"{ratio_of_minima:.3f}"
 
 
 def csv_text(comparisons: Sequence[Comparison]) -> str:

@@ -68,7 +68,7 @@ def test_performance_writes_the_marked_parts_only(tmp_path: Path) -> None:
         return kept
 
     assert outside(after) == outside(before)
-    assert after.count("| MobileNetV2 1.0, 224 | float32 | 1 | onnxruntime |") == 1
+    assert after.count("\n| MobileNetV2 1.0, 224 | 1 | ") == 1
     lines = zip(
         readme.read_text().splitlines(), (PROJECT / "README.md").read_text().splitlines(), strict=True
     )

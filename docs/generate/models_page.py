@@ -28,10 +28,10 @@ LEGEND = """
 - **Input** is height x width in pixels. A photo of any size becomes this input by the model's
   [preprocessing](preprocessing.md).
 - **Size** is that of the bundled file, or of the publisher's files, whose weights have 8 bits.
-- **Times** are the minimum milliseconds of a run on one thread, with the median in parentheses, on the machine of
+- **Times** are the minimum milliseconds of a run on one thread, on the machine of
   [performance.md](performance.md#networks). In float32 they are those of the same architecture with random weights,
   in 8-bit integers those of the publisher's file. A dash means that the model was not measured there.
-  The bundled models were measured with their own weights on an AMD EPYC of Zen 3 (AVX2), by
+  The bundled models were measured on an AMD EPYC of Zen 3 (AVX2), by
   `chrt -r 1 mpscnn benchmark NAME --threads 1 --runs 2000` on 2026-11-29.
 """
 
@@ -60,17 +60,17 @@ FACTS = {
     "cifar10_mobilenet_v2": Facts(
         "classification",
         "92.61% of [CIFAR-10's test images](precision.md#quantising-a-network)",
-        bundled="1.526 (1.586), Zen 3",
+        bundled="1.526, Zen 3",
     ),
     "digits": Facts(
         "classification",
         "9,955 of [MNIST's 10,000 test images](training.md#digits)",
-        bundled="0.075 (0.090), Zen 3",
+        bundled="0.075, Zen 3",
     ),
     "page_digits": Facts(
         "detection",
         "0.746 mAP on [pages of MNIST's test images](training.md#digits-on-pages)",
-        bundled="0.555 (0.579), Zen 3",
+        bundled="0.555, Zen 3",
     ),
     "mobilenet_v2": Facts(
         "classification",
@@ -91,9 +91,7 @@ FACTS = {
 def times(precision: str) -> dict[str, str]:
     """Return the times on one thread of the networks in a table of performance.md."""
     page = PERFORMANCE.read_text("utf-8")
-    _, found, rest = page.partition(
-        f"Minimum milliseconds of a run in {precision}, with the median in parentheses:"
-    )
+    _, found, rest = page.partition(f"Minimum milliseconds of a run in {precision}:")
     assert found, f"{PERFORMANCE.name} has no table of {precision}"
     rows = [line.split(" | ") for line in rest.strip().partition("\n\n")[0].splitlines()]
     assert [cell.strip("| ") for cell in rows[0][:3]] == ["network", "threads", "mpscnn"]
