@@ -58,7 +58,7 @@ class BackendModel:
         import onnx
 
         with _explained(WeightsError, f"damaged: model {quote_name(model.graph.name)}"):
-            onnx.checker.check_model(model)
+            onnx.checker.check_model(_with_ranks(model))
         self.proto = model
         graph = self.proto.graph
         self.title = graph.name or "model"
@@ -137,6 +137,22 @@ class BackendModel:
                 f"{where} has the shape {port.shape}, got {array.shape}{remedy and f'; {remedy} fits'}"
             )
         return array
+
+
+def _with_ranks(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the model with a shape for each input and output, as ONNX' checker asks for.
+
+    onnxruntime runs models without them, and tools that change graphs, such as onnx-graphsurgeon, write such models.
+    """
+    tensors = [info.type.tensor_type for info in (*model.graph.input, *model.graph.output)]
+    if all(tensor.HasField("shape") or not tensor.elem_type for tensor in tensors):
+        return model
+    copy = type(model)()
+    copy.CopyFrom(model)
+    for info in (*copy.graph.input, *copy.graph.output):
+        if info.type.tensor_type.elem_type:
+            info.type.tensor_type.shape.SetInParent()
+    return copy
 
 
 def _with_types(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from converters.onnx_files import assert_like_onnxruntime, model, node, onnx, read
+from converters.onnx_files import assert_like_onnxruntime, model, node, nodes_of, onnx, read
 
 from mpscnn.converters.reading.onnx.constants import Constants
 from mpscnn.converters.reading.onnx.conversion import compute
@@ -71,10 +71,58 @@ def test_another_number_of_borders_of_constants_is_refused() -> None:
         read(model(nodes, {"x": [1, 2, 2, 4]}, operands))
 
 
+#: Types that DequantizeLinear reads, each with numbers that it has and its first opset.
+SMALL_TYPES: dict[str, tuple[list[float], int]] = {
+    "int8": ([-100, -3, 0, 7, 90], 21),
+    "uint8": ([0, 3, 130, 255], 21),
+    "int16": ([-3000, 5, 2999], 21),
+    "uint16": ([0, 5, 60000], 21),
+    "int4": ([-8, -3, 0, 7], 21),
+    "uint4": ([0, 3, 8, 15], 21),
+    "float8_e4m3fn": ([-2, 0.5, 0.75, 3], 21),
+    "float8_e4m3fnuz": ([-2, 0.5, 0.75, 3], 21),
+    "float8_e5m2": ([-2, 0.5, 0.75, 3], 21),
+    "float8_e5m2fnuz": ([-2, 0.5, 0.75, 3], 21),
+}
+
+
+def small_numbers(kind: str, shape: tuple[int, ...]) -> Any:
+    """Return random numbers of a type of SMALL_TYPES, whose small types are those of the package ml_dtypes."""
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    drawn = np.random.default_rng(4).choice(SMALL_TYPES[kind][0], shape)
+    return drawn.astype(getattr(ml_dtypes, kind, None) or np.dtype(kind))
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        "c = DequantizeLinear<axis=0>(w, rows)",
+        "v = Transpose(w); d = DequantizeLinear<axis=1>(v, rows); c = Transpose(d)",
+        "d = DequantizeLinear(w, one); c = Identity(d)",
+        "d = DequantizeLinear<axis=1, block_size=3>(w, blocks); c = Identity(d)",
+        "d = DequantizeLinear<axis=0, block_size=2>(w, bands, zeros); c = Identity(d)",
+    ],
+)
+@pytest.mark.parametrize("kind", SMALL_TYPES)
+def test_weights_of_all_types_that_have_scales(kind: str, way: str) -> None:
+    """Weights of 4 bits and floats of 8 bits are read whether or not the package ml_dtypes has their types."""
+    small = small_numbers(kind, (2, 6))
+    scales = {"rows": (4,), "one": (), "blocks": (4, 2), "bands": (2, 6)}
+    constants = {
+        "w": small_numbers(kind, (4, 6)),
+        "zeros": np.zeros_like(small) if "float" in kind else small,
+        **{name: np.random.default_rng(len(name)).uniform(0.1, 0.5, shape) for name, shape in scales.items()},
+    }
+    nodes = [*nodes_of(way), node("Gemm", ["x", "c"], transB=1)]
+    made = model(nodes, {"x": [2, 6]}, constants, opset=SMALL_TYPES[kind][1])
+    made.ir_version = 10
+    assert_like_onnxruntime(made)
+
+
 #: What the reader does not compute of constants, by a part of the reason.
 REFUSED = (
     "by their own statistics",
-    "dequantises something other than integers",
+    "dequantises something other than integers and floats of 8 bits",
     "computes with text",
     "takes other places for each image of the batch",
 )

@@ -335,6 +335,18 @@ def test_constants_of_integers(kind: str) -> None:
     assert "constant" in operations(network)
 
 
+@pytest.mark.parametrize("kind", ["Add", "Sub", "Mul"])
+def test_constants_of_small_floats_are_not_taken_as_integers(kind: str) -> None:
+    """The numbers of a constant of 8-bit floats have fractions, which no integers with its scale have."""
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    nodes = [*LAYER, node("DequantizeLinear", ["k", "t"], "n"), node(kind, ["d", "n"], "e"), *pair("e", "y")]
+    numbers = np.array([-2, 0.25, 0.75], ml_dtypes.float8_e4m3fn).reshape(1, 3, 1, 1)
+    made = model(nodes, INPUT, CONSTANTS | {"k": numbers, "t": np.float32(4)}, opset=19)
+    network = read(made)
+    assert "constant" not in operations(network)
+    assert kept(network) != []
+
+
 def test_a_nearest_resize_as_torch_writes_it() -> None:
     nodes = [
         *LAYER,

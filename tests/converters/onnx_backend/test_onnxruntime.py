@@ -320,3 +320,19 @@ def test_an_extent_of_minus_one_is_free() -> None:
     session, theirs = mpscnn.InferenceSession(made.SerializeToString()), onnxruntime_session(made)
     assert session.get_inputs()[0].shape == theirs.get_inputs()[0].shape == [None, 3, 4, 4]
     np.testing.assert_array_equal(session.run(None, {"x": x})[0], theirs.run(None, {"x": x})[0])
+
+
+@pytest.mark.parametrize("lacking", ["input", "output"])
+def test_inputs_and_outputs_without_a_shape(lacking: str) -> None:
+    """onnxruntime runs models that do not state them, which tools that change graphs write."""
+    made = model(
+        [node("Conv", ["x", "w"], "y", pads=[1, 1, 1, 1])], {"x": [2, 3, 5, 5]}, {"w": WEIGHTS}, outputs=["y"]
+    )
+    made.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+    getattr(made.graph, lacking)[0].type.tensor_type.ClearField("shape")
+    stated = made.SerializeToString()
+    feeds = {"x": np.random.default_rng(2).normal(size=(2, 3, 5, 5)).astype(np.float32)}
+    (right,) = onnxruntime_results(made, feeds)
+    (found,) = ours.InferenceSession(stated).run(None, feeds)
+    np.testing.assert_allclose(found, right, atol=1e-5)
+    assert made.SerializeToString() == stated

@@ -14,6 +14,7 @@ from mpscnn.converters.opening.layer_names import quote_name
 from mpscnn.converters.reading.onnx.file import OnnxFile
 from mpscnn.converters.reading.onnx.node import Node
 from mpscnn.converters.reading.onnx.parameters import Parameters
+from mpscnn.converters.reading.onnx.tensors import plain_integers
 from mpscnn.converters.values.constant import Constant
 from mpscnn.converters.values.layout import Atom
 from mpscnn.converters.values.stored_integers import StoredIntegers
@@ -153,11 +154,14 @@ class Constants:
         node = self._dequantized_before(name)
         if not isinstance(node, Node):
             return node
-        values, scales = (self.fixed(node.input(place), "its integers") for place in (0, 1))
-        zero_points = np.zeros(scales.size, values.dtype)
+        kept, scales = (self.fixed(node.input(place), "its integers") for place in (0, 1))
+        zeros = np.zeros(scales.size, kept.dtype)
         if node.input(2) is not None:
-            zero_points = self.fixed(node.input(2), "its zero points").reshape(-1)
-        return StoredIntegers(values, scales.astype(np.float32).reshape(-1), zero_points)
+            zeros = self.fixed(node.input(2), "its zero points")
+        values, zero_points = plain_integers(kept), plain_integers(zeros)
+        if values is None or zero_points is None:
+            return None
+        return StoredIntegers(values, scales.astype(np.float32).reshape(-1), zero_points.reshape(-1))
 
     def _dequantized_before(self, name: str) -> Node | StoredIntegers | None:
         """Return the DequantizeLinear node or the integers that made a constant; None if there are none.

@@ -21,7 +21,14 @@ from mpscnn.converters.reading.onnx.context import Context
 from mpscnn.converters.reading.onnx.known_results import Quantized
 from mpscnn.converters.reading.onnx.node import Node
 from mpscnn.converters.reading.onnx.row_calls import Given
-from mpscnn.converters.reading.onnx.tensors import FLOAT, UINT8, array_type, element_type, type_number
+from mpscnn.converters.reading.onnx.tensors import (
+    FLOAT,
+    UINT8,
+    array_type,
+    element_type,
+    has_scales,
+    type_number,
+)
 from mpscnn.converters.values.constant import FUNCTION, Constant
 from mpscnn.converters.values.constant_pair import Array
 from mpscnn.converters.values.integer_limits import Grid, range_of_integers
@@ -157,8 +164,8 @@ def _dequantize_constant(
     """Compute (x - zero point) * scale."""
 
     def compute(values: Array, steps: Array, zero_point: Array | None) -> Array:
-        if values.dtype.kind not in "iu":
-            raise UnsupportedError("dequantises something other than integers")
+        if not has_scales(values.dtype):
+            raise UnsupportedError("dequantises something other than integers and floats of 8 bits")
 
         def along(parameters: Array) -> Array:
             return scales_along(values.shape, parameters, axis, block_size).astype(np.float32)

@@ -146,6 +146,21 @@ def type_number(dtype: np.dtype[Any]) -> int:
     return number
 
 
+def has_scales(dtype: np.dtype[Any]) -> bool:
+    """Return True if the type is one that DequantizeLinear reads: an integer, or a float of 8 bits or fewer."""
+    number = type_number(dtype)
+    return number not in (BOOL, _STRING) and (dtype.kind in "iu" or _element(number).bits <= 8)
+
+
+def plain_integers(array: Array) -> Array | None:
+    """Return an array of integers in a type that NumPy has. Return None for elements that are not integers."""
+    if array.dtype.kind in "iu":
+        return array
+    element = _ELEMENTS.get(type_number(array.dtype))
+    is_integer = element is not None and element.bits < 8 and element.table is None
+    return array.astype(element.stored) if element is not None and is_integer else None
+
+
 def array_type(number: int) -> np.dtype[Any]:
     """Return the type of arrays of elements that are computed. Raises UnsupportedError if there is none."""
     element = _ELEMENTS.get(number)
