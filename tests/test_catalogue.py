@@ -43,6 +43,13 @@ def test_every_class_is_there(generator: dict[str, Any]) -> None:
     assert "not yet" not in page.text()
 
 
+def test_classes_have_apples_names_without_the_prefix(generator: dict[str, Any]) -> None:
+    in_mpscnn = {"MPSImage", "MPSTemporaryImage", "MPSNNDefaultPadding"}
+    for apple in CLASSES:
+        place = "" if apple in in_mpscnn else "kernels."
+        assert generator["catalogue_page"].counterpart(apple) == place + re.sub("^MPS(CNN|NN)?", "", apple)
+
+
 def test_recurrent_classes_and_matrices_have_a_row(shared: Path, generator: dict[str, Any]) -> None:
     api = json.loads((shared / "mps" / "mps_api.json").read_text("utf-8"))
     instead = generator["catalogue_page"].INSTEAD

@@ -21,39 +21,31 @@ INTRODUCTION = """# Catalogue
 
 Look up a class of Apple's for convolutional networks here, and find its counterpart in mpscnn.
 
-| column | meaning |
-|---|---|
-| in mpscnn | the object of `mpscnn` or `mpscnn.kernels` with Apple's properties and rules |
-| layer | the method of `mpscnn.Network` that adds such a layer |
-| CPU, Metal | whether this engine runs the layer in networks, with rows of [exceptions](#unsupported-features) |
-| gradient | whether networks learn through the layer |
+Each class has the same name in `mpscnn.kernels`, without the prefix MPSCNN, MPSNN or MPS, with Apple's properties and
+rules: MPSCNNAdd is `kernels.Add`. MPSImage, MPSTemporaryImage and MPSNNDefaultPadding are in `mpscnn` itself. Raw
+kernels run on the device of their queue.
 
-A dash means that the column does not apply. Raw kernels run on the device of their queue.
+The tables list the classes with a layer of networks: the method of `mpscnn.Network` that adds it. Both engines run the
+layer, and networks learn through it, unless the last column says otherwise. It names rows of
+[exceptions](#unsupported-features).
 
 Recurrent layers and kernels for matrices have [other names](#recurrent-layers-and-matrices) in mpscnn, and arrays of
 any rank (MPSNDArray) are tensors of a `Network`. `python docs/generate` writes this page.
 """
 
-HEADER = "| Apple's class | in mpscnn | layer | CPU | Metal | gradient |\n|---|---|---|---|---|---|"
+HEADER = "| Apple's class | layer | but |\n|---|---|---|"
 
 NODES = """
 ## Graph nodes
-Graphs of these become networks ([nodes.md](nodes.md)). Each has the properties of its raw kernel.
+`mpscnn.nodes` has these classes under Apple's names. Graphs of them become networks ([nodes.md](nodes.md)). Each has
+the properties of the raw kernel of its name, or of the one in parentheses:
 
-| Apple's class | in mpscnn | kernel |
-|---|---|---|
-| MPSNNGraph | `nodes.MPSNNGraph` | — |
-| MPSNNImageNode | `nodes.MPSNNImageNode` | — |
 """
 
 TRAINING_NODES = """
 ## Nodes of losses and gradients
-Graphs of these are trained ([nodes.md](nodes.md#training-graphs)).
+Graphs of these are trained ([nodes.md](nodes.md#training-graphs)):
 
-| Apple's class | in mpscnn | kernel |
-|---|---|---|
-| MPSNNLabelsNode | `nodes.MPSNNLabelsNode` | — |
-| MPSNNGradientStateNode | `nodes.MPSNNGradientStateNode` | — |
 """
 
 OTHERS = """
@@ -176,35 +168,55 @@ def numbered_features() -> list[tuple[int, dict[str, Any]]]:
     return list(enumerate(json.loads(_core.unsupported_features()), 1))
 
 
-def support(engine: str, operations: list[str]) -> str:
-    """Return the table cell that says whether an engine supports operations."""
-    rows = [number for operation in operations for number in unsupported_features(engine).get(operation, [])]
-    return f"yes, except {', '.join(map(str, rows))}" if rows else "yes"
+def exceptions(operations: list[str], learns: bool) -> str:
+    """Return the table cell with what a layer of these operations lacks."""
+    cpu, metal = (
+        [row for operation in operations for row in unsupported_features(engine).get(operation, [])]
+        for engine in ("cpu", "metal")
+    )
+    both = [row for row in metal if row in cpu]
+    only = [row for row in metal if row not in cpu]
+    cells = [f"except {', '.join(map(str, both))}"] if both else []
+    cells += [f"Metal: except {', '.join(map(str, only))}"] if only else []
+    cells += [] if learns else ["no gradient"]
+    return "; ".join(cells)
 
 
-def differentiable(operations: list[str]) -> str:
-    """Return the table cell that says whether operations have a gradient."""
+def differentiable(operations: list[str]) -> bool:
+    """Return True if operations have a gradient."""
     having = [entry["name"] for entry in mpscnn.operations() if entry["gradient"]]
-    return "yes" if operations and all(operation in having for operation in operations) else "no"
+    return bool(operations) and all(operation in having for operation in operations)
 
 
-def row(apple: str, layer: str | None) -> str:
+def row(apple: str, layer: str) -> str:
     """Return the line of the table for one class."""
-    kernel = raw_kernels().get(apple)
-    found = counterpart(apple)
-    name = f"`{found}`" if found else ""
-    method = f"`Network.{layer}`" if layer else ""
-    operations = operations_of(layer) if layer else []
-    cpu = support("cpu", operations) if kernel or found else ("as a layer" if layer else "not yet")
-    metal = support("metal", operations) if operations else "—"
-    gradient = differentiable([] if apple in NO_GRADIENT else operations) if operations else "—"
-    return f"| {apple} | {name} | {method} | {cpu} | {metal} | {gradient} |"
+    operations = operations_of(layer)
+    learns = differentiable([] if apple in NO_GRADIENT else operations)
+    return f"| {apple} | `Network.{layer}` | {exceptions(operations, learns)} |"
 
 
-def kernel_of(node: str) -> str:
-    """Return the table cell with the raw kernel whose properties a node has."""
-    kernel = getattr(mpscnn.nodes, node).kernel_class
-    return f"`kernels.{kernel}`" if kernel else "—"
+def section(topic: str, classes: dict[str, str | None]) -> str:
+    """Return the section of a topic: a table of the classes with a layer, and a list of the others."""
+    parts = [f"\n## {topic}\n"]
+    rows = [row(apple, layer) for apple, layer in classes.items() if layer]
+    others = [
+        apple if counterpart(apple) else f"{apple} (not yet)" for apple, layer in classes.items() if not layer
+    ]
+    if rows:
+        parts.append("\n".join([HEADER, *rows]) + "\n")
+    if rows and others:
+        parts.append("\n")
+    if others:
+        parts.append(f"Without a layer: {', '.join(others)}.\n")
+    return "".join(parts)
+
+
+def node(name: str) -> str:
+    """Return the name of a node, with its raw kernel if that has another name."""
+    kernel = getattr(mpscnn.nodes, name).kernel_class
+    if counterpart(name.removesuffix("Node")) == f"kernels.{kernel}":
+        return name
+    return f"{name} ({f'`kernels.{kernel}`' if kernel else 'none'})"
 
 
 def feature_row(number: int, entry: dict[str, Any]) -> str:
@@ -216,19 +228,14 @@ def feature_row(number: int, entry: dict[str, Any]) -> str:
 def text() -> str:
     """Return the whole page."""
     topics = json.loads((DOCS / "apple_classes.json").read_text(encoding="utf-8"))
-    parts = [INTRODUCTION]
-    for topic, classes in topics.items():
-        rows = "\n".join(row(apple, layer) for apple, layer in classes.items())
-        parts.append(f"\n## {topic}\n{HEADER}\n{rows}\n")
-    graph_nodes = "\n".join(
-        f"| {node} | `nodes.{node}` | {kernel_of(node)} |" for node in mpscnn.nodes.names()
-    )
-    parts.append(f"{NODES}{graph_nodes}\n")
-    training = "\n".join(
-        f"| {node} | `nodes.{node}` | {kernel_of(node)} |" for node in mpscnn.nodes.gradient_names()
-    )
-    parts.append(f"{TRAINING_NODES}{training}\n")
-    parts.append(OTHERS + "".join(f"| {apple} | {ours} |\n" for apple, ours in INSTEAD.items()))
+    parts = [INTRODUCTION, *(section(topic, classes) for topic, classes in topics.items())]
+    parts.append(f"{NODES}MPSNNGraph, MPSNNImageNode, {', '.join(map(node, mpscnn.nodes.names()))}.\n")
+    training = ", ".join(map(node, mpscnn.nodes.gradient_names()))
+    parts.append(f"{TRAINING_NODES}MPSNNLabelsNode, MPSNNGradientStateNode, {training}.\n")
+    parts.append(OTHERS)
+    for ours in dict.fromkeys(INSTEAD.values()):
+        names = ", ".join(apple for apple, instead in INSTEAD.items() if instead == ours)
+        parts.append(f"| {names} | {ours} |\n")
     refused = "\n".join(feature_row(number, entry) for number, entry in numbered_features())
     return "".join(parts) + f"{UNSUPPORTED}{UNSUPPORTED_HEADER}\n{refused}\n"
 

@@ -19,6 +19,7 @@ add it. [ops/](ops) has examples. Images are (n, height, width, channels), and v
 
 - At a *rounding point* a float16 network rounds to half ([definitions.md](definitions.md#numbers)).
 - An operation that *takes an activation* applies it to its result before the rounding.
+- The type or the allowed values of a parameter stand in parentheses, then its default.
 
 `python docs/generate` writes this page from `mpscnn.operations()`; the definitions are in `cpp/ops`.
 """
@@ -86,31 +87,46 @@ def _inputs(entry: dict[str, Any]) -> str:
 _MIN_SHARED = 4
 
 
-def _table(entry: dict[str, Any], earlier: list[dict[str, Any]]) -> list[str]:
+def _parameters(entry: dict[str, Any], earlier: list[dict[str, Any]]) -> list[str]:
     """Return the lines of the parameters, with a link to the earlier operation that has the most of them."""
     rows = entry["parameters"]
     contained = [other for other in earlier if all(row in rows for row in other["parameters"])]
     shared = max(contained, key=lambda other: len(other["parameters"]), default=entry)
     if shared is entry or len(shared["parameters"]) < _MIN_SHARED:
-        shared, lines = entry, []
+        lines = []
     else:
         rows = [row for row in rows if row not in shared["parameters"]]
         more = ", and:" if rows else "."
-        lines = [f"The parameters are those of [{shared['name']}](#{shared['name']}){more}", ""]
+        lines = [f"Parameters as of [{shared['name']}](#{shared['name']}){more}", ""]
     if rows:
-        lines += ["| parameter | type | default | meaning |", "|---|---|---|---|"]
-        lines += [_row(parameter) for parameter in rows] + [""]
+        lines += [*map(_row, rows), ""]
     return lines
 
 
-def _section(entry: dict[str, Any], methods: list[str], earlier: list[dict[str, Any]]) -> str:
+def _facts(entry: dict[str, Any]) -> str:
     facts = [_inputs(entry), "rounding point" if entry["rounding_point"] else "no rounding"]
     if entry["takes_activation"]:
         facts.append("takes an activation")
+    return "; ".join(facts)
+
+
+def _section(entry: dict[str, Any], methods: list[str], earlier: list[dict[str, Any]]) -> str:
     made_by = ", ".join(f"`Network.{name}`" for name in methods)
     in_python = f" Python: {made_by}." if methods else ""
-    lines = [f"## {entry['name']}", entry["summary"], "", f"{'; '.join(facts)}.{in_python}", ""]
-    lines += _table(entry, earlier)
+    alike = [
+        other["name"]
+        for other in earlier
+        if other["parameters"] == entry["parameters"] and _facts(other) == _facts(entry)
+    ]
+    if alike and len(entry["parameters"]) >= _MIN_SHARED:
+        lines = [
+            f"## {entry['name']}",
+            f"{entry['summary']} Otherwise as [{alike[0]}](#{alike[0]}).{in_python}",
+            "",
+        ]
+    else:
+        lines = [f"## {entry['name']}", entry["summary"], "", f"{_facts(entry)}.{in_python}", ""]
+        lines += _parameters(entry, earlier)
     return "\n".join(lines)
 
 
@@ -119,8 +135,7 @@ def _row(parameter: dict[str, Any]) -> str:
     default = parameter["default"]
     if isinstance(default, float):
         default = float(f"{default:.7g}")  # the shortest decimal form of a float32
-    meaning = parameter["meaning"].replace("|", "\\|")
-    return f"| `{parameter['name']}` | {kind} | `{json.dumps(default)}` | {meaning} |"
+    return f"- `{parameter['name']}` ({kind}; `{json.dumps(default)}`): {parameter['meaning']}"
 
 
 def text() -> str:

@@ -1,16 +1,17 @@
-"""Write docs/onnx_backend_cases.md: the result of mpscnn in each case of the ONNX project's backend test.
+"""Record which cases of the ONNX project's backend test mpscnn refuses, and why.
 
-Run it after the ONNX reader was extended, or with a newer package onnx: python docs/generate/onnx_backend_page.py
+After the ONNX reader was extended, or with a newer package onnx, run `python tests/converters/onnx_backend_cases.py`.
+It writes onnx_backend_cases.json next to it, and docs/onnx_backend.md states the numbers.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 import textwrap
 import unittest
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,8 @@ import onnx
 from mpscnn import UnsupportedError, onnx_backend
 from mpscnn.converters.opening.unsupported import UnsupportedLayersError
 
-PAGE = Path(__file__).resolve().parent.parent / "onnx_backend_cases.md"
-#: The categories of ONNX' runner, by the names that the page gives them.
+RECORD = Path(__file__).resolve().with_suffix(".json")
+#: The categories of ONNX' runner, by the names that the record gives them.
 CATEGORIES = {
     "operators": "OnnxBackendNodeModelTest",
     "simple models": "OnnxBackendSimpleModelTest",
@@ -32,14 +33,6 @@ CATEGORIES = {
 _SUFFIX = "_cpu"
 _PACKAGE = "ONNX' package holds no data of it: they would be downloaded"
 _MAX_REASON = 150
-
-INTRODUCTION = f"""# Cases of ONNX' backend test
-
-Look up here which cases of `onnx.backend.test` mpscnn refuses, by name. All others have the right results.
-[onnx_backend.md](onnx_backend.md) explains the backend. `docs/generate/onnx_backend_page.py`
-writes this page, and a test compares it with the runner's results. The cases are those of the package onnx
-{onnx.__version__}.
-"""
 
 
 class Everything(onnx_backend.Backend):
@@ -131,40 +124,30 @@ def results_of(category: str) -> Results:
     return collected.results
 
 
-def section(category: str, results: Results) -> str:
-    """Return the section of the page for a category."""
-    lines = [
-        f"## {category[0].upper()}{category[1:]}: {len(results.passed)} passed, {len(results.refused)} refused"
-    ]
-    if results.refused:
-        lines += ["", "| refused because | cases |", "|---|---|"]
-    for reason in sorted(set(results.refused.values())):
-        names = sorted(name for name, given in results.refused.items() if given == reason)
-        lines.append(f"| {reason} | {', '.join(name.removeprefix('test_') for name in names)} |")
-    return "\n".join([*lines, ""])
-
-
-def text(all_results: Mapping[str, Results]) -> str:
-    """Return the whole page."""
-    counts = ["| cases | passed | refused |", "|---|---|---|"]
-    counts += [
-        f"| {category} | {len(results.passed)} | {len(results.refused)} |"
-        for category, results in all_results.items()
-    ]
-    passed = sum(len(results.passed) for results in all_results.values())
-    refused = sum(len(results.refused) for results in all_results.values())
-    counts.append(f"| all | {passed} | {refused} |")
-    sections = [section(category, results) for category, results in all_results.items()]
-    return "\n".join([INTRODUCTION, *counts, "", *sections]).rstrip() + "\n"
+def recorded(results: Results) -> dict[str, Any]:
+    """Return the record of a category: the number of passed cases, and the refused ones by their reasons."""
+    return {
+        "passed": len(results.passed),
+        "refused": {
+            reason: sorted(
+                name.removeprefix("test_") for name, given in results.refused.items() if given == reason
+            )
+            for reason in sorted(set(results.refused.values()))
+        },
+    }
 
 
 def main() -> None:
-    """Write the page."""
+    """Write the record."""
     found = {category: results_of(category) for category in CATEGORIES}
     wrong = {name: fault for results in found.values() for name, fault in results.wrong.items()}
     if wrong:
         raise SystemExit("\n".join(f"{name}: {fault}" for name, fault in wrong.items()))
-    PAGE.write_text(text(found), "utf-8")
+    record = {
+        "onnx": onnx.__version__,
+        "categories": {category: recorded(results) for category, results in found.items()},
+    }
+    RECORD.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
