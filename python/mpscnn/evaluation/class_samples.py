@@ -21,6 +21,7 @@ from mpscnn.vision.photo_list import is_url, photos_in, warn_of_left_out
 Sample = tuple[Any, "int | str"]
 """A photo and its class, as a number or a label."""
 _MAX_SHOWN = 5  # numbers of classes in a message
+_LONGEST_NAME = 4096
 Failed = Callable[[Any, Error], object]
 
 
@@ -176,5 +177,7 @@ class ClassFinder:
 
 
 def _plain(name: str) -> str:
-    name = unicodedata.normalize("NFC", name)  # macOS may write a letter and its accent as two characters
+    # macOS may write a letter and its accent as two characters. The name of a folder is short, and normalizing the
+    # long label of a file could take long.
+    name = unicodedata.normalize("NFC", name) if len(name) <= _LONGEST_NAME else name
     return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())

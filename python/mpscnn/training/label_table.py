@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arguments import number_in
-from mpscnn.training.scenes.class_names import text_lines
-from mpscnn.training.scenes.csv_table import PHOTO_COLUMNS
+from mpscnn.training.scenes.csv_table import PHOTO_COLUMNS, table_rows
 from mpscnn.training.scenes.labelled import fail, find_photo
 
 TableTask = Literal["tags", "number", "keypoints"]
@@ -24,7 +21,7 @@ _TAGGED = {"1": 1.0, "true": 1.0, "yes": 1.0, "0": 0.0, "false": 0.0, "no": 0.0}
 #: Names of the only column of tags, whose cells list the tags of a photo.
 _LISTS = ("tags", "labels", "classes", "tag", "label")
 _COORDINATE = re.compile(r"(.+)[ _.:-]([xy])", re.IGNORECASE)
-_UNIT = re.compile(r"(.+?)\s*[(\[]([^()\[\]]*)[)\]]")
+_UNIT = re.compile(r"(.*\S)\s*[(\[]([^()\[\]]*)[)\]]")
 _MAX_COLUMNS, _MAX_VALUE = 10_000, float(np.finfo(np.float32).max)
 _FORMS = {
     "tags": "photo,beach,sunset with 0 or 1 in each cell, or photo,tags with tags that ; separates",
@@ -67,7 +64,7 @@ def read_label_table(
     Raises ParameterError, which names the line, for a missing column, a cell of another kind, a photo that does not
     exist or has two lines, other labels than the known ones, and a column from which nothing can be learned.
     """
-    rows = list(enumerate(csv.reader(io.StringIO("\n".join(text_lines(path)))), start=1))
+    rows = list(enumerate(table_rows(path), start=1))
     header = [cell.strip() for cell in rows[0][1]] if rows else []
     place = next((n for n, cell in enumerate(header) if cell.lower() in PHOTO_COLUMNS), None)
     if place is None or not 2 <= len(header) <= _MAX_COLUMNS:
@@ -89,7 +86,7 @@ def read_label_table(
         fail(path, "has no line with a photo")
     labels = [cell for n, cell in enumerate(header) if n != place]
     if task == "tags" and len(labels) == 1 and labels[0].lower() in _LISTS:
-        labels, cells = _listed(cells, known or ())
+        labels, cells = _listed(path, cells, known or ())
     labels, parts = _named(path, labels, task)
     if len(set(labels)) < len(labels) or "" in labels or not labels:
         fail(path, f"the labels must have different names, got {labels!r:.200}")
@@ -115,13 +112,17 @@ def read_label_table(
     return LabelTable([paths[n] for n in learned], labels, parts, values[learned])
 
 
-def _listed(cells: Sequence[Sequence[str]], known: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+def _listed(
+    path: Path, cells: Sequence[Sequence[str]], known: Sequence[str]
+) -> tuple[list[str], list[list[str]]]:
     """Return the tags, and 0 or 1 for each of them, from cells that list the tags of a photo.
 
-    The known tags are among them, also if no photo has them.
+    The known tags are among them, also if no photo has them. Raises ParameterError for more tags than a table may have.
     """
-    lists = [[tag.strip() for tag in re.split(r"[;|,]", row[0]) if tag.strip()] for row in cells]
+    lists = [{tag.strip() for tag in re.split(r"[;|,]", row[0]) if tag.strip()} for row in cells]
     labels = sorted({*known, *(tag for tags in lists for tag in tags)})
+    if len(labels) > _MAX_COLUMNS:
+        fail(path, f"has {len(labels):,} different tags, at most {_MAX_COLUMNS:,} are read")
     return labels, [[str(int(label in tags)) for label in labels] for tags in lists]
 
 

@@ -23,14 +23,13 @@ from mpscnn.training.scenes.labelled import (
     fail,
     find_photo,
 )
-from mpscnn.training.scenes.shapes import Bitmap, Shape
+from mpscnn.training.scenes.shapes import Shape, bitmap
 from mpscnn.training.split_folders import TRAIN, split_kind, visible_folders
 from mpscnn.vision.object_mask import runs_from_coco
 from mpscnn.vision.photo_file import MAX_SIDE
 
 _ID_BITS = 64
 _MIN_OUTLINE = 6  # three corners
-_MAX_PIXELS = 1 << 28
 _FIELDS = {
     "images": ("id", "file_name"),
     "categories": ("id", "name"),
@@ -137,17 +136,13 @@ def _shape(place: str, given: Any) -> Shape | None:
         size: Any = given.get("size")
         counts: Any = given.get("counts")
         is_size = isinstance(size, list) and len(size) == 2 and all(map(is_whole_number, size))
-        if not is_size or not isinstance(counts, (str, list)) or not 0 < size[0] * size[1] <= _MAX_PIXELS:
+        if not is_size or not isinstance(counts, (str, list)):
             fail(place, "segmentation must have 'size' and 'counts'")
         try:
             runs = counts if isinstance(counts, list) else runs_from_coco(counts)
-            inside = np.arange(len(runs)) % 2 == 1
-            pixels = np.repeat(inside, runs).reshape(size[1], size[0]).T
-        except (ValueError, TypeError, IndexError) as error:
-            raise ParameterError(
-                f"{place}: the counts of segmentation do not fill its size: {error}"
-            ) from error
-        return Shape(bitmap=Bitmap(0, 0, pixels))
+            return Shape(bitmap=bitmap(0, 0, (size[0], size[1]), runs, by_columns=True))
+        except ValueError as error:
+            fail(place, f"the counts of segmentation do not fill its size: {error}")
     if not isinstance(given, list):
         fail(place, f"segmentation must be a list of polygons or run lengths, got {given!r:.60}")
     for one in given:

@@ -37,6 +37,15 @@ _COLUMNS = (
 _WITHOUT_HEADER = (0, 5, 1, 2, 3, 4)
 
 
+def table_rows(path: Path) -> list[list[str]]:
+    """Return the cells of each line of a CSV file. Raises ParameterError if it is no text, or a cell is too long."""
+    reader = csv.reader(io.StringIO("\n".join(text_lines(path))))
+    try:
+        return list(reader)
+    except csv.Error as error:
+        fail(f"{path}: line {reader.line_num}", f"{error}; a quotation mark may have no partner")
+
+
 def read_csv_table(folder: Path, path: Path) -> LabelledObjects:
     """Return the photos of a table with their objects. A photo with empty edges has no objects.
 
@@ -47,7 +56,7 @@ def read_csv_table(folder: Path, path: Path) -> LabelledObjects:
 
     Raises ParameterError for missing columns, edges that are not numbers, and the errors of `labelled_by_name`.
     """
-    rows = list(csv.reader(io.StringIO("\n".join(text_lines(path)))))
+    rows = table_rows(path)
     header = [cell.strip().lower() for cell in rows[0]] if rows else []
     places = [next((header.index(name) for name in names if name in header), None) for names in _COLUMNS]
     has_header = any(place is not None for place in places)

@@ -5,16 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
-import numpy as np
-
 from mpscnn._private.arguments import number_in, whole_number_in
 from mpscnn.training.scenes.labelled import LabelledObjects, fail
 from mpscnn.training.scenes.named_objects import NamedObject, NamedPhoto, labelled_by_name, numbers_of
-from mpscnn.training.scenes.shapes import Bitmap, Shape, corners, ellipse, polygon, rectangle, rotated
+from mpscnn.training.scenes.shapes import Shape, bitmap, corners, ellipse, polygon, rectangle, rotated
 from mpscnn.training.scenes.voc import parsed_xml
 
 _WITHOUT_AREA = ("points", "polyline", "skeleton", "cuboid")
-_MAX_PIXELS = 1 << 28
 
 
 def read_cvat(folder: Path, path: Path) -> LabelledObjects:
@@ -72,13 +69,8 @@ def _shape(place: str, entry: ElementTree.Element) -> Shape:
     if entry.tag == "mask":
         left, top, width, height = (int(number) for number in attributes("left", "top", "width", "height"))
         runs = [whole_number_in(text.strip()) for text in entry.get("rle", "").split(",")]
-        if (
-            None in runs
-            or not 0 < width * height <= _MAX_PIXELS
-            or sum(run or 0 for run in runs) != width * height
-        ):
-            fail(place, "the lengths of rle do not fill width x height")
-        inside = np.arange(len(runs)) % 2 == 1
-        pixels = np.repeat(inside, [run or 0 for run in runs]).reshape(height, width)
-        return Shape(bitmap=Bitmap(left, top, pixels))
+        try:
+            return Shape(bitmap=bitmap(left, top, (height, width), runs))
+        except ValueError as error:
+            fail(place, f"the lengths of rle do not fill width x height: {error}")
     return fail(place, f"<{entry.tag}> is not read; known are box, polygon, ellipse and mask")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlparse
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from mpscnn._private.files import is_file
 from mpscnn.training.scenes.coco import parsed_annotations
@@ -15,6 +15,7 @@ from mpscnn.training.scenes.named_objects import (
     NamedPhoto,
     labelled_by_name,
     numbers_of,
+    objects_in,
     points_of,
     size_of,
 )
@@ -22,7 +23,8 @@ from mpscnn.training.scenes.shapes import Shape, corners, ellipse, polygon, rect
 
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-")
 _KINDS = ("rectanglelabels", "polygonlabels", "ellipselabels")
-_WITHOUT_AREA = ("keypointlabels", "choices", "textarea", "rating")
+_KEYPOINT = "keypointlabels"
+_WITHOUT_CLASS = ("choices", "textarea", "rating")
 
 
 def read_label_studio(folder: Path, path: Path) -> LabelledObjects:
@@ -44,20 +46,21 @@ def _photo(folder: Path, place: str, task: Any) -> NamedPhoto:
     names = [value for value in data.values() if isinstance(value, str)] if isinstance(data, dict) else []
     if not names:
         fail(place, "must be an object with 'data', which names the photo")
-    made = [one for one in task.get("annotations") or [] if not one.get("was_cancelled")]
-    results = made[-1].get("result") or [] if made else []
-    named = [one for one in results if one.get("type") not in _WITHOUT_AREA]
-    objects = [_object(f"{place}: result[{number}]", one) for number, one in enumerate(named)]
-    dropped = [
-        NamedObject(place, one["value"]["keypointlabels"][0], None)
-        for one in results
-        if one.get("type") == "keypointlabels"
+    made = [one for one in objects_in(place, task, "annotations") if not one.get("was_cancelled")]
+    results = objects_in(place, made[-1], "result") if made else []
+    found = [
+        _object(f"{place}: result[{number}]", one)
+        for number, one in enumerate(results)
+        if one.get("type") not in _WITHOUT_CLASS
     ]
     sizes = [size_of(one, "original_width", "original_height") for one in results]
-    address = urlparse(names[0])
+    try:
+        address = urlsplit(names[0])
+    except ValueError as error:
+        fail(place, f"'data' must name the photo, got {names[0][:60]!r}: {error}")
     name = unquote(parse_qs(address.query).get("d", [address.path])[0])  # ?d= is a file on the server's disk
     size = next(filter(None, sizes), None)
-    return NamedPhoto(place, _own_name(folder, name), size, [*objects, *dropped])
+    return NamedPhoto(place, _own_name(folder, name), size, found)
 
 
 def _own_name(folder: Path, path: str) -> str:
@@ -69,11 +72,13 @@ def _own_name(folder: Path, path: str) -> str:
 
 def _object(place: str, one: Any) -> NamedObject:
     kind, value = one.get("type"), one.get("value")
-    if kind not in _KINDS or not isinstance(value, dict):
+    if kind not in (*_KINDS, _KEYPOINT) or not isinstance(value, dict):
         fail(place, f"a result {kind!r} is not read; known are {', '.join(_KINDS)}. Brushes: export as COCO")
     labels, size = value.get(kind), size_of(one, "original_width", "original_height")
     if not isinstance(labels, list) or len(labels) != 1 or not isinstance(labels[0], str):
         fail(place, f"{kind!r} must have one class, got {labels!r:.60}")
+    if kind == _KEYPOINT:
+        return NamedObject(place, labels[0], None)
     if size is None:
         fail(place, "has no original_width and original_height")
     shape = _shape(place, kind, value, size)

@@ -25,6 +25,10 @@ from mpscnn.vision.photo_list import photo_paths
 _BEYOND_PIXELS, _BEYOND_SHARE = 1.0, 0.01
 #: The largest edge of a box that seems to be a share of the photo, and not pixels.
 _MAX_SHARE = 1.5
+#: The largest coordinate of an outline. Drawing computes with products of coordinates.
+_MAX_COORDINATE = 1_000_000_000
+#: The most characters of a photo's path. Composing the letters and accents of longer texts takes long.
+_MAX_PATH = 4096
 #: The suffixes of annotations, and of what tools for annotations write next to them.
 _ANNOTATIONS = (".txt", ".yaml", ".yml", ".xml", ".json", ".names", ".cache")
 
@@ -212,6 +216,11 @@ class ObjectList:
         """
         if not all(map(is_finite_number, edges)):
             fail(place, f"the box {_shown(edges)} is not four finite numbers")
+        if shape is not None and not all(abs(edge) <= _MAX_COORDINATE for edge in shape.edges()):
+            fail(
+                place,
+                f"the outline has the edges {_shown(shape.edges())}; expected are at most {_MAX_COORDINATE:,}",
+            )
         left, top, right, bottom = map(float, edges)
         if (left == right and top <= bottom) or (top == bottom and left <= right):
             self.dropped += 1
@@ -325,6 +334,11 @@ def find_photo(folder: Path, name: str, place: str, *, must_exist: bool = True) 
     Tools write paths of the machine where they ran, with slashes or backslashes, names in another Unicode form than the
     file system's, and names without the suffix. Another place than `name` itself is taken if it is the only one.
     """
+    if len(name) > _MAX_PATH:
+        fail(
+            place,
+            f"the name of the photo has {len(name):,} characters, at most {_MAX_PATH:,} are read: {name[:60]!r}",
+        )
     plain = name.replace("\\", "/")
     for candidate in dict.fromkeys((name, plain, plain.rpartition("/")[2])):
         for form in dict.fromkeys(

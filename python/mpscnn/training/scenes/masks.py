@@ -116,6 +116,13 @@ def mask_of_outlines(photo: LabelledPhoto, size: tuple[int, int]) -> NDArray[np.
             "photos as they are",
         )
     shapes = [shape for shape in photo.shapes or () if shape is not None]
+    for bits in (shape.bitmap for shape in shapes):
+        if bits is not None and (bits.width > size[0] + 1 or bits.height > size[1] + 1):
+            fail(
+                photo.place,
+                f"the pixels of an object are {bits.width} x {bits.height}, but the upright photo has {size[0]} x "
+                f"{size[1]}: annotate the photos as they are",
+            )
     kinds = photo.classes + 1
     if photo.crowds is not None:
         kinds = np.where(photo.crowds, UNSEEN, kinds)

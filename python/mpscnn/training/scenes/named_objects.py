@@ -55,6 +55,14 @@ def labelled_by_name(folder: Path, photos: Sequence[NamedPhoto]) -> LabelledObje
     return LabelledObjects(tuple(names), tuple(found))
 
 
+def objects_in(place: str, entry: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    """Return the objects in a list of an entry; [] if it has none. Raises ParameterError for anything else."""
+    value = entry.get(key) or []
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        fail(place, f"{key!r} must be a list of objects, got {value!r:.60}")
+    return value
+
+
 def text_of(place: str, entry: Mapping[str, Any], key: str) -> str:
     """Return a text of an entry. Raises ParameterError for anything else."""
     value = entry.get(key)

@@ -48,10 +48,13 @@ def read_via(folder: Path, path: Path) -> LabelledObjects:
 
 
 def _object(place: str, entry: Any) -> NamedObject:
-    shape = entry.get("shape_attributes") if isinstance(entry, dict) else None
-    if not isinstance(shape, dict):
-        fail(place, "must be an object with 'shape_attributes' and 'region_attributes'")
-    label, kind = _label(place, entry.get("region_attributes") or {}), shape.get("name")
+    shape, named = (
+        entry.get(key) if isinstance(entry, dict) else None
+        for key in ("shape_attributes", "region_attributes")
+    )
+    if not isinstance(shape, dict) or not isinstance(named or {}, dict):
+        fail(place, "must be an object with the objects 'shape_attributes' and 'region_attributes'")
+    label, kind = _label(place, named or {}), shape.get("name")
     if kind in _WITHOUT_AREA:
         return NamedObject(place, label, None)
     found = _shape(place, kind, shape)
