@@ -223,32 +223,50 @@ def page(outcomes: dict[str, Outcome]) -> str:
         "[torch.compile](torch_compile.md) runs refused networks as well: torch computes the operators that mpscnn "
         "does not support.",
         "",
-        "The error is the largest difference, relative to the largest magnitude of a result. It is not given for "
-        "detectors whose boxes mpscnn decodes itself: `from_torch` compared them. The time is the minimum "
-        f"of {_RUNS} runs of at least {_SECONDS_OF_A_RUN} processor seconds on one thread, over that of torch, whose "
-        "runs alternate with them (lower is better). The conversion is in processor seconds, with the comparison that "
-        "`from_torch` makes: it runs the module on 11 images and the network on 4. A machine that does other work "
-        "changes both. A time is missing where it was last measured in another way.",
+        "A network's number is its time over that of torch (lower is better): the minimum "
+        f"of {_RUNS} runs of at least {_SECONDS_OF_A_RUN} processor seconds on one thread, which alternate with those "
+        "of torch. A time is missing where it was last measured in another way. "
+        "An error is the largest difference, relative to the largest magnitude of a result. It is not given for "
+        "detectors whose boxes mpscnn decodes itself: `from_torch` compared them. The conversion is in processor "
+        "seconds, with the comparison that `from_torch` makes: it runs the module on 11 images and the network on 4. "
+        "A machine that does other work changes both.",
         "",
     ]
     lines += [f"- {machine}: {', '.join(packages)}" for machine, packages in _machines(made).items()]
     for package in dict.fromkeys(name.partition("/")[0] for name in made):
-        lines += [
-            "",
-            f"## {package}",
-            "| network | result | time over torch | conversion in s |",
-            "|---|---|---:|---:|",
-        ]
-        for name, outcome in made.items():
-            if name.startswith(f"{package}/"):
-                network = name.partition("/")[2]
-                seconds = f"{outcome.seconds:.1f}" if outcome.kind == "right" and outcome.seconds else ""
-                lines.append(f"| {network} | {_result(outcome)} | {_ratio(outcome)} | {seconds} |")
+        own = {name.partition("/")[2]: one for name, one in made.items() if name.startswith(f"{package}/")}
+        lines += ["", f"## {package}", *_of_package(own)]
     if left := {name: one for name, one in outcomes.items() if one.kind == "left out"}:
         lines += ["", "## Left out", f"These {len(left)} networks were not converted.", ""]
-        lines += ["| network | reason |", "|---|---|"]
-        lines += [f"| {name} | {_escaped(one.reason)} |" for name, one in left.items()]
+        lines += _reasons({name: _escaped(one.reason) for name, one in left.items()})
     return "\n".join([*lines, ""])
+
+
+def _of_package(outcomes: dict[str, Outcome]) -> list[str]:
+    """Return the lines of a package: the right networks with their times, and a table of the others."""
+    right = {name: one for name, one in outcomes.items() if one.kind == "right"}
+    lines = []
+    if right:
+        facts = [f"{len(right)} networks are right"]
+        if errors := {name: one.error for name, one in right.items() if one.error is not None}:
+            worst = max(errors, key=lambda name: errors[name])
+            facts.append(f"with errors of at most {errors[worst]:.0e} ({worst})")
+        text = " ".join(facts)
+        if seconds := sorted(one.seconds for one in right.values() if one.seconds):
+            middle = seconds[len(seconds) // 2]
+            text += f". Conversions take {seconds[0]:.1f} to {seconds[-1]:.1f} s (median {middle:.1f} s)"
+        names = (f"{name} {_ratio(one)}".strip() for name, one in right.items())
+        lines += [f"{text}:", "", f"{', '.join(names)}."]
+    others = {name: _result(one) for name, one in outcomes.items() if one.kind != "right"}
+    return lines + (["", *_reasons(others)] if others else [])
+
+
+def _reasons(given: dict[str, str]) -> list[str]:
+    """Return the lines of a table of networks by their reasons."""
+    lines = ["| networks | reason |", "|---|---|"]
+    for reason in dict.fromkeys(given.values()):
+        lines.append(f"| {', '.join(name for name in given if given[name] == reason)} | {reason} |")
+    return lines
 
 
 def _machines(outcomes: dict[str, Outcome]) -> dict[str, list[str]]:
