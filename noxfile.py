@@ -359,7 +359,8 @@ def tensorflow(session: nox.Session) -> None:
     """
     install_system_packages(session, "ccache", "g++")
     install_package(session, "native", packages.TENSORFLOW)
-    session.run("pytest", "tests/oracles/test_tensorflow.py", *session.posargs)
+    settings = "tests/converters/several_formats/test_settings.py"
+    session.run("pytest", "tests/oracles/test_tensorflow.py", settings, "-k", "not Keras", *session.posargs)
 
 
 @nox.session

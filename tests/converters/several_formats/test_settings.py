@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from converters.coreai_samples import coreai_samples
 from converters.setting_samples import (
     Sample,
     allowed_values,
@@ -22,6 +23,7 @@ from converters.setting_samples import (
     tflite_samples,
     wrong_values,
 )
+from converters.tensorflow_samples import tensorflow_samples
 
 import mpscnn
 
@@ -29,11 +31,15 @@ pytestmark = [pytest.mark.filterwarnings("ignore")]  # of engines about unusual 
 
 
 class Format(NamedTuple):
-    """The samples of a format, and how many files with other settings are computed and refused at least."""
+    """The samples of a format, and how many files with other settings are computed and refused at least.
+
+    `needs` is a package without which the format's engine does not run.
+    """
 
     samples: Callable[[Path], Iterator[Sample]]
     computed: int
     refused: int
+    needs: str = "numpy"
 
 
 FORMATS = {
@@ -42,10 +48,12 @@ FORMATS = {
     "Keras": Format(keras_samples, 250, 50),
     "Core ML": Format(coreml_samples, 140, 60),
     "Caffe": Format(caffe_samples, 150, 80),
+    "TensorFlow": Format(tensorflow_samples, 190, 90, needs="tensorflow"),
+    "Core AI": Format(coreai_samples, 110, 1),
 }
 #: The formats whose files take more than two processor seconds are in the tier "ci".
 NAMES = [
-    pytest.param(name, marks=() if name in ("Caffe", "TensorFlow Lite") else pytest.mark.ci)
+    pytest.param(name, marks=() if name in ("Caffe", "TensorFlow", "TensorFlow Lite") else pytest.mark.ci)
     for name in FORMATS
 ]
 #: Formats whose errors name the operation, but not the setting whose type is wrong.
@@ -54,6 +62,14 @@ WITHOUT_NAMES = {"Core ML"}
 DIFFERENT = {
     "Keras on torch repeats the last row and column where it pads one side only": {
         "average_pool: padding='same'"
+    },
+    "TensorFlow takes the weights of bicubic interpolation from a table, at 1024 positions": {
+        f"ResizeBicubic: {name}={value}"
+        for name, value in (
+            ("align_corners", False),
+            ("half_pixel_centers", False),
+            ("half_pixel_centers", True),
+        )
     },
     "the tests' interpreter has no such transposed convolution": {"conv_transpose: pad_type='same'"},
 }
@@ -79,6 +95,8 @@ def _difference(sample: Sample, file: Any) -> str | None:
         return None
     for own, their in zip(found, expected, strict=True):
         wanted = np.asarray(their, np.float64)
+        if not wanted.shape:  # a number is an array of one element here
+            wanted = wanted[None]
         if own.ndim == wanted.ndim + 1:  # each result of a network has a batch, and an axis after it
             wanted = wanted[None] if own.shape[0] == 1 else wanted[:, None]
         largest = float(np.abs(wanted[np.isfinite(wanted)]).max(initial=1.0))
@@ -93,6 +111,7 @@ def test_allowed_values_compute_what_the_engine_computes(name: str, tmp_path: Pa
 
     Some 200 files of a format take one or two processor seconds.
     """
+    pytest.importorskip(FORMATS[name].needs, reason=f"needs the package {FORMATS[name].needs}")
     known = set().union(*DIFFERENT.values())
     findings, computed = [], 0
     for sample in FORMATS[name].samples(tmp_path):

@@ -228,13 +228,13 @@ def numbers(array: Array) -> Array:
     return array if array.dtype.kind == "b" else array.astype(np.int64)
 
 
-Layout = Literal["NHWC", "NCHW", "NWC", "NCW"]
+Layout = Literal["NHWC", "NCHW"]
 """The order of the axes of images."""
 
 
 def is_channels_first(layout: Layout) -> bool:
     """Return True if images have their channels first."""
-    return layout in ("NCHW", "NCW")
+    return layout == "NCHW"
 
 
 def channels_first(b: Builder, x: str, layout: Layout) -> str:

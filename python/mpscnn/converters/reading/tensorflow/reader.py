@@ -185,9 +185,15 @@ class _Converter:
     def _results(self, ref: Ref, kind: str, attributes: dict[str, Any]) -> list[str]:
         count = 2 if kind in ("MaxPoolWithArgmax", "TopKV2") else 1
         if kind in ("ShapeN", "Split", "SplitV", "Unpack"):
-            count = max(int(attributes[key].i) for key in ("N", "num_split", "num") if key in attributes)
+            key = max(
+                (key for key in ("N", "num_split", "num") if key in attributes),
+                key=lambda key: int(attributes[key].i),
+            )
+            count = int(attributes[key].i)
             if not 1 <= count <= 1024:
-                raise WeightsError(f"damaged: {kind} {quote_name(ref.name)} has {count} results")
+                raise WeightsError(
+                    f"damaged: {kind} {quote_name(ref.name)} has {count} results by its {key!r}; it may have 1 to 1024"
+                )
             self._flow.count(count)
         name = self._names.unique(ref.name)
         return [name if index == 0 else f"{name}:{index}" for index in range(count)]
