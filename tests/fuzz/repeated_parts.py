@@ -431,6 +431,9 @@ PARTS: dict[str, Part] = {
             ("Mul", "v"),
             ("Add", "x"),
             ("LayerNormalization", "v"),
+            ("Cosh",),
+            ("Asinh",),
+            ("Shrink",),
         )
     },
     "ONNX: norms of seven nodes": Part(".onnx", onnx_norms, 10),

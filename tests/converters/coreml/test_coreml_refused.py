@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,19 @@ def test_damaged_manifests(kind: str, tmp_path: Path) -> None:
     path = program().saved(tmp_path / "photos.mlpackage")
     (path / "Manifest.json").write_text(MANIFESTS[kind])
     with pytest.raises(WeightsError, match=r"photos\.mlpackage"):
+        mpscnn.load(path)
+
+
+@pytest.mark.parametrize("what", ["a pipe", "a folder"])
+def test_a_manifest_that_is_no_file(what: str, tmp_path: Path) -> None:
+    path = program().saved(tmp_path / "photos.mlpackage")
+    manifest = path / "Manifest.json"
+    manifest.unlink()
+    if what == "a pipe":
+        os.mkfifo(manifest)
+    else:
+        manifest.mkdir()
+    with pytest.raises(WeightsError, match=r"Manifest\.json: (is not a regular file|.*[Ii]s a directory)"):
         mpscnn.load(path)
 
 

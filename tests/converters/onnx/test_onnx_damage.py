@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,14 @@ def test_functions_that_call_each_other_are_counted_before_they_are_written_out(
     assert operations(read(made)) == ["neuron"] * 4
     made.functions[0].node[0].op_type, made.functions[0].node[0].domain = "f2", "own"
     with pytest.raises(WeightsError, match="calls itself"):
+        read(made)
+
+
+@pytest.mark.parametrize("kind", ["Acosh", "Asinh", "Atanh", "Cosh", "Shrink", "Sinh"])
+def test_operators_that_stand_for_many_others_are_counted(kind: str) -> None:
+    names = ["x", *map(str, range(1_500))]
+    made = model([node(kind, [x], y) for x, y in pairwise(names)], IMAGE)
+    with pytest.raises(UnsupportedError, match="its composed operators stand for more than"):
         read(made)
 
 

@@ -298,7 +298,7 @@ def test_compressed_entries_are_refused(tmp_path: Path) -> None:
         (b"", "is not a file of torch.save"),
         (b"\x89PNG\r\n\x1a\n", "is not a file of torch.save"),
         (zipped({"model.json": b"{}"}), "no data.pkl"),
-        (zipped({"a/data.pkl": pickled({}), "b/data.pkl": pickled({})}), "no data.pkl"),
+        (zipped({"a/data.pkl": pickled({}), "b/data.pkl": pickled({})}), "2 folders with a data.pkl"),
     ],
 )
 def test_files_that_torch_does_not_read(tmp_path: Path, content: bytes, message: str) -> None:

@@ -798,6 +798,13 @@ def test_the_manifest_of_a_coreml_package(tmp_path: Path) -> None:
         read_network([path])
 
 
+def test_the_index_of_weights_in_several_files(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors.index.json"
+    path.write_text(json.dumps({"metadata": {}, "weight_map": {"a": "model-00001-of-00002.safetensors"}}))
+    with pytest.raises(mpscnn.UnsupportedError, match="index of weights in several safetensors files"):
+        mpscnn.load(path)
+
+
 def as_text(message: Any) -> str:
     """Return a message in the text format of protocol buffers, with the names of element types."""
     from google.protobuf import text_format
@@ -807,7 +814,7 @@ def as_text(message: Any) -> str:
     return re.sub(r"\b(d?type): (\d+)", lambda found: f"{found[1]}: {names[int(found[2])]}", text)
 
 
-@pytest.mark.parametrize("comment", ["", "# written by hand\n"])
+@pytest.mark.parametrize("comment", ["", "# written by hand\n", "# a line of a licence\n" * 100])
 def test_a_graph_as_text(tmp_path: Path, comment: str) -> None:
     graph, _ = small_graph()
     path = tmp_path / "graph.pb"

@@ -178,13 +178,22 @@ def test_missing_variables(tmp_path: Path) -> None:
     refused(model, WeightsError, "copy the whole folder of the model again")
 
 
-@pytest.mark.parametrize("name", ["data", "folder"])
-def test_links_out_of_the_folder(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["data", "index", "folder"])
+@pytest.mark.parametrize("is_known", [False, True], ids=["new", "loaded before"])
+def test_links_out_of_the_folder(
+    name: str, is_known: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that was loaded before is in the cache, by the hash of its files."""
+    monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "cache"))
     model = saved(tmp_path)
-    link = data_of(model) if name == "data" else index_of(model).parent
+    if is_known:
+        mpscnn.load(model)
+    link = {"data": data_of, "index": index_of, "folder": lambda one: index_of(one).parent}[name](model)
     link.rename(tmp_path / "secret")
     link.symlink_to(tmp_path / "secret")
     refused(model, WeightsError, "leads out of the model's folder")
+    with pytest.raises(WeightsError, match="leads out of the model's folder"):
+        mpscnn.load(model)
 
 
 def test_links_into_a_download_cache(tmp_path: Path) -> None:
@@ -197,11 +206,26 @@ def test_links_into_a_download_cache(tmp_path: Path) -> None:
     assert len(read_network([model]).to_dict()["nodes"]) == 1
 
 
-def test_a_pipe_in_place_of_a_file(tmp_path: Path) -> None:
+def graph_of(model: Path) -> Path:
+    return model / "saved_model.pb"
+
+
+@pytest.mark.parametrize("file", [data_of, index_of, graph_of], ids=["data", "index", "graph"])
+@pytest.mark.parametrize("what", ["a pipe", "a folder"])
+def test_a_pipe_or_folder_in_place_of_a_file(
+    file: Callable[[Path], Path], what: str, tmp_path: Path
+) -> None:
+    """The message names the file, and not the folder of the model."""
     model = saved(tmp_path)
-    data_of(model).unlink()
-    os.mkfifo(data_of(model))
-    refused(model, WeightsError, "is not a regular file")
+    path = file(model)
+    path.unlink()
+    if what == "a pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    for read in (lambda: read_network([model]), lambda: mpscnn.load(model)):
+        with pytest.raises(WeightsError, match=f"{path}: (is not a regular file|.*[Ii]s a directory)"):
+            read()
 
 
 # ---- Graphs --------------------------------------------------------------------------------------------------------
@@ -252,6 +276,15 @@ def calls_itself(graph: Graph, image: str) -> str:
 def long_body(graph: Graph, image: str) -> str:
     function(graph, "f", ["x"], "x", [(f"n{number}", "Relu", ["x"]) for number in range(2000)])
     for _ in range(100):
+        image = graph.node("f", image)
+    return image
+
+
+def short_body(graph: Graph, image: str) -> str:
+    """Add a function of 30 operators that is called 300 times: in a file of 23 kB, 9,000 operators."""
+    inner = [(f"n{number}", "Relu", [f"n{number - 1}:y:0" if number else "x"]) for number in range(30)]
+    function(graph, "f", ["x"], "n29:y:0", inner)
+    for _ in range(300):
         image = graph.node("f", image)
     return image
 
@@ -370,6 +403,7 @@ def branch_numbers(graph: Graph, image: str) -> str:
 GRAPHS: dict[Callable[[Graph, str], str], tuple[type[mpscnn.Error], str]] = {
     calls_in_calls: (UnsupportedError, "would become more than"),
     calls_itself: (UnsupportedError, "would become more than"),
+    short_body: (UnsupportedError, "would become more than"),
     long_body: (UnsupportedError, "would become more than"),
     many_arguments: (UnsupportedError, "would become more than"),
     two_functions_of_a_name: (WeightsError, "two of its functions have the name 'f'"),
@@ -610,6 +644,14 @@ def test_descriptions(text: str, reason: str, tmp_path: Path) -> None:
 def test_calls_without_a_function_in_a_web_graph(tmp_path: Path) -> None:
     call = {"name": "call", "op": "PartitionedCall", "input": ["result"]}
     path = changed(tmp_path, lambda described: described["modelTopology"]["node"].append(call))
+    refused(path, WeightsError, "contradicts itself")
+
+
+def test_bytes_that_are_not_in_base64(tmp_path: Path) -> None:
+    shape = {"dim": [{"size": "3"}]}
+    value = {"tensor": {"dtype": "DT_FLOAT", "tensorShape": shape, "tensorContent": "AAAA!AAAAAAAAAAAA"}}
+    constant = {"name": "k", "op": "Const", "attr": {"dtype": {"type": "DT_FLOAT"}, "value": value}}
+    path = changed(tmp_path, lambda described: described["modelTopology"]["node"].append(constant))
     refused(path, WeightsError, "contradicts itself")
 
 

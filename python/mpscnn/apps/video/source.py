@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -430,4 +431,6 @@ def _failures(name: str, invalid: Callable[[], str], failed: Callable[[], str]) 
     except av.error.ExitError as error:
         raise ImageError(f"{name}: {failed()}: nothing came for {_TIME_LIMIT:g} seconds") from error
     except (av.error.FFmpegError, OSError) as error:
+        if error.errno == errno.EBUSY:  # FFmpeg's reader of YUV4MPEG2 returns it for frames of too many bytes
+            raise ImageError(f"{name}: {invalid()}") from error
         raise ImageError(f"{name}: {failed()}: {getattr(error, 'strerror', None) or error}") from error

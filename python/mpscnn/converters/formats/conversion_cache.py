@@ -180,16 +180,17 @@ def _keep(path: Path, text: str) -> None:
 
 def _digest_of(path: Path, files: Sequence[Path]) -> str:
     """Return the hash of all files that a network is read from, which names it in the cache."""
-    with convert_read_errors(path, WeightsError):
-        return _digest(files, path.name if named_by_file(path) else path.suffix.lower())
+    return _digest(files, path.name if named_by_file(path) else path.suffix.lower())
 
 
 def _digest(paths: Sequence[Path], name: str) -> str:
     found = hashlib.sha256(name.encode(errors="surrogateescape"))
     for path in paths:
         part = hashlib.sha256()
-        require_regular(path, WeightsError)
-        with path.open("rb") as stream:
+        with convert_read_errors(path, WeightsError):
+            require_regular(path, WeightsError)
+            stream = path.open("rb")
+        with stream, convert_read_errors(path, WeightsError):
             while chunk := stream.read(_CHUNK):
                 part.update(chunk)
         found.update(part.digest())

@@ -43,7 +43,8 @@ PLACES_FREE, _PLACES_PER_BYTE = 1 << 22, 4
 _OF_LIST = 8, 64
 # The cost of a layer: the memory of 1000 elements, and the time of 300,000 operations.
 _OF_LAYER = 1_000, 300_000
-# The allowed nodes to which the functions of an ONNX file expand, and the allowed objects that a pickle creates.
+# The allowed nodes to which the functions of an ONNX file expand, those that its composed operators stand for, and the
+# allowed objects that a pickle creates.
 _NODES_FREE, _BYTES_PER_NODE = 4_096, 16
 # The allowed calls of layers in a Keras file. A layer of a compressed file takes some three bytes, and a model in a
 # model may be called many times.
@@ -172,7 +173,7 @@ class Budget:
 
 
 def max_nodes(size: int) -> int:
-    """Return the maximum number of nodes that the functions of an ONNX file of `size` bytes may expand to."""
+    """Return the maximum number of nodes in place of functions, and in place of composed operators, of an ONNX file."""
     return _NODES_FREE + size // _BYTES_PER_NODE
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mpscnn._private.files import is_file
+from mpscnn._private.files import exists
 
 SAVED_MODEL = "saved_model.pb"
 """The file that makes a folder a SavedModel."""
@@ -12,4 +12,4 @@ SAVED_MODEL = "saved_model.pb"
 
 def is_saved_model(path: Path) -> bool:
     """Return True for a folder with a SavedModel of TensorFlow."""
-    return is_file(path / SAVED_MODEL)
+    return exists(path / SAVED_MODEL)

@@ -37,7 +37,7 @@ def _converted(field: Field, value: Any) -> Any:
             raise TypeError(f"{field.name} is not an object")
         return message_of(field.inner, value)
     if field.type == "bytes":
-        return base64.b64decode(value)
+        return base64.b64decode(value, validate=True)
     if field.type == "bool" or not field.is_number:
         if not isinstance(value, type(field.default)):
             raise TypeError(f"{field.name} is {value!r}")

@@ -104,8 +104,9 @@ def message_file(root: Path) -> Path:
         raise WeightsError(
             f"{root}: is not a Core ML package: it has no {_MANIFEST}; copy the whole folder again"
         )
+    content = read_content(manifest, WeightsError, _MAX_MANIFEST, is_text=True)
     try:
-        listed = parse_json(read_content(manifest, WeightsError, _MAX_MANIFEST, is_text=True))
+        listed = parse_json(content)
         entry = listed["itemInfoEntries"][listed["rootModelIdentifier"]]
         inner = entry["path"]
     except (ValueError, LookupError, TypeError, RecursionError) as error:

@@ -6,6 +6,7 @@ constants are computed, activations are fused, and quantizations are kept.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -181,22 +182,35 @@ def written_as(kind: str) -> Row:
     return row
 
 
-def expanded(nodes: Iterable[Node], rows: Mapping[str, Row], names: LayerNames) -> list[Node]:
+def expanded(
+    nodes: Iterable[Node], rows: Mapping[str, Row], names: LayerNames, maximum: float = math.inf
+) -> list[Node]:
     """Return the nodes, with those of the table replaced. An operator whose row refuses it stays, with the reason.
 
     Args:
         nodes: the nodes of a graph in any order.
         rows: the functions by operator.
         names: makes the names of new tensors.
+        maximum: the maximum number of nodes that rows may write.
+
+    Raises:
+        UnsupportedError: rows write more nodes.
     """
     result: list[Node] = []
     waiting = [(node, rows.get(node.kind)) for node in nodes][::-1]
+    written = 0
     while waiting:
         node, row = waiting.pop()
         made = [node] if row is None else _replaced(node, row, names)
         if made == [node]:
             result.append(node)
         else:  # a row that keeps the kind of its operator has changed all that it changes
+            written += len(made)
+            if written > maximum:
+                raise UnsupportedError(
+                    f"its composed operators stand for more than {maximum} simpler ones, which is the limit for a file "
+                    "of its size"
+                )
             waiting += [
                 (one, None if one.kind == node.kind else rows.get(one.kind)) for one in reversed(made)
             ]

@@ -288,7 +288,9 @@ def file_from_model(
     nodes = functions.inlined(Node.from_message(node, is_ours=is_ours) for node in graph.node)
     tensors = {tensor.name: tensor for tensor in graph.initializer}
     inputs = [info.name for info in graph.input]
-    nodes = _with_standard_operators(nodes, tensors, {"", *tensors, *inputs}, opsets[""], origin)
+    nodes = _with_standard_operators(
+        nodes, tensors, {"", *tensors, *inputs}, opsets[""], origin, max_nodes(size)
+    )
     stated = [*graph.input, *graph.value_info, *graph.output]
     return OnnxFile(
         origin,
@@ -308,16 +310,24 @@ def file_from_model(
 
 
 def _with_standard_operators(
-    nodes: Sequence[Node], tensors: Mapping[str, Any], known: Set[str], opset: int, origin: str
+    nodes: Sequence[Node],
+    tensors: Mapping[str, Any],
+    known: Set[str],
+    opset: int,
+    origin: str,
+    maximum: int,
 ) -> list[Node]:
-    """Return the nodes, with operators that ONNX lacks, or had in old opsets, replaced by its present ones."""
+    """Return the nodes, with operators that ONNX lacks, or had in old opsets, replaced by its present ones.
+
+    Raises UnsupportedError if they stand for more than `maximum` others.
+    """
     rows = EXPANSIONS if opset >= FIRST_WITH_BROADCASTING else {**EXPANSIONS, **OLD}
     made = {name for node in nodes for name in (*node.inputs, *node.outputs)}
     names = LayerNames()
     names.take(made | known)
     if any(node.kind in rows for node in nodes):
         with prefix_errors(origin):
-            nodes = expanded(nodes, rows, names)
+            nodes = expanded(nodes, rows, names, maximum)
     if any(node.kind == "QuantizeLinear" for node in nodes):
         single = {name for name, tensor in tensors.items() if all(one == 1 for one in tensor.dims)}
         nodes = moved_as_numbers(sort_nodes(nodes, known, origin), names, single)

@@ -228,7 +228,8 @@ def _read_zip(file: FileBytes, origin: str) -> object:
     entries = _ZipEntries(file, origin)
     folders = [name.removesuffix("data.pkl") for name in entries if name.split("/")[1:] == ["data.pkl"]]
     if len(folders) != 1:
-        raise WeightsError(f"{origin}: is a zip file, but not one of torch.save: it has no data.pkl")
+        found = f"{len(folders)} folders with a" if folders else "no"
+        raise WeightsError(f"{origin}: is a zip file, but not one of torch.save: it has {found} data.pkl")
     (folder,) = folders
     if f"{folder}constants.pkl" in entries:
         raise UnsupportedError(f"{origin}: is a TorchScript program; {_INSTEAD}")

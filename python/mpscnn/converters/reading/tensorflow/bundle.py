@@ -60,7 +60,7 @@ class Bundle(Mapping[str, Variable]):
         self.divided: set[str] = set()
         self.read: set[str] = set()
         with prefix_errors(self.origin):
-            self._require_own(index)
+            _require_own(index, self._main)
             self._count = self._read_index()
 
     def _read_index(self) -> int:
@@ -123,15 +123,10 @@ class Bundle(Mapping[str, Variable]):
             if not 0 <= number < self._count:
                 raise WeightsError(f"{self.origin}: damaged: refers to file {number} of {self._count}")
             path = self.files()[1 + number]
-            self._require_own(path)
+            with prefix_errors(self.origin):
+                _require_own(path, self._main)
             self._shards[number] = FileBytes(path)
         return self._shards[number]
-
-    def _require_own(self, path: Path) -> None:
-        if not is_in_own_folder(path, self._main.parent, self._main):
-            raise WeightsError(
-                f"{self.origin}: the link {path.name} leads out of the model's folder: copy the file itself there"
-            )
 
     def files(self) -> list[Path]:
         """Return the index, and the files with the data."""
@@ -143,10 +138,25 @@ def model_files(path: Path) -> list[Path]:
     return [path, *Bundle(path).files()[1:]]
 
 
-def bundle_files(index: Path) -> list[Path]:
-    """Return the index of a checkpoint, and the files with its data. Only the first entry of the index is read."""
+def bundle_files(index: Path, saved_model: Path) -> list[Path]:
+    """Return the index of a SavedModel's checkpoint, and the files with its data.
+
+    Only the first entry of the index is read. Raises WeightsError for a link that leads out of the model's folder.
+    """
     with prefix_errors(str(index)):
-        return _files(index, int(_header(entries(FileBytes(index))).num_shards))
+        _require_own(index, saved_model)
+        files = _files(index, int(_header(entries(FileBytes(index))).num_shards))
+        for path in files:
+            _require_own(path, saved_model)
+        return files
+
+
+def _require_own(path: Path, main: Path) -> None:
+    """Raise WeightsError for a link that leads out of the folder of the model's main file."""
+    if not is_in_own_folder(path, main.parent, main):
+        raise WeightsError(
+            f"the link {path.name} leads out of the model's folder: copy the file itself there"
+        )
 
 
 def _header(listed: Iterator[tuple[bytes, bytes]]) -> Any:

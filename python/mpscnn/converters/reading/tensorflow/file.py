@@ -76,14 +76,14 @@ def network_files(path: Path) -> list[Path]:
     variables = _index_of(model)
     with convert_read_errors(path, WeightsError):
         has_variables = is_file(variables)
-    return [model, *(bundle_files(variables) if has_variables else [])]
+    return [model, *(bundle_files(variables, model) if has_variables else [])]
 
 
 def _index_of(model: Path) -> Path:
     return model.parent / "variables" / f"variables{INDEX}"
 
 
-_BEGINNING = 256
+_BEGINNING = 4_096
 _VERSION_FIELD = b"\x08"
 # The first field of a graph or SavedModel as text. The bytes of a message do not begin with these letters and a brace.
 _COMMENTS = rb"\s*(?:#[^\n]*\n\s*)*"

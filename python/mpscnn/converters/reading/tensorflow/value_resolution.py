@@ -15,8 +15,8 @@ from mpscnn.converters.reading.tensorflow.values import Array, parse_tensor
 from mpscnn.errors import UnsupportedError, WeightsError
 
 # The allowed operators, operands and results of a graph in which each call of a function counts as a copy of its body:
-# a fixed number, and a number in proportion to the size of the graph in bytes.
-_PARTS_FREE, _BYTES_PER_PART = 16_384, 8
+# those that the graph and its functions have, a fixed number, and a number in proportion to the graph's size in bytes.
+_PARTS_FREE, _BYTES_PER_PART = 4_096, 16
 
 #: Operators whose result is their first operand.
 IDENTITIES = frozenset(
@@ -132,9 +132,8 @@ class ValueResolver:
         self._truths: dict[Ref, Array | None] = {}  # the results of LogicalNot
         self._constants: dict[Node, Array] = {}
         self._texts: dict[Node, list[str]] = {}
-        self._max_parts = _PARTS_FREE + graph.encoded_size() // _BYTES_PER_PART
-        self._parts = 0
-        self.count(sum(1 + len(node.inputs) for node in self.main.nodes.values()))
+        self._parts = sum(1 + len(node.inputs) for node in self.main.nodes.values())
+        self._max_parts = self._parts + _PARTS_FREE + graph.encoded_size() // _BYTES_PER_PART
 
     def count(self, parts: int) -> None:
         """Count operators, operands or results. Raises UnsupportedError for more than a file of this size may have."""
@@ -232,6 +231,7 @@ class ValueResolver:
             if name not in self._bodies:
                 raise WeightsError(f"damaged: calls the function {quote_name(name)}, which does not exist")
             self._functions[name] = Function(self._bodies[name])
+            self._max_parts += self._functions[name].parts  # its first call copies what the file has
         return self._functions[name]
 
     # ---- Branches of TensorFlow 1 ----------------------------------------------------------------------------------

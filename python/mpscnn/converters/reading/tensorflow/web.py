@@ -54,6 +54,10 @@ def _network(path: Path, options: ReadOptions) -> Network:
         raise UnsupportedError(
             f"is the manifest of a Core ML package; give the package: {path.absolute().parent}"
         )
+    if "weight_map" in described:
+        raise UnsupportedError(
+            "is the index of weights in several safetensors files, which are not read: save the weights as one file"
+        )
     if not isinstance(topology, dict):
         raise WeightsError("is not a model of TensorFlow.js: it has no modelTopology")
     if described.get("format") == "layers-model" or "model_config" in topology or "class_name" in topology:
