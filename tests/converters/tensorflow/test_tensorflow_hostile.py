@@ -212,9 +212,7 @@ def graph_of(model: Path) -> Path:
 
 @pytest.mark.parametrize("file", [data_of, index_of, graph_of], ids=["data", "index", "graph"])
 @pytest.mark.parametrize("what", ["a pipe", "a folder"])
-def test_a_pipe_or_folder_in_place_of_a_file(
-    file: Callable[[Path], Path], what: str, tmp_path: Path
-) -> None:
+def test_a_pipe_or_folder_in_place_of_a_file(file: Callable[[Path], Path], what: str, tmp_path: Path) -> None:
     """The message names the file, and not the folder of the model."""
     model = saved(tmp_path)
     path = file(model)
