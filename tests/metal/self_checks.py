@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from systems import mapped_files
@@ -18,6 +19,24 @@ def check_program() -> Path:
     """Return the path of mpscnn-check, which is in the folder of the loaded library."""
     (library,) = {name for name in mapped_files() if "/libmpscnn.so." in name}
     return Path(library).parent / "mpscnn-check"
+
+
+def processes_of(cache: Path) -> list[int]:
+    """Return the processes whose cache this is, without those that have ended."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"MPSCNN_CACHE={cache}\0".encode() in (entry / "environ").read_bytes():
+                found.append(int(entry.name))
+        except OSError:  # it has ended, or belongs to another user
+            continue
+    return found
+
+
+def wait_for_checks(cache: Path) -> None:
+    """Wait until all checks that use a cache have ended. They answer first, and write files of shaders after that."""
+    while processes_of(cache):
+        time.sleep(0.05)
 
 
 SELF_CHECK = """

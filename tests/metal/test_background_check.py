@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from metal.self_checks import check_program, records
+from metal.self_checks import check_program, processes_of, records
 from systems import mapped_files
 from tiers import with_full
 
@@ -47,18 +47,6 @@ for _ in range(int(os.environ.get("RUNS", "0"))):
 print(time.monotonic() - begun)
 print(mpscnn.CommandQueue().device)
 """
-
-
-def processes_of(cache: Path) -> list[int]:
-    """Return the processes whose cache this is, without those that have ended."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if f"MPSCNN_CACHE={cache}\0".encode() in (entry / "environ").read_bytes():
-                found.append(int(entry.name))
-        except OSError:  # it has ended, or belongs to another user
-            continue
-    return found
 
 
 @pytest.fixture

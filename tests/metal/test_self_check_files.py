@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from metal.self_checks import automatic_variables, check_program, records, run_self_check
+from metal.self_checks import automatic_variables, check_program, records, run_self_check, wait_for_checks
 from tiers import with_full
 
 import mpscnn
@@ -59,7 +59,7 @@ def archives(cache: Path) -> list[Path]:
 
 
 def archive_hits(cache: Path, switches: str = "", **environment: str) -> int:
-    """Return the number of pipelines that a new process takes from the archive."""
+    """Return the number of pipelines that a new process takes from the archive. Its check has ended, too."""
     variables = {
         **os.environ,
         "MPSCNN_CACHE": str(cache),
@@ -71,6 +71,7 @@ def archive_hits(cache: Path, switches: str = "", **environment: str) -> int:
         [sys.executable, "-c", ARCHIVE], env=variables, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+    wait_for_checks(cache)
     return int(done.stdout)
 
 
