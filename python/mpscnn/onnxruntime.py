@@ -17,6 +17,8 @@ from enum import IntEnum
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import numpy as np
+
 from mpscnn import _core
 from mpscnn._private.files import convert_read_errors, is_folder, require_regular
 from mpscnn._private.given_warnings import warn_caller
@@ -342,12 +344,17 @@ class InferenceSession(Expected):
         """Compute outputs in another thread, and call `callback(results, user_data, error)` there.
 
         The last argument of the callback is the text of the error, or "". The results are then []. A run in progress
-        ends before the process does.
+        ends before the process does. The inputs are copied, so their arrays may be written again at once.
         """
+        inputs = input_feed
+        if isinstance(input_feed, Mapping):
+            inputs = {
+                name: one.copy() if isinstance(one, np.ndarray) else one for name, one in input_feed.items()
+            }
 
         def compute() -> None:
             try:
-                results, error = self.run(output_names, input_feed, run_options), ""
+                results, error = self.run(output_names, inputs, run_options), ""
             except Error as failure:
                 results, error = [], str(failure)
             callback(results, user_data, error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -336,3 +337,36 @@ def test_inputs_and_outputs_without_a_shape(lacking: str) -> None:
     (found,) = ours.InferenceSession(stated).run(None, feeds)
     np.testing.assert_allclose(found, right, atol=1e-5)
     assert made.SerializeToString() == stated
+
+
+def test_outputs_may_be_inputs_and_weights() -> None:
+    made = model([node("Relu", ["x"], "y")], {"x": [2, 3]}, {"w": WEIGHTS[0, 0]}, outputs=["w", "y", "x"])
+    for info in made.graph.output:
+        info.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+    x = np.random.default_rng(0).normal(size=(2, 3)).astype(np.float32)
+    given = x.copy()
+    session = mpscnn.InferenceSession(made.SerializeToString())
+    for _ in range(2):
+        results = session.run(None, {"x": given})
+        for found, expected in zip(results, (WEIGHTS[0, 0], np.maximum(x, 0), x), strict=True):
+            np.testing.assert_array_equal(found, expected)
+            found[...] = 7  # results are the caller's: the next call gives the same numbers
+    np.testing.assert_array_equal(given, x)
+
+
+def test_inputs_of_run_async_may_be_written_again(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A camera fills one array. `run_async` computes with what it was given."""
+    session = mpscnn.InferenceSession(file)
+    found: queue.Queue[Any] = queue.Queue()
+    feed = {"x": images(2)}
+    run, is_written = session.run, threading.Event()
+    expected = run(None, feed)
+    monkeypatch.setattr(session, "run", lambda *given: is_written.wait(60) and run(*given))
+    session.run_async(None, feed, lambda *answer: found.put(answer), None)
+    feed["x"][...] = 7
+    feed.clear()
+    is_written.set()
+    results, _, error = found.get(timeout=60)
+    assert not error
+    for one, other in zip(results, expected, strict=True):
+        np.testing.assert_array_equal(one, other)

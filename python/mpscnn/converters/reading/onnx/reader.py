@@ -207,7 +207,8 @@ def _wanted_outputs(file: OnnxFile, options: ReadOptions) -> list[str]:
         return file.outputs
     known = {name for node in file.nodes for name in node.outputs if name}
     for name in wanted:
-        if name not in known:
+        # A file's output may also be an input or a weight.
+        if name not in known and name not in file.outputs:
             error = ParameterError if options.outputs else WeightsError
             raise error(f"{file.origin}: it has no tensor {quote_name(name)} to stop at")
     return wanted
