@@ -21,9 +21,9 @@ _MAX_8, _MAX_12 = 255, 4095
 def require_all_bits(pixels: NDArray[np.uint16], name: str) -> None:
     """Raise ImageError if 16-bit samples seem to be of 8 bits, and warn if they seem to be of 10 or 12 bits.
 
-    They would become black. A photo that is entirely black is accepted.
+    They would become black. A photo that is entirely black is accepted. Alpha does not count.
     """
-    highest = int(pixels.max())
+    highest = _highest(pixels)
     if 0 < highest <= _MAX_8:
         raise ImageError(
             f"{name}: has no value above {highest}, and uint16 means 0 to 65535, so the photo would be black: "
@@ -34,6 +34,22 @@ def require_all_bits(pixels: NDArray[np.uint16], name: str) -> None:
             f"{name}: has no value above {highest}, and uint16 means 0 to 65535, so the photo is nearly black. Say the "
             f"bits: mpscnn.open_photo(array, bits={10 if highest < 1 << 10 else 12}), or bits=16 if it is right",
         )
+
+
+def require_more_than_8_bits(pixels: NDArray[np.uint16]) -> None:
+    """Raise ImageError if the 16-bit samples of a file or a Pillow image seem to be of 8 bits, as for arrays."""
+    highest = _highest(pixels)
+    if 0 < highest <= _MAX_8:
+        raise ImageError(
+            f"has no value above {highest}, and its 16 bits mean 0 to 65535, so the photo would be black: give an "
+            "array of uint8 if they mean 0 to 255, or mpscnn.open_photo(array, bits=16) if it is right"
+        )
+
+
+def _highest(pixels: NDArray[np.uint16]) -> int:
+    """Return the largest number of the colours, without alpha."""
+    has_alpha = pixels.ndim == 3 and pixels.shape[2] == 4
+    return int((pixels[..., :3] if has_alpha else pixels).max())
 
 
 def with_bits(pixels: NDArray[Any], bits: int) -> NDArray[Any]:

@@ -22,7 +22,7 @@ from mpscnn._private.memory_errors import is_out_of_memory
 from mpscnn._private.other_names import accept_foreign_arguments, explain_unknown_names
 from mpscnn.errors import ImageError, ParameterError
 from mpscnn.vision.array_file import is_array_file, read_array
-from mpscnn.vision.integer_range import with_bits
+from mpscnn.vision.integer_range import require_more_than_8_bits, with_bits
 from mpscnn.vision.photo_file import MAX_PIXELS, MAX_SIDE, PhotoMemoryError, load_given
 from mpscnn.vision.photo_formats import unread_text
 from mpscnn.vision.photo_list import is_url
@@ -319,6 +319,8 @@ def _decoding(name: str) -> Iterator[None]:
 
 
 def _photo(samples: Samples, name: str) -> Photo:
+    if samples.format.endswith("16"):
+        require_more_than_8_bits(samples.pixels)
     # Read EXIF after load(), because in PNG it may follow the pixels.
     return Photo(
         samples.pixels, samples.format, exif_orientation(samples.image), name, reduction=samples.reduction

@@ -211,17 +211,11 @@ def _from_floats(values: NDArray[np.float32]) -> NDArray[np.float32]:
 def _from_integers(values: NDArray[Any]) -> NDArray[np.uint16]:
     """Convert 32-bit integer pixels (Pillow's mode I) to 16-bit gray, for which some programs use this mode.
 
-    Raises ImageError for larger or negative integers, whose meaning is not clear, and for integers up to 255, which are
-    likely to have 8 bits and would become a black photo.
+    Raises ImageError for larger or negative integers, whose meaning is not clear.
     """
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > _DEEPEST:
         raise ImageError(f"has integer pixels from {low} to {high}; 0 to 65535 (16 bits) can be read")
-    if 0 < high <= 255:
-        raise ImageError(
-            f"has integer pixels from {low} to {high} (Pillow's mode I), which mean 0 to 65535: give an array of uint8 "
-            "if they mean 0 to 255"
-        )
     return values.astype(np.uint16)
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import photo_models
+import PIL.Image
 import pytest
 from numpy.typing import NDArray
 
@@ -61,6 +65,53 @@ def test_photos_that_use_their_range_are_accepted(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", scene(255).astype(np.uint16))
     with pytest.raises(mpscnn.ImageError, match=r"a\.npy: array .* no value above 255"):
         mpscnn.open_photo(tmp_path / "a.npy")
+
+
+def png_of_16_bits(pixels: NDArray[np.int64]) -> bytes:
+    """Return a PNG file of gray, RGB or RGBA with 16 bits, which Pillow cannot write."""
+    height, width, channels = pixels.shape
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 16, {1: 0, 3: 2, 4: 6}[channels], 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+def pillow_image(mode: str, pixels: NDArray[np.int64]) -> Any:
+    dtype = {"I": "<i4", "I;16B": ">u2"}.get(mode, "<u2")
+    height, width = pixels.shape
+    return PIL.Image.frombytes(mode, (width, height), pixels.astype(dtype).tobytes())
+
+
+PHOTOS_OF_16_BITS: dict[str, Callable[[NDArray[np.int64]], Any]] = {
+    **{mode: partial(pillow_image, mode) for mode in ("I;16", "I;16B", "I;16L", "I")},
+    "gray PNG": lambda gray: png_of_16_bits(gray[..., None]),
+    "RGB PNG": lambda gray: png_of_16_bits(np.stack([gray] * 3, 2)),
+    "RGBA PNG": lambda gray: png_of_16_bits(np.stack([gray] * 3 + [np.full_like(gray, 65535)], 2)),
+    "RGBA array": lambda gray: np.stack([gray] * 3 + [np.full_like(gray, 65535)], 2).astype(np.uint16),
+    "PPM": lambda gray: b"P5 8 6 65535\n" + gray.astype(">u2").tobytes(),
+}
+
+
+@pytest.mark.parametrize("kind", PHOTOS_OF_16_BITS)
+def test_eight_bits_in_files_and_images_of_16_bits_are_refused(tmp_path: Path, kind: str) -> None:
+    """Programs save arrays of uint16 with 8-bit numbers as PNG. The photo would be black, so it is refused."""
+    make = PHOTOS_OF_16_BITS[kind]
+    photo = make(scene(255, (6, 8)))
+    with pytest.raises(mpscnn.ImageError, match=r"no value above 255.*16"):
+        mpscnn.open_photo(photo)
+    if isinstance(photo, bytes):
+        (tmp_path / "a.png").write_bytes(photo)
+        with pytest.raises(mpscnn.ImageError, match=r"a\.png: has no value above 255"):
+            mpscnn.open_photo(tmp_path / "a.png")
+    assert mpscnn.open_photo(make(scene(65535, (6, 8)))).pixels.max() == 65535
+    black = mpscnn.open_photo(make(np.zeros((6, 8), np.int64))).pixels
+    assert not black[..., : 1 if black.ndim == 2 else 3].any()
 
 
 @pytest.mark.parametrize(
