@@ -114,12 +114,22 @@ def _require_file(path: str) -> None:
 
 
 def open_model(path: str) -> _core.Model:
-    """Load a model file in the core. Its name need not be Unicode."""
+    """Load a model file in the core. Its name need not be Unicode.
+
+    Raises WeightsError, which names the file, if it is missing or damaged.
+    """
     try:
         name = os.fsencode(path)
     except UnicodeEncodeError as error:
         raise ParameterError(f"model: {path!r} is not Unicode text, nor the name of a file") from error
-    return _core.Model.load(name)
+    core = _core.Model.load(name)
+    if _has_answers(core):
+        try:
+            described_network(core)  # the core keeps answers as they are
+        except WeightsError as error:
+            error.args = (f"{path}: {error}",)
+            raise
+    return core
 
 
 def core_model(
@@ -208,9 +218,13 @@ def _full_preprocess(network: Network) -> str | None:
 
 def require_sound_answers(core: _core.Model, outputs: Sequence[tuple[int | None, ...]]) -> None:
     """Raise WeightsError if a model file's answers are damaged, or do not fit the network's outputs."""
-    # Quotes within texts are escaped, so this is the entry. Models without answers then need no import of json.
-    if '"answers":null' not in core.describe():
+    if _has_answers(core):
         _sound_answers(read_settings(core), outputs)
+
+
+def _has_answers(core: _core.Model) -> bool:
+    # Quotes within texts are escaped, so this is the entry. Models without answers then need no import of json.
+    return '"answers":null' not in core.describe()
 
 
 def _sound_answers(about: Description, outputs: Sequence[tuple[int | None, ...]]) -> dict[str, Any] | None:

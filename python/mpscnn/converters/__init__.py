@@ -86,6 +86,7 @@ def read_network(
     """
     from mpscnn.converters.finishing.architecture_names import with_library_names
     from mpscnn.converters.finishing.simplify.simplifier import simplify
+    from mpscnn.converters.opening.unsupported import prefix_errors
     from mpscnn.converters.values.float32_intermediates import keep_intermediates
 
     paths = _paths(sources)
@@ -110,8 +111,10 @@ def read_network(
         fold,
         signature=signature,
     )
-    network = keep_intermediates(simplify(format_of_files(paths).read(paths, options)))
-    return drop_wrong_labels(with_library_names(network))
+    reader = format_of_files(paths)
+    with prefix_errors(*map(str, paths)):
+        network = keep_intermediates(simplify(reader.read(paths, options)))
+        return drop_wrong_labels(with_library_names(network))
 
 
 def convert_files(

@@ -194,11 +194,16 @@ def _line(kind: str, names: list[str], reason: str) -> str:
 
 
 @contextmanager
-def prefix_errors(origin: str) -> Iterator[None]:
-    """Add `origin` to the front of error messages that do not begin with it. The exception's class does not change."""
+def prefix_errors(origin: str, *others: str) -> Iterator[None]:
+    """Add `origin` to the front of error messages that do not begin with it. The exception's class does not change.
+
+    Messages that begin with one of the other names stay as they are.
+    """
+    names = (origin, *others)
     try:
         yield
-    except (ParameterError, UnsupportedError, WeightsError) as error:
-        if str(error).startswith((origin, f"damaged: {origin}")) or not error.args:
+    except (ParameterError, ShapeError, UnsupportedError, WeightsError) as error:
+        if str(error).startswith((*names, *(f"damaged: {name}" for name in names))) or not error.args:
             raise
-        raise type(error)(f"{origin}: {error}") from error
+        error.args = (f"{origin}: {error}", *error.args[1:])
+        raise

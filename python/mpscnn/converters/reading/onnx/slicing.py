@@ -165,17 +165,17 @@ def _split(
 ) -> list[Value]:  # fmt: skip
     count, along = len(node.outputs), x.axis(axis)
     extent, sizes = x.known_extent(along, "splits"), split
+    parts = len(sizes) if sizes is not None else count if num_outputs is None else num_outputs
+    if parts != count:
+        raise WeightsError(f"damaged: splits {x.shown} into {parts} parts, but has {count} results")
     if sizes is None:
-        whole = count if num_outputs is None else num_outputs
-        if num_outputs is None and extent % max(whole, 1):
+        if num_outputs is None and extent % max(count, 1):
             raise WeightsError(
-                f"damaged: splits {x.shown} along axis {along} into {whole} equal parts, which its extent {extent} "
+                f"damaged: splits {x.shown} along axis {along} into {count} equal parts, which its extent {extent} "
                 "does not allow"
             )
-        size = -(-extent // max(whole, 1))
-        sizes = (*[size] * (whole - 1), extent - size * (whole - 1))
-    if len(sizes) != count:
-        raise WeightsError(f"damaged: splits {x.shown} into {len(sizes)} parts, but has {count} results")
+        size = -(-extent // max(count, 1))
+        sizes = (*[size] * (count - 1), extent - size * (count - 1))
     return list(x.split(along, sizes))
 
 
