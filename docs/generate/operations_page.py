@@ -89,15 +89,21 @@ _MIN_SHARED = 4
 
 def _parameters(entry: dict[str, Any], earlier: list[dict[str, Any]]) -> list[str]:
     """Return the lines of the parameters, with a link to the earlier operation that has the most of them."""
-    rows = entry["parameters"]
-    contained = [other for other in earlier if all(row in rows for row in other["parameters"])]
-    shared = max(contained, key=lambda other: len(other["parameters"]), default=entry)
-    if shared is entry or len(shared["parameters"]) < _MIN_SHARED:
-        lines = []
-    else:
+    rows, lines = entry["parameters"], []
+
+    def common(other: dict[str, Any]) -> list[dict[str, Any]]:
+        return [row for row in other["parameters"] if row in rows]
+
+    # Among those, one that has no other parameters is the first choice.
+    shared = max(earlier, key=lambda other: (len(common(other)), -len(other["parameters"])), default=entry)
+    lacks = [f"`{row['name']}`" for row in shared["parameters"] if row not in rows]
+    if len(common(shared)) >= _MIN_SHARED and len(lacks) <= 1:
+        without = f" without {', '.join(lacks)}" if lacks else ""
         rows = [row for row in rows if row not in shared["parameters"]]
-        more = ", and:" if rows else "."
-        lines = [f"Parameters as of [{shared['name']}](#{shared['name']}){more}", ""]
+        lines = [
+            f"Parameters as of [{shared['name']}](#{shared['name']}){without}{', and:' if rows else '.'}",
+            "",
+        ]
     if rows:
         lines += [*map(_row, rows), ""]
     return lines
