@@ -14,21 +14,26 @@ LAYERS = DOCS.parent / "python" / "mpscnn" / "graph" / "layers"
 
 INTRODUCTION = """# Operations
 
-Look up every operation of graphs and model files here, with its parameters and the methods of `mpscnn.Network` that
-add it. [ops/](ops) has examples. Images are (n, height, width, channels), and vectors (n, features).
+Look up every operation of graphs and model files here, and the methods of `mpscnn.Network` that add it. [ops/](ops) has
+examples. [layer.hpp](../cpp/include/mpscnn/layer.hpp) has a struct for each operation, with the parameters, their
+defaults and meanings; `mpscnn.operations()` returns them in Python. Images are (n, height, width, channels), and
+vectors (n, features).
 
 - At a *rounding point* a float16 network rounds to half ([definitions.md](definitions.md#numbers)).
 - An operation that *takes an activation* applies it to its result before the rounding.
-- The type or the allowed values of a parameter stand in parentheses, then its default.
 
-`python docs/generate` writes this page from `mpscnn.operations()`; the definitions are in `cpp/ops`.
+`python docs/generate` writes this page; the definitions are in `cpp/ops`.
+
+| operation | result | inputs | rounding point | takes an activation | `mpscnn.Network` |
+|---|---|---|---|---|---|
 """
 
 TRAINING = """
 # Operations of training
 
 Graphs of training have these operations after the layers of the network: losses, gradients and new weights. They always
-compute in float32. `mpscnn.Trainer` adds them; `mpscnn.Network` has no methods for them.
+compute in float32. `mpscnn.Trainer` adds them; `mpscnn.Network` has no methods for them. The type or the allowed values
+of a parameter stand in parentheses, then its default.
 """
 
 
@@ -78,61 +83,44 @@ def _operations_made(method: ast.FunctionDef) -> set[str]:
 
 def _inputs(entry: dict[str, Any]) -> str:
     minimum, maximum = entry["min_inputs"], entry["max_inputs"]
-    if minimum == maximum:
-        return f"{minimum} input" + ("s" if minimum > 1 else "")
-    return f"{minimum} to {maximum} inputs"
+    return str(minimum) if minimum == maximum else f"{minimum} to {maximum}"
 
 
-#: Parameters that an earlier operation of the page has are not listed again if they are at least so many.
+def _layer(entry: dict[str, Any], methods: list[str]) -> str:
+    """Return the row of an operation that layers of networks have."""
+    rounds, activation = ("yes" if entry[key] else "no" for key in ("rounding_point", "takes_activation"))
+    made_by = ", ".join(f"`{name}`" for name in methods)
+    cells = (f"`{entry['name']}`", entry["summary"].rstrip("."), _inputs(entry), rounds, activation, made_by)
+    return f"| {' | '.join(cells)} |\n"
+
+
+#: Parameters that another operation has are not listed again if they are at least so many.
 _MIN_SHARED = 4
 
 
-def _parameters(entry: dict[str, Any], earlier: list[dict[str, Any]]) -> list[str]:
-    """Return the lines of the parameters, with a link to the earlier operation that has the most of them."""
+def _parameters(entry: dict[str, Any], others: list[dict[str, Any]]) -> list[str]:
+    """Return the lines of the parameters, with the name of the other operation that has the most of them."""
     rows, lines = entry["parameters"], []
 
     def common(other: dict[str, Any]) -> list[dict[str, Any]]:
         return [row for row in other["parameters"] if row in rows]
 
-    # Among those, one that has no other parameters is the first choice.
-    shared = max(earlier, key=lambda other: (len(common(other)), -len(other["parameters"])), default=entry)
+    # Among those with as many, the one that has the fewest other parameters is the first choice.
+    shared = max(others, key=lambda other: (len(common(other)), -len(other["parameters"])))
     lacks = [f"`{row['name']}`" for row in shared["parameters"] if row not in rows]
     if len(common(shared)) >= _MIN_SHARED and len(lacks) <= 1:
         without = f" without {', '.join(lacks)}" if lacks else ""
         rows = [row for row in rows if row not in shared["parameters"]]
-        lines = [
-            f"Parameters as of [{shared['name']}](#{shared['name']}){without}{', and:' if rows else '.'}",
-            "",
-        ]
+        lines = [f"Parameters as of `{shared['name']}`{without}{', and:' if rows else '.'}", ""]
     if rows:
         lines += [*map(_row, rows), ""]
     return lines
 
 
-def _facts(entry: dict[str, Any]) -> str:
-    facts = [_inputs(entry), "rounding point" if entry["rounding_point"] else "no rounding"]
-    if entry["takes_activation"]:
-        facts.append("takes an activation")
-    return "; ".join(facts)
-
-
-def _section(entry: dict[str, Any], methods: list[str], earlier: list[dict[str, Any]]) -> str:
-    made_by = ", ".join(f"`Network.{name}`" for name in methods)
-    in_python = f" Python: {made_by}." if methods else ""
-    alike = [
-        other["name"]
-        for other in earlier
-        if other["parameters"] == entry["parameters"] and _facts(other) == _facts(entry)
-    ]
-    if alike and len(entry["parameters"]) >= _MIN_SHARED:
-        lines = [
-            f"## {entry['name']}",
-            f"{entry['summary']} Otherwise as [{alike[0]}](#{alike[0]}).{in_python}",
-            "",
-        ]
-    else:
-        lines = [f"## {entry['name']}", entry["summary"], "", f"{_facts(entry)}.{in_python}", ""]
-        lines += _parameters(entry, earlier)
+def _section(entry: dict[str, Any], others: list[dict[str, Any]]) -> str:
+    inputs = _inputs(entry)
+    noun = "input" if inputs == "1" else "inputs"
+    lines = [f"## {entry['name']}", f"{entry['summary']} {inputs} {noun}.", "", *_parameters(entry, others)]
     return "\n".join(lines)
 
 
@@ -147,14 +135,10 @@ def _row(parameter: dict[str, Any]) -> str:
 def text() -> str:
     """Return the whole page."""
     methods = network_methods()
-    layers, losses = mpscnn.operations(), mpscnn.operations(training=True)
-    entries = layers + losses
-    sections = [
-        "\n" + _section(entry, methods.get(entry["name"], []), entries[:number])
-        for number, entry in enumerate(entries)
-    ]
-    first_loss = len(layers)
-    return INTRODUCTION + "".join(sections[:first_loss]) + TRAINING + "".join(sections[first_loss:])
+    layers, training = mpscnn.operations(), mpscnn.operations(training=True)
+    rows = "".join(_layer(entry, methods.get(entry["name"], [])) for entry in layers)
+    sections = ["\n" + _section(entry, layers + training[:number]) for number, entry in enumerate(training)]
+    return INTRODUCTION + rows + TRAINING + "".join(sections)
 
 
 def files() -> dict[Path, str]:

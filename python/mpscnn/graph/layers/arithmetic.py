@@ -13,7 +13,7 @@ class ArithmeticLayers(LayerMaker):
 
     Both tensors must have the same number of axes. An axis with extent 1 is repeated to the other tensor's extent, as
     in NumPy; the batch is not. Tensors whose shapes do not fit raise ShapeError. `layer("add", ...)` also has scales, a
-    bias, limits and strides; docs/operations.md describes them.
+    bias, limits and strides; docs/ops/arithmetic.md describes them.
     """
 
     @accept_foreign_arguments
