@@ -20,6 +20,8 @@ from mpscnn.converters.reading.pytorch.image_mixing import (
     results_of_images,
     with_other_images,
 )
+from mpscnn.converters.reading.pytorch.kept_values import restored, results_without_state
+from mpscnn.converters.reading.pytorch.tracing import separate_operators
 from mpscnn.errors import ShapeError, UnsupportedError
 from mpscnn.runtime.program import Session
 
@@ -39,18 +41,44 @@ def require_equal(
 
     Args:
         converted: the network, and the layouts of its inputs and outputs.
-        module: the module in inference mode. Its buffers and torch's random state are restored afterwards.
+        module: the module in inference mode. Its buffers, its attributes and torch's random state are restored
+            afterwards.
         inputs: tensors of float32.
         title: the name of the module in messages.
         others: inputs of other sizes. If the module computes them, its results are compared, too.
 
-    Raises UnsupportedError if results differ too much, see `require_results`, or if the module combines or reorders the
-    images of a batch.
+    Raises UnsupportedError if results differ too much, see `require_results`, if the module combines or reorders the
+    images of a batch, or if its results depend on attributes that it changes.
     """
+    other_sizes = [*others]
+    try:
+        _require_all(converted, module, inputs, title, other_sizes)
+    except UnsupportedError:
+        if not _has_fused_attention(module):
+            raise
+        with separate_operators():
+            _require_all(converted, module, inputs, title, other_sizes)
+        converted.network.notes.append(
+            "compared without PyTorch's fused attention (torch.backends.mha), which gives other results than the "
+            "operators that it stands for where a query may see no key and where keys are padded"
+        )
+
+
+def _has_fused_attention(module: Any) -> bool:
+    """Return True if PyTorch may compute attention of a module by one fused operator."""
+    import torch
+
+    return torch.backends.mha.get_fastpath_enabled() and any(
+        isinstance(part, torch.nn.MultiheadAttention) for part in module.modules()
+    )
+
+
+def _require_all(
+    converted: Converted, module: Any, inputs: Sequence[Any], title: str, others: Sequence[Sequence[Any]]
+) -> None:
     session = converted.network.compile(device="cpu", precision="float32").session()
     given = _replace_uniform_inputs(inputs)
-    with running_original(title, "module"):
-        expected = _results_of(module, given)
+    expected = results_without_state(module, partial(_run_module, module, given, title), title)
     _require_equal(converted, session, module, given, expected, title)
     _require_separate_images(converted, session, module, given, expected, title)
     for other in others:
@@ -219,17 +247,21 @@ def _results_in_float64(module: Any, inputs: Sequence[Any]) -> list[Array] | Non
 
 
 def _results_of(module: Any, inputs: Sequence[Any]) -> list[Array]:
+    """Return the results of a module, which is afterwards as it was before."""
+    with restored(module):
+        return _call(module, inputs)
+
+
+def _run_module(module: Any, inputs: Sequence[Any], title: str) -> list[Array]:
+    with running_original(title, "module"):
+        return _call(module, inputs)
+
+
+def _call(module: Any, inputs: Sequence[Any]) -> list[Array]:
     import torch
     from torch.utils import _pytree as pytree
 
-    kept = {name: buffer.clone() for name, buffer in module.named_buffers()}
-    try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            results = module(*(tensor.clone() for tensor in inputs))
-            leaves = pytree.tree_leaves(results)
-            return [leaf.detach().numpy().copy() for leaf in leaves if isinstance(leaf, torch.Tensor)]
-    finally:
-        with torch.no_grad():
-            for name, buffer in module.named_buffers():
-                if name in kept and buffer.shape == kept[name].shape:
-                    buffer.copy_(kept[name])
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        results = module(*(tensor.clone() for tensor in inputs))
+        leaves = pytree.tree_leaves(results)
+        return [leaf.detach().numpy().copy() for leaf in leaves if isinstance(leaf, torch.Tensor)]

@@ -85,14 +85,15 @@ def from_torch(
         ParameterError: `module` cannot be called, an input is not a tensor or array, or `dynamic_shapes` does not fit
             the inputs.
         UnsupportedError: a package is missing or has a wrong version, torch.export cannot trace the module, or mpscnn
-            does not support some layers (the message names all of them), or its results depend on a buffer that it
-            changes. With `fold=False` also if a parameter could
+            does not support some layers (the message names all of them), or its results depend on a buffer or an
+            attribute that it changes. With `fold=False` also if a parameter could
             not be trained, and with `check` if the module fails, a result differs from the module's, or the module
             combines or reorders the images of a batch.
     """
     require_packages()
     import torch
 
+    from mpscnn.converters.reading.pytorch.kept_values import restored
     from mpscnn.converters.reading.pytorch.state import require_no_state
     from mpscnn.converters.reading.pytorch.torchvision_detectors import torchvision_detector
 
@@ -117,7 +118,8 @@ def from_torch(
         call = bind_call(module, example_inputs, dynamic_shapes)
         inputs = example_tensors(call.inputs)
         prepared = for_inference(call.module, title)
-        program = exported(prepared, inputs, call, title)
+        with restored(prepared):
+            program = exported(prepared, inputs, call, title)
         if call.free is not None:
             require_free(call.free, program, title)
     require_no_state(program, title)

@@ -6,10 +6,9 @@ from typing import Any
 
 import torch
 
-from mpscnn.converters.opening.layer_names import quote_name
 from mpscnn.converters.reading.pytorch.aliases import blocks_write, written_nodes
+from mpscnn.converters.reading.pytorch.kept_values import earlier_calls
 from mpscnn.converters.reading.pytorch.tracing import without_writes
-from mpscnn.errors import UnsupportedError
 
 #: Operators that take only the shape and type of their first operand.
 _WITHOUT_ELEMENTS = frozenset(
@@ -37,11 +36,7 @@ def require_no_state(program: Any, title: str) -> None:
     read = _read_for_results(program)
     kept = [one for one in dict.fromkeys(changed.values()) if names.get(one) in read]
     if kept:
-        listed = ", ".join(map(quote_name, kept))
-        raise UnsupportedError(
-            f"{title}: its results depend on earlier calls, since it changes {listed} in forward. A network computes "
-            'each call alone: make this an input and a result, or let torch.compile(module, backend="mpscnn") keep it'
-        )
+        raise earlier_calls(title, kept)
 
 
 def _writes(program: Any) -> bool:

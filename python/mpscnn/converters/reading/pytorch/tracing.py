@@ -31,7 +31,7 @@ def exported(module: Any, inputs: Sequence[Any], call: Call, title: str) -> Any:
     errors = []
     for strict in (False, True):
         try:
-            with without_messages(), _separate_operators(), torch.no_grad():
+            with without_messages(), separate_operators(), torch.no_grad():
                 return _traced(module, tuple(inputs), call.dynamic_shapes, strict=strict)
         except Exception as error:  # the module's code and PyTorch's compiler may raise any error
             errors.append(error)
@@ -140,7 +140,7 @@ def without_messages() -> Iterator[None]:
 
 
 @contextmanager
-def _separate_operators() -> Iterator[None]:
+def separate_operators() -> Iterator[None]:
     """Let layers of transformers call the operators they are made of, instead of one fused operator of PyTorch."""
     import torch
 

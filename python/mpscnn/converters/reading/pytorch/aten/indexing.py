@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -61,20 +62,48 @@ def _scatter(g: Writer, x: str, axis: int, index: str, source: str | float) -> s
 def _index_put(
     g: Writer, x: str, indices: Sequence[str | None], values: str, accumulate: bool = False, _: bool = False
 ) -> str:
-    """Write an assignment to constant positions of the first axes."""
-    arrays = [None if index is None else g.arrays.get(index) for index in indices]
-    if accumulate or any(array is None for array in arrays):
-        raise UnsupportedError("writes at places that are computed, or adds to elements")
+    """Write an assignment to constant positions of neighbouring axes, or of one number where a mask is true."""
+    given = [(axis, index) for axis, index in enumerate(indices) if index is not None]
+    first, last = given[0][0], given[-1][0]
+    arrays = [array for _, index in given if (array := g.arrays.get(index)) is not None]
+    if not accumulate and len(arrays) == len(given) and last - first + 1 == len(given):
+        return _put(g, x, first, arrays, values)
+    index = given[0][1]
+    is_mask = len(given) == 1 and first == 0 and g.kind_of(index) == "bool"
+    if accumulate or not is_mask or math.prod(g.shapes.get(values, ())) != 1:
+        raise UnsupportedError(
+            "writes at places that are computed or of axes that are apart, or adds to elements"
+        )
+    mask = ops.unsqueeze(g, index, [*range(len(g.shapes[index]), len(g.shapes[x]))])
+    return ops.where(g, mask, g.operand(values), g.operand(x))
+
+
+def _put(g: Writer, x: str, first: int, arrays: Sequence[np.ndarray[Any, Any]], values: str) -> str:
+    """Write an assignment to constant positions of the axes from `first` on.
+
+    After the batch, the axes become one axis, to which the new elements are appended. Then each position takes its own
+    element, or the last one that is assigned to it.
+    """
     places: list[np.ndarray[Any, Any]] = []
     for array in arrays:
-        if array is not None:
-            places += np.nonzero(array) if array.dtype == np.bool_ else [array]
-    extents = [int(extent) for extent in g.shapes[x][: len(places)]]
-    wrapped = [place % extent for place, extent in zip(places, extents, strict=True)]
-    stacked = np.stack(np.broadcast_arrays(*wrapped), -1).astype(np.int64)
-    shape = [*stacked.shape[:-1], *g.shapes[x][len(places) :]]
-    updates = ops.expand(g, g.operand(values), shape)
-    return ops.scatter_nd(g, g.operand(x), g.constant(stacked), updates)
+        places += np.nonzero(array) if array.dtype == np.bool_ else [array]
+    shape = g.shapes[x]
+    after = first + len(places)
+    extents = tuple(int(extent) for extent in shape[first:after])
+    wrapped = np.broadcast_arrays(*[place % extent for place, extent in zip(places, extents, strict=True)])
+    count, flat = math.prod(extents), np.ravel_multi_index(wrapped, extents).reshape(-1)
+    if not flat.size:
+        return g.operand(x)
+    updates = ops.expand(g, g.operand(values), [*shape[:first], *wrapped[0].shape, *shape[after:]])
+    if first == 0:
+        stacked = np.stack(wrapped, -1).astype(np.int64)
+        return ops.scatter_nd(g, g.operand(x), g.constant(stacked), updates)
+    updates = g.reshaped(updates, [*shape[:first], len(flat), *shape[after:]])
+    chosen = np.arange(count)
+    chosen[flat] = count + np.arange(len(flat))
+    joined = g.reshaped(g.operand(x), [*shape[:first], count, *shape[after:]])
+    both = ops.concatenate(g, joined, updates, axis=first)
+    return g.reshaped(ops.gather(g, both, g.constant(chosen), axis=first), shape)
 
 
 _SAMPLES = ("bilinear", "nearest", "bicubic")
