@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 #: A part of the cache's file names. Raise it when a change of a converter changes its results for existing files.
-CONVERTER_VERSION = 43
+CONVERTER_VERSION = 44
 
 
 @accept_foreign_arguments

@@ -13,6 +13,7 @@ from mpscnn._private.zip_members import member_pieces
 from mpscnn.converters.opening.archives import ARCHIVE_ERRORS, data_offset, entries_of
 from mpscnn.converters.opening.file_bytes import Content, FileBytes, MemoryBytes
 from mpscnn.converters.reading.keras.config import KerasModel, parse_model
+from mpscnn.converters.reading.keras.first_version import renewed
 from mpscnn.converters.reading.keras.hdf5 import Hdf5
 from mpscnn.converters.reading.keras.hdf5_objects import is_hdf5
 from mpscnn.converters.reading.keras.left_out import notes
@@ -75,8 +76,11 @@ def _hdf5(content: Content, origin: str) -> KerasFile:
         raise WeightsError("is not a Keras file: it has no model_config")
     version = file.text("", "keras_version") or file.text("model_weights", "keras_version")
     entry, generation = _json(text, "model_config"), major_version(version)
+    if generation == 1:
+        entry = renewed(entry)
     model = parse_model(entry)
-    weights = NamedWeights(file, model, generation)
+    backend = file.text("", "backend") or file.text("model_weights", "backend")
+    weights = NamedWeights(file, model, generation, is_reversed=backend == "theano")
     compiled = file.text("", "training_config")
     training = None if compiled is None else _json(compiled, "training_config")
     left_out = notes(entry, training, has_optimizer_state=file.has("optimizer_weights"))

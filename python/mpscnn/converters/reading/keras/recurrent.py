@@ -43,8 +43,8 @@ class _Cell:
 
 
 _CHANGES_NOTHING = ignores(
-    "cell", "dropout", "enable_caching_device", "implementation", "recurrent_dropout", "seed", "unit_forget_bias",
-    "unroll", "use_cudnn", "zero_output_for_mask",
+    "cell", "dropout", "enable_caching_device", "gates_apart", "implementation", "recurrent_dropout", "seed",
+    "unit_forget_bias", "unroll", "use_cudnn", "zero_output_for_mask",
 )  # fmt: skip
 
 
@@ -83,7 +83,27 @@ def _gru(
     )  # fmt: skip
 
 
-CELLS: dict[str, Row] = {"GRU": _gru, "LSTM": _lstm}
+@_CHANGES_NOTHING
+def _fused_lstm(
+    *, units: Whole = 1, return_sequences: Flag = False, return_state: Flag = False, go_backwards: Flag = False,
+    stateful: Flag = False,
+) -> _Cell:  # fmt: skip
+    return _Cell(
+        "LSTM", units, "tanh", "sigmoid", None, return_sequences, return_state, go_backwards, stateful
+    )
+
+
+@_CHANGES_NOTHING
+def _fused_gru(
+    *, units: Whole = 1, return_sequences: Flag = False, return_state: Flag = False, go_backwards: Flag = False,
+    stateful: Flag = False,
+) -> _Cell:  # fmt: skip
+    return _Cell(
+        "GRU", units, "tanh", "sigmoid", True, return_sequences, return_state, go_backwards, stateful
+    )
+
+
+CELLS: dict[str, Row] = {"CuDNNGRU": _fused_gru, "CuDNNLSTM": _fused_lstm, "GRU": _gru, "LSTM": _lstm}
 """The functions that read the settings of cells, by the name of the class."""
 
 
@@ -118,7 +138,7 @@ def _bidirectional(
     kind, settings = layer.get("class_name") if isinstance(layer, Mapping) else None, inner_settings(c.layer)
     if not isinstance(kind, str) or kind not in CELLS:
         raise UnsupportedError(
-            f"its layer is of kind {kind!r}, which is not supported; supported are LSTM and GRU"
+            f"its layer is of kind {kind!r}, which is not supported; supported are LSTM, GRU and those of cuDNN"
         )
     cell = _cell(kind, settings.values)
     if cell.go_backwards or not _mirrors(backward_layer, settings):
@@ -163,6 +183,7 @@ def _one_direction(
     (x,) = inputs
     if x.rank != _SEQUENCES:
         raise UnsupportedError(f"its input is {x.shown}; supported are sequences (n, steps, features)")
+    weights = _from_cudnn(cell, weights)
     functions = [c.function(activation) for activation in (cell.recurrent_activation, cell.activation)]
     if any(function.layers is not None for function in functions):
         raise UnsupportedError("its activation is not one of a single element, which is not supported")
@@ -194,6 +215,23 @@ def _resets_after(c: LayerCall, weights: Weights, units: int) -> bool:
     return c.generation > 1 if bias is None else bias.size == 2 * len(gates.KERAS["GRU"]) * units
 
 
+def _from_cudnn(cell: _Cell, weights: Weights) -> Weights:
+    """Return weights in Keras's order. cuDNN's have a bias of two parts in one row, and other orders in each gate.
+
+    The weights are those of a layer with Keras's GRU or LSTM, too, if the model was trained with cuDNN's.
+    """
+    gates_count, bias = len(gates.KERAS[cell.kind]), weights.get("bias")
+    if bias is None or bias.shape != (2 * gates_count * cell.units,):
+        return weights
+    kernels, matrices = (np.split(weights[role], gates_count, 1) for role in ("kernel", "recurrent_kernel"))
+    halves = bias.reshape(2, -1)
+    return {
+        "kernel": np.hstack([one.reshape(one.shape[::-1]).T for one in kernels]),
+        "recurrent_kernel": np.hstack([one.T for one in matrices]),
+        "bias": halves if cell.kind == "GRU" else halves.sum(0),
+    }
+
+
 def _weights(kind: str, weights: Weights, units: int, *, rows: int) -> RecurrentWeights:
     """Return the weights. The bias has one row, or `rows` rows if the products with the state have a bias, too."""
     columns = len(gates.KERAS[kind]) * units
@@ -213,6 +251,8 @@ def _weights(kind: str, weights: Weights, units: int, *, rows: int) -> Recurrent
 
 RECURRENT: dict[str, Row] = {
     "Bidirectional": _bidirectional,
+    "CuDNNGRU": _recurrent("CuDNNGRU"),
+    "CuDNNLSTM": _recurrent("CuDNNLSTM"),
     "GRU": _recurrent("GRU"),
     "LSTM": _recurrent("LSTM"),
 }

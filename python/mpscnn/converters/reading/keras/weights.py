@@ -12,6 +12,11 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.opening.layer_names import quote_name
 from mpscnn.converters.reading.keras.config import KerasLayer, KerasModel
+from mpscnn.converters.reading.keras.first_version import (
+    joined_gates,
+    kernel_of_sequences,
+    roles_of_gates,
+)
 from mpscnn.converters.reading.keras.hdf5 import Hdf5
 from mpscnn.converters.reading.keras.settings import Settings
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -81,18 +86,25 @@ def inner_settings(layer: KerasLayer) -> Settings:
     return Settings(config)
 
 
-def _cell_roles(use_bias: bool) -> tuple[str, ...]:
-    return _CELL if use_bias else _CELL[:2]
+#: The classes of convolutions whose kernels Theano applies in reverse.
+_REVERSED = ("Conv1D", "Conv2D", "Conv2DTranspose", "Convolution2D")
+_CELLS = ("CuDNNGRU", "CuDNNLSTM", "GRU", "LSTM")
+_WITH_FOUR_AXES = 4
+
+
+def _cell_roles(kind: Any, settings: Settings) -> list[str]:
+    roles = _CELL if settings.flag("use_bias", True) else _CELL[:2]
+    return roles_of_gates(kind, roles) if settings.flag("gates_apart", False) else [*roles]
 
 
 def _trained(layer: KerasLayer) -> list[str]:
     roles = _TRAINED.get(layer.kind, ())
-    if layer.kind in ("GRU", "LSTM"):
-        return [f"cell/{role}" for role in _cell_roles(layer.settings.flag("use_bias", True))]
+    if layer.kind in _CELLS:
+        return [f"cell/{role}" for role in _cell_roles(layer.kind, layer.settings)]
     if layer.kind == "Bidirectional":
-        use_bias = inner_settings(layer).flag("use_bias", True)
+        inner = _cell_roles(layer.settings.values["layer"].get("class_name"), inner_settings(layer))
         parts = ("forward_layer", "backward_layer")
-        return [f"{part}/cell/{role}" for part in parts for role in _cell_roles(use_bias)]
+        return [f"{part}/cell/{role}" for part in parts for role in inner]
     if layer.kind == "EinsumDense":
         return ["kernel", "bias"] if layer.settings.text("bias_axes", "") else ["kernel"]
     return [role for role, setting in roles if not setting or layer.settings.flag(setting, True)]
@@ -217,10 +229,17 @@ class NamedWeights:
     """The weights in an .h5 file: `model_weights` has a group for each layer, with a list of the names of its arrays.
 
     The list of a nested model has the weights of all its layers, trained ones first.
+
+    Args:
+        file: the file.
+        model: the model that it describes.
+        generation: the major version of Keras.
+        is_reversed: True if the model computed in Theano, which reverses the kernels of convolutions.
     """
 
-    def __init__(self, file: Hdf5, model: KerasModel, generation: int) -> None:
+    def __init__(self, file: Hdf5, model: KerasModel, generation: int, *, is_reversed: bool = False) -> None:
         self._file = file
+        self._is_reversed = is_reversed
         self._model = model
         self._generation = generation
         self._listed: dict[str, Mapping[tuple[Path, str], str]] = {}
@@ -240,7 +259,18 @@ class NamedWeights:
             if values is None:
                 raise WeightsError(f"damaged: the file does not have its {role} (at {quote_name(place)})")
             weights[role] = values
-        return weights
+        if "kernel" in weights:
+            weights["kernel"] = self._kernel(layer, weights["kernel"])
+        return (
+            joined_gates(weights) if any("cell/" in role and role[-2] == "/" for role in weights) else weights
+        )
+
+    def _kernel(self, layer: KerasLayer, kernel: NDArray[np.float32]) -> NDArray[np.float32]:
+        if layer.kind == "Conv1D" and kernel.ndim == _WITH_FOUR_AXES:
+            kernel = kernel_of_sequences(kernel, layer.settings.values.get("filters"))
+        if self._is_reversed and layer.kind in _REVERSED:
+            kernel = np.ascontiguousarray(np.flip(kernel, range(kernel.ndim - 2)))
+        return kernel
 
     def _list(self, layer: KerasLayer) -> dict[tuple[Path, str], str]:
         """Return the names of the arrays for a layer's weights, or for those of all layers in a nested model."""
@@ -261,7 +291,8 @@ class NamedWeights:
         for name, (path, role) in zip(names, roles, strict=True):
             given = name.rpartition("/")[2].partition(":")[0]
             own = role.rpartition("/")[2]
-            if given != own and _ALIASES.get(given) != own:
+            # Keras 1 has other names, such as "dense_1_W".
+            if self._generation > 1 and given != own and _ALIASES.get(given) != own:
                 raise WeightsError(
                     f"damaged: {quote_name(name)} is where the {role} of {quote_name(path[-1])} should be"
                 )
