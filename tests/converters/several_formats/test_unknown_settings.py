@@ -88,11 +88,8 @@ def _tflite(folder: Path, kind: str) -> list[Path]:
     return [folder / "one.tflite"]
 
 
-#: Layers of Keras but those that pass their input on whatever they state for training, and those whose weights are read
-#: before their settings.
-KERAS_KINDS = [
-    kind for kind, row in KERAS.items() if row is not KERAS["Dropout"] and kind not in ("GRU", "LSTM")
-]
+#: Layers of Keras but those that pass their input on whatever they state for training.
+KERAS_KINDS = [kind for kind, row in KERAS.items() if row is not KERAS["Dropout"]]
 #: TensorFlow's operators but those that are several others, which check the settings.
 SEVERAL = ("FusedConv", "FusedDepth", "FusedMat")
 TENSORFLOW_KINDS = [kind for kind in TENSORFLOW if not kind.lstrip("_").startswith(SEVERAL)]

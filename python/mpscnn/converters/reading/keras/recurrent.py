@@ -116,8 +116,8 @@ def _cell(kind: str, settings: Mapping[str, Any]) -> _Cell:
 
 def _recurrent(kind: str) -> Row:
     def row(c: LayerCall, *x: X, **settings: Any) -> list[FileTensor]:
-        weights = {role.removeprefix("cell/"): values for role, values in c.weights().items()}
         cell = _cell(kind, settings)
+        weights = {role.removeprefix("cell/"): values for role, values in c.weights().items()}
         made = _one_direction(c, x, cell, weights, backward=cell.go_backwards)
         y = made[0]
         # Keras returns the results in the order of computation, last step first.

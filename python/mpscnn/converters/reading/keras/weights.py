@@ -102,7 +102,8 @@ def _trained(layer: KerasLayer) -> list[str]:
     if layer.kind in _CELLS:
         return [f"cell/{role}" for role in _cell_roles(layer.kind, layer.settings)]
     if layer.kind == "Bidirectional":
-        inner = _cell_roles(layer.settings.values["layer"].get("class_name"), inner_settings(layer))
+        settings = inner_settings(layer)
+        inner = _cell_roles(layer.settings.values["layer"].get("class_name"), settings)
         parts = ("forward_layer", "backward_layer")
         return [f"{part}/cell/{role}" for part in parts for role in inner]
     if layer.kind == "EinsumDense":
