@@ -4,10 +4,25 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <iterator>
 #include <string>
 #include <string_view>
+
+/// The largest size of a text in bytes for which a short input may stand: libFuzzer's option -max_len, or a
+/// megabyte without it. Most inputs are tried with a small size, because a text of a megabyte takes as long
+/// as a thousand short ones.
+inline std::size_t largest_text = 1 << 20;
+
+/// libFuzzer calls this function with its command line before the first input.
+extern "C" int LLVMFuzzerInitialize(int *count, char ***words) {
+    constexpr std::string_view option = "-max_len=";
+    for (int i = 1; i < *count; ++i)
+        if (std::string_view((*words)[i]).starts_with(option))
+            largest_text = std::strtoull((*words)[i] + option.size(), nullptr, 10);
+    return 0;
+}
 
 /// The decisions in an input. After its end, numbers are 0 and texts are empty.
 class Choices {
@@ -58,17 +73,16 @@ public:
     }
     std::string_view rest() { return take(bytes_.size()); }
 
-    /// Return a text of up to about a megabyte, which the rest of the input describes. Each part of the input
-    /// is repeated, and a '#' in it becomes the number of the copy. Reading such a text must not take
-    /// quadratic time.
+    /// Return a text of up to about `largest_text` bytes, which the rest of the input describes. Each part of
+    /// the input is repeated, and a '#' in it becomes the number of the copy. Reading such a text must not
+    /// take quadratic time.
     std::string long_text() {
-        constexpr std::size_t max_size = 1 << 20;
         static constexpr std::size_t counts[] = {1, 1, 1, 2, 100, 10'000, 200'000};
         std::string text;
-        while (!empty() && text.size() < max_size) {
+        while (!empty() && text.size() < largest_text) {
             const std::size_t count = counts[below(std::size(counts))];
             const std::string_view part = take(1 + below(255));
-            for (std::size_t i = 0; i < count && text.size() < max_size; ++i)
+            for (std::size_t i = 0; i < count && text.size() < largest_text; ++i)
                 for (const char c : part) c == '#' ? text += std::to_string(i) : text += c;
         }
         return text;

@@ -30,8 +30,13 @@ __all__ = ["Finding", "Limits", "Target", "check_input", "main", "run"]
 
 _STATUS = Path("/proc/self/status")
 _RESET_PEAK = Path("/proc/self/clear_refs")
+_SHORT = 20_000
+"""The bytes of a short file."""
 _TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None)
 """The function malloc_trim of glibc; None with other C libraries."""
+_HIDDEN = 4 << 20
+_trimmed = 0
+"""The bytes in use when malloc_trim was last called."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,7 @@ def run(name: str, *, seed: int, runs: int, seconds: float, artifacts: Path | No
     done = 0
     end = time.monotonic() + seconds
     while done < runs and time.monotonic() < end:
-        data = target.mutate(random.choice(files), random)
+        data = changed(target, random.choice(files), random)
         kept = None if artifacts is None else artifacts / f"{name}-running"
         if kept:
             kept.write_bytes(data)
@@ -143,6 +148,21 @@ def run(name: str, *, seed: int, runs: int, seconds: float, artifacts: Path | No
     return done, accepted
 
 
+def changed(target: Target, data: bytes, random: Random) -> bytes:
+    """Return a changed file. One in twenty may be long, because long files take most of the time of a run.
+
+    The others have at most as many bytes as the given file, or _SHORT, where some tries find such a change.
+    """
+    result = target.mutate(data, random)
+    if random.random() < 0.05:
+        return result
+    for _ in range(4):
+        if len(result) <= max(_SHORT, len(data)):
+            break
+        result = target.mutate(data, random)
+    return result
+
+
 def find(name: str) -> Target:
     """Import a target by its name."""
     target: Target = importlib.import_module(f"{name}_target").TARGET
@@ -160,13 +180,20 @@ def _keep(path: Path, data: bytes) -> Path:
 
 
 def _reset_peak() -> int:
-    """Return the bytes in use. On Linux, also reset the peak to this number."""
+    """Return the bytes in use. On Linux, also reset the peak to this number.
+
+    Memory that malloc keeps from earlier inputs would hide what an input needs, so it is returned to the system if it
+    can be more than _HIDDEN.
+    """
+    global _trimmed
     if not _RESET_PEAK.exists():
         return _peak()
-    if _TRIM:
-        _TRIM(0)  # otherwise memory that malloc keeps from earlier inputs would hide what this input needs
+    used = _kilobytes("VmRSS")
+    if _TRIM and used > _trimmed + _HIDDEN:
+        _TRIM(0)
+        used = _trimmed = _kilobytes("VmRSS")
     _RESET_PEAK.write_text("5")
-    return _kilobytes("VmRSS")
+    return used
 
 
 def _peak() -> int:
@@ -199,7 +226,7 @@ def with_atheris(name: str, seconds: float, artifacts: Path) -> None:
         check_input(target, data)
 
     def change(data: bytes, maximum: int, seed: int) -> bytes:
-        return target.mutate(data, Random(seed))[:maximum]
+        return changed(target, data, Random(seed))[:maximum]
 
     options = [
         sys.argv[0],

@@ -48,7 +48,10 @@ def _mutate(data: bytes, random: Random) -> bytes:
     shape += [1] * random.choice((0, 0, 0, 250))
     kind = random.choice(list(_SIZES))
     size = math.prod(shape) * _SIZES[kind] + random.choice((-1, 0, 0, 0, 0, 1))
-    content = _file(kind, shape, bytes(min(max(size, 0), 1 << 22)))
+    maximum = (
+        1 << 22 if random.random() < 0.05 else 1 << 14
+    )  # zeros by the megabyte take milliseconds to compress
+    content = _file(kind, shape, bytes(min(max(size, 0), maximum)))
     if random.random() < 0.3:
         content = mutated(content, random)
     if random.random() < 0.5:

@@ -1,4 +1,4 @@
-"""Test that the command for fuzzers counts executions in all runs, and goes on where it was ended."""
+"""Test that the command for fuzzers counts executions in all runs, goes on where it was ended, and takes turns."""
 
 from __future__ import annotations
 
@@ -10,33 +10,69 @@ import pytest
 from project_scripts import script
 
 fuzz = script(".ci", "fuzz")
-#: Stands for a program of libFuzzer. It notes each run, and ends as a file says.
+#: Stands for a program of libFuzzer. It notes the largest length of each run, and ends as a file says.
 PROGRAM = """#!/bin/sh
-echo run >> "{folder}/runs"
+for word in "$@"; do
+    case "$word" in -max_len=*) echo "{name} ${{word#*=}}" >> "{folder}/runs";; esac
+done
 echo "stat::number_of_executed_units: 400" >&2
 exit $(cat "{folder}/code")
 """
+NAMES = sorted(source.stem for source in fuzz.FUZZERS.glob("*.cpp"))
 
 
-def program_in(folder: Path, code: int) -> Path:
-    program = folder / "json_fuzz"
-    program.write_text(PROGRAM.format(folder=folder))
-    program.chmod(0o755)
-    (folder / "code").write_text(str(code))
-    return program
+@pytest.fixture
+def corpora(tmp_path: Path) -> Path:
+    """Return the folder of corpora, beside programs that stand for all fuzzers."""
+    for name in NAMES:
+        program = tmp_path / name
+        program.write_text(PROGRAM.format(folder=tmp_path, name=name))
+        program.chmod(0o755)
+    (tmp_path / "code").write_text("0")
+    corpora = tmp_path / "corpus"
+    for name in NAMES:
+        (corpora / name).mkdir(parents=True)
+        (corpora / name / "input").write_bytes(b"input")
+    return corpora
 
 
-def test_a_fuzzer_runs_until_it_has_executed_so_many_inputs(tmp_path: Path) -> None:
-    program, corpora = program_in(tmp_path, 0), tmp_path / "corpus"
-    corpora.mkdir()
-    for until, runs, executed in ((0, 1, 400), (1_000, 3, 1_200), (1_000, 3, 1_200), (1_201, 4, 1_600)):
-        fuzz.run_until([program], program.name, corpora, until)
-        assert len((tmp_path / "runs").read_text().splitlines()) == runs
-        assert json.loads((corpora / "executions.json").read_text()) == {"json_fuzz": executed}
+def run(corpora: Path, until: int) -> list[str]:
+    """Run the command, and return a line for each run of a program: its name and the largest length."""
+    notes = corpora.parent / "runs"
+    notes.write_text("")
+    fuzz.run_cpp(corpora.parent, corpora, 1.0, until)
+    return notes.read_text().splitlines()
 
 
-def test_a_crash_ends_the_command_and_is_not_counted(tmp_path: Path) -> None:
-    program, corpora = program_in(tmp_path, 77), tmp_path / "corpus"
+def counts(corpora: Path) -> dict[str, int]:
+    counted: dict[str, int] = json.loads((corpora / "executions.json").read_text())
+    return counted
+
+
+def test_each_fuzzer_runs_until_it_has_executed_so_many_inputs(corpora: Path) -> None:
+    for until, steps, executed in ((0, 1, 800), (2_000, 2, 2_400), (2_000, 0, 2_400), (2_401, 1, 3_200)):
+        assert len(run(corpora, until)) == 2 * steps * len(NAMES)
+        assert counts(corpora) == dict.fromkeys(NAMES, executed)
+
+
+def test_short_inputs_come_before_long_ones(corpora: Path) -> None:
+    lengths: dict[str, list[int]] = {name: [] for name in NAMES}
+    for line in run(corpora, 0):
+        name, length = line.split()
+        lengths[name].append(int(length))
+    for name, (short, long) in lengths.items():
+        assert short == fuzz.SHORT.get(name, fuzz.SHORT_TEXT) < long == fuzz.LONG
+
+
+def test_fuzzers_take_turns(corpora: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise a command that is ended after an hour would have run the first fuzzer only."""
+    monkeypatch.setattr(fuzz, "cores", lambda: 1)
+    order = [line.split()[0] for line in run(corpora, 1_000)[::2]]
+    assert order == NAMES * 2
+
+
+def test_a_crash_ends_the_command_and_is_not_counted(corpora: Path) -> None:
+    (corpora.parent / "code").write_text("77")
     with pytest.raises(subprocess.CalledProcessError):
-        fuzz.run_until([program], program.name, corpora, 1_000)
+        run(corpora, 1_000)
     assert not (corpora / "executions.json").exists()
