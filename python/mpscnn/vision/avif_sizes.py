@@ -1,4 +1,6 @@
-"""Find the sizes of the pictures that an AVIF file codes. The decoder takes memory for these, whatever its boxes say.
+"""Find the sizes of the pictures that an AVIF or HEIF file codes. Decoders take memory for these.
+
+The sizes that the file's boxes state may be others.
 
 The boxes are those of ISO/IEC 14496-12 and 23008-12, the coded pictures those of the AV1 specification.
 """
@@ -7,12 +9,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 # Parts and headers may take _READINGS times the file's bytes, because several items may share some, and _FREE more.
 # Each counts as _WORK bytes, because all of them may be empty.
-_READINGS, _FREE, _WORK = 4, 1 << 20, 16
-_TYPE = b"av01"
-_SEQUENCE_HEADER = 1
+_READINGS, _FREE, _WORK = 4, 1 << 20, 64
+_CODED, _GRID = b"av01", b"grid"  # the types of items
+_SEQUENCE_HEADER, _FRAME_HEADERS = 1, (3, 6)
+_KEY, _SWITCH = 0, 3  # kinds of frames
+_BY_FRAME = 2  # each frame states it, not the sequence
 _TO_SAMPLES = (b"trak", b"mdia", b"minf", b"stbl")
 
 
@@ -29,17 +34,24 @@ def stated_sizes(content: bytes) -> set[tuple[int, int]]:
 
 
 def coded_sizes(content: bytes) -> set[tuple[int, int]]:
-    """Return the largest widths and heights of frames by all sequence headers of the items and the first samples.
+    """Return the widths and heights of frames in the items and the first samples, and the largest of each sequence.
+
+    Those of grids are among them.
 
     Raises ValueError, IndexError, KeyError or struct.error if the file is damaged.
     """
-    left, found = _READINGS * len(content) + _FREE, set()
-    for part in (*_items(content), *_first_samples(content)):
-        for unit in _sequence_headers(part):
+    left, found = _READINGS * len(content) + _FREE, grid_sizes(content)
+    for part in (*_items(content, _CODED), *_first_samples(content)):
+        sequence: _Sequence | None = None
+        for kind, unit in _units(part):
             left -= _WORK
             if left < 0:
-                raise ValueError("it has very many sequence headers")
-            found.add(_frame_size(unit))
+                raise ValueError("it has very many parts")
+            if kind == _SEQUENCE_HEADER:
+                sequence = _sequence(unit)
+                found.add(sequence.size)
+            elif kind in _FRAME_HEADERS and sequence is not None and not sequence.is_still:
+                found.add(_frame_size(sequence, unit))
     return found
 
 
@@ -81,33 +93,43 @@ class _Numbers:
         return self.bits(8 * count)
 
 
-def _items(content: bytes) -> Iterator[bytes]:
-    """Yield the data of all items that are pictures of AV1."""
+def grid_sizes(content: bytes) -> set[tuple[int, int]]:
+    """Return the widths and heights of grids, which consist of other items. Raises the errors of `coded_sizes`."""
+    return {*map(_grid_size, _items(content, _GRID))}
+
+
+def _grid_size(data: bytes) -> tuple[int, int]:
+    width, height = struct.unpack_from(">II" if data[1] & 1 else ">HH", data, 4)
+    return width, height
+
+
+def _items(content: bytes, kind: bytes) -> Iterator[bytes]:
+    """Yield the data of all items of a type."""
     for meta in _inner(content, b"meta"):
-        pictures = set(_pictures(meta[4:]))
+        wanted = set(_numbers_of(meta[4:], kind))
         inside = b"".join(_inner(meta[4:], b"idat")[:1])
         for places in _inner(meta[4:], b"iloc"):
-            yield from _located(_Numbers(places), pictures, content, inside)
+            yield from _located(_Numbers(places), wanted, content, inside)
 
 
-def _pictures(meta: bytes) -> Iterator[int]:
-    """Yield the numbers of items with the type of AV1."""
+def _numbers_of(meta: bytes, kind: bytes) -> Iterator[int]:
+    """Yield the numbers of items of a type."""
     for items in _inner(meta, b"iinf"):
         for entry in _inner(items[8 if items[0] else 6 :], b"infe"):
             wide = 4 if entry[0] == 3 else 2
-            if entry[6 + wide : 10 + wide] == _TYPE:
+            if entry[6 + wide : 10 + wide] == kind:
                 yield int.from_bytes(entry[4 : 4 + wide], "big")
 
 
-def _located(numbers: _Numbers, pictures: set[int], content: bytes, inside: bytes) -> Iterator[bytes]:
-    """Yield the data of pictures by the table of their places."""
+def _located(numbers: _Numbers, wanted: set[int], content: bytes, inside: bytes) -> Iterator[bytes]:
+    """Yield the data of items by the table of their places."""
     version = numbers.bytes(1)
     numbers.bytes(3)
     offset, length, base, index = (numbers.bits(4) for _ in range(4))
     wide = 4 if version == 2 else 2
     left = _READINGS * len(content) + _FREE
     for _ in range(numbers.bytes(wide)):
-        is_picture = numbers.bytes(wide) in pictures
+        is_wanted = numbers.bytes(wide) in wanted
         source = content
         if version in (1, 2) and numbers.bytes(2) & 15 == 1:
             source = inside
@@ -117,12 +139,12 @@ def _located(numbers: _Numbers, pictures: set[int], content: bytes, inside: byte
             if version in (1, 2):
                 numbers.bytes(index)
             start, size = begin + numbers.bytes(offset), numbers.bytes(length)
-            part = (source[start : start + size] if size else source[start:]) if is_picture else b""
+            part = (source[start : start + size] if size else source[start:]) if is_wanted else b""
             left -= len(part) + _WORK
             if left < 0:
                 raise ValueError("its items refer to the same bytes again and again")
             parts.append(part)
-        if is_picture:
+        if is_wanted:
             yield b"".join(parts)
 
 
@@ -132,7 +154,10 @@ def _first_samples(content: bytes) -> Iterator[bytes]:
     for name in _TO_SAMPLES:
         tables = [inner for one in tables for inner in _inner(one, name)]
     for table in tables:
-        boxes = dict(_boxes(table))
+        listed = [*_boxes(table)]
+        boxes = dict(listed)
+        if len(boxes) < len(listed) or {b"stco", b"co64"} <= boxes.keys():
+            raise ValueError("a track has two tables of one kind")
         sizes, places = boxes[b"stsz"], boxes.get(b"stco")
         (size,) = struct.unpack_from(">I", sizes, 4)
         if not size:
@@ -145,8 +170,8 @@ def _first_samples(content: bytes) -> Iterator[bytes]:
         yield content[begin[0] : begin[0] + size]
 
 
-def _sequence_headers(data: bytes) -> Iterator[bytes]:
-    """Yield the sequence headers in a row of open bitstream units (OBU)."""
+def _units(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the kinds and the beginnings of open bitstream units (OBU) in a row."""
     place = 0
     while place < len(data):
         first = data[place]
@@ -159,25 +184,86 @@ def _sequence_headers(data: bytes) -> Iterator[bytes]:
                 place, shift = place + 1, shift + 7
                 if data[place - 1] < 128 or shift > 56:
                     break
-        if first >> 3 & 15 == _SEQUENCE_HEADER:
-            yield data[place : place + min(size, 1 << 12)]
+        yield first >> 3 & 15, data[place : place + min(size, 1 << 12)]
         place += size
 
 
-def _frame_size(header: bytes) -> tuple[int, int]:
-    """Return the largest width and height of a frame by a sequence header."""
+@dataclass(frozen=True)
+class _Sequence:
+    """The header of a sequence, as far as the sizes of its frames need it.
+
+    Attributes:
+        size: the largest width and height of a frame.
+        is_still: whether its only frame is a picture of this size.
+        bits: the bits of the width and height that a frame states.
+        has_model: whether there is a model of the decoder.
+        name_bits: the bits of a frame's name.
+        order_bits: the bits of a frame's place in the order of frames.
+        screen, motion: whether frames have tools for screens and whole motions: 0, 1 or `_BY_FRAME`.
+    """
+
+    size: tuple[int, int]
+    is_still: bool
+    bits: tuple[int, int]
+    has_model: bool = False
+    name_bits: int = 0
+    order_bits: int = 0
+    screen: int = 0
+    motion: int = _BY_FRAME
+
+
+def _sequence(header: bytes) -> _Sequence:
     numbers = _Numbers(header)
     bits = numbers.bits
     bits(4)
-    if bits(1):  # the short header of a still picture
+    is_still = bool(bits(1))
+    if is_still:
         bits(5)
-    else:
-        _skip_operating_points(numbers)
+    has_model = not is_still and _skip_operating_points(numbers)
     width, height = bits(4) + 1, bits(4) + 1
-    return bits(width) + 1, bits(height) + 1
+    size = bits(width) + 1, bits(height) + 1
+    if is_still:
+        return _Sequence(size, is_still, (width, height))
+    name_bits = bits(4) + bits(3) + 3 if bits(1) else 0
+    bits(7)  # tools of blocks
+    has_order = bits(1)
+    bits(2 * has_order)
+    screen = _BY_FRAME if bits(1) else bits(1)
+    motion = _BY_FRAME if not screen or bits(1) else bits(1)
+    order_bits = bits(3) + 1 if has_order else 0
+    return _Sequence(size, is_still, (width, height), has_model, name_bits, order_bits, screen, motion)
 
 
-def _skip_operating_points(numbers: _Numbers) -> None:
+def _frame_size(sequence: _Sequence, header: bytes) -> tuple[int, int]:
+    """Return the width and height of a frame. Those of its sequence stand for those of frames before it.
+
+    Raises ValueError for a size that may be much larger than the sequence states, in a frame of a rare kind.
+    """
+    bits = _Numbers(header).bits
+    if bits(1):  # another frame is shown again
+        return sequence.size
+    kind, is_shown = bits(2), bits(1)
+    bits(1 - is_shown)
+    is_start = kind == _KEY and is_shown
+    if not is_start and kind != _SWITCH:
+        bits(1)
+    bits(1)
+    if (bits(1) if sequence.screen == _BY_FRAME else sequence.screen) and sequence.motion == _BY_FRAME:
+        bits(1)
+    bits(sequence.name_bits)
+    if not sequence.has_model and kind != _SWITCH and not bits(1):
+        return sequence.size
+    if is_start and not sequence.has_model:
+        bits(sequence.order_bits)
+        return bits(sequence.bits[0]) + 1, bits(sequence.bits[1]) + 1
+    for side, count in zip(sequence.size, sequence.bits, strict=True):
+        if count > max((side - 1).bit_length(), 1):
+            raise ValueError("a frame may be much larger than its sequence states")
+    return sequence.size
+
+
+def _skip_operating_points(numbers: _Numbers) -> bool:
+    """Skip what a sequence header says about speeds. Return True if it has a model of the decoder."""
     bits = numbers.bits
     delay = 0
     if bits(1):  # timing
@@ -199,3 +285,4 @@ def _skip_operating_points(numbers: _Numbers) -> None:
             bits(2 * delay + 1)
         if has_delays and bits(1):
             bits(4)
+    return bool(delay)

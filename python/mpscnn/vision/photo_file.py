@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn.errors import ImageError
-from mpscnn.vision.avif_sizes import coded_sizes, stated_sizes
+from mpscnn.vision.avif_sizes import coded_sizes, grid_sizes, stated_sizes
 from mpscnn.vision.photo_formats import FORMATS, OF_JPEG, load_decoders
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def read_image(
             _check_tiles(image, size)
         elif image.format == "PPM":
             _check_comments(stream)
-        elif image.format == "AVIF":
+        elif image.format in ("AVIF", "HEIF"):
             _check_coded_sizes(image, stream, size)
         if prepare is not None:
             prepare(image)
@@ -256,11 +256,15 @@ def _check_tiles(image: ImageFile, size: int) -> None:
 
 
 def _check_coded_sizes(image: ImageFile, stream: IO[bytes], size: int) -> None:
-    """Raise ImageError for an AVIF file that codes other pictures than it states. The decoder would scale them."""
+    """Raise ImageError for an AVIF or HEIF file that codes other pictures than it states.
+
+    The decoder of AVIF would scale them. That of HEIF refuses single ones itself, and grids when they are decoded.
+    """
     stream.seek(0)
     content = stream.read(size)
+    sizes = coded_sizes if image.format == "AVIF" else grid_sizes
     try:
-        stated, coded = {image.size, *stated_sizes(content)}, coded_sizes(content)
+        stated, coded = {image.size, *stated_sizes(content)}, sizes(content)
     except (ValueError, IndexError, KeyError, struct.error) as error:
         raise _DamagedError(f"the sizes of its pictures cannot be read: {error}") from error
     allowed = allowed_pixels(size, _samples(image))
@@ -269,8 +273,8 @@ def _check_coded_sizes(image: ImageFile, stream: IO[bytes], size: int) -> None:
             raise ImageError(f"codes a picture of {width} x {height} pixels, which it does not state")
         if width * height > allowed:
             raise ImageError(
-                f"codes a picture of {width} x {height} pixels, more than the {allowed:,} allowed for such an AVIF "
-                f"file of {size:,} bytes"
+                f"codes a picture of {width} x {height} pixels, more than the {allowed:,} allowed for such a file of "
+                f"{size:,} bytes"
             )
 
 
