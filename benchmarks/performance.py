@@ -100,15 +100,37 @@ def networks(part: str, arguments: argparse.Namespace) -> str:
     names = MAIN if part == "networks" else tuple(name for name in CASES if name not in MAIN)
     given = argparse.Namespace(**{**vars(arguments), "only": arguments.only or ",".join(names)})
     comparisons = list(compared(given))
-    text = compare_report.markdown(comparisons, given)
     if part == "more_networks":
-        return text
+        return compare_report.markdown(first_threads(comparisons), given) + others(comparisons)
+    text = compare_report.markdown(comparisons, given)
     picture = arguments.page.with_suffix(".svg")
     picture.write_text(compare_report.picture(comparisons))
     if arguments.readme:
         written = readme_with(arguments.readme.read_text(), comparisons, arguments.machine)
         arguments.readme.write_text(written)
     return f"{text}\n\n![Minimum time of each engine relative to mpscnn]({picture.name})"
+
+
+def first_threads(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Return the comparisons with the smallest number of threads."""
+    least = min(comparison.threads for comparison in comparisons)
+    return [comparison for comparison in comparisons if comparison.threads == least]
+
+
+def others(comparisons: Sequence[Comparison]) -> str:
+    """Return sentences with the ratios of minima for the other numbers of threads."""
+    least = min(comparison.threads for comparison in comparisons)
+    ratios: dict[int, list[float]] = {}
+    for comparison in comparisons:
+        ours, *peers = comparison.results
+        if comparison.threads != least and peers:
+            ratio = ours.minimum / min(peer.minimum for peer in peers)
+            ratios.setdefault(comparison.threads, []).append(ratio)
+    lines = (
+        f"With {threads} threads the ratios of minima are {min(found):.3f} to {max(found):.3f}."
+        for threads, found in ratios.items()
+    )
+    return "".join(f"\n\n{line}" for line in lines)
 
 
 def photo(arguments: argparse.Namespace) -> str:
