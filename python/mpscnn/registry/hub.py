@@ -20,7 +20,7 @@ from mpscnn._private.files import exists, is_folder, replace_folder
 from mpscnn._private.installation import install_command
 from mpscnn._private.json_text import parse_json
 from mpscnn._private.printable import printable
-from mpscnn.errors import DownloadError, ParameterError, UnsupportedError
+from mpscnn.errors import DownloadError, Error, ParameterError, UnsupportedError
 from mpscnn.registry.cache import hold_lock
 
 _SCHEME = re.compile(r"hf:/{1,2}")  # pathlib makes one slash of two
@@ -28,6 +28,7 @@ _NO_PARTS = ("", ".", "..")  # they would lead to other folders of the cache, an
 _PART = r"(?!\.{1,2}(?:[@/]|\Z))[\w.-]+"
 _NAME = re.compile(rf"({_PART})/({_PART})(?:@([^@/]+))?(?:/(.+))?", re.ASCII)
 _TIMM = re.compile(rf"timm/{_PART}(@[^@/]+)?", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-f]{40,64}")
 _FORM = "hf://OWNER/NAME[@REVISION][/FILE]"
 _FILES, _FOLDERS = (".safetensors", ".onnx", ".tflite"), (".mlpackage", ".aimodel")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib")
@@ -161,10 +162,16 @@ def _sentences(repository: _Repository) -> Iterator[None]:
         raise DownloadError(f"{text}: {name} has no revision {repository.revision}") from error
     except errors.LocalEntryNotFoundError as error:
         raise DownloadError(
-            f"{text}: the hub does not answer, and its cache on this machine lacks the file"
+            f"{text}: the hub does not answer, or not as expected, and its cache on this machine lacks the file"
         ) from error
-    except (errors.HfHubHTTPError, errors.OfflineModeIsEnabled, errors.HFValidationError) as error:
-        raise DownloadError(f"{text}: the hub cannot be read: {str(error).splitlines()[0]}") from error
+    except Error:
+        raise
+    except Exception as error:
+        # Names that the hub states may be no names of files, and its client for HTTP has kinds of errors of its own.
+        if type(error).__module__ == "builtins" and not isinstance(error, (OSError, ValueError)):
+            raise
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise DownloadError(f"{text}: the hub cannot be read: {printable(reason)}") from error
 
 
 def _settings() -> dict[str, Any]:
@@ -194,7 +201,10 @@ def _listed(repository: _Repository) -> tuple[str, Mapping[str, str | None]]:
         for one in info.siblings or []
         if not {"..", "/"} & set(PurePosixPath(one.rfilename).parts)
     }
-    return str(info.sha), hashes
+    commit = str(info.sha)
+    if not _COMMIT.fullmatch(commit):  # it becomes the name of a folder
+        raise DownloadError(f"{repository.text}: the hub states the commit {printable(commit[:80])!r}")
+    return commit, hashes
 
 
 def _kept_snapshot(repository: _Repository) -> Path | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -32,6 +32,8 @@ class Handler(BaseHTTPRequestHandler):
     repositories: dict[str, dict[str, dict[str, bytes]]]  # by name and commit
     asked: list[str]
     token: str | None = None  # the only one that is let in; None: all are
+    commit: str | None = None  # the one that it states; None: the true one
+    headers_of_files: Mapping[str, str] = {}  # those that differ from the true ones
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -56,7 +58,7 @@ class Handler(BaseHTTPRequestHandler):
         if path.startswith("/api/"):
             found = {
                 "id": name,
-                "sha": commit,
+                "sha": self.commit or commit,
                 "siblings": [
                     {
                         "rfilename": one,
@@ -73,7 +75,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(200, json.dumps(found).encode(), {"Content-Type": "application/json"})
         data = files["/".join(parts[4:])]
         tag = hashlib.sha256(data).hexdigest()
-        return self.answer(200, data, {"ETag": f'"{tag}"', "X-Repo-Commit": commit})
+        return self.answer(200, data, {"ETag": f'"{tag}"', "X-Repo-Commit": commit, **self.headers_of_files})
 
     def answer(self, status: int, content: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
@@ -319,3 +321,31 @@ def test_files_of_timm(tmp_path: Path) -> None:
         np.testing.assert_allclose(found, right, atol=1e-5)
         with pytest.raises(mpscnn.UnsupportedError, match=r"timm knows its network hgnet_tiny.*from_torch"):
             mpscnn.load("timm/hgnet_tiny.x")
+
+
+@pytest.mark.parametrize("name", ["a.onnx", "a.tflite"])
+@pytest.mark.parametrize("commit", ["../../../outside", "/outside", "..", "main", "C0FFEE" * 7])
+def test_a_commit_that_is_none_names_no_folder(name: str, commit: str, tmp_path: Path) -> None:
+    with hub({"owner/name": {COMMIT: {name: b"data"}}}) as server:
+        server.commit = commit
+        with pytest.raises(mpscnn.DownloadError, match="hf://owner/name: the hub states the commit"):
+            find_on_hub("hf://owner/name")
+    assert not list(tmp_path.rglob("outside"))
+
+
+@pytest.mark.parametrize("name", ["..\\..\\a.onnx", "C:\\a.onnx", "a\0.onnx", "a" * 5_000 + ".onnx"])
+def test_names_that_no_file_can_have(name: str) -> None:
+    with hub({"owner/name": {COMMIT: {name: b"data"}}}), pytest.raises(mpscnn.DownloadError) as caught:
+        find_on_hub("hf://owner/name")
+    assert str(caught.value).startswith("hf://owner/name: ")
+
+
+@pytest.mark.parametrize(
+    "headers", [{"X-Repo-Commit": "../../outside"}, {"Location": "file:///etc/passwd"}], ids=str
+)
+def test_headers_that_lead_elsewhere(headers: dict[str, str], tmp_path: Path) -> None:
+    with hub({"owner/name": {COMMIT: {"a.tflite": b"data"}}}) as server:
+        server.headers_of_files = headers
+        with pytest.raises(mpscnn.DownloadError, match="hf://owner/name: the hub cannot be read: "):
+            find_on_hub("hf://owner/name")
+    assert not list(tmp_path.rglob("outside"))
