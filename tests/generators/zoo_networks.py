@@ -174,9 +174,48 @@ def of_transformers() -> Iterator[Entry]:
     for head, (config, keys) in heads.items():
         made, model = getattr(transformers, config, None), getattr(transformers, head, None)
         if made is not None and model is not None:
-            build = lambda made=made, model=model, keys=keys: _Output(model(_small(made)), *keys.split())  # noqa: E731
             side = _side(made, head)
+            build = _of_transformers(made, model, keys, side if head in _CHOOSING else 0)
             yield Entry("transformers", head, build, (1, 3, side, side))
+
+
+#: Detectors that choose their queries by scores.
+_CHOOSING = ("RTDetrForObjectDetection", "RTDetrV2ForObjectDetection", "DFineForObjectDetection")
+_QUERIES = 30
+
+
+def _of_transformers(made: Any, model: Any, keys: str, side: int) -> Maker:
+    def build() -> Any:
+        config = _small(made)
+        if side:
+            config.num_queries = _QUERIES
+        network = model(config)
+        return _Output(_with_different_scores(network, side) if side else network, *keys.split())
+
+    return build
+
+
+def _with_different_scores(network: Any, side: int) -> Any:
+    """Give a detector norms with the statistics of random images, and score layers with wide weights.
+
+    With the random weights of the package, its scores are nearly equal, so that rounding chooses the queries.
+    """
+
+    def normalise(norm: Any, given: Any) -> None:
+        norm.running_mean.copy_(given[0].mean((0, 2, 3)))
+        norm.running_var.copy_(given[0].var((0, 2, 3)) + 1e-3)
+
+    for name, parameter in network.named_parameters():
+        if any(part in name for part in ("score_head", "class_embed", "bbox")):
+            spread = 3.0 if "bbox" not in name else 1.0
+            torch.nn.init.normal_(parameter, std=spread * parameter.shape[-1] ** -0.5)
+    norms = [part for part in network.modules() if hasattr(part, "running_mean")]
+    hooks = [norm.register_forward_pre_hook(normalise) for norm in norms]
+    with torch.no_grad():
+        network.eval()(torch.rand(2, 3, side, side))
+    for hook in hooks:
+        hook.remove()
+    return network
 
 
 def _small(made: Any) -> Any:

@@ -339,3 +339,55 @@ def test_an_example_of_several_images_makes_the_whole_batch_one_input() -> None:
 
 def test_a_network_of_each_image_can_be_made_without_the_comparison() -> None:
     assert mpscnn.from_torch(Applied(MIXING["max"]).eval(), torch.rand(1, 3, 2, 5), check=False).outputs
+
+
+class Chosen(nn.Module):  # type: ignore[misc, name-defined]
+    """Puts out the numbers at the best places of scores that hang on rounding, as in a detector with random weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.score = nn.Conv2d(3, 1, 3, padding=1)
+
+    def forward(self, x: Any) -> Any:
+        best = (1e6 * self.score(x)).sin().flatten(1).topk(5, dim=1)[1]
+        return x.flatten(2).gather(2, best.unsqueeze(1).repeat(1, 3, 1))
+
+
+@pytest.mark.parametrize("in_float64", [True, False])
+def test_a_module_whose_results_hang_on_rounding_is_told(
+    monkeypatch: pytest.MonkeyPatch, in_float64: bool
+) -> None:
+    """The message says that they cannot be compared, and blames no layer."""
+    torch.manual_seed(0)
+    module = Chosen().eval()
+    if not in_float64:
+        monkeypatch.setattr(Chosen, "double", None)  # as if its code computed in float32 only
+    with pytest.raises(
+        mpscnn.UnsupportedError,
+        match=r"^Chosen: the network cannot be compared with the module, whose own results change by [0-9.]+ of .* "
+        r"if its inputs change by 1e-06\. It may choose by nearly equal numbers, .*; check=False leaves out",
+    ):
+        mpscnn.from_torch(module, torch.rand(1, 3, 8, 8))
+
+
+class Shifted(nn.Module):  # type: ignore[misc, name-defined]
+    """Has a number below zero for the second image only. Its code writes sizes into memory without numbers."""
+
+    def forward(self, x: Any) -> Any:
+        room = torch.empty((1, 2), dtype=torch.long)
+        room[0, 0], room[0, 1] = x.shape[-2], x.shape[-1]
+        return nn.functional.leaky_relu(x - 0.79, 0.9) * room[0, 0]
+
+
+def test_an_error_in_the_second_image_blames_no_mixing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module computes each image by itself, so that the network is wrong if only one image differs."""
+    from mpscnn.converters.reading.pytorch.aten.operators import OPERATORS
+
+    relu = OPERATORS["relu.default"]
+    monkeypatch.setitem(OPERATORS, "leaky_relu.default", lambda g, x, *rest: relu(g, x))
+    with pytest.raises(mpscnn.UnsupportedError, match="does not compute what the module does"):
+        mpscnn.from_torch(Shifted().eval(), 0.8 + 0.2 * torch.rand(1, 3, 8, 8))
+    monkeypatch.undo()
+    mixing = nn.Sequential(Shifted(), nn.Softmax(0)).eval()
+    with pytest.raises(mpscnn.UnsupportedError, match="the module does not: it calls softmax in '1'"):
+        mpscnn.from_torch(mixing, 0.8 + 0.2 * torch.rand(1, 3, 8, 8))

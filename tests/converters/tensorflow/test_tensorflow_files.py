@@ -616,6 +616,33 @@ def test_recurrent_layers_of_tensorflow_js(tmp_path: Path, stems: tuple[str, str
     np.testing.assert_allclose(network.compile(device="cpu").run(x), expected, rtol=1e-4, atol=1e-5)
 
 
+def of_each_step(name: str, layer: dict[str, Any], **config: Any) -> dict[str, Any]:
+    return {"class_name": "TimeDistributed", "config": {"name": name, "layer": layer, **config}}
+
+
+@pytest.mark.parametrize(
+    ("wrappers", "steps"), [(1, (4,)), (2, (2, 4)), (1, (None,))], ids=["once", "twice", "free"]
+)
+def test_a_layer_of_each_step_comes_first_in_tensorflow_js(
+    tmp_path: Path, wrappers: int, steps: tuple[int | None, ...]
+) -> None:
+    """The outermost layer states the shape of the input, and its name is that of the weights."""
+    layer: dict[str, Any] = {"class_name": "Dense", "config": {"name": "dense", "units": 3}}
+    for number in range(wrappers):
+        shape = {"batch_input_shape": [None, *steps, 5]} if number == wrappers - 1 else {}
+        layer = of_each_step(f"each{number}", layer, **shape)
+    rng = np.random.default_rng(0)
+    kernel, bias = (rng.normal(size=size).astype(np.float32) for size in ((5, 3), (3,)))
+    outermost = f"each{wrappers - 1}"
+    model = {"class_name": "Sequential", "config": {"name": "small", "layers": [layer]}}
+    described = {"format": "layers-model", "modelTopology": {**model, "keras_version": "tfjs-layers 4.22.0"}}
+    weights = {f"{outermost}/kernel": kernel, f"{outermost}/bias": bias}
+    network = read_network([save_web(tmp_path / "model.json", described, weights)])
+    assert network.inputs[0].shape == (None, *steps, 5)
+    x = rng.normal(size=(3, *(count or 6 for count in steps), 5)).astype(np.float32)
+    np.testing.assert_allclose(network.compile(device="cpu").run(x), x @ kernel + bias, rtol=1e-5, atol=1e-6)
+
+
 def long_short_term_memory(x: Array, kernel: Array, recurrent: Array, bias: Array) -> Array:
     """Return the states (n, steps, units) of an LSTM with Keras's order of gates: i, f, candidate, o."""
     order = np.arange(len(bias)).reshape(4, -1)[[0, 1, 3, 2]].reshape(-1)

@@ -87,6 +87,15 @@ def require_results(
         )
 
 
+def exceeds_tolerance(found: Sequence[Array], expected: Sequence[Array]) -> float | None:
+    """Return the largest difference of two lists of results, relative to the largest magnitude of each.
+
+    Return None if `require_results` would allow all differences.
+    """
+    differences = (_difference("", *pair).relative for pair in zip(found, expected, strict=True))
+    return largest if (largest := max(differences, default=0.0)) > _TOLERANCE else None
+
+
 def _is_rounding(found: Array, expected: Array, exact: Array) -> bool:
     """Return True if the network is within the tolerance of the result in float64, or as near to it as the model."""
     ours, theirs = (_difference("", one, exact) for one in (found, expected))

@@ -209,10 +209,14 @@ def _sequential(config: Any, nesting: int) -> KerasModel:
 
 
 def _first_shape(layer: KerasLayer) -> Any:
-    """Return the input shape that the first layer states. If the first layer is a model, use its first layer."""
-    while layer.model is not None:
+    """Return the input shape that the first layer states. If it states none and is a model, use its first layer."""
+    while True:
+        stated = layer.settings.values
+        if shape := stated.get("batch_shape") or stated.get("batch_input_shape"):
+            return shape
+        if layer.model is None:
+            return None
         layer = layer.model.layers[0]
-    return layer.settings.values.get("batch_shape") or layer.settings.values.get("batch_input_shape")
 
 
 # ---- Connections -------------------------------------------------------------------------------------------

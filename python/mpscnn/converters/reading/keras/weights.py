@@ -339,12 +339,15 @@ class PlainWeights:
     def _name(self, path: Path, role: str) -> str | None:
         """Return the name of a layer's weight; None if there is none.
 
-        The layer in a TimeDistributed has the name of the latter. In recurrent layers, there may be names between those
-        of the layer and the weight: "lstm/lstm_cell_1/kernel", and "both/forward_lstm/kernel" for a Bidirectional.
+        The layer in a TimeDistributed has the name of the outermost one. In recurrent layers, there may be names
+        between those of the layer and the weight: "lstm/lstm_cell_1/kernel", and "both/forward_lstm/kernel" for a
+        Bidirectional.
         """
         *parts, own = role.split("/")
         ends = [own, *(alias for alias, wanted in _ALIASES.items() if wanted == own)]
-        for stem in [*("/".join(path[first:]) for first in range(len(path))), "/".join(path[:-1])]:
+        ends_of_path = (path[first:] for first in range(len(path)))
+        starts = (path[:count] for count in range(len(path) - 1, 0, -1))
+        for stem in map("/".join, (*ends_of_path, *starts)):
             for end in ends:
                 if (exact := "/".join([stem, *parts, end])) in self._arrays:
                     return exact

@@ -11,7 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.finishing.agreement import require_results, running_original
+from mpscnn.converters.finishing.agreement import (
+    exceeds_tolerance,
+    require_results,
+    running_original,
+)
 from mpscnn.converters.reading.onnx.reader import Converted
 from mpscnn.converters.reading.pytorch.batch_sizes import batches_to_compare
 from mpscnn.converters.reading.pytorch.image_mixing import (
@@ -28,6 +32,8 @@ from mpscnn.runtime.program import Session
 Array = NDArray[Any]
 
 _IMAGES = 3
+#: The relative change of the inputs that must not change a module's results, and how often it is tried.
+_SMALL_CHANGE, _TRIALS = 1e-6, 3
 
 
 def require_equal(
@@ -155,7 +161,28 @@ def _require_images(
             _require(converted, one, of_image(image, together), title, partial(exact_of_image, image))
     except UnsupportedError as error:
         has_batch = [layout.has_batch for layout in converted.inputs]
+        cause = _cause(error, module, batch, title)
+        if cause is not error or _computes_each_image(module, batch, has_batch, together):
+            raise cause from error
         raise _mixes_images(module, batch, has_batch, title) from error
+
+
+def _computes_each_image(
+    module: Any, batch: Sequence[Any], has_batch: Sequence[bool], together: list[Array]
+) -> bool:
+    """Return True if the module's results for a batch are those of each of its images alone."""
+    for image in range(max(map(len, batch))):
+        inputs = [
+            tensor[image : image + 1] if batched else tensor
+            for tensor, batched in zip(batch, has_batch, strict=True)
+        ]
+        alone = _results_of(module, inputs)
+        parts = [
+            results_of_images(result, one, len(batch[0])) for result, one in zip(together, alone, strict=True)
+        ]
+        if None in parts or exceeds_tolerance([part[image] for part in parts if part], alone) is not None:
+            return False
+    return True
 
 
 def _mixes_images(
@@ -184,7 +211,51 @@ def _require_equal(
     title: str,
 ) -> None:
     found = _run(converted, session, given, title)
-    _require(converted, found, expected, title, partial(_results_in_float64, module, given))
+    try:
+        _require(converted, found, expected, title, partial(_results_in_float64, module, given))
+    except UnsupportedError as error:
+        raise _cause(error, module, given, title) from error
+
+
+def _cause(error: UnsupportedError, module: Any, given: Sequence[Any], title: str) -> UnsupportedError:
+    """Return the error for results that differ: `error`, or that rounding alone changes the module's results."""
+    change = _change_by_rounding(module, given)
+    if change is None:
+        return error
+    return UnsupportedError(
+        f"{title}: the network cannot be compared with the module, whose own results change by {change:.2g} of the "
+        f"largest magnitude if its inputs change by {_SMALL_CHANGE:g}. It may choose by nearly equal numbers, as "
+        "detectors with random weights do. Convert it with trained weights or another example; check=False leaves out "
+        "this comparison"
+    )
+
+
+def _change_by_rounding(module: Any, given: Sequence[Any]) -> float | None:
+    """Return the change of a module's results for inputs that differ by rounding; None if it is within the tolerance.
+
+    The module runs in float64 where it can, so that its own rounding changes nothing.
+    """
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+
+    def changed(one: Any) -> Any:
+        if not one.is_floating_point():
+            return one
+        noise = torch.rand(one.shape, generator=generator, dtype=torch.float64) * 2.0 - 1.0
+        return one * (1.0 + _SMALL_CHANGE * noise)
+
+    exact = _results_in_float64(module, given)
+    for _ in range(_TRIALS):
+        inputs = [changed(one) for one in given]
+        if exact is None:
+            single = [one.to(other.dtype) for one, other in zip(inputs, given, strict=True)]
+            pair = _results_of(module, single), _results_of(module, given)
+        else:
+            pair = _results_in_float64(module, inputs) or [], exact
+        if (change := exceeds_tolerance(*pair)) is not None:
+            return change
+    return None
 
 
 def _run(converted: Converted, session: Session, given: Sequence[Any], title: str) -> list[Array]:

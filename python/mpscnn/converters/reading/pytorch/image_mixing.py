@@ -16,7 +16,7 @@ Array = NDArray[Any]
 _FACTOR, _OFFSET = 0.5, 0.25
 _SMALL, _LARGE = 1e-3, 1e4
 _TWO = 2  # the number of small images
-#: Operators whose results are whatever the memory has.
+#: Operators whose results are whatever the memory has, and so would differ from run to run.
 _WITHOUT_NUMBERS = ("empty", "new_empty")
 _ROUNDING = 1e-5  # the largest change of a result for rounding, as a share of the largest number
 
@@ -195,7 +195,9 @@ def _values(
     class Recorder(torch.fx.Interpreter):  # type: ignore[misc]
         def run_node(self, node: Any) -> Any:
             result = super().run_node(node)
-            if node.op == "call_function" and not _kind(node).startswith(_WITHOUT_NUMBERS):
+            if node.op == "call_function":
+                if _kind(node).startswith(_WITHOUT_NUMBERS):
+                    result.zero_()
                 tensors = [one for one in pytree.tree_leaves(result) if isinstance(one, torch.Tensor)]
                 # A later operator may write into these tensors, such as an activation in place.
                 kept[node.name] = (
