@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -182,5 +183,56 @@ def test_a_full_disk_is_an_error_that_names_the_file(tmp_path: Path) -> None:
         full_disk(),
         pytest.raises(mpscnn.ParameterError, match=r"rows\.csv: cannot be written: "),
         row_file(path, "head", {"model": "a name of more than twenty bytes"}),
+    ):
+        pass
+
+
+SETTINGS = {"options": {}}
+#: Values that no command has written as the row of a photo.
+NO_ROWS = (
+    5, "abc", True, [1], [[], 1, 2], [{}, 1, 2], ["x.png", False, "a", 1], ["x.png", False, 5],
+    ["x.png", False, None], ["x.png", "no", "a"], {"x.png": 1, "b": 2, "c": 3},
+)  # fmt: skip
+
+
+def continued(path: Path, part: bytes) -> None:
+    """Continue a command whose rows so far are `part`."""
+    Path(f"{path}.part").write_bytes(part)
+    with row_file(path, "", SETTINGS) as rows:
+        for photo in rows.waiting(["x.png"]):
+            rows.add(photo, "computed\n")
+        rows.finish(["x.png"])
+
+
+@pytest.mark.parametrize("entry", NO_ROWS, ids=repr)
+def test_lines_that_are_no_rows_are_refused(tmp_path: Path, entry: Any) -> None:
+    part = f"{json.dumps(SETTINGS)}\n{json.dumps(entry)}\n".encode()
+    with pytest.raises(mpscnn.ParameterError, match=r"rows\.csv\.part: line 2: must be \[photo"):
+        continued(tmp_path / "rows.csv", part)
+
+
+@pytest.mark.parametrize(
+    "line", [b"[" * 100_000 + b"\n", b"\xff\n", b"\0\n", b"9" * 5_000 + b"\n", b'["x.png", false']
+)
+def test_lines_that_were_cut_are_computed_again(tmp_path: Path, line: bytes) -> None:
+    for part in (line, f"{json.dumps(SETTINGS)}\n".encode() + line):
+        continued(tmp_path / "rows.csv", part)
+        assert (tmp_path / "rows.csv").read_text() == "computed\n"
+
+
+@pytest.mark.parametrize("target", ["/dev/zero", "pipe", "holes"])
+def test_rows_so_far_are_a_regular_file(tmp_path: Path, target: str) -> None:
+    """Others have no end, or one far away."""
+    part = tmp_path / "rows.csv.part"
+    if target == "pipe":
+        os.mkfifo(part)
+    elif target == "holes":
+        part.touch()
+        os.truncate(part, 1 << 36)
+    else:
+        part.symlink_to(target)
+    with (
+        pytest.raises(mpscnn.ParameterError, match=r"rows\.csv\.part: .*(not a regular file|is a hole)"),
+        row_file(tmp_path / "rows.csv", "", SETTINGS),
     ):
         pass

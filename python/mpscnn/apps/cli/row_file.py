@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from mpscnn._private.files import convert_write_errors, is_folder, replace_atomically
+from mpscnn._private.files import convert_write_errors, exists, is_folder, replace_atomically, require_regular
 from mpscnn._private.json_text import json_line
 from mpscnn.apps.cli.output import hint, warn
 from mpscnn.apps.cli.result_printer import origin_of
@@ -86,15 +86,23 @@ class RowFile:
                     file.write(text.encode("utf-8", "backslashreplace"))
 
     def _read_part(self) -> None:
-        """Read the rows of an earlier process. A line that was cut is removed."""
+        """Read the rows of an earlier process. A line that was cut is removed.
+
+        Raises ParameterError if the lines are no rows, or of another command.
+        """
         self._part.seek(0)
         end = 0
-        for line in self._part:
+        for number, line in enumerate(self._part, start=1):
             entry = _entry(line)
             if entry is None:
                 break
             if end == 0:
                 self._require_settings(entry)
+            elif not isinstance(entry, list) or [*map(type, entry)] != [str, bool, str]:
+                raise ParameterError(
+                    f"{self.path}{_PART}: line {number}: must be [photo, whether it failed, rows], got {entry!r:.60}: "
+                    "remove the file, or choose another output"
+                )
             else:
                 photo, failed, _ = entry
                 self._places[photo] = end
@@ -123,12 +131,12 @@ class RowFile:
 
 
 def _entry(line: bytes) -> Any:
-    """Return the value of a line with JSON, or None if it was cut."""
+    """Return the value of a line with JSON, or None if it was cut. A line of nested lists counts as cut."""
     if not line.endswith(b"\n"):
         return None
     try:
         return json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -153,6 +161,8 @@ def row_file(path: Path, head: str, settings: Mapping[str, Any]) -> Iterator[Row
     part = Path(f"{path}{_PART}")
     with lock_output(path, warn, kind=ParameterError, maker="command"):
         with convert_write_errors(path, ParameterError):
+            if exists(part):
+                require_regular(part, ParameterError)
             file = part.open("a+b")
         with _closed_at_end(file, path):
             rows = RowFile(path, head, settings, file)
