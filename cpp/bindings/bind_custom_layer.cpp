@@ -12,6 +12,7 @@
 #include "bind.h"
 #include "exclusive.h"
 #include "gil.h"
+#include "kept_graph.h"
 
 namespace mpscnn::bindings {
 
@@ -117,7 +118,7 @@ private:
 
 /// Add a layer that a Python function computes. `shape` has the result's extents after the batch; -1 means
 /// the extent of the first input. If `shape` is empty, the result has the first input's shape.
-Value add_custom(Graph &graph, const std::string &name, const std::vector<Value> &inputs,
+Value add_custom(KeptGraph &graph, const std::string &name, const std::vector<Value> &inputs,
                  py::function function, const std::vector<std::int64_t> &shape, bool takes_output) {
     const auto owned = std::make_shared<LayerFunction>(std::move(function), takes_output);
     CustomLayer layer{[owned](std::span<const mpscnn_tensor> sources, const mpscnn_tensor &output) {
@@ -135,7 +136,7 @@ Value add_custom(Graph &graph, const std::string &name, const std::vector<Value>
                 output.shape[axis + 1] = given ? shape[axis] : sources[0].shape[axis + 1];
             }
         };
-    return graph.add_custom(name, inputs, std::move(layer));
+    return graph.changed().add_custom(name, inputs, std::move(layer));
 }
 
 } // namespace

@@ -2,6 +2,7 @@
 #include "arrow.h"
 #include "bind.h"
 #include "gil.h"
+#include "kept_graph.h"
 #include "pixels.h"
 #include "results.h"
 
@@ -124,7 +125,7 @@ void bind_model(py::module_ &module) {
         .def_static("load", &ModelFile::load, py::arg("path"), py::call_guard<GilReleased>())
         .def_static("check", &ModelFile::check, py::arg("path"), py::call_guard<GilReleased>())
         .def_static("parse", &parse, py::arg("data"), py::arg("origin"))
-        .def("graph", &ModelFile::graph)
+        .def("graph", [](const ModelFile &model) { return KeptGraph(model.graph()); })
         .def("describe", &ModelFile::describe)
         .def("content", &content)
         .def("classify", &classify, py::arg("session"), py::arg("image"), py::arg("top") = 0)

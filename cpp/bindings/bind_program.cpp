@@ -5,6 +5,7 @@
 #include "arrays.h"
 #include "bind.h"
 #include "gil.h"
+#include "kept_graph.h"
 
 namespace mpscnn::bindings {
 
@@ -100,7 +101,7 @@ void bind_program(py::module_ &module) {
         // other threads go on meanwhile. The Python package passes a graph that nobody changes.
         .def_static(
             "compile",
-            [](const Graph &graph, const std::vector<std::string> &outputs, const std::string &device,
+            [](const KeptGraph &graph, const std::vector<std::string> &outputs, const std::string &device,
                const std::string &precision, const std::string &weights, const std::string &accumulate_dtype,
                bool winograd, const std::string &metal_kernels, bool neural_engine,
                std::uint64_t max_memory) {

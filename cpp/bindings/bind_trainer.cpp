@@ -7,6 +7,7 @@
 #include "arrays.h"
 #include "bind.h"
 #include "gil.h"
+#include "kept_graph.h"
 
 namespace mpscnn::bindings {
 
@@ -14,9 +15,9 @@ namespace {
 
 /// Make a trainer. This may wait for a device, as a compilation does, so other threads go on meanwhile; they
 /// may change the network then.
-std::unique_ptr<Trainer, DeleteUnlocked> make_trainer(const Graph &network, const std::string &options,
+std::unique_ptr<Trainer, DeleteUnlocked> make_trainer(const KeptGraph &network, const std::string &options,
                                                       const std::string &device, int threads,
-                                                      const Graph *loss) {
+                                                      const KeptGraph *loss) {
     const Graph own = network.copy();
     const std::optional<Graph> own_loss = loss == nullptr ? std::nullopt : std::optional(loss->copy());
     const GilReleased unlocked;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from converters.onnx_files import model, nodes_of, onnx
 import mpscnn
 from mpscnn import _core
 
-#: Structures: of the network as it was read, for the simplification, for values beyond float16, and four for the cache.
-EXPORTS = 7
+#: Structures: of the network as it was read, and of the one with activations in the layers before them.
+EXPORTS = 2
 #: Networks: as it was read, and with activations in the layers before them. The core copies it once for the program.
 BUILDS = 2
 
@@ -28,7 +29,13 @@ def test_loading_builds_and_exports_a_network_few_times(
     )
     onnx.save(made, tmp_path / "net.onnx")
     monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "cache"))
-    counts = {"to_json": 0, "from_json": 0, "__init__": 0}
+    counts = {"from_json": 0, "__init__": 0}
+    texts: list[str] = []
+    export = _core.Graph.to_json
+
+    def kept(graph: _core.Graph) -> str:
+        texts.append(export(graph))
+        return texts[-1]
 
     def count(name: str) -> None:
         own = getattr(_core.Graph, name)
@@ -41,6 +48,38 @@ def test_loading_builds_and_exports_a_network_few_times(
 
     for name in counts:
         count(name)
+    monkeypatch.setattr(_core.Graph, "to_json", kept)
     mpscnn.load(tmp_path / "net.onnx", device="cpu")
-    assert counts["to_json"] <= EXPORTS
+    assert len({id(text) for text in texts}) <= EXPORTS < len(texts), (
+        "an unchanged graph returns the same text"
+    )
     assert counts["from_json"] + counts["__init__"] <= BUILDS
+
+
+def test_a_graph_returns_the_same_text_until_its_structure_changes() -> None:
+    graph = _core.Graph("network")
+    changes: dict[str, tuple[Any, ...]] = {
+        "add_input": ("x", [-1, 4, 4, 3]),
+        "add_variable": ("bias", [1, 2]),
+        "add_node": ("convolution", "conv", [0], json.dumps({"output_channels": 2})),
+        "use_variable": (2, "bias", 1),
+        "mark_output": (2,),
+        "keep_float32": (2, True),
+        "set_learning": (2, False),
+        "quantize": (2, "uint8", 0.5, 3),
+    }
+    texts = [graph.to_json()]
+    for name, arguments in changes.items():
+        getattr(graph, name)(*arguments)
+        assert graph.to_json() is graph.to_json()
+        texts.append(graph.to_json())
+        assert json.loads(texts[-1]) != json.loads(texts[-2]), name
+    graph.add_node("convolution", "next", [2], json.dumps({"output_channels": 2}))
+    texts.append(graph.to_json())
+    graph.set_weight("next", "weight", np.ones((2, 1, 1, 2), np.float32))
+    assert graph.to_json() is texts[-1]
+    assert graph.copy().to_json() == texts[-1]
+    assert {name for name in dir(_core.Graph) if not name.startswith("_")} - {*changes} == {
+        "copy", "describe", "from_json", "get_weight", "keep_positions", "scores", "set_weight", "shape",
+        "share_weight", "to_json", "weights",
+    }, "a new method that changes the structure is tried above"  # fmt: skip

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from mpscnn._private.arguments import whole_number_in
@@ -70,22 +71,39 @@ def name_without_number(name: str, known: Collection[str]) -> str | None:
     return stem if {stem, *(f"{stem}_{place}" for place in range(2, number))} <= set(known) else None
 
 
+class DistinctResults:
+    """Gives each output of a file a tensor of its own. A result that occurs again becomes a layer that copies it.
+
+    Args:
+        network: the network.
+        origin: the name of the file, for messages.
+        taken: tensors that are no results of layers.
+    """
+
+    def __init__(self, network: Network, origin: str, taken: Iterable[Tensor] = ()) -> None:
+        self._network, self._origin = network, origin
+        self._seen = {tensor.index for tensor in taken}
+        self._copies = 0
+
+    def distinct(self, result: Tensor, name: Callable[[], str]) -> Tensor:
+        """Return a result, or a copy if it was returned before. `name` makes the name of the copy's layer.
+
+        Raises UnsupportedError, whose message begins with the name of the file, if very many results occur again.
+        """
+        if result.index in self._seen:
+            self._copies += 1
+            if self._copies > _MAX_COPIES:
+                raise UnsupportedError(
+                    f"{self._origin}: names outputs again; supported are {_MAX_COPIES} such outputs"
+                )
+            result = self._network.activation(result, {"kind": "none"}, name=name())
+        self._seen.add(result.index)
+        return result
+
+
 def make_distinct(
     network: Network, names: LayerNames, results: Sequence[Tensor], origin: str
 ) -> list[Tensor]:
-    """Return the results of a file, in order. Where one occurs again, a layer that copies it takes its place.
-
-    Raises UnsupportedError, whose message begins with `origin`, if very many occur again.
-    """
-    again = len(results) - len({result.index for result in results})
-    if again > _MAX_COPIES:
-        raise UnsupportedError(
-            f"{origin}: names outputs again {again} times; supported are {_MAX_COPIES} such outputs"
-        )
-    seen, found = set[int](), []
-    for result in results:
-        is_new = result.index not in seen
-        copy = {"kind": "none"}
-        found.append(result if is_new else network.activation(result, copy, name=names.unique(result.name)))
-        seen.add(result.index)
-    return found
+    """Return the results of a file, in order, by `DistinctResults`. `names` has the names of all layers."""
+    outputs = DistinctResults(network, origin)
+    return [outputs.distinct(one, partial(names.unique, one.name)) for one in results]

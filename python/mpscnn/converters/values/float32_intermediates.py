@@ -63,7 +63,8 @@ def keep_intermediates(network: Network) -> Network:
             middles.add(name)
     if middles:
         network.keep_float32([node["name"] for node in nodes if node["name"] in middles])
-    network.graph.keep_positions()
+    if any(node["operation"] == "take_along_axis" for node in nodes):
+        network.graph.keep_positions()
     return network
 
 

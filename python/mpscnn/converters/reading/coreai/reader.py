@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, get_origin
@@ -16,7 +15,6 @@ from numpy.typing import NDArray
 from mpscnn.converters.finishing.metadata_entries import describe
 from mpscnn.converters.opening.layer_names import quote_name
 from mpscnn.converters.opening.read_options import ReadOptions, only
-from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.coreai.archive import unpacked
 from mpscnn.converters.reading.coreai.asset import Asset, open_asset
 from mpscnn.converters.reading.coreai.biases import with_biases
@@ -78,7 +76,8 @@ def convert(asset: Asset, graphs: Mapping[str, Graph], options: ReadOptions) -> 
     """
     graph = main_graph(graphs, asset.origin, options.signature)
     program = _Program(asset, graphs, graph, options)
-    outputs = program.add(graph, {number: name for number, name, _ in graph.inputs}, 0)
+    results = program.add(graph, {number: name for number, name, _ in graph.inputs}, 0)
+    outputs = program.outputs(results, graph.output_names)
     network = program.walk.network_with_names(outputs, options)
     others = sorted(one.name for one in graphs.values() if not one.is_private and one is not graph)
     if others:
@@ -89,7 +88,7 @@ def convert(asset: Asset, graphs: Mapping[str, Graph], options: ReadOptions) -> 
     if program.scaling is not None:  # the program has the mean and the scale, and the entry the rest
         network.preprocess = program.scaling.photo().preprocess(asset.origin)
         state_placing(network, entries.pop(PLACING, None))
-    describe(network, entries, asset.origin, None if options.outputs else outputs)
+    describe(network, entries, asset.origin, None if options.outputs else [*outputs])
     return network
 
 
@@ -185,8 +184,7 @@ class _Program:
         )
         for operation in with_biases(graph.operations):
             if operation.kind == "output":
-                results = [blobs[number] for number in operation.operands]
-                return results if depth else self._outputs(results, operation, graph.output_names)
+                return [blobs[number] for number in operation.operands]
             for number, _ in operation.results:
                 own = names.get(number) if depth == 0 else ""
                 if not own or self.walk.builder.has(own):
@@ -200,19 +198,16 @@ class _Program:
                 self._operation(operation, reads, makes, is_main=depth == 0)
         raise WeightsError(f"damaged: the graph {quote_name(graph.name)} has no outputs")
 
-    def _outputs(self, blobs: Sequence[str], operation: Operation, names: Sequence[str]) -> list[str]:
-        """Return the outputs of the network. A value that is put out again becomes a layer that copies it."""
-        found: list[str] = []
+    def outputs(self, blobs: Sequence[str], names: Sequence[str]) -> dict[str, str]:
+        """Return the blobs of the network's outputs by name. A blob that is put out again has the output's own name."""
+        found: dict[str, str] = {}
         for place, blob in enumerate(map(self._computed, blobs)):
-            if blob in found:
-                own = names[place] if place < len(names) else ""
-                if not own or self.walk.builder.has(own):
-                    own = f"%{next(self._numbers)}"
-                b, x = self.walk.builder, self._tensor(blob)
-                made = [ops.transpose(b, x, perm=list(range(b.rank(x))))]
-                self.walk.layer(operation.kind, own, [blob], [own], partial(list, made), None)
-                blob = own
-            found.append(blob)
+            name = blob
+            if blob in found.values():
+                name = names[place] if place < len(names) else ""
+                if not name or name in found or self.walk.builder.has(name):
+                    name = f"%{next(self._numbers)}"
+            found[name] = blob
         return found
 
     def _computed(self, blob: str) -> str:

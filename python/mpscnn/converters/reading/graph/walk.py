@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from mpscnn.converters.finishing.renaming import name_outputs
 from mpscnn.converters.opening.layer_names import quote_name
@@ -115,17 +115,22 @@ class Walk:
         wanted = dict.fromkeys(map(self.builder.tensor, self._converted(outputs, options)))
         return self.builder.network(list(wanted), options)
 
-    def network_with_names(self, outputs: Sequence[str], options: ReadOptions) -> Network:
-        """Return the network that computes these blobs. Each blob is an output of its own with the blob's name.
+    def network_with_names(self, outputs: Mapping[str, str], options: ReadOptions) -> Network:
+        """Return the network that computes some blobs. Each is an output of its own, also if it occurs again.
 
         The names stay as they are if the options choose other outputs, or if the outputs become those of a detector.
 
+        Args:
+            outputs: the blobs by the names of the outputs.
+            options: the options of the conversion.
+
         Raises UnsupportedLayersError with all unsupported layers, unless the chosen outputs do without them.
         """
-        blobs = list(dict.fromkeys(self._converted(outputs, options)))
-        network = self.builder.network([self.builder.tensor(blob) for blob in blobs], options)
+        left = self._converted([*outputs.values()], options)
+        named = {name: blob for name, blob in outputs.items() if blob in left} or {one: one for one in left}
+        network = self.builder.network([self.builder.tensor(blob) for blob in named.values()], options)
         has_others = options.outputs or network.source_ends or network.detection is not None
-        return network if has_others else name_outputs(network, blobs)
+        return network if has_others else name_outputs(network, [*named])
 
     def _converted(self, outputs: Sequence[str], options: ReadOptions) -> Sequence[str]:
         """Return the blobs that the converted layers compute, if no other layer is needed."""

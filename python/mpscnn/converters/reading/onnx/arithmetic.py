@@ -16,7 +16,7 @@ from mpscnn.converters.reading.onnx.context import Context
 from mpscnn.converters.reading.onnx.element_types import type_of_elements, wraps
 from mpscnn.converters.reading.onnx.node import Node
 from mpscnn.converters.reading.onnx.quantizations import note_integers
-from mpscnn.converters.reading.onnx.row_calls import Given
+from mpscnn.converters.reading.onnx.row_calls import Given, takes_activation
 from mpscnn.converters.values.affine import affine, scale_and_offset
 from mpscnn.converters.values.broadcast import move_varying_last, repeats, varying_atoms
 from mpscnn.converters.values.layout import Axis
@@ -55,6 +55,7 @@ def _of_constants(kind: str) -> Row:
     return row
 
 
+@takes_activation
 def _arithmetic(c: Context, node: Node, *x: Name) -> Value:
     """Combine all operands, from left to right. A tensor and one constant may become a layer of one input."""
     if made := _of_one_constant(c, node, x):

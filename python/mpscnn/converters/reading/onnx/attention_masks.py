@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.onnx.context import Context
 from mpscnn.converters.reading.onnx.known_results import Masked
 from mpscnn.converters.reading.onnx.node import Node
@@ -17,7 +18,7 @@ from mpscnn.converters.values.tensor import FileTensor
 #: A number that is added to masked scores. Their softmax is 0, and sums of two such numbers stay finite.
 HIDDEN = float(np.finfo(np.float32).min) / 2
 
-_SAME_NUMBERS = frozenset({"Cast", "Identity"})  # operators between a mask and its softmax
+_SAME_NUMBERS = (ops.cast, ops.identity)  # operators between a mask and its softmax
 _MAX_BETWEEN = 4
 
 
@@ -49,7 +50,7 @@ def masked_scores(c: Context, softmax: Node, axis: int) -> FileTensor:
             c.naming.begin(softmax)
             return scores
         maker = c.file.makers.get(name)
-        if maker is None or maker.kind not in _SAME_NUMBERS:
+        if not ops.matches(maker, *_SAME_NUMBERS):
             break
         name = maker.inputs[0]
     return c.x(softmax)

@@ -12,10 +12,12 @@ from typing import Any
 
 from mpscnn._private.needed_nodes import needed_nodes
 from mpscnn.converters.finishing.renaming import rename_layers
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.onnx.context import Context
-from mpscnn.converters.reading.onnx.expansions import CHANNEL_GROUP_NORM
 from mpscnn.converters.reading.onnx.neurons import PLAIN
 from mpscnn.converters.reading.onnx.node import Node
+from mpscnn.converters.reading.onnx.operators import ROWS
+from mpscnn.converters.reading.onnx.row_calls import layer_takes_activation
 from mpscnn.converters.values.integer_limits import clip_limits
 from mpscnn.errors import Error, UnsupportedError
 from mpscnn.graph.settings import copy_settings
@@ -60,15 +62,7 @@ class Attachments:
         return {**self._structure, "nodes": needed_nodes(nodes, outputs), "outputs": outputs}
 
 
-# Operators to whose layer an activation is attached.
-_TAKE_ACTIVATION = frozenset(
-    {
-        CHANNEL_GROUP_NORM, "Add", "BatchNormalization", "Conv", "ConvTranspose", "Div", "Gemm", "GroupNormalization",
-        "InstanceNormalization", "LayerNormalization", "MatMul", "Max", "Min", "Mul", "Pow", "RMSNormalization", "Sub",
-        "Sum",
-    }
-)  # fmt: skip
-# Operators such as Div may become layers that take no activation, such as a local response normalization.
+# A division may become a layer that takes no activation, such as a local response normalization.
 _WITHOUT_ACTIVATION = frozenset({"matrix_product", "neuron"}) | frozenset(
     entry["name"] for entry in operations() if not entry["takes_activation"]
 )
@@ -137,15 +131,15 @@ class _Merging:
             return False
         if layer["operation"] == "neuron" and node.kind in PLAIN:
             return self._becomes_activation(layer, target, operator)
-        if operator.kind != "MatMul" or len(node.inputs) != 2:
+        if not ops.matches(operator, ops.matmul) or len(node.inputs) != 2:
             return False
         other = node.inputs[node.inputs[0] == end]
         if target["operation"] == "matrix_product":
             return self._becomes_factor(layer, node, target, is_first=node.inputs[0] == end)
-        return node.kind == "Add" and self._becomes_bias(other, before, target)
+        return ops.matches(node, ops.add) and self._becomes_bias(other, before, target)
 
     def _becomes_activation(self, layer: Mapping[str, Any], target: dict[str, Any], operator: Node) -> bool:
-        if operator.kind not in _TAKE_ACTIVATION or target["operation"] in _WITHOUT_ACTIVATION:
+        if not _takes_activation(operator, target):
             return False
         target["activation"] = layer["attributes"]
         return True
@@ -154,8 +148,7 @@ class _Merging:
         """Merge a clip to the range of integers into the activation before it, if that only clips, too."""
         source, grid = self._c.integers.limits[name]
         is_neuron = target["operation"] == "neuron" and operator.kind in PLAIN
-        takes = operator.kind in _TAKE_ACTIVATION and target["operation"] not in _WITHOUT_ACTIVATION
-        if source != end or not (is_neuron or takes):
+        if source != end or not (is_neuron or _takes_activation(operator, target)):
             return False
         place = "attributes" if is_neuron else "activation"
         try:
@@ -171,7 +164,8 @@ class _Merging:
         self, layer: Mapping[str, Any], node: Node, target: dict[str, Any], *, is_first: bool
     ) -> bool:
         """Let a constant factor after a product of two tensors, as in attention, become part of it."""
-        if layer["operation"] != "neuron" or not (node.kind == "Mul" or (node.kind == "Div" and is_first)):
+        scales = ops.matches(node, ops.multiply) or (ops.matches(node, ops.divide) and is_first)
+        if layer["operation"] != "neuron" or not scales:
             return False
         function = layer["attributes"]
         is_factor = function["kind"] == "linear" and function.get("b", 0.0) == 0.0
@@ -194,3 +188,9 @@ class _Merging:
             return False
         c.weights.set(layer, "bias", c.constants.real_view(name, "its biases"), name)
         return True
+
+
+def _takes_activation(operator: Node, layer: Mapping[str, Any]) -> bool:
+    """Return True if an activation may be attached to the layer of an operator."""
+    row = ROWS.get(operator.kind)
+    return row is not None and layer_takes_activation(row) and layer["operation"] not in _WITHOUT_ACTIVATION

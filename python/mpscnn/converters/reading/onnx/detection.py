@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.finishing.metadata_entries import ultralytics_names
 from mpscnn.converters.opening.layer_names import quote_name
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.onnx.box_form import find_box_form
 from mpscnn.converters.reading.onnx.completion import complete
 from mpscnn.converters.reading.onnx.context import Context
@@ -27,7 +28,7 @@ from mpscnn.converters.reading.onnx.detection_details import (
     details_of,
     joined_parts,
 )
-from mpscnn.converters.reading.onnx.detector_postprocess import PostProcessing
+from mpscnn.converters.reading.onnx.detector_postprocess import SUPPRESSION, PostProcessing
 from mpscnn.converters.values.layout import Arranged, Axis
 from mpscnn.converters.values.layout_pass import image_rows
 from mpscnn.errors import Error
@@ -89,7 +90,7 @@ def mark_detection(c: Context, processing: PostProcessing, names: Sequence[str],
         return False
     # The post-processing (the nodes after boxes and scores) has its settings in constants.
     for node in c.file.nodes:
-        if node.kind == "Constant" and not c.is_constant(node.outputs[0]):
+        if not any(node.inputs) and not c.is_constant(node.outputs[0]):
             compute(c.constants, node)
     prototypes = names[1] if len(names) == 2 and c.values[names[1]].rank == 4 else None
     is_one = len(names) == 1 or prototypes is not None
@@ -142,7 +143,7 @@ def _yolo(c: Context, processing: PostProcessing, name: str, prototypes: str | N
     of masks only.
     """
     node, value = c.file.makers.get(name), c.values[name]
-    if node is None or node.kind != "Concat" or value.rank != 3 or None in value.shape[1:]:
+    if not ops.matches(node, ops.concatenate) or value.rank != 3 or None in value.shape[1:]:
         return None
     first, second = (extent or 0 for extent in value.shape[1:])
     c.naming.begin(node)
@@ -212,7 +213,7 @@ def _classes(c: Context, processing: PostProcessing, parts: Sequence[str]) -> in
     if len(parts) < 2 or any(name not in c.values for name in parts[:2]) or c.values[parts[0]].shape[1] != 4:
         return 0
     maker = c.file.makers.get(processing.unmoved(parts[1]))
-    return (c.values[parts[1]].shape[1] or 0) if maker is not None and maker.kind == "Sigmoid" else 0
+    return (c.values[parts[1]].shape[1] or 0) if ops.matches(maker, ops.sigmoid) else 0
 
 
 def undecoded_note(network: Network) -> str | None:
@@ -290,7 +291,8 @@ def _leaves_out_background(
     users = c.users(name)
     numbers = []
     for node in users:
-        index = c.constants.find(node.inputs[1]) if node.kind == "Gather" and len(node.inputs) == 2 else None
+        is_gather = ops.matches(node, ops.gather) and len(node.inputs) == 2
+        index = c.constants.find(node.inputs[1]) if is_gather else None
         if index is None or index.low.size != 1 or scores.axis(node.integer("axis", 0)) != scores.rank - 1:
             return None
         numbers.append(int(index.low.reshape(-1)[0]))
@@ -325,7 +327,7 @@ def _stated_limits(c: Context, processing: PostProcessing) -> dict[str, Any]:
     """Return the settings of the file's suppression that are constant."""
     limits: dict[str, Any] = {}
     for node in processing.suppressions:
-        if node.kind != "NonMaxSuppression":
+        if node.kind != SUPPRESSION:
             iou, score = node.number("iou_threshold", 0.0), node.number("score_threshold", 0.0)
         else:
             iou, score = (_constant(c, node.input(place)) for place in (3, 4))
@@ -334,13 +336,12 @@ def _stated_limits(c: Context, processing: PostProcessing) -> dict[str, Any]:
             limits["iou_threshold"] = iou
         if 0.0 < score <= 1.0:
             limits["score_threshold"] = score
-        max_boxes = _constant(c, node.input(2)) if node.kind == "NonMaxSuppression" else 0.0
+        max_boxes = _constant(c, node.input(2)) if node.kind == SUPPRESSION else 0.0
         if 1.0 <= max_boxes <= _MAX_BOXES:
             limits["max_per_class"] = limits["max_detections"] = int(max_boxes)
     if "score_threshold" not in limits:
-        compared = [
-            _constant(c, node.input(1)) for node in c.file.nodes if node.kind in ("Greater", "GreaterOrEqual")
-        ]
+        comparisons = (ops.greater, ops.greater_or_equal)
+        compared = [_constant(c, node.input(1)) for node in c.file.nodes if ops.matches(node, *comparisons)]
         stated = {one for one in compared if 0.0 < one <= 1.0}
         if len(stated) == 1:
             limits["score_threshold"] = max(stated.pop(), _MIN_SCORE)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.onnx.context import Context
 from mpscnn.converters.reading.onnx.detector_postprocess import PostProcessing
 from mpscnn.converters.reading.onnx.node import Node
@@ -146,7 +147,7 @@ class Masks(Details):
 
 
 def joined_parts(c: Context, node: Node) -> list[str]:
-    """Return the tensors that a Concat node joins along its axis, also those of the Concat nodes before it.
+    """Return the tensors that a concatenation joins along its axis, also those of the concatenations before it.
 
     A tensor of four columns is a box, and stays as it is.
     """
@@ -154,8 +155,7 @@ def joined_parts(c: Context, node: Node) -> list[str]:
     for name in node.inputs:
         maker = c.file.makers.get(name)
         if (
-            maker is not None
-            and maker.kind == "Concat"
+            ops.matches(maker, ops.concatenate)
             and maker.integer("axis", 0) == node.integer("axis", 0)
             and not (name in c.values and c.values[name].shape[1:2] == (4,))
         ):
@@ -215,12 +215,12 @@ def _stated_numbers(metadata: Mapping[str, str], count: int) -> int | None:
 def _is_angle(c: Context, processing: PostProcessing, parts: list[str]) -> bool:
     """Return True if a column is not itself a probability. An angle is a linear function of one."""
     maker = c.file.makers.get(processing.unmoved(parts[-1]))
-    return maker is not None and maker.kind in ("Mul", "Add", "Sub")
+    return ops.matches(maker, ops.multiply, ops.add, ops.subtract)
 
 
 def _ends_in_probability(c: Context, processing: PostProcessing, parts: list[str]) -> bool:
     """Return True if the last number of a point is a sigmoid."""
     maker = c.file.makers.get(processing.unmoved(parts[-1]))
-    if maker is not None and maker.kind == "Concat":
+    if ops.matches(maker, ops.concatenate):
         maker = c.file.makers.get(processing.unmoved(maker.inputs[-1]))
-    return maker is not None and maker.kind == "Sigmoid"
+    return ops.matches(maker, ops.sigmoid)

@@ -5,25 +5,29 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Sequence
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.onnx.file import OnnxFile
 from mpscnn.converters.reading.onnx.node import Node
 
+SUPPRESSION = "NonMaxSuppression"
+"""ONNX' own suppression, whose settings are operands. The vocabulary has none, since no network has such a layer."""
+
 SUPPRESSIONS = frozenset(
     {
-        "NonMaxSuppression",
+        SUPPRESSION,
         *(
             f"{domain}.{kind}"
             for domain in ("TRT", "trt.plugins", "mmdeploy")
-            for kind in ("EfficientNMS_TRT", "BatchedNMS_TRT", "BatchedNMSDynamic_TRT", "NonMaxSuppression")
+            for kind in ("EfficientNMS_TRT", "BatchedNMS_TRT", "BatchedNMSDynamic_TRT", SUPPRESSION)
         ),
     }
 )
-# Operators that select boxes. The shape of their result depends on the content of the image.
-_SELECTIONS = SUPPRESSIONS | {"TopK", "NonZero"}
+# Operators that select boxes, besides the largest ones. The shape of their result depends on the content of the image.
+_SELECTIONS = SUPPRESSIONS | {"NonZero"}
 # The maximum number of outputs of a YOLO file: the boxes, and the maps that they are computed from.
 _MAX_OUTPUTS = 8
 # Operators whose result has the elements of their first operand.
-_MOVES = frozenset({"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
+_MOVES = (ops.cast, ops.flatten, ops.identity, ops.reshape, ops.squeeze, ops.transpose, ops.unsqueeze)
 
 
 def required_nodes(file: OnnxFile, wanted: Sequence[str]) -> list[Node]:
@@ -55,7 +59,8 @@ class PostProcessing:
         self.made: set[str] = set()
         self.nodes: list[Node] = []
         for node in nodes:
-            if node.kind in _SELECTIONS or not self.made.isdisjoint(node.inputs):
+            selects = node.kind in _SELECTIONS or ops.matches(node, ops.top_k)
+            if selects or not self.made.isdisjoint(node.inputs):
                 self.nodes.append(node)
                 self.made.update(filter(None, node.outputs))
         self.suppressions = [node for node in self.nodes if node.kind in SUPPRESSIONS]
@@ -89,7 +94,7 @@ class PostProcessing:
     def unmoved(self, name: str) -> str:
         """Return the tensor with the same elements before all reshapes, transpositions and casts."""
         makers = self._file.makers
-        while (maker := makers.get(name)) is not None and maker.kind in _MOVES and maker.inputs:
+        while ops.matches(maker := makers.get(name), *_MOVES) and maker.inputs:
             name = maker.inputs[0]
         return name
 
@@ -133,13 +138,14 @@ def _with_prototypes(
 
 
 def _is_joined(file: OnnxFile, name: str) -> bool:
-    return name in file.makers and file.makers[name].kind == "Concat"
+    return ops.matches(file.makers.get(name), ops.concatenate)
 
 
 def _computed(file: OnnxFile) -> set[str]:
     """Return all tensors that depend on the elements of the inputs, not only on their shapes."""
     names = {described.name for described in file.inputs}
     for node in file.nodes:
-        if node.kind not in ("Shape", "Size") and not names.isdisjoint(node.inputs):
+        is_shape = ops.matches(node, ops.extents, ops.number_of_elements)
+        if not is_shape and not names.isdisjoint(node.inputs):
             names.update(filter(None, node.outputs))
     return names

@@ -43,6 +43,9 @@ PART = OwnKind("Slice")
 COMPUTED = OwnKind("Computed")
 """An operator that ONNX lacks: its attribute `function` computes an array of the arrays of its operands."""
 
+CAST_OF_FLOATS = OwnKind("Cast")
+"""An operator that ONNX lacks: it copies a tensor between layers in float16 and layers kept in float32."""
+
 CHANNEL_GROUP_NORM = OwnKind("GroupNormalization")
 """GroupNormalization with factors for each channel, as since opset 21, in a file of any opset."""
 

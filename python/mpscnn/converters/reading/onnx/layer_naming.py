@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from mpscnn.converters.finishing.planned_names import PlannedNames
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.onnx.file import OnnxFile
 from mpscnn.converters.reading.onnx.node import Node
 from mpscnn.converters.values.layout import TO_NCHW, TO_NHWC
@@ -15,9 +16,8 @@ from mpscnn.graph.network import Network
 _INSERTED = re.compile(r"(/indices|/reshape|/transpose|/shuffle|/part)(_\d+)?$")
 _MAX_INSERTED = 16
 # The operators of a file that may stand for an inserted layer, by the suffix of the layer.
-_RESHAPES = frozenset({"Flatten", "Reshape", "Squeeze", "Unsqueeze"})
-_MOVES = {"/reshape": _RESHAPES, "/transpose": frozenset({"Transpose"}), "/shuffle": _RESHAPES}
-_ALL_MOVES = _RESHAPES | {"Transpose"}
+_RESHAPES = (ops.flatten, ops.reshape, ops.squeeze, ops.unsqueeze)
+_MOVES = {"/reshape": _RESHAPES, "/transpose": (ops.transpose,), "/shuffle": _RESHAPES}
 
 
 class LayerNaming:
@@ -105,9 +105,11 @@ class LayerNaming:
             found = _INSERTED.search(here.layer)
             if found and found[1] == suffix:
                 inserted.insert(0, here.layer)
-            elif here.kind in _MOVES.get(suffix, ()) and (suffix != "/shuffle" or self._ends_shuffle(here)):
+            elif ops.matches(here, *_MOVES.get(suffix, ())) and (
+                suffix != "/shuffle" or self._ends_shuffle(here)
+            ):
                 moves.append(here.layer.strip("/"))
-            if found or here is node or here.kind in _ALL_MOVES:
+            if found or here is node or ops.matches(here, ops.transpose, *_RESHAPES):
                 operands = here.inputs[:_MAX_INSERTED]
                 waiting += [self._file.makers[name] for name in operands if name in self._file.makers]
         return inserted + moves
@@ -115,9 +117,10 @@ class LayerNaming:
     def _ends_shuffle(self, node: Node) -> bool:
         """Return True for a Reshape after a Transpose of other axes than those of an image."""
         before = self._file.makers.get(node.inputs[0])
-        if before is None or before.kind != "Transpose":
-            return False
-        return tuple(before.integers("perm", ())) not in (TO_NHWC, TO_NCHW)
+        return ops.matches(before, ops.transpose) and tuple(before.integers("perm", ())) not in (
+            TO_NHWC,
+            TO_NCHW,
+        )
 
 
 def _stem(node: Node, known: str = "") -> str:

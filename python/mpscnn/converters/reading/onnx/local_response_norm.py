@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.reading import vocabulary as ops
 from mpscnn.converters.reading.onnx.array_ops import ConstantAxes, Pads, PadValue, borders
 from mpscnn.converters.reading.onnx.context import Context
 from mpscnn.converters.reading.onnx.node import Node
@@ -18,16 +20,16 @@ from mpscnn.errors import Error, UnsupportedError
 
 # The nodes that PyTorch exports for x / (alpha * average of the squares + k) ^ beta. The average is over a window of
 # channels. It is computed by AveragePool, after a new axis and a border of zeros have made the channels an image axis.
-_NODES = (
-    ("Mul", "Pow"),
-    ("Unsqueeze", "Reshape"),
-    ("Pad",),
-    ("AveragePool",),
-    ("Squeeze", "Reshape"),
-    ("Mul",),
-    ("Add",),
-    ("Pow",),
-    ("Div",),
+_NODES: tuple[tuple[Callable[..., Any], ...], ...] = (
+    (ops.multiply, ops.power),
+    (ops.unsqueeze, ops.reshape),
+    (ops.pad,),
+    (ops.average_pool,),
+    (ops.squeeze, ops.reshape),
+    (ops.multiply,),
+    (ops.add,),
+    (ops.power,),
+    (ops.divide,),
 )
 
 
@@ -36,7 +38,7 @@ _Settings = tuple[tuple[int, int], float, float, float]
 
 def begins_local_response_norm(c: Context, node: Node) -> bool:
     """Convert the exported nodes of a local response normalization to one layer, if `node` is the first of them."""
-    if node.kind not in _NODES[0] or node.inputs[0] not in c.values:
+    if not ops.matches(node, *_NODES[0]) or node.inputs[0] not in c.values:
         return False
     again: list[Node] = []
     nodes = _chain(c, node, again)
@@ -56,12 +58,12 @@ def _chain(c: Context, first: Node, again: list[Node]) -> list[Node]:
     """
     nodes = [first]
     last = first
-    for kinds in _NODES[1:]:
+    for functions in _NODES[1:]:
         node = c.only_user(last.outputs[0])
-        if node is not None and node.kind == "Reshape" and "Reshape" not in kinds:
+        if ops.matches(node, ops.reshape) and ops.reshape not in functions:
             again.append(node)
             node = c.only_user(node.outputs[0])
-        if node is None or node.kind not in kinds:
+        if not ops.matches(node, *functions):
             return []
         nodes.append(node)
         last = node
@@ -103,7 +105,7 @@ def _settings(c: Context, nodes: list[Node], again: list[Node]) -> _Settings | N
 
 
 def _is_square(c: Context, node: Node) -> bool:
-    if node.kind == "Mul":
+    if ops.matches(node, ops.multiply):
         return node.inputs[0] == node.inputs[1]
     return c.constants.number(node.input(1), "its exponent") == 2.0
 
@@ -116,10 +118,10 @@ def _other(c: Context, node: Node, before: Node) -> float:
 
 def _gives_axes(c: Context, node: Node, x: Arranged, wanted: Arranged) -> bool:
     """Return True if an Unsqueeze, Squeeze or Reshape of x gives the same axes as `wanted`."""
-    if node.kind == "Reshape":
+    if ops.matches(node, ops.reshape):
         made = x.view(*c.constants.shapes(node.input(1), "the new shape"))
     else:
-        change = x.expand_dims if node.kind == "Unsqueeze" else x.squeeze
+        change = x.expand_dims if ops.matches(node, ops.unsqueeze) else x.squeeze
         made = change(call_row(_stated_axes, node, c.constants, c))
     return made.axes == wanted.axes
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mpscnn.converters.opening.broadcast_views import stored
 from mpscnn.converters.opening.unsupported import CHOOSE_SIZE, ONE_IMAGE
 from mpscnn.converters.reading.onnx.context import Context
-from mpscnn.converters.reading.onnx.row_calls import Given
+from mpscnn.converters.reading.onnx.row_calls import Given, takes_activation
 from mpscnn.converters.values.contractions import pointwise
 from mpscnn.converters.values.layout import in_memory_order, without_batch
 from mpscnn.converters.values.rows import Name, Row, Stated, ignores
@@ -20,6 +20,7 @@ from mpscnn.converters.values.value import Value
 from mpscnn.errors import UnsupportedError, WeightsError
 
 
+@takes_activation
 @ignores("broadcast")  # of opsets before 7, in which the third operand had to be repeated by it
 def _gemm(
     c: Context, a: Name, b: Name, third: Name | None = None, *, alpha: float = 1.0, beta: float = 1.0,
@@ -106,6 +107,7 @@ def _matmul_of_constants(a: Given, b: Given) -> Value:
     return a.matmul(b)
 
 
+@takes_activation
 def _matmul(c: Context, first: Name, second: Name) -> Value:
     """Convert MatMul. A vector operand counts as a row (first) or column (second), and the result lacks this axis."""
     if c.is_constant(second):

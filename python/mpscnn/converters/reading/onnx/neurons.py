@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.opening.budget import Budget
 from mpscnn.converters.reading.onnx.context import Context
-from mpscnn.converters.reading.onnx.node import Node, OwnKind
+from mpscnn.converters.reading.onnx.expansions import CAST_OF_FLOATS
+from mpscnn.converters.reading.onnx.node import Node
 from mpscnn.converters.reading.onnx.row_calls import Computed, Given, Opset, X
 from mpscnn.converters.values.constant import Constant
 from mpscnn.converters.values.layout import in_memory_order
@@ -20,9 +21,6 @@ from mpscnn.converters.values.value import Value
 from mpscnn.converters.values.with_number import clipping
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
-
-CAST_OF_FLOATS = OwnKind("Cast")
-"""An operator that ONNX lacks: it copies a tensor between layers in float16 and layers kept in float32."""
 
 _FUNCTIONS: dict[str, Activation] = {
     "Abs": "absolute",

@@ -14,7 +14,7 @@ from mpscnn.converters.reading.onnx.attention_masks import masked_scores
 from mpscnn.converters.reading.onnx.context import Context
 from mpscnn.converters.reading.onnx.expansions import CHANNEL_GROUP_NORM, JOINT_SOFTMAX, UNIT_NORM
 from mpscnn.converters.reading.onnx.node import Node
-from mpscnn.converters.reading.onnx.row_calls import ComputedFloats, Given, Opset
+from mpscnn.converters.reading.onnx.row_calls import ComputedFloats, Given, Opset, takes_activation
 from mpscnn.converters.values.affine import is_affine
 from mpscnn.converters.values.layout import Axis, in_memory_order, product, without_batch
 from mpscnn.converters.values.layout_pass import surroundings
@@ -95,6 +95,7 @@ def _batch_norm_of_constants(
     return normalized.combine("multiply", scale).combine("add", offset)
 
 
+@takes_activation
 @ignores("is_test", "momentum")
 def _batch_norm(
     c: Context, node: Node, x: ComputedFloats, scale: Name, offset: Name, mean: Name, variance: Name,
@@ -129,6 +130,7 @@ def _batch_norm(
     return x.with_tensor(y, rest + tail)
 
 
+@takes_activation
 def _instance_normalization(
     c: Context, x: ComputedFloats, scale: Name, offset: Name, *, epsilon: float = 1e-5
 ) -> FileTensor:
@@ -161,6 +163,7 @@ def _images(x: FileTensor) -> Axis | None:
     return None if product(images) is None else images
 
 
+@takes_activation
 @ignores("stash_type")
 def _group_normalization(
     c: Context, opset: Opset, x: ComputedFloats, scale: Name, offset: Name, *, num_groups: int, epsilon: float = 1e-5
@@ -168,6 +171,7 @@ def _group_normalization(
     return _grouped(c, x, scale, offset, num_groups, epsilon, per_channel=opset >= 21)
 
 
+@takes_activation
 def _channel_group_normalization(
     c: Context, x: ComputedFloats, scale: Name, offset: Name, *, num_groups: int, epsilon: float
 ) -> FileTensor:
@@ -217,6 +221,7 @@ def _group_norm(
     return x.with_tensor(y, order)
 
 
+@takes_activation
 @ignores("stash_type")
 def _layer_normalization(
     c: Context, node: Node, x: ComputedFloats, scale: Name, offset: Name | None = None,

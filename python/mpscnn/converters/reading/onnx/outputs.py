@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from mpscnn.converters.finishing.renaming import DistinctResults
 from mpscnn.converters.opening.layer_names import quote_name
 from mpscnn.converters.reading.onnx.context import Context
 from mpscnn.converters.reading.onnx.layouts import IN_BETWEEN, OutputLayout
@@ -15,7 +18,7 @@ class Outputs:
 
     def __init__(self, context: Context) -> None:
         self._c = context
-        self._marked: set[int] = {tensor.index for tensor in context.network.inputs}
+        self._distinct = DistinctResults(context.network, context.file.origin, context.network.inputs)
         self._known_ends: dict[str, bool] = {}
         self.layouts: list[OutputLayout] = []
 
@@ -31,12 +34,8 @@ class Outputs:
             tensor = c.arranger.physical(value, self._axes(name, value))
         except UnsupportedError as error:
             raise UnsupportedError(f"{where}: {error}") from error
-        if tensor.index in self._marked:
-            tensor = c.network.activation(
-                tensor, {"kind": "none"}, name=c.naming.planned.unique(c.file.layer_of(name))
-            )
-        self._marked.add(tensor.index)
-        c.network.output(tensor)
+        own = partial(c.naming.planned.unique, c.file.layer_of(name))
+        c.network.output(self._distinct.distinct(tensor, own))
 
     def _axes(self, name: str, value: Arranged) -> list[Axis]:
         """Return the axes of an output. Images become NHWC, unless the file has them in this order."""

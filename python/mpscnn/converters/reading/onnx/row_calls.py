@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NewType
+from collections.abc import Callable
+from typing import Annotated, Any, NewType, TypeVar
 
 from mpscnn.converters.opening.budget import Budget
 from mpscnn.converters.reading.onnx.constants import Constants
@@ -12,6 +13,8 @@ from mpscnn.converters.values.constant import Constant
 from mpscnn.converters.values.rows import Ints, Operand, Parameter, Row, call
 from mpscnn.converters.values.tensor import FileTensor
 from mpscnn.converters.values.value import Value
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 Opset = NewType("Opset", int)
 """The version of ONNX' operators that the file uses, which the reader gives to rows."""
@@ -38,6 +41,17 @@ Given = Annotated[Constant, Operand()]
 """A constant."""
 Axes = Annotated[Ints, Operand("its axes", or_setting=True)]
 """Constant axes, which are a setting in old opsets."""
+
+
+def takes_activation(row: Decorated) -> Decorated:
+    """Mark a row whose layer also computes the activation that follows it."""
+    vars(row)["takes_activation"] = True
+    return row
+
+
+def layer_takes_activation(row: Row) -> bool:
+    """Return True if a row is marked by `takes_activation`."""
+    return "takes_activation" in vars(row)
 
 
 def call_row(row: Row, node: Node, constants: Constants, c: Context | None = None) -> Any:

@@ -16,7 +16,7 @@ from mpscnn.converters.reading.onnx.computed_weights import convolution_of_two
 from mpscnn.converters.reading.onnx.context import Context, Made
 from mpscnn.converters.reading.onnx.known_results import Border, Deferred
 from mpscnn.converters.reading.onnx.node import Node
-from mpscnn.converters.reading.onnx.row_calls import Computed, ComputedFloats
+from mpscnn.converters.reading.onnx.row_calls import Computed, ComputedFloats, takes_activation
 from mpscnn.converters.reading.onnx.three_axes import in_two_axes, slice_of_depth
 from mpscnn.converters.reading.onnx.window import AutoPad, Pair, Window, explicit, of_both_axes, pair
 from mpscnn.converters.values.image_blocks import images_apart, images_as_channels
@@ -52,6 +52,7 @@ def _weights(c: Context, name: str, x: FileTensor, kernel: Ints | None) -> NDArr
     return weight[:, :, None] if weight.ndim == 3 else weight
 
 
+@takes_activation
 def _convolution(
     c: Context, node: Node, given: Name, w: Name, b: Name | None = None, *, kernel_shape: Ints | None = None,
     strides: Ints | None = None, dilations: Ints | None = None, group: int = 1, pads: Ints | None = None,
@@ -160,6 +161,7 @@ def _operand(c: Context, x: FileTensor, attributes: dict[str, Any]) -> tuple[Ten
     return *c.arranger.image_in_any_order(x), None
 
 
+@takes_activation
 def _transposed_convolution(
     c: Context, x: Computed, w: Name, b: Name | None = None, *, kernel_shape: Ints | None = None,
     strides: Ints | None = None, dilations: Ints | None = None, group: int = 1, pads: Ints | None = None,

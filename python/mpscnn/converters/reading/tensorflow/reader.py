@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mpscnn._private.names import did_you_mean
-from mpscnn.converters.finishing.renaming import name_outputs
 from mpscnn.converters.opening.layer_names import LayerNames, quote_name
 from mpscnn.converters.opening.read_options import ReadOptions
 from mpscnn.converters.reading.graph.builder import Builder, Extents
@@ -108,13 +107,13 @@ class _Converter:
             names.append(value)
         # The sizes were chosen above.
         chosen = replace(self._options, shapes={}, size=None, outputs=())
-        made = self._walk.network(list(dict.fromkeys(names)), chosen)
         file = self._file
+        if file.names_outputs and not self._options.outputs:
+            made = self._walk.network_with_names(dict(zip(wanted, names, strict=True)), chosen)
+        else:
+            made = self._walk.network(list(dict.fromkeys(names)), chosen)
         made.notes += notes(file.outputs.values(), file.initialisers, set(needed), file.assets, file.others)
-        is_named = file.names_outputs and not self._options.outputs
-        if not is_named or made.source_ends or made.detection is not None or len(made.outputs) != len(names):
-            return made
-        return name_outputs(made, list(wanted))
+        return made
 
     def _is_constant(self, blob: str) -> bool:
         return self._builder.has(blob) and self._builder.constant_of(self._builder.tensor(blob)) is not None

@@ -79,7 +79,7 @@ def read_neural_network(
     if post_processing is not None:
         post_processing(walk, outputs)
     is_segmenter = photo is not None and post_processing is None and leave_out_search(walk, outputs)
-    network = walk.network_with_names(outputs, options)
+    network = walk.network_with_names({one: one for one in outputs}, options)
     describe_photos(network, inputs, photo, file.origin)
     network.labels = class_labels(net, file.origin)
     if not options.outputs:

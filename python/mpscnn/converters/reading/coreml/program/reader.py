@@ -68,7 +68,7 @@ def read_program(
     if post_processing is not None:
         post_processing(program.walk, outputs)
     is_segmenter = is_photo and post_processing is None and leave_out_search(program.walk, outputs)
-    network = program.walk.network_with_names(outputs, options)
+    network = program.walk.network_with_names({one: one for one in outputs}, options)
     if is_photo:
         describe_photos(
             network, photos, scaling.photo() if scaling is not None else plain_photo(photos[0]), file.origin
