@@ -187,6 +187,7 @@ def described_network(core: _core.Model) -> tuple[Network, dict[str, str]]:
     about = read_settings(core)
     network = Network.from_graph(core.graph())
     network.preprocess, network.labels, network.scores = about["preprocess"], about["labels"], about["scores"]
+    network.information = about["information"]
     if about["answers"] is not None:
         network.answers = _sound_answers(about, [tensor.shape for tensor in network.outputs])
     if about["detection"] is not None:

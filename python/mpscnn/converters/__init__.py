@@ -149,7 +149,7 @@ def convert_files(
             sources say, if they do (`Network.preprocess` of the result).
         name: the network's name; None: the first file's.
         dtype: "float16", "float32" or "uint8"; None: float16, but files with 8-bit integers keep what they have.
-        information: "license", "source", ... of the model, kept in the file.
+        information: "license", "source", ... of the model, kept in the file with those that the sources state.
         detection: how the outputs become boxes (docs/detection.md): "ultraface", "ssd" or "ssd-softmax", which bring
             preprocessing and labels too, a mapping or its JSON text, or a .json file; None: as the sources say, if
             they do.
@@ -187,7 +187,7 @@ def convert_files(
     )
     drop_wrong_labels(network)
     if approve is None or approve(network):
-        network.save(output, dtype=dtype, information=information)
+        network.save(output, dtype=dtype, information={**network.information, **(information or {})} or None)
     return network
 
 
@@ -218,7 +218,7 @@ def export_onnx(
         dtype: the type of weights, inputs, outputs and intermediate results: "float32" or "float16". "uint8" writes
             8-bit weights, and QuantizeLinear and DequantizeLinear around the layers of a quantised network; inputs and
             outputs are float32 then. None: "uint8" for a quantised network, otherwise "float32".
-        information: "license", "author", "description", "source", ... of the model; None: those of a `Model`.
+        information: "license", "author", "description", "source", ... of the model; None: the network's own.
         suppression: True: a detector's file ends with NonMaxSuppression and takes one image. Its outputs are
             `detection_boxes` (objects, 4) float32, the left, top, right and bottom edges as fractions of the input;
             `detection_classes` (objects,) int64; and `detection_scores` (objects,) float32, the best ones first.
@@ -238,7 +238,7 @@ def export_onnx(
     from mpscnn.converters.writing.onnx.export import export
 
     require_suffix(path, "an ONNX file", ".onnx")
-    if information is None and isinstance(network, Model):
+    if information is None:
         information = network.information
     network = with_limits(network_of(network), score_threshold, iou_threshold, max_detections)
     network, stored = of_stored_type(network, dtype, "float32")
@@ -277,7 +277,7 @@ def export_tflite(
         dtype: the type of weights: "float32", or "float16" for weights that LiteRT converts to float32 when it loads
             them. "uint8" writes 8-bit weights, and the integers of a quantised network. None: "uint8" for a quantised
             network, otherwise "float32".
-        information: "license", "author", "description", "source", ... of the model; None: those of a `Model`.
+        information: "license", "author", "description", "source", ... of the model; None: the network's own.
         score_threshold, iou_threshold, max_detections: limits of a detector in the file, as for `Model.detect`; None:
             the network's own.
 
@@ -292,7 +292,7 @@ def export_tflite(
     from mpscnn.converters.writing.tflite.export import export
 
     require_suffix(path, "a TensorFlow Lite file", ".tflite")
-    if information is None and isinstance(network, Model):
+    if information is None:
         information = network.information
     network, stored = of_stored_type(
         with_limits(network_of(network), score_threshold, iou_threshold, max_detections), dtype, "float32"
@@ -332,7 +332,7 @@ def export_coreml(
         target: the minimum deployment target, "iOS13" to "iOS18"; None: iOS 15 for a package, iOS 16 for one with
             compressed weights, iOS 18 for one with a GRU that resets after the product, iOS 14 for a file. A file for a
             later system is the same as one for iOS 14.
-        information: "license", "author", "description", "source", ... of the model; None: those of a `Model`.
+        information: "license", "author", "description", "source", ... of the model; None: the network's own.
         score_threshold, iou_threshold, max_detections: limits of a detector in the file, as for `Model.detect`; None:
             the network's own.
 
@@ -348,7 +348,7 @@ def export_coreml(
     from mpscnn.graph.model_file import require_one_input
     from mpscnn.graph.quantized import stored_type
 
-    if information is None and isinstance(network, Model):
+    if information is None:
         information = network.information
     network = with_limits(network_of(network), score_threshold, iou_threshold, max_detections)
     preprocess = None
@@ -402,7 +402,7 @@ def export_coreai(
             a scale for each filter, and float32 results. None: "uint8" for a quantised network, otherwise "float32".
         image: True: the input is an image of the network's height and width, with 32 bits per pixel in the order BGRA,
             such as a CVPixelBuffer. The program begins with the network's preprocessing, and the app crops and resizes.
-        information: "license", "author", "description", "source", ... of the model; None: those of a `Model`.
+        information: "license", "author", "description", "source", ... of the model; None: the network's own.
         score_threshold, iou_threshold, max_detections: limits of a detector in the description, as for `Model.detect`;
             None: the network's own.
 
@@ -416,7 +416,7 @@ def export_coreai(
     from mpscnn.converters.writing.coreai.image_input import image_preprocessing
     from mpscnn.converters.writing.integer_weights import of_stored_type
 
-    if information is None and isinstance(network, Model):
+    if information is None:
         information = network.information
     network = with_limits(network_of(network), score_threshold, iou_threshold, max_detections)
     network, stored = of_stored_type(network, dtype, "float32")

@@ -80,7 +80,7 @@ def model_content(
     """Return the bytes of a model file whose weights are not rounded."""
     require_no_functions(network.graph, "used in a Model")
     dtype = None if has_integers(network) else "float32"
-    tensors, metadata = _contents(network, dtype, labels, preprocess, scores, None)
+    tensors, metadata = _contents(network, dtype, labels, preprocess, scores, network.information or None)
     file = io.BytesIO()
     write_tensors(file, tensors, metadata)
     return file.getvalue()

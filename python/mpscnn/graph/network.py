@@ -111,8 +111,9 @@ class Network(
     input; None if it is unknown. `labels` are the class names; None if they are unknown. `scores` says what the scores
     of the classes are; None if nothing states it.
 
-    Converters set two others. `notes` are sentences about what was left out or changed, and `source_ends` are the
-    file's tensors that correspond to the network's outputs, if these are not the file's outputs.
+    Converters set three others. `notes` are sentences about what was left out or changed, `source_ends` are the file's
+    tensors that correspond to the network's outputs, if these are not the file's outputs, and `information` has the
+    texts that the file states about the model, such as "license" and "source".
 
     Args:
         input: (height, width, channels) of the image, or (features,); up to 5 extents are allowed. None for extents
@@ -143,6 +144,7 @@ class Network(
     labels: list[str] | None
     notes: list[str]
     source_ends: list[str]
+    information: dict[str, str]
 
     @accept_foreign_arguments
     def __init__(
@@ -166,6 +168,7 @@ class Network(
         self.notes = []
         self.labels = None
         self.source_ends = []
+        self.information = {}
 
     @classmethod
     @accept_foreign_arguments
@@ -186,6 +189,7 @@ class Network(
         network.notes = []
         network.labels = None
         network.source_ends = []
+        network.information = {}
         input_names = [entry["name"] for entry in description["inputs"]]
         names = input_names + [entry["name"] for entry in description["nodes"]]
         indices = {name: position for position, name in enumerate(names)}
@@ -575,7 +579,7 @@ class Network(
                 "float32" in others. Biases and batch normalizations in model files are always float32.
             labels: the class names; None: the network's own labels.
             preprocess: the name of a preset or a mapping, see `mpscnn.preprocess`; None: the network's own.
-            information: texts "license", "source" and "description". Only for model files and Core ML models.
+            information: texts "license", "source" and "description"; None: those of the network's own `information`.
             score_threshold, iou_threshold, max_detections: limits of a detector in the file, as for `Model.detect`;
                 None: the network's own. Measures of accuracy by other tools need a low `score_threshold`, such as 0.01.
 
@@ -591,6 +595,8 @@ class Network(
         if limited is not self:
             limited.save(path, dtype=dtype, labels=labels, preprocess=preprocess, information=information)
             return
+        if information is None:
+            information = self.information or None
         suffix = PurePath(path_name("path", path)).suffix.lower()
         if suffix != MODEL_SUFFIX:
             network = self

@@ -20,6 +20,15 @@ def copy_settings(source: Network, target: Network) -> None:
         setattr(target, name, getattr(source, name))
 
 
+def copy_origin(source: Network, target: Network) -> None:
+    """Give a network what a converter knows about the file of another one: notes, ends and texts about the model."""
+    target.notes, target.source_ends, target.information = (
+        source.notes,
+        source.source_ends,
+        source.information,
+    )
+
+
 def state_scores(network: Network, scores: ScoresName) -> None:
     """State what the scores in a classifier's output are, unless this is known already.
 

@@ -56,6 +56,7 @@ class NetworkStructure(GraphWeights):
     outputs: list[Tensor]
     labels: list[str] | None
     preprocess: str | Mapping[str, Any] | None
+    information: dict[str, str]
     _detection: DetectionHead | None
     calibration: Calibration | None = None
     """The result of `Model.calibrate`. Only `Model.save` sets it, in a copy: other networks have changed since."""

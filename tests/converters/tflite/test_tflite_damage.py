@@ -114,8 +114,6 @@ def test_scales_that_do_not_fit() -> None:
 
 def test_one_output_that_is_named_many_times_is_refused_with_the_file() -> None:
     file = _file()
-    with pytest.raises(
-        mpscnn.UnsupportedError, match="names outputs again; supported are 1024"
-    ) as caught:
+    with pytest.raises(mpscnn.UnsupportedError, match="names outputs again; supported are 1024") as caught:
         convert([replace(file, outputs=[file.outputs[0]] * 20_000)], ReadOptions("m"))
     assert str(caught.value).startswith(file.origin)

@@ -23,7 +23,7 @@ def network_to_write(given: Conversion) -> tuple[Network, dict[str, str]]:
 
     It has its preprocessing, labels and detection, or those of the user.
 
-    Return it with the texts of a model file about itself, such as "license".
+    Return it with the texts of its file about the model, such as "license".
 
     With `check`, the network of another framework's file is compared with the file on its own engine. If they differ,
     the command ends with the exit code `DIFFERENT`, or warns with `force`.
@@ -39,6 +39,7 @@ def network_to_write(given: Conversion) -> tuple[Network, dict[str, str]]:
         is_foreign(one) or is_folder(one) for one in given.sources
     ):  # several are the files of one network
         network = read_network(given.sources, **given.reading())
+        information = {**network.information, **information}
         given.choose_settings(network)
         _warn_of(network.notes, source)
         if given.check:

@@ -13,7 +13,7 @@ from mpscnn.converters.finishing.renaming import rename_layers
 from mpscnn.converters.values.integer_limits import Grid, activation_limits
 from mpscnn.errors import ShapeError
 from mpscnn.graph.network import Network
-from mpscnn.graph.settings import copy_settings
+from mpscnn.graph.settings import copy_origin, copy_settings
 from mpscnn.models import deeplab_v3, deeplab_v3_plus, mobilenet_v1, mobilenet_v2
 from mpscnn.models.deeplab import ARTICLE_RATES
 from mpscnn.models.mobilenet import first_convolution
@@ -39,7 +39,7 @@ def with_library_names(network: Network) -> Network:
     except ShapeError:  # the library's architectures have no images of this size
         return network
     copy_settings(network, named)
-    named.notes = network.notes
+    copy_origin(network, named)
     return named
 
 

@@ -1,4 +1,4 @@
-"""Write and read labels, preprocessing, scores and detection as texts in ONNX and TensorFlow Lite files.
+"""Write and read labels, preprocessing, scores, detection and texts about models in ONNX and TensorFlow Lite files.
 
 The entries have the same keys and values as the metadata of mpscnn's model files (docs/model_format.md). The anchors of
 a detector, which a model file has as a tensor, are a JSON list here.
@@ -35,8 +35,9 @@ def parse_labels(text: str) -> list[str]:
     return without_numbers(list(takewhile(bool, (line.strip() for line in text.split("\n")))))
 
 
-LABELS, PREPROCESS, SCORES, ANSWERS, DETECTION, ANCHORS = (
-    f"mpscnn.{part}" for part in ("labels", "preprocess", "scores", "answers", "detection", "anchors")
+LABELS, PREPROCESS, SCORES, ANSWERS, DETECTION, ANCHORS, INFORMATION = (
+    f"mpscnn.{part}"
+    for part in ("labels", "preprocess", "scores", "answers", "detection", "anchors", "information")
 )
 OUTPUTS = "mpscnn.outputs"
 """The entry with the names of a detector's outputs, before the operators that choose boxes."""
@@ -83,7 +84,7 @@ def has_detection(metadata: Mapping[str, str]) -> bool:
 def describe(
     network: Network, metadata: Mapping[str, str], origin: str, outputs: Sequence[str] | None
 ) -> None:
-    """Set a converted network's labels, preprocessing, scores and detection to those of the file's entries.
+    """Set a converted network's labels, preprocessing, scores, detection and texts to those of the file's entries.
 
     If the file has no labels of mpscnn, a classifier or detector gets those of Ultralytics. Those of a classifier must
     be as many as its classes.
@@ -114,6 +115,8 @@ def describe(
             network.preprocess = json.loads(_core.describe_preprocess(json.dumps(_CENTRE), _COLOURS))
         if SCORES in metadata:
             network.scores = parse_json(metadata[SCORES])
+        if INFORMATION in metadata:
+            network.information = _texts(parse_json(metadata[INFORMATION]))
         if ANSWERS in metadata and outputs is not None:
             network.answers = parse_json(metadata[ANSWERS])
             require_fitting_answers(network.answers, [tensor.shape for tensor in network.outputs])
@@ -123,6 +126,13 @@ def describe(
             network.detection = DetectionHead(settings, _anchors(metadata.get(ANCHORS)))
     except (ParameterError, OverflowError, RecursionError, TypeError, ValueError) as error:
         raise WeightsError(f"damaged: {origin}: its metadata: {error}") from error
+
+
+def _texts(entries: Any) -> dict[str, str]:
+    """Return the texts about a model. Raises ParameterError for anything but an object of texts."""
+    if not isinstance(entries, dict) or not all(isinstance(text, str) for text in entries.values()):
+        raise ParameterError(f"{INFORMATION}: must be an object of texts")
+    return entries
 
 
 def _is_classifier_of_ultralytics(network: Network, metadata: Mapping[str, str]) -> bool:

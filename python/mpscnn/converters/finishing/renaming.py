@@ -11,7 +11,7 @@ from mpscnn.converters.opening.layer_names import LayerNames
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
-from mpscnn.graph.settings import copy_settings
+from mpscnn.graph.settings import copy_origin, copy_settings
 
 _MAX_COPIES = 1_024  # the maximum number of outputs that have the values of another one
 
@@ -55,7 +55,7 @@ def name_outputs(network: Network, names: Sequence[str]) -> Network:
     kept = {name: new.get(name, name) for name in layers}
     named = network.restructured(rename_layers(network.to_dict(), new), kept)
     copy_settings(network, named)
-    named.notes, named.source_ends = network.notes, network.source_ends
+    copy_origin(network, named)
     return named
 
 

@@ -61,8 +61,8 @@ def convert_cached(name: str, *, fold: bool = True, note_photos: bool = True, re
     RuntimeWarning says so at each call, unless `note_photos` is False. The conversion itself warns of weights that are
     kept in another type than in the file.
 
-    The model file says where it is from: the name of the file, or `record`, which is then a part of the name in the
-    cache.
+    The model file says where it is from: `record`, which is then a part of the name in the cache; or the source that
+    the file states; or the name of the file.
 
     Raises:
         UnsupportedError: layers that mpscnn lacks, a missing package, or an unknown format; the message has the remedy.
@@ -113,9 +113,10 @@ def _converted(path: Path, files: Sequence[Path], digest: str, target: Path, fol
         notes = [text for text in network.notes if isinstance(text, PhotoNote)]
         note = "; ".join(notes) if network.preprocess else ""
         _keep(_note_path(target), note)
+        texts = {"source": path.name, **network.information, **({"source": record} if record else {})}
         with replace_converted(target) as temporary:
             try:
-                network.save(temporary, dtype=kept_type(network), information={"source": record or path.name})
+                network.save(temporary, dtype=kept_type(network), information=texts)
             except WeightsError as error:  # the disk is full
                 raise CacheError(
                     f"cannot write the cache: {error}. Set MPSCNN_CACHE to a directory that can be written."

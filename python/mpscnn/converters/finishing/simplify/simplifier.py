@@ -26,7 +26,7 @@ from mpscnn.converters.finishing.simplify.norms import (
 )
 from mpscnn.converters.finishing.simplify.padding import merge_padding
 from mpscnn.graph.network import Network
-from mpscnn.graph.settings import copy_settings
+from mpscnn.graph.settings import copy_origin, copy_settings
 
 
 def simplify(network: Network, *, merges_norms: bool = True) -> Network:
@@ -141,7 +141,7 @@ def _restructured(
         {name: names.get(name, name) for name in kept if name not in without_weights},
     )
     copy_settings(network, made)
-    made.notes, made.source_ends = network.notes, network.source_ends
+    copy_origin(network, made)
     return made
 
 

@@ -30,7 +30,7 @@ from mpscnn.converters.reading.coreml.schema import OTHER_MODELS
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
 from mpscnn.graph.quantized import has_integers
-from mpscnn.graph.settings import copy_settings
+from mpscnn.graph.settings import copy_origin, copy_settings
 
 _NETWORKS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
 _PIPELINES = ("pipeline", "pipelineClassifier", "pipelineRegressor")
@@ -88,7 +88,7 @@ def _with_allowed_sizes(network: Network, description: Any, origin: str) -> Netw
         return network
     limited = network.restructured(structure)
     copy_settings(network, limited)
-    limited.notes, limited.source_ends = network.notes, network.source_ends
+    copy_origin(network, limited)
     return limited
 
 

@@ -17,7 +17,7 @@ from mpscnn.converters.finishing.renaming import rename_layers
 from mpscnn.converters.finishing.simplify.layers import LARGEST
 from mpscnn.converters.values.affine import is_affine
 from mpscnn.graph.network import Network
-from mpscnn.graph.settings import copy_settings
+from mpscnn.graph.settings import copy_origin, copy_settings
 from mpscnn.runtime.library import operations
 
 WITHIN = "//"
@@ -87,7 +87,7 @@ def restored(network: Network) -> Network:
         for role, stored in layer.weights.items():
             made.graph.set_weight(names.get(name, name), role, *stored)
     copy_settings(network, made)
-    made.notes = network.notes
+    copy_origin(network, made)
     return made
 
 
