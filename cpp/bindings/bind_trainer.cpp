@@ -76,10 +76,14 @@ void bind_trainer(py::module_ &module) {
             },
             py::arg("name"), py::arg("values"))
         .def("set_steps", &Trainer::set_steps, py::arg("steps"))
-        .def("network", &Trainer::network)
-        .def("averages", &Trainer::averages);
-    module.def("gradient_graph", &gradient_graph, py::arg("network"), py::arg("options"),
-               py::arg("of_output"));
+        .def("network", [](const Trainer &trainer) { return KeptGraph(trainer.network()); })
+        .def("averages", [](const Trainer &trainer) { return KeptGraph(trainer.averages()); });
+    module.def(
+        "gradient_graph",
+        [](const KeptGraph &network, const std::string &options, bool of_output) {
+            return KeptGraph(gradient_graph(network, options, of_output));
+        },
+        py::arg("network"), py::arg("options"), py::arg("of_output"));
 }
 
 } // namespace mpscnn::bindings

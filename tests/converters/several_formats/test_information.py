@@ -22,7 +22,7 @@ def _written(path: Path) -> Path:
     # A batch normalization and an activation that become parts of other layers, so that the network is built again.
     y = network.conv2d(network.input, 4, 3, name="conv")
     network.output(network.activation(y, "relu", name="relu"))
-    network.initialize(seed=0)
+    network.initialize_weights(seed=0)
     network.save(path, information=TEXTS)
     return path
 

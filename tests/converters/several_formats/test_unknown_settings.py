@@ -88,8 +88,8 @@ def _tflite(folder: Path, kind: str) -> list[Path]:
     return [folder / "one.tflite"]
 
 
-#: Layers of Keras but those that pass their input on whatever they state for training.
-KERAS_KINDS = [kind for kind, row in KERAS.items() if row is not KERAS["Dropout"]]
+#: Layers of Keras but one that Keras does not have, whose packages state settings of their own.
+KERAS_KINDS = [kind for kind in KERAS if kind != "StochasticDepth"]
 #: TensorFlow's operators but those that are several others, which check the settings.
 SEVERAL = ("FusedConv", "FusedDepth", "FusedMat")
 TENSORFLOW_KINDS = [kind for kind in TENSORFLOW if not kind.lstrip("_").startswith(SEVERAL)]

@@ -83,3 +83,9 @@ def test_a_graph_returns_the_same_text_until_its_structure_changes() -> None:
         "copy", "describe", "from_json", "get_weight", "keep_positions", "scores", "set_weight", "shape",
         "share_weight", "to_json", "weights",
     }, "a new method that changes the structure is tried above"  # fmt: skip
+
+
+def test_all_functions_take_and_return_the_graph_that_keeps_its_text() -> None:
+    owners = [_core, *(one for one in vars(_core).values() if isinstance(one, type))]
+    functions = [one for owner in owners for one in vars(owner).values() if callable(one)]
+    assert not [one for one in functions if "api::Graph" in (one.__doc__ or "")]

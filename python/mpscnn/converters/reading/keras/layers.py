@@ -21,7 +21,7 @@ from mpscnn.converters.reading.keras.normalizations import NORMALIZATIONS
 from mpscnn.converters.reading.keras.recurrent import RECURRENT
 from mpscnn.converters.reading.keras.row_calls import X, call_row
 from mpscnn.converters.reading.keras.settings import Text
-from mpscnn.converters.values.rows import Row, schema_of
+from mpscnn.converters.values.rows import Row, ignores, schema_of
 from mpscnn.converters.values.tensor import FileTensor
 from mpscnn.errors import UnsupportedError
 
@@ -56,20 +56,41 @@ def _same(x: X) -> FileTensor:
     return x
 
 
-def _random(x: X, **_: Any) -> FileTensor:
-    """Convert a layer that does nothing in inference, whatever its settings are."""
+def _without_effect(*settings: str) -> Row:
+    """Return the row of a layer that does nothing in inference, whatever these settings are."""
+
+    @ignores(*settings)
+    def row(x: X) -> FileTensor:
+        return x
+
+    return row
+
+
+def _of_any_settings(x: X, **_: Any) -> FileTensor:
+    """Convert StochasticDepth, which Keras does not have: each package's class has settings of its own."""
     return x
 
 
-# Layers that change their input at random in training, and do nothing in inference.
-_RANDOM = (
-    "AlphaDropout", "AugMix", "Dropout", "GaussianDropout", "GaussianNoise",
-    "RandAugment", "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter", "RandomContrast",
+_DROPOUT = _without_effect("data_format", "noise_shape", "rate", "seed")
+_PHOTO = _without_effect(
+    "all_ops", "alpha", "brightness_factor", "chain_depth", "contrast_factor", "data_format", "factor", "fill_mode",
+    "fill_value", "height_factor", "hue_factor", "interpolation", "kernel_size", "mode", "num_chains", "num_ops",
+    "saturation_factor", "scale", "seed", "sigma", "value_range", "width_factor", "x_factor", "y_factor",
+)  # fmt: skip
+_OF_PHOTOS = (
+    "AugMix", "RandAugment", "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter", "RandomContrast",
     "RandomElasticTransform", "RandomErasing", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHue",
     "RandomInvert", "RandomPerspective", "RandomPosterization", "RandomRotation", "RandomSaturation", "RandomSharpness",
-    "RandomShear", "RandomTranslation", "RandomZoom", "SpatialDropout1D", "SpatialDropout2D",
-    "StochasticDepth",
+    "RandomShear", "RandomTranslation", "RandomZoom",
 )  # fmt: skip
+_DROPOUTS = ("AlphaDropout", "Dropout", "GaussianDropout", "SpatialDropout1D", "SpatialDropout2D")
+# Layers that change their input at random in training, and do nothing in inference.
+_RANDOM: dict[str, Row] = {
+    **dict.fromkeys(_DROPOUTS, _DROPOUT),
+    **dict.fromkeys(_OF_PHOTOS, _PHOTO),
+    "GaussianNoise": _without_effect("seed", "stddev"),
+    "StochasticDepth": _of_any_settings,
+}
 
 
 POINTWISE = frozenset({"Activation", "Dense", "ELU", "LeakyReLU", "ReLU", *_RANDOM})
@@ -163,7 +184,8 @@ def _tensorflow_function(c: LayerCall, *, function: Text = "") -> Any:
 
 ROWS: dict[str, Row] = {
     **{kind: like_layer(kind) for kind in ACTIVATIONS},
-    **dict.fromkeys(("ActivityRegularization", *_RANDOM), _random),
+    **_RANDOM,
+    "ActivityRegularization": _without_effect("l1", "l2"),
     "Identity": _same,
     "TFOpLambda": _tensorflow_function,
     **ARRAYS,
