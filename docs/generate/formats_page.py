@@ -19,7 +19,11 @@ from mpscnn.converters.reading.coreml.program.operations import ROWS as COREML_O
 from mpscnn.converters.reading.keras.layers import FUNCTIONS as KERAS_FUNCTIONS
 from mpscnn.converters.reading.keras.layers import REFUSED as KERAS_REFUSED
 from mpscnn.converters.reading.keras.layers import ROWS as KERAS
+from mpscnn.converters.reading.onnx.constant_operators import OF_CONSTANTS
 from mpscnn.converters.reading.onnx.file import EXPANSIONS
+from mpscnn.converters.reading.onnx.node import OwnKind
+from mpscnn.converters.reading.onnx.operators import REFUSED as ONNX_REFUSED
+from mpscnn.converters.reading.onnx.operators import ROWS as ONNX
 from mpscnn.converters.reading.tensorflow.operators import REFUSED as TENSORFLOW_REFUSED
 from mpscnn.converters.reading.tensorflow.operators import ROWS as TENSORFLOW
 from mpscnn.converters.reading.tensorflow.value_resolution import FOLLOWED
@@ -34,7 +38,7 @@ DOCS = Path(__file__).resolve().parent.parent
 INTRODUCTION = """# Layers of other formats
 
 Look up here which layers of each format `mpscnn convert` supports, and which it refuses, with the reason.
-[conversion.md](conversion.md) explains the conversion, and has a table of [ONNX' own operators](conversion.md#onnx).
+[conversion.md](conversion.md) explains the conversion.
 The settings that are read stand after a layer in brackets. A file with others is refused, and so are values that are
 not supported: the error names them.
 `python docs/generate` writes this page from the converters' tables.
@@ -64,7 +68,16 @@ def lists(read: Iterable[str], rows: Mapping[str, Row], refused: Mapping[str, st
 
 def text() -> str:
     """Return the whole page."""
-    lines = [INTRODUCTION, "## TensorFlow Lite's built-in operators"]
+    lines = [INTRODUCTION, "## Operators of ONNX"]
+    operators = [kind for kind in ONNX if not isinstance(kind, OwnKind)]
+    lines += lists(operators, ONNX, ONNX_REFUSED)
+    lines += [
+        "",
+        "These operators are computed during the conversion, from constants and shapes only: "
+        f"{', '.join(sorted(kind for kind in OF_CONSTANTS if not isinstance(kind, OwnKind)))}.",
+        "",
+        "## TensorFlow Lite's built-in operators",
+    ]
     layers = (kind for kind in TFLITE if not kind.startswith("CUSTOM") and kind not in TFLITE_SHAPES)
     lines += lists(layers, TFLITE, TFLITE_REFUSED)
     lines += [

@@ -48,10 +48,11 @@ from mpscnn.converters.values.rows import Row
 
 UNKNOWN = "mpscnn has no such layer yet"
 
-_REASONS = {
+REFUSED = {
     **dict.fromkeys(["If", "Loop", "Scan"], "control flow, which networks of mpscnn do not have"),
     "NonMaxSuppression": "suppression of boxes is not a layer here",
 }
+"""The reasons against operators that networks cannot have."""
 _OF_ONE_PROCESSOR = "com.microsoft.nchwc."
 _REASON_OF_ONE_PROCESSOR = (
     "onnxruntime has written it for one kind of processor: convert the file from before the optimisation, or "
@@ -114,4 +115,4 @@ def reason_against(kind: str) -> str:
     """Return why an operator that is not in the table cannot be converted."""
     if kind.startswith(_OF_ONE_PROCESSOR):
         return _REASON_OF_ONE_PROCESSOR
-    return _REASONS.get(kind, UNKNOWN)
+    return REFUSED.get(kind, UNKNOWN)
