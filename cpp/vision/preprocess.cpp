@@ -9,7 +9,7 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "vision/columns_first.h"
-#include "vision/digit.h"
+#include "vision/digit_input.h"
 #include "vision/pixel_writer.h"
 #include "vision/placement.h"
 #include "vision/plane_resampler.h"
@@ -180,36 +180,6 @@ void resize(const ImageView &image, const Placement &placement, Filter filter, c
                                         Limits{.sums = limits_each, .results = overshoots(filter)}));
 }
 
-/// The maximum number of pixels that are searched for a character. More do not help to find its strokes.
-constexpr double max_gray_pixels = 1 << 20;
-
-/// Return the upright photo in gray, 0..255. Large photos are reduced.
-GrayPlane gray_plane(const ImageView &image) {
-    const double width = image.oriented_width(), height = image.oriented_height();
-    const double reduction = std::max({1.0, std::sqrt(width / max_gray_pixels * height),
-                                       width / largest_output_side, height / largest_output_side});
-    const auto reduced = [&](double side) {
-        return std::max(1, static_cast<int>(std::lround(side / reduction)));
-    };
-    GrayPlane plane(reduced(width), reduced(height));
-    Preprocess gray;
-    gray.order = ChannelOrder::gray;
-    preprocess(image, gray, plane.height, plane.width, 1, plane.values.data(), 1, plane.width);
-    return plane;
-}
-
-void write_digit(const ImageView &image, const Preprocess &options, int height, int width,
-                 const Output &output) {
-    const std::vector<float> digit = placed_digit(gray_plane(image), height, width);
-    for (int row = 0; row < height; ++row)
-        for (int column = 0; column < width; ++column) {
-            const auto index = static_cast<std::size_t>(row) * static_cast<std::size_t>(width) +
-                               static_cast<std::size_t>(column);
-            output.data[row * output.row_pitch + column * output.pixel_pitch] =
-                (digit[index] - options.mean[0]) * options.scale[0];
-        }
-}
-
 double pixels_per_output(const Axis &axis) { return axis.extent / axis.outputs; }
 
 double offset(const AxisPlacement &placement) {
@@ -312,7 +282,8 @@ void preprocess(const ImageView &image, const Preprocess &options, int out_heigh
     check_output_size(out_height, out_width);
     check_output(options, out_width, out_channels, output);
 
-    if (options.fit == Fit::digit) return write_digit(image, options, out_height, out_width, output);
+    if (options.fit == Fit::digit)
+        return write_digit_input(image, options, out_height, out_width, out, pixel_pitch, row_pitch);
     const Placement placement = place(image, options, out_height, out_width);
     const PixelWriter writer(image, options);
     if (has_bars(placement, out_height, out_width)) fill_with_bars(writer, out_height, out_width, output);
