@@ -176,6 +176,11 @@ def test_the_folder_becomes_a_model_file(network: mpscnn.Network, folder: Path, 
     assert model.labels == list("0123456789")
     np.testing.assert_array_equal(run(model.network, pixels(2)), run(network, pixels(2)))
     assert run(deep_mnist(output), pixels(1)).shape == (1, 10)
+    for given in ({"outputs": ["conv1"]}, {"shapes": {"image": (1, 28, 28, 1)}}):
+        with pytest.raises(mpscnn.UnsupportedError, match="shapes and outputs cannot be chosen"):
+            converters.read_network([folder], **given)
+    with pytest.raises(mpscnn.ParameterError, match="an architecture can be chosen for files of weights"):
+        converters.read_network([folder], architecture="deep_mnist")
     (tmp_path / "empty").mkdir()
     with pytest.raises(mpscnn.UnsupportedError, match="empty: is a folder; expected a model file"):
         converters.read_network([tmp_path / "empty"])

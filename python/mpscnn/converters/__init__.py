@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.arguments import path_name, require_bool
-from mpscnn._private.files import is_folder
 from mpscnn._private.given_warnings import warn_caller
 from mpscnn._private.literals import StoredTypeName
 from mpscnn._private.other_names import accept_foreign_arguments, attribute_error, twin_attribute
 from mpscnn.converters.finishing.photo_settings import choose_settings, drop_wrong_labels, read_labels
-from mpscnn.converters.formats.format_detection import refuse_other_formats
-from mpscnn.converters.formats.readers import format_of, format_of_files, is_package
+from mpscnn.converters.formats.readers import format_of, format_of_files
 from mpscnn.converters.opening.read_options import ReadOptions
 from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network, with_limits
@@ -92,8 +90,6 @@ def read_network(
     paths = _paths(sources)
     if not paths:
         raise ParameterError("convert: no input file given")
-    if len(paths) == 1 and is_folder(paths[0]) and not is_package(paths[0]):
-        return _read_folder(paths[0], name)
     stated = format_of(paths[0])
     if architecture is not None and not (stated and stated.has_weights_only):
         raise ParameterError(f"{paths[0]}: an architecture can be chosen for files of weights only")
@@ -102,8 +98,9 @@ def read_network(
             f"{paths[0]}: a signature can be chosen for SavedModels, TensorFlow Lite files, Core ML's programs and "
             "Core AI's assets only"
         )
+    found = format_of_files(paths)
     options = ReadOptions(
-        name or paths[0].stem,
+        name or found.title or paths[0].stem,
         size,
         shapes or {},
         tuple(outputs),
@@ -111,9 +108,8 @@ def read_network(
         fold,
         signature=signature,
     )
-    reader = format_of_files(paths)
     with prefix_errors(*map(str, paths)):
-        network = keep_intermediates(simplify(reader.read(paths, options)))
+        network = keep_intermediates(simplify(found.read(paths, options)))
         return drop_wrong_labels(with_library_names(network))
 
 
@@ -432,16 +428,6 @@ def _paths(sources: str | PathLike[str] | Sequence[str | PathLike[str]]) -> list
     if not all(isinstance(path, (str, PathLike)) for path in given):
         raise ParameterError(f"convert: expected a path or a list of paths, got {sources!r}")
     return [Path(path) for path in given]
-
-
-def _read_folder(directory: Path, name: str | None) -> Network:
-    from mpscnn.models.deep_mnist import deep_mnist, is_deep_mnist
-
-    if not is_deep_mnist(directory):
-        refuse_other_formats(directory)
-    network = deep_mnist(directory, name=name or "deep_mnist")
-    network.labels = [str(digit) for digit in range(10)]  # the files contain no names of classes
-    return network
 
 
 def __dir__() -> list[str]:

@@ -12,7 +12,7 @@ from mpscnn.converters.formats.format_detection import (
     refuse_other_contents,
     refuse_other_formats,
 )
-from mpscnn.converters.formats.records import ARCHIVE, BY_SUFFIX, Format
+from mpscnn.converters.formats.records import ARCHIVE, BY_SUFFIX, RAW_WEIGHTS, Format
 from mpscnn.converters.opening.saved_models import SAVED_MODEL, is_saved_model
 from mpscnn.converters.reading.coreai.archive import is_archived
 from mpscnn.converters.reading.coreai.asset import ASSET
@@ -25,6 +25,8 @@ def format_of_files(paths: Sequence[Path]) -> Format:
     Raises UnsupportedError for an unknown suffix, for files of different formats, and for a file whose contents do not
     have the format of its suffix; WeightsError for a file that cannot be read.
     """
+    if len(paths) == 1 and is_folder(paths[0]) and not is_package(paths[0]):
+        return _format_of_folder(paths[0])
     suffixes = {path.suffix.lower() for path in paths}
     first, *others = dict.fromkeys(map(format_of, paths), None)
     if first is None:
@@ -38,6 +40,15 @@ def format_of_files(paths: Sequence[Path]) -> Format:
         elif not is_package(path):
             _refuse_mislabelled(path, first)
     return first
+
+
+def _format_of_folder(path: Path) -> Format:
+    """Return the format of a folder whose name tells none. Raises UnsupportedError for other folders."""
+    from mpscnn.models.deep_mnist import is_deep_mnist  # imports all models, which files do not need
+
+    if not is_deep_mnist(path):
+        refuse_other_formats(path)
+    return RAW_WEIGHTS
 
 
 def _refuse_mislabelled(path: Path, expected: Format) -> None:

@@ -88,6 +88,7 @@ class Format:
         engine: the engine of the format; a text: why there is none; None: it is looked for in another way.
         has_weights_only: whether the name of a file may tell the architecture.
         has_signatures: whether a file may have several networks.
+        title: the name of a network; empty: that of its file.
     """
 
     suffixes: tuple[str, ...]
@@ -100,6 +101,7 @@ class Format:
     engine: Engine | str | None = None
     has_weights_only: bool = False
     has_signatures: bool = False
+    title: str = ""
 
 
 _COREML = "Core ML predicts on macOS only"
@@ -230,6 +232,9 @@ ARCHIVE = Format(
     has_signatures=True,
 )
 """An asset of Core AI in an archive. Other archives are none."""
+
+RAW_WEIGHTS = Format((), Late("raw_weights.reader:read"), is_folder=True, title="deep_mnist")
+"""A folder with the raw weights of Deep MNIST. `mpscnn.load` does not open it, as it does not say how photos look."""
 
 BY_SUFFIX = {suffix: one for one in FORMATS for suffix in one.suffixes}
 """The formats by suffix."""

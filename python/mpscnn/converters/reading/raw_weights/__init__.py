@@ -1,0 +1,1 @@
+"""Read the eight raw files of weights of Deep MNIST."""
