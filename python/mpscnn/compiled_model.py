@@ -12,13 +12,13 @@ from mpscnn import _core
 from mpscnn._private.arguments import name_list, path_name
 from mpscnn._private.given_warnings import warn_caller
 from mpscnn._private.model_name import MODEL_SUFFIX
-from mpscnn._private.other_names import (
-    FixedAttributes,
+from mpscnn._private.other_arguments import (
     accept_foreign_arguments,
     canonical_device,
     device_text,
     number_format,
 )
+from mpscnn._private.other_names import FixedAttributes
 from mpscnn.errors import ParameterError
 from mpscnn.opening_models import (
     LOST_CALIBRATION,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from mpscnn import _core
 from mpscnn._private.model_name import DEFAULT_MODEL
-from mpscnn._private.other_names import OfClass, accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
+from mpscnn._private.other_names import OfClass
 from mpscnn.compiled_model import ASSIGNED, CompiledModel
 from mpscnn.compiled_model import network_of as network_of
 from mpscnn.errors import Error, ParameterError

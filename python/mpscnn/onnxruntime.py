@@ -24,7 +24,8 @@ from mpscnn._private.files import convert_read_errors, is_folder, require_regula
 from mpscnn._private.given_warnings import warn_caller
 from mpscnn._private.installation import install_command
 from mpscnn._private.names import did_you_mean, shown_names
-from mpscnn._private.other_names import Expected, accept_foreign_arguments, explain_unknown_names
+from mpscnn._private.other_arguments import accept_foreign_arguments
+from mpscnn._private.other_names import Expected, explain_unknown_names
 from mpscnn.errors import Error, ParameterError, UnsupportedError, WeightsError
 from mpscnn.onnx_backend.io_binding import IOBinding, OrtValue, type_text
 from mpscnn.runtime.library import is_available

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mpscnn import _core
 from mpscnn._private.class_scores import score_count
 from mpscnn._private.model_name import MODEL_SUFFIX, holds_network, is_path
-from mpscnn._private.other_names import conversion_hint
+from mpscnn._private.other_arguments import conversion_hint
 from mpscnn._private.toolkit import converter
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from mpscnn import _core
 from mpscnn._private.arrays import as_array
 from mpscnn._private.literals import EdgeName
-from mpscnn._private.other_names import accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
 from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.runtime.device_name import named_device
 

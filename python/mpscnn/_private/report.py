@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from mpscnn._private.arguments import path_name
 from mpscnn._private.files import replace_atomically
 from mpscnn._private.json_text import json_line
-from mpscnn._private.other_names import Expected, accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
+from mpscnn._private.other_names import Expected
 from mpscnn._private.summary import text_table
 from mpscnn.errors import ParameterError, UnsupportedError
 

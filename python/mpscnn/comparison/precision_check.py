@@ -11,7 +11,7 @@ import numpy as np
 
 from mpscnn._private.arguments import is_finite_number
 from mpscnn._private.literals import PrecisionName
-from mpscnn._private.other_names import accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
 from mpscnn._private.report import Column, Report
 from mpscnn.comparison.native_engine import NativeEngine, whole_layers
 from mpscnn.comparison.precision_table import image_arrays

@@ -13,7 +13,7 @@ import numpy as np
 from mpscnn._private.arguments import is_finite_number, whole_number, whole_numbers
 from mpscnn._private.class_scores import score_count
 from mpscnn._private.literals import AccumulateName, PrecisionName
-from mpscnn._private.other_names import accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
 from mpscnn._private.report import Column, Report
 from mpscnn._private.summary import bytes_text, prose
 from mpscnn.comparison.trace import Array

@@ -11,7 +11,7 @@ import numpy as np
 
 from mpscnn._private.arrays import naming_remedy
 from mpscnn._private.npy_file import map_array
-from mpscnn._private.other_names import accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
 from mpscnn.comparison.alignment import Pairs, align
 from mpscnn.comparison.detector_outputs import decoded_sides
 from mpscnn.comparison.layer_comparison import ComparedLayer, Comparison, compare_layer

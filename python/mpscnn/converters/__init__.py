@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from mpscnn._private.arguments import path_name, require_bool
 from mpscnn._private.given_warnings import warn_caller
 from mpscnn._private.literals import StoredTypeName
-from mpscnn._private.other_names import accept_foreign_arguments, attribute_error, twin_attribute
+from mpscnn._private.other_arguments import accept_foreign_arguments
+from mpscnn._private.other_names import attribute_error, twin_attribute
 from mpscnn.converters.finishing.photo_settings import choose_settings, drop_wrong_labels, read_labels
 from mpscnn.converters.formats.readers import format_of, format_of_files
 from mpscnn.converters.opening.read_options import ReadOptions

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mpscnn._private.arguments import is_whole_number
 from mpscnn._private.class_scores import score_count
 from mpscnn._private.names import did_you_mean
-from mpscnn._private.other_names import conversion_hint
+from mpscnn._private.other_arguments import conversion_hint
 from mpscnn._private.report import Column, Drawable, Report
 from mpscnn.errors import Error, ImageError, ParameterError, ShapeError
 from mpscnn.evaluation.class_samples import Sample, samples_of

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mpscnn._private.arguments import path_name
 from mpscnn._private.files import replace_atomically
-from mpscnn._private.other_names import accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
 from mpscnn._private.report import Column, Report
 from mpscnn.errors import ImageError, ParameterError
 from mpscnn.evaluation.data_page import page_of

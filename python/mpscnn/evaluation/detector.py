@@ -15,7 +15,7 @@ import numpy as np
 
 from mpscnn._private.installation import install_command
 from mpscnn._private.names import first_repeated, shown_names
-from mpscnn._private.other_names import accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
 from mpscnn.converters.finishing.photo_settings import labelled_classes
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.evaluation.classifier import require_task

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from mpscnn._private.arguments import path_name
-from mpscnn._private.other_names import accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
 from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.evaluation.classifier import Evaluation, evaluate_classifier, require_model, require_task
 from mpscnn.evaluation.photo_stream import Failed

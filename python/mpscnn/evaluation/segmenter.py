@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mpscnn._private.arrays import unchanging
 from mpscnn._private.files import is_file, is_folder
 from mpscnn._private.names import shown_names
-from mpscnn._private.other_names import accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
 from mpscnn._private.report import Column, Drawable, Report
 from mpscnn.errors import ImageError, ParameterError, ShapeError
 from mpscnn.evaluation.classifier import require_task

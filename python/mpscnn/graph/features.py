@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.literals import ChannelOrderName
-from mpscnn._private.other_names import Expected, accept_foreign_arguments, conversion_hint
+from mpscnn._private.other_arguments import accept_foreign_arguments, conversion_hint
+from mpscnn._private.other_names import Expected
 from mpscnn._private.printable import printable
 from mpscnn._private.settings import as_json
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, whole_number
-from mpscnn._private.other_names import accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 from mpscnn.graph.class_numbers import require_same_classes
 from mpscnn.graph.training_arrays import (

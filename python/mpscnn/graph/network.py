@@ -25,7 +25,8 @@ from mpscnn._private.given_warnings import warn_caller
 from mpscnn._private.literals import ScoresName, StoredTypeName
 from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn._private.names import did_you_mean
-from mpscnn._private.other_names import FixedAttributes, OfClass, accept_foreign_arguments, number_format
+from mpscnn._private.other_arguments import accept_foreign_arguments, number_format
+from mpscnn._private.other_names import FixedAttributes, OfClass
 from mpscnn._private.printable import printable
 from mpscnn.errors import ParameterError
 from mpscnn.graph.graph_maker import GraphMaker

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arrays import as_array, as_input
-from mpscnn._private.other_names import WORDS
+from mpscnn._private.other_arguments import WORDS
 from mpscnn._private.settings import plain
 from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.graph.class_numbers import REPLACE_HEAD

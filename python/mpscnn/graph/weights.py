@@ -18,7 +18,7 @@ from mpscnn._private import toolkit
 from mpscnn._private.arguments import name_list, path_name, require_text
 from mpscnn._private.files import exists, read_content
 from mpscnn._private.names import did_you_mean
-from mpscnn._private.other_names import accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.flattened import flattened_images
 from mpscnn.graph.weight_layout import (

@@ -9,7 +9,7 @@ from typing import Any
 
 from mpscnn._private.hints import twin_of
 from mpscnn._private.names import did_you_mean
-from mpscnn._private.other_names import argument_names
+from mpscnn._private.other_arguments import argument_names
 
 __all__ = ["class_hint", "elsewhere_hint", "property_hint", "with_argument_hints"]
 

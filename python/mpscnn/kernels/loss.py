@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.copies import NoCopies
-from mpscnn._private.other_names import accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
 from mpscnn.errors import ParameterError, ShapeError, StateError, UnsupportedError
 from mpscnn.kernels.classes import Add
 from mpscnn.kernels.fields import LossDescriptorFields, LossFields

@@ -16,7 +16,7 @@ import numpy as np
 
 from mpscnn._private.arguments import path_name
 from mpscnn._private.files import convert_write_errors, exists, is_folder, read_content, replace_atomically
-from mpscnn._private.other_names import accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.graph.weight_layout import OwnWeights, WeightLayout

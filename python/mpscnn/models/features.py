@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mpscnn._private.other_names import accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
 from mpscnn.graph.features import extractor_network
 from mpscnn.graph.network import Network
 from mpscnn.graph.weight_layout import OwnWeights, WeightLayout

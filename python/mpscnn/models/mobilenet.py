@@ -9,7 +9,7 @@ from typing import Any
 
 from mpscnn._private.arguments import pair
 from mpscnn._private.model_name import read_weights
-from mpscnn._private.other_names import accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from mpscnn._private.arguments import whole_number
-from mpscnn._private.other_names import accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 from mpscnn.graph.weight_layout import WeightLayout

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arguments import whole_number
-from mpscnn._private.other_names import accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network

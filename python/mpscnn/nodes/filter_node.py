@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from mpscnn import kernels
 from mpscnn._private.arguments import whole_numbers
-from mpscnn._private.other_names import accept_foreign_arguments, lacking
+from mpscnn._private.other_arguments import accept_foreign_arguments
+from mpscnn._private.other_names import lacking
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 from mpscnn.kernels.apple_names import property_hint
 

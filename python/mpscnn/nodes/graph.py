@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from mpscnn._private.arguments import require_sequence
-from mpscnn._private.other_names import Expected, accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
+from mpscnn._private.other_names import Expected
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network

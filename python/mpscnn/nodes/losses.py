@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from mpscnn import kernels
-from mpscnn._private.other_names import accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
 from mpscnn.errors import ParameterError
 from mpscnn.nodes.filter_node import FilterNode, GradientNode, MPSNNImageNode, NodeHandler, gradients_before
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arrays import naming_remedy
-from mpscnn._private.other_names import number_format
+from mpscnn._private.other_arguments import number_format
 from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network

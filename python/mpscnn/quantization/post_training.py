@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mpscnn._private.arguments import is_finite_number, name_list, require_bool, whole_number
-from mpscnn._private.other_names import accept_foreign_arguments, conversion_hint
+from mpscnn._private.other_arguments import accept_foreign_arguments, conversion_hint
 from mpscnn.comparison.precision_table import Answers, AnswerSums, right_classes
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.integer_layers import Scale, refused_layers

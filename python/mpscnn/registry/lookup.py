@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mpscnn._private.files import is_file, is_folder
 from mpscnn._private.model_name import MODEL_SUFFIX, is_path
-from mpscnn._private.other_names import accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
 from mpscnn._private.toolkit import converter
 from mpscnn.errors import DownloadError, ParameterError, WeightsError
 from mpscnn.registry.cache import (

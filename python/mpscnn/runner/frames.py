@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn._private.arrays import unchanging
 from mpscnn._private.literals import ChannelOrderName
-from mpscnn._private.other_names import translate_options
+from mpscnn._private.other_arguments import translate_options
 from mpscnn._private.signal_handlers import raised_by_signal_handler
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.features import FeatureExtractor, is_network_input

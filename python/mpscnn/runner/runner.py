@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from mpscnn import _core
 from mpscnn._private.arguments import byte_limit, is_finite_number, whole_number
 from mpscnn._private.copies import NoCopies
-from mpscnn._private.other_names import Expected, accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
+from mpscnn._private.other_names import Expected
 from mpscnn._private.signal_handlers import SafeCondition, raised_by_signal_handler
 from mpscnn.errors import Error, ParameterError, StateError
 from mpscnn.runner.frames import finish_frame, frame_kind

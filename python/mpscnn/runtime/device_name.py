@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mpscnn._private.other_names import canonical_device, device_text
+from mpscnn._private.other_arguments import canonical_device, device_text
 from mpscnn.errors import DeviceError, ParameterError
 
 #: Devices of other frameworks that mpscnn cannot use.

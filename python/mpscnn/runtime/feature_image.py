@@ -14,7 +14,8 @@ from mpscnn._private.arguments import whole_numbers
 from mpscnn._private.arrays import AsArray, as_array
 from mpscnn._private.copies import NoCopies
 from mpscnn._private.literals import ImageFormatName
-from mpscnn._private.other_names import Expected, ExplainedClass, accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
+from mpscnn._private.other_names import Expected, ExplainedClass
 from mpscnn.errors import ParameterError, ShapeError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import numpy as np
 from mpscnn import _core
 from mpscnn._private.arguments import whole_numbers
 from mpscnn._private.literals import PrecisionName
-from mpscnn._private.other_names import accept_foreign_arguments, canonical_device, device_text
+from mpscnn._private.other_arguments import accept_foreign_arguments, canonical_device, device_text
 from mpscnn.errors import ParameterError
 
 if TYPE_CHECKING:

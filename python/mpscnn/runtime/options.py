@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from mpscnn._private.arguments import byte_limit, require_bool, require_text, thread_count
-from mpscnn._private.other_names import Expected, device_text, number_format, option_error
+from mpscnn._private.other_arguments import device_text, number_format, option_error
+from mpscnn._private.other_names import Expected
 
 if TYPE_CHECKING:
     from typing import Literal, TypedDict

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.other_names import accept_foreign_arguments, conversion_hint
+from mpscnn._private.other_arguments import accept_foreign_arguments, conversion_hint
 from mpscnn.errors import ParameterError
 from mpscnn.runtime.profile import Profile
 from mpscnn.runtime.program import Program

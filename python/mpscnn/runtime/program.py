@@ -15,7 +15,8 @@ from mpscnn import _core
 from mpscnn._private.arguments import byte_limit, thread_count, whole_number, whole_numbers
 from mpscnn._private.arrays import FLOAT32, as_input, check_output, is_plain, naming_remedy
 from mpscnn._private.copies import NoCopies, reduce_graph
-from mpscnn._private.other_names import Expected, accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
+from mpscnn._private.other_names import Expected
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.runtime.device_name import named_device
 from mpscnn.runtime.options import CompileOptions, RunOptions

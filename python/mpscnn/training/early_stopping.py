@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from mpscnn._private.arguments import is_finite_number, require_bool, whole_number
-from mpscnn._private.other_names import MONITORS, accept_foreign_arguments
+from mpscnn._private.other_arguments import MONITORS, accept_foreign_arguments
 from mpscnn.errors import ParameterError
 from mpscnn.training.history import Epoch
 

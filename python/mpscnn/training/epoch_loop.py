@@ -12,7 +12,7 @@ import numpy as np
 
 from mpscnn._private.arguments import whole_number
 from mpscnn._private.callables import require_arguments
-from mpscnn._private.other_names import accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
 from mpscnn._private.progress_line import TextLine, draw_bar
 from mpscnn.errors import ParameterError
 from mpscnn.training.batches import Data, batch_count, batches, pair_with_labels

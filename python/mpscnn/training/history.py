@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from typing import TYPE_CHECKING, Any, overload
 
-from mpscnn._private.other_names import MONITORS, Expected
+from mpscnn._private.other_arguments import MONITORS
+from mpscnn._private.other_names import Expected
 from mpscnn._private.report import Cell, Tabular
 from mpscnn.errors import ParameterError
 from mpscnn.training.curves import Chart, charts_picture

@@ -23,7 +23,8 @@ from mpscnn._private.arguments import (
 )
 from mpscnn._private.callables import require_arguments
 from mpscnn._private.names import shown_names
-from mpscnn._private.other_names import Expected, accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
+from mpscnn._private.other_names import Expected
 from mpscnn.errors import ImageError, ParameterError
 from mpscnn.graph.class_numbers import ClassNumbers
 from mpscnn.runtime.library import available_processors

@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Any, Literal
 
 from mpscnn._private.arguments import is_finite_number
-from mpscnn._private.other_names import accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
 from mpscnn._private.settings import plain
 from mpscnn.errors import ParameterError
 from mpscnn.training.schedules import Schedule, restore_rate, stored_rate

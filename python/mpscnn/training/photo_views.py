@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number
-from mpscnn._private.other_names import accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
 from mpscnn._private.settings import as_json
 from mpscnn.errors import Error, ImageError, ParameterError
 from mpscnn.vision.photo import Photo, open_photo

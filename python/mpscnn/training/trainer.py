@@ -18,13 +18,8 @@ from mpscnn._private.callables import require_arguments
 from mpscnn._private.copies import NoCopies
 from mpscnn._private.fork_safe_lock import ForkSafeLock
 from mpscnn._private.names import did_you_mean
-from mpscnn._private.other_names import (
-    Expected,
-    FixedAttributes,
-    accept_foreign_arguments,
-    conversion_hint,
-    number_format,
-)
+from mpscnn._private.other_arguments import accept_foreign_arguments, conversion_hint, number_format
+from mpscnn._private.other_names import Expected, FixedAttributes
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.class_numbers import require_same_classes
 from mpscnn.graph.network import Network

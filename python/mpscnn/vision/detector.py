@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, name_list, pair, whole_number
 from mpscnn._private.arrays import as_array
-from mpscnn._private.other_names import accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
 from mpscnn._private.settings import as_json
 from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.vision.found_object import Detection, detection_of

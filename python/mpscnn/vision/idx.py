@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mpscnn._private.arguments import path_name
 from mpscnn._private.files import read_content
-from mpscnn._private.other_names import accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
 from mpscnn.errors import ImageError
 
 _ELEMENTS = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}

@@ -19,7 +19,8 @@ from mpscnn._private.arrays import as_array
 from mpscnn._private.files import convert_read_errors, is_folder, require_regular
 from mpscnn._private.literals import ChannelOrderName
 from mpscnn._private.memory_errors import is_out_of_memory
-from mpscnn._private.other_names import accept_foreign_arguments, explain_unknown_names
+from mpscnn._private.other_arguments import accept_foreign_arguments
+from mpscnn._private.other_names import explain_unknown_names
 from mpscnn.errors import ImageError, ParameterError
 from mpscnn.vision.array_file import is_array_file, read_array
 from mpscnn.vision.integer_range import require_more_than_8_bits, with_bits

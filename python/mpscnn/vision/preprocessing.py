@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn._private.arguments import MAX_INPUT_SIDE, IntPair, input_size, whole_number
 from mpscnn._private.literals import ChannelOrderName
-from mpscnn._private.other_names import accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
 from mpscnn._private.settings import as_json
 from mpscnn.errors import ImageError
 from mpscnn.vision.photo import open_photo

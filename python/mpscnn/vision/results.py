@@ -14,7 +14,8 @@ from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, whole_number
 from mpscnn._private.arrays import AsArray
 from mpscnn._private.literals import ScoresName
-from mpscnn._private.other_names import Expected, accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
+from mpscnn._private.other_names import Expected
 from mpscnn._private.printable import printable
 from mpscnn._private.report import Cell
 from mpscnn.errors import ParameterError

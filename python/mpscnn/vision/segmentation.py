@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from mpscnn._private.arguments import is_finite_number
 from mpscnn._private.arrays import AsArray
-from mpscnn._private.other_names import Expected, accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
+from mpscnn._private.other_names import Expected
 from mpscnn._private.printable import printable
 from mpscnn._private.report import Cell
 from mpscnn.errors import ParameterError, ShapeError

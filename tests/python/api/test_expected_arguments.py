@@ -15,7 +15,7 @@ from PIL import Image
 
 import mpscnn
 from mpscnn._private.hints import twin_of
-from mpscnn._private.other_names import argument_names
+from mpscnn._private.other_arguments import argument_names
 
 
 def test_layers_by_other_names() -> None:

@@ -11,7 +11,7 @@ from command_line import Command
 from guessed_objects import PHOTO, X, Y, network
 
 import mpscnn
-from mpscnn._private.other_names import DEVICES, MONITORS, PRECISIONS, WORDS
+from mpscnn._private.other_arguments import DEVICES, MONITORS, PRECISIONS, WORDS
 
 
 @pytest.mark.parametrize("name", [*PRECISIONS, "FP16", "Half"])

@@ -20,7 +20,7 @@ from guessed_objects import OBJECTS
 import mpscnn
 from mpscnn import converters, kernels, models, nodes, onnx_backend, onnxruntime, quantization, training
 from mpscnn._private.hints import NEAREST, ROWS, option_of, place_of, twin_of
-from mpscnn._private.other_names import option_error
+from mpscnn._private.other_arguments import option_error
 from mpscnn.apps.cli.app import every_command
 from mpscnn.apps.train.complete_training import TrainedModel
 from mpscnn.graph.quantized import has_integers

@@ -54,6 +54,7 @@ MODULES_OF_A_RUN = {
     "mpscnn._private.given_warnings",
     "mpscnn.compiled_model",
     "mpscnn.opening_models",
+    "mpscnn._private.other_arguments",
     "mpscnn._private.other_names",
     "mpscnn.runtime.options",
     "mpscnn.errors",

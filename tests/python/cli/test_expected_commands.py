@@ -15,7 +15,7 @@ from tiers import with_full
 
 import mpscnn
 from mpscnn import ParameterError
-from mpscnn._private.other_names import canonical_device
+from mpscnn._private.other_arguments import canonical_device
 
 
 @pytest.mark.parametrize("shell", with_full(["zsh", "tcsh"], ["bash", "fish"]))

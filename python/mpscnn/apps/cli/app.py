@@ -16,7 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 from mpscnn._private.files import exists
 from mpscnn._private.hints import nearest_option, option_of, twin_of
 from mpscnn._private.names import did_you_mean
-from mpscnn._private.other_names import ARGUMENTS, number_format
+from mpscnn._private.other_arguments import ARGUMENTS, number_format
 from mpscnn._private.printable import printable
 from mpscnn.apps.cli.commands import COMMANDS, command_function, first_sentence
 from mpscnn.apps.cli.failures import handle_errors, raise_on_signals

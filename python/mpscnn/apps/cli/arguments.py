@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mpscnn._private.literals import ChannelOrderName, ScoresName
-from mpscnn._private.other_names import DEVICES, canonical_device
+from mpscnn._private.other_arguments import DEVICES, canonical_device
 from mpscnn.errors import ParameterError
 from mpscnn.graph.structure import checked_scores
 from mpscnn.runtime.library import devices

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from mpscnn._private.other_names import accept_foreign_arguments, translate_options
+from mpscnn._private.other_arguments import accept_foreign_arguments, translate_options
 from mpscnn.apps.train.complete_training import TrainedModel
 from mpscnn.errors import ParameterError
 from mpscnn.training.annotated_folders import is_annotations

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mpscnn._private.arguments import path_name
-from mpscnn._private.other_names import accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
 from mpscnn.apps.train.complete_training import Results, TrainedModel, complete_training
 from mpscnn.apps.train.label_report import LABEL_REPORT_FILES
 from mpscnn.apps.train.photo_training import PhotoTraining, photo_folder

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Literal
 
 from mpscnn._private.arguments import path_name
-from mpscnn._private.other_names import accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
 from mpscnn.apps.train.complete_training import Results, TrainedModel, complete_training
 from mpscnn.apps.train.photo_training import photo_folder
 from mpscnn.apps.train.scene_report import SCENE_REPORT_FILES

@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from mpscnn._private.arguments import is_finite_number, whole_number
-from mpscnn._private.other_names import Expected, accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
+from mpscnn._private.other_names import Expected
 from mpscnn.apps.video.following import Following
 from mpscnn.apps.video.frame_buffer import FrameBuffer
 from mpscnn.apps.video.source import VideoFrame, VideoSource, open_source

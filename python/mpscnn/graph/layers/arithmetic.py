@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mpscnn._private.other_names import accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
 from mpscnn.errors import ShapeError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor

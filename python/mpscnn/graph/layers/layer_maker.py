@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol
 
-from mpscnn._private.other_names import Expected, accept_foreign_arguments, argument_names
+from mpscnn._private.other_arguments import accept_foreign_arguments, argument_names
+from mpscnn._private.other_names import Expected
 from mpscnn.graph.layer_arguments import Activation
 
 if TYPE_CHECKING:

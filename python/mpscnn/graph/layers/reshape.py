@@ -9,7 +9,7 @@ import numpy as np
 
 from mpscnn._private.arguments import pair, whole_numbers
 from mpscnn._private.literals import BorderName
-from mpscnn._private.other_names import accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
 from mpscnn.errors import ParameterError
 from mpscnn.graph.layer_arguments import PaddingArgument, window_attributes
 from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor

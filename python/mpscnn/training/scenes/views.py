@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.other_names import accept_foreign_arguments
+from mpscnn._private.other_arguments import accept_foreign_arguments
 from mpscnn.training.photo_views import CheckedRanges
 from mpscnn.vision.photo import Photo
 from mpscnn.vision.segmentation import UNSEEN

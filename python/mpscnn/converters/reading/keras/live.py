@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arguments import require_bool
-from mpscnn._private.other_names import accept_foreign_arguments, conversion_hint
+from mpscnn._private.other_arguments import accept_foreign_arguments, conversion_hint
 from mpscnn.converters.finishing.agreement import require_results, running_original
 from mpscnn.converters.finishing.simplify.simplifier import simplify
 from mpscnn.converters.opening.layer_names import quote_name

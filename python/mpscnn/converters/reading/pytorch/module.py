@@ -10,7 +10,7 @@ from typing import Any
 from mpscnn._private.arguments import require_bool
 from mpscnn._private.given_warnings import warn_caller
 from mpscnn._private.installation import install_command
-from mpscnn._private.other_names import accept_foreign_arguments, conversion_hint
+from mpscnn._private.other_arguments import accept_foreign_arguments, conversion_hint
 from mpscnn.converters.finishing.simplify.simplifier import simplify
 from mpscnn.converters.opening.read_options import ReadOptions
 from mpscnn.converters.opening.unsupported import (
