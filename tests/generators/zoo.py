@@ -14,6 +14,7 @@ import multiprocessing
 import platform
 import resource
 import sys
+import textwrap
 import time
 import warnings
 from collections.abc import Callable
@@ -38,6 +39,8 @@ KEPT = ROOT / "build" / "zoo.json"
 TOLERANCE = 1e-3
 #: Networks with more parameters are left out.
 MOST_PARAMETERS = 150_000_000
+_TOO_LARGE = f"it has more than {MOST_PARAMETERS // 1_000_000} million parameters"
+_MAX_REASON = 110
 _RUNS = 3
 #: Processor seconds of each run. The clock of a process may advance in ticks of 4 ms, so that calls are repeated.
 _SECONDS_OF_A_RUN = 0.1
@@ -71,8 +74,8 @@ def tried(entry: Entry) -> Outcome:
         module = entry.make().eval()
     except Exception as error:  # the package's own code may raise any error
         return Outcome("left out", reason=f"it cannot be made without more: {_line(error)}")
-    if (count := sum(one.numel() for one in module.parameters())) > MOST_PARAMETERS:
-        return Outcome("left out", reason=f"it has {count / 1e6:.0f} million parameters")
+    if sum(one.numel() for one in module.parameters()) > MOST_PARAMETERS:
+        return Outcome("left out", reason=_TOO_LARGE)
     x = torch.rand(entry.shape)
     try:
         with torch.no_grad():
@@ -238,7 +241,7 @@ def page(outcomes: dict[str, Outcome]) -> str:
         lines += ["", f"## {package}", *_of_package(own)]
     if left := {name: one for name, one in outcomes.items() if one.kind == "left out"}:
         lines += ["", "## Left out", f"These {len(left)} networks were not converted.", ""]
-        lines += _reasons({name: _escaped(one.reason) for name, one in left.items()})
+        lines += _reasons({name: _shortened(one.reason) for name, one in left.items()})
     return "\n".join([*lines, ""])
 
 
@@ -282,6 +285,11 @@ def _machines(outcomes: dict[str, Outcome]) -> dict[str, list[str]]:
 def _result(outcome: Outcome) -> str:
     error = "" if outcome.error is None else f" ({outcome.error:.0e})"
     return f"{outcome.kind}{error}" + (f": {_escaped(outcome.reason)}" if outcome.reason else "")
+
+
+def _shortened(reason: str) -> str:
+    """Return the beginning of the reason why a network was left out, which may be a long message of its package."""
+    return _escaped(textwrap.shorten(reason, _MAX_REASON, placeholder=" ..."))
 
 
 def _escaped(text: str) -> str:
