@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import mpscnn
@@ -12,7 +13,7 @@ INTRODUCTION = """# Options of programs and of runs
 
 Look up here how a network is compiled (`mpscnn.CompileOptions`) and how a program runs (`mpscnn.RunOptions`).
 Their fields are keyword arguments of functions and classes, and options of commands, with one meaning everywhere.
-`python docs/generate` writes this page from the two classes.
+The docstrings of the two classes, and `--help` of a command, say more. `python docs/generate` writes this page.
 
 | takes | options of programs | options of runs |
 |---|---|---|
@@ -44,7 +45,7 @@ def table(options: type[mpscnn.CompileOptions | mpscnn.RunOptions]) -> list[str]
     """Return a table with a row for each field."""
     lines = ["| option | default | meaning |", "|---|---|---|"]
     for name, option in options.fields.items():
-        text = option.text[0].upper() + option.text[1:]
+        text = re.split(r"(?<=\.)\s", option.text[0].upper() + option.text[1:])[0]
         lines.append(f"| `{name}` | `{option.default!r}` | {text} |")
     return lines
 
