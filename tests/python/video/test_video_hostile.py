@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 import systems
-from video_clips import photo_that_moves
+from video_clips import SIZE, photo_that_moves, shades, write_clip
 
 import mpscnn
+from mpscnn import ImageError
+from mpscnn.apps.video import source as source_module
 from mpscnn.apps.video.sample_counts import require_sample_counts
 from mpscnn.apps.video.source import open_source
 
@@ -181,3 +183,36 @@ def test_pictures_with_sound_are_opened(tmp_path: Path, ending: str, flags: str)
         container.mux(sound.encode(frame))
         container.mux(sound.encode(None))
     assert len(list(open_source(path).frames())) == 25
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        ("film.flv", "libx264"),
+        ("film.flv", "flv"),
+        ("film.mpg", "libx264"),
+        ("film.mpg", "mpeg2video"),
+        ("film.vob", "mpeg2video"),
+        ("film.ts", "libx264"),
+    ],
+)
+def test_no_decoder_without_a_limit_runs_while_a_file_is_opened(
+    name: str, codec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The headers of these formats list no streams, whose decoders FFmpeg then opens without mpscnn's limit."""
+    path = write_clip(tmp_path / name, shades(5), codec=codec)
+    opened = []
+    open_container = av.open
+
+    def recorded(*arguments: Any, **options: Any) -> Any:
+        opened.append(options["options"].get("codec_whitelist"))
+        return open_container(*arguments, **options)
+
+    monkeypatch.setattr(av, "open", recorded)
+    assert len(list(open_source(path).frames())) == 5
+    assert opened == ["none", None]
+    opened.clear()
+    monkeypatch.setattr(source_module, "allowed_pixels", lambda _: SIZE[0] * SIZE[1] - 1)
+    with pytest.raises(ImageError, match=f"frames of ({SIZE[0]} x {SIZE[1]}|more than 3,071 pixels)"):
+        list(open_source(path).frames())
+    assert set(opened) == {"none"}

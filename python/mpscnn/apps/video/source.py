@@ -39,6 +39,12 @@ _TIME_LIMIT = 10.0
 _MICROSECONDS = 1_000_000
 #: If a frame's time goes back by more than this many seconds, recordings were joined or a camera's clock was set.
 _SET_BACK = 1.0
+#: The beginning of MP4 and QuickTime files from byte 4 on. FFmpeg takes no file that begins so for another format.
+_MP4 = b"ftyp"
+#: Formats whose header lists all streams. FFmpeg finds the streams of others while it decodes their beginning.
+_LISTING = ("asf", "avi", "gif", "ivf", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "yuv4mpegpipe")
+#: The frames of a stream, and bytes of a file, that FFmpeg decodes at most while it opens the file.
+_PROBED_FRAMES, _PROBED_BYTES = 20, 5_000_000
 #: Formats that do not store the time of every picture. FFmpeg then guesses times after a seek, and may be wrong.
 _INEXACT = ("mpeg",)
 
@@ -209,6 +215,7 @@ class _AvSource(VideoSource):
         self._file: _File | None = None
         self._read_to = 0
         self._packet_cut = self._frame_spoilt = self._at_end = False
+        self._may_probe = True
         self._open()
         self.rate = self._stream.average_rate
         if not live and self._container.duration is not None:
@@ -225,10 +232,13 @@ class _AvSource(VideoSource):
         )
         invalid = "sends no video" if self.live else "is not a video, or damaged or cut off"
         with _failures(self.name, lambda: invalid, lambda: failed):
+            opening = self._opening
             if self._address is None:
+                self._may_probe = self._has_allowed_beginning()
+                opening = self._opening if self._may_probe else self._without_decoders()
                 self._file = _File(self.name)
             try:
-                self._container = av.open(self._address or self._file, **self._opening, timeout=limit)
+                self._container = av.open(self._address or self._file, **opening, timeout=limit)
             except BaseException:
                 self._close_file()
                 raise
@@ -253,13 +263,43 @@ class _AvSource(VideoSource):
         # Decoding several frames in parallel would delay the frames of a live source.
         self._stream.thread_type = "SLICE" if self.live else "AUTO"
 
+    def _without_decoders(self) -> dict[str, Any]:
+        """Return the options with which FFmpeg decodes nothing while it opens a file."""
+        return {**self._opening, "options": {**self._opening["options"], "codec_whitelist": "none"}}
+
+    def _has_allowed_beginning(self) -> bool:
+        """Return False if the first frames may have more pixels than allowed, or cannot be decoded.
+
+        While FFmpeg opens a file, the decoders of streams that its header does not list have no limit of pixels.
+        """
+        with _File(self.name) as file:
+            if file.read(8)[4:] == _MP4:
+                return True
+        av = import_av()
+        with _File(self.name) as file, av.open(file, **self._without_decoders()) as container:
+            if container.format.name in _LISTING:
+                return True
+            decoded = {}
+            for stream in container.streams.video:
+                if stream.codec_context is not None:
+                    stream.codec_context.options = {"max_pixels": str(self._max_pixels)}
+                    decoded[stream.index] = 0
+            if not decoded:
+                return True
+            read = 0
+            for packet in container.demux(*[container.streams[index] for index in decoded]):
+                read += packet.size
+                try:
+                    decoded[packet.stream.index] += len(packet.decode())
+                except av.error.FFmpegError:
+                    return False
+                if read > _PROBED_BYTES or min(decoded.values()) >= _PROBED_FRAMES:
+                    break
+        return True
+
     def _announced_size(self) -> tuple[int, int]:
         """Return the width and height in the container's header, also those that decoders refuse; 0 if unknown."""
-        options = {**self._opening["options"], "codec_whitelist": "none"}
-        with (
-            _File(self.name) as file,
-            import_av().open(file, **{**self._opening, "options": options}) as container,
-        ):
+        with _File(self.name) as file, import_av().open(file, **self._without_decoders()) as container:
             context = container.streams[self._stream.index].codec_context
             return context.width, context.height
 
@@ -275,7 +315,11 @@ class _AvSource(VideoSource):
         origin = self._origin()
         clock, orientations = _Clock(origin, 1 / (self.rate or 25)), Orientations()
         decoded = number = 0
-        with _failures(self.name, lambda: self._damage(decoded), lambda: f"failed after {decoded} frames"):
+        with _failures(
+            self.name,
+            lambda: self._damage(decoded),
+            lambda: f"failed after {decoded} frames{self._or_larger()}",
+        ):
             for frame in self._decoded(origin):
                 at = time.perf_counter()
                 decoded += 1
@@ -305,8 +349,12 @@ class _AvSource(VideoSource):
         """Return a message for a failed decoder: the file is cut off, or damaged."""
         missing = self._missing() if self._at_end else None
         if missing is None:
-            return f"is damaged after {decoded} frames"
+            return f"is damaged after {decoded} frames{self._or_larger()}"
         return f"is cut off after {decoded} frames: {missing}"
+
+    def _or_larger(self) -> str:
+        """Return the other reason for a failed decoder, where only the decoder knows the size of a frame."""
+        return "" if self._may_probe else f", or has frames of more than {self._max_pixels:,} pixels"
 
     def _missing(self) -> str | None:
         """Return which part of the file's end is missing; None if nothing is known to be missing."""
