@@ -438,6 +438,14 @@ def test_the_signature_of_tensorflow_js_states_the_outputs(place: str, tmp_path:
     assert [end.shape for end in chosen.outputs] == [(None, 3)]
 
 
+def test_a_tensor_with_two_names_of_outputs_is_two_outputs(tmp_path: Path) -> None:
+    stated = {"scores": {"name": "multiplied:0"}, "logits": {"name": "multiplied:0"}}
+    network = read_network([signed_web_graph(tmp_path / "model.json", stated)])
+    assert [end.name for end in network.outputs] == ["scores", "logits"]
+    both = network.predict(np.array([[1.0, -2.0, 3.0, 0.5]], np.float32))
+    assert np.array_equal(both["scores"], both["logits"])
+
+
 @pytest.mark.parametrize(
     ("outputs", "message"),
     [
