@@ -370,3 +370,28 @@ def test_inputs_of_run_async_may_be_written_again(file: Path, monkeypatch: pytes
     assert not error
     for one, other in zip(results, expected, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_an_operator_that_onnx_deprecates() -> None:
+    """GroupNormalization of opset 18 has a factor for each group. ONNX' checker refuses it, and runtimes compute it."""
+    constants = {"s": np.array([0.5, 2.0]), "b": np.array([0.1, -0.3])}
+    nodes = [node("GroupNormalization", ["x", "s", "b"], "y", num_groups=2)]
+    made = model(nodes, {"x": [2, 4, 3, 3]}, constants, opset=18)
+    made.graph.output[0].CopyFrom(onnx.helper.make_tensor_value_info("y", 1, [2, 4, 3, 3]))
+    feeds = {"x": np.random.default_rng(3).normal(size=(2, 4, 3, 3)).astype(np.float32)}
+    (right,) = onnxruntime_results(made, feeds)
+    (found,) = ours.InferenceSession(made.SerializeToString()).run(None, feeds)
+    np.testing.assert_allclose(found, right, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["Relu", "Concat", "Softmax"])
+def test_results_of_too_many_axes_are_refused(kind: str) -> None:
+    """A limit of networks is told as something that is not supported, with the shape."""
+    nodes = [
+        node("Reshape", ["x", "s"], "u"),
+        node(kind, ["u"], "y", **({"axis": 1} if kind == "Concat" else {})),
+    ]
+    made = model(nodes, {"x": [2, 3, 5, 4]}, {"s": np.array([2, 3, 1, 5, 2, 1, 2])})
+    feeds = {"x": np.zeros((2, 3, 5, 4), np.float32)}
+    with pytest.raises(UnsupportedError, match=r"axes after the batch, which is not supported; up to 5 are"):
+        ours.InferenceSession(made.SerializeToString()).run(None, feeds)

@@ -76,8 +76,13 @@ class Arranger:
     def physical(self, value: Arranged, groups: Sequence[Axis]) -> Tensor:
         """Return the value as a tensor whose axes are the batch and one axis for each of these groups of atoms.
 
-        If its elements have another order in memory, they are moved.
+        If its elements have another order in memory, they are moved. Raises UnsupportedError for more axes than tensors
+        of networks have.
         """
+        if len(groups) > _MAX_AXES:
+            raise UnsupportedError(
+                f"{value.shown} has {len(groups)} axes after the batch, which is not supported; up to {_MAX_AXES} are"
+            )
         wanted = tuple(atom for group in groups for atom in group)
         if wanted != value.order:
             value = self._moved(value, wanted)
@@ -429,7 +434,7 @@ def _is_short(atom: Atom) -> bool:
 _IMAGE_RANK = 4
 _MAX_ROWS = 16384
 _MAX_GROUPS = 8  # channel shuffles with more groups are made by a transposition
-_MAX_AXES = 5  # the maximum number of axes after the batch in a transposition of the engine
+_MAX_AXES = 5  # the maximum number of axes after the batch of a tensor of the engine
 # The maximum number of elements that a product with a permutation matrix moves. The matrix has as many rows and
 # columns.
 _MAX_MOVED = 2048
