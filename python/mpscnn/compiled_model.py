@@ -14,11 +14,9 @@ from mpscnn._private.given_warnings import warn_caller
 from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn._private.other_arguments import (
     accept_foreign_arguments,
-    canonical_device,
-    device_text,
     number_format,
 )
-from mpscnn._private.other_names import FixedAttributes
+from mpscnn._private.other_names import ExplainedClass, FixedAttributes
 from mpscnn.errors import ParameterError
 from mpscnn.opening_models import (
     LOST_CALIBRATION,
@@ -27,6 +25,7 @@ from mpscnn.opening_models import (
     model_task,
     read_settings,
 )
+from mpscnn.runtime.device_name import named_device
 from mpscnn.runtime.program import Program, Session, compile_graph
 from mpscnn.runtime.session_pool import SessionPool
 
@@ -55,7 +54,7 @@ def network_of(given: Network | CompiledModel) -> Network:
     return network
 
 
-class CompiledModel(FixedAttributes):
+class CompiledModel(FixedAttributes, metaclass=ExplainedClass):
     """A compiled network with its settings: what `Model` is, without the tasks for photos."""
 
     program: Program
@@ -218,10 +217,11 @@ class CompiledModel(FixedAttributes):
 
         Raises ParameterError for another device: a model stays on the one for which it was loaded.
         """
-        if canonical_device(device_text(device)) != self.device:
-            raise ParameterError(
-                f"the model was loaded for {self.device!r}; load it with device={device!r} for that one"
-            )
+        with named_device(device) as name:
+            if name != self.device:
+                raise ParameterError(
+                    f"the model was loaded for {self.device!r}; load it with device={device!r} for that one"
+                )
         return self
 
     @property

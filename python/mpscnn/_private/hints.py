@@ -65,7 +65,7 @@ _SAVES = (
     "options, such as target='iOS16'; detectors are written with their suppression of boxes; mpscnn.load(path) reads "
     "them; `mpscnn convert` in a shell"
 )
-_EXPORTS = "convert to_torch input_names output_names"
+_EXPORTS = "convert to_torch"
 _ACTIVATION = (
     "net.activation(x, name) applies an activation, and net.custom(function, x) a function of arrays of yours"
 )
@@ -84,7 +84,8 @@ _VARIANTS = (
 )
 _LOADERS = (
     "YOLO pipeline from_pretrained create_model from_onnx load_onnx from_tflite from_coreml Interpreter MLModel "
-    "CompiledMLModel VNCoreMLModel applications hub read ObjectDetector "
+    "CompiledMLModel VNCoreMLModel applications hub read read_model open from_tensorflow from_saved_model Predictor "
+    "Engine Classifier ObjectDetector "
     "SSDLite SSD RetinaNet"
 )
 _PREDICTS = (
@@ -125,6 +126,10 @@ _MEMORY = (
 _PREFETCH = (
     "there is nothing to prefetch: TemporaryImage(commands, descriptor) gets its memory when a kernel that writes it "
     "is encoded, and gives it back when read_count is 0"
+)
+_PHOTOS = (
+    "a photo is a path, bytes, a Pillow image or an array of bytes (height, width, 3), for every function that "
+    "takes photos; mpscnn.open_photo(photo) turns it as its EXIF data says"
 )
 _ORIENTATION = (
     "photos are turned as their EXIF data says; mpscnn.open_photo(photo, orientation='right') gives another "
@@ -257,7 +262,16 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         "numel nelement size dim ndim",
         "shape has the extents, (n, height, width, channels) for images",
     ),
-    ("mpscnn", "summary", "Model.summary() and Network.summary() return the table of the layers"),
+    (
+        "mpscnn",
+        "summary info inspect",
+        "Model.summary() and Network.summary() return the table of the layers; `mpscnn info MODEL` in a shell",
+    ),
+    (
+        "mpscnn",
+        "serve doctor download",
+        "that is a command of a shell: `mpscnn serve MODEL`, `mpscnn doctor`, `mpscnn models --fetch NAME`",
+    ),
     (
         "Model mpscnn",
         "compile jit",
@@ -276,6 +290,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     (
         "Network mpscnn",
         "relu6 leaky_relu prelu elu gelu silu swish mish hardswish hardsigmoid softplus "
+        "sigmoid tanh exp softsign "
         "custom_layer lambda_ Lambda register_layer register_custom_layer add_custom",
         _ACTIVATION,
     ),
@@ -292,6 +307,19 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("* argument", "half float dtype compute_precision --precision", _PRECISION),
     ("*", "profile benchmark warmup end_profiling", _MEASURES),
     ("Model Network mpscnn argument", _EXPORTS, _SAVES),
+    ("argument", "input_names output_names", _SAVES),
+    (
+        "Model Network Program Session",
+        "input_names output_names",
+        "network.inputs and network.outputs are tensors with names and shapes (a Model has model.network); "
+        "mpscnn.InferenceSession has get_inputs()",
+    ),
+    (
+        "Classification",
+        "boxes xyxy masks obb",
+        "a classifier finds no objects: model.detect(photo) of a detector has boxes (`mpscnn models` lists detectors)",
+    ),
+    ("Session Program", "predict", _ARRAYS),
     ("* argument", "submit stream predict_async run_async predict_batch", _RUNS),
     (
         "Model",
@@ -300,7 +328,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "* argument mpscnn mpscnn.onnxruntime",
-        "from_dlpack from_numpy run forward infer get_inputs get_outputs io_binding providers "
+        "from_dlpack from_numpy array zeros ones run forward infer get_inputs get_outputs io_binding providers "
         "encodeToCommandBuffer executeAsync",
         _ARRAYS,
     ),
@@ -330,8 +358,17 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         "Trainer(loss='cross_entropy', optimizer='adam') takes names, and mpscnn.Adam(...) has the optimizer's "
         "options; mpscnn.evaluate measures",
     ),
-    ("mpscnn", "Sequential Module nn layers Linear", _LAYERS),
-    ("mpscnn mpscnn.models", _LOADERS, _LOAD),
+    ("mpscnn", "Sequential Module nn layers Linear functional Functional Graph", _LAYERS),
+    ("Network", "append add_module sequential", _LAYERS),
+    (
+        "Network",
+        "mean sum max min prod std var",
+        "net.reduce_mean(x, axis), reduce_sum, reduce_max, reduce_min, reduce_product, reduce_deviation and "
+        "reduce_variance compute one number of axes",
+    ),
+    ("mpscnn mpscnn.models Model", _LOADERS, _LOAD),
+    ("mpscnn.models", "load_model get_model", "mpscnn.load"),
+    ("mpscnn", "get_model", _LOAD),
     (
         "mpscnn",
         "classify detect segment predict imread load_img load_image decode_predictions VNCoreMLRequest MLMultiArray "
@@ -388,9 +425,10 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         "dim axis",
         "images are (n, height, width, channels): it is axis= here, and -1 are the channels",
     ),
-    ("argument", "save show verbose --save --to -q --quiet -v --verbose", _SHOWS),
+    ("argument", "save show verbose --save --show --to -q --quiet -v --verbose", _SHOWS),
+    ("mpscnn", "quantize_dynamic quantize_static", _QUANTIZE),
     (
-        "argument mpscnn.onnxruntime",
+        "argument mpscnn.onnxruntime Model",
         "quantize quantized quantization bits int8 "
         "--bits --dataset --calibration-data --calibration --quantized --quantize --int8",
         _QUANTIZE,
@@ -444,9 +482,9 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     (
         "mpscnn",
         "CGImage CVPixelBuffer UIImage NSImage CIImage CMSampleBuffer MTKTextureLoader",
-        "a photo is a path, bytes, a Pillow image or an array of bytes (height, width, 3), for every function that "
-        "takes photos; mpscnn.open_photo(photo) turns it as its EXIF data says",
+        _PHOTOS,
     ),
+    ("Image", "open", _PHOTOS),
     (
         "mpscnn mpscnn.kernels mpscnn.nodes",
         "DepthwiseConvolution DepthWiseConvolution MPSCNNDepthwiseConvolution MPSCNNDepthWiseConvolution "
@@ -513,7 +551,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("command", "val validate eval score", "mpscnn evaluate PHOTOS"),
     (
         "command",
-        "export save compile coreml xcode coremlcompiler",
+        "export save compile deploy coreml xcode coremlcompiler",
         "mpscnn convert MODEL FILE.mlpackage` or `mpscnn convert MODEL FILE.onnx",
     ),
     (
@@ -521,11 +559,15 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         "list ls search zoo download pull install get",
         "mpscnn models` or `mpscnn models --fetch NAME",
     ),
-    ("command", "show summary inspect describe", "mpscnn info MODEL"),
-    ("command", "test selftest env config bug", "mpscnn verify or doctor"),
+    ("command", "show summary inspect describe plot graph", "mpscnn info MODEL"),
+    ("command", "test selftest env config bug checks settings", "mpscnn verify or doctor"),
+    ("command", "track count", "mpscnn detect VIDEO --track"),
+    ("command", "embed embeddings", "mpscnn features PHOTO"),
+    ("command", "speed time latency", "mpscnn benchmark MODEL"),
+    ("command", "optimize prune", "mpscnn quantize MODEL --images FOLDER"),
     (
         "command",
-        "fit finetune fine-tune train-classifier train-detector train-segmenter",
+        "fit tune finetune fine-tune train-classifier train-detector train-segmenter",
         "mpscnn train FOLDER` or `mpscnn train FOLDER --task detect --annotations PLACE",
     ),
 )

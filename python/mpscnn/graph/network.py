@@ -124,6 +124,9 @@ class Network(
 
     _other_names = (
         ("summary", "info"),
+        ("input.shape", "input_shape"),
+        ("resize", "interpolate"),
+        ("upsample", "upsampling2d up_sampling2d"),
         ("max_pool2d", "max_pooling2d maxpool2d maxpool"),
         ("average_pool2d", "average_pooling2d avg_pool2d avgpool"),
         ("global_average_pool2d", "global_average_pooling2d adaptive_avg_pool2d"),

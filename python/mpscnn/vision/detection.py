@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mpscnn._private.other_arguments import accept_foreign_arguments
 from mpscnn._private.printable import printable
 from mpscnn._private.report import Cell
-from mpscnn.errors import ShapeError
+from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.vision.box import Box
 from mpscnn.vision.found_object import Detection
 from mpscnn.vision.object_mask import ObjectMask
@@ -44,6 +44,8 @@ class Detections(PhotoResult, Sequence[Detection]):
         ("labels", "names class_names"),
         ("scores", "conf"),
         ("masks", "segments"),
+        ("indices", "class_ids cls"),
+        ("photo", "orig_img"),
     )
 
     detections: tuple[Detection, ...]
@@ -94,7 +96,14 @@ class Detections(PhotoResult, Sequence[Detection]):
         return [one.mask for one in self]
 
     def filter(self, wanted: Callable[[Detection], Any]) -> Detections:
-        """Return the objects for which a function is true, such as `lambda one: one.label == "cat"`."""
+        """Return the objects for which a function is true, such as `lambda one: one.label == "cat"`.
+
+        Raises ParameterError for anything but a function.
+        """
+        if not callable(wanted):
+            raise ParameterError(
+                f"filter: wanted must be a function of a Detection, such as lambda one: one.score > 0.5, got {wanted!r}"
+            )
         return replace(self, detections=tuple(filter(wanted, self)))
 
     @property

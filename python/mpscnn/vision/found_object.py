@@ -39,7 +39,9 @@ class Detection(Expected):
         ("track", "id tracker_id track_id"),
         ("corners", "xyxyxyxy"),
         ("keypoints", "landmarks"),
-        ("label", "identifier"),
+        ("label", "identifier name class_name"),
+        ("box", "bbox"),
+        ("score", "conf"),
     )
 
     label: str

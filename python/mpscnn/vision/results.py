@@ -63,7 +63,11 @@ class Prediction(Expected):
     It is from 0 to 1, or the network's own number if the result's `scores_are` is "as is".
     """
 
-    _other_names = (("index", "class_id cls"), ("probability", "prob"), ("label", "identifier"))
+    _other_names = (
+        ("index", "class_id cls"),
+        ("probability", "prob"),
+        ("label", "identifier name class_name"),
+    )
 
     label: str
     probability: float

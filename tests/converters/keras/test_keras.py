@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -401,3 +405,21 @@ def test_batch_normalization_of_positions_that_divides_by_0(tmp_path: Path) -> N
     weights = {f"norm/moving_{role}": np.zeros((1, 2, 2, 1), np.float32) for role in ("mean", "variance")}
     with pytest.raises(mpscnn.UnsupportedError, match="it divides by 0"):
         converted(tmp_path, model, {"norm": weights})
+
+
+def test_keras_without_the_package_in_which_it_computes() -> None:
+    """The error is one of mpscnn's, and names the variable of Keras. Keras reads it once, so another process does."""
+    if importlib.util.find_spec("keras") is None:
+        pytest.skip("Keras is not installed")
+    program = (
+        "import mpscnn\ntry: mpscnn.from_keras(1)\nexcept mpscnn.UnsupportedError as error: print(error)"
+    )
+    made = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "KERAS_BACKEND": "nothing"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "cannot be imported" in made.stdout
+    assert "KERAS_BACKEND" in made.stdout

@@ -46,7 +46,7 @@ WORDS = sorted(
 
 
 def test_a_word_stands_once_at_each_place_of_a_short_table() -> None:
-    assert len(ROWS) <= 80
+    assert len(ROWS) <= 95
     assert len({(place, word) for place, word, _ in WORDS}) == len(WORDS)
     assert {place for place, _, _ in WORDS} <= {"*", "argument", "option", "command", *MODULES, *CLASSES}
 
@@ -452,3 +452,37 @@ def test_a_model_before_photos_leads_to_its_option(
 ) -> None:
     assert call("evaluate", "model.safetensors", str(tmp_path)) == 2
     assert "--model FILE names the model" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "lead"),
+    [
+        ("Model", "from_pretrained", "mpscnn.load(name or path)"),
+        ("Image", "open", "a photo is a path"),
+    ],
+)
+def test_names_of_classes_lead(owner: str, name: str, lead: str) -> None:
+    """They are typed on the class, before there is an object."""
+    with pytest.raises(AttributeError, match=re.escape(lead)):
+        getattr(getattr(mpscnn, owner), name)
+
+
+def test_a_device_of_another_framework_is_no_device_to_load_for() -> None:
+    model = mpscnn.load()
+    with pytest.raises(mpscnn.ParameterError, match="mpscnn runs on 'cpu', 'metal' and 'coreml'"):
+        model.to("cuda")
+    with pytest.raises(mpscnn.ParameterError, match="load it with device='metal'"):
+        model.to("metal")
+    assert model.to("cpu") is model
+
+
+def test_a_filter_of_detections_is_a_function(objects: dict[str, Any]) -> None:
+    with pytest.raises(mpscnn.ParameterError, match=r"must be a function of a Detection.* got 0\.5"):
+        objects["Detections"].filter(0.5)
+
+
+def test_options_by_other_names_and_models_as_weights(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("classify", "photo.png", "--top-k", "3") == 2
+    assert "No such option: --top-k; it is --top here" in capsys.readouterr().err
+    assert call("classify", "photo.png", "--weights", "mobilenet_v2") == 2
+    assert "--model names the model with its weights" in " ".join(capsys.readouterr().err.split())

@@ -163,7 +163,7 @@ def _lead_of(name: str, context: Any) -> str:
     """Return the lead for an unknown option: the command's option with this meaning, or a text."""
     options = {option: one.help for one in context.command.params for option in one.opts} if context else {}
     general = twin_of("option", name)
-    own = nearest_option(name, options) or (_renamed(name, options) if general else "")
+    own = nearest_option(name, options) or _renamed(name, options)
     return f"it is {own} here: {options[own]}" if own else general
 
 
@@ -195,6 +195,8 @@ def _value_instead(message: str) -> str:
         return "; uint8 stores 8-bit weights, and mpscnn quantize makes integers"
     from mpscnn.apps.cli.task import COMMANDS as TASKS  # it imports the models
 
+    if {*values} == {"auto", "int8"}:
+        return "; --model names the model with its weights"
     own = next((one for one in (TASKS.get(given), number_format(given)) if one in values), None)
     return f"; it is {own!r} here" if own else did_you_mean(given, values)
 

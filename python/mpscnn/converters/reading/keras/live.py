@@ -51,7 +51,13 @@ def from_keras(
     """
     if importlib.util.find_spec("keras") is None:
         raise UnsupportedError("from_keras needs Keras 3, which is not installed: pip install keras")
-    import keras
+    try:
+        import keras
+    except (ImportError, ValueError) as error:  # the package in which Keras computes is missing or unknown
+        raise UnsupportedError(
+            f"from_keras needs Keras 3, which cannot be imported: {error}; the environment variable KERAS_BACKEND "
+            "names the package in which it computes: torch, jax or tensorflow"
+        ) from error
 
     kind: Any = getattr(keras, "Model", ())
     if not isinstance(model, kind):
