@@ -17,7 +17,7 @@ from mpscnn._private.other_names import attribute_error, twin_attribute
 from mpscnn.converters.finishing.photo_settings import choose_settings, drop_wrong_labels, read_labels
 from mpscnn.converters.formats.readers import format_of, format_of_files
 from mpscnn.converters.opening.read_options import ReadOptions
-from mpscnn.errors import ParameterError
+from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.network import Network, with_limits
 from mpscnn.model import Model, network_of
 
@@ -111,6 +111,8 @@ def read_network(
     )
     with prefix_errors(*map(str, paths)):
         network = keep_intermediates(simplify(found.read(paths, options)))
+        if not network.outputs:
+            raise WeightsError("damaged: it has no outputs")
         return drop_wrong_labels(with_library_names(network))
 
 

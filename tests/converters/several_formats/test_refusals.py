@@ -12,6 +12,7 @@ from converters.onnx_files import model, node, onnx
 from converters.tensorflow_writer import Graph
 from converters.tflite_writer import Operator, Tensor, write_tflite
 
+import mpscnn
 from mpscnn.converters import read_network
 from mpscnn.converters.opening.unsupported import UnsupportedLayersError
 from mpscnn.converters.reading.caffe.layers import REFUSED as CAFFE
@@ -115,3 +116,33 @@ def test_refusals_name_the_layer_the_reason_and_what_to_do(name: str, tmp_path: 
         assert kind in layer.kind
         assert f"layer 'y' ({layer.kind}): {layer.reason}" in message, kind
         assert layer.has_advice or message.endswith(f": {layer.remedy}"), kind
+
+
+def _keras_without_outputs(folder: Path) -> Path:
+    path = folder / "none.h5"
+    described = keras_writer.functional([keras_writer.image(4, 4, 4)])
+    described["config"]["output_layers"] = []
+    keras_writer.write_h5(path, described, {})
+    return path
+
+
+def _tflite_without_outputs(folder: Path) -> Path:
+    path = folder / "none.tflite"
+    path.write_bytes(write_tflite([Tensor("x", SHAPE)], [], [0], []))
+    return path
+
+
+def _onnx_without_outputs(folder: Path) -> Path:
+    made = model([node("Relu", ["x"], "y")], {"x": SHAPE})
+    del made.graph.output[:]
+    path = folder / "none.onnx"
+    path.write_bytes(made.SerializeToString())
+    return path
+
+
+@pytest.mark.parametrize("write", [_keras_without_outputs, _onnx_without_outputs, _tflite_without_outputs])
+def test_networks_without_outputs(write: Callable[[Path], Path], tmp_path: Path) -> None:
+    path = write(tmp_path)
+    for read in (lambda: read_network([path]), lambda: mpscnn.load(path)):
+        with pytest.raises(mpscnn.WeightsError, match=rf"{path.name}.*: it has no outputs"):
+            read()
