@@ -340,23 +340,23 @@ def write_web(folder: Path, draw: Draw) -> list[Path]:
                 tensor.tensor_content = np.array(tensor.float_val, np.float32).tobytes()
                 tensor.ClearField("float_val")
     path = save_web_graph(folder / "model.json", graph, shard=int(draw.choice([1, 7, 16, 1 << 20])))
-    described = _shuffled(draw, json.loads(path.read_text()))
-    path.write_text(_json(draw, described), "utf-8")
+    described = shuffled(draw, json.loads(path.read_text()))
+    path.write_text(rare_json(draw, described), "utf-8")
     return [path]
 
 
-def _shuffled(draw: Draw, value: Any) -> Any:
+def shuffled(draw: Draw, value: Any) -> Any:
     """Return JSON whose objects have their entries in another order."""
     if isinstance(value, list):
-        return [_shuffled(draw, one) for one in value]
+        return [shuffled(draw, one) for one in value]
     if not isinstance(value, dict):
         return value
     keys = list(value)
     draw.shuffle(keys)
-    return {key: _shuffled(draw, value[key]) for key in keys}
+    return {key: shuffled(draw, value[key]) for key in keys}
 
 
-def _json(draw: Draw, value: Any) -> str:
+def rare_json(draw: Draw, value: Any) -> str:
     """Return JSON with blanks and escapes that a reader must accept."""
     separators = [(",", ":"), (", ", ": "), (" ,\n", " :\t")][int(draw.integers(0, 3))]
     text = json.dumps(value, indent=[None, 1, 4][int(draw.integers(0, 3))], separators=separators)
@@ -418,7 +418,7 @@ def write_h5(folder: Path, draw: Draw) -> list[Path]:
     from converters.keras_writer import h5py
 
     path = folder / "model.h5"
-    text = _json(draw, _shuffled(draw, _keras_model(draw, 2)))
+    text = rare_json(draw, shuffled(draw, _keras_model(draw, 2)))
     with h5py.File(path, "w", **_hdf5_settings(draw)) as file:
         file.attrs["model_config"] = text if chance(draw, 0.5) else np.bytes_(text.encode())
         file.attrs["keras_version"] = str(draw.choice(["2.1.6", "2.4.0", "2.15.0"]))
@@ -448,8 +448,8 @@ def write_keras(folder: Path, draw: Draw) -> list[Path]:
             for number, values in enumerate(arrays):
                 _dataset(draw, file, f"layers/{place}/vars/{number}", values)
     members = {
-        "metadata.json": _json(draw, {"keras_version": "3.8.0"}).encode(),
-        "config.json": _json(draw, _shuffled(draw, _keras_model(draw, 3))).encode(),
+        "metadata.json": rare_json(draw, {"keras_version": "3.8.0"}).encode(),
+        "config.json": rare_json(draw, shuffled(draw, _keras_model(draw, 3))).encode(),
         "model.weights.h5": stored.getvalue(),
     }
     path = folder / "model.keras"
@@ -620,7 +620,7 @@ def write_mlpackage(folder: Path, draw: Draw) -> list[Path]:
     message.write_bytes(rare_wire(draw, made.message))
     manifest = json.loads((path / "Manifest.json").read_text())
     manifest["itemInfoEntries"]["B"] = {"path": "com.apple.CoreML/weights", "name": "weights"}
-    (path / "Manifest.json").write_text(_json(draw, _shuffled(draw, manifest)))
+    (path / "Manifest.json").write_text(rare_json(draw, shuffled(draw, manifest)))
     return [path]
 
 
@@ -685,7 +685,7 @@ def write_safetensors(folder: Path, draw: Draw) -> list[Path]:
         places = [len(data), len(data) + len(content)]
         header[name] = {"dtype": codes[kind], "shape": list(STATE[name].shape), "data_offsets": places}
         data += content
-    text = _json(draw, _shuffled(draw, header)).strip().encode() + b" " * int(draw.integers(0, 9))
+    text = rare_json(draw, shuffled(draw, header)).strip().encode() + b" " * int(draw.integers(0, 9))
     path = folder / "model.safetensors"
     path.write_bytes(struct.pack("<Q", len(text)) + text + data)
     return [path]

@@ -207,7 +207,7 @@ def _with_different_scores(network: Any, side: int) -> Any:
 
     for name, parameter in network.named_parameters():
         if any(part in name for part in ("score_head", "class_embed", "bbox")):
-            spread = 3.0 if "bbox" not in name else 1.0
+            spread = 3.0 if "bbox" not in name else 0.3
             torch.nn.init.normal_(parameter, std=spread * parameter.shape[-1] ** -0.5)
     norms = [part for part in network.modules() if hasattr(part, "running_mean")]
     hooks = [norm.register_forward_pre_hook(normalise) for norm in norms]
