@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 #: A part of the cache's file names. Raise it when a change of a converter changes its results for existing files.
-CONVERTER_VERSION = 44
+CONVERTER_VERSION = 45
 
 
 @accept_foreign_arguments

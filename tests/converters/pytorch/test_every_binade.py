@@ -106,6 +106,32 @@ def test_functions_of_one_number(instruction_set: str, fused: bool, monkeypatch:
     assert wrong == {}
 
 
+#: Numbers of float16 and bfloat16 whose results are often infinite, and where formulas divide 0 or infinities.
+EDGES = np.float32(
+    [np.inf, -np.inf, np.nan, 0, 1, -1, 0.5, -0.5, 11, -11, 88, -88, 4096, -4096, 65280, -65280]
+)
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_edges_of_lower_precisions(precision: Any) -> None:
+    """Results are infinite or NaN exactly where PyTorch's are in float64, if these are numbers of the precision."""
+    functions = FUNCTIONS | {"isfinite": lambda x: torch.isfinite(x).to(x.dtype)}
+    module = Branches(functions, fused=False).eval()
+    network = mpscnn.from_torch(module, torch.rand(1, 1, len(EDGES), 1) * 0.5 + 0.25, check=False)
+    results = (
+        network.compile(device="cpu", precision=precision).session(threads=1).run(EDGES.reshape(1, -1, 1, 1))
+    )
+    assert isinstance(results, dict)
+    limit, wrong = 65504.0 if precision == "float16" else 3.0e38, {}
+    for (name, function), found in zip(functions.items(), results.values(), strict=True):
+        got, wanted = np.asarray(found).reshape(-1), function(torch.from_numpy(EDGES).double()).numpy()
+        known = ~(np.isfinite(wanted) & (np.abs(wanted) > limit))
+        same = (np.isnan(got) == np.isnan(wanted)) & (np.isinf(got) == np.isinf(wanted))
+        if not same[known].all():
+            wrong[name] = [(EDGES[k], got[k], wanted[k]) for k in np.flatnonzero(known & ~same)]
+    assert wrong == {}
+
+
 @pytest.mark.parametrize(("name", "limit"), [("sin", 1.0), ("cos", 1.0), ("tan", np.inf)])
 def test_angles(name: str, limit: float) -> None:
     """Beyond 10,000 the digits of an angle are not those of its sine. Results stay in the function's range."""

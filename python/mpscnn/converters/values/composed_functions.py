@@ -20,10 +20,10 @@ _PI = (3.140625, 9.67502593994140625e-4, 1.509957990978376432e-7)
 _SINE = [(-1) ** (power // 2) / math.factorial(power) for power in (3, 5, 7, 9, 11)]
 # The factors of r^3, r^5, ... in Cephes' polynomial for the arc tangent.
 _ARC_TANGENT = [-3.33329491539e-1, 1.99777106478e-1, -1.38776856032e-1, 8.05374449538e-2]
-NEXT_TO_MINUS_ONE = -1.0 + 2.0**-24
-"""The float32 next to -1, and the lowest number whose sum with 1 has a logarithm."""
-ALL_WHOLE = 2.0**23
-"""From this number on, all float32 numbers are whole, and rounding 1 + x does not change the logarithm."""
+EXACT_BELOW = -0.5
+"""For numbers from -1 to this one, 1 + x is exact in every precision."""
+LARGE = 2.0**15
+"""A number of float16, too. From here on, rounding 1 + x does not change the logarithm."""
 _LAYERS = 25  # the number of layers of a function
 _EIGHTH = math.tan(math.pi / 8)
 
@@ -69,7 +69,7 @@ def arc_tangent(x: FileTensor, suffix: str = "") -> FileTensor:
 
 def log1p(x: FileTensor) -> FileTensor:
     """Return ln(1 + x) for each element, without losing the digits of x near 0; see `onnx_reader.near_zero.log1p`."""
-    limited = x.map({"kind": "clamp", "a": NEXT_TO_MINUS_ONE, "b": ALL_WHOLE}, "/limited")
+    limited = x.map({"kind": "clamp", "a": EXACT_BELOW, "b": LARGE}, "/limited")
     w = limited.linear(1.0, 1.0, "/rounded")
     lost = limited.combine("subtract", w.linear(1.0, -1.0, "/without_one"), "/lost")
     logarithm = x.map({"kind": "logarithm", "a": 1.0, "b": 1.0, "c": -1.0}, "/logarithm")

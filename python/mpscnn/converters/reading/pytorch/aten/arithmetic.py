@@ -150,6 +150,7 @@ def _masked_fill(g: Writer, x: str, mask: str, value: str | float) -> str:
 #: Operators that tell something about numbers: their results are true or false.
 COMPARISONS = frozenset(
     {
+        "isfinite.default",
         "isinf.default",
         "isnan.default",
         *(f"{name}.{kind}" for name in ("gt", "ge", "lt", "le", "eq", "ne") for kind in ("Scalar", "Tensor")),

@@ -115,6 +115,9 @@ NEURONS: dict[str, Row] = {
     "erfc.default": _erfc,
     "exp2.default": lambda g, x: ops.exp(g, g.scaled(g.operand(x), math.log(2.0))),
     "isinf.default": lambda g, x: ops.is_infinite(g, x),
+    "isfinite.default": lambda g, x: ops.logical_not(
+        g, ops.logical_or(g, ops.is_nan(g, x), ops.is_infinite(g, x))
+    ),
     "sign.default": _sign,
     **several(_clamp, "clamp clamp_min clip"),
     "clamp_max.default": lambda g, x, high: _clamp(g, x, None, high),
