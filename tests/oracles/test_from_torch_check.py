@@ -337,6 +337,31 @@ def test_an_example_of_several_images_makes_the_whole_batch_one_input() -> None:
         )
 
 
+@pytest.mark.parametrize("name", [*MIXING, *UNNAMED, *HIDDEN, *BRANCHES, *list(SEPARATE)[:-1]])
+def test_an_example_of_several_images_is_no_promise_for_other_batches(name: str) -> None:
+    """A network that takes any number of images computes what the module does for each. Others take the whole batch."""
+    function = {**MIXING, **UNNAMED, **HIDDEN, **BRANCHES, **SEPARATE}[name]
+    module, x = Applied(function).eval(), torch.rand(2, 3, 2, 5)
+    try:
+        network = mpscnn.from_torch(module, x)
+    except mpscnn.UnsupportedError:
+        assert name not in SEPARATE
+        return
+    program = network.compile(device="cpu", precision="float32")
+    takes_any = len(network.input.shape) == 4
+    for batch in range(1, 18) if takes_any else [2]:
+        x = torch.rand(batch, 3, 2, 5)
+        with torch.no_grad():
+            expected = module(x).numpy()
+        found = program.run(
+            np.ascontiguousarray(x.permute(0, 2, 3, 1).numpy() if takes_any else x[None].numpy())
+        )
+        assert isinstance(found, np.ndarray)
+        if found.ndim == 4:
+            found = found.transpose(0, 3, 1, 2)
+        np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_a_network_of_each_image_can_be_made_without_the_comparison() -> None:
     assert mpscnn.from_torch(Applied(MIXING["max"]).eval(), torch.rand(1, 3, 2, 5), check=False).outputs
 

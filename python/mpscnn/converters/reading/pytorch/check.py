@@ -21,6 +21,7 @@ from mpscnn.converters.reading.pytorch.batch_sizes import batches_to_compare
 from mpscnn.converters.reading.pytorch.image_mixing import (
     changes_first_image,
     find_mixing,
+    first_images,
     results_of_images,
     with_other_images,
 )
@@ -42,8 +43,8 @@ def require_equal(
     """Run the network and the module on the example inputs, on the CPU in float32, and compare the results.
 
     Inputs whose elements are all equal, such as zeros, are replaced by random numbers, which find more errors. If the
-    example is one image, the results for a batch of three are compared, too, and for larger batches for which the
-    module may compute something else.
+    network takes any number of images, the results for a batch of three are compared, too, and for larger batches for
+    which the module may compute something else.
 
     Args:
         converted: the network, and the layouts of its inputs and outputs.
@@ -102,17 +103,22 @@ def _require_separate_images(
     """Compare the results for a batch of three images, because the network computes each image by itself.
 
     Larger batches are compared, too, if the module's code has a condition on the number of images. `alone` are the
-    module's results for `given`. If that is a batch of several images, the whole batch is one input of the network, and
-    nothing is compared.
+    module's results for `given`. If that is a batch of several images, its first image is taken in their place. Nothing
+    is compared if the whole batch is one input of the network.
     """
     has_batch = [layout.has_batch for layout in converted.inputs]
-    batch = with_other_images(given, has_batch, _IMAGES)
-    if batch is None:
+    first = first_images(given, has_batch)
+    if first is None:
         return
+    count = next(len(tensor) for tensor, batched in zip(given, has_batch, strict=True) if batched)
     try:
+        if count > 1:
+            given, alone = first, _results_of(module, first)
+        batch = with_other_images(first, has_batch, _IMAGES)
         together = _results_of(module, batch)
     except Exception:  # the module's own code may raise any error
-        note = f"compared for one image only, because the module takes no batch of {_IMAGES}"
+        known, unknown = ("one image", _IMAGES) if count == 1 else (f"{count} images", f"1 or {_IMAGES}")
+        note = f"compared for {known} only, because the module takes no batch of {unknown}"
         converted.network.notes.append(note)
         return
     _require_images(converted, session, module, batch, alone, together, title)
@@ -126,7 +132,6 @@ def _require_separate_images(
         raise _mixes_images(module, batch, has_batch, title)
     for count in batches_to_compare(module, batch, has_batch):
         larger = with_other_images(given, has_batch, count)
-        assert larger is not None  # as for three
         try:
             together = _results_of(module, larger)
         except Exception:  # the module's own code may exclude this batch by any error

@@ -30,20 +30,24 @@ def other_image(image: Any) -> Any:
     return reversed_ * _FACTOR + _OFFSET if image.is_floating_point() else reversed_
 
 
-def with_other_images(inputs: Sequence[Any], has_batch: Sequence[bool], count: int) -> list[Any] | None:
+def first_images(inputs: Sequence[Any], has_batch: Sequence[bool]) -> list[Any] | None:
+    """Return the inputs with the first image of their batch; None if no input has a batch, or if the batches differ."""
+    batches = {tensor.shape[0] for tensor, batched in zip(inputs, has_batch, strict=True) if batched}
+    if len(batches) != 1 or 0 in batches:
+        return None
+    return [tensor[:1] if batched else tensor for tensor, batched in zip(inputs, has_batch, strict=True)]
+
+
+def with_other_images(inputs: Sequence[Any], has_batch: Sequence[bool], count: int) -> list[Any]:
     """Return example inputs of one image with other images after it, so that their batch is `count`.
 
     Args:
         inputs: the example inputs.
         has_batch: for each input, whether its first axis is the batch. Other inputs are the same for all images.
         count: the number of images.
-
-    Returns None if no input has a batch, or if the batch is not 1.
     """
     import torch
 
-    if {tensor.shape[0] for tensor, batched in zip(inputs, has_batch, strict=True) if batched} != {1}:
-        return None
     made = []
     for tensor, batched in zip(inputs, has_batch, strict=True):
         images = list(accumulate(range(count - 1), lambda image, _: other_image(image), initial=tensor))

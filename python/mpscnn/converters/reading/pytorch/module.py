@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from mpscnn._private.arguments import require_bool
@@ -73,8 +74,9 @@ def from_torch(
             their names. Dropout is left out. A module that is called twice gets two copies of its weights, which are
             trained separately; that causes a warning.
         check: whether to run the network and the module on the example inputs on the CPU and compare the results. An
-            input whose elements are all equal is replaced by random numbers. If the example is one image, the results
-            for a batch of three are compared, too: each image must have the result that it has alone. If
+            input whose elements are all equal is replaced by random numbers. The results for a batch of three images
+            are compared, too: each image must have the result that it has alone. If it has not, and the example has
+            several images, the whole batch becomes one input of the network. If
             `dynamic_shapes` leaves sizes free, the results for one other size are compared, too, and for sizes at which
             the module may compute something else.
         dynamic_shapes: the free extents, as for `torch.export.export`: for each example input, in order or by the
@@ -129,11 +131,39 @@ def from_torch(
     if check and compared is not None:
         same = network if compared is made else simplify(compared.network, merges_norms=fold)
         others = inputs_of_other_sizes(program, inputs, call.free) if call.free else ()
+        several = any(
+            one.has_batch and len(given) > 1 for one, given in zip(compared.inputs, inputs, strict=True)
+        )
+        whole = partial(_of_whole_batch, program, prepared, inputs, title, fold=fold) if several else None
         del program  # it may hold another copy of the weights
-        require_equal(replace(compared, network=same), prepared, inputs, title, others)
+        try:
+            require_equal(replace(compared, network=same), prepared, inputs, title, others)
+        except UnsupportedError:
+            # A module that counts or combines images fits a network whose input is the whole batch of the example.
+            if whole is None or (found := whole()) is None:
+                raise
+            network = found
     if detector is not None:
         detector.complete(network)
     return keep_intermediates(network)
+
+
+def _of_whole_batch(
+    program: Any, module: Any, inputs: Sequence[Any], title: str, *, fold: bool
+) -> Network | None:
+    """Return a network whose input is the whole batch of the example; None if it differs from the module."""
+    try:
+        made, compared = _converted(program, inputs, title, fold=fold, has_batch=False)
+        network = simplify(made.network, merges_norms=fold)
+        if compared is not made:
+            return None
+        require_equal(replace(made, network=network), module, inputs, title)
+    except UnsupportedError:
+        return None
+    network.notes.append(
+        "the whole batch of the example is one input, because the module counts or combines its images"
+    )
+    return network
 
 
 def _name_of(module: Any) -> str:
@@ -156,14 +186,14 @@ def _name_of(module: Any) -> str:
 
 
 def _converted(
-    program: Any, inputs: Sequence[Any], title: str, *, fold: bool
+    program: Any, inputs: Sequence[Any], title: str, *, fold: bool, has_batch: bool = True
 ) -> tuple[Converted, Converted | None]:
     """Return the network of a program, and a network that has the results of the program, see `_with_own_results`."""
     from mpscnn.converters.reading.pytorch.exported_program import read_program
 
     with without_messages():
         read = read_program(program, title, learns=not fold)
-    options = ReadOptions(title, parameters=None if fold else read.parameters)
+    options = ReadOptions(title, parameters=None if fold else read.parameters, has_batch=has_batch)
     try:
         made = converted(read.file, options)
     except UnsupportedLayersError as error:
