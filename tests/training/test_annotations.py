@@ -80,6 +80,9 @@ def test_yolo_in_its_own_layout(scenes: Scenes, tmp_path: Path) -> None:
         "names: {0: green, 1: red}\n",
         "\ufeffnames: ['green', red]\n",
         "names: {0: \"green\", 1: 'red'}\n",
+        "names: {1: red, 0: green}\n",  # the entries of a mapping have no order
+        "names:\n  1: red\n  0: green\n",
+        "names:\n  '0': green\n  \"1\": red\n",
     ],
 )
 def test_names_of_a_data_yaml(tmp_path: Path, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.arguments import is_whole_number
 from mpscnn._private.class_scores import score_count
 from mpscnn._private.names import did_you_mean
 from mpscnn._private.other_arguments import conversion_hint
@@ -252,13 +252,21 @@ def _checked(samples: Iterable[Sample], classes: int, model: Model) -> Iterator[
         if not isinstance(sample, Sequence) or isinstance(sample, str) or len(sample) != 2:
             raise _not_a_pair(sample)
         photo, given = sample
-        true = numbers.get(given, given) if isinstance(given, str) else given
-        if not is_whole_number(true) or not 0 <= true < classes:
+        true = numbers.get(given) if isinstance(given, str) else _number(given)
+        if true is None or not 0 <= true < classes:
             others = did_you_mean(given, numbers) if isinstance(given, str) else ""
             raise ParameterError(
                 f"{model.name} has the classes 0 to {classes - 1}, a photo has the label {given!r}{others}"
             )
-        yield photo, int(true)
+        yield photo, true
+
+
+def _number(given: Any) -> int | None:
+    """Return an integer, or that of an array or tensor without axes, as loaders of other frameworks give; else None."""
+    try:
+        return None if isinstance(given, bool) else operator.index(given)
+    except TypeError:
+        return None
 
 
 def _not_a_pair(sample: object) -> ParameterError:

@@ -6,13 +6,14 @@ import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.arrays import unchanging
+from mpscnn._private.arrays import as_array, unchanging
 from mpscnn._private.files import is_file, is_folder
 from mpscnn._private.names import shown_names
 from mpscnn._private.other_arguments import accept_foreign_arguments
@@ -42,6 +43,8 @@ from mpscnn.vision.segmentation import UNSEEN
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
+
+_MODES = ("1", "L", "P")  # Pillow's modes whose pixels are class numbers
 
 
 @dataclass(frozen=True)
@@ -149,8 +152,9 @@ def evaluate_segmenter(
     Args:
         model: a segmenter.
         samples: pairs of a photo (see `mpscnn.photo.open_photo`) and its mask: the path of a picture whose pixels are
-            class numbers, as in Pascal VOC, or a uint8 array (height, width) of them. Pixels with 255 are ignored,
-            unless no mask has another number than 0 and 255, and the model has two classes.
+            class numbers, as in Pascal VOC, or an array, tensor or Pillow image (height, width) of such integers.
+            Pixels with 255 are ignored, unless no mask has another number than 0 and 255, and the model has two
+            classes.
         inflight: the number of photos in progress, see `mpscnn.Runner`.
         failed: a function that is called with a photo and the error if the photo or its mask cannot be used. The photo
             is not counted. None: the error is raised.
@@ -181,8 +185,29 @@ def evaluate_segmenter(
 
 
 def _kept(mask: Any) -> Any:
-    """Return a mask for a later time: a copy of an array, because the next mask may be written into its memory."""
-    return unchanging(mask) if isinstance(mask, np.ndarray) else mask
+    """Return a path or outlines as they are, and another mask as an array into which nobody can write.
+
+    The next mask may be written into the same memory before this one is read. Raises ImageError for a Pillow image
+    whose pixels are not numbers.
+    """
+    if isinstance(mask, (str, PathLike, MaskedPhoto)):
+        return mask
+    mode = getattr(mask, "mode", None)
+    if isinstance(mode, str) and mode not in _MODES:
+        raise ImageError(f"mask: is a Pillow image of mode {mode}; supported are {', '.join(_MODES)}")
+    return unchanging(as_array("mask", mask))
+
+
+def _numbers(mask: NDArray[Any]) -> NDArray[Any]:
+    """Return integers or truth values as uint8, and others as they are. Raises ImageError for others than 0 to 255."""
+    if mask.dtype == np.uint8 or mask.dtype.kind not in "bui":
+        return mask
+    if mask.size and not 0 <= int(mask.min()) <= int(mask.max()) <= UNSEEN:
+        raise ImageError(
+            f"mask {mask.shape} {mask.dtype}: has the numbers {mask.min()} to {mask.max()}; a mask has class numbers "
+            f"from 0, and {UNSEEN} for pixels to ignore"
+        )
+    return mask.astype(np.uint8)
 
 
 def pair_photos_and_masks(
@@ -300,13 +325,13 @@ def counted_pairs(
     Raises ImageError and ShapeError as `evaluate_segmenter`.
     """
     if isinstance(mask, np.ndarray):
-        truth = mask
+        truth = _numbers(mask)
     elif isinstance(mask, MaskedPhoto):
         truth, mask = mask.numbers((found.shape[1], found.shape[0])), mask.mask
     else:
         truth, palette = mask_with_colors(mask)
         (MaskColors() if colors is None else colors).add(str(mask), palette)
-    name = f"mask {truth.shape} {truth.dtype}" if isinstance(mask, np.ndarray) else str(mask)
+    name = f"mask {mask.shape} {mask.dtype}" if isinstance(mask, np.ndarray) else str(mask)
     if truth.dtype != np.uint8 or truth.shape != found.shape:
         raise ShapeError(
             f"{name}: its photo has labels {found.shape} uint8, the mask is {truth.shape} {truth.dtype}"

@@ -81,6 +81,7 @@ def write_tflite(folder: Path) -> Path:
         "serving_default": Signature(0, {"x": 0}, {"a_vector": 3, "scores": 5}),
         "negate": Signature(1, {"input": 0}, {"negative": 1}),
         "inner": Signature(0, {"x": 0}, {"minus": 6, "scores": 5}),
+        "twins": Signature(0, {"x": 0}, {"again": 3, "raw": 0, "vector": 3}),
     }
     path = folder / "model.tflite"
     path.write_bytes(write_subgraphs(graphs, signatures=signatures))
@@ -109,6 +110,10 @@ def write_saved_model(folder: Path) -> Path:
     made.inputs.add(key="features").value.CopyFrom(default.inputs[0].value)
     made.inputs[0].value.name = "embed_x:0"
     made.outputs.add(key="vector").value.name = "embed_vector:0"
+    twins = model.meta_graphs[0].signature_def.add(key="twins").value
+    twins.CopyFrom(made)
+    for key, name in {"again": "embed_vector:0", "raw": "embed_x:0"}.items():
+        twins.outputs.add(key=key).value.name = name
     (path / "saved_model.pb").write_bytes(model.SerializeToString())
     return path
 
@@ -153,6 +158,7 @@ FILES: dict[str, tuple[Callable[[Path], Path], list[Chosen]]] = {
             Chosen("embed", ["x"], {"vector": hidden}),
             Chosen("negate", ["input"], {"negative": lambda x: -x}),
             Chosen("inner", ["x"], {"scores": scores, "minus": lambda x: -scores(x)}),
+            Chosen("twins", ["x"], {"again": hidden, "raw": lambda x: x, "vector": hidden}),
         ],
     ),
     "saved_model": (
@@ -160,6 +166,7 @@ FILES: dict[str, tuple[Callable[[Path], Path], list[Chosen]]] = {
         [
             Chosen(None, ["x"], {"a_vector": hidden, "scores": scores}),
             Chosen("embed", ["features"], {"vector": hidden}),
+            Chosen("twins", ["features"], {"again": hidden, "raw": lambda x: x, "vector": hidden}),
         ],
     ),
     "coreml": (

@@ -112,11 +112,16 @@ def test_classes_by_their_labels(model_file: str) -> None:
     of_arrays = mpscnn.evaluate(model, (photos, np.array(numbers)))
     by_number = mpscnn.evaluate(model, zip(photos, numbers, strict=True))
     by_label = mpscnn.evaluate(model, zip(photos, [model.labels[number] for number in numbers], strict=True))
-    for found in (of_arrays, by_label, mpscnn.evaluate(model, photos, numbers)):
+    arrays = [np.array(number) for number in numbers]  # as datasets of other frameworks give labels
+    by_array = mpscnn.evaluate(model, zip(photos, arrays, strict=True))
+    for found in (of_arrays, by_label, by_array, mpscnn.evaluate(model, photos, numbers)):
         np.testing.assert_array_equal(found.confusion, by_number.confusion)
     with pytest.raises(mpscnn.ParameterError, match="a class for each photo, got 3 and 2"):
         mpscnn.evaluate(model, (photos, np.array(numbers[:2])))
     assert by_number.confusion.sum() == 3
+    for label in (True, 1.0, np.array([1, 2]), None):
+        with pytest.raises(mpscnn.ParameterError, match="a photo has the label"):
+            mpscnn.evaluate(model, [(photos[0], label)])
     with pytest.raises(mpscnn.ParameterError, match=f"did you mean {model.labels[0]!r}"):
         mpscnn.evaluate(model, [(colour("red"), f"{model.labels[0]}s")])
 

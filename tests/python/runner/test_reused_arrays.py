@@ -11,6 +11,7 @@ import numpy as np
 import photo_models
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from runner_frames import doubling_program, value_of
 
 import mpscnn
@@ -128,18 +129,45 @@ def test_arrays_of_programs_and_features_may_be_written_again() -> None:
     assert [float(one[next(iter(one))].max()) for one in to_arrays(network, frames(), "images")] == values
 
 
-def test_masks_that_are_written_again_are_those_of_their_photos(tmp_path: Path) -> None:
-    model = photo_models.load(tmp_path, "segmentation")
-    photo, mask = np.zeros((SIZE, SIZE, 3), np.uint8), np.zeros((SIZE, SIZE), np.uint8)
+#: The types of masks, and how an array is given.
+MASKS: dict[str, tuple[Any, Callable[[NDArray[Any]], Any]]] = {
+    "uint8": (np.uint8, lambda mask: mask),
+    "int64": (np.int64, lambda mask: mask),
+    "uint16": (np.uint16, lambda mask: mask[:]),
+    "Pillow": (np.uint8, lambda mask: Image.frombuffer("L", (SIZE, SIZE), mask, "raw", "L", 0, 1)),
+    "buffer": (np.int32, memoryview),
+}
 
-    def pairs() -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+
+@pytest.mark.parametrize("kind", MASKS)
+def test_masks_that_are_written_again_are_those_of_their_photos(tmp_path: Path, kind: str) -> None:
+    model = photo_models.load(tmp_path, "segmentation")
+    dtype, given = MASKS[kind]
+    photo, mask = np.zeros((SIZE, SIZE, 3), np.uint8), np.zeros((SIZE, SIZE), dtype)
+
+    def pairs() -> Iterator[tuple[NDArray[np.uint8], Any]]:
         for shade in SHADES:
             photo[:], mask[:] = shade, shade // 120
-            yield photo, mask
+            yield photo, given(mask)
 
     found = mpscnn.evaluate_segmenter(model, pairs())
     counts = found.confusion.sum(axis=1) / (SIZE * SIZE)
     assert counts[:3].tolist() == [SHADES.count(0), SHADES.count(120), SHADES.count(250)]
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (np.full((SIZE, SIZE), -100), "numbers -100 to -100; a mask has class numbers"),
+        (np.full((SIZE, SIZE), 256, np.uint16), "numbers 256 to 256"),
+        (np.zeros((SIZE, SIZE), np.float32), "the mask is .* float32"),
+        (Image.new("RGB", (SIZE, SIZE)), "a Pillow image of mode RGB; supported are 1, L, P"),
+    ],
+)
+def test_masks_of_other_numbers_are_refused(tmp_path: Path, mask: Any, message: str) -> None:
+    model = photo_models.load(tmp_path, "segmentation")
+    with pytest.raises((mpscnn.ImageError, mpscnn.ShapeError), match=message):
+        mpscnn.evaluate_segmenter(model, [(np.zeros((SIZE, SIZE, 3), np.uint8), mask)])
 
 
 @pytest.mark.parametrize("task", photo_models.NETWORKS)

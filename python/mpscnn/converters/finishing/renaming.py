@@ -102,8 +102,12 @@ class DistinctResults:
 
 
 def make_distinct(
-    network: Network, names: LayerNames, results: Sequence[Tensor], origin: str
+    network: Network,
+    names: LayerNames,
+    results: Sequence[Tensor],
+    origin: str,
+    taken: Iterable[Tensor] = (),
 ) -> list[Tensor]:
     """Return the results of a file, in order, by `DistinctResults`. `names` has the names of all layers."""
-    outputs = DistinctResults(network, origin)
+    outputs = DistinctResults(network, origin, taken)
     return [outputs.distinct(one, partial(names.unique, one.name)) for one in results]

@@ -97,9 +97,10 @@ def names_of_settings(path: Path) -> list[str]:
     entries, is_numbered = settings.entries("names")
     if is_numbered:
         pairs = [entry.partition(":") for entry in entries]
-        if [number.strip() for number, _, _ in pairs] != [str(i) for i in range(len(pairs))]:
+        numbered = {whole_number_in(number.strip(" '\"")): name.strip() for number, _, name in pairs}
+        if numbered.keys() != set(range(len(pairs))):
             fail(path, "the numbers of 'names' must be 0, 1, 2 and so on, each once")
-        entries = [name.strip() for _, _, name in pairs]
+        entries = [numbered[number] for number in range(len(pairs))]
     remedy = f"write the names into {NAME_FILES[0]}, one a line"
     names = checked_names([scalar(entry, path, "name", remedy) for entry in entries], path)
     stated = next(

@@ -111,7 +111,13 @@ def _converted(files: Sequence[TfliteFile], options: ReadOptions, *, has_batch: 
         converter.integers.of_tensors = noted
         values = converter.run(values)
         network.detection = converter.detection
-    results = make_distinct(network, names, values, files[-1].origin)
+    stated = files[-1].output_names
+    renamed = [  # results that are inputs, but have names of their own
+        value
+        for value, name in zip(values, stated, strict=False)
+        if value in network.inputs and value.name != name and network.detection is None
+    ]
+    results = make_distinct(network, names, values, files[-1].origin, renamed)
     noted |= {
         own.index: noted[value.index]
         for own, value in zip(results, values, strict=True)
@@ -129,7 +135,6 @@ def _converted(files: Sequence[TfliteFile], options: ReadOptions, *, has_batch: 
         describe(network, own, files[-1].origin, outputs)
     elif files[-1].metadata.are_probabilities and not options.outputs:
         state_scores(network, "as is")
-    stated = files[-1].output_names
     if own or network.detection is not None or len(stated) != len(network.outputs):
         return network
     return name_outputs(network, stated)
