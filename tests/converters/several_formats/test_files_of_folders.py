@@ -58,3 +58,16 @@ def test_other_files_are_not(
     put(weights.parent / "other.bin")
     converters.read_network(model)
     mpscnn.load(model)
+
+
+@pytest.mark.parametrize("make", [_folder, _link_to_itself, _link_to_nothing, _pipe])
+@pytest.mark.parametrize("name", ["model.mlmodelc/model.mil", "model.aimodel/main.mlirb"])
+def test_a_program_that_is_no_file_is_not_called_missing(
+    name: str, make: Callable[[Path], None], tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.parent.mkdir()
+    make(path)
+    for read in (lambda: converters.read_network([path.parent]), lambda: mpscnn.load(path.parent)):
+        with pytest.raises(mpscnn.WeightsError, match=f"{path.name} is not a file: copy the whole folder"):
+            read()

@@ -51,7 +51,7 @@ class Asset:
 
 def asset_files(root: Path) -> list[Path]:
     """Return the files of an asset. Raises WeightsError if something else has the name of one."""
-    for path in (root / HASH, root / DESCRIPTION):
+    for path in (root / PROGRAM, root / HASH, root / DESCRIPTION):
         if os.path.lexists(path) and not is_file(path):
             raise WeightsError(f"damaged: {root}: {path.name} is not a file: copy the whole folder again")
     return [root / name for name in (PROGRAM, HASH, DESCRIPTION) if is_file(root / name)]
@@ -69,6 +69,7 @@ def open_asset(root: Path) -> Asset:
             raise WeightsError(
                 f"{origin}: is not a folder, as a Core AI asset ({ASSET}) is: unpack it if it is an archive"
             )
+        asset_files(root)
         if not is_file(root / PROGRAM):
             if is_file(root / COMPILED):
                 raise UnsupportedError(

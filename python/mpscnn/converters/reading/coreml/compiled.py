@@ -39,6 +39,8 @@ def read_compiled(path: Path) -> CoremlFile:
     parts = _parts(path)
     folder = parts[0] if parts else path
     program = folder / _PROGRAM
+    if os.path.lexists(program) and not is_file(program):
+        raise WeightsError(f"damaged: {origin}: {_PROGRAM} is not a file: copy the whole folder again")
     if not is_file(program) or any(is_file(part / _PROGRAM) for part in parts[1:]):
         raise UnsupportedError(f"{origin}: is {_kind(path, parts)}: {_SOURCE}")
     with prefix_errors(origin):
