@@ -36,11 +36,18 @@ struct mpscnn_session {
     mpscnn::c_api::Mark<mpscnn_session> mark = {};
     mpscnn_session(std::shared_ptr<mpscnn::engine::Program> program,
                    const mpscnn::engine::SessionOptions &options)
-        : session(std::make_shared<mpscnn::engine::Session>(std::move(program), options)), photos(session) {}
+        : session(std::make_shared<mpscnn::engine::Session>(std::move(program), options)),
+          photos(std::make_shared<Photos>(session)) {}
 
+    struct Photos {
+        explicit Photos(const std::shared_ptr<mpscnn::engine::Session> &own) : session(own) {}
+        mpscnn::engine::FrameSession session; ///< protected by `is_used`
+        std::atomic<bool> is_used{false};
+    };
+
+    // Runs hold these, so that they complete when the handle is released meanwhile.
     std::shared_ptr<mpscnn::engine::Session> session; ///< shared with command buffers
-    mpscnn::engine::FrameSession photos;              ///< protected by `has_photo`
-    std::atomic<bool> has_photo{false};
+    std::shared_ptr<Photos> photos;
 };
 
 struct mpscnn_request {

@@ -41,7 +41,8 @@ mpscnn_status mpscnn_metal_session_encode(mpscnn_session *session, mpscnn_metal_
                                           mpscnn_metal_images inputs, mpscnn_metal_images outputs) {
     return guarded([&] {
         require(session, "session");
-        session->session->encode(commands, inputs, outputs);
+        const std::shared_ptr running = session->session;
+        running->encode(commands, inputs, outputs);
     });
 }
 

@@ -102,13 +102,14 @@ std::vector<engine::TensorView> outputs_of(std::span<const engine::TensorView> o
 }
 
 void run(mpscnn_session &session, const engine::Frame &frame) {
-    if (session.has_photo.exchange(true, std::memory_order_acquire))
+    const std::shared_ptr photos = session.photos;
+    if (photos->is_used.exchange(true, std::memory_order_acquire))
         fail(ErrorKind::state,
              "this session is working on a photo in another thread already; a session serves "
              "one caller at a time. Make one session per thread");
     const engine::Frame *const frames[] = {&frame};
-    const Failure failure = failure_of([&] { session.photos.run(frames).front().raise(); });
-    session.has_photo.store(false, std::memory_order_release);
+    const Failure failure = failure_of([&] { photos->session.run(frames).front().raise(); });
+    photos->is_used.store(false, std::memory_order_release);
     failure.raise();
 }
 

@@ -219,7 +219,8 @@ mpscnn_status mpscnn_session_run(mpscnn_session *session, const mpscnn_tensor *i
         require(session, "session");
         const TensorViews sources(inputs, input_count, "input");
         const TensorViews destinations(outputs, output_count, "output");
-        session->session->run(sources, destinations);
+        const std::shared_ptr running = session->session;
+        running->run(sources, destinations);
     });
 }
 
@@ -233,7 +234,8 @@ mpscnn_status mpscnn_session_profile(mpscnn_session *session, const mpscnn_tenso
         const int runs = c_api::profile_runs(options);
         const TensorViews sources(inputs, input_count, "input");
         const TensorViews destinations(outputs, output_count, "output");
-        c_api::give(session->session->profile(sources, destinations, runs), json, trace);
+        const std::shared_ptr running = session->session;
+        c_api::give(running->profile(sources, destinations, runs), json, trace);
     });
 }
 
@@ -245,8 +247,8 @@ mpscnn_status mpscnn_session_submit(mpscnn_session *session, const mpscnn_tensor
         require(request, "request");
         const TensorViews sources(inputs, input_count, "input");
         const TensorViews destinations(outputs, output_count, "output");
-        *request = new mpscnn_request{.session = session->session,
-                                      .request = session->session->submit(sources, destinations)};
+        const std::shared_ptr running = session->session;
+        *request = new mpscnn_request{.session = running, .request = running->submit(sources, destinations)};
     });
 }
 

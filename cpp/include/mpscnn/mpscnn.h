@@ -12,7 +12,8 @@
  * - Handles are released with the function named *_release; NULL is allowed there. A released handle, or one
  *   of another type, gives MPSCNN_ERROR_PARAMETER unless its memory is in use again. Several threads may
  *   use programs and models concurrently. Only one caller at a time may use a session; a second one gets
- *   MPSCNN_ERROR_STATE. A graph is not to be changed while another thread uses it.
+ *   MPSCNN_ERROR_STATE. A session that is released while it runs completes the run. A graph is not to be
+ *   changed while another thread uses it.
  * - Text is UTF-8. A mpscnn_text is released with mpscnn_text_release.
  * - Shapes list the batch first: (n, height, width, channels) or (n, features). -1 is an extent that is free
  *   until the network runs.

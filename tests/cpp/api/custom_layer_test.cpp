@@ -60,6 +60,32 @@ int fail_in_c(const mpscnn_tensor *, int, const mpscnn_tensor *, char *message, 
 
 void count_release(void *context) { ++*static_cast<int *>(context); }
 
+/// The handles that a layer releases while it runs.
+struct Running {
+    mpscnn_program *program = nullptr;
+    mpscnn_session *session = nullptr;
+    bool runs = false;
+    int released = 0;
+    int released_while_it_runs = 0;
+};
+
+int release_all_handles(const mpscnn_tensor *, int, const mpscnn_tensor *output, char *, size_t,
+                        void *context) {
+    auto &running = *static_cast<Running *>(context);
+    running.runs = true;
+    mpscnn_session_release(running.session);
+    mpscnn_program_release(running.program);
+    for (std::int64_t i = 0; i < elements_of(*output); ++i) static_cast<float *>(output->data)[i] = 5.0f;
+    running.runs = false;
+    return 0;
+}
+
+void note_release(void *context) {
+    auto &running = *static_cast<Running *>(context);
+    ++running.released;
+    running.released_while_it_runs += running.runs;
+}
+
 } // namespace
 
 TEST(a_function_is_a_layer) {
@@ -133,4 +159,33 @@ TEST(a_c_function_is_released_once) {
         CHECK(released == 0);
     }
     CHECK(released == 1);
+}
+
+TEST(a_run_completes_when_its_session_is_released) {
+    Running running;
+    mpscnn_custom_layer layer{};
+    layer.size = sizeof layer;
+    layer.run = release_all_handles;
+    layer.release = note_release;
+    layer.context = &running;
+    {
+        auto graph = mpscnn::Graph::create("c");
+        const mpscnn::Value image = graph.add_input("image", mpscnn::Shape{-1, 2, 2, 1});
+        int value = 0;
+        CHECK(mpscnn_graph_add_custom(graph.get(), "mine", &image, 1, &layer, &value) == MPSCNN_OK);
+        graph.mark_output(value);
+        CHECK(mpscnn_program_compile(graph.get(), nullptr, &running.program) == MPSCNN_OK);
+    }
+    CHECK(mpscnn_session_create(running.program, nullptr, &running.session) == MPSCNN_OK);
+    std::vector<float> input(4), output(4);
+    mpscnn_tensor source{}, result{};
+    source.rank = result.rank = 4;
+    source.data = input.data();
+    result.data = output.data();
+    for (mpscnn_tensor *tensor : {&source, &result})
+        for (const int axis : {0, 1, 2, 3}) tensor->shape[axis] = axis == 1 || axis == 2 ? 2 : 1;
+    CHECK(mpscnn_session_run(running.session, &source, 1, &result, 1) == MPSCNN_OK);
+    CHECK(output == std::vector<float>(4, 5.0f));
+    CHECK(running.released == 1);
+    CHECK(running.released_while_it_runs == 0);
 }
