@@ -92,28 +92,37 @@ def libfuzzer_options(corpora: Path, name: str, length: int, seconds: float) -> 
 
 
 def in_turn(names: Sequence[str], step: Callable[[str], bool], again: bool) -> None:
-    """Call a step for each name, and again for each that asks for it. As many run at once as there are cores.
+    """Call a step for each name; if `again`, until each has returned False. As many run at once as there are cores.
 
-    After an error, the running steps end, and no other begins.
+    Then steps of the same name run at once, too, if there are more cores than names. After an error, the running steps
+    end, and no other begins.
     """
     waiting = deque(names)
-    failed = threading.Event()
+    lock = threading.Lock()
+
+    def next_name() -> str | None:
+        with lock:
+            name = waiting.popleft() if waiting else None
+            if name and again:
+                waiting.append(name)
+            return name
+
+    def forget(*done: str) -> None:
+        with lock:
+            for name in {*done} & {*waiting}:
+                waiting.remove(name)
 
     def work() -> None:
-        while waiting and not failed.is_set():
-            try:
-                name = waiting.popleft()
-            except IndexError:  # another thread took the last one
-                return
-            try:
-                if step(name) and again:
-                    waiting.append(name)
-            except BaseException:
-                failed.set()
-                raise
+        try:
+            while name := next_name():
+                if not step(name):
+                    forget(name)
+        except BaseException:
+            forget(*names)
+            raise
 
     with ThreadPoolExecutor(cores()) as pool:
-        for future in [pool.submit(work) for _ in names]:
+        for future in [pool.submit(work) for _ in range(cores())]:
             future.result()
 
 

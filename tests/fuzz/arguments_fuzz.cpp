@@ -39,17 +39,58 @@ struct Pool {
     static inline std::vector<unsigned char> bytes = std::vector<unsigned char>(pool_bytes);
 };
 
+mpscnn_graph *usual_graph() {
+    static const std::vector<unsigned char> weights(4 * 3 * 3 * 3 * 2, 0x3d);
+    const std::int64_t shape[] = {-1, -1, -1, 2};
+    int input = 0, result = 0;
+    mpscnn_graph *graph = nullptr;
+    succeeded(mpscnn_graph_create("usual", &graph));
+    succeeded(mpscnn_graph_add_input(graph, "x", shape, 4, &input));
+    succeeded(mpscnn_graph_add_node(graph, "convolution", "c", &input, 1,
+                                    R"({"output_channels": 3, "kernel_height": 3, "kernel_width": 3})",
+                                    R"({"kind": "relu"})", &result));
+    succeeded(mpscnn_graph_mark_output(graph, result));
+    mpscnn_tensor weight{};
+    weight.data = const_cast<unsigned char *>(weights.data());
+    weight.rank = 4;
+    std::copy_n(std::array<std::int64_t, 4>{3, 3, 3, 2}.data(), 4, weight.shape);
+    succeeded(mpscnn_graph_set_weight(graph, "c", "weight", &weight, nullptr, nullptr, 0));
+    return graph;
+}
+
+/// A program and a session of usual_graph. All inputs share them, because to make them takes longer than most
+/// calls.
+struct Usual {
+    Usual() {
+        mpscnn_graph *graph = usual_graph();
+        succeeded(mpscnn_program_compile(graph, nullptr, &program));
+        mpscnn_session_options options{};
+        options.size = sizeof options;
+        options.threads = 1;
+        succeeded(mpscnn_session_create(program, &options, &session));
+        mpscnn_graph_release(graph);
+    }
+
+    mpscnn_program *program = nullptr;
+    mpscnn_session *session = nullptr;
+};
+
+const Usual &usual() {
+    static const Usual made;
+    return made;
+}
+
 /// Calls functions with arguments that the input determines. An object that a call makes replaces the
 /// previous one of its kind.
 class Caller {
 public:
-    explicit Caller(Choices &choices) : choices_(choices) { make_usual_objects(); }
+    explicit Caller(Choices &choices) : choices_(choices) {}
     Caller(const Caller &) = delete;
     Caller &operator=(const Caller &) = delete;
     ~Caller() {
         mpscnn_runner_release(runner_);
-        mpscnn_session_release(session_);
-        mpscnn_program_release(program_);
+        mpscnn_session_release(own_session_);
+        mpscnn_program_release(own_program_);
         mpscnn_graph_release(graph_);
         mpscnn_detector_release(detector_);
         mpscnn_kernel_release(kernel_);
@@ -65,28 +106,6 @@ public:
     }
 
 private:
-    /// Make a network that runs, its program and a session, so that later calls have valid objects.
-    void make_usual_objects() {
-        const std::int64_t shape[] = {-1, -1, -1, 2};
-        int input = 0, result = 0;
-        succeeded(mpscnn_graph_create("usual", &graph_));
-        succeeded(mpscnn_graph_add_input(graph_, "x", shape, 4, &input));
-        succeeded(mpscnn_graph_add_node(graph_, "convolution", "c", &input, 1,
-                                        R"({"output_channels": 3, "kernel_height": 3, "kernel_width": 3})",
-                                        R"({"kind": "relu"})", &result));
-        succeeded(mpscnn_graph_mark_output(graph_, result));
-        mpscnn_tensor weight{};
-        weight.data = pool_.bytes.data();
-        weight.rank = 4;
-        std::copy_n(std::array<std::int64_t, 4>{3, 3, 3, 2}.data(), 4, weight.shape);
-        succeeded(mpscnn_graph_set_weight(graph_, "c", "weight", &weight, nullptr, nullptr, 0));
-        succeeded(mpscnn_program_compile(graph_, nullptr, &program_));
-        mpscnn_session_options options{};
-        options.size = sizeof options;
-        options.threads = 1;
-        succeeded(mpscnn_session_create(program_, &options, &session_));
-    }
-
     const char *text() {
         static const char *const known[] = {"",
                                             "x",
@@ -260,7 +279,8 @@ private:
         if (given.max_memory == 0 || given.max_memory > 1 << 26) given.max_memory = 1 << 26;
         mpscnn_program *program = nullptr;
         if (!succeeded(mpscnn_program_compile(graph_, &given, &program))) return;
-        take(program_, program, &mpscnn_program_release);
+        take(own_program_, program, &mpscnn_program_release);
+        program_ = program;
         close_runner();
     }
 
@@ -271,8 +291,9 @@ private:
         few.max_memory = static_cast<std::uint64_t>(choices_.number());
         const auto *any = options<mpscnn_session_options>();
         const bool garbage = choices_.yes() && any && any->size != sizeof few;
-        if (succeeded(mpscnn_session_create(program_, garbage ? any : &few, &session)))
-            take(session_, session, &mpscnn_session_release);
+        if (!succeeded(mpscnn_session_create(program_, garbage ? any : &few, &session))) return;
+        take(own_session_, session, &mpscnn_session_release);
+        session_ = session;
     }
 
     void run() {
@@ -437,9 +458,9 @@ private:
     mpscnn_chroma chroma_{};
     std::vector<std::unique_ptr<std::string>> texts_;
     std::vector<std::unique_ptr<std::vector<std::uint64_t>>> options_;
-    mpscnn_graph *graph_ = nullptr;
-    mpscnn_program *program_ = nullptr;
-    mpscnn_session *session_ = nullptr;
+    mpscnn_graph *graph_ = usual_graph(); // calls change it
+    mpscnn_program *program_ = usual().program, *own_program_ = nullptr;
+    mpscnn_session *session_ = usual().session, *own_session_ = nullptr;
     mpscnn_runner *runner_ = nullptr;
     mpscnn_detector *detector_ = nullptr;
     mpscnn_kernel *kernel_ = nullptr;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,12 @@ def counts(corpora: Path) -> dict[str, int]:
     return counted
 
 
-def test_each_fuzzer_runs_until_it_has_executed_so_many_inputs(corpora: Path) -> None:
+def test_each_fuzzer_runs_until_it_has_executed_so_many_inputs(
+    corpora: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        fuzz, "cores", lambda: 1
+    )  # with more, a step may begin before the last one is counted
     for until, steps, executed in ((0, 1, 800), (2_000, 2, 2_400), (2_000, 0, 2_400), (2_401, 1, 3_200)):
         assert len(run(corpora, until)) == 2 * steps * len(NAMES)
         assert counts(corpora) == dict.fromkeys(NAMES, executed)
@@ -69,6 +75,17 @@ def test_fuzzers_take_turns(corpora: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(fuzz, "cores", lambda: 1)
     order = [line.split()[0] for line in run(corpora, 1_000)[::2]]
     assert order == NAMES * 2
+
+
+def test_the_last_fuzzer_runs_on_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fuzz, "cores", lambda: 3)
+    together = threading.Barrier(3)
+
+    def step(name: str) -> bool:
+        together.wait(timeout=60)
+        return False
+
+    fuzz.in_turn(["json_fuzz"], step, again=True)
 
 
 def test_a_crash_ends_the_command_and_is_not_counted(corpora: Path) -> None:
