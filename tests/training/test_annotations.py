@@ -212,6 +212,14 @@ def test_parts_that_measure_nothing_are_refused(split: Path, settings: str, mess
         read_truth(None, split / "data.yaml")
 
 
+def test_annotations_for_validation_need_no_photos_for_training(split: Path) -> None:
+    (split / "other.yaml").write_text("val: images/two\ntest: other/images\nnames: [green, red]\n", "utf-8")
+    found = read_objects(split, split / "other.yaml", trains=False)
+    assert numbers_of(found.photos_of(VALIDATION)) == "34"
+    with pytest.raises(ParameterError, match="has 'val' and 'test', but no 'train'"):
+        read_objects(split, split / "other.yaml")
+
+
 def test_parts_outside_of_the_given_folder_are_refused(split: Path) -> None:
     (split / "data.yaml").write_text("names: [green, red]\ntrain: images\nval: other/images\n", "utf-8")
     found = read_objects(split / "images", split / "data.yaml")

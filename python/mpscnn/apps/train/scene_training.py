@@ -158,7 +158,7 @@ class ScenesTraining(FolderTraining):
         objects = read.learned()
         held = None
         if source.validation_labels is not None:
-            others = read_objects(source.photos, source.validation_labels)
+            others = read_objects(source.photos, source.validation_labels, trains=False)
             held = others.learned().numbered_like(objects.labels, str(source.validation_labels))
         held_photos = (
             objects.photos_of(VALIDATION) if held is None else held.photos_of(VALIDATION) or held.photos

@@ -88,6 +88,7 @@ def read_objects(
     *,
     need_all: bool = True,
     measures: bool = False,
+    trains: bool = True,
 ) -> LabelledObjects:
     """Return photos with their objects, from annotations in the format of COCO, YOLO, Pascal VOC or Create ML.
 
@@ -99,6 +100,7 @@ def read_objects(
             .xml files of VOC, or a folder of .txt files or a data.yaml of YOLO.
         need_all: False if photos of a COCO file may be missing, because the caller reports each of them.
         measures: True for an evaluation, which reads only the part of a data.yaml that it measures with.
+        trains: False for the photos for validation of a training, whose data.yaml needs none for training.
 
     Raises:
         ParameterError: there are no such annotations, they have no object, or an entry is wrong. The message names the
@@ -113,7 +115,7 @@ def read_objects(
     if folder is None and path.suffix.lower() not in _SETTINGS:
         fail(path, "needs the folder with the photos; only a data.yaml of YOLO names it")
     if folder is None or form == "yolo":
-        found = read_yolo(folder, path, measures=measures)
+        found = read_yolo(folder, path, measures=measures, trains=trains)
     elif form == "coco":
         found = read_coco(folder, path, need_all=need_all)
     else:

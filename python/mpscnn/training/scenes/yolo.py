@@ -33,7 +33,9 @@ _MIN_OUTLINE = 7  # the class and three corners
 _MAX_SHARE = 1.5
 
 
-def read_yolo(folder: Path | None, annotations: Path, *, measures: bool = False) -> LabelledObjects:
+def read_yolo(
+    folder: Path | None, annotations: Path, *, measures: bool = False, trains: bool = True
+) -> LabelledObjects:
     """Return the photos of a folder with their objects. A photo without a text file has no objects.
 
     Each line of a text file is an object: the class number, and centre x, centre y, width and height as fractions of
@@ -46,6 +48,7 @@ def read_yolo(folder: Path | None, annotations: Path, *, measures: bool = False)
         annotations: the folder of the text files, or a data.yaml with the `names` of the classes and the photos of
             `train`, `val` and `test` (see `parts_of_settings`).
         measures: True for an evaluation, which reads only one part of a data.yaml.
+        trains: False for the photos for validation of a training, whose data.yaml needs none for training.
 
     Raises:
         ParameterError: there are no names or no text files, a line is not an object, a class is unknown, or a box is
@@ -55,7 +58,7 @@ def read_yolo(folder: Path | None, annotations: Path, *, measures: bool = False)
     labels = _labels(annotations)
     texts = annotations if is_folder(annotations) else None
     settings = annotations if texts is None else settings_beside(annotations)
-    stated = {} if settings is None else parts_of_settings(settings, measures=measures)
+    stated = {} if settings is None else parts_of_settings(settings, measures=measures, trains=trains)
     keypoints = _keypoints(settings)
     if folder is None and stated:
         paths = [photo for part in stated.values() for photo in part.photos]

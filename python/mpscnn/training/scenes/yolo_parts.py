@@ -43,7 +43,9 @@ def root_of_settings(settings: Path) -> Path:
     return found
 
 
-def parts_of_settings(settings: Path, *, measures: bool = False) -> dict[str, StatedPart]:
+def parts_of_settings(
+    settings: Path, *, measures: bool = False, trains: bool = True
+) -> dict[str, StatedPart]:
     """Return the photos for training, validation and test that a data.yaml states; {} if it states none.
 
     A folder for test that does not exist is left out, because no training uses it.
@@ -52,6 +54,7 @@ def parts_of_settings(settings: Path, *, measures: bool = False) -> dict[str, St
         settings: the data.yaml.
         measures: True for an evaluation: only the part to measure with is read and returned. It is the one for test,
             or else the one for validation, or else the one for training.
+        trains: whether photos of this file train. Otherwise it needs none for training.
 
     Raises ParameterError for an entry that is not a folder, a list or a file of photos. For training also for photos
     that are in two parts, and for parts without one for training; for an evaluation for parts without photos.
@@ -90,7 +93,7 @@ def parts_of_settings(settings: Path, *, measures: bool = False) -> dict[str, St
                 break
     if measures and not parts:
         fail(settings, f"has {' and '.join(map(repr, keys.values()))}, but no photos to measure with")
-    if not measures and TRAIN not in parts:
+    if trains and not measures and TRAIN not in parts:
         fail(settings, f"has {' and '.join(map(repr, keys.values()))}, but no 'train'")
     return parts
 
