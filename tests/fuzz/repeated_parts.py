@@ -227,6 +227,22 @@ def graph(kind: str, operands: int = 1) -> Callable[[int], bytes]:
     return make
 
 
+def calls_of_a_function(count: int) -> bytes:
+    """Return a graph that calls a function of 30 activations again and again."""
+    graph = Graph()
+    body = graph.message.library.function.add()
+    body.signature.name = "f"
+    body.signature.input_arg.add(name="a")
+    body.signature.output_arg.add(name="r")
+    body.ret.add(key="r", value="p29:activations:0")
+    for i in range(30):
+        body.node_def.add(name=f"p{i}", op="Relu", input=[f"p{i - 1}:activations:0" if i else "a"])
+    x = graph.placeholder(-1, 4, name="x")
+    for _ in range(count):
+        x = graph.node("f", x)
+    return bytes(graph.message.SerializeToString())
+
+
 def control_inputs(count: int) -> bytes:
     made = Graph()
     made.placeholder(-1, 4, name="x")
@@ -454,6 +470,7 @@ PARTS: dict[str, Part] = {
     "Core ML: lengths": Part(".mlmodel", programs("l2_norm", epsilon=np.float32(1e-6)), 15),
     "TensorFlow: activations": Part(".pb", graph("Relu"), 60),
     "TensorFlow: sums": Part(".pb", graph("AddV2", 2), 60),
+    "TensorFlow: calls of a function": Part(".pb", calls_of_a_function, 5),
     "TensorFlow: control inputs": Part(".pb", control_inputs, 100),
     "TensorFlow: entries of an index": Part(".index", index(0), 400),
     "TensorFlow: entries of a compressed index": Part(".index", index(1), 400),
