@@ -39,8 +39,8 @@ INTRODUCTION = """# Layers of other formats
 
 Look up here which layers of each format `mpscnn convert` supports, and which it refuses, with the reason.
 [conversion.md](conversion.md) explains the conversion.
-The settings that are read stand after a layer in brackets. A file with others is refused, and so are values that are
-not supported: the error names them.
+Layers without settings come first. The settings of the others, which are read, stand in brackets after the layers that
+have them. A file with other settings is refused, and so are values that are not supported: the error names them.
 `python docs/generate` writes this page from the converters' tables.
 """
 
@@ -50,16 +50,20 @@ results are only near those of onnxruntime.
 """
 
 
-def with_settings(kind: str, row: Row | None) -> str:
-    """Return a name, with the settings of its row, which its signature states."""
-    settings = [] if row is None else list(schema_of(row).settings)
-    return f"{kind} ({', '.join(settings)})" if settings else kind
+def with_settings(kinds: Iterable[str], rows: Mapping[str, Row]) -> str:
+    """Return names without settings, and then those with settings: once for all names that have the same."""
+    groups: dict[tuple[str, ...], list[str]] = {(): []}
+    for kind in sorted(kinds):
+        settings = tuple(schema_of(rows[kind]).settings) if kind in rows else ()
+        groups.setdefault(settings, []).append(kind)
+    plain = ", ".join(groups.pop(()))
+    parts = [f"{', '.join(group)} ({', '.join(settings)})" for settings, group in groups.items()]
+    return "; ".join([plain, *parts])
 
 
 def lists(read: Iterable[str], rows: Mapping[str, Row], refused: Mapping[str, str]) -> list[str]:
     """Return a list of supported names with their settings, and a table of refused names by reason."""
-    names = [with_settings(kind, rows.get(kind)) for kind in sorted(read)]
-    lines = ["Supported: " + ", ".join(names) + ".", "", "| refused | reason |", "|---|---|"]
+    lines = [f"Supported: {with_settings(read, rows)}.", "", "| refused | reason |", "|---|---|"]
     for reason in dict.fromkeys(refused.values()):
         kinds = sorted(kind for kind, given in refused.items() if given == reason)
         lines.append(f"| {', '.join(kinds)} | {reason} |")
