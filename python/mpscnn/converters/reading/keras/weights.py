@@ -270,7 +270,7 @@ class NamedWeights:
         if layer.kind == "Conv1D" and kernel.ndim == _WITH_FOUR_AXES:
             kernel = kernel_of_sequences(kernel, layer.settings.values.get("filters"))
         if self._is_reversed and layer.kind in _REVERSED:
-            kernel = np.ascontiguousarray(np.flip(kernel, range(kernel.ndim - 2)))
+            kernel = np.ascontiguousarray(np.flip(kernel, tuple(range(kernel.ndim - 2))))
         return kernel
 
     def _list(self, layer: KerasLayer) -> dict[tuple[Path, str], str]:
