@@ -891,3 +891,13 @@ def test_a_damaged_graph_as_text(tmp_path: Path, text: str, message: str) -> Non
     path.write_text(text)
     with pytest.raises(mpscnn.WeightsError, match=message):
         read_network([path])
+
+
+def test_onnx_files_with_tensorflows_suffix_lead_to_their_own(tmp_path: Path) -> None:
+    """A model of ONNX begins like a SavedModel, whose version is a number, too."""
+    onnx = pytest.importorskip("onnx")
+    graph = onnx.helper.make_graph([], "g", [], [])
+    path = tmp_path / "model.pb"
+    path.write_bytes(onnx.helper.make_model(graph, producer_name="test").SerializeToString())
+    with pytest.raises(mpscnn.UnsupportedError, match=r"rename it so that it ends in \.onnx"):
+        mpscnn.load(path)

@@ -85,6 +85,7 @@ def _index_of(model: Path) -> Path:
 
 _BEGINNING = 4_096
 _VERSION_FIELD = b"\x08"
+_OTHER_VERSION = re.compile(b"\x08[\x02-\x7f]")  # files of ONNX begin so; the version of SavedModels is 1
 # The first field of a graph or SavedModel as text. The bytes of a message do not begin with these letters and a brace.
 _COMMENTS = rb"\s*(?:#[^\n]*\n\s*)*"
 _TEXT_OF_SAVED = re.compile(_COMMENTS + rb"(?:saved_model_schema_version|meta_graphs)\s*[:{<]")
@@ -106,6 +107,10 @@ def _parsed(name: str, path: Path) -> Any:
     begins = content.read(0, _BEGINNING)
     if _TEXT_OF_GRAPH.match(begins) or _TEXT_OF_SAVED.match(begins):
         content = MemoryBytes(_encoded_text(name, path))
+    elif name == "SavedModel" and _OTHER_VERSION.match(begins):
+        raise UnsupportedError(
+            "is no SavedModel of version 1; if it is an ONNX file, rename it so that it ends in .onnx"
+        )
     message = open_message(KINDS[name], content)
     try:
         message.stated()
