@@ -398,10 +398,18 @@ def test_a_module_whose_results_hang_on_rounding_is_told(
 class Shifted(nn.Module):  # type: ignore[misc, name-defined]
     """Has a number below zero for the second image only. Its code writes sizes into memory without numbers."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any, *scales: Any) -> Any:
         room = torch.empty((1, 2), dtype=torch.long)
         room[0, 0], room[0, 1] = x.shape[-2], x.shape[-1]
-        return nn.functional.leaky_relu(x - 0.79, 0.9) * room[0, 0]
+        y = nn.functional.leaky_relu(x - 0.79, 0.9) * room[0, 0]
+        return y * scales[0].sum() if scales else y
+
+
+class AfterScales(nn.Module):  # type: ignore[misc, name-defined]
+    """Takes an input without a batch first."""
+
+    def forward(self, scales: Any, x: Any) -> Any:
+        return Shifted()(x, scales)
 
 
 def test_an_error_in_the_second_image_blames_no_mixing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -412,6 +420,8 @@ def test_an_error_in_the_second_image_blames_no_mixing(monkeypatch: pytest.Monke
     monkeypatch.setitem(OPERATORS, "leaky_relu.default", lambda g, x, *rest: relu(g, x))
     with pytest.raises(mpscnn.UnsupportedError, match="does not compute what the module does"):
         mpscnn.from_torch(Shifted().eval(), 0.8 + 0.2 * torch.rand(1, 3, 8, 8))
+    with pytest.raises(mpscnn.UnsupportedError, match="does not compute what the module does"):
+        mpscnn.from_torch(AfterScales().eval(), (torch.rand(5, 2), 0.8 + 0.2 * torch.rand(1, 3, 8, 8)))
     monkeypatch.undo()
     mixing = nn.Sequential(Shifted(), nn.Softmax(0)).eval()
     with pytest.raises(mpscnn.UnsupportedError, match="the module does not: it calls softmax in '1'"):
