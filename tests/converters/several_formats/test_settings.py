@@ -95,7 +95,7 @@ def _difference(sample: Sample, file: Any) -> str | None:
         return None
     for own, their in zip(found, expected, strict=True):
         wanted = np.asarray(their, np.float64)
-        if not wanted.shape and own.size == 1:  # a network without free axes may return an array of one number
+        if not wanted.shape and own.size == 1:  # a network may return an array of one number
             wanted = wanted.reshape(own.shape)
         if own.ndim == wanted.ndim + 1:  # each result of a network has a batch, and an axis after it
             wanted = wanted[None] if own.shape[0] == 1 else wanted[:, None]
