@@ -178,6 +178,22 @@ np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
 print("cold", load().get("cold_ms"))
 """
 
+OVERFLOWING = """
+import numpy as np
+import mpscnn
+
+net = mpscnn.Network(input=(8, 8, 4), name="shapes")
+net.output(net.conv2d(net.input, 4, 3, padding="same"))
+net.initialize_weights(seed=0)
+x = np.random.default_rng(1).random((4, 8, 8, 4), np.float32)
+trainer = mpscnn.Trainer(net, loss="mean_squared_error", learning_rate=0.01, check_finite=True)
+try:
+    trainer.step(np.full_like(x, 3e38), x)
+except mpscnn.StateError as error:
+    print(error)
+print(trainer.step(x, x) < 10)
+"""
+
 
 def test_a_training_goes_on_with_the_faster_engine(cache: Path) -> None:
     """The first step runs on both engines, and the emulation is the slower one, also when its clock has risen."""
@@ -207,6 +223,25 @@ def test_a_training_goes_on_with_the_faster_engine(cache: Path) -> None:
             assert left < 360, "two steps, and more before the device is left"
         else:
             assert left == 340
+
+
+def test_a_first_step_that_is_not_finite_is_reported_as_later_ones_are(cache: Path) -> None:
+    """The first step chooses the engine. The training goes on after it."""
+    variables = {**os.environ, "MPSCNN_CACHE": str(cache), "PYTHONPATH": os.pathsep.join(sys.path)}
+    del variables["MPSCNN_DEVICE"]
+    done = subprocess.run(
+        [sys.executable, "-c", OVERFLOWING],
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    said, goes_on = done.stdout.splitlines()
+    assert said.startswith("training: in step 0: layer 'conv2d_1': ")
+    assert said.endswith("; the weights are those of before the step")
+    assert goes_on == "True"
 
 
 def test_a_named_device_is_not_checked_with_the_network(cache: Path) -> None:

@@ -98,10 +98,10 @@ Trainer::Trainer(const Graph &network, const TrainingOptions &options, const Com
       prediction_shape_(training_.graph.shape(training_.graph.outputs()[1])),
       rates_(2 * training_.missed_updates.size()),
       program_(compile_training(training_.graph, device, options)), session_options_(session),
-      session_(std::in_place, program_, looking_at_all(session, options.check_finite)) {
+      session_(std::make_unique<Session>(program_, looking_at_all(session, options.check_finite))) {
     if (training_.update)
-        update_.emplace(compile_training(*training_.update, device, options),
-                        looking_at_all(session, options.check_finite));
+        update_ = std::make_unique<Session>(compile_training(*training_.update, device, options),
+                                            looking_at_all(session, options.check_finite));
     for (TrainingVariable &variable : training_.variables) {
         values_.emplace_back(variable);
         if (variable.first.empty() && !variable.layer.empty())
@@ -238,17 +238,21 @@ void Trainer::choose_engine(std::span<const TensorView> given, std::span<const T
                          " is not used for this training: the CPU engine ran a step in ",
                          milliseconds(on_cpu), ", the device in ", milliseconds(on_device)});
     log(LogLevel::information, cpu.reason);
-    program_ = Program::compile(training_.graph, cpu, options);
-    session_.emplace(program_, looking_at_all(session_options_, options_.check_finite));
+    const SessionOptions looking = looking_at_all(session_options_, options_.check_finite);
+    std::shared_ptr<Program> program = Program::compile(training_.graph, cpu, options);
+    auto session = std::make_unique<Session>(program, looking);
     if (update_)
-        update_.emplace(Program::compile(*training_.update, std::move(cpu), options),
-                        looking_at_all(session_options_, options_.check_finite));
+        update_ =
+            std::make_unique<Session>(Program::compile(*training_.update, std::move(cpu), options), looking);
+    // All of this may fail, and then the training keeps a session.
+    program_ = std::move(program);
+    session_ = std::move(session);
 }
 
 /// Run one step. With check_finite, the session throws an error for a result that is not finite.
 void Trainer::run_step(std::span<const TensorView> given, std::span<const TensorView> made) {
-    if (!std::exchange(has_chosen_, true)) choose_engine(given, made);
     try {
+        if (!std::exchange(has_chosen_, true)) choose_engine(given, made);
         session_->run(given, made);
     } catch (const Error &error) {
         if (error.kind() != ErrorKind::parameter || !options_.check_finite) throw;

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -109,8 +108,8 @@ private:
     AlignedBuffer<float> rates_, step_{1}, prediction_;
     std::shared_ptr<Program> program_;
     SessionOptions session_options_;
-    std::optional<Session> session_; ///< always set; choose_engine replaces it
-    std::optional<Session> update_;  ///< only set if gradients are added over several batches
+    std::unique_ptr<Session> session_; ///< always set; choose_engine replaces it
+    std::unique_ptr<Session> update_;  ///< only set if gradients are added over several batches
     std::int64_t steps_ = 0;
     bool has_chosen_ = false; ///< true: choose_engine has been called
 };
