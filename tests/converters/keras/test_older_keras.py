@@ -155,6 +155,12 @@ TWINS = {
         IMAGE, ("PReLU", {"init": "zero"}, [random(*IMAGE)]), ("PReLU", {}, {"alpha": random(*IMAGE)})
     ),
     "dropout": Twin(IMAGE, ("Dropout", {"p": 0.5}, []), ("Dropout", {"rate": 0.5}, {})),
+    "dropout of channels": Twin(
+        IMAGE,
+        ("SpatialDropout2D", {"p": 0.5, "dim_ordering": "tf"}, []),
+        ("SpatialDropout2D", {"rate": 0.5}, {}),
+    ),
+    "noise": Twin(IMAGE, ("GaussianNoise", {"sigma": 0.5}, []), ("GaussianNoise", {"stddev": 0.5}, {})),
 }  # fmt: skip
 
 
@@ -169,6 +175,15 @@ def test_layers_of_keras_1(tmp_path: Path, name: str) -> None:
     right = read(tmp_path / "new.h5", sequential(kind, twin.shape, settings), named, "2.2.4")
     x = random(2, *twin.shape)
     np.testing.assert_array_equal(computed(found, x), computed(right, x))
+
+
+def test_embeddings_of_keras_1(tmp_path: Path) -> None:
+    """Their `output_dim` has the same name in Keras 2, unlike that of other layers."""
+    table, settings = random(9, UNITS), {"input_dim": 9, "output_dim": UNITS}
+    model = sequential("Embedding", SEQUENCE[:1], {"init": "uniform", **settings}, generation=1)
+    network = read(tmp_path / "old.h5", model, {"own_W": table}, "1.2.2")
+    numbers = np.array([[0, 8, 3, 3, 1], [2, 4, 6, 8, 7]])
+    np.testing.assert_array_equal(computed(network, numbers.astype(np.float32)), table[numbers])
 
 
 #: The gates of a cell in the list of Keras 1, and in the weights of Keras 2.
@@ -229,6 +244,8 @@ def test_cells_of_keras_1_with_joined_gates(tmp_path: Path) -> None:
         ("BatchNormalization", {"mode": 1, "epsilon": 1e-5}),
         ("Highway", {}),
         ("Convolution2D", {**CONVOLUTION, "border_mode": "full"}),
+        ("Merge", {"mode": ["sum"]}),
+        ("Merge", {"mode": {"a": "function"}}),
     ],
 )
 def test_layers_of_keras_1_that_are_refused(tmp_path: Path, kind: str, settings: dict[str, Any]) -> None:

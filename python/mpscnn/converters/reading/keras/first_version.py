@@ -30,7 +30,9 @@ _SETTINGS = {
     "length": "size",
     "nb_filter": "filters",
     "output_dim": "units",
+    "p": "rate",
     "pool_length": "pool_size",
+    "sigma": "stddev",
     "stride": "strides",
     "subsample": "strides",
     "subsample_length": "strides",
@@ -65,7 +67,7 @@ def renewed(entry: Any) -> Any:
     if "layers" in settings and kind != "Merge":
         return {**entry, "config": renewed(settings)}
     changed = {
-        "Embedding": lambda: {**_plain(settings), "output_dim": settings.get("output_dim")},
+        "Embedding": lambda: _embedding(settings),
         "BatchNormalization": lambda: _normalization(settings),
         "Merge": lambda: _merge(settings),
         "ZeroPadding2D": lambda: _padding(settings),
@@ -87,6 +89,12 @@ def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _embedding(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of an embedding, the only layer whose `output_dim` has this name in Keras 2, too."""
+    changed = _plain(settings)
+    return {"output_dim" if key == "units" else key: value for key, value in changed.items()}
+
+
 def _normalization(settings: Mapping[str, Any]) -> dict[str, Any]:
     known = {
         key: value for key, value in settings.items() if key != "mode" or value not in _NORMS_OF_FEATURES
@@ -96,9 +104,10 @@ def _normalization(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _merge(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of the layer that has replaced Merge, which has all settings of all modes."""
-    if settings.get("mode") not in _MERGES or settings.get("layers"):
+    mode = settings.get("mode")
+    if not isinstance(mode, str) or mode not in _MERGES or settings.get("layers"):
         return dict(settings)
-    axis = {"axis": settings.get("concat_axis")} if settings["mode"] == "concat" else {}
+    axis = {"axis": settings.get("concat_axis")} if mode == "concat" else {}
     return {"name": settings.get("name"), **axis}
 
 
