@@ -426,3 +426,40 @@ def test_an_error_in_the_second_image_blames_no_mixing(monkeypatch: pytest.Monke
     mixing = nn.Sequential(Shifted(), nn.Softmax(0)).eval()
     with pytest.raises(mpscnn.UnsupportedError, match="the module does not: it calls softmax in '1'"):
         mpscnn.from_torch(mixing, 0.8 + 0.2 * torch.rand(1, 3, 8, 8))
+
+
+class Apart(nn.Module):  # type: ignore[misc, name-defined]
+    """Has a result for each image."""
+
+    def forward(self, x: Any) -> Any:
+        return tuple(x.relu().unbind(0))
+
+
+def test_a_module_with_a_result_for_each_image_is_refused() -> None:
+    """Then a batch of three has more results than one image."""
+    with pytest.raises(mpscnn.UnsupportedError, match="the module does not: it calls unbind"):
+        mpscnn.from_torch(Apart().eval(), torch.rand(1, 3, 8, 8))
+
+
+class OfOneExample(nn.Module):  # type: ignore[misc, name-defined]
+    """Computes one input only, in some types, and something else than what is traced."""
+
+    def __init__(self, *types: Any) -> None:
+        super().__init__()
+        self.types = types
+
+    def forward(self, x: Any) -> Any:
+        if torch.compiler.is_compiling():
+            return x.relu()
+        if x.dtype not in self.types or float(x[0, 0, 0, 0]) != 0.5:
+            raise RuntimeError("not this input")
+        return x.relu() + 5.0
+
+
+@pytest.mark.parametrize("types", [(torch.float32,), (torch.float32, torch.float64)])
+def test_a_module_that_fails_for_nearly_equal_inputs_differs(types: tuple[Any, ...]) -> None:
+    """Whether its results hang on rounding cannot be told then."""
+    example = torch.rand(1, 3, 8, 8)
+    example[0, 0, 0, 0] = 0.5
+    with pytest.raises(mpscnn.UnsupportedError, match="does not compute what the module does"):
+        mpscnn.from_torch(OfOneExample(*types).eval(), example)

@@ -90,8 +90,10 @@ def require_results(
 def exceeds_tolerance(found: Sequence[Array], expected: Sequence[Array]) -> float | None:
     """Return the largest difference of two lists of results, relative to the largest magnitude of each.
 
-    Return None if `require_results` would allow all differences.
+    It is infinite if the lists have different lengths. Return None if `require_results` would allow all differences.
     """
+    if len(found) != len(expected):
+        return math.inf
     differences = (_difference("", *pair).relative for pair in zip(found, expected, strict=True))
     return largest if (largest := max(differences, default=0.0)) > _TOLERANCE else None
 

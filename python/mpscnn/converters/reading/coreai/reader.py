@@ -201,12 +201,14 @@ class _Program:
     def outputs(self, blobs: Sequence[str], names: Sequence[str]) -> dict[str, str]:
         """Return the blobs of the network's outputs by name. A blob that is put out again has the output's own name."""
         found: dict[str, str] = {}
+        seen: set[str] = set()
         for place, blob in enumerate(map(self._computed, blobs)):
             name = blob
-            if blob in found.values():
+            if blob in seen:
                 name = names[place] if place < len(names) else ""
                 if not name or name in found or self.walk.builder.has(name):
                     name = f"%{next(self._numbers)}"
+            seen.add(blob)
             found[name] = blob
         return found
 

@@ -127,7 +127,8 @@ class Walk:
         Raises UnsupportedLayersError with all unsupported layers, unless the chosen outputs do without them.
         """
         left = self._converted([*outputs.values()], options)
-        named = {name: blob for name, blob in outputs.items() if blob in left} or {one: one for one in left}
+        kept = {*left}
+        named = {name: blob for name, blob in outputs.items() if blob in kept} or {one: one for one in left}
         network = self.builder.network([self.builder.tensor(blob) for blob in named.values()], options)
         has_others = options.outputs or network.source_ends or network.detection is not None
         return network if has_others else name_outputs(network, [*named])

@@ -186,6 +186,8 @@ def _computes_each_image(
             alone = _results_of(module, inputs)
         except Exception:  # the module's own code may exclude one image by any error
             return False
+        if len(alone) != len(together):
+            return False
         parts = [results_of_images(result, one, count) for result, one in zip(together, alone, strict=True)]
         if None in parts or exceeds_tolerance([part[image] for part in parts if part], alone) is not None:
             return False
@@ -240,7 +242,8 @@ def _cause(error: UnsupportedError, module: Any, given: Sequence[Any], title: st
 def _change_by_rounding(module: Any, given: Sequence[Any]) -> float | None:
     """Return the change of a module's results for inputs that differ by rounding; None if it is within the tolerance.
 
-    The module runs in float64 where it can, so that its own rounding changes nothing.
+    The module runs in float64 where it can, so that its own rounding changes nothing. Inputs for which it fails tell
+    nothing.
     """
     import torch
 
@@ -253,14 +256,17 @@ def _change_by_rounding(module: Any, given: Sequence[Any]) -> float | None:
         return one * (1.0 + _SMALL_CHANGE * noise)
 
     exact = _results_in_float64(module, given)
+    expected = _results_if_any(module, given) if exact is None else exact
     for _ in range(_TRIALS):
         inputs = [changed(one) for one in given]
         if exact is None:
             single = [one.to(other.dtype) for one, other in zip(inputs, given, strict=True)]
-            pair = _results_of(module, single), _results_of(module, given)
+            found = _results_if_any(module, single)
         else:
-            pair = _results_in_float64(module, inputs) or [], exact
-        if (change := exceeds_tolerance(*pair)) is not None:
+            found = _results_in_float64(module, inputs)
+        if found is None or expected is None:
+            continue
+        if (change := exceeds_tolerance(found, expected)) is not None:
             return change
     return None
 
@@ -319,7 +325,16 @@ def _results_in_float64(module: Any, inputs: Sequence[Any]) -> list[Array] | Non
     """Return the module's results in float64; None if its code computes in float32 only, or cannot be copied."""
     given = [one.double() if one.is_floating_point() else one for one in inputs]
     try:
-        return _results_of(copy.deepcopy(module).double(), given)
+        doubled = copy.deepcopy(module).double()
+    except Exception:  # the module's own code may raise any error
+        return None
+    return _results_if_any(doubled, given)
+
+
+def _results_if_any(module: Any, inputs: Sequence[Any]) -> list[Array] | None:
+    """Return the results of a module; None if it fails."""
+    try:
+        return _results_of(module, inputs)
     except Exception:  # the module's own code may raise any error
         return None
 
