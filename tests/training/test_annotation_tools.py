@@ -226,6 +226,40 @@ def test_segmenters_are_measured_with_outlines(photos: Path) -> None:
         mpscnn.evaluate(mpscnn.Model(network, preprocess="unit", labels=["a", "b", "c"]), settings)  # type: ignore[call-overload]
 
 
+@pytest.mark.parametrize(
+    ("channels", "ids", "matches"),
+    [(3, (1, 2), True), (3, (7, 90), True), (3, (2, 1), False), (4, (1, 2), False), (2, (1, 2), False)],
+)
+def test_outlines_for_segmenters_without_names(
+    photos: Path, channels: int, ids: tuple[int, int], matches: bool
+) -> None:
+    """Classes are matched by order if the model has as many, and the list has the order of the ids."""
+    network = mpscnn.Network(input=(8, 8, 3), name="nothing")
+    network.output(network.conv2d(network.input, channels, 1, name="c"))
+    bias = np.eye(1, channels, dtype=np.float32)[0]
+    network.load_weights({"c.weight": np.zeros((channels, 1, 1, 3), np.float32), "c.bias": bias})
+    model = mpscnn.Model(network, preprocess="unit")
+    content = json.loads(coco(photos.parent).read_text())
+    changed = {
+        entry["id"]: number
+        for entry, number in zip(
+            sorted(content["categories"], key=lambda one: int(one["id"])), ids, strict=True
+        )
+    }
+    content["categories"] = sorted(content["categories"], key=lambda one: int(one["id"]))
+    for entry in content["categories"]:
+        entry["id"] = changed[entry["id"]]
+    for entry in content["annotations"]:
+        entry["category_id"] = changed[entry["category_id"]]
+    path = photos.parent / "others.json"
+    path.write_text(json.dumps(content))
+    if matches:
+        assert mpscnn.evaluate(model, photos, masks=path).confusion[1].sum() > 0
+    else:
+        with pytest.raises(mpscnn.ParameterError, match=r"load the model with labels="):
+            mpscnn.evaluate(model, photos, masks=path)
+
+
 def test_poses_of_yolo_need_the_number_of_keypoints(photos: Path) -> None:
     labels = yolo(photos.parent)
     (labels / "a.txt").write_text("1 0.5 0.5 0.2 0.4 0.5 0.5 2 0.4 0.4 1\n")

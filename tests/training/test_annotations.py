@@ -519,6 +519,24 @@ def test_two_lists_of_names_must_agree(scenes: Scenes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("lines", "names", "expected"),
+    [
+        ("1 euro\n2 pound\n", "['1 euro', '2 pound']", ("1 euro", "2 pound")),  # the numbers are in the names
+        ("2 pound\n1 euro\n", "['2 pound', '1 euro']", ("2 pound", "1 euro")),
+        ("1 red\n2 green\n", "[red, green]", ("red", "green")),  # the numbers count the lines
+        ("1 green\n0 red\n", "[red, green]", ("red", "green")),
+        ("cafe\u0301\ntea\n", "[caf\u00e9, tea]", ("caf\u00e9", "tea")),  # two forms of one letter
+    ],
+)
+def test_two_lists_of_names_with_numbers_and_accents(
+    scenes: Scenes, lines: str, names: str, expected: tuple[str, ...]
+) -> None:
+    (scenes.yolo / "classes.txt").write_text(lines, "utf-8")
+    (scenes.yolo.parent / "data.yaml").write_text(f"names: {names}\n", "utf-8")
+    assert read_objects(scenes.photos, scenes.yolo).labels == expected
+
+
+@pytest.mark.parametrize(
     "name",
     ["a.jpg", "a", "C:\\\\data\\\\photos\\\\a.jpg", "/home/x/a.jpg", "photos\\a.jpg", "/home/x/a"],
 )

@@ -128,7 +128,8 @@ def evaluate_detector(
     """Detect objects on photos, and compare them with annotations by COCO's measures, by means of pycocotools.
 
     Classes are matched by name, ignoring case. If the model has no labels, they are matched by order if there are as
-    many as the model has, otherwise by number, where COCO's first is 1. Boxes are in pixels of the upright photo.
+    many as the model has and COCO's list has the order of their numbers, otherwise by number, where COCO's first is 1.
+    Boxes are in pixels of the upright photo.
 
     Args:
         model: a detector.
@@ -145,7 +146,7 @@ def evaluate_detector(
         ShapeError: the model is not a detector.
         ImageError: the folder has no photos.
         ParameterError: the annotations are missing or damaged, have no class of the model or one name for two
-            classes, or state another size for a photo.
+            classes, do not tell which class is which for a model without names, or state another size for a photo.
         UnsupportedError: pycocotools is not installed.
     """
 
@@ -253,6 +254,11 @@ def _categories(model: Model, truth: Truth, path: object) -> dict[int, int]:
         classes = labelled_classes(model.network)
         ids = numbers if truth.ids is None else truth.ids
         if classes == len(numbers):
+            if not truth.listed_by_id:
+                raise ParameterError(
+                    f"{path}: lists its classes in another order than that of their numbers, and {model.name} has no "
+                    "names, so it is not clear which are the same: load the model with labels="
+                )
             return dict(enumerate(numbers))
         if min(ids) < 1 or classes is None or max(ids) > classes:
             raise ParameterError(

@@ -23,11 +23,13 @@ class Truth:
         dataset: the content of a COCO file. It gets the objects of the photos when their sizes are known.
         ids: the numbers of the classes in the annotations; None if they are COCO's numbers from 1 on.
         labelled: the photos with their objects, by their number in `dataset`.
+        listed_by_id: False if a COCO file lists its classes in another order than that of their numbers.
     """
 
     dataset: dict[str, Any]
     ids: Sequence[int] | None
     labelled: Mapping[int, LabelledPhoto]
+    listed_by_id: bool = True
 
     @property
     def samples(self) -> list[tuple[Path, int]]:
@@ -93,7 +95,7 @@ def read_truth(photos: str | PathLike[str] | None, annotations: str | PathLike[s
         "categories": [{"id": kind + 1, "name": name} for kind, name in enumerate(objects.labels)],
         "annotations": [],
     }
-    return Truth(dataset, objects.ids, dict(enumerate(measured)))
+    return Truth(dataset, objects.ids, dict(enumerate(measured)), objects.listed_by_id)
 
 
 def photos_to_measure(objects: LabelledObjects, folder: Path | None) -> Sequence[LabelledPhoto]:

@@ -250,14 +250,21 @@ def pair_photos_and_masks(
 def _pairs_of_outlines(model: Model, photos: Path | None, annotations: Path) -> list[tuple[str, MaskedPhoto]]:
     """Return photos with the outlines of their objects, whose classes have the model's numbers.
 
-    Raises ParameterError for a class that the model lacks, and the errors of `read_outlines`.
+    Raises ParameterError for a class that the model lacks, for a model without labels if the classes are not those of
+    its outputs after the background, in their order, and the errors of `read_outlines`.
     """
     objects = read_objects(photos, annotations, need_all=False, measures=True)
     measured = photos_to_measure(objects, photos)
     require_outlines(measured)
-    known = {
-        name.casefold(): number for number, name in enumerate(model.labels or ("background", *objects.labels))
-    }
+    labels = model.labels or ["background", *objects.labels]
+    if model.labels is None and (
+        len(labels) != (classes := classes_of_segmenter(model)) or not objects.listed_by_id
+    ):
+        raise ParameterError(
+            f"{annotations}: has the classes {shown_names(objects.labels)}, and {model.name} has {classes} without "
+            "names, with the background, so it is not clear which are the same: load the model with labels="
+        )
+    known = {name.casefold(): number for number, name in enumerate(labels)}
     if missing := [name for name in objects.labels if name.casefold() not in known]:
         raise ParameterError(f"{annotations}: {model.name} has no class {shown_names(missing)}")
     numbers = np.array([known[name.casefold()] - 1 for name in objects.labels], np.int64)

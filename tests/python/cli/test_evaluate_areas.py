@@ -295,12 +295,16 @@ def test_a_data_yaml_names_photos_and_annotations(tmp_path: Path, detector: str,
 
 @pytest.mark.usefixtures("needs_pycocotools")
 @pytest.mark.parametrize(
-    ("ids", "expected"), [((1, 3), 1.0), ((7, 90), 1.0), ((0, 1), 1.0), ((2, 3, 4), None)]
+    ("ids", "expected"),
+    [((1, 3), 1.0), ((7, 90), 1.0), ((0, 1), 1.0), ((2, 3, 4), None), ((2, 1), None), ((90, 7), None)],
 )
 def test_numbers_of_classes_with_gaps(
     tmp_path: Path, detector: str, ids: tuple[int, ...], expected: float | None
 ) -> None:
-    """Classes without labels are matched by order if there are as many. Otherwise the user is asked."""
+    """Classes without labels are matched by order if there are as many, listed by their numbers.
+
+    Otherwise the user is asked.
+    """
     network = mpscnn.load(detector).network
     network.labels = None
     categories = [{"id": number, "name": f"n{number}"} for number in ids]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from itertools import islice, takewhile
 from pathlib import Path
+from unicodedata import normalize
 
 from mpscnn._private.arguments import whole_number_in
 from mpscnn._private.files import is_file, read_content
@@ -32,7 +33,7 @@ def names_beside(annotations: Path) -> list[str] | None:
     for place in _places_beside(annotations):
         for name in NAME_FILES:
             if is_file(place / name):
-                return _compared(listed_names(place / name), place / name, settings)
+                return _names_of_both(place / name, settings)
         if settings is not None and settings.parent == place:
             return names_of_settings(settings)
     return None
@@ -43,6 +44,11 @@ def listed_names(path: Path) -> list[str]:
 
     Raises ParameterError for a file without names, a name that occurs twice, or a blank line between names.
     """
+    return checked_names(without_numbers(_lines_of_names(path)), path)
+
+
+def _lines_of_names(path: Path) -> list[str]:
+    """Return the lines of a file with names. Raises ParameterError if a line between others is blank."""
     lines = [line.strip() for line in text_lines(path)]
     while lines and not lines[-1]:
         lines.pop()
@@ -53,22 +59,27 @@ def listed_names(path: Path) -> list[str]:
             f"is blank. The class of a line has its number, so the class {number} has no name: write one there, also "
             "if no object has this class",
         )
-    return checked_names(without_numbers(lines), path)
+    return lines
 
 
-def _compared(names: list[str], path: Path, settings: Path | None) -> list[str]:
-    """Return the names. Raises ParameterError if a data.yaml has others: one of both files is of other annotations."""
+def _names_of_both(path: Path, settings: Path | None) -> list[str]:
+    """Return the names in the lines of a file, as a data.yaml has them: numbers before all names belong to them then.
+
+    Raises ParameterError if a data.yaml has other names: one of both files is of other annotations.
+    """
+    names = listed_names(path)
     try:
         others = names if settings is None else names_of_settings(settings)
     except ParameterError:
         return names  # the list is there because the data.yaml is not read
-    if others != names:
+    composed = [normalize("NFC", name) for name in others]
+    if all(composed != [normalize("NFC", one) for one in own] for own in (names, _lines_of_names(path))):
         fail(
             path,
             f"names the classes {shown_names(names)}, but {settings} names them {shown_names(others)}: correct or "
             "remove one of both files",
         )
-    return names
+    return others
 
 
 def settings_beside(annotations: Path) -> Path | None:

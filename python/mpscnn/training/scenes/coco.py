@@ -125,7 +125,10 @@ def read_coco(folder: Path, path: Path, *, need_all: bool = True) -> LabelledObj
             folder,
             f"has none of the {len(photos):,} photos of {path}, such as {dataset['images'][0]['file_name']!r}",
         )
-    return LabelledObjects(tuple(names), tuple(photos), ids=tuple(entry["id"] for entry in categories))
+    ids = tuple(entry["id"] for entry in categories)
+    return LabelledObjects(
+        tuple(names), tuple(photos), ids=ids, listed_by_id=categories == dataset["categories"]
+    )
 
 
 def _shape(place: str, given: Any) -> Shape | None:

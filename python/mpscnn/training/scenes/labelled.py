@@ -119,12 +119,14 @@ class LabelledObjects:
         photos: the photos.
         stated: the parts of the data set that the annotations state, such as `TRAIN`; {}: they state none.
         ids: the number of each class in a COCO file; None for other formats.
+        listed_by_id: False if a COCO file lists its classes in another order than that of their numbers.
     """
 
     labels: tuple[str, ...]
     photos: tuple[LabelledPhoto, ...]
     stated: Mapping[str, StatedPart] = field(default_factory=dict)
     ids: tuple[int, ...] | None = None
+    listed_by_id: bool = True
 
     def learned(self) -> LabelledObjects:
         """Return the photos without crowds. Raises ParameterError if no object is left."""
