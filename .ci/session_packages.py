@@ -81,7 +81,6 @@ CROSS = (
 # into .ci/requirements/, in one file for each use.
 PINNED = {
     "nox": ("nox", "uv"),
-    # Version 4 builds no wheels for free-threaded Python 3.13.
     "cibuildwheel": ("cibuildwheel>=3.4,<4",),
     # Tools that pack and examine a release.
     "release": (
