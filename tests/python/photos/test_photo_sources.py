@@ -100,7 +100,7 @@ PIXELS: dict[str, Callable[[Any], Any]] = {
 def test_arrays_of_integers_are_photos(folder: Path, form: str) -> None:
     """Pixels are no input of a network that has preprocessing, so they would calibrate wrong ranges."""
     network, colours = trained_on_photos(), ("blue", "green", "red")
-    pixels = np.stack([np.full((8, 8, 3), COLOURS[name], np.uint8) for name in colours])
+    pixels = np.stack([np.asarray(Image.open(folder / name / "a.png").convert("RGB")) for name in colours])
     expected, found = (
         mpscnn.quantize(network, images)[0].to_dict() for images in (folder, PIXELS[form](pixels))
     )
