@@ -298,6 +298,15 @@ def test_layers_for_training(tmp_path: Path, name: str) -> None:
     agrees(model, tmp_path / "model.keras", np.random.default_rng(0).uniform(0, 255, (1, 8, 8, 3)))
 
 
+@pytest.mark.parametrize("name", ["RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom"])
+def test_layers_for_training_that_move_boxes(tmp_path: Path, name: str) -> None:
+    """Keras writes the format of boxes only if it is given."""
+    layer = getattr(L, name)(*ARGUMENTS.get(name, ()), bounding_box_format="xyxy")
+    if "bounding_box_format" not in layer.get_config():
+        pytest.skip("this version of Keras moves no boxes")
+    agrees(keras.Sequential([L.Input((8, 8, 3)), layer]), tmp_path / "model.keras", image(1, 8, 8, 3))
+
+
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
 @pytest.mark.parametrize("biased", [True, False])
 def test_attention_of_many_heads(tmp_path: Path, suffix: str, biased: bool) -> None:

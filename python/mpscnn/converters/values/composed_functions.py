@@ -68,7 +68,7 @@ def arc_tangent(x: FileTensor, suffix: str = "") -> FileTensor:
 
 
 def log1p(x: FileTensor) -> FileTensor:
-    """Return ln(1 + x) for each element, without losing the digits of x near 0; see `onnx_reader.near_zero.log1p`."""
+    """Return ln(1 + x) for each element, without losing the digits of x near 0; see reading.onnx.near_zero."""
     limited = x.map({"kind": "clamp", "a": EXACT_BELOW, "b": LARGE}, "/limited")
     w = limited.linear(1.0, 1.0, "/rounded")
     lost = limited.combine("subtract", w.linear(1.0, -1.0, "/without_one"), "/lost")

@@ -73,9 +73,10 @@ def _of_any_settings(x: X, **_: Any) -> FileTensor:
 
 _DROPOUT = _without_effect("data_format", "noise_shape", "rate", "seed")
 _PHOTO = _without_effect(
-    "all_ops", "alpha", "brightness_factor", "chain_depth", "contrast_factor", "data_format", "factor", "fill_mode",
-    "fill_value", "height_factor", "hue_factor", "interpolation", "kernel_size", "mode", "num_chains", "num_ops",
-    "saturation_factor", "scale", "seed", "sigma", "value_range", "width_factor", "x_factor", "y_factor",
+    "all_ops", "alpha", "bounding_box_format", "brightness_factor", "chain_depth", "contrast_factor", "data_format",
+    "factor", "fill_mode", "fill_value", "height_factor", "hue_factor", "interpolation", "kernel_size", "mode",
+    "num_chains", "num_ops", "saturation_factor", "scale", "seed", "sigma", "value_range", "width_factor", "x_factor",
+    "y_factor",
 )  # fmt: skip
 _OF_PHOTOS = (
     "AugMix", "RandAugment", "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter", "RandomContrast",
