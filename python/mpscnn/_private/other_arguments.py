@@ -1,6 +1,6 @@
 """Accept other frameworks' names and values of arguments, or say in the error what to write here.
 
-docs/from_other_frameworks.md lists them.
+docs/from_other_frameworks.md lists the frequent ones.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Accept other frameworks' names of attributes, or say in the error which name to use here.
 
-docs/from_other_frameworks.md lists them.
+docs/from_other_frameworks.md lists the frequent ones.
 """
 
 from __future__ import annotations

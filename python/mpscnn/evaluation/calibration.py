@@ -17,7 +17,7 @@ from mpscnn.vision.calibration import Calibration
 if TYPE_CHECKING:
     from mpscnn.model import Model
 
-#: With more photos, `unfamiliar` hardly tells more: docs/evaluation.md has the numbers.
+#: The limit of the photos that are kept. Each makes the model file larger by the features of one photo.
 _MOST_PHOTOS = 2000
 #: The number of the neighbour that `cpp/vision/calibration.h` measures the distance to.
 _NEIGHBOURS = 10
