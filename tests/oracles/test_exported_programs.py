@@ -233,6 +233,26 @@ def test_functions_of_free_extents(name: str) -> None:
 
 @pytest.mark.parametrize(
     "function",
+    [
+        lambda x: x.softmax(0),
+        lambda x: x.cumsum(0),
+        lambda x: x.amax((0, 2, 3)),
+        lambda x: torch.cat((x, x), 0),
+        lambda x: x[0],
+        lambda x: x / x.norm(dim=0),
+    ],
+)
+def test_advice_about_mixed_images_is_for_modules(function: Callable[[Any], Any]) -> None:
+    """from_torch has no option for the batch of a file."""
+    with pytest.raises(
+        mpscnn.UnsupportedError, match=r"replace it in the module, or let torch\.compile"
+    ) as caught:
+        mpscnn.from_torch(Mixed(function).eval(), torch.rand(2, 3, 8, 8), dynamic_shapes=({0: AUTO},))
+    assert "--shape" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "function",
     [half_shown, lambda x: x.sum((2, 3)) / (x.shape[2] * x.shape[3]), lambda x: x.flatten(2).softmax(-1)],
 )
 def test_layers_that_need_a_free_extent_are_refused(function: Callable[[Any], Any]) -> None:

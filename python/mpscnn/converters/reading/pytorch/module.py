@@ -18,6 +18,7 @@ from mpscnn.converters.opening.unsupported import (
     CHOOSE_EXTENTS,
     CHOOSE_SHAPE,
     CHOOSE_SIZE,
+    ONE_IMAGE,
     REPLACE_IN_MODULE,
     STOP_BEFORE,
     UnsupportedLayersError,
@@ -211,7 +212,8 @@ def _advised(message: str, inputs: Sequence[Any]) -> str:
     """Return an error message with the advice for a module instead of that for a file."""
     for advice in (CHOOSE_SIZE, CHOOSE_EXTENTS, f"choose a shape with {CHOOSE_SHAPE}"):
         message = message.replace(advice, "leave it out of dynamic_shapes")
-    message = message.replace(STOP_BEFORE, REPLACE_IN_MODULE)
+    for advice in (STOP_BEFORE, ONE_IMAGE):
+        message = message.replace(advice, REPLACE_IN_MODULE)
     if len(inputs) < 2:
         return message
     return f"{message}. An example input that is a torch.nn.Parameter becomes a weight instead of an input"
