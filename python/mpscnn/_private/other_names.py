@@ -257,7 +257,7 @@ class FixedAttributes(Expected):
 
         def __setattr__(self, name: str, value: Any) -> None:
             owner = type(self)
-            if not (name.startswith("_") or hasattr(owner, name) or _declares(owner, name)):
+            if not (name.startswith("_") or _declares(owner, name) or hasattr(owner, name)):
                 if own := _declared_name(owner, name):
                     return setattr(self, own, value)
                 shown = owner.__name__
