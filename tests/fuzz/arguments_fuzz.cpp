@@ -29,7 +29,8 @@ std::vector<unsigned char> filled_bytes() {
 }
 
 /// Memory to which all pointers in arguments refer, so that a sanitizer finds accesses outside of it. There
-/// is one for all inputs, which each input finds with the same content: making it for each input took half of the time.
+/// is one for all inputs, which each input finds with the same content: making it for each input took half of
+/// the time.
 struct Pool {
     Pool() {
         static const std::vector<unsigned char> filled = filled_bytes();
