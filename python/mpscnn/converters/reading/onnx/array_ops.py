@@ -118,14 +118,15 @@ def _padded_image(
     """Pad an image or a sequence by one layer. A border of minus infinity waits for a MaxPool."""
     if x.rank == 3:
         pads = [pads[0], pads[1], 0, pads[2], pads[3], pads[4], 0, pads[5]]
-    lies_channels_last = _lies_channels_last(x, pads)
+    # A MaxPool takes its border on the axes that it pools, wherever they lie in memory.
+    lies_channels_last = math.isfinite(value) and _lies_channels_last(x, pads)
     if lies_channels_last:
         x = x.transpose(TO_NCHW)
         pads = [pads[side + axis] for side in (0, _IMAGE_RANK) for axis in TO_NCHW]
     _, front, top, left, _, back, bottom, right = pads
     if not math.isfinite(value):
         reason = f"its border holds {value}, which is only supported as the padding of a maximum"
-        if mode != "constant" or value > 0 or front or back or lies_channels_last:
+        if mode != "constant" or value > 0 or front or back:
             raise UnsupportedError(reason)
         border = Border(x, (top, left, bottom, right))
         c.known.deferred[node.outputs[0]] = Deferred(node, lambda: _refused(reason), border)
