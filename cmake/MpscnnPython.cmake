@@ -12,9 +12,8 @@ endif()
 set_target_properties(_core PROPERTIES UNITY_BUILD_BATCH_SIZE 0) # one file, because pybind11's headers take most of the time
 mpscnn_compile_options(_core)
 mpscnn_optimise(_core -Og)
-# The bindings do little work, so their size matters. With -Os clang still inlines enough, and GCC with -O2.
-target_compile_options(_core PRIVATE "$<$<AND:$<CONFIG:Release>,$<CXX_COMPILER_ID:Clang,AppleClang>>:-Os>"
-                                     "$<$<AND:$<CONFIG:Release>,$<CXX_COMPILER_ID:GNU>>:-O2>")
+# The bindings do little work, so their size matters. With -Os clang still inlines enough, but GCC does not.
+target_compile_options(_core PRIVATE "$<$<AND:$<CONFIG:Release>,$<CXX_COMPILER_ID:Clang,AppleClang>>:-Os>")
 mpscnn_optimise_at_link_time(_core)
 mpscnn_link_options(_core)
 mpscnn_export_only(_core PyInit__core)
