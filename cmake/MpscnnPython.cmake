@@ -11,8 +11,8 @@ if(TARGET mpscnn-check)
 endif()
 set_target_properties(_core PROPERTIES UNITY_BUILD_BATCH_SIZE 0) # one file, because pybind11's headers take most of the time
 mpscnn_compile_options(_core)
-mpscnn_optimise(_core -Og)
-# The bindings do little work, so their size matters. With -Os clang still inlines enough, but GCC does not.
+# The bindings do little work, so their size matters. At link time GCC inlines too little with -Os, but clang enough.
+mpscnn_optimise(_core -Os)
 target_compile_options(_core PRIVATE "$<$<AND:$<CONFIG:Release>,$<CXX_COMPILER_ID:Clang,AppleClang>>:-Os>")
 mpscnn_optimise_at_link_time(_core)
 mpscnn_link_options(_core)
