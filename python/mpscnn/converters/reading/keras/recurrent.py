@@ -83,27 +83,27 @@ def _gru(
     )  # fmt: skip
 
 
-@_CHANGES_NOTHING
-def _fused_lstm(
-    *, units: Whole = 1, return_sequences: Flag = False, return_state: Flag = False, go_backwards: Flag = False,
-    stateful: Flag = False,
-) -> _Cell:  # fmt: skip
-    return _Cell(
-        "LSTM", units, "tanh", "sigmoid", None, return_sequences, return_state, go_backwards, stateful
-    )
+def _fused(kind: str, reset_after: bool | None) -> Row:
+    """Return the row of a layer of cuDNN, whose functions are fixed."""
+
+    @_CHANGES_NOTHING
+    def cell(
+        *, units: Whole = 1, return_sequences: Flag = False, return_state: Flag = False, go_backwards: Flag = False,
+        stateful: Flag = False,
+    ) -> _Cell:  # fmt: skip
+        return _Cell(
+            kind, units, "tanh", "sigmoid", reset_after, return_sequences, return_state, go_backwards, stateful,
+        )  # fmt: skip
+
+    return cell
 
 
-@_CHANGES_NOTHING
-def _fused_gru(
-    *, units: Whole = 1, return_sequences: Flag = False, return_state: Flag = False, go_backwards: Flag = False,
-    stateful: Flag = False,
-) -> _Cell:  # fmt: skip
-    return _Cell(
-        "GRU", units, "tanh", "sigmoid", True, return_sequences, return_state, go_backwards, stateful
-    )
-
-
-CELLS: dict[str, Row] = {"CuDNNGRU": _fused_gru, "CuDNNLSTM": _fused_lstm, "GRU": _gru, "LSTM": _lstm}
+CELLS: dict[str, Row] = {
+    "CuDNNGRU": _fused("GRU", reset_after=True),
+    "CuDNNLSTM": _fused("LSTM", reset_after=None),
+    "GRU": _gru,
+    "LSTM": _lstm,
+}
 """The functions that read the settings of cells, by the name of the class."""
 
 
